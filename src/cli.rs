@@ -1,0 +1,349 @@
+//! The command line: flags as they are typed (`Args`) into options that hold ([`Invocation`]).
+//!
+//! It gets the process's arguments and hands on numbers with units, a parsed URI and the settings
+//! that config.rs completes from the environment. It reads no variable and no file, and leaves
+//! questions that need those (is the endpoint a URL? is there a region?) to who asks them.
+
+mod help;
+mod values;
+
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+
+use clap::builder::NonEmptyStringValueParser as NonEmpty;
+use clap::{Parser, value_parser};
+
+use crate::config::Settings;
+use crate::download::Options;
+use crate::endpoint::AddressingStyle;
+use crate::error::{Error, Result};
+use crate::info::InfoFormat;
+use crate::uri::S3Uri;
+
+/// The largest `--concurrency`. At S3's 85-90 MB/s a connection this is more than any network card
+/// takes, and it stays within the usual limit of 1024 open files together with everything else.
+const CONCURRENCY_MAX: i64 = 1000;
+
+/// What to download and how: every value is within its limits, `None` means "not said".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// The object.
+    pub uri: S3Uri,
+    /// The version to read instead of the newest.
+    pub version_id: Option<String>,
+    /// Range requests in flight at most.
+    pub concurrency: Option<NonZeroUsize>,
+    /// Bytes that one range request asks for.
+    pub chunk_size: NonZeroU64,
+    /// Tries in a row without a new byte before a download fails.
+    pub max_attempts: Option<NonZeroU32>,
+    /// Where the bucket's name goes: into the host or into the path.
+    pub addressing_style: AddressingStyle,
+    /// No progress bar.
+    pub quiet: bool,
+    /// Describe the object instead of downloading it.
+    pub info: Option<InfoFormat>,
+    /// What the environment and the profile may add to.
+    pub settings: Settings,
+}
+
+impl Invocation {
+    /// What of it concerns the download itself; the library's defaults where nothing was said.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        let mut options = Options::default();
+        options.version_id.clone_from(&self.version_id);
+        options.concurrency = self.concurrency.unwrap_or(options.concurrency);
+        options.chunk_size = self.chunk_size;
+        options.max_attempts = self.max_attempts;
+        options.addressing_style = self.addressing_style;
+        options
+    }
+}
+
+/// Parses the process's arguments. `--help` and `--version` print and exit with 0; a flag that is
+/// unknown, missing or out of its limits prints what is right and exits with 2.
+pub fn parse() -> Result<Invocation> {
+    Args::parse().try_into()
+}
+
+/// The flags as they are typed; what one flag alone can get wrong is refused here.
+#[derive(Debug, Parser)]
+#[command(
+    name = "s3fcp",
+    version,
+    about = "Download one S3 object to stdout, by parallel range requests, in order",
+    long_about = help::LONG_ABOUT,
+    after_help = "Examples, exit codes and environment: s3fcp --help",
+    after_long_help = help::AFTER_LONG_HELP,
+    max_term_width = 100,
+    args_override_self = true
+)]
+struct Args {
+    /// The object; the key is taken as it is typed, nothing is percent-decoded
+    #[arg(value_name = "s3://BUCKET/KEY")]
+    uri: String,
+
+    /// Read this version of the object instead of the newest
+    #[arg(long, value_name = "ID", value_parser = NonEmpty::new())]
+    version_id: Option<String>,
+
+    /// Describe the object instead of downloading it
+    ///
+    /// Its size, entity tag, version, date, storage class and checksums go to stdout, as lines or, with
+    /// --info=json, as one line of JSON with stable keys.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        num_args = 0..=1,
+        // Else "--info s3://bucket/key" would take the URI for the format.
+        require_equals = true,
+        default_missing_value = "text"
+    )]
+    info: Option<InfoFormat>,
+
+    /// No progress bar
+    ///
+    /// There is none anyway when stderr is not a terminal, or when stdout is one.
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// Range requests in flight at most, 1 to 1000 [default: 16]
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        help_heading = TRANSFER,
+        value_parser = value_parser!(u16).range(1..=CONCURRENCY_MAX)
+    )]
+    concurrency: Option<u16>,
+
+    /// Size of a range request: 8388608, 8MiB (binary) or 8MB (decimal)
+    ///
+    /// A bare number is bytes. KiB, MiB, GiB (also Ki, Mi, Gi) are binary: 8MiB = 8 x 1024 x 1024 bytes.
+    /// KB, MB, GB (also K, M, G) are decimal: 8MB = 8 x 1000 x 1000 bytes. From 1 byte to 1GiB.
+    #[arg(
+        long,
+        visible_alias = "part-size",
+        value_name = "SIZE",
+        help_heading = TRANSFER,
+        value_parser = values::chunk_size,
+        default_value = "8MiB"
+    )]
+    chunk_size: NonZeroU64,
+
+    /// Tries in a row without a new byte before giving up [default: 10, or 4 before the first byte]
+    #[arg(long, value_name = "N", help_heading = TRANSFER, value_parser = value_parser!(u32).range(1..))]
+    max_attempts: Option<u32>,
+
+    /// The server, for S3-compatible services: http(s)://host[:port]
+    #[arg(
+        long,
+        visible_alias = "endpoint-url",
+        value_name = "URL",
+        help_heading = SERVER,
+        value_parser = NonEmpty::new()
+    )]
+    endpoint: Option<String>,
+
+    /// The region to sign for; a wrong one is corrected by what the service answers
+    #[arg(long, help_heading = SERVER, value_parser = NonEmpty::new())]
+    region: Option<String>,
+
+    /// The profile of the AWS configuration files
+    #[arg(long, value_name = "NAME", help_heading = SERVER, value_parser = NonEmpty::new())]
+    profile: Option<String>,
+
+    /// Send unsigned requests, for public objects; no credentials are looked for
+    #[arg(long, help_heading = SERVER)]
+    no_sign_request: bool,
+
+    /// Where the bucket's name goes
+    #[arg(long, value_name = "STYLE", help_heading = SERVER, default_value = "auto")]
+    addressing_style: AddressingStyle,
+}
+
+const TRANSFER: &str = "Transfer";
+const SERVER: &str = "Server and credentials";
+
+impl TryFrom<Args> for Invocation {
+    type Error = Error;
+
+    fn try_from(args: Args) -> Result<Self> {
+        let concurrency = args.concurrency.and_then(|n| NonZeroUsize::new(usize::from(n)));
+        check_window(concurrency.map_or(1, NonZeroUsize::get), args.chunk_size)?;
+        Ok(Self {
+            uri: args.uri.parse()?,
+            version_id: args.version_id,
+            concurrency,
+            chunk_size: args.chunk_size,
+            max_attempts: args.max_attempts.and_then(NonZeroU32::new),
+            addressing_style: args.addressing_style,
+            quiet: args.quiet,
+            info: args.info,
+            settings: Settings {
+                endpoint: args.endpoint,
+                region: args.region,
+                profile: args.profile,
+                no_sign_request: args.no_sign_request,
+                ca_bundle: None,
+            },
+        })
+    }
+}
+
+/// The window, concurrency x chunk-size, has to be a number of bytes that can be addressed at all:
+/// on 32 bits, values that are each within their limits can exceed it together.
+fn check_window(concurrency: usize, chunk_size: NonZeroU64) -> Result<()> {
+    match usize::try_from(chunk_size.get()).ok().and_then(|chunk| chunk.checked_mul(concurrency)) {
+        Some(_) => Ok(()),
+        None => Err(Error::usage(format!(
+            "concurrency {concurrency} x chunk size {chunk_size} is more memory than can be addressed"
+        ))
+        .with_hint("lower --concurrency or --chunk-size")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    const URI: &str = "s3://b/k";
+
+    fn args(line: &[&str]) -> Result<Args, clap::Error> {
+        Args::try_parse_from(std::iter::once(&"s3fcp").chain(line))
+    }
+
+    fn invocation(line: &[&str]) -> Invocation {
+        args(line).unwrap_or_else(|e| panic!("{line:?}: {e}")).try_into().unwrap()
+    }
+
+    #[test]
+    fn clap_finds_the_definition_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_uri_alone_gives_the_defaults() {
+        assert_eq!(
+            invocation(&[URI]),
+            Invocation {
+                uri: URI.parse().unwrap(),
+                version_id: None,
+                concurrency: None,
+                chunk_size: Options::CHUNK_SIZE,
+                max_attempts: None,
+                addressing_style: AddressingStyle::Auto,
+                quiet: false,
+                info: None,
+                settings: Settings::default(),
+            }
+        );
+    }
+
+    #[test]
+    fn every_flag_reaches_its_field() {
+        let line = "--version-id v1 -c 3 --chunk-size 1MB --max-attempts 7 --addressing-style path \
+                    --info=json --quiet --endpoint http://h:9 --region eu-west-1 --profile p \
+                    --no-sign-request s3://b/k";
+        let line: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(
+            invocation(&line),
+            Invocation {
+                uri: URI.parse().unwrap(),
+                version_id: Some("v1".into()),
+                concurrency: NonZeroUsize::new(3),
+                chunk_size: NonZeroU64::new(1_000_000).unwrap(),
+                max_attempts: NonZeroU32::new(7),
+                addressing_style: AddressingStyle::Path,
+                quiet: true,
+                info: Some(InfoFormat::Json),
+                settings: Settings {
+                    endpoint: Some("http://h:9".into()),
+                    region: Some("eu-west-1".into()),
+                    profile: Some("p".into()),
+                    no_sign_request: true,
+                    ca_bundle: None,
+                },
+            }
+        );
+    }
+
+    #[test]
+    fn other_spellings_mean_the_same() {
+        for (one, other) in [
+            (&["--concurrency", "4", URI][..], &["-c4", URI][..]),
+            (&["--chunk-size=2KiB", URI], &[URI, "--part-size", "2048"]),
+            (&["--endpoint", "http://h", URI], &["--endpoint-url=http://h", URI]),
+            (&["--info", URI], &["--info=text", URI]),
+            (&["--quiet", URI], &[URI, "-q"]),
+            (&["-c", "2", "-c", "9", URI], &["-c", "9", URI]),
+        ] {
+            assert_eq!(invocation(one), invocation(other), "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn what_clap_refuses() {
+        for (line, kind, says) in [
+            (&[][..], ErrorKind::MissingRequiredArgument, "s3://BUCKET/KEY"),
+            (&[URI, "s3://b/2"], ErrorKind::UnknownArgument, "unexpected argument 's3://b/2'"),
+            (&[URI, "--chunksize", "1"], ErrorKind::UnknownArgument, "'--chunk-size'"),
+            (&["-c", "0", URI], ErrorKind::ValueValidation, "0 is not in 1..=1000"),
+            (&["-c", "1001", URI], ErrorKind::ValueValidation, "1001 is not in 1..=1000"),
+            (&["-c", "x", URI], ErrorKind::ValueValidation, "invalid digit"),
+            (&["--max-attempts", "0", URI], ErrorKind::ValueValidation, "0 is not in 1.."),
+            (&["--chunk-size", "0", URI], ErrorKind::ValueValidation, "at least 1 byte"),
+            (&["--chunk-size", "0.9B", URI], ErrorKind::ValueValidation, "at least 1 byte"),
+            (&["--chunk-size", "2GiB", URI], ErrorKind::ValueValidation, "at most 1.0 GiB"),
+            (&["--chunk-size", "99999999999EiB", URI], ErrorKind::ValueValidation, "at most 1.0 GiB"),
+            (&["--chunk-size", "8Mib/s", URI], ErrorKind::ValueValidation, "8MiB or 8MB"),
+            (&["--chunk-size", "", URI], ErrorKind::ValueValidation, "8MiB or 8MB"),
+            (&["--addressing-style", "dns", URI], ErrorKind::InvalidValue, "auto, path, virtual"),
+            (&["--info=xml", URI], ErrorKind::InvalidValue, "text, json"),
+            (&["--version-id", "", URI], ErrorKind::InvalidValue, "--version-id"),
+            (&["--endpoint", "", URI], ErrorKind::InvalidValue, "--endpoint"),
+        ] {
+            let error = args(line).unwrap_err();
+            assert_eq!((error.kind(), error.exit_code()), (kind, 2), "{line:?}: {error}");
+            assert!(error.to_string().contains(says), "{line:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn help_tells_the_real_default_of_the_concurrency() {
+        let help = args(&["-h"]).unwrap_err().to_string();
+        assert!(
+            help.contains(&format!("1 to {CONCURRENCY_MAX} [default: {}]", Options::CONCURRENCY)),
+            "{help}"
+        );
+    }
+
+    #[test]
+    fn help_and_version_are_no_errors() {
+        for (flag, says) in
+            [("-h", "--chunk-size"), ("--help", "Exit codes:"), ("-V", "s3fcp 0."), ("--version", "0.")]
+        {
+            let answer = args(&[flag]).unwrap_err();
+            assert_eq!(answer.exit_code(), 0, "{flag}");
+            assert!(answer.to_string().contains(says), "{flag}: {answer}");
+        }
+    }
+
+    #[test]
+    fn a_bad_uri_is_a_usage_error() {
+        let error = Invocation::try_from(args(&["bucket/key"]).unwrap()).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("s3://bucket/key"), "{error}");
+    }
+
+    #[test]
+    fn a_window_that_cannot_be_addressed_is_a_usage_error() {
+        let chunk = NonZeroU64::new(1 << 40).unwrap();
+        assert_eq!(check_window(usize::MAX, chunk).unwrap_err().exit_code(), 2);
+        assert_eq!(check_window(2, NonZeroU64::MAX).unwrap_err().exit_code(), 2);
+        check_window(1, NonZeroU64::MIN).unwrap();
+    }
+}

@@ -1,0 +1,42 @@
+//! The prose of `--help`, around the options that clap describes.
+//!
+//! Constants only. Lines stay within 78 columns: clap would break longer ones in the middle of a table.
+
+/// Above the options.
+pub(super) const LONG_ABOUT: &str = "\
+Download one S3 object to stdout, by parallel range requests, in order.
+
+stdout receives the object's bytes, in order, each once, and nothing else. A
+failure ends in an exit code that is not 0; what was written until then is the
+beginning of the object. In a pipe, let the shell see it: set -o pipefail.";
+
+/// Below them.
+pub(super) const AFTER_LONG_HELP: &str = "\
+Examples:
+  s3fcp s3://bucket/backup.tar.zst | zstd -d | tar x
+  s3fcp --endpoint http://localhost:9000 s3://bucket/key > file
+  s3fcp --no-sign-request --region us-west-2 s3://bucket/key | sha256sum
+  s3fcp -c 8 --chunk-size 4MiB s3://bucket/key | reader
+  s3fcp --info=json s3://bucket/key
+
+Memory:
+  At most concurrency x chunk-size bytes of the object are held at a time,
+  whatever its size.
+
+Environment:
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE and
+  the other usual sources of credentials; AWS_REGION; AWS_ENDPOINT_URL_S3 and
+  AWS_ENDPOINT_URL; AWS_CA_BUNDLE. What a flag says wins.
+
+Exit codes:
+  0  every byte was delivered
+  1  something else failed
+  2  usage or configuration
+  3  no such bucket, key or version
+  4  access or credentials; also an archived object
+  5  network or server, after all attempts
+  6  the object changed during the download
+  7  reserved for a wrong checksum
+  8  the output could not be written
+  A closed pipe or an interrupt ends the process by its signal: a shell shows
+  141 or 130.";

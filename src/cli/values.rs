@@ -1,0 +1,116 @@
+//! Values that clap has no parser for: sizes with units, and the words of two enums.
+//!
+//! It gets what was typed behind one flag and hands on the value, or the reason that clap then shows
+//! with the flag's name. Whether values go together is the business of the file above.
+
+use std::num::NonZeroU64;
+
+use bytesize::ByteSize;
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
+use crate::download::Options;
+use crate::endpoint::AddressingStyle;
+use crate::info::InfoFormat;
+
+/// A `--chunk-size`: bytes, or a number with a binary (`MiB`, `Mi`) or decimal (`MB`, `M`) unit.
+pub(super) fn chunk_size(text: &str) -> Result<NonZeroU64, String> {
+    let ByteSize(bytes) =
+        text.parse().map_err(|_| "write bytes, or a number with a unit, such as 8MiB or 8MB".to_owned())?;
+    match NonZeroU64::new(bytes) {
+        None => Err("it must be at least 1 byte".to_owned()),
+        Some(_) if bytes > Options::CHUNK_SIZE_MAX => {
+            Err(format!("it must be at most {}", ByteSize(Options::CHUNK_SIZE_MAX).display().iec()))
+        }
+        Some(bytes) => Ok(bytes),
+    }
+}
+
+impl ValueEnum for AddressingStyle {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::Path, Self::Virtual]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Auto => PossibleValue::new("auto")
+                .help("Path for custom endpoints, IP addresses and buckets with dots, else virtual"),
+            Self::Path => PossibleValue::new("path").help("https://host/bucket/key"),
+            Self::Virtual => PossibleValue::new("virtual").help("https://bucket.host/key"),
+        })
+    }
+}
+
+impl ValueEnum for InfoFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Text, Self::Json]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Text => PossibleValue::new("text").help("Aligned lines, for people"),
+            Self::Json => PossibleValue::new("json").help("One line of JSON, for programs"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [
+            ("1", 1),
+            ("8388608", 8_388_608),
+            ("5B", 5),
+            ("8KiB", 8 * 1024),
+            ("8Ki", 8 * 1024),
+            ("8MiB", 8 * 1024 * 1024),
+            ("8 MiB", 8 * 1024 * 1024),
+            ("8mib", 8 * 1024 * 1024),
+            ("1.5MiB", 1024 * 1024 * 3 / 2),
+            ("8MB", 8_000_000),
+            ("8M", 8_000_000),
+            ("1GiB", 1024 * 1024 * 1024),
+        ] {
+            assert_eq!(chunk_size(text).map(NonZeroU64::get).as_ref(), Ok(&bytes), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_or_within_the_limits(
+            text in prop_oneof![
+                any::<String>(),
+                r"[0-9]{0,22}\.?[0-9]{0,3} ?[kmgtpeKMGTPE]?i?[bB]?".prop_map(String::from),
+            ],
+        ) {
+            if let Ok(size) = chunk_size(&text) {
+                prop_assert!(size.get() <= Options::CHUNK_SIZE_MAX);
+            }
+        }
+
+        #[test]
+        fn whole_numbers_are_exact_in_every_unit(
+            number in 1..=Options::CHUNK_SIZE_MAX,
+            (unit, factor) in prop::sample::select(vec![
+                ("", 1),
+                ("B", 1),
+                ("KB", 1_000),
+                ("MB", 1_000_000),
+                ("KiB", 1 << 10),
+                ("MiB", 1 << 20),
+                ("GiB", 1 << 30),
+            ]),
+        ) {
+            // Small numbers are the likely ones, and the only ones that a large unit allows.
+            for number in [number, number % 6000 + 1, number % 5 + 1] {
+                let bytes = number.checked_mul(factor).filter(|bytes| *bytes <= Options::CHUNK_SIZE_MAX);
+                prop_assert_eq!(chunk_size(&format!("{number}{unit}")).ok().map(NonZeroU64::get), bytes);
+            }
+        }
+    }
+}

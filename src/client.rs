@@ -1,0 +1,215 @@
+//! One signed exchange with the object's host: request, signature, transport, response.
+//!
+//! It holds what the service may correct on the way (region and host, clock, credentials) and applies
+//! each correction once an exchange, then sends again at once. Waiting and counting tries is not its
+//! business: that is `fetch.rs`.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::StatusCode;
+use http::response::Parts;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::config::{Config, Identity, Region};
+use crate::endpoint::{AddressingStyle, Endpoint};
+use crate::error::{Error, Result};
+use crate::request::{self, Ask};
+use crate::response::failure;
+use crate::retry::{self, Correction};
+use crate::sign::sign;
+use crate::transport::{Lease, Pool};
+use crate::uri::S3Uri;
+
+/// How long the server may take to begin its response.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
+/// An error document is small; what a broken server sends instead of one is not read on and on.
+const ERROR_BODY_MAX: usize = 64 << 10;
+const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sends requests for one object.
+pub(crate) struct Client {
+    config: Config,
+    uri: S3Uri,
+    style: AddressingStyle,
+    version_id: Option<String>,
+    /// Replaced as a whole when the service names another region.
+    site: RwLock<Arc<Site>>,
+    /// What is added to this machine's clock, in seconds.
+    clock_skew: AtomicI64,
+    /// Set after a 412: from then on requests name the version that was pinned.
+    by_version: AtomicBool,
+    requests: AtomicU64,
+    /// Connections opened by pools that were replaced since.
+    opened_before: AtomicU64,
+}
+
+/// Where requests go, and for which region they are signed.
+struct Site {
+    region: Region,
+    endpoint: Endpoint,
+    pool: Arc<Pool>,
+}
+
+/// A response with status 200 or 206, and the connection that its body comes on.
+pub(crate) struct Exchange {
+    pub(crate) head: Parts,
+    pub(crate) body: Incoming,
+    pub(crate) lease: Lease,
+}
+
+impl Client {
+    /// A client for `uri`; it opens no connection yet.
+    pub(crate) fn new(config: Config, uri: S3Uri, style: AddressingStyle, version_id: Option<String>) -> Result<Self> {
+        let site = Site::new(&config, &uri, style, config.region.clone())?;
+        Ok(Self {
+            config,
+            uri,
+            style,
+            version_id,
+            site: RwLock::new(Arc::new(site)),
+            clock_skew: AtomicI64::new(0),
+            by_version: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
+            opened_before: AtomicU64::new(0),
+        })
+    }
+
+    /// The object that requests are for.
+    pub(crate) fn uri(&self) -> &S3Uri {
+        &self.uri
+    }
+
+    /// The version that the user named.
+    pub(crate) fn version_id(&self) -> Option<&str> {
+        self.version_id.as_deref()
+    }
+
+    /// How many requests were sent, each try counted.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// How many connections were opened.
+    pub(crate) fn connections(&self) -> u64 {
+        self.opened_before.load(Ordering::Relaxed) + self.site().pool.opened()
+    }
+
+    /// Whether requests may name the pinned version from now on; false where they did already.
+    pub(crate) fn switch_to_version(&self) -> bool {
+        !self.by_version.swap(true, Ordering::Relaxed)
+    }
+
+    /// Sends `ask` until it is answered with 200 or 206, or cannot be corrected any more. `pinned` is
+    /// the version to name where [`Self::switch_to_version`] said so; `fresh` asks for a new connection.
+    pub(crate) async fn exchange(&self, ask: Ask<'_>, pinned: Option<&str>, fresh: bool) -> Result<Exchange> {
+        let mut corrected: Vec<Correction> = Vec::new();
+        loop {
+            let site = self.site();
+            let identity = self.config.credentials.current().await?;
+            let (head, body, lease) = self.send(&site, ask, pinned, identity.as_ref(), fresh).await?;
+            if matches!(head.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
+                return Ok(Exchange { head, body, lease });
+            }
+            let error = self.refusal(&head, body, lease).await;
+            let Some(correction) = retry::correction(&error) else { return Err(error) };
+            let again = |c: &Correction| std::mem::discriminant(c) == std::mem::discriminant(&correction);
+            if corrected.iter().any(again) {
+                return Err(error);
+            }
+            self.correct(&correction, &site, identity.as_ref()).await?;
+            corrected.push(correction);
+        }
+    }
+
+    /// One request, signed now. A kept connection may have died while idle, and the server cannot have
+    /// answered then: another one is taken, without counting as a try.
+    async fn send(
+        &self,
+        site: &Site,
+        ask: Ask<'_>,
+        pinned: Option<&str>,
+        identity: Option<&Identity>,
+        mut fresh: bool,
+    ) -> Result<(Parts, Incoming, Lease)> {
+        let by_version = self.by_version.load(Ordering::Relaxed);
+        let version = self.version_id.as_deref().or(pinned.filter(|_| by_version));
+        loop {
+            let mut lease = site.pool.lease(fresh).await?;
+            let mut request = request::build(&site.endpoint, ask, version)?;
+            if let Some(identity) = identity {
+                sign(&mut request, identity, &site.region, self.now())?;
+            }
+            self.requests.fetch_add(1, Ordering::Relaxed);
+            match timeout(FIRST_BYTE_TIMEOUT, lease.send(request)).await {
+                Ok(Ok(response)) => {
+                    let (head, body) = response.into_parts();
+                    return Ok((head, body, lease));
+                }
+                Ok(Err(e)) if lease.is_reused() && (e.is_canceled() || e.is_incomplete_message()) => fresh = true,
+                Ok(Err(e)) => return Err(Error::network("the request got no response").with_source(e)),
+                Err(_) => {
+                    let seconds = FIRST_BYTE_TIMEOUT.as_secs();
+                    return Err(Error::network(format!("no response within {seconds} s")));
+                }
+            }
+        }
+    }
+
+    async fn refusal(&self, head: &Parts, body: Incoming, lease: Lease) -> Error {
+        let document = timeout(ERROR_BODY_TIMEOUT, Limited::new(body, ERROR_BODY_MAX).collect()).await;
+        // Without its document the status alone still says what failed.
+        let Ok(Ok(document)) = document else { return failure(head, b"") };
+        lease.give_back();
+        failure(head, &document.to_bytes())
+    }
+
+    async fn correct(&self, correction: &Correction, seen: &Site, identity: Option<&Identity>) -> Result<()> {
+        match correction {
+            Correction::Clock(server) => {
+                let here = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+                let skew = i64::try_from(*server).unwrap_or(0) - i64::try_from(here).unwrap_or(0);
+                self.clock_skew.store(skew, Ordering::Relaxed);
+            }
+            Correction::Credentials => {
+                if let Some(identity) = identity {
+                    self.config.credentials.refresh(identity).await;
+                }
+            }
+            Correction::Region(region) if *region != seen.region => {
+                let moved = Arc::new(Site::new(&self.config, &self.uri, self.style, region.clone())?);
+                let mut site = self.site.write().unwrap_or_else(PoisonError::into_inner);
+                // Ranges fail together: the first one moves, the others find it done.
+                if site.region == seen.region {
+                    self.opened_before.fetch_add(site.pool.opened(), Ordering::Relaxed);
+                    *site = moved;
+                }
+            }
+            Correction::Region(_) => {}
+        }
+        Ok(())
+    }
+
+    fn site(&self) -> Arc<Site> {
+        Arc::clone(&self.site.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn now(&self) -> SystemTime {
+        let skew = self.clock_skew.load(Ordering::Relaxed);
+        let by = Duration::from_secs(skew.unsigned_abs());
+        let now = SystemTime::now();
+        if skew < 0 { now.checked_sub(by) } else { now.checked_add(by) }.unwrap_or(now)
+    }
+}
+
+impl Site {
+    /// On AWS the region is part of the host; a custom endpoint's host never changes.
+    fn new(config: &Config, uri: &S3Uri, style: AddressingStyle, region: Region) -> Result<Self> {
+        let endpoint = Endpoint::resolve(uri, &region, config.endpoint.as_ref(), style)?;
+        let pool = Pool::new(&endpoint, config)?;
+        Ok(Self { region, endpoint, pool })
+    }
+}

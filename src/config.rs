@@ -1,0 +1,511 @@
+//! What the command line, the environment and the profile say, put together once: region, endpoint,
+//! trusted certificates and credentials. With its folder, the only place that names `aws_config`.
+//!
+//! It gets [`Settings`] and hands on a [`Config`]. It reads two small files, asks nobody but the
+//! credentials' own source, waits for instance metadata only where nothing else is set up, and reads
+//! no root certificate itself.
+
+mod credentials;
+mod endpoint_url;
+mod http_client;
+mod region;
+mod sources;
+
+pub use aws_smithy_runtime_api::client::identity::Identity;
+pub use credentials::Credentials;
+pub use region::Region;
+
+use std::borrow::Cow;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use aws_config::profile::{self, ProfileSet};
+use aws_config::retry::{RetryConfig, RetryMode};
+use aws_runtime::env_config::EnvConfigValue;
+use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::os_shim_internal::{Env, Fs};
+
+use crate::error::{Error, Result};
+use sources::{Origin, Sources};
+
+/// What the command line said; each value goes before the environment's and the profile's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The URL of an S3-compatible server.
+    pub endpoint: Option<String>,
+    /// The region to sign for.
+    pub region: Option<String>,
+    /// The profile to read; its credentials go before keys in the environment.
+    pub profile: Option<String>,
+    /// Send unsigned requests and ask nobody for credentials.
+    pub no_sign_request: bool,
+    /// A file of PEM certificates to trust instead of the operating system's.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// Everything that requests need to know besides the object: complete and checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The region to sign for.
+    pub region: Region,
+    /// Whether anybody named the region: if not it is us-east-1, until S3 says where the bucket is.
+    pub region_configured: bool,
+    /// A custom endpoint: http or https, a host, perhaps a port and a path prefix, nothing else.
+    pub endpoint: Option<http::Uri>,
+    /// A file of PEM certificates to trust instead of the operating system's. Not read here.
+    pub ca_bundle: Option<PathBuf>,
+    /// Whom to sign as.
+    pub credentials: Credentials,
+}
+
+/// Completes `settings` from the environment and the profile, and asks for the first credentials.
+///
+/// Sources: AWS SDKs and Tools Reference Guide, "Settings reference".
+pub async fn load(settings: &Settings) -> Result<Config> {
+    load_from(settings, &Env::real(), EnvConfigFiles::default(), http_client::new).await
+}
+
+/// [`load`] from any environment and files, with any client for the credential sources.
+async fn load_from(
+    settings: &Settings,
+    env: &Env,
+    files: EnvConfigFiles,
+    http_client: impl FnOnce(Option<PathBuf>) -> SharedHttpClient,
+) -> Result<Config> {
+    let name = settings.profile.clone().or_else(|| variable(env, "AWS_PROFILE"));
+    let name = name.map_or(Cow::Borrowed("default"), Cow::Owned);
+    let profiles = profile::load(&Fs::real(), env, &files, Some(name))
+        .await
+        .map_err(|e| Error::usage("the AWS configuration cannot be read").with_source(e))?;
+    let found = Found { env, profiles: &profiles };
+    found.check_profile()?;
+
+    let region =
+        settings.region.clone().or_else(|| found.value(&["AWS_REGION", "AWS_DEFAULT_REGION"], "region"));
+    let region = region.as_deref().map(Region::parse).transpose()?;
+    let endpoint = match &settings.endpoint {
+        Some(url) => Some(endpoint_url::parse(url, "--endpoint")?),
+        None => found.endpoint()?,
+    };
+    let ca_bundle = settings.ca_bundle.clone();
+    let ca_bundle = ca_bundle.or_else(|| found.value(&["AWS_CA_BUNDLE"], "ca_bundle").map(PathBuf::from));
+    let retries = found.retries()?;
+    let mut config = Config {
+        region_configured: region.is_some(),
+        region: region.unwrap_or_default(),
+        endpoint,
+        ca_bundle,
+        credentials: Credentials::anonymous(),
+    };
+    if settings.no_sign_request {
+        return Ok(config);
+    }
+
+    let sources = Sources {
+        // Who names a profile on the command line means its credentials: the AWS CLI reads it so too.
+        keys: if settings.profile.is_some() { None } else { sources::keys_in(env)? },
+        files,
+        profile: profiles.selected_profile().to_owned(),
+        region: config.region.clone(),
+        retries,
+        http: http_client(config.ca_bundle.clone()),
+    };
+    let (origin, keys) = sources.ask().await.map_err(credentials::refused)?;
+    if origin == Origin::Instance && !config.region_configured {
+        // Only now is it known that there is a metadata service which answers at once.
+        if let Some(region) = sources.instance_region().await {
+            (config.region, config.region_configured) = (region, true);
+        }
+    }
+    config.credentials = Credentials::holding(keys, sources);
+    Ok(config)
+}
+
+/// The environment and the selected profile: what the command line did not say is looked up here.
+struct Found<'a> {
+    env: &'a Env,
+    profiles: &'a ProfileSet,
+}
+
+impl Found<'_> {
+    /// A profile that is named must be there; `default` always is, if only empty.
+    fn check_profile(&self) -> Result<()> {
+        let name = self.profiles.selected_profile();
+        if name == "default" || self.profiles.get_profile(name).is_some() {
+            return Ok(());
+        }
+        Err(Error::usage(format!("there is no profile {name:?} in the AWS configuration"))
+            .with_hint("`aws configure list-profiles` shows those that exist"))
+    }
+
+    /// The first of `variables` that is set, else `key` of the profile. Empty means not set.
+    fn value(&self, variables: &[&str], key: &str) -> Option<String> {
+        let of_profile = || self.profiles.get(key).filter(|value| !value.is_empty()).map(str::to_owned);
+        variables.iter().find_map(|name| variable(self.env, name)).or_else(of_profile)
+    }
+
+    /// The custom endpoint: of S3 before that of all services, the environment before the profile
+    /// (AWS SDKs and Tools Reference Guide, "Service-specific endpoints").
+    fn endpoint(&self) -> Result<Option<http::Uri>> {
+        let ignored = self.value(&["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"], "ignore_configured_endpoint_urls");
+        if ignored.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+            return Ok(None);
+        }
+        for name in ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"] {
+            if let Some(url) = variable(self.env, name) {
+                return endpoint_url::parse(&url, name).map(Some);
+            }
+        }
+        let of_profile = EnvConfigValue::new().profile("endpoint_url").service_id("s3");
+        match of_profile.load(self.env, Some(self.profiles)) {
+            Some((url, _)) => endpoint_url::parse(&url, "endpoint_url of the profile").map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// How often the credential sources try; aws-config's own reading of these values panics.
+    fn retries(&self) -> Result<RetryConfig> {
+        let bad = |variable: &str, key: &str, value: &str| {
+            Error::usage(format!("bad value of {variable}, or of {key} in the profile: {value:?}"))
+        };
+        let mut retries = RetryConfig::standard();
+        if let Some(value) = self.value(&["AWS_MAX_ATTEMPTS"], "max_attempts") {
+            let attempts = value
+                .parse::<NonZeroU32>()
+                .map_err(|e| bad("AWS_MAX_ATTEMPTS", "max_attempts", &value).with_source(e))?;
+            retries = retries.with_max_attempts(attempts.get());
+        }
+        match self.value(&["AWS_RETRY_MODE"], "retry_mode") {
+            // The AWS CLI's word for what it did before there were modes.
+            Some(value) if value.eq_ignore_ascii_case("legacy") => {}
+            Some(value) => {
+                let mode = value
+                    .parse::<RetryMode>()
+                    .map_err(|e| bad("AWS_RETRY_MODE", "retry_mode", &value).with_source(e))?;
+                retries = retries.with_retry_mode(mode);
+            }
+            None => {}
+        }
+        Ok(retries)
+    }
+}
+
+/// The value of an environment variable, without the space around it; empty means not set.
+fn variable(env: &Env, name: &str) -> Option<String> {
+    env.get(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use aws_credential_types::Credentials as Keys;
+    use aws_runtime::env_config::file::EnvConfigFileKind;
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+
+    use super::*;
+
+    /// An environment and files that are ours alone, and a count of the HTTP calls made.
+    #[derive(Default)]
+    struct World<'a> {
+        settings: Settings,
+        env: &'a [(&'a str, &'a str)],
+        config: &'a str,
+        credentials: &'a str,
+        calls: Arc<AtomicUsize>,
+    }
+
+    const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "env-key"), ("AWS_SECRET_ACCESS_KEY", "hunter2")];
+
+    impl World<'_> {
+        async fn load(&self) -> Result<Config> {
+            let files = EnvConfigFiles::builder()
+                .with_contents(EnvConfigFileKind::Config, self.config)
+                .with_contents(EnvConfigFileKind::Credentials, self.credentials)
+                .build();
+            let calls = self.calls.clone();
+            load_from(&self.settings, &Env::from_slice(self.env), files, |_| {
+                http_client_fn(move |_, _| SharedHttpConnector::new(Instance(calls.clone())))
+            })
+            .await
+        }
+
+        async fn key(&self) -> Result<String> {
+            let identity = self.load().await?.credentials.current().await?.unwrap();
+            Ok(identity.data::<Keys>().unwrap().access_key_id().to_owned())
+        }
+
+        async fn endpoint(&self) -> Result<Option<String>> {
+            Ok(self.load().await?.endpoint.map(|uri| uri.to_string()))
+        }
+    }
+
+    /// The metadata service of an instance in eu-west-3.
+    #[derive(Debug)]
+    struct Instance(Arc<AtomicUsize>);
+
+    impl HttpConnector for Instance {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            let path = request.uri().strip_prefix("http://169.254.169.254/latest/").unwrap_or("elsewhere");
+            let body = match path {
+                "api/token" => "token",
+                "meta-data/iam/security-credentials/" => "role",
+                "meta-data/iam/security-credentials/role" => {
+                    r#"{"Code": "Success", "AccessKeyId": "imds-key", "SecretAccessKey": "hunter2",
+                        "Token": "hunter3", "Expiration": "2999-01-01T00:00:00Z"}"#
+                }
+                "meta-data/placement/region" => "eu-west-3",
+                _ => return HttpConnectorFuture::ready(Err(ConnectorError::user("no such host".into()))),
+            };
+            let mut response = HttpResponse::new(200.try_into().unwrap(), body.into());
+            response.headers_mut().insert("x-aws-ec2-metadata-token-ttl-seconds", "21600");
+            HttpConnectorFuture::ready(Ok(response))
+        }
+    }
+
+    #[tokio::test]
+    async fn region_flag_then_environment_then_profile_then_the_default() {
+        let both = [KEYS[0], KEYS[1], ("AWS_REGION", "r2"), ("AWS_DEFAULT_REGION", "r3")];
+        let second = [KEYS[0], KEYS[1], ("AWS_REGION", " "), ("AWS_DEFAULT_REGION", "r3")];
+        let profile = "[default]\nregion = r4\n[profile p]\nregion = r5";
+        let named = Settings { profile: Some("p".into()), ..Settings::default() };
+        let flag = Settings { region: Some("r1".into()), ..Settings::default() };
+        for (settings, env, config, region, configured) in [
+            (&flag, &both[..], profile, "r1", true),
+            (&Settings::default(), &both, profile, "r2", true),
+            (&Settings::default(), &second, profile, "r3", true),
+            (&Settings::default(), &KEYS, profile, "r4", true),
+            (&Settings { no_sign_request: true, ..named }, &KEYS, profile, "r5", true),
+            (&Settings::default(), &KEYS, "", "us-east-1", false),
+        ] {
+            let world = World { settings: settings.clone(), env, config, ..World::default() };
+            let config = world.load().await.unwrap();
+            assert_eq!((config.region.as_str(), config.region_configured), (region, configured));
+            assert_eq!(world.calls.load(Ordering::SeqCst), 0, "nobody is asked where keys are at hand");
+        }
+        let world = World { env: &[KEYS[0], KEYS[1], ("AWS_REGION", "us-east-1.evil")], ..World::default() };
+        assert_eq!(world.load().await.unwrap_err().exit_code(), 2);
+    }
+
+    #[tokio::test]
+    async fn endpoint_flag_then_environment_then_profile() {
+        const PROFILE: &str = "[default]\nendpoint_url = http://profile\nservices = mine\n\
+             [services mine]\ns3 =\n  endpoint_url = http://profile-s3:9000/prefix\n";
+        const PLAIN: &str = "[default]\nendpoint_url = http://profile\n";
+        let s3 = ("AWS_ENDPOINT_URL_S3", "http://env-s3");
+        let all = ("AWS_ENDPOINT_URL", "http://env");
+        let ignore = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
+        let flag = Settings { endpoint: Some("https://flag".into()), ..Settings::default() };
+        let ignoring = &format!("{PROFILE}[profile i]\nignore_configured_endpoint_urls = True\n");
+        let profile_i = Settings { profile: Some("i".into()), no_sign_request: true, ..Settings::default() };
+        for (settings, env, config, endpoint) in [
+            (&flag, &[KEYS[0], KEYS[1], s3, ignore][..], PROFILE, Some("https://flag/")),
+            (&Settings::default(), &[KEYS[0], KEYS[1], s3, all], PROFILE, Some("http://env-s3/")),
+            (&Settings::default(), &[KEYS[0], KEYS[1], all], PROFILE, Some("http://env/")),
+            (&Settings::default(), &KEYS, PROFILE, Some("http://profile-s3:9000/prefix")),
+            (&Settings::default(), &KEYS, PLAIN, Some("http://profile/")),
+            (&Settings::default(), &[KEYS[0], KEYS[1], s3, all, ignore], PROFILE, None),
+            (&profile_i, &[all], ignoring, None),
+            (&Settings::default(), &KEYS, "", None),
+        ] {
+            let world = World { settings: settings.clone(), env, config, ..World::default() };
+            assert_eq!(world.endpoint().await.unwrap().as_deref(), endpoint);
+        }
+        let world =
+            World { env: &[KEYS[0], KEYS[1], ("AWS_ENDPOINT_URL", "localhost:9000")], ..World::default() };
+        let error = world.load().await.unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("AWS_ENDPOINT_URL"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn keys_of_the_environment_go_before_the_profile_but_not_before_the_flag() {
+        const CREDENTIALS: &str = "[default]\naws_access_key_id = file-key\naws_secret_access_key = hunter2\n\
+             [p]\naws_access_key_id = p-key\naws_secret_access_key = hunter2\n";
+        let p = Settings { profile: Some("p".into()), ..Settings::default() };
+        for (settings, env, key) in [
+            (&Settings::default(), &KEYS[..], "env-key"),
+            (&Settings::default(), &[KEYS[0], KEYS[1], ("AWS_PROFILE", "p")], "env-key"),
+            (&Settings::default(), &[("AWS_PROFILE", "p")], "p-key"),
+            (&Settings::default(), &[("AWS_PROFILE", "")], "file-key"),
+            (&Settings::default(), &[], "file-key"),
+            (&p, &KEYS, "p-key"),
+        ] {
+            let world =
+                World { settings: settings.clone(), env, credentials: CREDENTIALS, ..World::default() };
+            assert_eq!(world.key().await.unwrap(), key);
+            assert_eq!(world.calls.load(Ordering::SeqCst), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_brings_keys() {
+        let config = "[default]\ncredential_process = echo '{\"Version\": 1, \"AccessKeyId\": \"process-key\", \
+                      \"SecretAccessKey\": \"hunter2\", \"Expiration\": \"2999-01-01T00:00:00Z\"}'";
+        let world = World { config, ..World::default() };
+        assert_eq!(world.key().await.unwrap(), "process-key");
+
+        let failing =
+            World { config: "[default]\ncredential_process = echo no token >&2; exit 1", ..World::default() };
+        let error = failing.load().await.unwrap_err();
+        assert_eq!(error.exit_code(), 4);
+        let message = error.to_string();
+        assert!(message.contains("no token") && message.contains("aws sso login"), "{message}");
+        assert_eq!(failing.calls.load(Ordering::SeqCst), 0, "a source that fails ends the search");
+    }
+
+    #[tokio::test]
+    async fn a_refresh_reads_the_files_again() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let write = |key| {
+            let text = format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = hunter2\n");
+            std::fs::write(&file, text).unwrap();
+        };
+        write("first");
+        let files = EnvConfigFiles::builder().with_file(EnvConfigFileKind::Credentials, file.path()).build();
+        let settings = Settings { region: Some("r".into()), ..Settings::default() };
+        let config = load_from(&settings, &Env::from_slice(&[]), files, http_client::new).await.unwrap();
+        let first = config.credentials.current().await.unwrap().unwrap();
+        write("second");
+        config.credentials.refresh(&first).await;
+        let second = config.credentials.current().await.unwrap().unwrap();
+        assert_eq!(first.data::<Keys>().unwrap().access_key_id(), "first");
+        assert_eq!(second.data::<Keys>().unwrap().access_key_id(), "second");
+    }
+
+    #[tokio::test]
+    async fn unsigned_requests_ask_nobody() {
+        let settings = Settings { no_sign_request: true, ..Settings::default() };
+        // Neither a broken process nor half a pair of keys matters then.
+        for env in [&[][..], &KEYS, &KEYS[..1]] {
+            let world = World {
+                settings: settings.clone(),
+                env,
+                config: "[default]\ncredential_process = exit 1",
+                ..World::default()
+            };
+            let config = world.load().await.unwrap();
+            assert!(config.credentials.is_anonymous());
+            assert!(config.credentials.current().await.unwrap().is_none());
+            assert_eq!(world.calls.load(Ordering::SeqCst), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn bad_values_are_errors_and_not_panics() {
+        for (env, config, profile, code, text) in [
+            (&[("AWS_MAX_ATTEMPTS", "0")][..], "", None, 2, "AWS_MAX_ATTEMPTS"),
+            (&[("AWS_MAX_ATTEMPTS", "many")], "", None, 2, "many"),
+            (&[("AWS_RETRY_MODE", "bogus")], "", None, 2, "AWS_RETRY_MODE"),
+            (&[], "[default]\nmax_attempts = -1", None, 2, "max_attempts"),
+            (&[], "[default]\nretry_mode = often", None, 2, "retry_mode"),
+            (&[], "[default\nregion = x", None, 2, "configuration"),
+            (&[("AWS_PROFILE", "typo")], "[profile p]\nregion = x", None, 2, "typo"),
+            (&KEYS, "[profile p]\nregion = x", Some("typo"), 2, "list-profiles"),
+            (&KEYS[..1], "", None, 4, "AWS_SECRET_ACCESS_KEY"),
+            (&[], "[default]\nsource_profile = b\nrole_arn = arn:aws:iam::1:role/r\n", None, 4, "`b`"),
+        ] {
+            let settings = Settings { profile: profile.map(str::to_owned), ..Settings::default() };
+            let error = World { settings, env, config, ..World::default() }.load().await.unwrap_err();
+            assert_eq!(error.exit_code(), code, "{error}");
+            assert!(error.to_string().contains(text), "{error}");
+        }
+        for mode in ["standard", "adaptive", "legacy", "Standard"] {
+            let world = World { env: &[KEYS[0], KEYS[1], ("AWS_RETRY_MODE", mode)], ..World::default() };
+            world.load().await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn ca_bundle_flag_then_environment_then_profile() {
+        let flag = Settings { ca_bundle: Some("/flag".into()), ..Settings::default() };
+        let variable = [KEYS[0], KEYS[1], ("AWS_CA_BUNDLE", "/env")];
+        let config = "[default]\nca_bundle = /profile";
+        for (settings, env, path) in [
+            (&flag, &variable[..], "/flag"),
+            (&Settings::default(), &variable, "/env"),
+            (&Settings::default(), &KEYS, "/profile"),
+        ] {
+            let world = World { settings: settings.clone(), env, config, ..World::default() };
+            assert_eq!(world.load().await.unwrap().ca_bundle, Some(PathBuf::from(path)));
+        }
+    }
+
+    #[tokio::test]
+    async fn debug_shows_no_secret() {
+        let env = [KEYS[0], KEYS[1], ("AWS_SESSION_TOKEN", "hunter3")];
+        let config = World { env: &env, ..World::default() }.load().await.unwrap();
+        let shown = format!("{config:?} {:?}", config.credentials.current().await.unwrap());
+        assert!(!shown.contains("hunter"), "{shown}");
+    }
+
+    /// The last sources read the process's own environment, so these run in a process of their own.
+    #[tokio::test]
+    async fn instance_metadata_comes_last_and_names_the_region() {
+        if !alone("config::tests::instance_metadata_comes_last_and_names_the_region", &[]) {
+            return;
+        }
+        let world = World::default();
+        let config = world.load().await.unwrap();
+        assert_eq!((config.region.as_str(), config.region_configured), ("eu-west-3", true));
+        assert_eq!(world.key().await.unwrap(), "imds-key");
+
+        let settings = Settings { region: Some("r".into()), ..Settings::default() };
+        let world = World { settings, ..World::default() };
+        assert_eq!(world.load().await.unwrap().region.as_str(), "r");
+        assert_eq!(world.calls.load(Ordering::SeqCst), 3, "a token, the role, its keys");
+    }
+
+    #[tokio::test]
+    async fn without_any_source_the_error_says_what_to_do() {
+        let disabled = [("AWS_EC2_METADATA_DISABLED", "true")];
+        if !alone("config::tests::without_any_source_the_error_says_what_to_do", &disabled) {
+            return;
+        }
+        let world = World::default();
+        let error = world.load().await.unwrap_err();
+        assert_eq!(error.exit_code(), 4);
+        let message = error.to_string();
+        assert!(
+            message.starts_with("no credentials found\n") && message.contains("--no-sign-request"),
+            "{message}"
+        );
+        assert_eq!(world.calls.load(Ordering::SeqCst), 0);
+    }
+
+    /// Whether this is the process that runs only `test`, with only `env`; if not, it is started here.
+    fn alone(test: &str, env: &[(&str, &str)]) -> bool {
+        const MARK: &str = "S3FCP_TEST_ALONE";
+        if std::env::var_os(MARK).is_some() {
+            return true;
+        }
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test])
+            .env_clear()
+            .envs(env.iter().copied())
+            .env(MARK, "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        false
+    }
+}
+#[cfg(test)]
+mod timing {
+    #[tokio::test]
+    async fn timing() {
+        for _ in 0..6 {
+            let t = std::time::Instant::now();
+            let r = super::load(&super::Settings::default()).await;
+            eprintln!("load: {:?} {:?}", t.elapsed(), r.map_err(|e| e.to_string()));
+        }
+    }
+}

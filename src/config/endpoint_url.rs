@@ -1,0 +1,93 @@
+//! A custom endpoint, from the text of a flag, a variable or a profile to a checked URL.
+//!
+//! It lets through scheme, host, port and path prefix only, so that whoever uses the URL can rely on
+//! that. It never repeats what may be a password.
+
+use http::Uri;
+
+use crate::error::{Error, Result};
+
+/// Parses `text`; `origin` says in errors where it stands.
+pub(super) fn parse(text: &str, origin: &str) -> Result<Uri> {
+    let bad = |why: &str| {
+        // Before an `@` there may be a password.
+        let shown = if text.contains('@') { String::new() } else { format!(" {text:?}") };
+        Error::usage(format!("bad endpoint{shown} in {origin}: {why}"))
+            .with_hint("write it as https://host, https://host:port or https://host:port/prefix")
+    };
+    // The parser accepts a fragment and drops it.
+    if text.contains(['?', '#']) {
+        return Err(bad("it has a query or a fragment"));
+    }
+    if !["http://", "https://"].iter().any(|s| text.get(..s.len()).is_some_and(|t| t.eq_ignore_ascii_case(s)))
+    {
+        return Err(bad("it does not start with http:// or https://"));
+    }
+    let uri = text.parse::<Uri>().map_err(|e| bad("it is not a URL").with_source(e))?;
+    let Some(authority) = uri.authority().filter(|a| !a.host().is_empty()) else {
+        return Err(bad("the host is missing"));
+    };
+    if authority.as_str().contains('@') {
+        return Err(bad("it has a user name or a password"));
+    }
+    if authority.as_str() != authority.host() && authority.port_u16().is_none_or(|port| port == 0) {
+        return Err(bad("the port is not a number from 1 to 65535"));
+    }
+    Ok(uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scheme_host_port_and_prefix_pass() {
+        for (text, scheme, host, port, path) in [
+            ("http://localhost", "http", "localhost", None, "/"),
+            ("http://localhost:9000/", "http", "localhost", Some(9000), "/"),
+            ("HTTPS://s3.example.com", "https", "s3.example.com", None, "/"),
+            ("https://[::1]:9000", "https", "[::1]", Some(9000), "/"),
+            ("https://gateway/s3/v1/", "https", "gateway", None, "/s3/v1/"),
+            ("http://10.0.0.1:80/a%20b", "http", "10.0.0.1", Some(80), "/a%20b"),
+        ] {
+            let uri = parse(text, "--endpoint").unwrap();
+            assert_eq!(uri.scheme_str(), Some(scheme), "{text}");
+            assert_eq!((uri.host(), uri.port_u16(), uri.path()), (Some(host), port, path), "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_a_usage_error_that_says_why() {
+        for (text, why) in [
+            ("localhost:9000", "does not start with"),
+            ("//host", "does not start with"),
+            ("s3://bucket", "does not start with"),
+            ("é", "does not start with"),
+            ("http://", "not a URL"),
+            ("http:///key", "not a URL"),
+            ("http://:9000", "host is missing"),
+            ("http://a b", "not a URL"),
+            ("http://host:", "port"),
+            ("http://host:0", "port"),
+            ("http://host:65536", "port"),
+            ("http://host:x", "port"),
+            ("http://host/?a=b", "query"),
+            ("http://host/#top", "fragment"),
+        ] {
+            let error = parse(text, "AWS_ENDPOINT_URL").unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{text}");
+            let message = error.to_string();
+            assert!(message.contains(why) && message.contains("AWS_ENDPOINT_URL"), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_refused_and_never_repeated() {
+        for text in
+            ["https://user:hunter2@host", "https://hunter2@:x", "hunter2@host", "http://hunter2@ho st"]
+        {
+            let error = parse(text, "--endpoint").unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Whom to ask for credentials, and in which order.
+//!
+//! It gets the keys in the environment, the selected profile and an HTTP client, and hands on keys
+//! with the name of their origin. It keeps nothing: each question reads the files anew, so keys that
+//! were rotated on disk are found. Caching is `credentials.rs`'s.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::imds::region::ImdsRegionProvider;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
+use aws_credential_types::Credentials as Keys;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, future};
+use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::os_shim_internal::Env;
+
+use super::{Region, variable};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long STS or SSO may take for one try; a download stands still meanwhile.
+const TRY_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long they may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where keys came from, in the order of asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// `AWS_ACCESS_KEY_ID` and its companions.
+    Environment,
+    /// The profile: static keys, a process, SSO, a login session or an assumed role.
+    Profile,
+    /// `AWS_WEB_IDENTITY_TOKEN_FILE`, exchanged at STS.
+    WebIdentity,
+    /// ECS or EKS: `AWS_CONTAINER_CREDENTIALS_*`.
+    Container,
+    /// EC2 instance metadata: never asked unless all others have nothing.
+    Instance,
+}
+
+/// All that the sources need to know.
+#[derive(Debug)]
+pub(super) struct Sources {
+    /// The environment's keys: where there are some, nobody else is asked.
+    pub(super) keys: Option<Keys>,
+    pub(super) files: EnvConfigFiles,
+    pub(super) profile: String,
+    /// The region of STS, for roles.
+    pub(super) region: Region,
+    pub(super) retries: RetryConfig,
+    pub(super) http: SharedHttpClient,
+}
+
+/// The keys in `env`; half a pair is an error rather than a reason to look elsewhere.
+pub(super) fn keys_in(env: &Env) -> Result<Option<Keys>> {
+    match (variable(env, "AWS_ACCESS_KEY_ID"), variable(env, "AWS_SECRET_ACCESS_KEY")) {
+        (Some(id), Some(secret)) => {
+            Ok(Some(Keys::new(id, secret, variable(env, "AWS_SESSION_TOKEN"), None, "Environment")))
+        }
+        (Some(_), None) => {
+            Err(Error::new(ErrorKind::Access, "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not")
+                .with_hint("set both, or neither to use a profile"))
+        }
+        (None, _) => Ok(None),
+    }
+}
+
+impl Sources {
+    /// The first keys that a source has. A source that is set up but fails ends the search: asking on
+    /// might find somebody else's.
+    pub(super) async fn ask(&self) -> Result<(Origin, Keys), CredentialsError> {
+        if let Some(keys) = &self.keys {
+            return Ok((Origin::Environment, keys.clone()));
+        }
+        for (origin, provider) in self.chain() {
+            match provider.provide_credentials().await {
+                Ok(keys) => return Ok((origin, keys)),
+                // A profile that has nothing gives no reason; one that refers to nothing does.
+                Err(e @ CredentialsError::CredentialsNotLoaded(_))
+                    if origin != Origin::Profile || e.source().is_none() => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Err(CredentialsError::not_loaded_no_source())
+    }
+
+    /// The region of the instance that we run on.
+    pub(super) async fn instance_region(&self) -> Option<Region> {
+        let region =
+            ImdsRegionProvider::builder().configure(&self.provider_config()).build().region().await?;
+        Region::parse(region.as_ref()).ok()
+    }
+
+    fn chain(&self) -> [(Origin, Box<dyn ProvideCredentials>); 4] {
+        let config = self.provider_config();
+        let profile = ProfileFileCredentialsProvider::builder()
+            .configure(&config)
+            .profile_files(self.files.clone())
+            .profile_name(self.profile.clone())
+            .build();
+        let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(&config).build();
+        let container = EcsCredentialsProvider::builder().configure(&config).build();
+        let instance = ImdsCredentialsProvider::builder().configure(&config).build();
+        [
+            (Origin::Profile, Box::new(profile)),
+            (Origin::WebIdentity, Box::new(web_identity)),
+            (Origin::Container, Box::new(container)),
+            (Origin::Instance, Box::new(instance)),
+        ]
+    }
+
+    fn provider_config(&self) -> ProviderConfig {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(TRY_TIMEOUT)
+            .build();
+        ProviderConfig::without_region()
+            .with_behavior_version(Some(BehaviorVersion::latest()))
+            .with_region(Some(aws_config::Region::new(self.region.to_string())))
+            .with_retry_config(self.retries.clone())
+            .with_timeout_config(timeouts)
+            .with_http_client(self.http.clone())
+    }
+}
+
+impl ProvideCredentials for Sources {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async { self.ask().await.map(|(_, keys)| keys) })
+    }
+}

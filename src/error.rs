@@ -1,0 +1,282 @@
+//! One error for the whole crate: what failed (`kind` and a sentence), on which object, what the
+//! service said, after how many attempts, and what to try next.
+//!
+//! It gets its facts from whoever saw the failure and hands on a message of one to three lines, an
+//! exit code and `is_retryable`. It never holds credentials, request headers or signed URLs.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+/// A `Result` whose error is [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What sort of failure an [`Error`] is; it decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Bad arguments or configuration, or a range beyond the end of the object.
+    Usage,
+    /// No such bucket, key or version; also a delete marker.
+    NotFound,
+    /// Credentials missing, wrong or expired; access denied; an archived object.
+    Access,
+    /// The network failed: name resolution, connection, TLS, a cut or stalled body.
+    Network,
+    /// The server failed or answered something that S3 does not answer.
+    Server,
+    /// The object changed while it was being downloaded.
+    Changed,
+    /// The delivered bytes do not match the object's checksum.
+    Integrity,
+    /// The output could not be written.
+    Output,
+    /// Anything else.
+    Other,
+}
+
+impl ErrorKind {
+    /// The exit status of a process that ends with an error of this kind.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Other => 1,
+            Self::Usage => 2,
+            Self::NotFound => 3,
+            Self::Access => 4,
+            Self::Network | Self::Server => 5,
+            Self::Changed => 6,
+            Self::Integrity => 7,
+            Self::Output => 8,
+        }
+    }
+}
+
+/// What the service said in an error response: the HTTP status and, where there was an XML body,
+/// its fields (Amazon S3 API Reference, "Error responses").
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServiceError {
+    /// The HTTP status.
+    pub status: u16,
+    /// `<Code>`, for example `NoSuchKey`.
+    pub code: Option<String>,
+    /// `<Message>`.
+    pub message: Option<String>,
+    /// `<RequestId>` or the header `x-amz-request-id`.
+    pub request_id: Option<String>,
+    /// `<Region>` or the header `x-amz-bucket-region`: where the bucket is.
+    pub region: Option<String>,
+    /// How long the header `Retry-After` asks to wait.
+    pub retry_after: Option<Duration>,
+    /// The server's clock, from the header `Date`, in seconds since the epoch.
+    pub date: Option<u64>,
+}
+
+impl ServiceError {
+    /// The code, or the empty string where the service gave none.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.code.as_deref().unwrap_or("")
+    }
+}
+
+/// Why a download, or a step of it, failed.
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    what: String,
+    object: Option<String>,
+    service: Option<ServiceError>,
+    attempts: u32,
+    retryable: bool,
+    hint: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of `kind`; `what` completes the sentence "s3fcp failed: ...". Not retryable.
+    pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            what: what.into(),
+            object: None,
+            service: None,
+            attempts: 0,
+            retryable: false,
+            hint: None,
+            source: None,
+        }))
+    }
+
+    /// A transient failure of the network: worth another try.
+    pub fn network(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Network, what).retryable(true)
+    }
+
+    /// Bad arguments or configuration.
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Usage, what)
+    }
+
+    /// The output could not be written.
+    pub fn output(cause: std::io::Error) -> Self {
+        Self::new(ErrorKind::Output, "the output could not be written").with_source(cause)
+    }
+
+    /// Says whether the same request may succeed when it is sent again.
+    #[must_use]
+    pub fn retryable(mut self, yes: bool) -> Self {
+        self.0.retryable = yes;
+        self
+    }
+
+    /// Adds the underlying error; it is shown behind the sentence.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Adds what the service answered.
+    #[must_use]
+    pub fn with_service(mut self, service: ServiceError) -> Self {
+        self.0.service = Some(service);
+        self
+    }
+
+    /// Names the object (an `s3://` URI); the first name given stays.
+    #[must_use]
+    pub fn on(mut self, object: impl fmt::Display) -> Self {
+        self.0.object.get_or_insert_with(|| object.to_string());
+        self
+    }
+
+    /// Says how many attempts were made in all.
+    #[must_use]
+    pub fn after_attempts(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    /// Says what to try next; the first hint given, which is nearest to the cause, stays.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint.get_or_insert(hint.into());
+        self
+    }
+
+    /// What sort of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What the service answered, where it did.
+    #[must_use]
+    pub fn service(&self) -> Option<&ServiceError> {
+        self.0.service.as_ref()
+    }
+
+    /// Whether the same request may succeed when it is sent again, on another connection.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.0.retryable
+    }
+
+    /// Whether the output was a pipe whose reader has closed it: an end, rather than a failure.
+    #[must_use]
+    pub fn is_closed_pipe(&self) -> bool {
+        let cause = self.0.source.as_deref().and_then(|s| s.downcast_ref::<std::io::Error>());
+        self.0.kind == ErrorKind::Output && cause.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+
+    /// The exit status for this error: see [`ErrorKind::exit_code`].
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.0.kind.exit_code()
+    }
+}
+
+/// One to three lines: what failed on which object and what the service said; how many attempts;
+/// what to try.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let e = &*self.0;
+        if let Some(object) = &e.object {
+            write!(f, "{object}: ")?;
+        }
+        f.write_str(&e.what)?;
+        if let Some(service) = &e.service {
+            let code = service.code.as_deref().unwrap_or("no error code");
+            write!(f, ": {code} (HTTP {}", service.status)?;
+            if let Some(id) = &service.request_id {
+                write!(f, ", request id {id}")?;
+            }
+            f.write_str(")")?;
+            if let Some(message) = &service.message {
+                write!(f, ": {message}")?;
+            }
+        }
+        // The text of a cause often repeats in its own causes: each is shown once.
+        let mut shown = String::new();
+        let mut cause = e.source.as_deref().map(|s| s as &dyn StdError);
+        while let Some(c) = cause {
+            let text = c.to_string();
+            if !shown.contains(&text) {
+                write!(f, ": {text}")?;
+                shown.push_str(&text);
+            }
+            cause = c.source();
+        }
+        if e.attempts > 1 {
+            write!(f, "\n  gave up after {} attempts", e.attempts)?;
+        }
+        if let Some(hint) = &e.hint {
+            write!(f, "\n  hint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|s| s as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_names_object_code_request_attempts_and_hint_in_three_lines() {
+        let error = Error::new(ErrorKind::NotFound, "no such object")
+            .on("s3://b/k")
+            .with_service(ServiceError {
+                status: 404,
+                code: Some("NoSuchKey".into()),
+                message: Some("The specified key does not exist.".into()),
+                request_id: Some("4442587FB7D0A2F9".into()),
+                ..ServiceError::default()
+            })
+            .after_attempts(2)
+            .with_hint("check the key");
+        assert_eq!(
+            error.to_string(),
+            "s3://b/k: no such object: NoSuchKey (HTTP 404, request id 4442587FB7D0A2F9): The specified key does not exist.\n  \
+             gave up after 2 attempts\n  hint: check the key"
+        );
+        assert_eq!(error.exit_code(), 3);
+    }
+
+    #[test]
+    fn causes_are_shown_once_each() {
+        let inner = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "reset by peer");
+        let outer = Error::network("reading the body failed").with_source(inner);
+        assert!(outer.is_retryable());
+        assert_eq!(outer.to_string(), "reading the body failed: reset by peer");
+    }
+}

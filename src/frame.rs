@@ -1,0 +1,160 @@
+//! A frame: a piece of the object's body on its way to the consumer, with the room it takes in the
+//! window; and the slabs that frames wait in.
+//!
+//! hyper's frames are slices of its read buffer. One that waits would pin all of that buffer, so bytes
+//! that cannot go on at once are copied, while they are warm, into slabs of a known size that are used
+//! again: what a download holds is then exactly what it counts, and hyper reads into the same buffer.
+
+use std::collections::VecDeque;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::window::Room;
+
+/// The size of a slab, in bytes.
+const SLAB: usize = 256 << 10;
+
+/// Some bytes of the object. While it lives its bytes count against the download's window; dropping
+/// it lets the download go on.
+#[derive(Debug)]
+pub struct Frame {
+    bytes: Bytes,
+    _room: Room,
+}
+
+impl Frame {
+    pub(crate) fn new(bytes: Bytes, room: Room) -> Self {
+        Self { bytes, _room: room }
+    }
+
+    /// The bytes, no longer counted: from here on their memory is the caller's concern.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+}
+
+impl Deref for Frame {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl AsRef<[u8]> for Frame {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+/// Slabs that were used, to be used again: fresh pages cost more than copying into old ones.
+#[derive(Debug, Default)]
+pub(crate) struct Slabs {
+    /// Each handle is empty; its memory is free once all frames cut from it are gone.
+    used: Mutex<VecDeque<BytesMut>>,
+}
+
+impl Slabs {
+    fn take(&self) -> BytesMut {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        // Oldest first: frames leave about in the order in which they came.
+        for _ in 0..used.len() {
+            if let Some(mut slab) = used.pop_front() {
+                if slab.try_reclaim(SLAB) {
+                    return slab;
+                }
+                used.push_back(slab);
+            }
+        }
+        BytesMut::with_capacity(SLAB)
+    }
+
+    fn put(&self, slab: BytesMut) {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).push_back(slab);
+    }
+}
+
+/// Copies the bytes of one range into slabs. Together they are no larger than the range.
+#[derive(Debug)]
+pub(crate) struct Packer {
+    slabs: Arc<Slabs>,
+    open: BytesMut,
+    pooled: bool,
+}
+
+impl Packer {
+    pub(crate) fn new(slabs: Arc<Slabs>) -> Self {
+        Self { slabs, open: BytesMut::new(), pooled: false }
+    }
+
+    /// Copies the front of `data`, as much as the open slab takes, and says how much that was. `left` is
+    /// how many bytes the range still has, those of `data` counted: a slab for its end is cut to measure.
+    pub(crate) fn pack(&mut self, data: &[u8], left: u64) -> Bytes {
+        if self.open.capacity() == 0 {
+            self.retire();
+            let left = usize::try_from(left).unwrap_or(usize::MAX);
+            self.pooled = left >= SLAB;
+            self.open = if self.pooled { self.slabs.take() } else { BytesMut::with_capacity(left.max(data.len())) };
+        }
+        let take = data.len().min(self.open.capacity());
+        self.open.extend_from_slice(&data[..take]);
+        self.open.split().freeze()
+    }
+
+    fn retire(&mut self) {
+        let slab = std::mem::take(&mut self.open);
+        if std::mem::take(&mut self.pooled) {
+            self.slabs.put(slab);
+        }
+    }
+}
+
+impl Drop for Packer {
+    fn drop(&mut self) {
+        self.retire();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Packs `data` in pieces of `step` and gives the frames back.
+    fn pack(slabs: &Arc<Slabs>, data: &[u8], step: usize) -> Vec<Bytes> {
+        let mut packer = Packer::new(Arc::clone(slabs));
+        let mut frames = Vec::new();
+        let mut at = 0;
+        while at < data.len() {
+            let piece = &data[at..(at + step).min(data.len())];
+            let frame = packer.pack(piece, (data.len() - at) as u64);
+            at += frame.len();
+            frames.push(frame);
+        }
+        frames
+    }
+
+    #[test]
+    fn packed_bytes_are_the_same_bytes() {
+        let data: Vec<u8> = (0..3 * SLAB + 17).map(|i| (i % 251) as u8).collect();
+        for step in [1000, SLAB - 1, SLAB, 2 * SLAB] {
+            assert_eq!(pack(&Arc::default(), &data, step).concat(), data, "{step}");
+        }
+    }
+
+    #[test]
+    fn slabs_are_used_again_only_when_their_frames_are_gone() {
+        let slabs = Arc::<Slabs>::default();
+        let data = vec![7; 4 * SLAB];
+        let held = pack(&slabs, &data, 9999);
+        assert_eq!(slabs.used.lock().unwrap().len(), 4);
+        let more = pack(&slabs, &vec![8; 2 * SLAB], 9999);
+        assert_eq!(slabs.used.lock().unwrap().len(), 6, "no slab was free");
+        assert_eq!(held.concat(), data);
+        drop((held, more));
+        drop(pack(&slabs, &vec![9; 6 * SLAB], 9999));
+        assert_eq!(slabs.used.lock().unwrap().len(), 6, "all were used again");
+    }
+}

@@ -1,0 +1,146 @@
+//! The queue of frames between the fetch of one range and the ordered stream.
+//!
+//! It has no limit of its own: every frame in it holds room in the window. Unlike a channel it tells
+//! the fetch whether the consumer is waiting for this very range, so that bytes for the head of the
+//! line go on without a copy; and a fetch that ends without a word is an error, never a short range.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use futures_util::task::AtomicWaker;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Frame;
+
+/// Frames that may wait at the head of the line and still count as going on at once.
+const AT_ONCE: usize = 2;
+
+#[derive(Debug, Default)]
+struct Lane {
+    queue: Mutex<Queue>,
+    consumer: AtomicWaker,
+    is_head: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    frames: VecDeque<Frame>,
+    end: Option<Result<()>>,
+}
+
+/// The end at which a fetch puts frames in.
+#[derive(Debug)]
+pub(crate) struct LaneSender(Arc<Lane>);
+
+/// The end at which the ordered stream takes them out.
+#[derive(Debug)]
+pub(crate) struct LaneReceiver(Arc<Lane>);
+
+/// An empty lane.
+pub(crate) fn lane() -> (LaneSender, LaneReceiver) {
+    let lane = Arc::<Lane>::default();
+    (LaneSender(Arc::clone(&lane)), LaneReceiver(lane))
+}
+
+impl LaneSender {
+    pub(crate) fn push(&self, frame: Frame) {
+        self.0.queue().frames.push_back(frame);
+        self.0.consumer.wake();
+    }
+
+    /// Whether a frame pushed now goes to the output at once: this range is the head of the line and the
+    /// consumer keeps up.
+    pub(crate) fn is_hungry(&self) -> bool {
+        self.0.is_head.load(Ordering::Relaxed) && self.0.queue().frames.len() < AT_ONCE
+    }
+
+    /// No more frames: the range is complete, or it failed.
+    pub(crate) fn finish(&self, end: Result<()>) {
+        self.0.queue().end.get_or_insert(end);
+        self.0.consumer.wake();
+    }
+}
+
+impl Drop for LaneSender {
+    fn drop(&mut self) {
+        self.finish(Err(Error::new(ErrorKind::Other, "a part of the download ended early")));
+    }
+}
+
+impl LaneReceiver {
+    /// The next frame; `None` when the range is complete. Being polled makes the range the head.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        self.0.is_head.store(true, Ordering::Relaxed);
+        self.0.consumer.register(cx.waker());
+        let mut queue = self.0.queue();
+        if let Some(frame) = queue.frames.pop_front() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        match queue.end.take() {
+            Some(Ok(())) => {
+                queue.end = Some(Ok(()));
+                Poll::Ready(None)
+            }
+            Some(Err(e)) => {
+                queue.end = Some(Ok(()));
+                Poll::Ready(Some(Err(e)))
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Lane {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::window::Window;
+    use bytes::Bytes;
+    use std::future::poll_fn;
+
+    async fn frame(bytes: &'static [u8]) -> Frame {
+        Frame::new(Bytes::from_static(bytes), Window::new(10).reserve(1).await)
+    }
+
+    #[tokio::test]
+    async fn frames_come_in_order_and_then_the_end() {
+        let (sender, mut receiver) = lane();
+        sender.push(frame(b"a").await);
+        sender.push(frame(b"b").await);
+        sender.finish(Ok(()));
+        let mut next = async || poll_fn(|cx| receiver.poll_frame(cx)).await;
+        assert_eq!(&*next().await.unwrap().unwrap(), b"a");
+        assert_eq!(&*next().await.unwrap().unwrap(), b"b");
+        assert!(next().await.is_none());
+        assert!(next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_fetch_that_dies_is_an_error_behind_its_frames() {
+        let (sender, mut receiver) = lane();
+        sender.push(frame(b"a").await);
+        drop(sender);
+        let mut next = async || poll_fn(|cx| receiver.poll_frame(cx)).await;
+        assert!(next().await.unwrap().is_ok());
+        assert!(next().await.unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn only_the_head_with_a_waiting_consumer_is_hungry() {
+        let (sender, mut receiver) = lane();
+        assert!(!sender.is_hungry());
+        poll_fn(|cx| Poll::Ready(assert!(receiver.poll_frame(cx).is_pending()))).await;
+        assert!(sender.is_hungry());
+        for _ in 0..AT_ONCE {
+            sender.push(frame(b"a").await);
+        }
+        assert!(!sender.is_hungry());
+    }
+}

@@ -1,0 +1,147 @@
+//! Byte ranges: half-open inside the program, inclusive only on the wire; and the plan that cuts an
+//! object into chunks.
+//!
+//! Pure arithmetic and two header formats (RFC 9110, sections 14.1 and 14.4). It never sees a request.
+
+use std::fmt;
+
+/// The bytes from `start` up to, not including, `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ByteRange {
+    start: u64,
+    end: u64,
+}
+
+impl ByteRange {
+    /// The range `start..end`; one that would end before it starts is empty.
+    pub(crate) fn new(start: u64, end: u64) -> Self {
+        Self { start, end: end.max(start) }
+    }
+
+    /// The offset of the first byte.
+    pub(crate) fn start(self) -> u64 {
+        self.start
+    }
+
+    /// The offset behind the last byte.
+    pub(crate) fn end(self) -> u64 {
+        self.end
+    }
+
+    /// How many bytes the range has.
+    pub(crate) fn len(self) -> u64 {
+        self.end - self.start
+    }
+
+    /// Whether the range has no bytes; such a range cannot be asked for on the wire.
+    pub(crate) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// What is left of the range once its first `done` bytes are in.
+    pub(crate) fn remainder(self, done: u64) -> Self {
+        Self { start: self.start.saturating_add(done).min(self.end), end: self.end }
+    }
+
+    /// The part of the range that an object of `size` bytes has.
+    pub(crate) fn clipped(self, size: u64) -> Self {
+        Self::new(self.start.min(size), self.end.min(size))
+    }
+}
+
+/// As in the header `Range` (RFC 9110, section 14.2): `bytes=0-1023`.
+impl fmt::Display for ByteRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_assert!(!self.is_empty(), "an empty range has no form on the wire");
+        write!(f, "bytes={}-{}", self.start, self.end.saturating_sub(1))
+    }
+}
+
+/// Reads a `Content-Range` header (RFC 9110, section 14.4) with a known complete length, as S3 sends
+/// it with a 206: `bytes 0-1023/4096` is these bytes of an object of that size. `None` for anything that
+/// is not exactly that, or whose numbers contradict each other.
+pub(crate) fn content_range(value: &str) -> Option<(ByteRange, u64)> {
+    let (range, size) = value.trim().strip_prefix("bytes ")?.trim_start().split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last, size) = (number(first)?, number(last)?, number(size)?);
+    (first <= last && last < size).then(|| (ByteRange::new(first, last + 1), size))
+}
+
+/// Digits only: `u64::from_str` alone would allow a sign.
+fn number(text: &str) -> Option<u64> {
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// Cuts `range` into chunks of at most `chunk` bytes, in order.
+pub(crate) fn plan(range: ByteRange, chunk: u64) -> impl Iterator<Item = ByteRange> + Send {
+    let mut next = range.start;
+    std::iter::from_fn(move || {
+        let start = next;
+        next = start.saturating_add(chunk.max(1)).min(range.end);
+        (start < next).then(|| ByteRange::new(start, next))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn on_the_wire_the_end_is_inclusive() {
+        assert_eq!(ByteRange::new(0, 1).to_string(), "bytes=0-0");
+        assert_eq!(ByteRange::new(8_388_608, 16_777_216).to_string(), "bytes=8388608-16777215");
+    }
+
+    #[test]
+    fn content_ranges() {
+        let of = |a, b, size| Some((ByteRange::new(a, b), size));
+        for (value, want) in [
+            ("bytes 0-0/1", of(0, 1, 1)),
+            ("bytes 0-1023/4096", of(0, 1024, 4096)),
+            (" bytes 5-9/10 ", of(5, 10, 10)),
+            ("bytes */0", None),
+            ("bytes 0-1023/*", None),
+            ("bytes 0-4096/4096", None),
+            ("bytes 9-5/10", None),
+            ("bytes +0-5/10", None),
+            ("bytes -5/10", None),
+            ("bytes 0-5", None),
+            ("items 0-5/10", None),
+            ("bytes 0-18446744073709551615/18446744073709551615", None),
+            ("bytes 0-99999999999999999999/99999999999999999999", None),
+            ("", None),
+        ] {
+            assert_eq!(content_range(value), want, "{value:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_plan_covers_its_range_once_in_order(start in 0_u64..1 << 50, len in 0_u64..100_000, chunk in 1_u64..5_000) {
+            let range = ByteRange::new(start, start + len);
+            let chunks: Vec<_> = plan(range, chunk).collect();
+            let mut at = range.start();
+            for c in &chunks {
+                prop_assert_eq!(c.start(), at);
+                prop_assert!(!c.is_empty() && c.len() <= chunk);
+                at = c.end();
+            }
+            prop_assert_eq!(at, range.end());
+            prop_assert_eq!(chunks.len() as u64, len.div_ceil(chunk));
+        }
+
+        #[test]
+        fn content_range_reads_what_a_server_writes(start in 0_u64..1 << 60, len in 1_u64..1 << 40, rest in 0_u64..1 << 40) {
+            let range = ByteRange::new(start, start + len);
+            let size = range.end() + rest;
+            let text = format!("bytes {}-{}/{size}", start, range.end() - 1);
+            prop_assert_eq!(content_range(&text), Some((range, size)));
+        }
+
+        #[test]
+        fn content_range_never_panics(text in "\\PC*") {
+            let _ = content_range(&text);
+        }
+    }
+}

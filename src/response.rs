@@ -1,0 +1,203 @@
+//! What a response head and an error body mean: an [`ObjectInfo`], or an [`Error`].
+//!
+//! It gets heads (and bounded error bodies) and checks each against what was asked: status,
+//! `Content-Range`, size, `ETag`. Pure; it decides no retry (that is `retry.rs`).
+
+mod failure;
+mod pin;
+
+pub(crate) use failure::failure;
+pub(crate) use pin::Pin;
+
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use http::response::Parts;
+use http::{HeaderMap, StatusCode};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::range::{ByteRange, content_range};
+
+/// What a store says of an object (Amazon S3 API Reference, `HeadObject`). Header values are kept as
+/// they were sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ObjectInfo {
+    /// In bytes.
+    pub size: u64,
+    /// `ETag`, with its quotes.
+    pub etag: Option<String>,
+    /// `x-amz-version-id`; absent where the bucket keeps no versions.
+    pub version_id: Option<String>,
+    /// `Last-Modified`, an HTTP date.
+    pub last_modified: Option<String>,
+    /// `x-amz-storage-class`; S3 leaves it out for `STANDARD`.
+    pub storage_class: Option<String>,
+    /// `x-amz-checksum-type`: `FULL_OBJECT` or `COMPOSITE`.
+    pub checksum_type: Option<String>,
+    /// (algorithm as in the header's name, for example `crc64nvme`; value in base64).
+    pub checksums: Vec<(String, String)>,
+    /// `Content-Type`.
+    pub content_type: Option<String>,
+}
+
+/// The algorithms of the headers `x-amz-checksum-*` (S3 User Guide, "Checking object integrity").
+const ALGORITHMS: [&str; 5] = ["crc64nvme", "crc32c", "crc32", "sha256", "sha1"];
+
+impl ObjectInfo {
+    /// What a successful HEAD says.
+    pub(crate) fn from_head(head: &Parts) -> Result<Self> {
+        let size = content_length(&head.headers)
+            .ok_or_else(|| nonsense("the response to HEAD has no Content-Length"))?;
+        Ok(Self::from_headers(&head.headers, size))
+    }
+
+    fn from_headers(headers: &HeaderMap, size: u64) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let checksum = |algorithm: &&str| {
+            text(&format!("x-amz-checksum-{algorithm}")).map(|value| ((*algorithm).to_owned(), value))
+        };
+        Self {
+            size,
+            etag: text(ETAG.as_str()),
+            version_id: text("x-amz-version-id").filter(|id| id != "null"),
+            last_modified: text(LAST_MODIFIED.as_str()),
+            storage_class: text("x-amz-storage-class"),
+            checksum_type: text("x-amz-checksum-type"),
+            checksums: ALGORITHMS.iter().filter_map(checksum).collect(),
+            content_type: text(CONTENT_TYPE.as_str()),
+        }
+    }
+}
+
+/// A successful response to a ranged GET: what the object is, and which of its bytes follow.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// What the object is. Checksums are left out: a server may show those of the part or of the object.
+    pub(crate) info: ObjectInfo,
+    /// The bytes that the body holds.
+    pub(crate) body: ByteRange,
+    /// Whether the server ignored the range and sends the whole object (RFC 9110, section 14.2).
+    pub(crate) whole: bool,
+}
+
+impl Opened {
+    /// Checks the head of a 200 or 206 that answers a GET of `asked`; the object may end before `asked`
+    /// does only while its size is not known (`size` is `None`).
+    pub(crate) fn check(head: &Parts, asked: ByteRange, size: Option<u64>) -> Result<Self> {
+        let length = content_length(&head.headers);
+        let (body, total) = if head.status == StatusCode::PARTIAL_CONTENT {
+            let (body, total) = partial(&head.headers, asked, size)?;
+            if length.is_some_and(|length| length != body.len()) {
+                return Err(nonsense(format!(
+                    "the response has {} bytes where {} were asked for",
+                    length.unwrap_or(0),
+                    body.len()
+                )));
+            }
+            (body, total)
+        } else {
+            // Without a length the end of the body and a cut could not be told apart.
+            let total = length.ok_or_else(|| nonsense("the server sent no range and no length"))?;
+            (ByteRange::new(0, total), total)
+        };
+        let mut info = ObjectInfo::from_headers(&head.headers, total);
+        info.checksums.clear();
+        info.checksum_type = None;
+        Ok(Self { info, body, whole: head.status == StatusCode::OK })
+    }
+}
+
+fn partial(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<(ByteRange, u64)> {
+    let shown = headers.get(CONTENT_RANGE).and_then(|v| v.to_str().ok());
+    let Some((body, total)) = shown.and_then(content_range) else {
+        return Err(nonsense(match shown {
+            Some(shown) => format!("the response has an unusable Content-Range: {shown:?}"),
+            None => "the response to a range has no Content-Range".to_owned(),
+        }));
+    };
+    if let Some(size) = size
+        && size != total
+    {
+        return Err(Error::new(
+            ErrorKind::Changed,
+            format!("the object changed during the download: it has {total} bytes where it had {size}"),
+        ));
+    }
+    if body != asked.clipped(total) {
+        return Err(nonsense(format!(
+            "the response has other bytes than asked for: {} instead of {asked}",
+            shown.unwrap_or_default()
+        )));
+    }
+    Ok((body, total))
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// A response that S3 does not give. Another connection may lead to a healthier server.
+fn nonsense(what: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Server, what).retryable(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(status: u16, headers: &[(&str, &str)]) -> Parts {
+        let mut response = http::Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        response.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn a_partial_response_must_be_the_range_asked() {
+        let asked = ByteRange::new(10, 20);
+        let ok = [("content-range", "bytes 10-19/30"), ("content-length", "10"), ("etag", "\"e\"")];
+        let opened = Opened::check(&head(206, &ok), asked, None).unwrap();
+        assert_eq!((opened.body, opened.info.size, opened.whole), (asked, 30, false));
+        assert_eq!(opened.info.etag.as_deref(), Some("\"e\""));
+        // The object may end inside the first range, whose size was not known.
+        let short = [("content-range", "bytes 10-14/15"), ("content-length", "5")];
+        assert_eq!(Opened::check(&head(206, &short), asked, None).unwrap().body, ByteRange::new(10, 15));
+        for (why, headers, size, kind) in [
+            ("no range", vec![("content-length", "10")], None, ErrorKind::Server),
+            ("other start", vec![("content-range", "bytes 0-9/30")], None, ErrorKind::Server),
+            ("other end", vec![("content-range", "bytes 10-18/30")], None, ErrorKind::Server),
+            ("longer", vec![("content-range", "bytes 10-20/30")], None, ErrorKind::Server),
+            ("unknown size", vec![("content-range", "bytes 10-19/*")], None, ErrorKind::Server),
+            ("wrong length", vec![("content-range", "bytes 10-19/30"), ("content-length", "9")], None, ErrorKind::Server),
+            ("grown", vec![("content-range", "bytes 10-19/31")], Some(30), ErrorKind::Changed),
+        ] {
+            let error = Opened::check(&head(206, &headers), asked, size).unwrap_err();
+            assert_eq!(error.kind(), kind, "{why}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_whole_response_needs_a_length() {
+        let asked = ByteRange::new(0, 10);
+        let opened = Opened::check(&head(200, &[("content-length", "30")]), asked, None).unwrap();
+        assert!(opened.whole);
+        assert_eq!(opened.body, ByteRange::new(0, 30));
+        assert!(Opened::check(&head(200, &[]), asked, None).is_err());
+    }
+
+    #[test]
+    fn head_shows_checksums_and_a_range_does_not() {
+        let headers = [
+            ("content-length", "30"),
+            ("content-range", "bytes 0-29/30"),
+            ("x-amz-checksum-crc64nvme", "AAAAAAAAAAA="),
+            ("x-amz-checksum-type", "FULL_OBJECT"),
+            ("x-amz-version-id", "null"),
+        ];
+        let info = ObjectInfo::from_head(&head(200, &headers)).unwrap();
+        assert_eq!(info.checksums, [("crc64nvme".to_owned(), "AAAAAAAAAAA=".to_owned())]);
+        assert_eq!(info.version_id, None);
+        let opened = Opened::check(&head(206, &headers), ByteRange::new(0, 30), None).unwrap();
+        assert_eq!((opened.info.checksums.len(), opened.info.checksum_type), (0, None));
+    }
+}

@@ -1,0 +1,202 @@
+//! An error response, read into an [`Error`]: which kind it is, whether the same request may succeed
+//! later, and what the user can do.
+//!
+//! Source: Amazon S3 API Reference, "Error responses" (codes and the XML body).
+
+use http::HeaderMap;
+use http::StatusCode;
+use http::header::{DATE, RETRY_AFTER};
+use http::response::Parts;
+use serde::Deserialize;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::error::{Error, ErrorKind, ServiceError};
+
+/// The error that a response other than 200 and 206 stands for; `body` may be cut or not XML at all.
+pub(crate) fn failure(head: &Parts, body: &[u8]) -> Error {
+    let service = read(head, body);
+    let (kind, what, hint) = meaning(head.status, service.code());
+    let mut error = Error::new(kind, what).retryable(is_transient(head.status, service.code()));
+    if let Some(hint) = hint {
+        error = error.with_hint(hint);
+    }
+    if let (Some(region), ErrorKind::Usage) = (&service.region, kind) {
+        error = Error::new(kind, what).with_hint(format!("the bucket is in {region}: use --region {region}"));
+    }
+    error.with_service(service)
+}
+
+/// The fields of S3's `<Error>` document that are of use here.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Document {
+    code: Option<String>,
+    message: Option<String>,
+    request_id: Option<String>,
+    region: Option<String>,
+}
+
+fn read(head: &Parts, body: &[u8]) -> ServiceError {
+    let xml = std::str::from_utf8(body).ok().and_then(|text| quick_xml::de::from_str::<Document>(text).ok());
+    let document = xml.unwrap_or_default();
+    let header = |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    ServiceError {
+        status: head.status.as_u16(),
+        code: document.code.map(printable),
+        message: document.message.map(printable),
+        request_id: document.request_id.or_else(|| header("x-amz-request-id")).map(printable),
+        region: header("x-amz-bucket-region").or(document.region),
+        retry_after: retry_after(&head.headers),
+        date: header(DATE.as_str()).and_then(|d| httpdate::parse_http_date(&d).ok()).and_then(seconds),
+    }
+}
+
+/// Text from a server goes to a terminal: no control characters, and not without end.
+fn printable(text: String) -> String {
+    const CHARS_MAX: usize = 300;
+    if text.len() <= CHARS_MAX && !text.contains(char::is_control) {
+        return text;
+    }
+    text.chars().take(CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    httpdate::parse_http_date(value).ok()?.duration_since(SystemTime::now()).ok()
+}
+
+fn seconds(time: SystemTime) -> Option<u64> {
+    time.duration_since(UNIX_EPOCH).ok().map(|d| d.as_secs())
+}
+
+/// Worth the same request again, later.
+fn is_transient(status: StatusCode, code: &str) -> bool {
+    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
+        || matches!(code, "InternalError" | "ServiceUnavailable" | "RequestTimeout")
+        || is_throttling(code)
+}
+
+/// The store asks for fewer requests.
+pub(crate) fn is_throttling(code: &str) -> bool {
+    code == "SlowDown" || code.starts_with("Throttl") || code == "RequestLimitExceeded"
+}
+
+fn meaning(status: StatusCode, code: &str) -> (ErrorKind, &'static str, Option<&'static str>) {
+    use ErrorKind::{Access, Changed, NotFound, Server, Usage};
+    match (status.as_u16(), code) {
+        (_, "NoSuchBucket") => (NotFound, "no such bucket", None),
+        (_, "NoSuchVersion") => (NotFound, "no such version of the object", None),
+        (405, _) => (NotFound, "the object is a delete marker", Some("name an older version with --version-id")),
+        (404, _) => (NotFound, "no such object", None),
+        (412, _) => (Changed, "the object changed during the download", None),
+        (416, _) => (Usage, "the range lies beyond the end of the object", None),
+        (_, "InvalidObjectState") => {
+            (Access, "the object is archived", Some("restore it first: aws s3api restore-object"))
+        }
+        (_, "ExpiredToken" | "TokenRefreshRequired") => {
+            (Access, "the credentials have expired", Some("get new ones, for example by aws sso login"))
+        }
+        (_, "SignatureDoesNotMatch") => {
+            (Access, "the signature was refused", Some("check the secret access key and the endpoint"))
+        }
+        (_, "InvalidAccessKeyId" | "InvalidToken") => {
+            (Access, "the credentials are not known to this service", Some("check the access key, session token and endpoint"))
+        }
+        (_, "RequestTimeTooSkewed") => (Access, "the clock is wrong", Some("set this machine's clock")),
+        (301 | 307 | 308, _) | (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
+            (Usage, "the bucket is in another region", Some("name the bucket's region with --region"))
+        }
+        (401 | 403, _) => (
+            Access,
+            "access denied",
+            Some("check that these credentials may s3:GetObject here; without s3:ListBucket a missing key looks like this too"),
+        ),
+        (400, "InvalidArgument") => (Usage, "the service refused an argument", None),
+        _ => (Server, "the service failed", None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(status: u16, body: &str) -> Error {
+        let head = http::Response::builder()
+            .status(status)
+            .header("x-amz-request-id", "FROM-HEADER")
+            .body(())
+            .unwrap()
+            .into_parts()
+            .0;
+        failure(&head, body.as_bytes())
+    }
+
+    #[test]
+    fn codes_and_statuses() {
+        for (status, code, exit, retryable) in [
+            (404, "NoSuchKey", 3, false),
+            (404, "NoSuchBucket", 3, false),
+            (404, "NoSuchVersion", 3, false),
+            (405, "MethodNotAllowed", 3, false),
+            (404, "", 3, false),
+            (403, "AccessDenied", 4, false),
+            (403, "SignatureDoesNotMatch", 4, false),
+            (403, "InvalidAccessKeyId", 4, false),
+            (403, "InvalidObjectState", 4, false),
+            (403, "RequestTimeTooSkewed", 4, false),
+            (403, "", 4, false),
+            (401, "", 4, false),
+            (400, "ExpiredToken", 4, false),
+            (400, "AuthorizationHeaderMalformed", 2, false),
+            (301, "PermanentRedirect", 2, false),
+            (400, "RequestTimeout", 5, true),
+            (400, "Whatever", 5, false),
+            (408, "", 5, true),
+            (429, "", 5, true),
+            (500, "InternalError", 5, true),
+            (502, "", 5, true),
+            (503, "SlowDown", 5, true),
+            (503, "ServiceUnavailable", 5, true),
+            (504, "", 5, true),
+            (400, "ThrottlingException", 5, true),
+            (501, "NotImplemented", 5, false),
+            (412, "PreconditionFailed", 6, false),
+            (416, "InvalidRange", 2, false),
+            (418, "", 5, false),
+        ] {
+            let error = of(status, &format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code></Error>"));
+            assert_eq!((error.exit_code(), error.is_retryable()), (exit, retryable), "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn the_xml_body_is_read_and_anything_else_is_survived() {
+        let xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>NoSuchKey</Code><Message>No &lt;such&gt; key\u{1b}</Message>\
+                   <Key>k</Key><RequestId>R1</RequestId><HostId>h</HostId></Error>";
+        let error = of(404, xml);
+        let service = error.service().unwrap();
+        assert_eq!(service.code(), "NoSuchKey");
+        assert_eq!(service.message.as_deref(), Some("No <such> key "));
+        assert_eq!(service.request_id.as_deref(), Some("R1"));
+        for body in ["", "<html>oops", "<Error><Code>", "\0\u{1}", "<Error/>", &"<a>".repeat(10_000)] {
+            let error = of(500, body);
+            assert_eq!(error.service().unwrap().request_id.as_deref(), Some("FROM-HEADER"), "{body:.20}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_named_in_the_hint() {
+        let head = http::Response::builder()
+            .status(301)
+            .header("x-amz-bucket-region", "eu-west-1")
+            .body(())
+            .unwrap()
+            .into_parts()
+            .0;
+        assert!(failure(&head, b"").to_string().contains("--region eu-west-1"));
+    }
+}

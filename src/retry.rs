@@ -1,0 +1,171 @@
+//! Which failures are worth another try, what must be put right before it, and how long to wait.
+//!
+//! It gets errors and hands on advice and delays; the clock is never read here and nothing is sent.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+use crate::config::Region;
+use crate::error::{Error, ErrorKind};
+
+/// Tries without a byte of the object ever seen: a wrong host fails within seconds.
+const ATTEMPTS_BEFORE_FIRST_BYTE: u32 = 4;
+/// Tries in a row without a new byte, later on: a long download outlives a short outage.
+const ATTEMPTS: u32 = 10;
+const DELAY_MIN: Duration = Duration::from_millis(100);
+const DELAY_MAX: Duration = Duration::from_secs(5);
+/// A server may ask for a longer pause than our own longest, but not for any length.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+
+/// What has to change before the same request can succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Correction {
+    /// Sign for this region, and ask its host.
+    Region(Region),
+    /// Sign with the server's clock, in seconds since the epoch.
+    Clock(u64),
+    /// Ask the source of the credentials for new ones.
+    Credentials,
+}
+
+/// What can be put right about `error`, if anything: each correction is worth one try, at once.
+pub(crate) fn correction(error: &Error) -> Option<Correction> {
+    let service = error.service()?;
+    match (service.status, service.code()) {
+        (_, "RequestTimeTooSkewed") => service.date.map(Correction::Clock),
+        (_, "ExpiredToken" | "TokenRefreshRequired") => Some(Correction::Credentials),
+        // HEAD has no body: 301, and 400 with a region in its headers, stand for the codes.
+        (301 | 400, _) if error.kind() == ErrorKind::Usage || service.code.is_none() => {
+            service.region.as_deref().and_then(|r| Region::parse(r).ok()).map(Correction::Region)
+        }
+        _ => None,
+    }
+}
+
+/// Counts tries in a row that brought no new byte, and says how long to wait before the next.
+pub(crate) struct Tries {
+    explicit: Option<NonZeroU32>,
+    failed_in_row: u32,
+    failed: u32,
+    delays: ExponentialBackoff,
+}
+
+impl Tries {
+    /// No try made yet; `explicit` is the user's own limit.
+    pub(crate) fn new(explicit: Option<NonZeroU32>) -> Self {
+        Self { explicit, failed_in_row: 0, failed: 0, delays: delays() }
+    }
+
+    /// A new byte came: the count and the delay begin again.
+    pub(crate) fn progressed(&mut self) {
+        self.failed_in_row = 0;
+        self.delays = delays();
+    }
+
+    /// A try failed with `error`: how long to wait before the next, or `None` to give up. `begun` says
+    /// whether any byte of the object has come.
+    pub(crate) fn failed(&mut self, error: &Error, begun: bool) -> Option<Duration> {
+        self.failed_in_row += 1;
+        self.failed += 1;
+        let default = if begun { ATTEMPTS } else { ATTEMPTS_BEFORE_FIRST_BYTE };
+        if !error.is_retryable() || self.failed_in_row >= self.explicit.map_or(default, NonZeroU32::get) {
+            return None;
+        }
+        // Full jitter: clients that failed together must not come back together.
+        let delay = self.delays.next().unwrap_or(DELAY_MAX).mul_f64(fastrand::f64());
+        let asked = error.service().and_then(|s| s.retry_after).unwrap_or_default();
+        Some(delay.max(asked.min(RETRY_AFTER_MAX)))
+    }
+
+    /// How many tries failed in all.
+    pub(crate) fn count(&self) -> u32 {
+        self.failed
+    }
+}
+
+fn delays() -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(DELAY_MIN)
+        .with_max_delay(DELAY_MAX)
+        .with_factor(2.0)
+        .without_max_times()
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ServiceError;
+
+    fn of(status: u16, code: &str) -> ServiceError {
+        let code = (!code.is_empty()).then(|| code.to_owned());
+        ServiceError { status, code, ..ServiceError::default() }
+    }
+
+    #[test]
+    fn what_can_be_put_right() {
+        let eu = Some("eu-west-1".to_owned());
+        let region = Some(Correction::Region(Region::parse("eu-west-1").unwrap()));
+        let skewed = ServiceError { date: Some(7), ..of(403, "RequestTimeTooSkewed") };
+        for (kind, service, want) in [
+            (ErrorKind::Access, skewed, Some(Correction::Clock(7))),
+            (ErrorKind::Access, of(400, "ExpiredToken"), Some(Correction::Credentials)),
+            (ErrorKind::Access, of(400, "TokenRefreshRequired"), Some(Correction::Credentials)),
+            (ErrorKind::Usage, ServiceError { region: eu.clone(), ..of(301, "PermanentRedirect") }, region.clone()),
+            (ErrorKind::Usage, ServiceError { region: eu.clone(), ..of(301, "") }, region.clone()),
+            (ErrorKind::Server, ServiceError { region: eu.clone(), ..of(400, "") }, region.clone()),
+            (ErrorKind::Usage, of(301, "PermanentRedirect"), None),
+            (ErrorKind::Usage, ServiceError { region: Some("evil.example/".into()), ..of(301, "") }, None),
+            (ErrorKind::Access, ServiceError { region: eu.clone(), ..of(403, "AccessDenied") }, None),
+            (ErrorKind::NotFound, ServiceError { region: eu, ..of(404, "NoSuchKey") }, None),
+        ] {
+            let error = Error::new(kind, "failed").with_service(service.clone());
+            assert_eq!(correction(&error), want, "{service:?}");
+        }
+    }
+
+    #[test]
+    fn tries_end_sooner_before_the_first_byte_and_begin_again_with_every_new_one() {
+        let count = |explicit, begun| {
+            let mut tries = Tries::new(explicit);
+            let mut made = 1;
+            while tries.failed(&Error::network("cut"), begun).is_some() {
+                made += 1;
+            }
+            made
+        };
+        assert_eq!((count(None, false), count(None, true)), (4, 10));
+        assert_eq!((count(NonZeroU32::new(1), false), count(NonZeroU32::new(3), true)), (1, 3));
+
+        let mut tries = Tries::new(NonZeroU32::new(2));
+        for _ in 0..100 {
+            assert!(tries.failed(&Error::network("cut"), true).is_some());
+            tries.progressed();
+        }
+        assert_eq!(tries.count(), 100);
+    }
+
+    #[test]
+    fn delays_grow_to_a_limit_and_honour_retry_after() {
+        let mut tries = Tries::new(NonZeroU32::new(100));
+        for n in 0..20 {
+            let delay = tries.failed(&Error::network("cut"), true).unwrap();
+            assert!(delay <= DELAY_MAX.min(DELAY_MIN * 2_u32.pow(n)), "{n}: {delay:?}");
+        }
+        for (asked, least) in [(7, 7), (3600, 60)] {
+            let retry_after = Some(Duration::from_secs(asked));
+            let busy = Error::new(ErrorKind::Server, "busy")
+                .retryable(true)
+                .with_service(ServiceError { retry_after, ..of(503, "SlowDown") });
+            assert_eq!(Tries::new(None).failed(&busy, false).unwrap(), Duration::from_secs(least));
+        }
+    }
+
+    #[test]
+    fn what_is_not_retryable_ends_at_once() {
+        let denied = Error::new(ErrorKind::Access, "denied");
+        assert_eq!(Tries::new(None).failed(&denied, true), None);
+    }
+}

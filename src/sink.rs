@@ -1,0 +1,176 @@
+//! Ordered bytes to stdout.
+//!
+//! It gets frames and writes them by one blocking thread of its own, gathered, straight from where
+//! they lie. Each frame is dropped, and its memory given back, as soon as it is written. It never
+//! buffers beyond a few frames and never writes anything else.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, IoSlice, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::download::Download;
+use crate::error::{Error, Result};
+use crate::frame::Frame;
+
+/// Frames on their way to the writer.
+const QUEUE: usize = 4;
+/// Frames written by one system call.
+const GATHER: usize = 64;
+/// What a pipe is enlarged to, in bytes: Linux's limit for users (`/proc/sys/fs/pipe-max-size`).
+#[cfg(target_os = "linux")]
+const PIPE: usize = 1 << 20;
+
+/// Writes all of `download` to stdout; `delivered` counts the bytes that are written.
+pub async fn to_stdout(download: &mut Download, delivered: &Arc<AtomicU64>) -> Result<()> {
+    // Not std's stdout, whose line buffer would copy everything.
+    let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(Error::output)?;
+    enlarge(&stdout);
+    let reader_gone = watch(stdout.try_clone().map_err(Error::output)?);
+    let (frames, queue) = mpsc::channel(QUEUE);
+    let (result, written) = oneshot::channel();
+    let counter = Arc::clone(delivered);
+    std::thread::Builder::new()
+        .name("writer".into())
+        .spawn(move || result.send(write(&mut File::from(stdout), queue, &counter)))
+        .map_err(Error::output)?;
+
+    let copy = async {
+        while let Some(frame) = download.next_frame().await {
+            // A writer that is gone says below why.
+            if frames.send(frame?).await.is_err() {
+                break;
+            }
+        }
+        drop(frames);
+        written.await.unwrap_or_else(|_| Err(io::Error::other("the writer died"))).map_err(Error::output)
+    };
+    tokio::select! {
+        biased;
+        copied = copy => copied,
+        () = closed(reader_gone) => Err(Error::output(io::ErrorKind::BrokenPipe.into())),
+    }
+}
+
+/// Resolves when the reader of a pipe has closed it, which a write would only notice when there is
+/// something to write. Never resolves for what cannot be watched, such as files.
+async fn closed(stdout: Option<AsyncFd<OwnedFd>>) {
+    if let Some(stdout) = stdout
+        && stdout.ready(Interest::ERROR).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
+/// Registers for errors only: readiness to write would wake this thread for every read of the reader.
+fn watch(stdout: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
+    #[expect(unsafe_code, reason = "tokio has no safe constructor for a file descriptor with an interest")]
+    // SAFETY: the AsyncFd owns the descriptor, which so stays open and the same until it is dropped.
+    unsafe { AsyncFd::register_with_interest(stdout, Interest::ERROR) }.ok()
+}
+
+fn write(out: &mut impl Write, mut queue: mpsc::Receiver<Frame>, delivered: &AtomicU64) -> io::Result<()> {
+    let mut batch = Vec::with_capacity(GATHER);
+    while queue.blocking_recv_many(&mut batch, GATHER) > 0 {
+        write_all(out, &mut batch.drain(..).collect(), delivered)?;
+    }
+    out.flush()
+}
+
+/// Writes the frames and drops each one when its last byte is out.
+fn write_all(out: &mut impl Write, frames: &mut VecDeque<Frame>, delivered: &AtomicU64) -> io::Result<()> {
+    let mut offset = 0;
+    while let Some(first) = frames.front() {
+        let mut slices = [IoSlice::new(&[]); GATHER];
+        let rest = frames.iter().skip(1).map(|f| &**f);
+        for (slice, bytes) in slices.iter_mut().zip(std::iter::once(&first[offset..]).chain(rest)) {
+            *slice = IoSlice::new(bytes);
+        }
+        let count = frames.len().min(GATHER);
+        let mut written = match out.write_vectored(&slices[..count]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e),
+        };
+        delivered.fetch_add(written as u64, Ordering::Relaxed);
+        while let Some(first) = frames.front() {
+            let left = first.len() - offset;
+            if written < left {
+                offset += written;
+                break;
+            }
+            written -= left;
+            offset = 0;
+            frames.pop_front();
+        }
+    }
+    Ok(())
+}
+
+/// A larger pipe means fewer switches between this process and its reader. Where stdout is no pipe,
+/// or the system refuses, it stays as it is.
+#[cfg(target_os = "linux")]
+fn enlarge(stdout: &OwnedFd) {
+    let _ = rustix::pipe::fcntl_setpipe_size(stdout, PIPE);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn enlarge(_: &OwnedFd) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::window::Window;
+    use bytes::Bytes;
+
+    /// Takes at most three bytes a call, over all slices.
+    #[derive(Default)]
+    struct Narrow(Vec<u8>, usize);
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.write_vectored(&[IoSlice::new(bytes)])
+        }
+
+        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.1 += 1;
+            if self.1 % 3 == 0 {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let before = self.0.len();
+            self.0.extend(slices.iter().flat_map(|s| s.iter()).take(3));
+            Ok(self.0.len() - before)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn short_and_interrupted_writes_lose_nothing_and_frames_free_their_room() {
+        let window = Window::new(1000);
+        let mut room = window.reserve(1000).await;
+        let mut want = Vec::new();
+        let mut frames = VecDeque::new();
+        for n in 0..100_u8 {
+            let bytes = vec![n; usize::from(n % 7)];
+            want.extend_from_slice(&bytes);
+            frames.push_back(Frame::new(Bytes::from(bytes), room.split(usize::from(n % 7))));
+        }
+        let (mut out, delivered) = (Narrow::default(), AtomicU64::new(0));
+        write_all(&mut out, &mut frames, &delivered).unwrap();
+        assert_eq!(out.0, want);
+        assert_eq!(delivered.into_inner(), want.len() as u64);
+        drop(room);
+        assert_eq!(window.reserve(1000).await.bytes(), 1000, "all room is free again");
+    }
+}

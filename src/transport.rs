@@ -1,0 +1,26 @@
+//! Connections to the object's host: resolver, TCP, TLS, and a small pool over hyper's HTTP/1.1
+//! connections. The only file that names `hyper_util` and `rustls`.
+//!
+//! It gets signed requests and hands on response heads with their bodies. The pool is our own since a
+//! download wants to choose: a retry takes another connection, new connections are spread over all
+//! addresses that DNS gives, and none is opened that serves nothing. It never looks at a status.
+
+mod connect;
+mod pool;
+mod tls;
+mod wire;
+
+pub(crate) use pool::{Lease, Pool};
+
+use std::time::Duration;
+
+/// How long one address may take to accept a TCP connection, and, again, the TLS handshake: a lost
+/// SYN is sent again after 1 s and after 3 s.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// S3 closes a connection that was idle for 5 s or more: ours are closed a little earlier, so that a
+/// request does not race with that.
+const IDLE_TIMEOUT: Duration = Duration::from_millis(4_500);
+
+/// What hyper reads at once, in bytes, and so the largest frame and the largest response head.
+pub(crate) const READ_BUFFER: usize = 256 << 10;

@@ -1,0 +1,143 @@
+//! TCP to one host, by way of all its addresses, as a connector under hyper-rustls.
+//!
+//! It gets a URI's host and port and hands on a connected socket. Addresses are asked for once, shuffled,
+//! and taken in turn; one that failed goes to the end of the line. It never retries by itself beyond
+//! trying each address once.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use tokio::io::BufReader;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tower_service::Service;
+
+use super::CONNECT_TIMEOUT;
+use super::wire::Wire;
+
+/// rustls asks its socket for a few KiB at a time; one system call fetches this many bytes for it.
+const TLS_SOCKET_BUFFER: usize = 128 << 10;
+
+/// A connected socket, with a read buffer where TLS is to run on it.
+pub(super) type Socket = Wire<BufReader<TcpStream>>;
+
+/// Connects to the addresses of one host, in turn.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tcp {
+    /// In the order in which they are to be tried next; empty until first resolved.
+    addresses: Arc<Mutex<Vec<SocketAddr>>>,
+}
+
+impl Tcp {
+    async fn connect(self, uri: Uri) -> io::Result<TokioIo<Socket>> {
+        let https = uri.scheme_str() == Some("https");
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+        for _ in 0..self.resolve(&host, port).await? {
+            let Some(address) = self.next() else { break };
+            let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect(address));
+            match connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    // Without TLS hyper's own large reads go straight to the socket.
+                    let buffer = if https { TLS_SOCKET_BUFFER } else { 1 };
+                    return Ok(TokioIo::new(Wire::plain(BufReader::with_capacity(buffer, stream))));
+                }
+                Err(e) => last = io::Error::new(e.kind(), format!("connecting to {address}: {e}")),
+            }
+        }
+        // The addresses may have moved: the next connection asks again.
+        self.lock().clear();
+        Err(last)
+    }
+
+    /// How many addresses there are, asking the resolver the first time.
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<usize> {
+        let known = self.lock().len();
+        if known > 0 {
+            return Ok(known);
+        }
+        let mut found: Vec<_> = tokio::net::lookup_host((host, port))
+            .await
+            .map_err(|e| io::Error::new(e.kind(), format!("resolving {host}: {e}")))?
+            .collect();
+        fastrand::shuffle(&mut found);
+        let mut addresses = self.lock();
+        // Connections that start together resolve together: the first answer stays.
+        if addresses.is_empty() {
+            *addresses = found;
+        }
+        Ok(addresses.len())
+    }
+
+    /// The address whose turn it is; it goes to the end of the line.
+    fn next(&self) -> Option<SocketAddr> {
+        let mut addresses = self.lock();
+        if addresses.is_empty() {
+            return None;
+        }
+        addresses.rotate_left(1);
+        addresses.last().copied()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<SocketAddr>> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Service<Uri> for Tcp {
+    type Response = TokioIo<Socket>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        Box::pin(self.clone().connect(uri))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dead_address_is_passed_over_and_new_connections_are_spread() {
+        let live = [
+            tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        ];
+        let dead = {
+            let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            gone.local_addr().unwrap()
+        };
+        let tcp = Tcp::default();
+        *tcp.lock() = vec![dead, live[0].local_addr().unwrap(), live[1].local_addr().unwrap()];
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            let socket = tcp.clone().connect("http://unused.invalid".parse().unwrap()).await.unwrap();
+            seen.push(socket.inner().inner().get_ref().peer_addr().unwrap());
+        }
+        for listener in &live {
+            let address = listener.local_addr().unwrap();
+            assert_eq!(seen.iter().filter(|a| **a == address).count(), 2, "{seen:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn when_no_address_answers_the_error_names_one() {
+        let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let uri = format!("http://{gone}").parse().unwrap();
+        let Err(error) = Tcp::default().connect(uri).await else { panic!("connected to a closed port") };
+        assert!(error.to_string().contains(&gone.to_string()), "{error}");
+    }
+}

@@ -1,0 +1,156 @@
+//! The pool: HTTP/1.1 connections to one host, each carrying one request at a time.
+//!
+//! [`Pool::lease`] hands out an idle connection, the one used last, or opens one; a [`Lease`] sends
+//! one request and is given back when the body has been read to its end. A lease that is dropped closes
+//! its connection: what is left of its body is never read.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{Response, Uri};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::rt::TokioIo;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+use tower_service::Service;
+
+use super::connect::Tcp;
+use super::wire::Wire;
+use super::{CONNECT_TIMEOUT, IDLE_TIMEOUT, READ_BUFFER, tls};
+use crate::config::Config;
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result};
+use crate::request::Outgoing;
+
+/// Connections to one endpoint.
+pub(crate) struct Pool {
+    connector: HttpsConnector<Tcp>,
+    base: Uri,
+    /// The last one is the one used last: warm, and the others can go idle long enough to close.
+    idle: Mutex<Vec<Idle>>,
+    opened: AtomicU64,
+}
+
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+/// A connection and the task that drives it; dropping it closes the socket.
+struct Connection {
+    sender: SendRequest<Empty<Bytes>>,
+    driver: AbortHandle,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// A connection in use by one request.
+pub(crate) struct Lease {
+    connection: Connection,
+    pool: Arc<Pool>,
+    reused: bool,
+}
+
+impl Pool {
+    /// A pool without connections for the host of `endpoint`.
+    pub(crate) fn new(endpoint: &Endpoint, config: &Config) -> Result<Arc<Self>> {
+        let tls = if endpoint.is_https() { tls::config(config.ca_bundle.as_deref()) } else { tls::unused() };
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(Tcp::default());
+        let base = endpoint
+            .base()
+            .parse()
+            .map_err(|e| Error::usage("the endpoint is not a valid host").with_source(e))?;
+        Ok(Arc::new(Self { connector, base, idle: Mutex::default(), opened: AtomicU64::new(0) }))
+    }
+
+    /// An idle connection, or a new one; `fresh` insists on a new one, for a retry.
+    pub(crate) async fn lease(self: &Arc<Self>, fresh: bool) -> Result<Lease> {
+        while !fresh && let Some(mut connection) = self.take_idle() {
+            // Not ready means that the server closed it, or hyper did.
+            if connection.sender.ready().await.is_ok() {
+                return Ok(Lease { connection, pool: Arc::clone(self), reused: true });
+            }
+        }
+        let connection = self.open().await?;
+        Ok(Lease { connection, pool: Arc::clone(self), reused: false })
+    }
+
+    /// How many connections were opened so far.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|i| i.since.elapsed() < IDLE_TIMEOUT && !i.connection.sender.is_closed());
+        idle.pop().map(|i| i.connection)
+    }
+
+    async fn open(&self) -> Result<Connection> {
+        let connecting = self.connector.clone().call(self.base.clone());
+        // Each address has its own limit; this one is for the TLS handshake behind it.
+        let stream = timeout(2 * CONNECT_TIMEOUT, connecting)
+            .await
+            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+            .map_err(|e| self.refused(e))?;
+        let stream = TokioIo::new(stream);
+        let https = self.base.scheme_str() == Some("https");
+        let wire = if https { Wire::filling(stream) } else { Wire::plain(stream) };
+        let (sender, connection) = http1::Builder::new()
+            .read_buf_exact_size(Some(READ_BUFFER))
+            .handshake(TokioIo::new(wire))
+            .await
+            .map_err(|e| Error::network("the connection failed").with_source(e))?;
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        // Its error reaches whoever waits for the response or reads the body.
+        let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
+        Ok(Connection { sender, driver })
+    }
+
+    fn refused(&self, cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
+        let untrusted = tls::is_untrusted(&*cause);
+        let what = format!("no connection to {}", self.base.authority().map_or("", |a| a.as_str()));
+        let error = Error::network(what).with_source(cause);
+        if untrusted {
+            return error
+                .retryable(false)
+                .with_hint("the server's certificate is not trusted: name its CA's PEM file in AWS_CA_BUNDLE");
+        }
+        error.with_hint("check the endpoint, the region and the network")
+    }
+}
+
+impl Lease {
+    /// Sends one request and waits for the head of its response.
+    pub(crate) async fn send(&mut self, request: Outgoing) -> hyper::Result<Response<Incoming>> {
+        self.connection.sender.send_request(request).await
+    }
+
+    /// Whether the connection had served a request before: then it may have died while idle.
+    pub(crate) fn is_reused(&self) -> bool {
+        self.reused
+    }
+
+    /// Puts the connection back for the next request. Only for a response read to its end.
+    pub(crate) fn give_back(self) {
+        let Self { connection, pool, .. } = self;
+        if !connection.sender.is_closed() {
+            let mut idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.push(Idle { connection, since: Instant::now() });
+        }
+    }
+}

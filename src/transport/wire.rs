@@ -1,0 +1,137 @@
+//! A byte stream that can fill the reader's buffer as far as the data at hand goes.
+//!
+//! rustls hands out one record (16 KiB at most) a read; each would become a frame of its own, with its
+//! own hop through hyper's channel. The same type wraps the socket below TLS, where reads stay single:
+//! a second read on a socket just emptied is a system call for nothing.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A stream over `T`.
+pub(super) struct Wire<T> {
+    inner: T,
+    /// Whether to read on until the buffer is full or no data is at hand.
+    fill: bool,
+    /// An error that came behind bytes: told once those are handed on, for a socket tells it once.
+    error: Option<io::Error>,
+}
+
+impl<T> Wire<T> {
+    /// Hands on what each read of `inner` gives.
+    pub(super) fn plain(inner: T) -> Self {
+        Self { inner, fill: false, error: None }
+    }
+
+    /// Gathers several reads of `inner` into one.
+    pub(super) fn filling(inner: T) -> Self {
+        Self { inner, fill: true, error: None }
+    }
+
+    /// The stream below.
+    #[cfg(test)]
+    pub(super) fn inner(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if let Some(error) = this.error.take() {
+            return Poll::Ready(Err(error));
+        }
+        let before = buf.filled().len();
+        loop {
+            let had = buf.filled().len();
+            match Pin::new(&mut this.inner).poll_read(cx, buf) {
+                Poll::Ready(Ok(())) => {
+                    let more = buf.filled().len() > had && buf.remaining() > 0;
+                    if !(this.fill && more) {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Poll::Ready(Err(e)) if had > before => {
+                    this.error = Some(e);
+                    return Poll::Ready(Ok(()));
+                }
+                // `inner` has registered the waker; what is here goes on at once.
+                Poll::Pending if had > before => return Poll::Ready(Ok(())),
+                other => return other,
+            }
+        }
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// What hyper-rustls asks of the stream that TLS runs on.
+impl Connection for Wire<BufReader<TcpStream>> {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+
+    /// Gives one byte a read, then the given end.
+    struct Drip(usize, Option<io::ErrorKind>);
+
+    impl AsyncRead for Drip {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if self.0 > 0 {
+                self.0 -= 1;
+                buf.put_slice(b"x");
+                return Poll::Ready(Ok(()));
+            }
+            self.1.take().map_or(Poll::Ready(Ok(())), |kind| Poll::Ready(Err(kind.into())))
+        }
+    }
+
+    #[tokio::test]
+    async fn reads_are_gathered_only_where_asked() {
+        let mut buf = [0; 8];
+        assert_eq!(Wire::plain(Drip(5, None)).read(&mut buf).await.unwrap(), 1);
+        assert_eq!(Wire::filling(Drip(5, None)).read(&mut buf).await.unwrap(), 5);
+        assert_eq!(Wire::filling(Drip(50, None)).read(&mut buf).await.unwrap(), 8);
+    }
+
+    #[tokio::test]
+    async fn an_error_behind_bytes_is_told_after_them() {
+        let mut wire = Wire::filling(Drip(3, Some(io::ErrorKind::ConnectionReset)));
+        let mut buf = [0; 8];
+        assert_eq!(wire.read(&mut buf).await.unwrap(), 3);
+        assert_eq!(wire.read(&mut buf).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    }
+}

@@ -1,0 +1,130 @@
+//! `s3://bucket/key` as the user types it, parsed once into an [`S3Uri`].
+//!
+//! The key is taken literally, as in the AWS CLI: nothing is percent-decoded, `?` and `#` are
+//! ordinary characters, `//` and `..` are kept. What this file never does is touch the network or
+//! decide how the key is written on the wire (that is `endpoint.rs`).
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::Error;
+
+/// The longest key that S3 allows, in bytes of UTF-8 (Amazon S3 User Guide, "Naming objects").
+const KEY_BYTES_MAX: usize = 1024;
+
+/// A bucket and a key, both not empty.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct S3Uri {
+    bucket: String,
+    key: String,
+}
+
+impl S3Uri {
+    /// The bucket's name: ASCII letters, digits, `.`, `-` and `_`.
+    #[must_use]
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// The object's key, as it is: never encoded.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+impl FromStr for S3Uri {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let bad = |why: &str| {
+            Error::usage(format!("bad URI {text:?}: {why}")).with_hint("write it as s3://bucket/key")
+        };
+        let rest = match text.split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("s3") => rest,
+            Some(_) => return Err(bad("the scheme is not s3")),
+            None => return Err(bad("it does not start with s3://")),
+        };
+        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err(bad("the bucket is missing"));
+        }
+        // Wider than today's rules for new buckets (old ones have capitals and underscores), yet
+        // nothing that could change the meaning of a host name or a path.
+        if !bucket.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
+            return Err(bad("a bucket has only letters, digits, '.', '-' and '_'"));
+        }
+        if bucket.len() > 255 || bucket.contains("..") {
+            return Err(bad("this cannot be a bucket's name"));
+        }
+        if key.is_empty() {
+            return Err(bad("the key is missing"));
+        }
+        if key.len() > KEY_BYTES_MAX {
+            return Err(bad("the key is longer than 1024 bytes"));
+        }
+        Ok(Self { bucket: bucket.to_owned(), key: key.to_owned() })
+    }
+}
+
+impl fmt::Display for S3Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}/", self.bucket)?;
+        // A key may hold newlines and escape sequences: they must not reach a terminal raw.
+        self.key.chars().try_for_each(|c| {
+            if c.is_control() { write!(f, "{}", c.escape_default()) } else { write!(f, "{c}") }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_uris() {
+        for (text, bucket, key) in [
+            ("s3://b/k", "b", "k"),
+            ("S3://bucket/key", "bucket", "key"),
+            ("s3://my.bucket-1/a/b/c.tar.zst", "my.bucket-1", "a/b/c.tar.zst"),
+            ("s3://Old_Bucket/k", "Old_Bucket", "k"),
+            ("s3://bucket//k", "bucket", "/k"),
+            ("s3://bucket/a//b/../c/", "bucket", "a//b/../c/"),
+            ("s3://bucket/a b+c=d%2Fe&f?g#h", "bucket", "a b+c=d%2Fe&f?g#h"),
+            ("s3://bucket/é☃~", "bucket", "é☃~"),
+            ("s3://bucket/s3://x", "bucket", "s3://x"),
+        ] {
+            let uri: S3Uri = text.parse().unwrap();
+            assert_eq!((uri.bucket(), uri.key()), (bucket, key), "{text}");
+        }
+    }
+
+    #[test]
+    fn bad_uris_are_usage_errors_that_say_why() {
+        let long = format!("s3://bucket/{}", "k".repeat(1025));
+        for (text, why) in [
+            ("", "does not start with s3://"),
+            ("bucket/key", "does not start with s3://"),
+            ("https://bucket/key", "scheme is not s3"),
+            ("s3://", "bucket is missing"),
+            ("s3:///key", "bucket is missing"),
+            ("s3://bucket", "key is missing"),
+            ("s3://bucket/", "key is missing"),
+            ("s3://bu cket/key", "only letters"),
+            ("s3://user@host/key", "only letters"),
+            ("s3://host:80/key", "only letters"),
+            ("s3://../key", "cannot be"),
+            (&long, "longer than 1024"),
+        ] {
+            let error = text.parse::<S3Uri>().unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{text}");
+            assert!(error.to_string().contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn control_characters_are_shown_escaped() {
+        let uri: S3Uri = "s3://bucket/a\nb\u{1b}[2J".parse().unwrap();
+        assert_eq!(uri.to_string(), "s3://bucket/a\\nb\\u{1b}[2J");
+    }
+}
