@@ -57,3 +57,82 @@ fn settings() -> SigningSettings {
         Some(["authorization", "user-agent", "accept-encoding"].map(Cow::Borrowed).to_vec());
     settings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::{AddressingStyle, Endpoint};
+    use crate::range::ByteRange;
+    use crate::request::{Ask, build};
+    use aws_credential_types::Credentials;
+    use http::header::AUTHORIZATION;
+    use serde::Deserialize;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    /// One folder of fixtures/sigv4: see generate.py there.
+    #[derive(Deserialize)]
+    struct Vector {
+        access_key: String,
+        secret_key: String,
+        token: Option<String>,
+        time: u64,
+        region: String,
+        bucket: String,
+        key: String,
+        endpoint: Option<String>,
+        #[serde(default, rename = "virtual")]
+        virtual_hosted: bool,
+        version_id: Option<String>,
+        if_match: Option<String>,
+        first: u64,
+        last: u64,
+        target: String,
+        authorization: String,
+    }
+
+    fn signed(v: &Vector) -> Request<http_body_util::Empty<bytes::Bytes>> {
+        let uri = format!("s3://{}/{}", v.bucket, v.key).parse().unwrap();
+        let region = Region::parse(&v.region).unwrap();
+        let custom = v.endpoint.as_ref().map(|e| e.parse().unwrap());
+        let style = if v.virtual_hosted { AddressingStyle::Virtual } else { AddressingStyle::Auto };
+        let endpoint = Endpoint::resolve(&uri, &region, custom.as_ref(), style).unwrap();
+        let ask = Ask::Get { range: ByteRange::new(v.first, v.last + 1), if_match: v.if_match.as_deref() };
+        let mut request = build(&endpoint, ask, v.version_id.as_deref()).unwrap();
+        let identity = Credentials::new(&v.access_key, &v.secret_key, v.token.clone(), None, "test").into();
+        sign(&mut request, &identity, &region, UNIX_EPOCH + Duration::from_secs(v.time)).unwrap();
+        request
+    }
+
+    /// AWS's own example has no space behind its commas, botocore has one: both are allowed.
+    fn parts(authorization: &str) -> Vec<&str> {
+        authorization.split([',', ' ']).filter(|part| !part.is_empty()).collect()
+    }
+
+    #[test]
+    fn every_vector_of_the_fixtures() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/sigv4");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(folder).unwrap().filter_map(|e| e.ok().filter(|e| e.path().is_dir())) {
+            let text = std::fs::read_to_string(entry.path().join("vector.json")).unwrap();
+            let vector: Vector = serde_json::from_str(&text).unwrap();
+            let request = signed(&vector);
+            let name = entry.file_name();
+            assert_eq!(request.uri().to_string(), vector.target, "{name:?}");
+            let authorization = request.headers()[AUTHORIZATION].to_str().unwrap();
+            assert_eq!(parts(authorization), parts(&vector.authorization), "{name:?}");
+            let token = request.headers().get("x-amz-security-token").map(|t| t.to_str().unwrap());
+            assert_eq!(token, vector.token.as_deref(), "{name:?}");
+            seen += 1;
+        }
+        assert!(seen >= 14, "only {seen} vectors in {folder}");
+    }
+
+    #[test]
+    fn secrets_do_not_show_in_the_debug_form_of_a_signed_request() {
+        let text = include_str!("../fixtures/sigv4/session-token/vector.json");
+        let vector: Vector = serde_json::from_str(text).unwrap();
+        let shown = format!("{:?}", signed(&vector));
+        assert!(shown.contains("Sensitive"), "{shown}");
+        assert!(!shown.contains(&vector.secret_key) && !shown.contains(&vector.token.unwrap()), "{shown}");
+    }
+}
