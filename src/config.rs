@@ -8,6 +8,7 @@
 mod credentials;
 mod endpoint_url;
 mod http_client;
+mod lookup;
 mod region;
 mod sources;
 
@@ -15,18 +16,14 @@ pub use aws_smithy_runtime_api::client::identity::Identity;
 pub use credentials::Credentials;
 pub use region::Region;
 
-use std::borrow::Cow;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use aws_config::profile::{self, ProfileSet};
-use aws_config::retry::{RetryConfig, RetryMode};
-use aws_runtime::env_config::EnvConfigValue;
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_types::os_shim_internal::{Env, Fs};
+use aws_types::os_shim_internal::Env;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use lookup::{Found, variable};
 use sources::{Origin, Sources};
 
 /// What the command line said; each value goes before the environment's and the profile's.
@@ -74,12 +71,8 @@ async fn load_from(
     http_client: impl FnOnce(Option<PathBuf>) -> SharedHttpClient,
 ) -> Result<Config> {
     let name = settings.profile.clone().or_else(|| variable(env, "AWS_PROFILE"));
-    let name = name.map_or(Cow::Borrowed("default"), Cow::Owned);
-    let profiles = profile::load(&Fs::real(), env, &files, Some(name))
-        .await
-        .map_err(|e| Error::usage("the AWS configuration cannot be read").with_source(e))?;
+    let profiles = lookup::profiles(env, &files, name).await?;
     let found = Found { env, profiles: &profiles };
-    found.check_profile()?;
 
     let region =
         settings.region.clone().or_else(|| found.value(&["AWS_REGION", "AWS_DEFAULT_REGION"], "region"));
@@ -120,80 +113,6 @@ async fn load_from(
     }
     config.credentials = Credentials::holding(keys, sources);
     Ok(config)
-}
-
-/// The environment and the selected profile: what the command line did not say is looked up here.
-struct Found<'a> {
-    env: &'a Env,
-    profiles: &'a ProfileSet,
-}
-
-impl Found<'_> {
-    /// A profile that is named must be there; `default` always is, if only empty.
-    fn check_profile(&self) -> Result<()> {
-        let name = self.profiles.selected_profile();
-        if name == "default" || self.profiles.get_profile(name).is_some() {
-            return Ok(());
-        }
-        Err(Error::usage(format!("there is no profile {name:?} in the AWS configuration"))
-            .with_hint("`aws configure list-profiles` shows those that exist"))
-    }
-
-    /// The first of `variables` that is set, else `key` of the profile. Empty means not set.
-    fn value(&self, variables: &[&str], key: &str) -> Option<String> {
-        let of_profile = || self.profiles.get(key).filter(|value| !value.is_empty()).map(str::to_owned);
-        variables.iter().find_map(|name| variable(self.env, name)).or_else(of_profile)
-    }
-
-    /// The custom endpoint: of S3 before that of all services, the environment before the profile
-    /// (AWS SDKs and Tools Reference Guide, "Service-specific endpoints").
-    fn endpoint(&self) -> Result<Option<http::Uri>> {
-        let ignored = self.value(&["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"], "ignore_configured_endpoint_urls");
-        if ignored.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-            return Ok(None);
-        }
-        for name in ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"] {
-            if let Some(url) = variable(self.env, name) {
-                return endpoint_url::parse(&url, name).map(Some);
-            }
-        }
-        let of_profile = EnvConfigValue::new().profile("endpoint_url").service_id("s3");
-        match of_profile.load(self.env, Some(self.profiles)) {
-            Some((url, _)) => endpoint_url::parse(&url, "endpoint_url of the profile").map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// How often the credential sources try; aws-config's own reading of these values panics.
-    fn retries(&self) -> Result<RetryConfig> {
-        let bad = |variable: &str, key: &str, value: &str| {
-            Error::usage(format!("bad value of {variable}, or of {key} in the profile: {value:?}"))
-        };
-        let mut retries = RetryConfig::standard();
-        if let Some(value) = self.value(&["AWS_MAX_ATTEMPTS"], "max_attempts") {
-            let attempts = value
-                .parse::<NonZeroU32>()
-                .map_err(|e| bad("AWS_MAX_ATTEMPTS", "max_attempts", &value).with_source(e))?;
-            retries = retries.with_max_attempts(attempts.get());
-        }
-        match self.value(&["AWS_RETRY_MODE"], "retry_mode") {
-            // The AWS CLI's word for what it did before there were modes.
-            Some(value) if value.eq_ignore_ascii_case("legacy") => {}
-            Some(value) => {
-                let mode = value
-                    .parse::<RetryMode>()
-                    .map_err(|e| bad("AWS_RETRY_MODE", "retry_mode", &value).with_source(e))?;
-                retries = retries.with_retry_mode(mode);
-            }
-            None => {}
-        }
-        Ok(retries)
-    }
-}
-
-/// The value of an environment variable, without the space around it; empty means not set.
-fn variable(env: &Env, name: &str) -> Option<String> {
-    env.get(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]
@@ -493,19 +412,8 @@ mod tests {
             .env(MARK, "1")
             .output()
             .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
         false
-    }
-}
-#[cfg(test)]
-mod timing {
-    #[tokio::test]
-    async fn timing() {
-        for _ in 0..6 {
-            let t = std::time::Instant::now();
-            let r = super::load(&super::Settings::default()).await;
-            eprintln!("load: {:?} {:?}", t.elapsed(), r.map_err(|e| e.to_string()));
-        }
     }
 }

@@ -178,7 +178,8 @@ mod tests {
                 r#"{"uri":"s3://b/k","size":536870912,"etag":"\"9b2cf535f27731c974343645a3985328-64\"","#,
                 r#""version_id":"3HL4kqtJlcpXroDTDmJ","last_modified":"2024-11-21T08:49:37Z","#,
                 r#""storage_class":"STANDARD_IA","content_type":"application/zstd","#,
-                r#""checksum_type":"FULL_OBJECT","checksums":{"crc32":"4qDlqg==","crc64nvme":"nvvKxnV1Wmc="}}"#,
+                r#""checksum_type":"FULL_OBJECT","#,
+                r#""checksums":{"crc32":"4qDlqg==","crc64nvme":"nvvKxnV1Wmc="}}"#,
                 "\n"
             )
         );

@@ -218,8 +218,10 @@ mod tests {
         assert_eq!(term.contents(), "", "nothing is known before start");
         progress.start(4 * GIB, "s3://b/k");
         progress.delivered().fetch_add(GIB, Relaxed);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while !term.contents().contains(" 25% [") {
-            thread::yield_now();
+            assert!(Instant::now() < deadline, "the ticker never drew: {:?}", term.contents());
+            thread::sleep(Duration::from_millis(5));
         }
         assert!(term.contents().contains("1.00 GiB/4.00 GiB"), "{}", term.contents());
         progress.abandon();

@@ -5,6 +5,7 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::iter::{once, successors};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// How long before they expire new credentials are asked for: instance metadata has the next ones
 /// ready five minutes ahead.
-const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
+const RENEW_BEFORE: Duration = Duration::from_mins(5);
 /// The least time between two questions, so that a source which is down, or hands out what is about
 /// to expire, is not asked for each of thousands of requests.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -130,11 +131,11 @@ struct Held {
 }
 
 impl Held {
-    /// Half of what is left is the most to give away: short-lived credentials would be due at once.
+    /// At most half of what is left is given away: short-lived credentials would be due at once.
     fn new(identity: Identity, now: SystemTime) -> Self {
         let renew_at = identity.expiration().map(|end| {
             let left = end.duration_since(now).unwrap_or_default();
-            now + (left - RENEW_BEFORE.min(left / 2)).max(PAUSE)
+            now + left.saturating_sub(RENEW_BEFORE).max(left / 2).max(PAUSE)
         });
         Self { identity, renew_at }
     }
@@ -163,9 +164,10 @@ pub(super) fn refused(error: CredentialsError) -> Error {
             .with_source(error)
             .with_hint("where a session has expired, `aws sso login` or `aws login` renews it");
     }
-    // Its own text says no more than that; its cause may.
-    let why = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-    Error::new(ErrorKind::Access, format!("no credentials found{why}")).with_hint(
+    // Its own text says no more than that; its causes may.
+    let causes = successors(error.source(), |&e| e.source()).map(ToString::to_string);
+    let what: Vec<String> = once("no credentials found".to_owned()).chain(causes).collect();
+    Error::new(ErrorKind::Access, what.join(": ")).with_hint(
         "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws sso login` or `aws login`, choose a --profile, \
          or use --no-sign-request for a public object",
     )
@@ -179,7 +181,7 @@ mod tests {
 
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     /// Hands out keys that live for `life`, named by their number; `down` makes it fail.
     #[derive(Debug, Clone)]

@@ -90,6 +90,17 @@ mod tests {
         (file, OneCall { settings: HttpConnectorSettings::default(), ca_bundle })
     }
 
+    #[tokio::test]
+    async fn the_bundle_is_trusted_and_nobody_else() {
+        let server = s3server::Server::builder().tls().start();
+        let other = s3server::Server::builder().tls().start();
+        for (pem, trusted) in [(server.ca_pem(), true), (other.ca_pem(), false)] {
+            let (_file, call) = with_bundle(pem.as_bytes());
+            let answer = call.call(HttpRequest::get(server.endpoint()).unwrap()).await;
+            assert_eq!(answer.is_ok(), trusted, "{answer:?}");
+        }
+    }
+
     #[test]
     fn a_bad_bundle_is_an_error_and_not_a_panic() {
         for (bytes, why) in [

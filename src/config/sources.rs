@@ -86,6 +86,8 @@ impl Sources {
                 // A profile that has nothing gives no reason; one that refers to nothing does.
                 Err(e @ CredentialsError::CredentialsNotLoaded(_))
                     if origin != Origin::Profile || e.source().is_none() => {}
+                // Nobody set it up: it only happened to be there.
+                Err(e) if origin == Origin::Instance => return Err(CredentialsError::not_loaded(e)),
                 Err(e) => return Err(e),
             }
         }
