@@ -1,0 +1,29 @@
+//! A gate that a test opens: what waits for it goes on in an order that the test decides, not the
+//! clock.
+//!
+//! It starts closed, opens once and stays open. It never times out; the server that waits for it
+//! ends the wait when it is dropped.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+/// Closed until somebody opens it; clones are the same gate.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    pub(crate) fn closed() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    /// Lets everybody pass, now and later.
+    pub(crate) fn open(&self) {
+        self.0.close();
+    }
+
+    /// Returns once the gate is open. The semaphore never has a permit: it ends by being closed.
+    pub(super) async fn passed(&self) {
+        let _closed = self.0.acquire().await;
+    }
+}

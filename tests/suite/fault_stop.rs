@@ -1,0 +1,99 @@
+//! Answers that no second try can change: the download ends at once, with the right exit code and a
+//! message that says what the service said.
+
+use std::sync::Arc;
+
+use crate::cases;
+use crate::fault::{FaultServer, REQUEST_ID, Reply, always};
+use crate::object::{CHUNK, SIZE, object};
+use crate::run::{S3fcp, URI};
+
+/// A status, S3's code for it, and the exit code that they end in.
+type Final = (u16, Option<&'static str>, i32);
+
+const FINAL: [(&str, Final); 18] = [
+    ("AccessDenied", (403, Some("AccessDenied"), 4)),
+    ("SignatureDoesNotMatch", (403, Some("SignatureDoesNotMatch"), 4)),
+    ("InvalidAccessKeyId", (403, Some("InvalidAccessKeyId"), 4)),
+    ("an archived object", (403, Some("InvalidObjectState"), 4)),
+    ("another 403", (403, Some("AllAccessDisabled"), 4)),
+    ("a bare 403", (403, None, 4)),
+    ("401", (401, None, 4)),
+    ("NoSuchKey", (404, Some("NoSuchKey"), 3)),
+    ("NoSuchBucket", (404, Some("NoSuchBucket"), 3)),
+    ("NoSuchVersion", (404, Some("NoSuchVersion"), 3)),
+    ("a bare 404", (404, None, 3)),
+    ("a delete marker", (405, Some("MethodNotAllowed"), 3)),
+    ("a bare 405", (405, None, 3)),
+    ("412", (412, Some("PreconditionFailed"), 6)),
+    ("501", (501, Some("NotImplemented"), 5)),
+    ("400", (400, Some("InvalidRequest"), 5)),
+    ("a status nobody knows", (499, None, 5)),
+    ("a redirect to nowhere", (307, Some("TemporaryRedirect"), 2)),
+];
+
+fn reply(status: u16, code: Option<&str>) -> Reply {
+    code.map_or(Reply::status(status), |code| Reply::status(status).code(code))
+}
+
+#[test]
+fn a_final_answer_to_the_first_get_ends_it_at_once() {
+    cases::each(&FINAL, |&(status, code, exit)| {
+        let reply = reply(status, code);
+        let server = FaultServer::start(object(SIZE), move |_| reply.clone());
+        let outcome = S3fcp::at(&server.endpoint()).window(4, CHUNK).download(URI);
+        outcome.assert_failed(exit, &[]);
+        for part in [URI, code.unwrap_or(""), &status.to_string(), REQUEST_ID] {
+            assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
+        }
+        assert!(outcome.stderr.lines().count() <= 3, "{}", outcome.stderr);
+        assert_eq!(server.gets().len(), 1);
+        // The HEAD beside it, and one without the header that some servers do not know.
+        assert!(server.heads() <= 2);
+    });
+}
+
+#[test]
+fn a_final_answer_to_a_later_get_ends_it_behind_what_was_right() {
+    cases::each(&FINAL, |&(status, code, exit)| {
+        let server = FaultServer::start(object(SIZE), always(3, reply(status, code)));
+        let outcome = S3fcp::at(&server.endpoint()).window(4, CHUNK).download(URI);
+        outcome.assert_failed(exit, &object(SIZE));
+        assert_eq!(outcome.stdout.len() as u64, 3 * CHUNK);
+        let tried = server.gets().iter().filter(|get| get.chunk(CHUNK) == Some(3)).count();
+        assert_eq!(tried, 1);
+    });
+}
+
+#[test]
+fn what_to_try_is_told() {
+    let table = [
+        ("archived", (403, "InvalidObjectState", "restore")),
+        ("expired", (400, "ExpiredToken", "new ones")),
+        ("signature", (403, "SignatureDoesNotMatch", "secret")),
+    ];
+    cases::each(&table, |&(status, code, says)| {
+        let reply = Reply::status(status).code(code);
+        let server = FaultServer::start(object(SIZE), move |_| reply.clone());
+        let outcome = S3fcp::at(&server.endpoint()).download(URI);
+        outcome.assert_failed(4, &[]);
+        assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
+    });
+}
+
+#[test]
+fn a_redirect_is_never_followed() {
+    let table = [("301", 301), ("302", 302), ("303", 303), ("307", 307), ("308", 308)];
+    cases::each(&table, |&status| {
+        let elsewhere = Arc::new(FaultServer::start(object(SIZE), |_| Reply::ok()));
+        let location = format!("{}/bucket/key", elsewhere.endpoint());
+        let server = FaultServer::start(object(SIZE), move |_| {
+            Reply::status(status).header("location", location.clone())
+        });
+        let outcome = S3fcp::at(&server.endpoint()).download(URI);
+        assert_ne!(outcome.code(), Some(0));
+        outcome.assert_contract(&[]);
+        assert_eq!(elsewhere.connections(), 0);
+        assert_eq!(server.gets().len(), 1);
+    });
+}

@@ -1,0 +1,28 @@
+//! The program from outside: the binary against servers in this process, over real sockets.
+//!
+//! One test binary, so that there is one link step. The tools come first, then the tests, from
+//! plain downloads to servers that lie. Nothing here reaches beyond loopback, and nothing depends
+//! on how fast the machine is: where order matters, gates decide it.
+
+mod cases;
+mod certificate;
+mod fault;
+mod object;
+mod run;
+
+mod access;
+mod discovery;
+mod end_to_end;
+mod fault_again;
+mod fault_itself;
+mod fault_lies;
+mod fault_resume;
+mod fault_stop;
+mod keys;
+mod memory;
+mod order;
+mod output;
+mod real_server;
+mod tls;
+mod usage;
+mod versions;

@@ -1,0 +1,118 @@
+//! Where the bytes go: nothing but them on stdout, nothing at all on stderr when all is well, and
+//! an end like `cat`'s when nobody takes them.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::fault::{FaultServer, Reply, once};
+use crate::object::{CHUNK, SIZE, object};
+use crate::run::{S3fcp, URI};
+
+#[test]
+fn quiet_or_not_a_good_download_says_nothing() {
+    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    for quiet in [&["-q"][..], &["--quiet"], &[]] {
+        let outcome = S3fcp::at(&server.endpoint()).window(4, CHUNK).args(quiet).download(URI);
+        outcome.assert_object(&object(SIZE));
+        assert_eq!(outcome.stderr, "");
+    }
+}
+
+#[test]
+fn a_failure_is_told_also_when_quiet() {
+    let server = FaultServer::start(object(SIZE), |_| Reply::status(404).code("NoSuchKey"));
+    let outcome = S3fcp::at(&server.endpoint()).args(["-q"]).download(URI);
+    outcome.assert_failed(3, &[]);
+    assert!(outcome.stderr.contains("NoSuchKey"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_closed_pipe_ends_it_silently_by_the_signal() {
+    let bytes = object(16 << 20);
+    let server = FaultServer::start(bytes.clone(), |_| Reply::ok());
+    let (running, stdout) = S3fcp::at(&server.endpoint()).window(4, 1 << 20).args([URI]).start_unread();
+    let mut start = [0; 1000];
+    stdout.expect("a pipe").read_exact(&mut start).expect("the first bytes");
+    assert_eq!(start, bytes[..1000]);
+    // The pipe's reading end is closed by now.
+    let outcome = running.wait();
+    assert_eq!((outcome.signal(), outcome.code()), (Some(Signal::PIPE.as_raw()), None));
+    assert_eq!(outcome.stderr, "");
+}
+
+#[test]
+fn a_closed_pipe_is_noticed_while_the_server_is_silent() {
+    let script = once(0, Reply::ok().stall_after(1000));
+    let server = FaultServer::start(object(SIZE), script);
+    let (running, stdout) = S3fcp::at(&server.endpoint()).window(1, CHUNK).args([URI]).start_unread();
+    let mut stdout = stdout.expect("a pipe");
+    stdout.read_exact(&mut [0; 1000]).expect("what the server sent");
+    drop(stdout);
+    let outcome = running.wait();
+    assert_eq!(outcome.signal(), Some(Signal::PIPE.as_raw()), "{}", outcome.stderr);
+    assert_eq!(outcome.stderr, "");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_exit_8() {
+    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let full = File::options().write(true).open("/dev/full").expect("a device of every Linux");
+    let outcome = S3fcp::at(&server.endpoint()).window(4, CHUNK).stdout(full).download(URI);
+    outcome.assert_failed(8, &[]);
+}
+
+#[test]
+fn a_file_takes_the_object_as_well() {
+    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let path = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a file").into_temp_path();
+    let file = File::create(&path).expect("the same file");
+    let outcome = S3fcp::at(&server.endpoint()).window(4, CHUNK).stdout(file).download(URI);
+    assert_eq!((outcome.code(), outcome.stderr.as_str()), (Some(0), ""));
+    assert!(std::fs::read(&path).expect("the file") == object(SIZE));
+}
+
+/// Longer than a server may be silent: only what is being read can stall.
+#[test]
+fn a_reader_that_sleeps_is_no_silent_server() {
+    let (chunk, size) = (1 << 20, 16 << 20);
+    let bytes = object(size);
+    let server = FaultServer::start(bytes.clone(), |_| Reply::ok());
+    let (running, stdout) = S3fcp::at(&server.endpoint()).window(4, chunk).args([URI]).start_unread();
+    thread::sleep(Duration::from_secs(12));
+    let mut received = Vec::new();
+    stdout.expect("a pipe").read_to_end(&mut received).expect("the object");
+    let mut outcome = running.wait();
+    outcome.stdout = received;
+    outcome.assert_object(&bytes);
+    assert_eq!((server.gets().len() as u64, server.object_bytes()), (size / chunk, size));
+}
+
+#[test]
+fn an_interrupt_ends_it_silently_by_the_signal() {
+    for signal in [Signal::INT, Signal::TERM].into_iter().filter(|signal| !is_ignored(*signal)) {
+        let script = once(1, Reply::ok().stall_after(10));
+        let server = FaultServer::start(object(SIZE), script);
+        let (running, stdout) = S3fcp::at(&server.endpoint()).window(2, CHUNK).args([URI]).start_unread();
+        let mut stdout = stdout.expect("a pipe");
+        stdout.read_exact(&mut vec![0; 65_546]).expect("what the server sent");
+        let id = Pid::from_raw(running.id().cast_signed()).expect("a process id");
+        kill_process(id, signal).expect("a process that runs");
+        let outcome = running.wait();
+        assert_eq!(outcome.signal(), Some(signal.as_raw()), "{}", outcome.stderr);
+        assert_eq!(outcome.stderr, "");
+    }
+}
+
+/// Whether whoever started the tests has them ignore the signal, as a shell does for its background:
+/// the program is to ignore it then, too. Only Linux tells.
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal.as_raw() - 1) & 1 == 1
+}

@@ -1,0 +1,231 @@
+//! Runs the program as a user's shell does, and says how it ended.
+//!
+//! It gets arguments and an endpoint, starts the binary in an environment with nothing of this
+//! machine in it (no profile, no metadata service, a home that is empty), and hands on what came out
+//! on stdout and stderr and the exit status. No run outlives its time limit, and none may show the
+//! secret key.
+
+use std::ffi::OsStr;
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// The key id in the environment of every run.
+pub(crate) const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+/// The secret that belongs to it (the one of AWS's documentation).
+pub(crate) const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+/// Any object: where the server does not care which.
+pub(crate) const URI: &str = "s3://bucket/key";
+
+/// Far beyond any run here, also on a loaded machine: a run that is still going then hangs.
+const TIME_LIMIT: Duration = Duration::from_mins(1);
+
+/// A run to be: the program with a clean environment.
+pub(crate) struct S3fcp {
+    command: Command,
+    home: TempDir,
+}
+
+/// A run under way.
+pub(crate) struct Running {
+    child: Child,
+    stdout: Option<JoinHandle<Vec<u8>>>,
+    stderr: Option<JoinHandle<Vec<u8>>>,
+    _home: TempDir,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+    pub(crate) status: ExitStatus,
+}
+
+impl S3fcp {
+    /// The bare program: keys in its environment, no arguments, output captured.
+    pub(crate) fn new() -> Self {
+        let home = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("an empty home");
+        let nowhere = home.path().join("none");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_s3fcp"));
+        command
+            .env_clear()
+            .env("HOME", home.path())
+            .env("AWS_CONFIG_FILE", &nowhere)
+            .env("AWS_SHARED_CREDENTIALS_FILE", &nowhere)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+            .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+            .env("AWS_REGION", "us-east-1")
+            .current_dir(home.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Self { command, home }
+    }
+
+    /// With `--endpoint`.
+    pub(crate) fn at(endpoint: &str) -> Self {
+        Self::new().args(["--endpoint", endpoint])
+    }
+
+    pub(crate) fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// With exactly so many requests at once and chunks of so many bytes.
+    pub(crate) fn window(self, concurrency: u64, chunk: u64) -> Self {
+        self.args(["-c", &concurrency.to_string(), "--chunk-size", &chunk.to_string()])
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn without_env(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// Sends stdout elsewhere: [`Outcome::stdout`] stays empty.
+    pub(crate) fn stdout(mut self, to: impl Into<Stdio>) -> Self {
+        self.command.stdout(to);
+        self
+    }
+
+    /// Runs to the end with `uri` as the last argument.
+    pub(crate) fn download(self, uri: &str) -> Outcome {
+        self.args([uri]).start().wait()
+    }
+
+    /// Starts it and collects its output.
+    pub(crate) fn start(self) -> Running {
+        let (mut running, stdout) = self.start_unread();
+        running.stdout = stdout.map(collect);
+        running
+    }
+
+    /// Starts it and leaves reading its stdout to the caller.
+    pub(crate) fn start_unread(mut self) -> (Running, Option<ChildStdout>) {
+        let mut child = self.command.spawn().expect("the program starts");
+        let stdout = child.stdout.take();
+        let stderr = child.stderr.take().map(collect);
+        (Running { child, stdout: None, stderr, _home: self.home }, stdout)
+    }
+}
+
+impl Running {
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Panics
+    /// If the program hangs, or if anything it wrote to stderr has the secret key in it.
+    #[track_caller]
+    pub(crate) fn wait(mut self) -> Outcome {
+        let deadline = Instant::now() + TIME_LIMIT;
+        let status = loop {
+            match self.child.try_wait().expect("a child of ours") {
+                Some(status) => break Some(status),
+                None if Instant::now() > deadline => break None,
+                None => thread::sleep(Duration::from_millis(2)),
+            }
+        };
+        if status.is_none() {
+            self.end();
+        }
+        let stderr = String::from_utf8_lossy(&joined(self.stderr.take())).into_owned();
+        let stdout = joined(self.stdout.take());
+        let Some(status) = status else { panic!("still running after {TIME_LIMIT:?}; stderr: {stderr}") };
+        assert!(!stderr.contains(SECRET_KEY), "the secret key is on stderr: {stderr}");
+        Outcome { stdout, stderr, status }
+    }
+
+    fn end(&mut self) {
+        // Either can fail only because the process has ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Running {
+    /// A failed test leaves no process behind.
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Outcome {
+    /// The exit code; `None` if a signal ended the process.
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    /// The signal that ended the process.
+    pub(crate) fn signal(&self) -> Option<i32> {
+        self.status.signal()
+    }
+
+    /// Success: exit 0, and stdout is the object.
+    #[track_caller]
+    pub(crate) fn assert_object(&self, object: &[u8]) {
+        assert_eq!(self.code(), Some(0), "{:?}, stderr: {}", self.status, self.stderr);
+        self.assert_prefix(object);
+        assert_eq!(self.stdout.len(), object.len(), "exit 0 with a part of the object");
+    }
+
+    /// Failure as it must be: this exit code, a prefix of the object on stdout, and a message.
+    #[track_caller]
+    pub(crate) fn assert_failed(&self, code: i32, object: &[u8]) {
+        assert_eq!(self.code(), Some(code), "{:?}, stderr: {}", self.status, self.stderr);
+        self.assert_prefix(object);
+        assert!(self.stderr.starts_with("s3fcp: "), "no message on stderr: {:?}", self.stderr);
+    }
+
+    /// The contract in every case: the object with exit 0, or a prefix of it with another code.
+    #[track_caller]
+    pub(crate) fn assert_contract(&self, object: &[u8]) {
+        match self.code() {
+            Some(0) => self.assert_object(object),
+            Some(code) => self.assert_failed(code, object),
+            None => panic!("ended by {:?}, stderr: {}", self.status, self.stderr),
+        }
+    }
+
+    /// Stdout is the beginning of `object`. It does not print either of them.
+    #[track_caller]
+    fn assert_prefix(&self, object: &[u8]) {
+        if object.starts_with(&self.stdout) {
+            return;
+        }
+        let same = self.stdout.iter().zip(object).take_while(|(a, b)| a == b).count();
+        panic!(
+            "stdout ({} bytes) leaves the object ({} bytes) at byte {same}; stderr: {}",
+            self.stdout.len(),
+            object.len(),
+            self.stderr
+        );
+    }
+}
+
+/// Reads a pipe to its end on a thread: a full pipe must not stop the program.
+fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).expect("a pipe that can be read");
+        bytes
+    })
+}
+
+fn joined(thread: Option<JoinHandle<Vec<u8>>>) -> Vec<u8> {
+    thread.map(|t| t.join().expect("a reader that does not panic")).unwrap_or_default()
+}
