@@ -63,7 +63,12 @@ pub(crate) struct Exchange {
 
 impl Client {
     /// A client for `uri`; it opens no connection yet.
-    pub(crate) fn new(config: Config, uri: S3Uri, style: AddressingStyle, version_id: Option<String>) -> Result<Self> {
+    pub(crate) fn new(
+        config: Config,
+        uri: S3Uri,
+        style: AddressingStyle,
+        version_id: Option<String>,
+    ) -> Result<Self> {
         let site = Site::new(&config, &uri, style, config.region.clone())?;
         Ok(Self {
             config,
@@ -98,13 +103,18 @@ impl Client {
         self.opened_before.load(Ordering::Relaxed) + self.site().pool.opened()
     }
 
-    /// Whether requests may name the pinned version from now on; false where they did already.
-    pub(crate) fn switch_to_version(&self) -> bool {
-        !self.by_version.swap(true, Ordering::Relaxed)
+    /// Whether requests name the pinned version by its id.
+    pub(crate) fn names_version(&self) -> bool {
+        self.by_version.load(Ordering::Relaxed)
+    }
+
+    /// From now on requests name the pinned version by its id.
+    pub(crate) fn name_version(&self) {
+        self.by_version.store(true, Ordering::Relaxed);
     }
 
     /// Sends `ask` until it is answered with 200 or 206, or cannot be corrected any more. `pinned` is
-    /// the version to name where [`Self::switch_to_version`] said so; `fresh` asks for a new connection.
+    /// the version to name after [`Self::name_version`]; `fresh` asks for a new connection.
     pub(crate) async fn exchange(&self, ask: Ask<'_>, pinned: Option<&str>, fresh: bool) -> Result<Exchange> {
         let mut corrected: Vec<Correction> = Vec::new();
         loop {
@@ -135,8 +145,7 @@ impl Client {
         identity: Option<&Identity>,
         mut fresh: bool,
     ) -> Result<(Parts, Incoming, Lease)> {
-        let by_version = self.by_version.load(Ordering::Relaxed);
-        let version = self.version_id.as_deref().or(pinned.filter(|_| by_version));
+        let version = self.version_id.as_deref().or(pinned.filter(|_| self.names_version()));
         loop {
             let mut lease = site.pool.lease(fresh).await?;
             let mut request = request::build(&site.endpoint, ask, version)?;
@@ -149,7 +158,9 @@ impl Client {
                     let (head, body) = response.into_parts();
                     return Ok((head, body, lease));
                 }
-                Ok(Err(e)) if lease.is_reused() && (e.is_canceled() || e.is_incomplete_message()) => fresh = true,
+                Ok(Err(e)) if lease.is_reused() && (e.is_canceled() || e.is_incomplete_message()) => {
+                    fresh = true;
+                }
                 Ok(Err(e)) => return Err(Error::network("the request got no response").with_source(e)),
                 Err(_) => {
                     let seconds = FIRST_BYTE_TIMEOUT.as_secs();

@@ -147,12 +147,36 @@ mod tests {
             ("s3://bucket/k", "us-east-1", None, Auto, "https://bucket.s3.us-east-1.amazonaws.com /k"),
             ("s3://bucket/k", "us-east-1", None, Path, "https://s3.us-east-1.amazonaws.com /bucket/k"),
             ("s3://my.bucket/k", "eu-west-1", None, Auto, "https://s3.eu-west-1.amazonaws.com /my.bucket/k"),
-            ("s3://my.bucket/k", "eu-west-1", None, Virtual, "https://my.bucket.s3.eu-west-1.amazonaws.com /k"),
-            ("s3://Old_Bucket/k", "us-east-1", None, Auto, "https://s3.us-east-1.amazonaws.com /Old_Bucket/k"),
+            (
+                "s3://my.bucket/k",
+                "eu-west-1",
+                None,
+                Virtual,
+                "https://my.bucket.s3.eu-west-1.amazonaws.com /k",
+            ),
+            (
+                "s3://Old_Bucket/k",
+                "us-east-1",
+                None,
+                Auto,
+                "https://s3.us-east-1.amazonaws.com /Old_Bucket/k",
+            ),
             ("s3://bucket/k", "cn-north-1", None, Auto, "https://bucket.s3.cn-north-1.amazonaws.com.cn /k"),
-            ("s3://bucket/k", "us-gov-west-1", None, Auto, "https://bucket.s3.us-gov-west-1.amazonaws.com /k"),
+            (
+                "s3://bucket/k",
+                "us-gov-west-1",
+                None,
+                Auto,
+                "https://bucket.s3.us-gov-west-1.amazonaws.com /k",
+            ),
             ("s3://bucket/k", "us-iso-east-1", None, Auto, "https://bucket.s3.us-iso-east-1.c2s.ic.gov /k"),
-            ("s3://bucket/k", "us-isob-east-1", None, Auto, "https://bucket.s3.us-isob-east-1.sc2s.sgov.gov /k"),
+            (
+                "s3://bucket/k",
+                "us-isob-east-1",
+                None,
+                Auto,
+                "https://bucket.s3.us-isob-east-1.sc2s.sgov.gov /k",
+            ),
             ("s3://bucket/k", "any", minio, Auto, "http://minio.lan:9000 /bucket/k"),
             ("s3://bucket/k", "any", minio, Virtual, "http://bucket.minio.lan:9000 /k"),
             ("s3://bucket/k", "any", Some("http://[::1]:9000/"), Auto, "http://[::1]:9000 /bucket/k"),
@@ -181,7 +205,10 @@ mod tests {
             ("/a//b/../c/./d/", "/a//b/../c/./d/"),
             ("~-._", "~-._"),
             ("é☃", "%C3%A9%E2%98%83"),
-            ("?#[]@!$'()*,;:\"<>\\^`{|}", "%3F%23%5B%5D%40%21%24%27%28%29%2A%2C%3B%3A%22%3C%3E%5C%5E%60%7B%7C%7D"),
+            (
+                "?#[]@!$'()*,;:\"<>\\^`{|}",
+                "%3F%23%5B%5D%40%21%24%27%28%29%2A%2C%3B%3A%22%3C%3E%5C%5E%60%7B%7C%7D",
+            ),
         ] {
             let endpoint =
                 resolve(&format!("s3://bucket/{key}"), "us-east-1", None, AddressingStyle::Auto).unwrap();

@@ -122,6 +122,7 @@ impl Error {
     }
 
     /// The output could not be written.
+    #[must_use]
     pub fn output(cause: std::io::Error) -> Self {
         Self::new(ErrorKind::Output, "the output could not be written").with_source(cause)
     }

@@ -35,7 +35,7 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// What all fetches of one download share.
 pub(crate) struct Shared {
     pub(crate) client: Client,
-    /// Requests in flight at once.
+    /// Requests in flight at once; closed when a range has failed for good.
     pub(crate) slots: Semaphore,
     pub(crate) window: Window,
     pub(crate) slabs: Arc<Slabs>,
@@ -107,18 +107,16 @@ struct Fetch {
 impl Fetch {
     async fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        // The semaphore is never closed.
-        let _slot = shared.slots.acquire().await;
+        let Ok(_slot) = shared.slots.acquire().await else { return };
         let mut tries = Tries::new(shared.max_attempts);
         loop {
             let before = self.done;
             let Err(error) = self.attempt(tries.count() > 0).await else { return };
-            if self.done > before {
-                tries.progressed();
-            }
             let begun = shared.begun.load(Ordering::Relaxed);
-            let Some(delay) = tries.failed(&error, begun) else {
-                return self.lane.finish(Err(error.after_attempts(tries.count())));
+            let Some(delay) = tries.failed(&error, self.done - before, begun) else {
+                self.lane.finish(Err(error.after_attempts(tries.count())));
+                // The download ends here: what has not begun, and lies behind, need not begin.
+                return shared.slots.close();
             };
             sleep(delay).await;
         }
@@ -131,8 +129,9 @@ impl Fetch {
         let pin = shared.pin.get();
         let asked = self.range.remainder(self.done);
         let ask = Ask::Get { range: asked, if_match: pin.and_then(Pin::if_match) };
+        let named = shared.client.names_version();
         let exchanged = shared.client.exchange(ask, pin.and_then(Pin::version_id), again).await;
-        let Exchange { head, mut body, lease } = exchanged.map_err(|e| self.changed(e))?;
+        let Exchange { head, mut body, lease } = exchanged.map_err(|e| self.changed(e, named))?;
         let opened = Opened::check(&head, asked, pin.map(Pin::size))?;
         match pin {
             Some(pin) => pin.check(&opened.info)?,
@@ -177,28 +176,40 @@ impl Fetch {
     fn skip(&self, opened: &Opened) -> Result<u64> {
         match (opened.whole, self.whole) {
             (true, true) => Ok(self.done),
-            (true, false) => Err(Error::new(ErrorKind::Server, "the server sent the whole object for a range")
-                .retryable(true)),
+            (true, false) => {
+                Err(Error::new(ErrorKind::Server, "the server sent the whole object for a range")
+                    .retryable(true))
+            }
             (false, _) => Ok(0),
         }
     }
 
-    /// A refused `If-Match` is the object having changed, unless its version can still be named.
-    fn changed(&self, error: Error) -> Error {
-        let status = error.service().map(|s| s.status);
-        let pin = self.shared.pin.get();
-        let pinned = pin.and_then(Pin::version_id).is_some() && self.shared.client.version_id().is_none();
-        if status == Some(StatusCode::PRECONDITION_FAILED.as_u16()) && pinned && self.shared.client.switch_to_version()
-        {
-            return error.retryable(true);
+    /// A refused `If-Match` is the object having changed. Its old version can still be had by its id,
+    /// where the store showed one and gives leave; `named` says that the request did so already.
+    fn changed(&self, error: Error, named: bool) -> Error {
+        let client = &self.shared.client;
+        let by_id =
+            client.version_id().is_none() && self.shared.pin.get().and_then(Pin::version_id).is_some();
+        match error.service() {
+            Some(service) if by_id && named && !error.is_retryable() => Error::new(
+                ErrorKind::Changed,
+                "the object changed during the download, its old version is refused",
+            )
+            .with_service(service.clone()),
+            Some(service) if by_id && service.status == StatusCode::PRECONDITION_FAILED => {
+                client.name_version();
+                error.retryable(true)
+            }
+            _ => error,
         }
-        error
     }
 
     async fn hand_on(&mut self, mut data: Bytes) -> Result<()> {
         let left = self.range.len() - self.done;
         if data.len() as u64 > left {
-            return Err(Error::new(ErrorKind::Server, "the response has more bytes than it said").retryable(true));
+            return Err(
+                Error::new(ErrorKind::Server, "the response has more bytes than it said").retryable(true)
+            );
         }
         self.shared.begun.store(true, Ordering::Relaxed);
         // A small frame would pin a large buffer.

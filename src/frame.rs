@@ -97,7 +97,8 @@ impl Packer {
             self.retire();
             let left = usize::try_from(left).unwrap_or(usize::MAX);
             self.pooled = left >= SLAB;
-            self.open = if self.pooled { self.slabs.take() } else { BytesMut::with_capacity(left.max(data.len())) };
+            self.open =
+                if self.pooled { self.slabs.take() } else { BytesMut::with_capacity(left.max(data.len())) };
         }
         let take = data.len().min(self.open.capacity());
         self.open.extend_from_slice(&data[..take]);
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn packed_bytes_are_the_same_bytes() {
-        let data: Vec<u8> = (0..3 * SLAB + 17).map(|i| (i % 251) as u8).collect();
+        let data: Vec<u8> = (0..=250).cycle().take(3 * SLAB + 17).collect();
         for step in [1000, SLAB - 1, SLAB, 2 * SLAB] {
             assert_eq!(pack(&Arc::default(), &data, step).concat(), data, "{step}");
         }

@@ -136,7 +136,7 @@ mod tests {
     async fn only_the_head_with_a_waiting_consumer_is_hungry() {
         let (sender, mut receiver) = lane();
         assert!(!sender.is_hungry());
-        poll_fn(|cx| Poll::Ready(assert!(receiver.poll_frame(cx).is_pending()))).await;
+        assert!(poll_fn(|cx| Poll::Ready(receiver.poll_frame(cx).is_pending())).await);
         assert!(sender.is_hungry());
         for _ in 0..AT_ONCE {
             sender.push(frame(b"a").await);

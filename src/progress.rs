@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(term.contents(), "", "nothing is known before start");
         progress.start(4 * GIB, "s3://b/k");
         progress.delivered().fetch_add(GIB, Relaxed);
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while !term.contents().contains(" 25% [") {
             assert!(Instant::now() < deadline, "the ticker never drew: {:?}", term.contents());
             thread::sleep(Duration::from_millis(5));

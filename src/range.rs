@@ -18,16 +18,6 @@ impl ByteRange {
         Self { start, end: end.max(start) }
     }
 
-    /// The offset of the first byte.
-    pub(crate) fn start(self) -> u64 {
-        self.start
-    }
-
-    /// The offset behind the last byte.
-    pub(crate) fn end(self) -> u64 {
-        self.end
-    }
-
     /// How many bytes the range has.
     pub(crate) fn len(self) -> u64 {
         self.end - self.start
@@ -121,21 +111,21 @@ mod tests {
         fn a_plan_covers_its_range_once_in_order(start in 0_u64..1 << 50, len in 0_u64..100_000, chunk in 1_u64..5_000) {
             let range = ByteRange::new(start, start + len);
             let chunks: Vec<_> = plan(range, chunk).collect();
-            let mut at = range.start();
+            let mut at = range.start;
             for c in &chunks {
-                prop_assert_eq!(c.start(), at);
+                prop_assert_eq!(c.start, at);
                 prop_assert!(!c.is_empty() && c.len() <= chunk);
-                at = c.end();
+                at = c.end;
             }
-            prop_assert_eq!(at, range.end());
+            prop_assert_eq!(at, range.end);
             prop_assert_eq!(chunks.len() as u64, len.div_ceil(chunk));
         }
 
         #[test]
         fn content_range_reads_what_a_server_writes(start in 0_u64..1 << 60, len in 1_u64..1 << 40, rest in 0_u64..1 << 40) {
             let range = ByteRange::new(start, start + len);
-            let size = range.end() + rest;
-            let text = format!("bytes {}-{}/{size}", start, range.end() - 1);
+            let size = range.end + rest;
+            let text = format!("bytes {}-{}/{size}", start, range.end - 1);
             prop_assert_eq!(content_range(&text), Some((range, size)));
         }
 

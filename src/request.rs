@@ -22,7 +22,7 @@ const CHECKSUM_MODE: HeaderName = HeaderName::from_static("x-amz-checksum-mode")
 pub(crate) enum Ask<'a> {
     /// What the object is, with the checksums that the store keeps where `checksums` is set.
     Head { checksums: bool },
-    /// Some bytes, of the version whose ETag is `if_match` where one is pinned.
+    /// Some bytes, of the version whose `ETag` is `if_match` where one is pinned.
     Get { range: ByteRange, if_match: Option<&'a str> },
     /// The whole object as it is now: how an empty one is told from a missing one.
     GetWhole,
@@ -51,7 +51,8 @@ pub(crate) fn build(endpoint: &Endpoint, ask: Ask<'_>, version_id: Option<&str>)
         }
     };
     request.body(Empty::new()).map_err(|e| {
-        Error::new(ErrorKind::Usage, "the endpoint, key or version cannot be put in an HTTP request").with_source(e)
+        Error::new(ErrorKind::Usage, "the endpoint, key or version cannot be put in an HTTP request")
+            .with_source(e)
     })
 }
 
@@ -64,7 +65,8 @@ mod tests {
     fn endpoint() -> Endpoint {
         let custom = "http://127.0.0.1:9000".parse().unwrap();
         let region = Region::parse("us-east-1").unwrap();
-        Endpoint::resolve(&"s3://bkt/a b".parse().unwrap(), &region, Some(&custom), AddressingStyle::Auto).unwrap()
+        Endpoint::resolve(&"s3://bkt/a b".parse().unwrap(), &region, Some(&custom), AddressingStyle::Auto)
+            .unwrap()
     }
 
     #[test]

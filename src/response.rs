@@ -95,6 +95,10 @@ impl Opened {
             }
             (body, total)
         } else {
+            // Every store shows one of them with an object; an error document sent with 200 has neither.
+            if !head.headers.contains_key(ETAG) && !head.headers.contains_key(LAST_MODIFIED) {
+                return Err(nonsense("the server sent no range and nothing that looks like an object"));
+            }
             // Without a length the end of the body and a cut could not be told apart.
             let total = length.ok_or_else(|| nonsense("the server sent no range and no length"))?;
             (ByteRange::new(0, total), total)
@@ -168,7 +172,12 @@ mod tests {
             ("other end", vec![("content-range", "bytes 10-18/30")], None, ErrorKind::Server),
             ("longer", vec![("content-range", "bytes 10-20/30")], None, ErrorKind::Server),
             ("unknown size", vec![("content-range", "bytes 10-19/*")], None, ErrorKind::Server),
-            ("wrong length", vec![("content-range", "bytes 10-19/30"), ("content-length", "9")], None, ErrorKind::Server),
+            (
+                "wrong length",
+                vec![("content-range", "bytes 10-19/30"), ("content-length", "9")],
+                None,
+                ErrorKind::Server,
+            ),
             ("grown", vec![("content-range", "bytes 10-19/31")], Some(30), ErrorKind::Changed),
         ] {
             let error = Opened::check(&head(206, &headers), asked, size).unwrap_err();
@@ -179,10 +188,12 @@ mod tests {
     #[test]
     fn a_whole_response_needs_a_length() {
         let asked = ByteRange::new(0, 10);
-        let opened = Opened::check(&head(200, &[("content-length", "30")]), asked, None).unwrap();
+        let opened =
+            Opened::check(&head(200, &[("content-length", "30"), ("etag", "\"e\"")]), asked, None).unwrap();
         assert!(opened.whole);
         assert_eq!(opened.body, ByteRange::new(0, 30));
-        assert!(Opened::check(&head(200, &[]), asked, None).is_err());
+        assert!(Opened::check(&head(200, &[("etag", "\"e\"")]), asked, None).is_err());
+        assert!(Opened::check(&head(200, &[("content-length", "30")]), asked, None).is_err());
     }
 
     #[test]

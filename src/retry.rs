@@ -14,10 +14,12 @@ use crate::error::{Error, ErrorKind};
 const ATTEMPTS_BEFORE_FIRST_BYTE: u32 = 4;
 /// Tries in a row without a new byte, later on: a long download outlives a short outage.
 const ATTEMPTS: u32 = 10;
+/// New bytes that make a failed try count as none. Fewer, try after try, would be a download without end.
+const PROGRESS: u64 = 64 << 10;
 const DELAY_MIN: Duration = Duration::from_millis(100);
 const DELAY_MAX: Duration = Duration::from_secs(5);
 /// A server may ask for a longer pause than our own longest, but not for any length.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
 
 /// What has to change before the same request can succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +49,8 @@ pub(crate) fn correction(error: &Error) -> Option<Correction> {
 /// Counts tries in a row that brought no new byte, and says how long to wait before the next.
 pub(crate) struct Tries {
     explicit: Option<NonZeroU32>,
-    failed_in_row: u32,
+    /// Tries in a row that brought nothing new.
+    fruitless: u32,
     failed: u32,
     delays: ExponentialBackoff,
 }
@@ -55,22 +58,21 @@ pub(crate) struct Tries {
 impl Tries {
     /// No try made yet; `explicit` is the user's own limit.
     pub(crate) fn new(explicit: Option<NonZeroU32>) -> Self {
-        Self { explicit, failed_in_row: 0, failed: 0, delays: delays() }
+        Self { explicit, fruitless: 0, failed: 0, delays: delays() }
     }
 
-    /// A new byte came: the count and the delay begin again.
-    pub(crate) fn progressed(&mut self) {
-        self.failed_in_row = 0;
-        self.delays = delays();
-    }
-
-    /// A try failed with `error`: how long to wait before the next, or `None` to give up. `begun` says
-    /// whether any byte of the object has come.
-    pub(crate) fn failed(&mut self, error: &Error, begun: bool) -> Option<Duration> {
-        self.failed_in_row += 1;
+    /// A try failed with `error` after `new` bytes: how long to wait before the next, or `None` to give
+    /// up. `begun` says whether any byte of the object has come.
+    pub(crate) fn failed(&mut self, error: &Error, new: u64, begun: bool) -> Option<Duration> {
         self.failed += 1;
+        if new >= PROGRESS {
+            self.fruitless = 0;
+            self.delays = delays();
+        } else {
+            self.fruitless += 1;
+        }
         let default = if begun { ATTEMPTS } else { ATTEMPTS_BEFORE_FIRST_BYTE };
-        if !error.is_retryable() || self.failed_in_row >= self.explicit.map_or(default, NonZeroU32::get) {
+        if !error.is_retryable() || self.fruitless >= self.explicit.map_or(default, NonZeroU32::get) {
             return None;
         }
         // Full jitter: clients that failed together must not come back together.
@@ -113,7 +115,11 @@ mod tests {
             (ErrorKind::Access, skewed, Some(Correction::Clock(7))),
             (ErrorKind::Access, of(400, "ExpiredToken"), Some(Correction::Credentials)),
             (ErrorKind::Access, of(400, "TokenRefreshRequired"), Some(Correction::Credentials)),
-            (ErrorKind::Usage, ServiceError { region: eu.clone(), ..of(301, "PermanentRedirect") }, region.clone()),
+            (
+                ErrorKind::Usage,
+                ServiceError { region: eu.clone(), ..of(301, "PermanentRedirect") },
+                region.clone(),
+            ),
             (ErrorKind::Usage, ServiceError { region: eu.clone(), ..of(301, "") }, region.clone()),
             (ErrorKind::Server, ServiceError { region: eu.clone(), ..of(400, "") }, region.clone()),
             (ErrorKind::Usage, of(301, "PermanentRedirect"), None),
@@ -131,7 +137,7 @@ mod tests {
         let count = |explicit, begun| {
             let mut tries = Tries::new(explicit);
             let mut made = 1;
-            while tries.failed(&Error::network("cut"), begun).is_some() {
+            while tries.failed(&Error::network("cut"), PROGRESS - 1, begun).is_some() {
                 made += 1;
             }
             made
@@ -141,17 +147,17 @@ mod tests {
 
         let mut tries = Tries::new(NonZeroU32::new(2));
         for _ in 0..100 {
-            assert!(tries.failed(&Error::network("cut"), true).is_some());
-            tries.progressed();
+            assert!(tries.failed(&Error::network("cut"), 0, true).is_some());
+            assert!(tries.failed(&Error::network("cut"), PROGRESS, true).is_some());
         }
-        assert_eq!(tries.count(), 100);
+        assert_eq!(tries.count(), 200);
     }
 
     #[test]
     fn delays_grow_to_a_limit_and_honour_retry_after() {
         let mut tries = Tries::new(NonZeroU32::new(100));
         for n in 0..20 {
-            let delay = tries.failed(&Error::network("cut"), true).unwrap();
+            let delay = tries.failed(&Error::network("cut"), 0, true).unwrap();
             assert!(delay <= DELAY_MAX.min(DELAY_MIN * 2_u32.pow(n)), "{n}: {delay:?}");
         }
         for (asked, least) in [(7, 7), (3600, 60)] {
@@ -159,13 +165,13 @@ mod tests {
             let busy = Error::new(ErrorKind::Server, "busy")
                 .retryable(true)
                 .with_service(ServiceError { retry_after, ..of(503, "SlowDown") });
-            assert_eq!(Tries::new(None).failed(&busy, false).unwrap(), Duration::from_secs(least));
+            assert_eq!(Tries::new(None).failed(&busy, 0, false).unwrap(), Duration::from_secs(least));
         }
     }
 
     #[test]
     fn what_is_not_retryable_ends_at_once() {
         let denied = Error::new(ErrorKind::Access, "denied");
-        assert_eq!(Tries::new(None).failed(&denied, true), None);
+        assert_eq!(Tries::new(None).failed(&denied, 0, true), None);
     }
 }

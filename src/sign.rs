@@ -36,7 +36,8 @@ pub(crate) fn sign<B>(
         .build()
         .map_err(|e| failed(e.into()))?
         .into();
-    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()));
+    let headers =
+        request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()));
     let uri = request.uri().to_string();
     let signable = SignableRequest::new(request.method().as_str(), uri, headers, SignableBody::Bytes(&[]))
         .map_err(|e| failed(e.into()))?;

@@ -42,14 +42,24 @@ pub async fn to_stdout(download: &mut Download, delivered: &Arc<AtomicU64>) -> R
         .map_err(Error::output)?;
 
     let copy = async {
+        let mut ended = Ok(());
         while let Some(frame) = download.next_frame().await {
+            let sent = match frame {
+                Ok(frame) => frames.send(frame).await,
+                Err(e) => {
+                    ended = Err(e);
+                    Ok(())
+                }
+            };
             // A writer that is gone says below why.
-            if frames.send(frame?).await.is_err() {
+            if sent.is_err() {
                 break;
             }
         }
         drop(frames);
-        written.await.unwrap_or_else(|_| Err(io::Error::other("the writer died"))).map_err(Error::output)
+        // What came before a failure is still written.
+        let written = written.await.unwrap_or_else(|_| Err(io::Error::other("the writer died")));
+        written.map_err(Error::output).and(ended)
     };
     tokio::select! {
         biased;
@@ -66,7 +76,7 @@ async fn closed(stdout: Option<AsyncFd<OwnedFd>>) {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Registers for errors only: readiness to write would wake this thread for every read of the reader.
@@ -142,7 +152,7 @@ mod tests {
 
         fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
             self.1 += 1;
-            if self.1 % 3 == 0 {
+            if self.1.is_multiple_of(3) {
                 return Err(io::ErrorKind::Interrupted.into());
             }
             let before = self.0.len();

@@ -36,7 +36,8 @@ pub(super) struct Started {
 
 /// The parts that all fetches share; nothing is sent yet.
 pub(super) fn shared(config: &Config, uri: &S3Uri, options: &Options, chunk: u64) -> Result<Shared> {
-    let client = Client::new(config.clone(), uri.clone(), options.addressing_style, options.version_id.clone())?;
+    let client =
+        Client::new(config.clone(), uri.clone(), options.addressing_style, options.version_id.clone())?;
     let concurrency = options.concurrency.get();
     let bytes = chunk.saturating_mul(concurrency as u64);
     // What is pinned beyond the frames' own bytes fits inside the window too, or there is no such thing.

@@ -41,7 +41,8 @@ impl Drop for HeadTask {
 
 /// What the store says of `uri`; nothing of the object is downloaded.
 pub async fn inspect(config: &Config, uri: &S3Uri, options: &Options) -> Result<ObjectInfo> {
-    let client = Client::new(config.clone(), uri.clone(), options.addressing_style, options.version_id.clone())?;
+    let client =
+        Client::new(config.clone(), uri.clone(), options.addressing_style, options.version_id.clone())?;
     let mut tries = Tries::new(options.max_attempts);
     loop {
         let refused = match head(&client).await {
@@ -57,7 +58,7 @@ pub async fn inspect(config: &Config, uri: &S3Uri, options: &Options) -> Result<
         } else {
             refused
         };
-        match tries.failed(&error, false) {
+        match tries.failed(&error, 0, false) {
             Some(delay) => sleep(delay).await,
             None => return Err(error.after_attempts(tries.count()).on(uri)),
         }
@@ -83,7 +84,8 @@ async fn first_byte(client: &Client) -> Result<ObjectInfo> {
         Ok(answer) => Ok(Opened::check(&answer.head, range, None)?.info),
         // 416: it is there, and empty.
         Err(e) if e.service().is_some_and(|s| s.status == 416) => {
-            Opened::check(&client.exchange(Ask::GetWhole, None, false).await?.head, range, None).map(|o| o.info)
+            Opened::check(&client.exchange(Ask::GetWhole, None, false).await?.head, range, None)
+                .map(|o| o.info)
         }
         Err(e) => Err::<_, Error>(e),
     }

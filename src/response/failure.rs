@@ -90,7 +90,9 @@ fn meaning(status: StatusCode, code: &str) -> (ErrorKind, &'static str, Option<&
     match (status.as_u16(), code) {
         (_, "NoSuchBucket") => (NotFound, "no such bucket", None),
         (_, "NoSuchVersion") => (NotFound, "no such version of the object", None),
-        (405, _) => (NotFound, "the object is a delete marker", Some("name an older version with --version-id")),
+        (405, _) => {
+            (NotFound, "the object is a delete marker", Some("name an older version with --version-id"))
+        }
         (404, _) => (NotFound, "no such object", None),
         (412, _) => (Changed, "the object changed during the download", None),
         (416, _) => (Usage, "the range lies beyond the end of the object", None),
@@ -103,17 +105,22 @@ fn meaning(status: StatusCode, code: &str) -> (ErrorKind, &'static str, Option<&
         (_, "SignatureDoesNotMatch") => {
             (Access, "the signature was refused", Some("check the secret access key and the endpoint"))
         }
-        (_, "InvalidAccessKeyId" | "InvalidToken") => {
-            (Access, "the credentials are not known to this service", Some("check the access key, session token and endpoint"))
-        }
+        (_, "InvalidAccessKeyId" | "InvalidToken") => (
+            Access,
+            "the credentials are not known to this service",
+            Some("check the access key, session token and endpoint"),
+        ),
         (_, "RequestTimeTooSkewed") => (Access, "the clock is wrong", Some("set this machine's clock")),
-        (301 | 307 | 308, _) | (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
+        (301 | 307 | 308, _)
+        | (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
             (Usage, "the bucket is in another region", Some("name the bucket's region with --region"))
         }
         (401 | 403, _) => (
             Access,
             "access denied",
-            Some("check that these credentials may s3:GetObject here; without s3:ListBucket a missing key looks like this too"),
+            Some(
+                "check that these credentials may s3:GetObject here; without s3:ListBucket a missing key looks like this too",
+            ),
         ),
         (400, "InvalidArgument") => (Usage, "the service refused an argument", None),
         _ => (Server, "the service failed", None),

@@ -34,17 +34,18 @@ impl Pin {
         self.version_id.as_deref()
     }
 
-    /// What `If-Match` asks for. It compares strongly (RFC 9110, section 13.1.1): a weak ETag would
+    /// What `If-Match` asks for. It compares strongly (RFC 9110, section 13.1.1): a weak `ETag` would
     /// never match, so it is compared here only.
     pub(crate) fn if_match(&self) -> Option<&str> {
         self.etag.as_deref().filter(|etag| !etag.starts_with("W/"))
     }
 
     /// Whether another response shows the same version. Not every server honours `If-Match`, and a
-    /// store without ETags leaves only size and date to go by.
+    /// store without `ETag` leaves only size and date to go by.
     pub(crate) fn check(&self, info: &ObjectInfo) -> Result<()> {
         let changed = |what: &str, was: &dyn std::fmt::Debug, is: &dyn std::fmt::Debug| {
-            let what = format!("the object changed during the download: its {what} was {was:?} and is {is:?}");
+            let what =
+                format!("the object changed during the download: its {what} was {was:?} and is {is:?}");
             Err(Error::new(ErrorKind::Changed, what))
         };
         if self.etag != info.etag {

@@ -126,9 +126,9 @@ impl Pool {
         let what = format!("no connection to {}", self.base.authority().map_or("", |a| a.as_str()));
         let error = Error::network(what).with_source(cause);
         if untrusted {
-            return error
-                .retryable(false)
-                .with_hint("the server's certificate is not trusted: name its CA's PEM file in AWS_CA_BUNDLE");
+            return error.retryable(false).with_hint(
+                "the server's certificate is not trusted: name its CA's PEM file in AWS_CA_BUNDLE",
+            );
         }
         error.with_hint("check the endpoint, the region and the network")
     }

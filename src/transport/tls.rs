@@ -43,7 +43,9 @@ fn from_file(file: &Path) -> Result<RootCertStore> {
             .with_hint("AWS_CA_BUNDLE must name a file of PEM certificates")
     };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|e| bad("cannot be read").with_source(e))? {
+    for certificate in
+        CertificateDer::pem_file_iter(file).map_err(|e| bad("cannot be read").with_source(e))?
+    {
         let certificate = certificate.map_err(|e| bad("is not PEM").with_source(e))?;
         roots.add(certificate).map_err(|e| bad("has a certificate that cannot be used").with_source(e))?;
     }
