@@ -139,6 +139,7 @@ impl Fetch {
         }
         let mut skip = self.skip(&opened)?;
         while self.done < self.range.len() {
+            self.lane.keep_pace().await;
             let mut data = next_data(&mut body).await?;
             shared.fetched.fetch_add(data.len() as u64, Ordering::Relaxed);
             let skipped = skip.min(data.len() as u64);

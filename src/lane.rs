@@ -5,6 +5,7 @@
 //! line go on without a copy; and a fetch that ends without a word is an error, never a short range.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -21,6 +22,7 @@ const AT_ONCE: usize = 2;
 struct Lane {
     queue: Mutex<Queue>,
     consumer: AtomicWaker,
+    fetch: AtomicWaker,
     is_head: AtomicBool,
 }
 
@@ -56,6 +58,17 @@ impl LaneSender {
         self.0.is_head.load(Ordering::Relaxed) && self.0.queue().frames.len() < AT_ONCE
     }
 
+    /// Waits, at the head of the line, until the consumer has caught up: what it cannot take yet is better
+    /// left with the kernel than moved to memory that goes cold. Elsewhere it returns at once.
+    pub(crate) async fn keep_pace(&self) {
+        poll_fn(|cx| {
+            self.0.fetch.register(cx.waker());
+            let behind = self.0.is_head.load(Ordering::Relaxed) && self.0.queue().frames.len() >= AT_ONCE;
+            if behind { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+    }
+
     /// No more frames: the range is complete, or it failed.
     pub(crate) fn finish(&self, end: Result<()>) {
         self.0.queue().end.get_or_insert(end);
@@ -76,6 +89,7 @@ impl LaneReceiver {
         self.0.consumer.register(cx.waker());
         let mut queue = self.0.queue();
         if let Some(frame) = queue.frames.pop_front() {
+            self.0.fetch.wake();
             return Poll::Ready(Some(Ok(frame)));
         }
         match queue.end.take() {
@@ -103,7 +117,6 @@ mod tests {
     use super::*;
     use crate::window::Window;
     use bytes::Bytes;
-    use std::future::poll_fn;
 
     async fn frame(bytes: &'static [u8]) -> Frame {
         Frame::new(Bytes::from_static(bytes), Window::new(10).reserve(1).await)
