@@ -28,36 +28,14 @@ const CONCURRENCY_MAX: i64 = 1000;
 pub struct Invocation {
     /// The object.
     pub uri: S3Uri,
-    /// The version to read instead of the newest.
-    pub version_id: Option<String>,
-    /// Range requests in flight at most.
-    pub concurrency: Option<NonZeroUsize>,
-    /// Bytes that one range request asks for.
-    pub chunk_size: NonZeroU64,
-    /// Tries in a row without a new byte before a download fails.
-    pub max_attempts: Option<NonZeroU32>,
-    /// Where the bucket's name goes: into the host or into the path.
-    pub addressing_style: AddressingStyle,
+    /// Which version of it, and how.
+    pub download: Options,
     /// No progress bar.
     pub quiet: bool,
     /// Describe the object instead of downloading it.
     pub info: Option<InfoFormat>,
     /// What the environment and the profile may add to.
     pub settings: Settings,
-}
-
-impl Invocation {
-    /// What of it concerns the download itself; the library's defaults where nothing was said.
-    #[must_use]
-    pub fn options(&self) -> Options {
-        let mut options = Options::default();
-        options.version_id.clone_from(&self.version_id);
-        options.concurrency = self.concurrency.unwrap_or(options.concurrency);
-        options.chunk_size = self.chunk_size;
-        options.max_attempts = self.max_attempts;
-        options.addressing_style = self.addressing_style;
-        options
-    }
 }
 
 /// Parses the process's arguments. `--help` and `--version` print and exit with 0; a flag that is
@@ -107,7 +85,7 @@ struct Args {
     #[arg(short, long)]
     quiet: bool,
 
-    /// Range requests in flight at most, 1 to 1000 [default: 16]
+    /// Range requests in flight: exactly so many, 1 to 1000 [default: as many as pay, up to 64]
     #[arg(
         short,
         long,
@@ -117,7 +95,7 @@ struct Args {
     )]
     concurrency: Option<u16>,
 
-    /// Size of a range request: 8388608, 8MiB (binary) or 8MB (decimal)
+    /// Size of a range request: 8388608, 8MiB (binary) or 8MB (decimal) [default: 8MiB with -c, else about 4MiB]
     ///
     /// A bare number is bytes. KiB, MiB, GiB (also Ki, Mi, Gi) are binary: 8MiB = 8 x 1024 x 1024 bytes.
     /// KB, MB, GB (also K, M, G) are decimal: 8MB = 8 x 1000 x 1000 bytes. From 1 byte to 1GiB.
@@ -126,10 +104,17 @@ struct Args {
         visible_alias = "part-size",
         value_name = "SIZE",
         help_heading = TRANSFER,
-        value_parser = values::chunk_size,
-        default_value = "8MiB"
+        value_parser = values::chunk_size
     )]
-    chunk_size: NonZeroU64,
+    chunk_size: Option<NonZeroU64>,
+
+    /// What the process may take of memory: bytes, 64MiB (binary) or 64MB (decimal)
+    ///
+    /// It wins over --concurrency and --chunk-size. At least 34MiB. Where it is not given, concurrency x
+    /// chunk-size decides or, with neither given, 256 MiB of the object are held at most, less in a cgroup
+    /// with little memory.
+    #[arg(long, value_name = "SIZE", help_heading = TRANSFER, value_parser = values::max_memory)]
+    max_memory: Option<NonZeroU64>,
 
     /// Tries in a row without a new byte before giving up [default: 10, or 4 before the first byte]
     #[arg(long, value_name = "N", help_heading = TRANSFER, value_parser = value_parser!(u32).range(1..))]
@@ -169,15 +154,17 @@ impl TryFrom<Args> for Invocation {
     type Error = Error;
 
     fn try_from(args: Args) -> Result<Self> {
-        let concurrency = args.concurrency.and_then(|n| NonZeroUsize::new(usize::from(n)));
-        check_window(concurrency.map_or(1, NonZeroUsize::get), args.chunk_size)?;
-        Ok(Self {
-            uri: args.uri.parse()?,
+        let download = Options {
             version_id: args.version_id,
-            concurrency,
+            concurrency: args.concurrency.and_then(|n| NonZeroUsize::new(usize::from(n))),
             chunk_size: args.chunk_size,
+            max_memory: args.max_memory,
             max_attempts: args.max_attempts.and_then(NonZeroU32::new),
             addressing_style: args.addressing_style,
+        };
+        Ok(Self {
+            uri: args.uri.parse()?,
+            download,
             quiet: args.quiet,
             info: args.info,
             settings: Settings {
@@ -188,18 +175,6 @@ impl TryFrom<Args> for Invocation {
                 ca_bundle: None,
             },
         })
-    }
-}
-
-/// The window, concurrency x chunk-size, has to be a number of bytes that can be addressed at all:
-/// on 32 bits, values that are each within their limits can exceed it together.
-fn check_window(concurrency: usize, chunk_size: NonZeroU64) -> Result<()> {
-    match usize::try_from(chunk_size.get()).ok().and_then(|chunk| chunk.checked_mul(concurrency)) {
-        Some(_) => Ok(()),
-        None => Err(Error::usage(format!(
-            "concurrency {concurrency} x chunk size {chunk_size} is more memory than can be addressed"
-        ))
-        .with_hint("lower --concurrency or --chunk-size")),
     }
 }
 
@@ -231,11 +206,7 @@ mod tests {
             invocation(&[URI]),
             Invocation {
                 uri: URI.parse().unwrap(),
-                version_id: None,
-                concurrency: None,
-                chunk_size: Options::CHUNK_SIZE,
-                max_attempts: None,
-                addressing_style: AddressingStyle::Auto,
+                download: Options::default(),
                 quiet: false,
                 info: None,
                 settings: Settings::default(),
@@ -245,19 +216,23 @@ mod tests {
 
     #[test]
     fn every_flag_reaches_its_field() {
-        let line = "--version-id v1 -c 3 --chunk-size 1MB --max-attempts 7 --addressing-style path \
+        let line = "--version-id v1 -c 3 --chunk-size 1MB --max-memory 64MiB --max-attempts 7 --addressing-style path \
                     --info=json --quiet --endpoint http://h:9 --region eu-west-1 --profile p \
                     --no-sign-request s3://b/k";
         let line: Vec<&str> = line.split_whitespace().collect();
+        let download = Options {
+            version_id: Some("v1".into()),
+            concurrency: NonZeroUsize::new(3),
+            chunk_size: NonZeroU64::new(1_000_000),
+            max_memory: NonZeroU64::new(64 << 20),
+            max_attempts: NonZeroU32::new(7),
+            addressing_style: AddressingStyle::Path,
+        };
         assert_eq!(
             invocation(&line),
             Invocation {
                 uri: URI.parse().unwrap(),
-                version_id: Some("v1".into()),
-                concurrency: NonZeroUsize::new(3),
-                chunk_size: NonZeroU64::new(1_000_000).unwrap(),
-                max_attempts: NonZeroU32::new(7),
-                addressing_style: AddressingStyle::Path,
+                download,
                 quiet: true,
                 info: Some(InfoFormat::Json),
                 settings: Settings {
@@ -296,6 +271,7 @@ mod tests {
             (&["-c", "x", URI], ErrorKind::ValueValidation, "invalid digit"),
             (&["--max-attempts", "0", URI], ErrorKind::ValueValidation, "0 is not in 1.."),
             (&["--chunk-size", "0", URI], ErrorKind::ValueValidation, "at least 1 byte"),
+            (&["--max-memory", "33MiB", URI], ErrorKind::ValueValidation, "at least 34.0 MiB"),
             (&["--chunk-size", "0.9B", URI], ErrorKind::ValueValidation, "at least 1 byte"),
             (&["--chunk-size", "2GiB", URI], ErrorKind::ValueValidation, "at most 1.0 GiB"),
             (&["--chunk-size", "99999999999EiB", URI], ErrorKind::ValueValidation, "at most 1.0 GiB"),
@@ -310,15 +286,6 @@ mod tests {
             assert_eq!((error.kind(), error.exit_code()), (kind, 2), "{line:?}: {error}");
             assert!(error.to_string().contains(says), "{line:?}: {error}");
         }
-    }
-
-    #[test]
-    fn help_tells_the_real_default_of_the_concurrency() {
-        let help = args(&["-h"]).unwrap_err().to_string();
-        assert!(
-            help.contains(&format!("1 to {CONCURRENCY_MAX} [default: {}]", Options::CONCURRENCY)),
-            "{help}"
-        );
     }
 
     #[test]
@@ -337,13 +304,5 @@ mod tests {
         let error = Invocation::try_from(args(&["bucket/key"]).unwrap()).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("s3://bucket/key"), "{error}");
-    }
-
-    #[test]
-    fn a_window_that_cannot_be_addressed_is_a_usage_error() {
-        let chunk = NonZeroU64::new(1 << 40).unwrap();
-        assert_eq!(check_window(usize::MAX, chunk).unwrap_err().exit_code(), 2);
-        assert_eq!(check_window(2, NonZeroU64::MAX).unwrap_err().exit_code(), 2);
-        check_window(1, NonZeroU64::MIN).unwrap();
     }
 }

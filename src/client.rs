@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::StatusCode;
 use http::response::Parts;
@@ -54,11 +54,13 @@ struct Site {
     pool: Arc<Pool>,
 }
 
-/// A response with status 200 or 206, and the connection that its body comes on.
+/// A response, and the connection that its body comes on.
 pub(crate) struct Exchange {
     pub(crate) head: Parts,
     pub(crate) body: Incoming,
     pub(crate) lease: Lease,
+    /// From the request sent to its response's head.
+    pub(crate) latency: Duration,
 }
 
 impl Client {
@@ -120,11 +122,11 @@ impl Client {
         loop {
             let site = self.site();
             let identity = self.config.credentials.current().await?;
-            let (head, body, lease) = self.send(&site, ask, pinned, identity.as_ref(), fresh).await?;
-            if matches!(head.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
-                return Ok(Exchange { head, body, lease });
+            let answer = self.send(&site, ask, pinned, identity.as_ref(), fresh).await?;
+            if matches!(answer.head.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
+                return Ok(answer);
             }
-            let error = self.refusal(&head, body, lease).await;
+            let error = self.refusal(answer).await;
             let Some(correction) = retry::correction(&error) else { return Err(error) };
             let again = |c: &Correction| std::mem::discriminant(c) == std::mem::discriminant(&correction);
             if corrected.iter().any(again) {
@@ -144,7 +146,7 @@ impl Client {
         pinned: Option<&str>,
         identity: Option<&Identity>,
         mut fresh: bool,
-    ) -> Result<(Parts, Incoming, Lease)> {
+    ) -> Result<Exchange> {
         let version = self.version_id.as_deref().or(pinned.filter(|_| self.names_version()));
         loop {
             let mut lease = site.pool.lease(fresh).await?;
@@ -153,10 +155,11 @@ impl Client {
                 sign(&mut request, identity, &site.region, self.now())?;
             }
             self.requests.fetch_add(1, Ordering::Relaxed);
+            let sent = Instant::now();
             match timeout(FIRST_BYTE_TIMEOUT, lease.send(request)).await {
                 Ok(Ok(response)) => {
                     let (head, body) = response.into_parts();
-                    return Ok((head, body, lease));
+                    return Ok(Exchange { head, body, lease, latency: sent.elapsed() });
                 }
                 Ok(Err(e)) if lease.is_reused() && (e.is_canceled() || e.is_incomplete_message()) => {
                     fresh = true;
@@ -170,12 +173,13 @@ impl Client {
         }
     }
 
-    async fn refusal(&self, head: &Parts, body: Incoming, lease: Lease) -> Error {
+    async fn refusal(&self, answer: Exchange) -> Error {
+        let Exchange { head, body, lease, .. } = answer;
         let document = timeout(ERROR_BODY_TIMEOUT, Limited::new(body, ERROR_BODY_MAX).collect()).await;
         // Without its document the status alone still says what failed.
-        let Ok(Ok(document)) = document else { return failure(head, b"") };
+        let Ok(Ok(document)) = document else { return failure(&head, b"") };
         lease.give_back();
-        failure(head, &document.to_bytes())
+        failure(&head, &document.to_bytes())
     }
 
     async fn correct(&self, correction: &Correction, seen: &Site, identity: Option<&Identity>) -> Result<()> {

@@ -15,31 +15,42 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt, stream};
+use tokio::time::sleep;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::head::HeadTask;
+use crate::budget::Budget;
 use crate::config::Config;
 use crate::endpoint::AddressingStyle;
 use crate::error::Result;
 use crate::fetch::{self, RangeFrames, Shared};
 use crate::frame::Frame;
-use crate::range::{ByteRange, plan};
+use crate::level::Level;
+use crate::range::{ByteRange, Plan};
 use crate::response::ObjectInfo;
+use crate::slots::Slot;
 use crate::uri::S3Uri;
 
-/// How a download is made. The defaults suit S3: 16 chunks of 8 MiB at once.
-#[derive(Debug, Clone)]
+/// How a download is made. By default it finds its own level: few connections where one is fast or the
+/// reader slow, up to 64 where that pays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
     /// The version to download; the latest where `None`.
     pub version_id: Option<String>,
-    /// How many ranges are fetched at once.
-    pub concurrency: NonZeroUsize,
-    /// The size of a range, in bytes; at most [`Options::CHUNK_SIZE_MAX`].
-    pub chunk_size: NonZeroU64,
+    /// How many ranges are fetched at once; where `None`, as many as pay.
+    pub concurrency: Option<NonZeroUsize>,
+    /// The size of a range, in bytes, at most [`Options::CHUNK_SIZE_MAX`]. Where `None`, 8 MiB with an
+    /// explicit concurrency, else about 4 MiB.
+    pub chunk_size: Option<NonZeroU64>,
+    /// What the process may take of memory, in bytes. Where `None`, concurrency x chunk size decides, or, with
+    /// neither given, 256 MiB of the object at most and a quarter of what a cgroup allows.
+    pub max_memory: Option<NonZeroU64>,
     /// Tries in a row that bring no new byte; where `None`, 4 before the first byte and 10 after it.
     pub max_attempts: Option<NonZeroU32>,
     /// How the bucket is addressed.
@@ -47,29 +58,15 @@ pub struct Options {
 }
 
 impl Options {
-    /// The default of [`Options::concurrency`].
-    pub const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(16).unwrap();
-    /// The default of [`Options::chunk_size`]: 8 MiB.
-    pub const CHUNK_SIZE: NonZeroU64 = NonZeroU64::new(8 << 20).unwrap();
     /// The largest chunk: 1 GiB. A larger one would only delay the bytes behind it.
     pub const CHUNK_SIZE_MAX: u64 = 1 << 30;
+    /// The smallest [`Options::max_memory`] that can be kept: 34 MiB.
+    pub const MAX_MEMORY_MIN: u64 = 34 << 20;
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            version_id: None,
-            concurrency: Self::CONCURRENCY,
-            chunk_size: Self::CHUNK_SIZE,
-            max_attempts: None,
-            addressing_style: AddressingStyle::Auto,
-        }
-    }
-}
-
-/// What frames that go on without a copy may pin beyond their own bytes: half a read buffer each, for
-/// those in the lane and in the sink, and one slab half used.
-const PINNED: u64 = 2 << 20;
+/// How often it is looked whether the number of connections is right: while it is being found, and then.
+const TICK: Duration = Duration::from_millis(2);
+const TICK_AT_REST: Duration = Duration::from_millis(200);
 
 /// An object on its way, in order: frames that count against the window ([`Download::next_frame`]), or
 /// a plain [`Stream`] of bytes. Dropping it ends all its requests.
@@ -82,25 +79,27 @@ pub struct Download {
     under_way: VecDeque<RangeFrames>,
     failed: bool,
     head: HeadTask,
+    _steering: Option<AbortOnDropHandle<()>>,
 }
 
 impl Download {
     /// Asks for `uri` and returns when the first response shows what the object is. Must be called in
     /// a tokio runtime with I/O and time enabled, as must everything else of a download.
     pub async fn start(config: &Config, uri: &S3Uri, options: &Options) -> Result<Self> {
-        let chunk = options.chunk_size.get().min(Options::CHUNK_SIZE_MAX);
-        let concurrency = options.concurrency.get();
-        let shared = Arc::new(discovery::shared(config, uri, options, chunk)?);
-        let started = discovery::start(&shared, chunk).await.map_err(|e| e.on(uri))?;
-        let first_end = started.first_end;
-        let rest = plan(ByteRange::new(first_end, started.info.size), chunk);
+        let budget = Budget::of(options);
+        let shared = Arc::new(discovery::shared(config, uri, options, &budget)?);
+        let started = discovery::start(&shared, budget.chunk).await.map_err(|e| e.on(uri))?;
+        let rest = ByteRange::new(started.first_end, started.info.size);
+        let steering =
+            (budget.adaptive && !rest.is_empty()).then(|| steer(&shared, &budget, started.latency));
         let fetches = Arc::clone(&shared);
-        let waiting = stream::iter(rest)
-            .map(move |range| open(Arc::clone(&fetches), range))
-            .buffered(concurrency)
+        let waiting = planned(Arc::clone(&shared), Plan::new(rest, budget.chunk, budget.graded))
+            .map(move |(range, slot)| fetch::start(Arc::clone(&fetches), range, slot, None))
+            .buffered(budget.connections)
             .boxed();
         let under_way = started.first.into_iter().collect();
-        Ok(Self { shared, info: started.info, waiting, under_way, failed: false, head: started.head })
+        let head = started.head;
+        Ok(Self { shared, info: started.info, waiting, under_way, failed: false, head, _steering: steering })
     }
 
     /// What the first response said of the object.
@@ -177,11 +176,30 @@ pub struct Traffic {
     pub fetched: u64,
 }
 
-/// Waits for the range's room, in its turn, and starts to fetch it.
-async fn open(shared: Arc<Shared>, range: ByteRange) -> RangeFrames {
-    // At most Options::CHUNK_SIZE_MAX.
-    let room = shared.window.reserve(u32::try_from(range.len()).unwrap_or(u32::MAX)).await;
-    fetch::spawn(&shared, range, room, None)
+/// The chunks of a plan, each cut when there is a slot for it.
+fn planned(shared: Arc<Shared>, plan: Plan) -> impl Stream<Item = (ByteRange, Slot)> + Send {
+    stream::unfold((shared, plan), |(shared, mut plan)| async {
+        if plan.is_done() {
+            return None;
+        }
+        let slot = shared.slots.acquire().await?;
+        let range = plan.next(shared.slots.target() as u64)?;
+        Some(((range, slot), (shared, plan)))
+    })
+}
+
+/// Finds how many connections pay, for as long as the download lasts.
+fn steer(shared: &Arc<Shared>, budget: &Budget, latency: Duration) -> AbortOnDropHandle<()> {
+    let shared = Arc::clone(shared);
+    let mut level = Level::new(budget.connections, budget.chunk);
+    level.first_response(latency);
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        let began = Instant::now();
+        loop {
+            sleep(if level.is_settled() { TICK_AT_REST } else { TICK }).await;
+            shared.slots.set_target(level.tick(began.elapsed(), shared.fetched.load(Ordering::Relaxed)));
+        }
+    }))
 }
 
 /// The bytes alone: each item is the consumer's own from the moment it is yielded, and no longer counts

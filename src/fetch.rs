@@ -14,9 +14,9 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
-use tokio::sync::{Semaphore, oneshot};
-use tokio::task::AbortHandle;
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::{Client, Exchange};
 use crate::error::{Error, ErrorKind, Result};
@@ -26,6 +26,7 @@ use crate::range::ByteRange;
 use crate::request::Ask;
 use crate::response::{ObjectInfo, Opened, Pin};
 use crate::retry::Tries;
+use crate::slots::{Slot, Slots};
 use crate::transport::READ_BUFFER;
 use crate::window::{Room, Window};
 
@@ -35,8 +36,8 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// What all fetches of one download share.
 pub(crate) struct Shared {
     pub(crate) client: Client,
-    /// Requests in flight at once; closed when a range has failed for good.
-    pub(crate) slots: Semaphore,
+    /// Ranges fetched at once; closed when one has failed for good.
+    pub(crate) slots: Arc<Slots>,
     pub(crate) window: Window,
     pub(crate) slabs: Arc<Slabs>,
     /// The user's own limit of tries.
@@ -57,13 +58,15 @@ pub(crate) struct Found {
     pub(crate) info: ObjectInfo,
     /// The server knows no ranges: the first range is the whole object.
     pub(crate) whole: bool,
+    /// How long the response took to begin, once its request was sent.
+    pub(crate) latency: Duration,
 }
 
 /// The frames of one range, in order. Dropping it ends the fetch.
 #[derive(Debug)]
 pub(crate) struct RangeFrames {
     lane: LaneReceiver,
-    task: AbortHandle,
+    _task: AbortOnDropHandle<()>,
 }
 
 impl RangeFrames {
@@ -72,24 +75,20 @@ impl RangeFrames {
     }
 }
 
-impl Drop for RangeFrames {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// Starts to fetch `range`, whose bytes have `room`. `found` is told what the first response shows.
-pub(crate) fn spawn(
-    shared: &Arc<Shared>,
+/// Waits for the room of `range`, in its turn, and starts to fetch it in `slot`. `found` is told what the
+/// first response shows.
+pub(crate) async fn start(
+    shared: Arc<Shared>,
     range: ByteRange,
-    room: Room,
+    slot: Slot,
     found: Option<oneshot::Sender<Found>>,
 ) -> RangeFrames {
+    // No chunk is larger than half as much again as `Options::CHUNK_SIZE_MAX`.
+    let room = shared.window.reserve(u32::try_from(range.len()).unwrap_or(u32::MAX)).await;
     let (sender, receiver) = lane();
     let packer = Packer::new(Arc::clone(&shared.slabs));
-    let shared = Arc::clone(shared);
     let fetch = Fetch { shared, range, done: 0, room, packer, lane: sender, found, whole: false };
-    RangeFrames { lane: receiver, task: tokio::spawn(fetch.run()).abort_handle() }
+    RangeFrames { lane: receiver, _task: AbortOnDropHandle::new(tokio::spawn(fetch.run(slot))) }
 }
 
 struct Fetch {
@@ -105,9 +104,8 @@ struct Fetch {
 }
 
 impl Fetch {
-    async fn run(mut self) {
+    async fn run(mut self, _slot: Slot) {
         let shared = Arc::clone(&self.shared);
-        let Ok(_slot) = shared.slots.acquire().await else { return };
         let mut tries = Tries::new(shared.max_attempts);
         loop {
             let before = self.done;
@@ -131,11 +129,11 @@ impl Fetch {
         let ask = Ask::Get { range: asked, if_match: pin.and_then(Pin::if_match) };
         let named = shared.client.names_version();
         let exchanged = shared.client.exchange(ask, pin.and_then(Pin::version_id), again).await;
-        let Exchange { head, mut body, lease } = exchanged.map_err(|e| self.changed(e, named))?;
+        let Exchange { head, mut body, lease, latency } = exchanged.map_err(|e| self.changed(e, named))?;
         let opened = Opened::check(&head, asked, pin.map(Pin::size))?;
         match pin {
             Some(pin) => pin.check(&opened.info)?,
-            None => self.found(&opened),
+            None => self.found(&opened, latency),
         }
         let mut skip = self.skip(&opened)?;
         while self.done < self.range.len() {
@@ -157,7 +155,7 @@ impl Fetch {
     }
 
     /// The first response pins the download and may show that the object is shorter than asked.
-    fn found(&mut self, opened: &Opened) {
+    fn found(&mut self, opened: &Opened, latency: Duration) {
         // Only the first range runs before the pin is set.
         let _ = self.shared.pin.set(Pin::new(&opened.info));
         self.whole = opened.whole;
@@ -168,7 +166,7 @@ impl Fetch {
         }
         if let Some(found) = self.found.take() {
             // Nobody waits any more only when the download was dropped.
-            let _ = found.send(Found { info: opened.info.clone(), whole: opened.whole });
+            let _ = found.send(Found { info: opened.info.clone(), whole: opened.whole, latency });
         }
     }
 

@@ -53,6 +53,7 @@
 //! # }
 //! ```
 
+mod budget;
 pub mod cli;
 mod client;
 pub mod config;
@@ -63,6 +64,7 @@ mod fetch;
 mod frame;
 pub mod info;
 mod lane;
+mod level;
 pub mod progress;
 mod range;
 mod request;
@@ -70,6 +72,7 @@ mod response;
 mod retry;
 mod sign;
 pub mod sink;
+mod slots;
 mod transport;
 mod uri;
 mod window;

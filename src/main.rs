@@ -29,14 +29,13 @@ fn main() -> ExitCode {
 
 async fn run(invocation: &Invocation) -> s3fcp::Result<()> {
     let config = config::load(&invocation.settings).await?;
-    let options = invocation.options();
     if let Some(format) = invocation.info {
-        let object = inspect(&config, &invocation.uri, &options).await?;
+        let object = inspect(&config, &invocation.uri, &invocation.download).await?;
         let text = info::render(&invocation.uri, &object, format);
         return std::io::stdout().write_all(text.as_bytes()).map_err(Error::output);
     }
     let mut progress = Progress::new(invocation.quiet);
-    let mut download = Download::start(&config, &invocation.uri, &options).await?;
+    let mut download = Download::start(&config, &invocation.uri, &invocation.download).await?;
     progress.start(download.info().size, &invocation.uri.to_string());
     let result = sink::to_stdout(&mut download, &progress.delivered()).await;
     match result {

@@ -62,14 +62,39 @@ fn number(text: &str) -> Option<u64> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// Cuts `range` into chunks of at most `chunk` bytes, in order.
-pub(crate) fn plan(range: ByteRange, chunk: u64) -> impl Iterator<Item = ByteRange> + Send {
-    let mut next = range.start;
-    std::iter::from_fn(move || {
-        let start = next;
-        next = start.saturating_add(chunk.max(1)).min(range.end);
-        (start < next).then(|| ByteRange::new(start, next))
-    })
+/// Cuts what is left of an object into chunks, in order, each when it is about to be asked for.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    left: ByteRange,
+    chunk: u64,
+    graded: bool,
+    planned: u64,
+}
+
+impl Plan {
+    /// Chunks of `chunk` bytes for all of `range`. Those that begin together may be `graded`.
+    pub(crate) fn new(range: ByteRange, chunk: u64, graded: bool) -> Self {
+        Self { left: range, chunk: chunk.max(1), graded, planned: 0 }
+    }
+
+    /// Whether every byte is in a chunk.
+    pub(crate) fn is_done(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    /// The next chunk, one of `at_once` that are fetched at the same time; `None` when all are planned.
+    pub(crate) fn next(&mut self, at_once: u64) -> Option<ByteRange> {
+        let mut size = self.chunk;
+        // Connections that begin together would end together, the last one's bytes waiting for all the
+        // others: graded from a half to one and a half chunks they end, and begin anew, one by one.
+        if self.graded && self.planned < at_once {
+            size = (size / 2 + size / at_once * self.planned).max(1);
+        }
+        self.planned += 1;
+        let chunk = ByteRange::new(self.left.start, self.left.start.saturating_add(size).min(self.left.end));
+        self.left = self.left.remainder(chunk.len());
+        (!chunk.is_empty()).then_some(chunk)
+    }
 }
 
 #[cfg(test)]
@@ -108,17 +133,27 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_plan_covers_its_range_once_in_order(start in 0_u64..1 << 50, len in 0_u64..100_000, chunk in 1_u64..5_000) {
+        fn a_plan_covers_its_range_once_in_order(
+            start in 0_u64..1 << 50,
+            len in 0_u64..100_000,
+            size in 1_u64..5_000,
+            graded: bool,
+            at_once in 1_u64..100,
+        ) {
             let range = ByteRange::new(start, start + len);
-            let chunks: Vec<_> = plan(range, chunk).collect();
+            let mut plan = Plan::new(range, size, graded);
+            let chunks: Vec<_> = std::iter::from_fn(|| plan.next(at_once)).collect();
             let mut at = range.start;
             for c in &chunks {
                 prop_assert_eq!(c.start, at);
-                prop_assert!(!c.is_empty() && c.len() <= chunk);
+                let most = if graded { size + size / 2 } else { size };
+                prop_assert!(!c.is_empty() && c.len() <= most);
                 at = c.end;
             }
             prop_assert_eq!(at, range.end);
-            prop_assert_eq!(chunks.len() as u64, len.div_ceil(chunk));
+            if !graded {
+                prop_assert_eq!(chunks.len() as u64, len.div_ceil(size));
+            }
         }
 
         #[test]

@@ -15,15 +15,30 @@ use crate::info::InfoFormat;
 
 /// A `--chunk-size`: bytes, or a number with a binary (`MiB`, `Mi`) or decimal (`MB`, `M`) unit.
 pub(super) fn chunk_size(text: &str) -> Result<NonZeroU64, String> {
+    let bytes = size(text)?;
+    if bytes.get() > Options::CHUNK_SIZE_MAX {
+        return Err(format!("it must be at most {}", shown(Options::CHUNK_SIZE_MAX)));
+    }
+    Ok(bytes)
+}
+
+/// A `--max-memory`, with the same units.
+pub(super) fn max_memory(text: &str) -> Result<NonZeroU64, String> {
+    let bytes = size(text)?;
+    if bytes.get() < Options::MAX_MEMORY_MIN {
+        return Err(format!("it must be at least {}", shown(Options::MAX_MEMORY_MIN)));
+    }
+    Ok(bytes)
+}
+
+fn size(text: &str) -> Result<NonZeroU64, String> {
     let ByteSize(bytes) =
         text.parse().map_err(|_| "write bytes, or a number with a unit, such as 8MiB or 8MB".to_owned())?;
-    match NonZeroU64::new(bytes) {
-        None => Err("it must be at least 1 byte".to_owned()),
-        Some(_) if bytes > Options::CHUNK_SIZE_MAX => {
-            Err(format!("it must be at most {}", ByteSize(Options::CHUNK_SIZE_MAX).display().iec()))
-        }
-        Some(bytes) => Ok(bytes),
-    }
+    NonZeroU64::new(bytes).ok_or_else(|| "it must be at least 1 byte".to_owned())
+}
+
+fn shown(bytes: u64) -> impl std::fmt::Display {
+    ByteSize(bytes).display().iec()
 }
 
 impl ValueEnum for AddressingStyle {

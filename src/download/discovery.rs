@@ -7,12 +7,14 @@
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use http::StatusCode;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
+use super::Options;
 use super::head::HeadTask;
-use super::{Options, PINNED};
+use crate::budget::Budget;
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -21,6 +23,7 @@ use crate::frame::Slabs;
 use crate::range::ByteRange;
 use crate::request::Ask;
 use crate::response::{ObjectInfo, Opened};
+use crate::slots::Slots;
 use crate::uri::S3Uri;
 use crate::window::Window;
 
@@ -32,24 +35,21 @@ pub(super) struct Started {
     /// Where the second range begins.
     pub(super) first_end: u64,
     pub(super) head: HeadTask,
+    /// How long the first response took to begin.
+    pub(super) latency: Duration,
 }
 
 /// The parts that all fetches share; nothing is sent yet.
-pub(super) fn shared(config: &Config, uri: &S3Uri, options: &Options, chunk: u64) -> Result<Shared> {
+pub(super) fn shared(config: &Config, uri: &S3Uri, options: &Options, budget: &Budget) -> Result<Shared> {
     let client =
         Client::new(config.clone(), uri.clone(), options.addressing_style, options.version_id.clone())?;
-    let concurrency = options.concurrency.get();
-    let bytes = chunk.saturating_mul(concurrency as u64);
-    // What is pinned beyond the frames' own bytes fits inside the window too, or there is no such thing.
-    let counted = bytes.saturating_sub(PINNED);
-    let zero_copy = counted >= chunk;
     Ok(Shared {
         client,
-        slots: Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS)),
-        window: Window::new(if zero_copy { counted } else { bytes }),
+        slots: Slots::new(if budget.adaptive { 1 } else { budget.connections }),
+        window: Window::new(budget.window),
         slabs: Arc::new(Slabs::default()),
         max_attempts: options.max_attempts,
-        zero_copy,
+        zero_copy: budget.zero_copy,
         pin: OnceLock::new(),
         begun: AtomicBool::new(false),
         fetched: AtomicU64::new(0),
@@ -58,21 +58,22 @@ pub(super) fn shared(config: &Config, uri: &S3Uri, options: &Options, chunk: u64
 
 /// Sends HEAD and the first GET, and waits for the head of the latter's response.
 pub(super) async fn start(shared: &Arc<Shared>, chunk: u64) -> Result<Started> {
-    let mut head = HeadTask::spawn(shared);
     let (found_in, found) = oneshot::channel();
-    let room = shared.window.reserve(u32::try_from(chunk).unwrap_or(u32::MAX)).await;
-    let mut first = fetch::spawn(shared, ByteRange::new(0, chunk), room, Some(found_in));
-    if let Ok(Found { info, whole }) = found.await {
+    let ended = || Error::new(ErrorKind::Other, "the download ended before it began");
+    let slot = shared.slots.acquire().await.ok_or_else(ended)?;
+    let mut first = fetch::start(Arc::clone(shared), ByteRange::new(0, chunk), slot, Some(found_in)).await;
+    let mut head = HeadTask::spawn(shared);
+    if let Ok(Found { info, whole, latency }) = found.await {
         let first_end = if whole { info.size } else { chunk.min(info.size) };
-        return Ok(Started { info, first: Some(first), first_end, head });
+        return Ok(Started { info, first: Some(first), first_end, head, latency });
     }
     let error = match poll_fn(|cx| first.poll_frame(cx)).await {
         Some(Err(e)) => e,
-        _ => Error::new(ErrorKind::Other, "the download ended before it began"),
+        _ => ended(),
     };
     if error.service().is_some_and(|s| s.status == StatusCode::RANGE_NOT_SATISFIABLE.as_u16()) {
         let info = confirm_empty(shared, &mut head, error).await?;
-        return Ok(Started { info, first: None, first_end: 0, head });
+        return Ok(Started { info, first: None, first_end: 0, head, latency: Duration::ZERO });
     }
     Err(error)
 }

@@ -1,12 +1,15 @@
 //! HEAD: what a store says of an object beyond what a GET shows, its checksums above all.
 
-use tokio::task::JoinHandle;
+use std::sync::Arc;
+
 use tokio::time::sleep;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Options;
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fetch::Shared;
 use crate::range::ByteRange;
 use crate::request::Ask;
 use crate::response::{ObjectInfo, Opened};
@@ -14,13 +17,13 @@ use crate::retry::Tries;
 use crate::uri::S3Uri;
 
 /// A HEAD under way beside a download; dropping it ends it.
-pub(super) struct HeadTask(Option<JoinHandle<Result<ObjectInfo>>>);
+pub(super) struct HeadTask(Option<AbortOnDropHandle<Result<ObjectInfo>>>);
 
 impl HeadTask {
     /// Sends a HEAD by the client of `shared`.
-    pub(super) fn spawn(shared: &std::sync::Arc<crate::fetch::Shared>) -> Self {
-        let shared = std::sync::Arc::clone(shared);
-        Self(Some(tokio::spawn(async move { head(&shared.client).await })))
+    pub(super) fn spawn(shared: &Arc<Shared>) -> Self {
+        let shared = Arc::clone(shared);
+        Self(Some(AbortOnDropHandle::new(tokio::spawn(async move { head(&shared.client).await }))))
     }
 
     /// What it said; `None` where it failed, or was asked before.
@@ -28,14 +31,6 @@ impl HeadTask {
         let said = self.0.as_mut()?.await.ok()?.ok();
         self.0 = None;
         said
-    }
-}
-
-impl Drop for HeadTask {
-    fn drop(&mut self) {
-        if let Some(task) = &self.0 {
-            task.abort();
-        }
     }
 }
 

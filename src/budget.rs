@@ -1,0 +1,168 @@
+//! What a download may use: memory for its window, bytes a request, connections.
+//!
+//! It gets the [`Options`] and the memory that the system leaves to this process, and hands on numbers
+//! that fit together. An explicit memory limit wins over everything else.
+
+use std::path::Path;
+
+use crate::download::Options;
+
+/// The size of a chunk where none is given, in bytes. Half of what clients of S3 are used to ask for at
+/// once: with as many connections as a link needs, the window stays small and its bytes warm.
+const CHUNK: u64 = 4 << 20;
+/// The same beside an explicit concurrency, where it is what users of S3 clients expect.
+const CHUNK_EXPLICIT: u64 = 8 << 20;
+/// The most connections where no number is given.
+const CONNECTIONS_MAX: u64 = 64;
+/// The largest window where neither memory nor concurrency is given: a chunk for each connection.
+const WINDOW_MAX: u64 = CONNECTIONS_MAX * CHUNK;
+/// The smallest window: the head of the line and one range behind it.
+const WINDOW_MIN: u64 = 2 * CHUNK;
+/// What the process takes beside the window: its code, TLS, buffers of connections.
+const BESIDE: u64 = 24 << 20;
+/// How much of the memory that a cgroup allows is taken unasked: one part in so many.
+const SHARE: u64 = 4;
+
+/// What frames that go on without a copy may pin beyond their own bytes: half a read buffer each, for
+/// those in the lane and in the sink, and one slab half used.
+const PINNED: u64 = 2 << 20;
+
+/// The numbers of one download.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Budget {
+    /// Body bytes held at once.
+    pub(crate) window: u64,
+    /// Bytes a request asks for.
+    pub(crate) chunk: u64,
+    /// Whether chunks may differ in size.
+    pub(crate) graded: bool,
+    /// Ranges fetched at once, at most; exactly so many where `adaptive` is not set.
+    pub(crate) connections: usize,
+    /// Whether the number of connections is found while the download runs.
+    pub(crate) adaptive: bool,
+    /// Whether frames may go on without a copy: what they pin fits beside `window`.
+    pub(crate) zero_copy: bool,
+}
+
+impl Budget {
+    /// What `options` allow on this machine.
+    pub(crate) fn of(options: &Options) -> Self {
+        Self::within(options, options.max_memory.map(|m| m.get()).or_else(unasked))
+    }
+
+    /// `memory` is what the whole process may take, where that is limited.
+    fn within(options: &Options, memory: Option<u64>) -> Self {
+        // The inverse of what is promised: never more than 1.25 x window + 24 MiB.
+        let allowed = memory.map(|m| (m.saturating_sub(BESIDE) / 5 * 4).max(WINDOW_MIN));
+        let explicit = options.max_memory.is_some();
+        let default_chunk = if options.concurrency.is_some() { CHUNK_EXPLICIT } else { CHUNK };
+        let chunk = options.chunk_size.map_or(default_chunk, |c| c.get().min(Options::CHUNK_SIZE_MAX));
+        let (window, connections) = match options.concurrency {
+            Some(n) => {
+                let asked = chunk.saturating_mul(n.get() as u64);
+                (allowed.filter(|_| explicit).map_or(asked, |a| a.min(asked)), n.get())
+            }
+            None => {
+                let window = allowed.map_or(WINDOW_MAX, |a| if explicit { a } else { a.min(WINDOW_MAX) });
+                let most = (window / chunk).clamp(1, CONNECTIONS_MAX);
+                // A single chunk that the user wants larger than the window is the window.
+                (window.max(if explicit { 0 } else { chunk }), usize::try_from(most).unwrap_or(1))
+            }
+        };
+        let counted = window.saturating_sub(PINNED);
+        let graded = options.chunk_size.is_none();
+        let chunk = chunk.min(window);
+        // A graded chunk is up to half larger.
+        let zero_copy = counted >= if graded { chunk.saturating_mul(2) } else { chunk };
+        let window = if zero_copy { counted } else { window };
+        let adaptive = options.concurrency.is_none();
+        Self { window, chunk, graded: graded && adaptive, connections, adaptive, zero_copy }
+    }
+}
+
+/// What is taken when nobody sets a limit, where the process is limited from outside.
+fn unasked() -> Option<u64> {
+    cgroup_limit(Path::new("/sys/fs/cgroup")).map(|limit| limit / SHARE)
+}
+
+/// The memory limit of the cgroup that is mounted at `root`, as containers see their own: version 2's
+/// file, or version 1's.
+fn cgroup_limit(root: &Path) -> Option<u64> {
+    ["memory.max", "memory/memory.limit_in_bytes"]
+        .iter()
+        .filter_map(|file| std::fs::read_to_string(root.join(file)).ok()?.trim().parse().ok())
+        .min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::{NonZeroU64, NonZeroUsize};
+
+    const MIB: u64 = 1 << 20;
+
+    fn budget(concurrency: usize, chunk: u64, max_memory: u64, outside: Option<u64>) -> Budget {
+        let mut options = Options::default();
+        options.concurrency = NonZeroUsize::new(concurrency);
+        options.chunk_size = NonZeroU64::new(chunk);
+        options.max_memory = NonZeroU64::new(max_memory);
+        Budget::within(&options, NonZeroU64::new(max_memory).map(NonZeroU64::get).or(outside))
+    }
+
+    #[test]
+    fn explicit_numbers_are_taken_as_they_are() {
+        let b = budget(16, 8 * MIB, 0, None);
+        assert_eq!((b.connections, b.chunk, b.window, b.adaptive), (16, 8 * MIB, 126 * MIB, false));
+        let one = budget(1, 8 * MIB, 0, None);
+        assert_eq!((one.connections, one.window, one.zero_copy), (1, 8 * MIB, false));
+        let tiny = budget(3, 1, 0, None);
+        assert_eq!((tiny.connections, tiny.chunk, tiny.window), (3, 1, 3));
+        // A limit from outside is for defaults: who names numbers means them.
+        assert_eq!(budget(16, 8 * MIB, 0, Some(64 * MIB)).window, 126 * MIB);
+    }
+
+    #[test]
+    fn an_explicit_memory_limit_wins() {
+        let b = budget(16, 8 * MIB, 64 * MIB, None);
+        assert_eq!((b.connections, b.chunk), (16, 8 * MIB));
+        assert!((b.window + PINNED) * 5 / 4 + BESIDE <= 64 * MIB, "{b:?}");
+        let shrunk = budget(2, 100 * MIB, 64 * MIB, None);
+        assert!(shrunk.chunk <= 32 * MIB && shrunk.window >= shrunk.chunk, "{shrunk:?}");
+        // Less than can be done with is the least that can.
+        assert_eq!(budget(0, 0, 1, None).chunk, CHUNK);
+    }
+
+    #[test]
+    fn defaults_adapt_to_the_machine() {
+        let b = budget(0, 0, 0, None);
+        assert_eq!((b.connections, b.chunk, b.adaptive, b.graded), (64, CHUNK, true, true));
+        assert_eq!(b.window, WINDOW_MAX - PINNED);
+        let small = budget(0, 0, 0, Some(128 * MIB));
+        assert!(small.connections < 32 && small.window <= 84 * MIB, "{small:?}");
+        let large = budget(0, 512 * MIB, 0, None);
+        assert_eq!((large.connections, large.chunk), (1, 512 * MIB));
+    }
+
+    #[test]
+    fn every_budget_lets_every_chunk_in() {
+        for concurrency in [0, 1, 2, 7, 64, 1000] {
+            for chunk in [0, 1, 1000, 64 << 10, 3 * MIB, 8 * MIB, 1 << 30] {
+                for memory in [0, 1, 30 * MIB, 64 * MIB, 1 << 32] {
+                    let b = budget(concurrency, chunk, memory, None);
+                    let largest = if b.graded { b.chunk + b.chunk / 2 } else { b.chunk };
+                    assert!(largest <= b.window, "{b:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn cgroup_files() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(cgroup_limit(root.path()), None);
+        std::fs::write(root.path().join("memory.max"), "max\n").unwrap();
+        assert_eq!(cgroup_limit(root.path()), None);
+        std::fs::write(root.path().join("memory.max"), "536870912\n").unwrap();
+        assert_eq!(cgroup_limit(root.path()), Some(512 * MIB));
+    }
+}

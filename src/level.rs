@@ -1,0 +1,309 @@
+//! How many connections a download needs: found from what it achieves.
+//!
+//! It gets, tick by tick, the time and how many bytes have come, and hands on a number. Pure: it reads
+//! no clock and touches no socket.
+//!
+//! S3 gives a connection some 90 MB/s, whatever the link, so a fat link needs many; a slow reader, a
+//! saturated processor or an uncapped server needs one or two, and every further one costs memory and
+//! cold caches. The first connection alone tells what one is worth: its rate, and the latency that each
+//! request costs. From that follows how many make a fast download; then it is measured whether they do.
+//! A step is kept only where it pays, and a step that did not pay is not tried again soon, so that on a
+//! steady server the number settles.
+
+use std::time::Duration;
+
+/// What the first guess aims at, in bytes a second: 15 Gbit/s. A faster link shows by growth that pays.
+const AIM: f64 = 1792.0 * MIB;
+const MIB: f64 = 1024.0 * 1024.0;
+/// The first connection is judged after so long, or so many bytes, whichever is first.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
+const FIRST_BYTES: u64 = 8 << 20;
+/// But never by less than this, which the network may have delivered in one go.
+const FIRST_LOOK_MIN: Duration = Duration::from_millis(2);
+/// How long a number of connections is measured at least.
+const MEASURE: Duration = Duration::from_millis(60);
+/// What connections new to the line need, beyond the latency, to run at their rate.
+const RUN_UP: Duration = Duration::from_millis(5);
+/// A larger number is kept when it brings this much more.
+const PAYS: f64 = 1.1;
+/// A smaller number is kept when it brings still this much of the best.
+const SUFFICES: f64 = 0.95;
+/// Below this part of what so many connections are worth alone, something else is the limit.
+const BOUND_ELSEWHERE: f64 = 0.6;
+/// How long a settled number is left alone: at first, and at the longest.
+const REST_MIN: Duration = Duration::from_secs(4);
+const REST_MAX: Duration = Duration::from_mins(1);
+
+/// What is found while a download runs.
+#[derive(Debug)]
+pub(crate) struct Level {
+    max: usize,
+    chunk: f64,
+    connections: usize,
+    latency: Duration,
+    /// What one connection is worth, latency included, in bytes a second.
+    worth: f64,
+    rest: Duration,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// One connection, from its first byte.
+    First { began: Option<Mark> },
+    /// A number was set: measured from `from` on, which `began` notes once reached.
+    Measure { step: Step, from: Duration, began: Option<Mark> },
+    /// Left alone until then.
+    Settled { until: Duration },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    at: Duration,
+    bytes: u64,
+}
+
+/// Why a number is being measured, and what it is compared with.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// The number as it is, to know its rate.
+    Stay,
+    Up {
+        before: usize,
+        rate: f64,
+    },
+    Down {
+        before: usize,
+        best: f64,
+    },
+}
+
+impl Level {
+    /// Between one connection and `max`, each asking for about `chunk` bytes a request.
+    pub(crate) fn new(max: usize, chunk: u64) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "a chunk's size, for an estimate")]
+        let chunk = chunk as f64;
+        let phase = Phase::First { began: None };
+        Self {
+            max: max.max(1),
+            chunk,
+            connections: 1,
+            latency: Duration::ZERO,
+            worth: 0.0,
+            rest: REST_MIN,
+            phase,
+        }
+    }
+
+    /// How long the first response took to begin.
+    pub(crate) fn first_response(&mut self, latency: Duration) {
+        self.latency = latency;
+    }
+
+    /// Whether the number is being left alone: then there is no hurry to tick.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(self.phase, Phase::Settled { .. })
+    }
+
+    /// How many connections there should be, `bytes` having come by `now`; both count from the start of
+    /// the download and never go back.
+    pub(crate) fn tick(&mut self, now: Duration, bytes: u64) -> usize {
+        let here = Mark { at: now, bytes };
+        match self.phase {
+            Phase::First { began: None } if bytes > 0 => self.phase = Phase::First { began: Some(here) },
+            Phase::First { began: Some(began) } => self.first(began, here),
+            Phase::Measure { step, from, began: None } if now >= from => {
+                self.phase = Phase::Measure { step, from, began: Some(here) };
+            }
+            Phase::Measure { step, began: Some(began), .. }
+                if now >= began.at + MEASURE.max(self.latency) =>
+            {
+                self.judge(step, began.rate(here), now);
+            }
+            Phase::Settled { until } if now >= until => self.set(self.connections, Step::Stay, now),
+            _ => {}
+        }
+        self.connections
+    }
+
+    fn first(&mut self, began: Mark, here: Mark) {
+        let (took, got) = (here.at.saturating_sub(began.at), here.bytes - began.bytes);
+        if took < FIRST_LOOK_MIN || (took < FIRST_LOOK && got < FIRST_BYTES) || got == 0 {
+            return;
+        }
+        let request = self.latency.as_secs_f64() + self.chunk / began.rate(here);
+        self.worth = self.chunk / request;
+        let wanted = (AIM / self.worth).ceil();
+        self.set(self.clamp(wanted), Step::Stay, here.at);
+    }
+
+    fn judge(&mut self, step: Step, rate: f64, now: Duration) {
+        match step {
+            Step::Up { before, rate: was } if rate < was * PAYS => {
+                self.connections = before;
+                self.settle(now);
+            }
+            Step::Down { before, best } if rate < best * SUFFICES => {
+                self.connections = before;
+                self.settle(now);
+            }
+            Step::Down { best, .. } => self.down(rate, best.max(rate), now),
+            Step::Stay if rate < BOUND_ELSEWHERE * self.worth * count(self.connections) => {
+                self.down(rate, rate, now);
+            }
+            Step::Stay | Step::Up { .. } => self.up(rate, now),
+        }
+    }
+
+    fn up(&mut self, rate: f64, now: Duration) {
+        let before = self.connections;
+        let more = self.clamp((count(before) * 1.5).ceil());
+        if more == before {
+            return self.settle(now);
+        }
+        self.set(more, Step::Up { before, rate }, now);
+    }
+
+    /// As many as would bring this rate if each were worth what the first one was, or half.
+    fn down(&mut self, rate: f64, best: f64, now: Duration) {
+        let before = self.connections;
+        let fewer = self.clamp((rate / self.worth).round()).max(before / 2).max(1);
+        if fewer >= before {
+            return self.settle(now);
+        }
+        self.set(fewer, Step::Down { before, best }, now);
+    }
+
+    fn set(&mut self, connections: usize, step: Step, now: Duration) {
+        let run_up = if matches!(step, Step::Stay) && connections == self.connections {
+            Duration::ZERO
+        } else {
+            self.latency + RUN_UP
+        };
+        self.connections = connections;
+        self.phase = Phase::Measure { step, from: now + run_up, began: None };
+    }
+
+    fn settle(&mut self, now: Duration) {
+        self.phase = Phase::Settled { until: now + self.rest };
+        self.rest = (self.rest * 2).min(REST_MAX);
+    }
+
+    fn clamp(&self, connections: f64) -> usize {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturates, and is clamped"
+        )]
+        let connections = connections as usize;
+        connections.clamp(1, self.max)
+    }
+}
+
+impl Mark {
+    /// Bytes a second between this mark and a later one.
+    #[expect(clippy::cast_precision_loss, reason = "a rate, for a comparison")]
+    fn rate(self, later: Self) -> f64 {
+        (later.bytes - self.bytes) as f64 / later.at.saturating_sub(self.at).as_secs_f64().max(1e-6)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a number of connections")]
+fn count(connections: usize) -> f64 {
+    connections as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHUNK: u64 = 4 << 20;
+
+    /// A server and a link: what a connection gets, what a request waits, what there is in all; in MiB/s.
+    #[derive(Clone, Copy)]
+    struct Net {
+        each: f64,
+        latency: Duration,
+        all: f64,
+    }
+
+    /// Runs for `seconds` and returns the number settled on, the number of changes, and MiB/s achieved.
+    fn run(net: Net, max: usize, seconds: u64) -> (usize, usize, f64) {
+        let mut level = Level::new(max, CHUNK);
+        level.first_response(net.latency);
+        let chunk = 4.0;
+        let worth = chunk / (net.latency.as_secs_f64() + chunk / net.each);
+        let (mut now, mut mib, mut changes) = (net.latency, 0.0, 0);
+        // Connections join a latency after they were asked for.
+        let mut joining: Vec<(Duration, usize)> = Vec::new();
+        let (mut active, mut asked) = (1, 1);
+        let tick = Duration::from_millis(5);
+        while now < Duration::from_secs(seconds) {
+            joining.retain(|&(at, n)| {
+                if at <= now {
+                    active = n;
+                }
+                at > now
+            });
+            let each = if asked == 1 { net.each } else { worth };
+            mib += (each * active as f64).min(net.all) * tick.as_secs_f64();
+            now += tick;
+            let wanted = level.tick(now, (mib * MIB) as u64);
+            if wanted != asked {
+                changes += 1;
+                asked = wanted;
+                joining.push((now + net.latency, wanted));
+            }
+        }
+        (asked, changes, mib / seconds as f64)
+    }
+
+    #[test]
+    fn it_settles_where_more_does_not_pay() {
+        let ms = Duration::from_millis;
+        for (what, net, range) in [
+            ("an uncapped server", Net { each: 1200.0, latency: ms(0), all: 1300.0 }, 1..=2),
+            ("S3 and a fat link", Net { each: 90.0, latency: ms(25), all: 9e9 }, 64..=64),
+            ("S3 and 10 Gbit/s", Net { each: 90.0, latency: ms(25), all: 1100.0 }, 16..=30),
+            ("S3 and 1 Gbit/s", Net { each: 90.0, latency: ms(25), all: 110.0 }, 1..=3),
+            ("far away", Net { each: 40.0, latency: ms(120), all: 9e9 }, 64..=64),
+            ("far away at 1 Gbit/s", Net { each: 40.0, latency: ms(120), all: 110.0 }, 3..=9),
+            ("a slow line", Net { each: 2.0, latency: ms(50), all: 4.0 }, 1..=3),
+        ] {
+            let (settled, changes, rate) = run(net, 64, 20);
+            assert!(range.contains(&settled), "{what}: {settled}");
+            // No hunting: a few steps at the start, then now and then one that is taken back.
+            assert!(changes <= 16, "{what}: {changes} changes");
+            let most = (64.0 * 4.0 / (net.latency.as_secs_f64() + 4.0 / net.each)).min(net.all);
+            assert!(rate > 0.85 * most, "{what}: {rate} of {most} MiB/s");
+        }
+    }
+
+    #[test]
+    fn it_stays_inside_its_limit_and_survives_silence() {
+        let net = Net { each: 90.0, latency: Duration::from_millis(25), all: 9e9 };
+        assert_eq!(run(net, 5, 5).0, 5);
+        let mut level = Level::new(16, CHUNK);
+        for second in 0..1000 {
+            assert_eq!(level.tick(Duration::from_secs(second), 0), 1);
+        }
+    }
+
+    #[test]
+    fn a_server_that_grows_slower_does_not_pull_it_down() {
+        let mut level = Level::new(32, CHUNK);
+        level.first_response(Duration::from_millis(25));
+        let (mut bytes, mut least) = (0.0, usize::MAX);
+        for tick in 0..24_000_u32 {
+            let now = Duration::from_millis(25) + Duration::from_millis(5) * tick;
+            // From the tenth second on each connection gets a quarter.
+            let each = if tick < 2_000 { 58.0 } else { 15.0 };
+            let connections = level.tick(now, bytes as u64);
+            bytes += each * connections as f64 * MIB * 0.005;
+            if tick > 22_000 {
+                least = least.min(connections);
+            }
+        }
+        assert!(least >= 16, "{least}");
+    }
+}

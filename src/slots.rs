@@ -1,0 +1,103 @@
+//! Slots: how many ranges are fetched at once, a number that may change while they are.
+//!
+//! A fetch holds a slot for as long as it lasts. Raising the number takes effect at once, lowering it as
+//! fetches end: none is broken off. Slots are given in the order in which they are asked for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// A changing number of slots.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    free: Arc<Semaphore>,
+    /// How many there are, those in use counted.
+    size: AtomicUsize,
+    /// How many there should be.
+    target: AtomicUsize,
+}
+
+/// The right to fetch one range; dropping it gives it to the next.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    permit: Option<OwnedSemaphorePermit>,
+    slots: Arc<Slots>,
+}
+
+impl Slots {
+    pub(crate) fn new(target: usize) -> Arc<Self> {
+        let target = target.min(Semaphore::MAX_PERMITS);
+        Arc::new(Self {
+            free: Arc::new(Semaphore::new(target)),
+            size: AtomicUsize::new(target),
+            target: AtomicUsize::new(target),
+        })
+    }
+
+    /// Waits for a slot; `None` once the slots are closed.
+    pub(crate) async fn acquire(self: &Arc<Self>) -> Option<Slot> {
+        let permit = Arc::clone(&self.free).acquire_owned().await.ok()?;
+        Some(Slot { permit: Some(permit), slots: Arc::clone(self) })
+    }
+
+    /// How many ranges may be fetched at once.
+    pub(crate) fn target(&self) -> usize {
+        self.target.load(Ordering::Relaxed)
+    }
+
+    /// Sets how many ranges may be fetched at once.
+    pub(crate) fn set_target(&self, target: usize) {
+        self.target.store(target, Ordering::Relaxed);
+        while self
+            .size
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < target).then_some(n + 1))
+            .is_ok()
+        {
+            self.free.add_permits(1);
+        }
+    }
+
+    /// No more slots: nothing that has not begun will.
+    pub(crate) fn close(&self) {
+        self.free.close();
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let target = self.slots.target();
+        let shrink = |n| (n > target).then_some(n - 1);
+        if self.slots.size.fetch_update(Ordering::Relaxed, Ordering::Relaxed, shrink).is_ok()
+            && let Some(permit) = self.permit.take()
+        {
+            permit.forget();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    #[tokio::test]
+    async fn more_at_once_and_fewer_as_they_end() {
+        let slots = Slots::new(1);
+        let first = slots.acquire().await.unwrap();
+        let mut second = Box::pin(slots.acquire());
+        assert!((&mut second).now_or_never().is_none());
+        slots.set_target(3);
+        let second = second.now_or_never().unwrap().unwrap();
+        let third = slots.acquire().now_or_never().unwrap().unwrap();
+        slots.set_target(1);
+        drop((first, second));
+        assert!(slots.acquire().now_or_never().is_none(), "one is in use still");
+        drop(third);
+        let only = slots.acquire().now_or_never().unwrap();
+        assert!(slots.acquire().now_or_never().is_none());
+        slots.close();
+        drop(only);
+        assert!(slots.acquire().await.is_none());
+    }
+}
