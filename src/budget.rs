@@ -3,6 +3,7 @@
 //! It gets the [`Options`] and the memory that the system leaves to this process, and hands on numbers
 //! that fit together. An explicit memory limit wins over everything else.
 
+use std::num::NonZero;
 use std::path::Path;
 
 use crate::download::Options;
@@ -23,9 +24,13 @@ const BESIDE: u64 = 24 << 20;
 /// How much of the memory that a cgroup allows is taken unasked: one part in so many.
 const SHARE: u64 = 4;
 
-/// What frames that go on without a copy may pin beyond their own bytes: half a read buffer each, for
-/// those in the lane and in the sink, and one slab half used.
-const PINNED: u64 = 2 << 20;
+/// What frames that go on without a copy may pin beyond their own bytes: a quarter of a read buffer each,
+/// for those in the lane and in the sink, and one slab half used.
+const PINNED: u64 = 1 << 20;
+/// What a connection reads at once, in bytes: the larger, the fewer system calls; but it is memory beside
+/// the window, so small chunks have small ones. The least is what hyper allows.
+const READ_BUFFER_MAX: u64 = 256 << 10;
+const READ_BUFFER_MIN: u64 = 8 << 10;
 
 /// The numbers of one download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,14 +45,17 @@ pub(crate) struct Budget {
     pub(crate) connections: usize,
     /// Whether the number of connections is found while the download runs.
     pub(crate) adaptive: bool,
-    /// Whether frames may go on without a copy: what they pin fits beside `window`.
-    pub(crate) zero_copy: bool,
+    /// What a connection reads at once, in bytes.
+    pub(crate) read_buffer: usize,
+    /// The least bytes of a frame that goes on without a copy, so that it pins hardly more than itself;
+    /// `usize::MAX` where the window has no room for what such frames pin.
+    pub(crate) zero_copy_min: usize,
 }
 
 impl Budget {
     /// What `options` allow on this machine.
     pub(crate) fn of(options: &Options) -> Self {
-        Self::within(options, options.max_memory.map(|m| m.get()).or_else(unasked))
+        Self::within(options, options.max_memory.map(NonZero::get).or_else(unasked))
     }
 
     /// `memory` is what the whole process may take, where that is limited.
@@ -57,26 +65,39 @@ impl Budget {
         let explicit = options.max_memory.is_some();
         let default_chunk = if options.concurrency.is_some() { CHUNK_EXPLICIT } else { CHUNK };
         let chunk = options.chunk_size.map_or(default_chunk, |c| c.get().min(Options::CHUNK_SIZE_MAX));
-        let (window, connections) = match options.concurrency {
-            Some(n) => {
-                let asked = chunk.saturating_mul(n.get() as u64);
-                (allowed.filter(|_| explicit).map_or(asked, |a| a.min(asked)), n.get())
-            }
-            None => {
-                let window = allowed.map_or(WINDOW_MAX, |a| if explicit { a } else { a.min(WINDOW_MAX) });
-                let most = (window / chunk).clamp(1, CONNECTIONS_MAX);
-                // A single chunk that the user wants larger than the window is the window.
-                (window.max(if explicit { 0 } else { chunk }), usize::try_from(most).unwrap_or(1))
-            }
+        let (window, connections) = if let Some(n) = options.concurrency {
+            let asked = chunk.saturating_mul(n.get() as u64);
+            (allowed.filter(|_| explicit).map_or(asked, |a| a.min(asked)), n.get())
+        } else {
+            let window = allowed.map_or(WINDOW_MAX, |a| if explicit { a } else { a.min(WINDOW_MAX) });
+            let most = (window / chunk).clamp(1, CONNECTIONS_MAX);
+            // A single chunk that the user wants larger than the window is the window.
+            (window.max(if explicit { 0 } else { chunk }), usize::try_from(most).unwrap_or(1))
         };
-        let counted = window.saturating_sub(PINNED);
-        let graded = options.chunk_size.is_none();
         let chunk = chunk.min(window);
-        // A graded chunk is up to half larger.
-        let zero_copy = counted >= if graded { chunk.saturating_mul(2) } else { chunk };
-        let window = if zero_copy { counted } else { window };
+        let read_buffer = (chunk / 16).clamp(READ_BUFFER_MIN, READ_BUFFER_MAX);
         let adaptive = options.concurrency.is_none();
-        Self { window, chunk, graded: graded && adaptive, connections, adaptive, zero_copy }
+        let pinned = Self::pinned(window, chunk, connections);
+        let zero_copy_min = pinned.and(usize::try_from(read_buffer / 4 * 3).ok()).unwrap_or(usize::MAX);
+        Self {
+            window: window - pinned.unwrap_or(0),
+            chunk,
+            graded: adaptive && options.chunk_size.is_none(),
+            connections,
+            adaptive,
+            read_buffer: usize::try_from(read_buffer).unwrap_or(usize::MAX),
+            zero_copy_min,
+        }
+    }
+
+    /// What of the window is left free for what frames pin; `None` where all is needed for chunks.
+    fn pinned(window: u64, chunk: u64, connections: usize) -> Option<u64> {
+        match connections {
+            // The one range at a time is the head of the line, which never holds more than that.
+            1 => (PINNED <= chunk).then_some(0),
+            // All ranges but one keep their room, and the last one waits for less than a chunk.
+            _ => (PINNED <= chunk && 2 * chunk <= window).then_some(PINNED),
+        }
     }
 }
 
@@ -102,23 +123,25 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn budget(concurrency: usize, chunk: u64, max_memory: u64, outside: Option<u64>) -> Budget {
-        let mut options = Options::default();
-        options.concurrency = NonZeroUsize::new(concurrency);
-        options.chunk_size = NonZeroU64::new(chunk);
-        options.max_memory = NonZeroU64::new(max_memory);
+        let options = Options {
+            concurrency: NonZeroUsize::new(concurrency),
+            chunk_size: NonZeroU64::new(chunk),
+            max_memory: NonZeroU64::new(max_memory),
+            ..Options::default()
+        };
         Budget::within(&options, NonZeroU64::new(max_memory).map(NonZeroU64::get).or(outside))
     }
 
     #[test]
     fn explicit_numbers_are_taken_as_they_are() {
         let b = budget(16, 8 * MIB, 0, None);
-        assert_eq!((b.connections, b.chunk, b.window, b.adaptive), (16, 8 * MIB, 126 * MIB, false));
+        assert_eq!((b.connections, b.chunk, b.window, b.adaptive), (16, 8 * MIB, 127 * MIB, false));
         let one = budget(1, 8 * MIB, 0, None);
-        assert_eq!((one.connections, one.window, one.zero_copy), (1, 8 * MIB, false));
+        assert_eq!((one.connections, one.window, one.read_buffer), (1, 8 * MIB, 256 << 10));
         let tiny = budget(3, 1, 0, None);
         assert_eq!((tiny.connections, tiny.chunk, tiny.window), (3, 1, 3));
         // A limit from outside is for defaults: who names numbers means them.
-        assert_eq!(budget(16, 8 * MIB, 0, Some(64 * MIB)).window, 126 * MIB);
+        assert_eq!(budget(16, 8 * MIB, 0, Some(64 * MIB)).window, 127 * MIB);
     }
 
     #[test]
@@ -151,6 +174,9 @@ mod tests {
                     let b = budget(concurrency, chunk, memory, None);
                     let largest = if b.graded { b.chunk + b.chunk / 2 } else { b.chunk };
                     assert!(largest <= b.window, "{b:?}");
+                    if memory == 0 {
+                        assert!(b.window / b.chunk + 1 >= b.connections as u64, "{b:?}");
+                    }
                 }
             }
         }

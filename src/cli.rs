@@ -116,7 +116,7 @@ struct Args {
     #[arg(long, value_name = "SIZE", help_heading = TRANSFER, value_parser = values::max_memory)]
     max_memory: Option<NonZeroU64>,
 
-    /// Tries in a row without a new byte before giving up [default: 10, or 4 before the first byte]
+    /// Tries in a row that bring nothing new before giving up [default: 10, or 4 before the first byte]
     #[arg(long, value_name = "N", help_heading = TRANSFER, value_parser = value_parser!(u32).range(1..))]
     max_attempts: Option<u32>,
 

@@ -4,7 +4,7 @@
 //! each correction once an exchange, then sends again at once. Waiting and counting tries is not its
 //! business: that is `fetch.rs`.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use crate::config::{Config, Identity, Region};
+use crate::download::Options;
 use crate::endpoint::{AddressingStyle, Endpoint};
 use crate::error::{Error, Result};
 use crate::request::{self, Ask};
@@ -36,12 +37,12 @@ pub(crate) struct Client {
     uri: S3Uri,
     style: AddressingStyle,
     version_id: Option<String>,
+    /// What a connection reads at once, in bytes.
+    read_buffer: usize,
     /// Replaced as a whole when the service names another region.
     site: RwLock<Arc<Site>>,
     /// What is added to this machine's clock, in seconds.
     clock_skew: AtomicI64,
-    /// Set after a 412: from then on requests name the version that was pinned.
-    by_version: AtomicBool,
     requests: AtomicU64,
     /// Connections opened by pools that were replaced since.
     opened_before: AtomicU64,
@@ -65,21 +66,17 @@ pub(crate) struct Exchange {
 
 impl Client {
     /// A client for `uri`; it opens no connection yet.
-    pub(crate) fn new(
-        config: Config,
-        uri: S3Uri,
-        style: AddressingStyle,
-        version_id: Option<String>,
-    ) -> Result<Self> {
-        let site = Site::new(&config, &uri, style, config.region.clone())?;
+    pub(crate) fn new(config: Config, uri: S3Uri, options: &Options, read_buffer: usize) -> Result<Self> {
+        let style = options.addressing_style;
+        let site = Site::new(&config, &uri, style, config.region.clone(), read_buffer)?;
         Ok(Self {
             config,
             uri,
             style,
-            version_id,
+            version_id: options.version_id.clone(),
+            read_buffer,
             site: RwLock::new(Arc::new(site)),
             clock_skew: AtomicI64::new(0),
-            by_version: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             opened_before: AtomicU64::new(0),
         })
@@ -105,29 +102,24 @@ impl Client {
         self.opened_before.load(Ordering::Relaxed) + self.site().pool.opened()
     }
 
-    /// Whether requests name the pinned version by its id.
-    pub(crate) fn names_version(&self) -> bool {
-        self.by_version.load(Ordering::Relaxed)
-    }
-
-    /// From now on requests name the pinned version by its id.
-    pub(crate) fn name_version(&self) {
-        self.by_version.store(true, Ordering::Relaxed);
-    }
-
-    /// Sends `ask` until it is answered with 200 or 206, or cannot be corrected any more. `pinned` is
-    /// the version to name after [`Self::name_version`]; `fresh` asks for a new connection.
-    pub(crate) async fn exchange(&self, ask: Ask<'_>, pinned: Option<&str>, fresh: bool) -> Result<Exchange> {
+    /// Sends `ask` until it is answered with 200 or 206, or cannot be corrected any more. It names
+    /// `version` where the user named none; `fresh` asks for a new connection.
+    pub(crate) async fn exchange(
+        &self,
+        ask: Ask<'_>,
+        version: Option<&str>,
+        fresh: bool,
+    ) -> Result<Exchange> {
         let mut corrected: Vec<Correction> = Vec::new();
         loop {
             let site = self.site();
             let identity = self.config.credentials.current().await?;
-            let answer = self.send(&site, ask, pinned, identity.as_ref(), fresh).await?;
+            let answer = self.send(&site, ask, version, identity.as_ref(), fresh).await?;
             if matches!(answer.head.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
                 return Ok(answer);
             }
             let error = self.refusal(answer).await;
-            let Some(correction) = retry::correction(&error) else { return Err(error) };
+            let Some(correction) = retry::correction(&error, &site.region) else { return Err(error) };
             let again = |c: &Correction| std::mem::discriminant(c) == std::mem::discriminant(&correction);
             if corrected.iter().any(again) {
                 return Err(error);
@@ -143,11 +135,11 @@ impl Client {
         &self,
         site: &Site,
         ask: Ask<'_>,
-        pinned: Option<&str>,
+        version: Option<&str>,
         identity: Option<&Identity>,
         mut fresh: bool,
     ) -> Result<Exchange> {
-        let version = self.version_id.as_deref().or(pinned.filter(|_| self.names_version()));
+        let version = self.version_id.as_deref().or(version);
         loop {
             let mut lease = site.pool.lease(fresh).await?;
             let mut request = request::build(&site.endpoint, ask, version)?;
@@ -161,9 +153,7 @@ impl Client {
                     let (head, body) = response.into_parts();
                     return Ok(Exchange { head, body, lease, latency: sent.elapsed() });
                 }
-                Ok(Err(e)) if lease.is_reused() && (e.is_canceled() || e.is_incomplete_message()) => {
-                    fresh = true;
-                }
+                Ok(Err(_)) if lease.is_reused() => fresh = true,
                 Ok(Err(e)) => return Err(Error::network("the request got no response").with_source(e)),
                 Err(_) => {
                     let seconds = FIRST_BYTE_TIMEOUT.as_secs();
@@ -194,8 +184,14 @@ impl Client {
                     self.config.credentials.refresh(identity).await;
                 }
             }
-            Correction::Region(region) if *region != seen.region => {
-                let moved = Arc::new(Site::new(&self.config, &self.uri, self.style, region.clone())?);
+            Correction::Region(region) => {
+                let moved = Arc::new(Site::new(
+                    &self.config,
+                    &self.uri,
+                    self.style,
+                    region.clone(),
+                    self.read_buffer,
+                )?);
                 let mut site = self.site.write().unwrap_or_else(PoisonError::into_inner);
                 // Ranges fail together: the first one moves, the others find it done.
                 if site.region == seen.region {
@@ -203,7 +199,6 @@ impl Client {
                     *site = moved;
                 }
             }
-            Correction::Region(_) => {}
         }
         Ok(())
     }
@@ -222,9 +217,15 @@ impl Client {
 
 impl Site {
     /// On AWS the region is part of the host; a custom endpoint's host never changes.
-    fn new(config: &Config, uri: &S3Uri, style: AddressingStyle, region: Region) -> Result<Self> {
+    fn new(
+        config: &Config,
+        uri: &S3Uri,
+        style: AddressingStyle,
+        region: Region,
+        read_buffer: usize,
+    ) -> Result<Self> {
         let endpoint = Endpoint::resolve(uri, &region, config.endpoint.as_ref(), style)?;
-        let pool = Pool::new(&endpoint, config)?;
+        let pool = Pool::new(&endpoint, config, read_buffer)?;
         Ok(Self { region, endpoint, pool })
     }
 }

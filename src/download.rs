@@ -14,7 +14,7 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -27,13 +27,12 @@ use self::head::HeadTask;
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::endpoint::AddressingStyle;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::{self, RangeFrames, Shared};
 use crate::frame::Frame;
 use crate::level::Level;
 use crate::range::{ByteRange, Plan};
 use crate::response::ObjectInfo;
-use crate::slots::Slot;
 use crate::uri::S3Uri;
 
 /// How a download is made. By default it finds its own level: few connections where one is fast or the
@@ -51,7 +50,7 @@ pub struct Options {
     /// What the process may take of memory, in bytes. Where `None`, concurrency x chunk size decides, or, with
     /// neither given, 256 MiB of the object at most and a quarter of what a cgroup allows.
     pub max_memory: Option<NonZeroU64>,
-    /// Tries in a row that bring no new byte; where `None`, 4 before the first byte and 10 after it.
+    /// Tries in a row that bring nothing new, or less than 64 KiB; where `None`, 4 before the first byte and 10 after it.
     pub max_attempts: Option<NonZeroU32>,
     /// How the bucket is addressed.
     pub addressing_style: AddressingStyle,
@@ -73,10 +72,12 @@ const TICK_AT_REST: Duration = Duration::from_millis(200);
 pub struct Download {
     shared: Arc<Shared>,
     info: ObjectInfo,
-    /// Ranges that wait for their room; each resolves, in order, once its fetch is under way.
-    waiting: BoxStream<'static, RangeFrames>,
+    /// The ranges still to come, in order, each once there is a slot and room for it.
+    planned: BoxStream<'static, RangeFrames>,
     /// Fetches under way; the first one is the head of the line.
     under_way: VecDeque<RangeFrames>,
+    /// In bytes.
+    yielded: u64,
     failed: bool,
     head: HeadTask,
     _steering: Option<AbortOnDropHandle<()>>,
@@ -92,14 +93,19 @@ impl Download {
         let rest = ByteRange::new(started.first_end, started.info.size);
         let steering =
             (budget.adaptive && !rest.is_empty()).then(|| steer(&shared, &budget, started.latency));
-        let fetches = Arc::clone(&shared);
-        let waiting = planned(Arc::clone(&shared), Plan::new(rest, budget.chunk, budget.graded))
-            .map(move |(range, slot)| fetch::start(Arc::clone(&fetches), range, slot, None))
-            .buffered(budget.connections)
-            .boxed();
+        let planned = planned(Arc::clone(&shared), Plan::new(rest, budget.chunk, budget.graded)).fuse().boxed();
         let under_way = started.first.into_iter().collect();
         let head = started.head;
-        Ok(Self { shared, info: started.info, waiting, under_way, failed: false, head, _steering: steering })
+        Ok(Self {
+            shared,
+            info: started.info,
+            planned,
+            under_way,
+            yielded: 0,
+            failed: false,
+            head,
+            _steering: steering,
+        })
     }
 
     /// What the first response said of the object.
@@ -123,7 +129,7 @@ impl Download {
     /// What HEAD said, its checksums included; `None` where HEAD failed or saw another version of the
     /// object than the one that is downloaded. Waits for its response.
     pub async fn details(&mut self) -> Option<ObjectInfo> {
-        let details = self.head.result().await?;
+        let details = self.head.result(&self.shared).await?;
         (details.etag == self.info.etag && details.size == self.info.size).then_some(details)
     }
 
@@ -138,29 +144,43 @@ impl Download {
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        // What has room starts first: the head of the line may take long.
+        if self.failed {
+            return Poll::Ready(None);
+        }
+        // What may start starts first: the head of the line may take long.
         let all_started = loop {
-            match self.waiting.poll_next_unpin(cx) {
+            match self.planned.poll_next_unpin(cx) {
                 Poll::Ready(Some(range)) => self.under_way.push_back(range),
                 Poll::Ready(None) => break true,
                 Poll::Pending => break false,
             }
         };
-        while !self.failed
-            && let Some(head) = self.under_way.front_mut()
-        {
-            match head.poll_frame(cx) {
-                Poll::Ready(None) => drop(self.under_way.pop_front()),
-                Poll::Ready(Some(Ok(frame))) => return Poll::Ready(Some(Ok(frame))),
-                Poll::Ready(Some(Err(e))) => {
-                    self.failed = true;
-                    self.under_way.clear();
-                    return Poll::Ready(Some(Err(e.on(self.uri()))));
+        while let Some(head) = self.under_way.front_mut() {
+            match ready!(head.poll_frame(cx)) {
+                None => drop(self.under_way.pop_front()),
+                Some(Ok(frame)) => {
+                    self.yielded += frame.len() as u64;
+                    return Poll::Ready(Some(Ok(frame)));
                 }
-                Poll::Pending => return Poll::Pending,
+                Some(Err(e)) => return Poll::Ready(Some(Err(self.fail(e)))),
             }
         }
-        if self.failed || all_started { Poll::Ready(None) } else { Poll::Pending }
+        match (all_started, self.yielded == self.info.size) {
+            (false, _) => Poll::Pending,
+            (true, true) => Poll::Ready(None),
+            (true, false) => {
+                let short = Error::new(ErrorKind::Other, "not every part of the object was fetched");
+                Poll::Ready(Some(Err(self.fail(short))))
+            }
+        }
+    }
+
+    /// Ends all requests.
+    fn fail(&mut self, error: Error) -> Error {
+        self.failed = true;
+        self.under_way.clear();
+        self.planned = stream::empty().boxed();
+        error.on(self.uri())
     }
 }
 
@@ -176,15 +196,17 @@ pub struct Traffic {
     pub fetched: u64,
 }
 
-/// The chunks of a plan, each cut when there is a slot for it.
-fn planned(shared: Arc<Shared>, plan: Plan) -> impl Stream<Item = (ByteRange, Slot)> + Send {
+/// The ranges of a plan, each cut and started, in order, when there is a slot and room for it. One after
+/// the other: room is never given to a range while one before it waits.
+fn planned(shared: Arc<Shared>, plan: Plan) -> impl Stream<Item = RangeFrames> + Send {
     stream::unfold((shared, plan), |(shared, mut plan)| async {
         if plan.is_done() {
             return None;
         }
         let slot = shared.slots.acquire().await?;
         let range = plan.next(shared.slots.target() as u64)?;
-        Some(((range, slot), (shared, plan)))
+        let room = shared.window.reserve(range.len()).await;
+        Some((fetch::spawn(Arc::clone(&shared), range, slot, room, None), (shared, plan)))
     })
 }
 

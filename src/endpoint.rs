@@ -113,6 +113,11 @@ impl Endpoint {
     }
 }
 
+/// Whether two regions belong to the same partition of AWS, and so to the same owner of hosts.
+pub(crate) fn same_partition(a: &Region, b: &Region) -> bool {
+    dns_suffix(a.as_str()) == dns_suffix(b.as_str())
+}
+
 fn dns_suffix(region: &str) -> &'static str {
     PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("amazonaws.com", |(_, dns)| dns)
 }

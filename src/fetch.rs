@@ -20,14 +20,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::{Client, Exchange};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Frame, Packer, Slabs};
+use crate::frame::{Frame, Slabs};
 use crate::lane::{LaneReceiver, LaneSender, lane};
 use crate::range::ByteRange;
 use crate::request::Ask;
 use crate::response::{ObjectInfo, Opened, Pin};
 use crate::retry::Tries;
 use crate::slots::{Slot, Slots};
-use crate::transport::READ_BUFFER;
 use crate::window::{Room, Window};
 
 /// How long a body may bring no byte while it is being read.
@@ -42,10 +41,12 @@ pub(crate) struct Shared {
     pub(crate) slabs: Arc<Slabs>,
     /// The user's own limit of tries.
     pub(crate) max_attempts: Option<NonZeroU32>,
-    /// Whether the window leaves room for frames that pin hyper's buffers.
-    pub(crate) zero_copy: bool,
+    /// The least bytes of a frame that may go on without a copy: see `Budget`.
+    pub(crate) zero_copy_min: usize,
     /// Set by the first response; every later one is checked against it.
     pub(crate) pin: OnceLock<Pin>,
+    /// Set after a 412: from then on requests name the version that is pinned.
+    pub(crate) by_version: AtomicBool,
     /// Whether any byte of the object has come.
     pub(crate) begun: AtomicBool,
     /// Body bytes received, those that a retry brings again included.
@@ -75,19 +76,17 @@ impl RangeFrames {
     }
 }
 
-/// Waits for the room of `range`, in its turn, and starts to fetch it in `slot`. `found` is told what the
-/// first response shows.
-pub(crate) async fn start(
+/// Starts to fetch `range`, whose bytes have `room`, in `slot`. `found` is told what the first response
+/// shows.
+pub(crate) fn spawn(
     shared: Arc<Shared>,
     range: ByteRange,
     slot: Slot,
+    room: Room,
     found: Option<oneshot::Sender<Found>>,
 ) -> RangeFrames {
-    // No chunk is larger than half as much again as `Options::CHUNK_SIZE_MAX`.
-    let room = shared.window.reserve(u32::try_from(range.len()).unwrap_or(u32::MAX)).await;
-    let (sender, receiver) = lane();
-    let packer = Packer::new(Arc::clone(&shared.slabs));
-    let fetch = Fetch { shared, range, done: 0, room, packer, lane: sender, found, whole: false };
+    let (sender, receiver) = lane(Arc::clone(&shared.slabs));
+    let fetch = Fetch { shared, range, done: 0, room: Held::Range(room), lane: sender, found };
     RangeFrames { lane: receiver, _task: AbortOnDropHandle::new(tokio::spawn(fetch.run(slot))) }
 }
 
@@ -96,20 +95,30 @@ struct Fetch {
     range: ByteRange,
     /// How many bytes of the range were handed on.
     done: u64,
-    room: Room,
-    packer: Packer,
+    room: Held,
     lane: LaneSender,
     found: Option<oneshot::Sender<Found>>,
-    whole: bool,
+}
+
+/// The room of the bytes that are still to come.
+enum Held {
+    /// All of it, reserved before the range was asked for.
+    Range(Room),
+    /// None: the server knows no ranges and sends an object of any length; room is reserved on the way,
+    /// and no other range competes for it.
+    Whole,
 }
 
 impl Fetch {
     async fn run(mut self, _slot: Slot) {
         let shared = Arc::clone(&self.shared);
         let mut tries = Tries::new(shared.max_attempts);
+        let mut fresh = false;
         loop {
             let before = self.done;
-            let Err(error) = self.attempt(tries.count() > 0).await else { return };
+            let Err(error) = self.attempt(fresh).await else { return };
+            // Who answers in S3's terms is well: only a connection that failed is not used again.
+            fresh = error.service().is_none();
             let begun = shared.begun.load(Ordering::Relaxed);
             let Some(delay) = tries.failed(&error, self.done - before, begun) else {
                 self.lane.finish(Err(error.after_attempts(tries.count())));
@@ -120,16 +129,17 @@ impl Fetch {
         }
     }
 
-    /// One request for what is left of the range, and its body to the end. `again` after a failure:
-    /// then on another connection.
-    async fn attempt(&mut self, again: bool) -> Result<()> {
+    /// One request for what is left of the range, and its body to the end; on a `fresh` connection after
+    /// one that failed.
+    async fn attempt(&mut self, fresh: bool) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         let pin = shared.pin.get();
         let asked = self.range.remainder(self.done);
         let ask = Ask::Get { range: asked, if_match: pin.and_then(Pin::if_match) };
-        let named = shared.client.names_version();
-        let exchanged = shared.client.exchange(ask, pin.and_then(Pin::version_id), again).await;
-        let Exchange { head, mut body, lease, latency } = exchanged.map_err(|e| self.changed(e, named))?;
+        let version = pin.and_then(Pin::version_id).filter(|_| shared.by_version.load(Ordering::Relaxed));
+        let exchanged = shared.client.exchange(ask, version, fresh).await;
+        let Exchange { head, mut body, lease, latency } =
+            exchanged.map_err(|e| self.changed(e, version.is_some()))?;
         let opened = Opened::check(&head, asked, pin.map(Pin::size))?;
         match pin {
             Some(pin) => pin.check(&opened.info)?,
@@ -158,11 +168,9 @@ impl Fetch {
     fn found(&mut self, opened: &Opened, latency: Duration) {
         // Only the first range runs before the pin is set.
         let _ = self.shared.pin.set(Pin::new(&opened.info));
-        self.whole = opened.whole;
         self.range = opened.body;
-        if self.whole {
-            // Of any length: room is reserved frame by frame.
-            drop(self.room.split(usize::MAX));
+        if opened.whole {
+            self.room = Held::Whole;
         }
         if let Some(found) = self.found.take() {
             // Nobody waits any more only when the download was dropped.
@@ -173,62 +181,67 @@ impl Fetch {
     /// How many bytes of the body were handed on already: none, but where the server knows no ranges
     /// and sends the whole object again.
     fn skip(&self, opened: &Opened) -> Result<u64> {
-        match (opened.whole, self.whole) {
-            (true, true) => Ok(self.done),
-            (true, false) => {
+        match (&self.room, opened.whole) {
+            (_, false) => Ok(0),
+            (Held::Whole, true) => Ok(self.done),
+            (Held::Range(_), true) => {
                 Err(Error::new(ErrorKind::Server, "the server sent the whole object for a range")
                     .retryable(true))
             }
-            (false, _) => Ok(0),
         }
     }
 
-    /// A refused `If-Match` is the object having changed. Its old version can still be had by its id,
-    /// where the store showed one and gives leave; `named` says that the request did so already.
+    /// A refused `If-Match` is the object having changed, and so is a range that is no longer there. The
+    /// old version can still be had by its id, where the store showed one and gives leave; `named` says that
+    /// the request did so already.
     fn changed(&self, error: Error, named: bool) -> Error {
-        let client = &self.shared.client;
-        let by_id =
-            client.version_id().is_none() && self.shared.pin.get().and_then(Pin::version_id).is_some();
-        match error.service() {
-            Some(service) if by_id && named && !error.is_retryable() => Error::new(
-                ErrorKind::Changed,
-                "the object changed during the download, its old version is refused",
-            )
-            .with_service(service.clone()),
-            Some(service) if by_id && service.status == StatusCode::PRECONDITION_FAILED => {
-                client.name_version();
+        let (Some(pin), Some(service)) = (self.shared.pin.get(), error.service()) else { return error };
+        let status = StatusCode::from_u16(service.status);
+        let may_name = pin.version_id().is_some() && self.shared.client.version_id().is_none();
+        if named && !error.is_retryable() {
+            let what = "the object changed during the download, and its old version is refused";
+            return Error::new(ErrorKind::Changed, what).with_service(service.clone());
+        }
+        match status {
+            Ok(StatusCode::PRECONDITION_FAILED) if may_name => {
+                self.shared.by_version.store(true, Ordering::Relaxed);
                 error.retryable(true)
+            }
+            Ok(StatusCode::RANGE_NOT_SATISFIABLE) => {
+                let what = "the object changed during the download: it has become shorter";
+                Error::new(ErrorKind::Changed, what).with_service(service.clone())
             }
             _ => error,
         }
     }
 
     async fn hand_on(&mut self, mut data: Bytes) -> Result<()> {
-        let left = self.range.len() - self.done;
-        if data.len() as u64 > left {
+        if data.len() as u64 > self.range.len() - self.done {
             return Err(
                 Error::new(ErrorKind::Server, "the response has more bytes than it said").retryable(true)
             );
         }
         self.shared.begun.store(true, Ordering::Relaxed);
-        // A small frame would pin a large buffer.
-        let at_once = self.shared.zero_copy && data.len() >= READ_BUFFER / 2 && self.lane.is_hungry();
         while !data.is_empty() {
-            let bytes = if at_once {
-                std::mem::take(&mut data)
-            } else {
-                let packed = self.packer.pack(&data, self.range.len() - self.done);
-                data = data.slice(packed.len()..);
-                packed
+            let (part, room) = match &mut self.room {
+                Held::Range(room) => {
+                    let part = std::mem::take(&mut data);
+                    let room = room.split(part.len());
+                    (part, room)
+                }
+                Held::Whole => {
+                    let room = self.shared.window.reserve(data.len() as u64).await;
+                    (data.split_to(room.bytes()), room)
+                }
             };
-            let len = bytes.len();
-            let room = if self.whole {
-                self.shared.window.reserve(u32::try_from(len).unwrap_or(u32::MAX)).await
+            let left = self.range.len() - self.done;
+            self.done += part.len() as u64;
+            // A small frame would pin a large buffer.
+            if part.len() >= self.shared.zero_copy_min && self.lane.is_hungry() {
+                self.lane.push(Frame::new(part, room));
             } else {
-                self.room.split(len)
-            };
-            self.lane.push(Frame::new(bytes, room));
-            self.done += len as u64;
+                self.lane.pack(&part, left, room);
+            }
         }
         Ok(())
     }

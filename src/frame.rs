@@ -82,17 +82,19 @@ impl Slabs {
 pub(crate) struct Packer {
     slabs: Arc<Slabs>,
     open: BytesMut,
+    /// The room of what is in the open slab and not yet taken.
+    room: Room,
     pooled: bool,
 }
 
 impl Packer {
     pub(crate) fn new(slabs: Arc<Slabs>) -> Self {
-        Self { slabs, open: BytesMut::new(), pooled: false }
+        Self { slabs, open: BytesMut::new(), room: Room::default(), pooled: false }
     }
 
     /// Copies the front of `data`, as much as the open slab takes, and says how much that was. `left` is
     /// how many bytes the range still has, those of `data` counted: a slab for its end is cut to measure.
-    pub(crate) fn pack(&mut self, data: &[u8], left: u64) -> Bytes {
+    pub(crate) fn pack(&mut self, data: &[u8], left: u64, room: &mut Room) -> usize {
         if self.open.capacity() == 0 {
             self.retire();
             let left = usize::try_from(left).unwrap_or(usize::MAX);
@@ -100,9 +102,21 @@ impl Packer {
             self.open =
                 if self.pooled { self.slabs.take() } else { BytesMut::with_capacity(left.max(data.len())) };
         }
-        let take = data.len().min(self.open.capacity());
-        self.open.extend_from_slice(&data[..take]);
-        self.open.split().freeze()
+        let count = data.len().min(self.open.capacity() - self.open.len());
+        self.open.extend_from_slice(&data[..count]);
+        self.room.merge(room.split(count));
+        count
+    }
+
+    /// Whether nothing more goes into the open slab.
+    pub(crate) fn is_full(&self) -> bool {
+        self.open.len() == self.open.capacity()
+    }
+
+    /// What was packed and not yet taken, as one frame.
+    pub(crate) fn take(&mut self) -> Option<Frame> {
+        let bytes = self.open.split().freeze();
+        (!bytes.is_empty()).then(|| Frame::new(bytes, std::mem::take(&mut self.room)))
     }
 
     fn retire(&mut self) {
@@ -123,17 +137,19 @@ impl Drop for Packer {
 mod tests {
     use super::*;
 
-    /// Packs `data` in pieces of `step` and gives the frames back.
+    /// Packs `data` in pieces of `step` and gives the frames back, taken when full.
     fn pack(slabs: &Arc<Slabs>, data: &[u8], step: usize) -> Vec<Bytes> {
         let mut packer = Packer::new(Arc::clone(slabs));
         let mut frames = Vec::new();
         let mut at = 0;
         while at < data.len() {
             let piece = &data[at..(at + step).min(data.len())];
-            let frame = packer.pack(piece, (data.len() - at) as u64);
-            at += frame.len();
-            frames.push(frame);
+            at += packer.pack(piece, (data.len() - at) as u64, &mut Room::default());
+            if packer.is_full() {
+                frames.extend(packer.take().map(Frame::into_bytes));
+            }
         }
+        frames.extend(packer.take().map(Frame::into_bytes));
         frames
     }
 

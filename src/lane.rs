@@ -13,12 +13,13 @@ use std::task::{Context, Poll};
 use futures_util::task::AtomicWaker;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::Frame;
+use crate::frame::{Frame, Packer, Slabs};
+use crate::window::Room;
 
 /// Frames that may wait at the head of the line and still count as going on at once.
 const AT_ONCE: usize = 2;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lane {
     queue: Mutex<Queue>,
     consumer: AtomicWaker,
@@ -26,9 +27,11 @@ struct Lane {
     is_head: AtomicBool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
     frames: VecDeque<Frame>,
+    /// Behind `frames`: bytes that wait in a slab until it is full, or the consumer wants them.
+    packer: Packer,
     end: Option<Result<()>>,
 }
 
@@ -40,15 +43,43 @@ pub(crate) struct LaneSender(Arc<Lane>);
 #[derive(Debug)]
 pub(crate) struct LaneReceiver(Arc<Lane>);
 
-/// An empty lane.
-pub(crate) fn lane() -> (LaneSender, LaneReceiver) {
-    let lane = Arc::<Lane>::default();
+/// An empty lane, whose bytes wait in `slabs`.
+pub(crate) fn lane(slabs: Arc<Slabs>) -> (LaneSender, LaneReceiver) {
+    let queue = Queue { frames: VecDeque::new(), packer: Packer::new(slabs), end: None };
+    let lane = Arc::new(Lane {
+        queue: Mutex::new(queue),
+        consumer: AtomicWaker::new(),
+        fetch: AtomicWaker::new(),
+        is_head: AtomicBool::new(false),
+    });
     (LaneSender(Arc::clone(&lane)), LaneReceiver(lane))
 }
 
 impl LaneSender {
+    /// Puts a frame in as it is.
     pub(crate) fn push(&self, frame: Frame) {
-        self.0.queue().frames.push_back(frame);
+        let mut queue = self.0.queue();
+        let waiting = queue.packer.take();
+        queue.frames.extend(waiting);
+        queue.frames.push_back(frame);
+        drop(queue);
+        self.0.consumer.wake();
+    }
+
+    /// Copies `data`, which has `room`. `left` is how many bytes the range still has, those of `data`
+    /// counted.
+    pub(crate) fn pack(&self, mut data: &[u8], mut left: u64, mut room: Room) {
+        let mut queue = self.0.queue();
+        while !data.is_empty() {
+            let count = queue.packer.pack(data, left, &mut room);
+            data = &data[count..];
+            left -= count as u64;
+            if queue.packer.is_full() {
+                let full = queue.packer.take();
+                queue.frames.extend(full);
+            }
+        }
+        drop(queue);
         self.0.consumer.wake();
     }
 
@@ -88,19 +119,13 @@ impl LaneReceiver {
         self.0.is_head.store(true, Ordering::Relaxed);
         self.0.consumer.register(cx.waker());
         let mut queue = self.0.queue();
-        if let Some(frame) = queue.frames.pop_front() {
+        if let Some(frame) = queue.frames.pop_front().or_else(|| queue.packer.take()) {
             self.0.fetch.wake();
             return Poll::Ready(Some(Ok(frame)));
         }
-        match queue.end.take() {
-            Some(Ok(())) => {
-                queue.end = Some(Ok(()));
-                Poll::Ready(None)
-            }
-            Some(Err(e)) => {
-                queue.end = Some(Ok(()));
-                Poll::Ready(Some(Err(e)))
-            }
+        match queue.end.as_mut().map(|end| std::mem::replace(end, Ok(()))) {
+            Some(Ok(())) => Poll::Ready(None),
+            Some(Err(e)) => Poll::Ready(Some(Err(e))),
             None => Poll::Pending,
         }
     }
@@ -124,7 +149,7 @@ mod tests {
 
     #[tokio::test]
     async fn frames_come_in_order_and_then_the_end() {
-        let (sender, mut receiver) = lane();
+        let (sender, mut receiver) = lane(Arc::default());
         sender.push(frame(b"a").await);
         sender.push(frame(b"b").await);
         sender.finish(Ok(()));
@@ -136,8 +161,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn packed_bytes_gather_until_they_are_wanted_and_keep_their_order() {
+        let (sender, mut receiver) = lane(Arc::default());
+        let window = Window::new(100);
+        for bytes in [b"ab", b"cd"] {
+            sender.pack(bytes, 10, window.reserve(2).await);
+        }
+        sender.push(frame(b"e").await);
+        sender.pack(b"f", 10, window.reserve(1).await);
+        sender.finish(Ok(()));
+        let mut next = async || poll_fn(|cx| receiver.poll_frame(cx)).await;
+        for want in [&b"abcd"[..], b"e", b"f"] {
+            assert_eq!(&*next().await.unwrap().unwrap(), want);
+        }
+        assert!(next().await.is_none());
+        assert_eq!(window.reserve(100).await.bytes(), 100, "all room came back");
+    }
+
+    #[tokio::test]
     async fn a_fetch_that_dies_is_an_error_behind_its_frames() {
-        let (sender, mut receiver) = lane();
+        let (sender, mut receiver) = lane(Arc::default());
         sender.push(frame(b"a").await);
         drop(sender);
         let mut next = async || poll_fn(|cx| receiver.poll_frame(cx)).await;
@@ -147,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_head_with_a_waiting_consumer_is_hungry() {
-        let (sender, mut receiver) = lane();
+        let (sender, mut receiver) = lane(Arc::default());
         assert!(!sender.is_hungry());
         assert!(poll_fn(|cx| Poll::Ready(receiver.poll_frame(cx).is_pending())).await);
         assert!(sender.is_hungry());

@@ -214,6 +214,12 @@ fn count(connections: usize) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a simulation in floating point"
+)]
 mod tests {
     use super::*;
 

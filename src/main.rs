@@ -23,7 +23,8 @@ fn main() -> ExitCode {
         // As `cat` ends: silently, by the signal itself. Rust ignores it from the start.
         let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGPIPE);
     }
-    eprintln!("s3fcp: {error}");
+    // Where stderr is full or closed the exit code still tells.
+    let _ = writeln!(std::io::stderr(), "s3fcp: {error}");
     ExitCode::from(error.exit_code())
 }
 

@@ -8,13 +8,15 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use crate::config::Region;
-use crate::error::{Error, ErrorKind};
+use crate::endpoint::same_partition;
+use crate::error::Error;
 
 /// Tries without a byte of the object ever seen: a wrong host fails within seconds.
 const ATTEMPTS_BEFORE_FIRST_BYTE: u32 = 4;
 /// Tries in a row without a new byte, later on: a long download outlives a short outage.
 const ATTEMPTS: u32 = 10;
-/// New bytes that make a failed try count as none. Fewer, try after try, would be a download without end.
+/// New bytes, and more, that make a failed try count as none. Fewer, try after try, would be a download
+/// without end.
 const PROGRESS: u64 = 64 << 10;
 const DELAY_MIN: Duration = Duration::from_millis(100);
 const DELAY_MAX: Duration = Duration::from_secs(5);
@@ -32,15 +34,18 @@ pub(crate) enum Correction {
     Credentials,
 }
 
-/// What can be put right about `error`, if anything: each correction is worth one try, at once.
-pub(crate) fn correction(error: &Error) -> Option<Correction> {
+/// What can be put right about `error`, an answer to a request signed for `region`, if anything: each
+/// correction is worth one try, at once.
+pub(crate) fn correction(error: &Error, region: &Region) -> Option<Correction> {
     let service = error.service()?;
     match (service.status, service.code()) {
         (_, "RequestTimeTooSkewed") => service.date.map(Correction::Clock),
         (_, "ExpiredToken" | "TokenRefreshRequired") => Some(Correction::Credentials),
-        // HEAD has no body: 301, and 400 with a region in its headers, stand for the codes.
-        (301 | 400, _) if error.kind() == ErrorKind::Usage || service.code.is_none() => {
-            service.region.as_deref().and_then(|r| Region::parse(r).ok()).map(Correction::Region)
+        // HEAD has no body: a redirect or a 400 that names a region stands for the code.
+        (301 | 307 | 400, _) => {
+            let named = service.region.as_deref().and_then(|r| Region::parse(r).ok())?;
+            // Credentials of one partition are not shown to another.
+            (named != *region && same_partition(&named, region)).then_some(Correction::Region(named))
         }
         _ => None,
     }
@@ -99,7 +104,7 @@ fn delays() -> ExponentialBackoff {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ServiceError;
+    use crate::error::{ErrorKind, ServiceError};
 
     fn of(status: u16, code: &str) -> ServiceError {
         let code = (!code.is_empty()).then(|| code.to_owned());
@@ -108,27 +113,28 @@ mod tests {
 
     #[test]
     fn what_can_be_put_right() {
-        let eu = Some("eu-west-1".to_owned());
-        let region = Some(Correction::Region(Region::parse("eu-west-1").unwrap()));
+        let here = Region::parse("us-east-1").unwrap();
+        let named = |region: &str| Some(region.to_owned());
+        let moved = Some(Correction::Region(Region::parse("eu-west-1").unwrap()));
         let skewed = ServiceError { date: Some(7), ..of(403, "RequestTimeTooSkewed") };
-        for (kind, service, want) in [
-            (ErrorKind::Access, skewed, Some(Correction::Clock(7))),
-            (ErrorKind::Access, of(400, "ExpiredToken"), Some(Correction::Credentials)),
-            (ErrorKind::Access, of(400, "TokenRefreshRequired"), Some(Correction::Credentials)),
-            (
-                ErrorKind::Usage,
-                ServiceError { region: eu.clone(), ..of(301, "PermanentRedirect") },
-                region.clone(),
-            ),
-            (ErrorKind::Usage, ServiceError { region: eu.clone(), ..of(301, "") }, region.clone()),
-            (ErrorKind::Server, ServiceError { region: eu.clone(), ..of(400, "") }, region.clone()),
-            (ErrorKind::Usage, of(301, "PermanentRedirect"), None),
-            (ErrorKind::Usage, ServiceError { region: Some("evil.example/".into()), ..of(301, "") }, None),
-            (ErrorKind::Access, ServiceError { region: eu.clone(), ..of(403, "AccessDenied") }, None),
-            (ErrorKind::NotFound, ServiceError { region: eu, ..of(404, "NoSuchKey") }, None),
+        for (service, want) in [
+            (skewed, Some(Correction::Clock(7))),
+            (of(400, "ExpiredToken"), Some(Correction::Credentials)),
+            (of(400, "TokenRefreshRequired"), Some(Correction::Credentials)),
+            (ServiceError { region: named("eu-west-1"), ..of(301, "PermanentRedirect") }, moved.clone()),
+            (ServiceError { region: named("eu-west-1"), ..of(307, "TemporaryRedirect") }, moved.clone()),
+            (ServiceError { region: named("eu-west-1"), ..of(301, "") }, moved.clone()),
+            (ServiceError { region: named("eu-west-1"), ..of(400, "") }, moved.clone()),
+            (ServiceError { region: named("eu-west-1"), ..of(400, "AuthorizationHeaderMalformed") }, moved),
+            (of(301, "PermanentRedirect"), None),
+            (ServiceError { region: named("us-east-1"), ..of(400, "") }, None),
+            (ServiceError { region: named("cn-north-1"), ..of(301, "PermanentRedirect") }, None),
+            (ServiceError { region: named("evil.example/"), ..of(301, "") }, None),
+            (ServiceError { region: named("eu-west-1"), ..of(403, "AccessDenied") }, None),
+            (ServiceError { region: named("eu-west-1"), ..of(404, "NoSuchKey") }, None),
         ] {
-            let error = Error::new(kind, "failed").with_service(service.clone());
-            assert_eq!(correction(&error), want, "{service:?}");
+            let error = Error::new(ErrorKind::Server, "failed").with_service(service.clone());
+            assert_eq!(correction(&error, &here), want, "{service:?}");
         }
     }
 

@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::event::{PollFd, PollFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
@@ -41,31 +42,29 @@ pub async fn to_stdout(download: &mut Download, delivered: &Arc<AtomicU64>) -> R
         .spawn(move || result.send(write(&mut File::from(stdout), queue, &counter)))
         .map_err(Error::output)?;
 
-    let copy = async {
-        let mut ended = Ok(());
-        while let Some(frame) = download.next_frame().await {
-            let sent = match frame {
-                Ok(frame) => frames.send(frame).await,
-                Err(e) => {
-                    ended = Err(e);
-                    Ok(())
-                }
-            };
-            // A writer that is gone says below why.
-            if sent.is_err() {
-                break;
-            }
-        }
-        drop(frames);
-        // What came before a failure is still written.
-        let written = written.await.unwrap_or_else(|_| Err(io::Error::other("the writer died")));
-        written.map_err(Error::output).and(ended)
-    };
-    tokio::select! {
+    let ended = tokio::select! {
         biased;
-        copied = copy => copied,
-        () = closed(reader_gone) => Err(Error::output(io::ErrorKind::BrokenPipe.into())),
+        ended = feed(download, &frames) => ended,
+        () = closed(reader_gone) => Ok(()),
+    };
+    // Whatever ended it, what came before is still written; the writer knows whether all of it could be.
+    drop(frames);
+    let written = written.await.unwrap_or_else(|_| Err(io::Error::other("the writer died")));
+    written.map_err(Error::output).and(ended)?;
+    if delivered.load(Ordering::Relaxed) < download.info().size {
+        return Err(Error::output(io::ErrorKind::BrokenPipe.into()));
     }
+    Ok(())
+}
+
+/// Hands all frames to the writer, or as many as it takes: if it is gone, it says why itself.
+async fn feed(download: &mut Download, frames: &mpsc::Sender<Frame>) -> Result<()> {
+    while let Some(frame) = download.next_frame().await {
+        if frames.send(frame?).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Resolves when the reader of a pipe has closed it, which a write would only notice when there is
@@ -86,7 +85,11 @@ fn watch(stdout: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
     unsafe { AsyncFd::register_with_interest(stdout, Interest::ERROR) }.ok()
 }
 
-fn write(out: &mut impl Write, mut queue: mpsc::Receiver<Frame>, delivered: &AtomicU64) -> io::Result<()> {
+fn write(
+    out: &mut (impl Write + AsFd),
+    mut queue: mpsc::Receiver<Frame>,
+    delivered: &AtomicU64,
+) -> io::Result<()> {
     let mut batch = Vec::with_capacity(GATHER);
     while queue.blocking_recv_many(&mut batch, GATHER) > 0 {
         write_all(out, &mut batch.drain(..).collect(), delivered)?;
@@ -95,7 +98,11 @@ fn write(out: &mut impl Write, mut queue: mpsc::Receiver<Frame>, delivered: &Ato
 }
 
 /// Writes the frames and drops each one when its last byte is out.
-fn write_all(out: &mut impl Write, frames: &mut VecDeque<Frame>, delivered: &AtomicU64) -> io::Result<()> {
+fn write_all(
+    out: &mut (impl Write + AsFd),
+    frames: &mut VecDeque<Frame>,
+    delivered: &AtomicU64,
+) -> io::Result<()> {
     let mut offset = 0;
     while let Some(first) = frames.front() {
         let mut slices = [IoSlice::new(&[]); GATHER];
@@ -108,6 +115,10 @@ fn write_all(out: &mut impl Write, frames: &mut VecDeque<Frame>, delivered: &Ato
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(n) => n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                wait_writable(out)?;
+                continue;
+            }
             Err(e) => return Err(e),
         };
         delivered.fetch_add(written as u64, Ordering::Relaxed);
@@ -123,6 +134,15 @@ fn write_all(out: &mut impl Write, frames: &mut VecDeque<Frame>, delivered: &Ato
         }
     }
     Ok(())
+}
+
+/// Who shares this stdout may have made it non-blocking: then it is waited for here.
+fn wait_writable(out: &impl AsFd) -> io::Result<()> {
+    let mut fds = [PollFd::new(out, PollFlags::OUT)];
+    match rustix::event::poll(&mut fds, None) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// A larger pipe means fewer switches between this process and its reader. Where stdout is no pipe,
@@ -141,9 +161,16 @@ mod tests {
     use crate::window::Window;
     use bytes::Bytes;
 
-    /// Takes at most three bytes a call, over all slices.
+    /// Takes at most three bytes a call, over all slices, and is interrupted or full now and then.
     #[derive(Default)]
     struct Narrow(Vec<u8>, usize);
+
+    /// What is polled when it is full: something that is always writable.
+    impl AsFd for Narrow {
+        fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+            rustix::stdio::stderr()
+        }
+    }
 
     impl Write for Narrow {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -154,6 +181,9 @@ mod tests {
             self.1 += 1;
             if self.1.is_multiple_of(3) {
                 return Err(io::ErrorKind::Interrupted.into());
+            }
+            if self.1.is_multiple_of(5) {
+                return Err(io::ErrorKind::WouldBlock.into());
             }
             let before = self.0.len();
             self.0.extend(slices.iter().flat_map(|s| s.iter()).take(3));

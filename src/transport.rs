@@ -1,5 +1,5 @@
 //! Connections to the object's host: resolver, TCP, TLS, and a small pool over hyper's HTTP/1.1
-//! connections. The only file that names `hyper_util` and `rustls`.
+//! connections. For the object's bytes only this module names `hyper_util` and `rustls`.
 //!
 //! It gets signed requests and hands on response heads with their bodies. The pool is our own since a
 //! download wants to choose: a retry takes another connection, new connections are spread over all
@@ -22,5 +22,5 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// request does not race with that.
 const IDLE_TIMEOUT: Duration = Duration::from_millis(4_500);
 
-/// What hyper reads at once, in bytes, and so the largest frame and the largest response head.
-pub(crate) const READ_BUFFER: usize = 256 << 10;
+/// How many addresses one connection is tried on; the next try goes on with the others.
+const ADDRESSES: u32 = 2;

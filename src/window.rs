@@ -12,10 +12,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Debug, Clone)]
 pub(crate) struct Window {
     free: Arc<Semaphore>,
+    bytes: usize,
 }
 
 /// A part of the window; dropping it gives it back.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Room {
     permit: Option<OwnedSemaphorePermit>,
 }
@@ -24,11 +25,12 @@ impl Window {
     /// A window of so many bytes.
     pub(crate) fn new(bytes: u64) -> Self {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { free: Arc::new(Semaphore::new(bytes)) }
+        Self { free: Arc::new(Semaphore::new(bytes)), bytes }
     }
 
-    /// Room for `bytes`, which the window must be able to hold; waits for its turn.
-    pub(crate) async fn reserve(&self, bytes: u32) -> Room {
+    /// Room for `bytes`, or for as many as the whole window has; waits for its turn.
+    pub(crate) async fn reserve(&self, bytes: u64) -> Room {
+        let bytes = u32::try_from(bytes.min(self.bytes as u64)).unwrap_or(u32::MAX);
         // The semaphore is never closed.
         Room { permit: Arc::clone(&self.free).acquire_many_owned(bytes).await.ok() }
     }
@@ -44,6 +46,14 @@ impl Room {
     pub(crate) fn split(&mut self, bytes: usize) -> Self {
         let bytes = bytes.min(self.bytes());
         Self { permit: self.permit.as_mut().and_then(|p| p.split(bytes)) }
+    }
+
+    /// Adds what `other` has.
+    pub(crate) fn merge(&mut self, other: Self) {
+        match (&mut self.permit, other.permit) {
+            (Some(mine), Some(theirs)) => mine.merge(theirs),
+            (mine, theirs) => *mine = mine.take().or(theirs),
+        }
     }
 }
 
@@ -74,5 +84,17 @@ mod tests {
         let mut room = Window::new(10).reserve(4).await;
         assert_eq!(room.split(100).bytes(), 4);
         assert_eq!((room.bytes(), room.split(1).bytes()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn rooms_merge_and_none_is_larger_than_the_window() {
+        let window = Window::new(10);
+        let mut room = Room::default();
+        room.merge(window.reserve(3).await);
+        room.merge(window.reserve(4).await);
+        room.merge(Room::default());
+        assert_eq!(room.bytes(), 7);
+        drop(room);
+        assert_eq!(window.reserve(u64::MAX).await.bytes(), 10);
     }
 }

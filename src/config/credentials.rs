@@ -74,11 +74,14 @@ impl Credentials {
         }
     }
 
-    /// Forgets `stale`, which S3 called expired, so that the next [`current`](Self::current) asks the
+    /// Marks `stale`, which S3 called expired, as such, so that the next [`current`](Self::current) asks the
     /// source. Does nothing when another identity is held already: many requests fail at once.
     pub async fn refresh(&self, stale: &Identity) {
-        if let Some(cache) = &self.0 {
-            cache.held.lock().await.take_if(|held| is_same(&held.identity, stale));
+        let Some(cache) = &self.0 else { return };
+        if let Some(held) = &mut *cache.held.lock().await
+            && is_same(&held.identity, stale)
+        {
+            held.refused = true;
         }
     }
 }
@@ -128,6 +131,8 @@ impl Cache {
 struct Held {
     identity: Identity,
     renew_at: Option<SystemTime>,
+    /// S3 called it expired, whatever it says of itself.
+    refused: bool,
 }
 
 impl Held {
@@ -137,15 +142,15 @@ impl Held {
             let left = end.duration_since(now).unwrap_or_default();
             now + left.saturating_sub(RENEW_BEFORE).max(left / 2).max(PAUSE)
         });
-        Self { identity, renew_at }
+        Self { identity, renew_at, refused: false }
     }
 
     fn is_due(&self, now: SystemTime) -> bool {
-        self.renew_at.is_some_and(|at| at <= now)
+        self.refused || self.renew_at.is_some_and(|at| at <= now)
     }
 
     fn is_valid(&self, now: SystemTime) -> bool {
-        self.identity.expiration().is_none_or(|end| now < end)
+        !self.refused && self.identity.expiration().is_none_or(|end| now < end)
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
 use super::Options;
 use super::head::HeadTask;
@@ -23,6 +24,7 @@ use crate::frame::Slabs;
 use crate::range::ByteRange;
 use crate::request::Ask;
 use crate::response::{ObjectInfo, Opened};
+use crate::retry::Tries;
 use crate::slots::Slots;
 use crate::uri::S3Uri;
 use crate::window::Window;
@@ -41,16 +43,15 @@ pub(super) struct Started {
 
 /// The parts that all fetches share; nothing is sent yet.
 pub(super) fn shared(config: &Config, uri: &S3Uri, options: &Options, budget: &Budget) -> Result<Shared> {
-    let client =
-        Client::new(config.clone(), uri.clone(), options.addressing_style, options.version_id.clone())?;
     Ok(Shared {
-        client,
+        client: Client::new(config.clone(), uri.clone(), options, budget.read_buffer)?,
         slots: Slots::new(if budget.adaptive { 1 } else { budget.connections }),
         window: Window::new(budget.window),
         slabs: Arc::new(Slabs::default()),
         max_attempts: options.max_attempts,
-        zero_copy: budget.zero_copy,
+        zero_copy_min: budget.zero_copy_min,
         pin: OnceLock::new(),
+        by_version: AtomicBool::new(false),
         begun: AtomicBool::new(false),
         fetched: AtomicU64::new(0),
     })
@@ -61,7 +62,8 @@ pub(super) async fn start(shared: &Arc<Shared>, chunk: u64) -> Result<Started> {
     let (found_in, found) = oneshot::channel();
     let ended = || Error::new(ErrorKind::Other, "the download ended before it began");
     let slot = shared.slots.acquire().await.ok_or_else(ended)?;
-    let mut first = fetch::start(Arc::clone(shared), ByteRange::new(0, chunk), slot, Some(found_in)).await;
+    let room = shared.window.reserve(chunk).await;
+    let mut first = fetch::spawn(Arc::clone(shared), ByteRange::new(0, chunk), slot, room, Some(found_in));
     let mut head = HeadTask::spawn(shared);
     if let Ok(Found { info, whole, latency }) = found.await {
         let first_end = if whole { info.size } else { chunk.min(info.size) };
@@ -72,7 +74,7 @@ pub(super) async fn start(shared: &Arc<Shared>, chunk: u64) -> Result<Started> {
         _ => ended(),
     };
     if error.service().is_some_and(|s| s.status == StatusCode::RANGE_NOT_SATISFIABLE.as_u16()) {
-        let info = confirm_empty(shared, &mut head, error).await?;
+        let info = confirm_empty(shared, &mut head).await?;
         return Ok(Started { info, first: None, first_end: 0, head, latency: Duration::ZERO });
     }
     Err(error)
@@ -80,11 +82,25 @@ pub(super) async fn start(shared: &Arc<Shared>, chunk: u64) -> Result<Started> {
 
 /// A 416 for the first byte: the object is empty, if HEAD says so too, or a GET without a range brings
 /// no bytes.
-async fn confirm_empty(shared: &Shared, head: &mut HeadTask, refused: Error) -> Result<ObjectInfo> {
-    if let Some(info) = head.result().await.filter(|info| info.size == 0) {
+async fn confirm_empty(shared: &Arc<Shared>, head: &mut HeadTask) -> Result<ObjectInfo> {
+    if let Some(info) = head.result(shared).await.filter(|info| info.size == 0) {
         return Ok(info);
     }
-    let answer = shared.client.exchange(Ask::GetWhole, None, false).await?;
-    let opened = Opened::check(&answer.head, ByteRange::new(0, 1), None)?;
-    if opened.info.size == 0 { Ok(opened.info) } else { Err(refused) }
+    let mut tries = Tries::new(shared.max_attempts);
+    loop {
+        let error = match shared.client.exchange(Ask::GetWhole, None, false).await {
+            Ok(answer) => {
+                let info = Opened::check(&answer.head, ByteRange::new(0, 1), None)?.info;
+                if info.size == 0 {
+                    return Ok(info);
+                }
+                Error::new(ErrorKind::Changed, "the object was empty a moment ago and is no longer")
+            }
+            Err(e) => e,
+        };
+        let Some(delay) = tries.failed(&error, 0, false) else {
+            return Err(error.after_attempts(tries.count()));
+        };
+        sleep(delay).await;
+    }
 }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Options;
+use crate::budget::Budget;
 use crate::client::Client;
 use crate::config::Config;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::fetch::Shared;
 use crate::range::ByteRange;
 use crate::request::Ask;
@@ -26,18 +28,21 @@ impl HeadTask {
         Self(Some(AbortOnDropHandle::new(tokio::spawn(async move { head(&shared.client).await }))))
     }
 
-    /// What it said; `None` where it failed, or was asked before.
-    pub(super) async fn result(&mut self) -> Option<ObjectInfo> {
-        let said = self.0.as_mut()?.await.ok()?.ok();
+    /// What it said; `None` where it failed, or was asked before. A HEAD has no body to say what was wrong:
+    /// one that was refused is sent once more, for the GETs may have put it right meanwhile.
+    pub(super) async fn result(&mut self, shared: &Shared) -> Option<ObjectInfo> {
+        let said = self.0.as_mut()?.await;
         self.0 = None;
-        said
+        match said.ok()? {
+            Err(e) if e.service().is_some() => head(&shared.client).await.ok(),
+            said => said.ok(),
+        }
     }
 }
 
 /// What the store says of `uri`; nothing of the object is downloaded.
 pub async fn inspect(config: &Config, uri: &S3Uri, options: &Options) -> Result<ObjectInfo> {
-    let client =
-        Client::new(config.clone(), uri.clone(), options.addressing_style, options.version_id.clone())?;
+    let client = Client::new(config.clone(), uri.clone(), options, Budget::of(options).read_buffer)?;
     let mut tries = Tries::new(options.max_attempts);
     loop {
         let refused = match head(&client).await {
@@ -77,11 +82,11 @@ async fn first_byte(client: &Client) -> Result<ObjectInfo> {
     let range = ByteRange::new(0, 1);
     match client.exchange(Ask::Get { range, if_match: None }, None, false).await {
         Ok(answer) => Ok(Opened::check(&answer.head, range, None)?.info),
-        // 416: it is there, and empty.
-        Err(e) if e.service().is_some_and(|s| s.status == 416) => {
-            Opened::check(&client.exchange(Ask::GetWhole, None, false).await?.head, range, None)
-                .map(|o| o.info)
+        // It is there, and empty.
+        Err(e) if e.service().is_some_and(|s| s.status == StatusCode::RANGE_NOT_SATISFIABLE.as_u16()) => {
+            let answer = client.exchange(Ask::GetWhole, None, false).await?;
+            Ok(Opened::check(&answer.head, range, None)?.info)
         }
-        Err(e) => Err::<_, Error>(e),
+        Err(e) => Err(e),
     }
 }

@@ -10,21 +10,25 @@ use http::response::Parts;
 use serde::Deserialize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::config::Region;
 use crate::error::{Error, ErrorKind, ServiceError};
 
 /// The error that a response other than 200 and 206 stands for; `body` may be cut or not XML at all.
 pub(crate) fn failure(head: &Parts, body: &[u8]) -> Error {
     let service = read(head, body);
-    let (kind, what, hint) = meaning(head.status, service.code());
+    let (kind, what, hint) = meaning(head.status, service.code(), service.region.is_some());
     let mut error = Error::new(kind, what).retryable(is_transient(head.status, service.code()));
-    if let Some(hint) = hint {
-        error = error.with_hint(hint);
-    }
-    if let (Some(region), ErrorKind::Usage) = (&service.region, kind) {
-        error = Error::new(kind, what).with_hint(format!("the bucket is in {region}: use --region {region}"));
+    match (&service.region, hint) {
+        (Some(region), Some(ELSEWHERE)) => {
+            error = error.with_hint(format!("the bucket is in {region}: use --region {region}"));
+        }
+        (_, Some(hint)) => error = error.with_hint(hint),
+        (_, None) => {}
     }
     error.with_service(service)
 }
+
+const ELSEWHERE: &str = "name the bucket's region with --region";
 
 /// The fields of S3's `<Error>` document that are of use here.
 #[derive(Deserialize, Default)]
@@ -45,7 +49,8 @@ fn read(head: &Parts, body: &[u8]) -> ServiceError {
         code: document.code.map(printable),
         message: document.message.map(printable),
         request_id: document.request_id.or_else(|| header("x-amz-request-id")).map(printable),
-        region: header("x-amz-bucket-region").or(document.region),
+        // It goes into a hint, and into a host's name.
+        region: header("x-amz-bucket-region").or(document.region).filter(|r| Region::parse(r).is_ok()),
         retry_after: retry_after(&head.headers),
         date: header(DATE.as_str()).and_then(|d| httpdate::parse_http_date(&d).ok()).and_then(seconds),
     }
@@ -85,7 +90,11 @@ pub(crate) fn is_throttling(code: &str) -> bool {
     code == "SlowDown" || code.starts_with("Throttl") || code == "RequestLimitExceeded"
 }
 
-fn meaning(status: StatusCode, code: &str) -> (ErrorKind, &'static str, Option<&'static str>) {
+fn meaning(
+    status: StatusCode,
+    code: &str,
+    names_region: bool,
+) -> (ErrorKind, &'static str, Option<&'static str>) {
     use ErrorKind::{Access, Changed, NotFound, Server, Usage};
     match (status.as_u16(), code) {
         (_, "NoSuchBucket") => (NotFound, "no such bucket", None),
@@ -111,9 +120,12 @@ fn meaning(status: StatusCode, code: &str) -> (ErrorKind, &'static str, Option<&
             Some("check the access key, session token and endpoint"),
         ),
         (_, "RequestTimeTooSkewed") => (Access, "the clock is wrong", Some("set this machine's clock")),
-        (301 | 307 | 308, _)
-        | (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
-            (Usage, "the bucket is in another region", Some("name the bucket's region with --region"))
+        (301 | 307 | 308, _) => (Usage, "the bucket is in another region", Some(ELSEWHERE)),
+        (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") if names_region => {
+            (Usage, "the bucket is in another region", Some(ELSEWHERE))
+        }
+        (400, "AuthorizationHeaderMalformed") => {
+            (Access, "the credentials are malformed", Some("check the access key id"))
         }
         (401 | 403, _) => (
             Access,
@@ -158,7 +170,7 @@ mod tests {
             (403, "", 4, false),
             (401, "", 4, false),
             (400, "ExpiredToken", 4, false),
-            (400, "AuthorizationHeaderMalformed", 2, false),
+            (400, "AuthorizationHeaderMalformed", 4, false),
             (301, "PermanentRedirect", 2, false),
             (400, "RequestTimeout", 5, true),
             (400, "Whatever", 5, false),

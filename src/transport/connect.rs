@@ -1,8 +1,7 @@
 //! TCP to one host, by way of all its addresses, as a connector under hyper-rustls.
 //!
 //! It gets a URI's host and port and hands on a connected socket. Addresses are asked for once, shuffled,
-//! and taken in turn; one that failed goes to the end of the line. It never retries by itself beyond
-//! trying each address once.
+//! and taken in turn; one that fails is left out until the resolver is asked again.
 
 use std::future::Future;
 use std::io;
@@ -18,11 +17,11 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower_service::Service;
 
-use super::CONNECT_TIMEOUT;
 use super::wire::Wire;
+use super::{ADDRESSES, CONNECT_TIMEOUT};
 
-/// rustls asks its socket for a few KiB at a time; one system call fetches this many bytes for it.
-const TLS_SOCKET_BUFFER: usize = 128 << 10;
+/// rustls asks its socket for a few KiB at a time; one system call fetches at most this many bytes for it.
+const TLS_BUFFER_MAX: usize = 128 << 10;
 
 /// A connected socket, with a read buffer where TLS is to run on it.
 pub(super) type Socket = Wire<BufReader<TcpStream>>;
@@ -32,37 +31,46 @@ pub(super) type Socket = Wire<BufReader<TcpStream>>;
 pub(super) struct Tcp {
     /// In the order in which they are to be tried next; empty until first resolved.
     addresses: Arc<Mutex<Vec<SocketAddr>>>,
+    /// What a socket under TLS reads at once, in bytes.
+    tls_buffer: usize,
 }
 
 impl Tcp {
+    /// No address known yet; `read_buffer` is what is read at once above TLS.
+    pub(super) fn new(read_buffer: usize) -> Self {
+        Self { addresses: Arc::default(), tls_buffer: read_buffer.min(TLS_BUFFER_MAX) }
+    }
+
     async fn connect(self, uri: Uri) -> io::Result<TokioIo<Socket>> {
         let https = uri.scheme_str() == Some("https");
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-        for _ in 0..self.resolve(&host, port).await? {
+        for _ in 0..ADDRESSES {
+            self.resolve(&host, port).await?;
             let Some(address) = self.next() else { break };
             let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect(address));
             match connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
                     // Without TLS hyper's own large reads go straight to the socket.
-                    let buffer = if https { TLS_SOCKET_BUFFER } else { 1 };
+                    let buffer = if https { self.tls_buffer } else { 1 };
                     return Ok(TokioIo::new(Wire::plain(BufReader::with_capacity(buffer, stream))));
                 }
-                Err(e) => last = io::Error::new(e.kind(), format!("connecting to {address}: {e}")),
+                Err(e) => {
+                    // Without any address left the resolver is asked again: they may have moved.
+                    self.lock().retain(|a| *a != address);
+                    last = io::Error::new(e.kind(), format!("connecting to {address}: {e}"));
+                }
             }
         }
-        // The addresses may have moved: the next connection asks again.
-        self.lock().clear();
         Err(last)
     }
 
-    /// How many addresses there are, asking the resolver the first time.
-    async fn resolve(&self, host: &str, port: u16) -> io::Result<usize> {
-        let known = self.lock().len();
-        if known > 0 {
-            return Ok(known);
+    /// Asks the resolver where no address is known.
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<()> {
+        if !self.lock().is_empty() {
+            return Ok(());
         }
         let mut found: Vec<_> = tokio::net::lookup_host((host, port))
             .await
@@ -74,7 +82,7 @@ impl Tcp {
         if addresses.is_empty() {
             *addresses = found;
         }
-        Ok(addresses.len())
+        Ok(())
     }
 
     /// The address whose turn it is; it goes to the end of the line.
@@ -120,7 +128,7 @@ mod tests {
             let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             gone.local_addr().unwrap()
         };
-        let tcp = Tcp::default();
+        let tcp = Tcp::new(1);
         *tcp.lock() = vec![dead, live[0].local_addr().unwrap(), live[1].local_addr().unwrap()];
         let mut seen = Vec::new();
         for _ in 0..4 {
@@ -137,7 +145,7 @@ mod tests {
     async fn when_no_address_answers_the_error_names_one() {
         let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let uri = format!("http://{gone}").parse().unwrap();
-        let Err(error) = Tcp::default().connect(uri).await else { panic!("connected to a closed port") };
+        let Err(error) = Tcp::new(1).connect(uri).await else { panic!("connected to a closed port") };
         assert!(error.to_string().contains(&gone.to_string()), "{error}");
     }
 }

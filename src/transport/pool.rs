@@ -22,7 +22,7 @@ use tower_service::Service;
 
 use super::connect::Tcp;
 use super::wire::Wire;
-use super::{CONNECT_TIMEOUT, IDLE_TIMEOUT, READ_BUFFER, tls};
+use super::{ADDRESSES, CONNECT_TIMEOUT, IDLE_TIMEOUT, tls};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
@@ -35,6 +35,7 @@ pub(crate) struct Pool {
     /// The last one is the one used last: warm, and the others can go idle long enough to close.
     idle: Mutex<Vec<Idle>>,
     opened: AtomicU64,
+    read_buffer: usize,
 }
 
 struct Idle {
@@ -62,19 +63,20 @@ pub(crate) struct Lease {
 }
 
 impl Pool {
-    /// A pool without connections for the host of `endpoint`.
-    pub(crate) fn new(endpoint: &Endpoint, config: &Config) -> Result<Arc<Self>> {
+    /// A pool without connections for the host of `endpoint`; each reads `read_buffer` bytes at once, which
+    /// is the largest frame and the largest response head.
+    pub(crate) fn new(endpoint: &Endpoint, config: &Config, read_buffer: usize) -> Result<Arc<Self>> {
         let tls = if endpoint.is_https() { tls::config(config.ca_bundle.as_deref()) } else { tls::unused() };
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls?)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(Tcp::default());
+            .wrap_connector(Tcp::new(read_buffer));
         let base = endpoint
             .base()
             .parse()
             .map_err(|e| Error::usage("the endpoint is not a valid host").with_source(e))?;
-        Ok(Arc::new(Self { connector, base, idle: Mutex::default(), opened: AtomicU64::new(0) }))
+        Ok(Arc::new(Self { connector, base, idle: Mutex::default(), opened: AtomicU64::new(0), read_buffer }))
     }
 
     /// An idle connection, or a new one; `fresh` insists on a new one, for a retry.
@@ -102,8 +104,8 @@ impl Pool {
 
     async fn open(&self) -> Result<Connection> {
         let connecting = self.connector.clone().call(self.base.clone());
-        // Each address has its own limit; this one is for the TLS handshake behind it.
-        let stream = timeout(2 * CONNECT_TIMEOUT, connecting)
+        // Each address has its own limit; this one leaves as long again for the TLS handshake.
+        let stream = timeout(2 * ADDRESSES * CONNECT_TIMEOUT, connecting)
             .await
             .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
             .map_err(|e| self.refused(e))?;
@@ -111,7 +113,7 @@ impl Pool {
         let https = self.base.scheme_str() == Some("https");
         let wire = if https { Wire::filling(stream) } else { Wire::plain(stream) };
         let (sender, connection) = http1::Builder::new()
-            .read_buf_exact_size(Some(READ_BUFFER))
+            .read_buf_exact_size(Some(self.read_buffer))
             .handshake(TokioIo::new(wire))
             .await
             .map_err(|e| Error::network("the connection failed").with_source(e))?;
