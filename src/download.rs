@@ -28,7 +28,7 @@ use crate::budget::Budget;
 use crate::config::Config;
 use crate::endpoint::AddressingStyle;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fetch::{self, RangeFrames, Shared};
+use crate::fetch::{self, Leave, RangeFrames, Shared};
 use crate::frame::Frame;
 use crate::level::Level;
 use crate::range::{ByteRange, Plan};
@@ -93,7 +93,8 @@ impl Download {
         let rest = ByteRange::new(started.first_end, started.info.size);
         let steering =
             (budget.adaptive && !rest.is_empty()).then(|| steer(&shared, &budget, started.latency));
-        let planned = planned(Arc::clone(&shared), Plan::new(rest, budget.chunk, budget.graded)).fuse().boxed();
+        let planned =
+            planned(Arc::clone(&shared), Plan::new(rest, budget.chunk, budget.graded)).fuse().boxed();
         let under_way = started.first.into_iter().collect();
         let head = started.head;
         Ok(Self {
@@ -203,10 +204,12 @@ fn planned(shared: Arc<Shared>, plan: Plan) -> impl Stream<Item = RangeFrames> +
         if plan.is_done() {
             return None;
         }
+        let place = shared.places.acquire().await?;
         let slot = shared.slots.acquire().await?;
         let range = plan.next(shared.slots.target() as u64)?;
         let room = shared.window.reserve(range.len()).await;
-        Some((fetch::spawn(Arc::clone(&shared), range, slot, room, None), (shared, plan)))
+        let leave = Leave { place, slot, room };
+        Some((fetch::spawn(Arc::clone(&shared), range, leave, None), (shared, plan)))
     })
 }
 
@@ -219,7 +222,9 @@ fn steer(shared: &Arc<Shared>, budget: &Budget, latency: Duration) -> AbortOnDro
         let began = Instant::now();
         loop {
             sleep(if level.is_settled() { TICK_AT_REST } else { TICK }).await;
-            shared.slots.set_target(level.tick(began.elapsed(), shared.fetched.load(Ordering::Relaxed)));
+            let connections = level.tick(began.elapsed(), shared.fetched.load(Ordering::Relaxed));
+            shared.slots.set_target(connections);
+            shared.places.set_target(discovery::places(connections));
         }
     }))
 }

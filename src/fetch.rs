@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) client: Client,
     /// Ranges fetched at once; closed when one has failed for good.
     pub(crate) slots: Arc<Slots>,
+    /// Ranges begun and not yet delivered, so that a slow consumer does not fill the window for nothing.
+    pub(crate) places: Arc<Slots>,
     pub(crate) window: Window,
     pub(crate) slabs: Arc<Slabs>,
     /// The user's own limit of tries.
@@ -68,6 +70,7 @@ pub(crate) struct Found {
 pub(crate) struct RangeFrames {
     lane: LaneReceiver,
     _task: AbortOnDropHandle<()>,
+    _place: Slot,
 }
 
 impl RangeFrames {
@@ -76,18 +79,25 @@ impl RangeFrames {
     }
 }
 
-/// Starts to fetch `range`, whose bytes have `room`, in `slot`. `found` is told what the first response
-/// shows.
+/// What a range needs to begin, in the order in which it is waited for.
+pub(crate) struct Leave {
+    pub(crate) place: Slot,
+    pub(crate) slot: Slot,
+    pub(crate) room: Room,
+}
+
+/// Starts to fetch `range`. `found` is told what the first response shows.
 pub(crate) fn spawn(
     shared: Arc<Shared>,
     range: ByteRange,
-    slot: Slot,
-    room: Room,
+    leave: Leave,
     found: Option<oneshot::Sender<Found>>,
 ) -> RangeFrames {
+    let Leave { place, slot, room } = leave;
     let (sender, receiver) = lane(Arc::clone(&shared.slabs));
     let fetch = Fetch { shared, range, done: 0, room: Held::Range(room), lane: sender, found };
-    RangeFrames { lane: receiver, _task: AbortOnDropHandle::new(tokio::spawn(fetch.run(slot))) }
+    let task = AbortOnDropHandle::new(tokio::spawn(fetch.run(slot)));
+    RangeFrames { lane: receiver, _task: task, _place: place }
 }
 
 struct Fetch {

@@ -19,7 +19,7 @@ use crate::budget::Budget;
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fetch::{self, Found, RangeFrames, Shared};
+use crate::fetch::{self, Found, Leave, RangeFrames, Shared};
 use crate::frame::Slabs;
 use crate::range::ByteRange;
 use crate::request::Ask;
@@ -43,9 +43,11 @@ pub(super) struct Started {
 
 /// The parts that all fetches share; nothing is sent yet.
 pub(super) fn shared(config: &Config, uri: &S3Uri, options: &Options, budget: &Budget) -> Result<Shared> {
+    let connections = if budget.adaptive { 1 } else { budget.connections };
     Ok(Shared {
         client: Client::new(config.clone(), uri.clone(), options, budget.read_buffer)?,
-        slots: Slots::new(if budget.adaptive { 1 } else { budget.connections }),
+        slots: Slots::new(connections),
+        places: Slots::new(places(connections)),
         window: Window::new(budget.window),
         slabs: Arc::new(Slabs::default()),
         max_attempts: options.max_attempts,
@@ -57,13 +59,22 @@ pub(super) fn shared(config: &Config, uri: &S3Uri, options: &Options, budget: &B
     })
 }
 
+/// How many ranges may be under way, those that wait to be delivered included, with so many connections:
+/// enough that none idles behind a head of the line that is a little slow.
+pub(super) fn places(connections: usize) -> usize {
+    connections + connections / 4 + 1
+}
+
 /// Sends HEAD and the first GET, and waits for the head of the latter's response.
 pub(super) async fn start(shared: &Arc<Shared>, chunk: u64) -> Result<Started> {
     let (found_in, found) = oneshot::channel();
     let ended = || Error::new(ErrorKind::Other, "the download ended before it began");
-    let slot = shared.slots.acquire().await.ok_or_else(ended)?;
-    let room = shared.window.reserve(chunk).await;
-    let mut first = fetch::spawn(Arc::clone(shared), ByteRange::new(0, chunk), slot, room, Some(found_in));
+    let leave = Leave {
+        place: shared.places.acquire().await.ok_or_else(ended)?,
+        slot: shared.slots.acquire().await.ok_or_else(ended)?,
+        room: shared.window.reserve(chunk).await,
+    };
+    let mut first = fetch::spawn(Arc::clone(shared), ByteRange::new(0, chunk), leave, Some(found_in));
     let mut head = HeadTask::spawn(shared);
     if let Ok(Found { info, whole, latency }) = found.await {
         let first_end = if whole { info.size } else { chunk.min(info.size) };
