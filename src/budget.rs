@@ -75,7 +75,7 @@ impl Budget {
             (window.max(if explicit { 0 } else { chunk }), usize::try_from(most).unwrap_or(1))
         };
         let chunk = chunk.min(window);
-        let read_buffer = (chunk / 16).clamp(READ_BUFFER_MIN, READ_BUFFER_MAX);
+        let read_buffer = (chunk / 32).clamp(READ_BUFFER_MIN, READ_BUFFER_MAX);
         let adaptive = options.concurrency.is_none();
         let pinned = Self::pinned(window, chunk, connections);
         let zero_copy_min = pinned.and(usize::try_from(read_buffer / 4 * 3).ok()).unwrap_or(usize::MAX);

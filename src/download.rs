@@ -76,8 +76,6 @@ pub struct Download {
     planned: BoxStream<'static, RangeFrames>,
     /// Fetches under way; the first one is the head of the line.
     under_way: VecDeque<RangeFrames>,
-    /// In bytes.
-    yielded: u64,
     failed: bool,
     head: HeadTask,
     _steering: Option<AbortOnDropHandle<()>>,
@@ -97,16 +95,7 @@ impl Download {
             planned(Arc::clone(&shared), Plan::new(rest, budget.chunk, budget.graded)).fuse().boxed();
         let under_way = started.first.into_iter().collect();
         let head = started.head;
-        Ok(Self {
-            shared,
-            info: started.info,
-            planned,
-            under_way,
-            yielded: 0,
-            failed: false,
-            head,
-            _steering: steering,
-        })
+        Ok(Self { shared, info: started.info, planned, under_way, failed: false, head, _steering: steering })
     }
 
     /// What the first response said of the object.
@@ -160,13 +149,13 @@ impl Download {
             match ready!(head.poll_frame(cx)) {
                 None => drop(self.under_way.pop_front()),
                 Some(Ok(frame)) => {
-                    self.yielded += frame.len() as u64;
+                    self.shared.yielded.fetch_add(frame.len() as u64, Ordering::Relaxed);
                     return Poll::Ready(Some(Ok(frame)));
                 }
                 Some(Err(e)) => return Poll::Ready(Some(Err(self.fail(e)))),
             }
         }
-        match (all_started, self.yielded == self.info.size) {
+        match (all_started, self.shared.yielded.load(Ordering::Relaxed) == self.info.size) {
             (false, _) => Poll::Pending,
             (true, true) => Poll::Ready(None),
             (true, false) => {
@@ -222,7 +211,9 @@ fn steer(shared: &Arc<Shared>, budget: &Budget, latency: Duration) -> AbortOnDro
         let began = Instant::now();
         loop {
             sleep(if level.is_settled() { TICK_AT_REST } else { TICK }).await;
-            let connections = level.tick(began.elapsed(), shared.fetched.load(Ordering::Relaxed));
+            let fetched = shared.fetched.load(Ordering::Relaxed);
+            let held = fetched.saturating_sub(shared.yielded.load(Ordering::Relaxed));
+            let connections = level.tick(began.elapsed(), fetched, held);
             shared.slots.set_target(connections);
             shared.places.set_target(discovery::places(connections));
         }

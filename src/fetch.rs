@@ -53,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) begun: AtomicBool,
     /// Body bytes received, those that a retry brings again included.
     pub(crate) fetched: AtomicU64,
+    /// Bytes that the consumer took.
+    pub(crate) yielded: AtomicU64,
 }
 
 /// What the first response shows.

@@ -12,24 +12,37 @@
 
 use std::time::Duration;
 
-/// What the first guess aims at, in bytes a second: 15 Gbit/s. A faster link shows by growth that pays.
-const AIM: f64 = 1792.0 * MIB;
+/// What the first guess aims at, in bytes a second: 10 Gbit/s. A faster link shows by growth that pays.
+const AIM: f64 = 1152.0 * MIB;
 const MIB: f64 = 1024.0 * 1024.0;
 /// The first connection is judged after so long, or so many bytes, whichever is first.
 const FIRST_LOOK: Duration = Duration::from_millis(10);
 const FIRST_BYTES: u64 = 8 << 20;
 /// But never by less than this, which the network may have delivered in one go.
 const FIRST_LOOK_MIN: Duration = Duration::from_millis(2);
-/// How long a number of connections is measured at least.
+/// How long a number of connections is measured at least; and never shorter than one request takes.
 const MEASURE: Duration = Duration::from_millis(60);
 /// What connections new to the line need, beyond the latency, to run at their rate.
-const RUN_UP: Duration = Duration::from_millis(5);
-/// A larger number is kept when it brings this much more.
-const PAYS: f64 = 1.1;
+const RUN_UP: Duration = Duration::from_millis(10);
+/// Two measurements of the same number agree when they differ by no more than this part. Only then is
+/// the number judged: connections may still be picking up speed.
+const AGREE: f64 = 0.15;
+/// So often a number is measured at most until two agree.
+const MEASUREMENTS_MAX: u32 = 6;
+/// A request that takes longer than this is not waited for.
+const REQUEST_MAX: Duration = Duration::from_secs(2);
+/// What should be held of the object at a time, in bytes, where the window allows more. Ranges that wait
+/// for their first byte hold nothing, so a server far away gets more connections for it.
+const HELD: f64 = 100.0 * MIB;
+/// More connections are kept when they bring this part of what they should.
+const PAYS: f64 = 0.5;
 /// A smaller number is kept when it brings still this much of the best.
 const SUFFICES: f64 = 0.95;
 /// Below this part of what so many connections are worth alone, something else is the limit.
 const BOUND_ELSEWHERE: f64 = 0.6;
+/// Ranges that are received one behind the other hold half of their bytes on the average; more than this
+/// part means that they wait.
+const BEHIND: f64 = 0.75;
 /// How long a settled number is left alone: at first, and at the longest.
 const REST_MIN: Duration = Duration::from_secs(4);
 const REST_MAX: Duration = Duration::from_mins(1);
@@ -43,6 +56,10 @@ pub(crate) struct Level {
     latency: Duration,
     /// What one connection is worth, latency included, in bytes a second.
     worth: f64,
+    /// What part of a request is spent on receiving.
+    receiving: f64,
+    /// How long a request takes, from what the first one took.
+    request: Duration,
     rest: Duration,
     phase: Phase,
 }
@@ -61,13 +78,18 @@ enum Phase {
 struct Mark {
     at: Duration,
     bytes: u64,
+    /// Of those, how many wait for the consumer.
+    held: u64,
 }
 
 /// Why a number is being measured, and what it is compared with.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     /// The number as it is, to know its rate.
-    Stay,
+    Stay {
+        last: f64,
+        measured: u32,
+    },
     Up {
         before: usize,
         rate: f64,
@@ -90,6 +112,8 @@ impl Level {
             connections: 1,
             latency: Duration::ZERO,
             worth: 0.0,
+            receiving: 1.0,
+            request: Duration::ZERO,
             rest: REST_MIN,
             phase,
         }
@@ -106,9 +130,9 @@ impl Level {
     }
 
     /// How many connections there should be, `bytes` having come by `now`; both count from the start of
-    /// the download and never go back.
-    pub(crate) fn tick(&mut self, now: Duration, bytes: u64) -> usize {
-        let here = Mark { at: now, bytes };
+    /// the download and never go back. Of the bytes `held` wait for the consumer.
+    pub(crate) fn tick(&mut self, now: Duration, bytes: u64, held: u64) -> usize {
+        let here = Mark { at: now, bytes, held };
         match self.phase {
             Phase::First { began: None } if bytes > 0 => self.phase = Phase::First { began: Some(here) },
             Phase::First { began: Some(began) } => self.first(began, here),
@@ -116,11 +140,11 @@ impl Level {
                 self.phase = Phase::Measure { step, from, began: Some(here) };
             }
             Phase::Measure { step, began: Some(began), .. }
-                if now >= began.at + MEASURE.max(self.latency) =>
+                if now >= began.at + MEASURE.max(self.request) =>
             {
-                self.judge(step, began.rate(here), now);
+                self.judge(step, began.rate(here), here);
             }
-            Phase::Settled { until } if now >= until => self.set(self.connections, Step::Stay, now),
+            Phase::Settled { until } if now >= until => self.set(self.connections, Step::START, now),
             _ => {}
         }
         self.connections
@@ -131,15 +155,20 @@ impl Level {
         if took < FIRST_LOOK_MIN || (took < FIRST_LOOK && got < FIRST_BYTES) || got == 0 {
             return;
         }
-        let request = self.latency.as_secs_f64() + self.chunk / began.rate(here);
+        let transfer = self.chunk / began.rate(here);
+        let request = self.latency.as_secs_f64() + transfer;
         self.worth = self.chunk / request;
+        self.request = Duration::from_secs_f64(request).min(REQUEST_MAX);
+        self.receiving = transfer / request;
+        self.max = self.clamp(HELD / (self.chunk * self.receiving));
         let wanted = (AIM / self.worth).ceil();
-        self.set(self.clamp(wanted), Step::Stay, here.at);
+        self.set(self.clamp(wanted), Step::START, here.at);
     }
 
-    fn judge(&mut self, step: Step, rate: f64, now: Duration) {
+    fn judge(&mut self, step: Step, rate: f64, here: Mark) {
+        let now = here.at;
         match step {
-            Step::Up { before, rate: was } if rate < was * PAYS => {
+            Step::Up { before, rate: was } if rate < was * (1.0 + PAYS * self.growth(before)) => {
                 self.connections = before;
                 self.settle(now);
             }
@@ -148,10 +177,16 @@ impl Level {
                 self.settle(now);
             }
             Step::Down { best, .. } => self.down(rate, best.max(rate), now),
-            Step::Stay if rate < BOUND_ELSEWHERE * self.worth * count(self.connections) => {
+            Step::Stay { last, measured }
+                if measured < MEASUREMENTS_MAX && (rate - last).abs() > AGREE * rate =>
+            {
+                self.set(self.connections, Step::Stay { last: rate, measured: measured + 1 }, now);
+            }
+            Step::Stay { .. } if rate < BOUND_ELSEWHERE * self.worth * count(self.connections) => {
                 self.down(rate, rate, now);
             }
-            Step::Stay | Step::Up { .. } => self.up(rate, now),
+            Step::Stay { .. } | Step::Up { .. } if self.consumer_is_behind(here) => self.settle(here.at),
+            Step::Stay { .. } | Step::Up { .. } => self.up(rate, now),
         }
     }
 
@@ -175,11 +210,7 @@ impl Level {
     }
 
     fn set(&mut self, connections: usize, step: Step, now: Duration) {
-        let run_up = if matches!(step, Step::Stay) && connections == self.connections {
-            Duration::ZERO
-        } else {
-            self.latency + RUN_UP
-        };
+        let run_up = if connections == self.connections { Duration::ZERO } else { self.latency + RUN_UP };
         self.connections = connections;
         self.phase = Phase::Measure { step, from: now + run_up, began: None };
     }
@@ -187,6 +218,18 @@ impl Level {
     fn settle(&mut self, now: Duration) {
         self.phase = Phase::Settled { until: now + self.rest };
         self.rest = (self.rest * 2).min(REST_MAX);
+    }
+
+    /// Whether more waits for the consumer than the order of ranges alone explains: then it is the limit,
+    /// and more connections would only fill memory.
+    #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
+    fn consumer_is_behind(&self, here: Mark) -> bool {
+        here.held as f64 > BEHIND * self.chunk * self.receiving * count(self.connections)
+    }
+
+    /// By what part there are more connections than `before`.
+    fn growth(&self, before: usize) -> f64 {
+        count(self.connections) / count(before) - 1.0
     }
 
     fn clamp(&self, connections: f64) -> usize {
@@ -198,6 +241,10 @@ impl Level {
         let connections = connections as usize;
         connections.clamp(1, self.max)
     }
+}
+
+impl Step {
+    const START: Self = Self::Stay { last: 0.0, measured: 1 };
 }
 
 impl Mark {
@@ -233,12 +280,15 @@ mod tests {
         all: f64,
     }
 
+    fn worth(net: Net) -> f64 {
+        4.0 / (net.latency.as_secs_f64() + 4.0 / net.each)
+    }
+
     /// Runs for `seconds` and returns the number settled on, the number of changes, and MiB/s achieved.
     fn run(net: Net, max: usize, seconds: u64) -> (usize, usize, f64) {
         let mut level = Level::new(max, CHUNK);
         level.first_response(net.latency);
-        let chunk = 4.0;
-        let worth = chunk / (net.latency.as_secs_f64() + chunk / net.each);
+        let worth = worth(net);
         let (mut now, mut mib, mut changes) = (net.latency, 0.0, 0);
         // Connections join a latency after they were asked for.
         let mut joining: Vec<(Duration, usize)> = Vec::new();
@@ -254,7 +304,7 @@ mod tests {
             let each = if asked == 1 { net.each } else { worth };
             mib += (each * active as f64).min(net.all) * tick.as_secs_f64();
             now += tick;
-            let wanted = level.tick(now, (mib * MIB) as u64);
+            let wanted = level.tick(now, (mib * MIB) as u64, 0);
             if wanted != asked {
                 changes += 1;
                 asked = wanted;
@@ -269,10 +319,10 @@ mod tests {
         let ms = Duration::from_millis;
         for (what, net, range) in [
             ("an uncapped server", Net { each: 1200.0, latency: ms(0), all: 1300.0 }, 1..=2),
-            ("S3 and a fat link", Net { each: 90.0, latency: ms(25), all: 9e9 }, 64..=64),
+            ("S3 and a fat link", Net { each: 90.0, latency: ms(25), all: 9e9 }, 36..=39),
             ("S3 and 10 Gbit/s", Net { each: 90.0, latency: ms(25), all: 1100.0 }, 16..=30),
             ("S3 and 1 Gbit/s", Net { each: 90.0, latency: ms(25), all: 110.0 }, 1..=3),
-            ("far away", Net { each: 40.0, latency: ms(120), all: 9e9 }, 64..=64),
+            ("far away", Net { each: 40.0, latency: ms(120), all: 9e9 }, 50..=55),
             ("far away at 1 Gbit/s", Net { each: 40.0, latency: ms(120), all: 110.0 }, 3..=9),
             ("a slow line", Net { each: 2.0, latency: ms(50), all: 4.0 }, 1..=3),
         ] {
@@ -280,7 +330,7 @@ mod tests {
             assert!(range.contains(&settled), "{what}: {settled}");
             // No hunting: a few steps at the start, then now and then one that is taken back.
             assert!(changes <= 16, "{what}: {changes} changes");
-            let most = (64.0 * 4.0 / (net.latency.as_secs_f64() + 4.0 / net.each)).min(net.all);
+            let most = (f64::from(*range.end() as u32) * worth(net)).min(net.all);
             assert!(rate > 0.85 * most, "{what}: {rate} of {most} MiB/s");
         }
     }
@@ -291,7 +341,22 @@ mod tests {
         assert_eq!(run(net, 5, 5).0, 5);
         let mut level = Level::new(16, CHUNK);
         for second in 0..1000 {
-            assert_eq!(level.tick(Duration::from_secs(second), 0), 1);
+            assert_eq!(level.tick(Duration::from_secs(second), 0, 0), 1);
+        }
+    }
+
+    #[test]
+    fn a_consumer_that_is_behind_gets_no_more_connections() {
+        for (held, range) in [(0, 36..=39), (200 << 20, 20..=22)] {
+            let mut level = Level::new(64, CHUNK);
+            level.first_response(Duration::from_millis(25));
+            let (mut bytes, mut connections) = (0.0, 1);
+            for tick in 0..400_u32 {
+                let each = if connections == 1 { 90.0 } else { 57.6 };
+                bytes += each * connections as f64 * MIB * 0.005;
+                connections = level.tick(Duration::from_millis(5) * tick, bytes as u64, held);
+            }
+            assert!(range.contains(&connections), "{held}: {connections}");
         }
     }
 
@@ -304,7 +369,7 @@ mod tests {
             let now = Duration::from_millis(25) + Duration::from_millis(5) * tick;
             // From the tenth second on each connection gets a quarter.
             let each = if tick < 2_000 { 58.0 } else { 15.0 };
-            let connections = level.tick(now, bytes as u64);
+            let connections = level.tick(now, bytes as u64, 0);
             bytes += each * connections as f64 * MIB * 0.005;
             if tick > 22_000 {
                 least = least.min(connections);

@@ -84,3 +84,7 @@ pub use error::{Error, ErrorKind, Result, ServiceError};
 pub use frame::Frame;
 pub use response::ObjectInfo;
 pub use uri::S3Uri;
+
+// For benches/sign.rs, and no part of the API.
+#[doc(hidden)]
+pub use sign::sign;

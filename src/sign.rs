@@ -18,7 +18,7 @@ use crate::config::{Identity, Region};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Signs `request`, which must already hold its `Host` and has no body, for S3 in `region`.
-pub(crate) fn sign<B>(
+pub fn sign<B>(
     request: &mut Request<B>,
     identity: &Identity,
     region: &Region,
