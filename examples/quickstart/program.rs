@@ -16,7 +16,10 @@ pub(crate) fn build() -> Result<PathBuf> {
     println!("Building   s3fcp, as `cargo build --release` does");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let output = Command::new(cargo)
-        .args(["build", "--release", "--bin", "s3fcp", "--message-format=json-render-diagnostics"])
+        // Together with this example: alone it would be resolved without the features that the tests'
+        // dependencies add to shared crates, and most of them be compiled a second time.
+        .args(["build", "--release", "--bin", "s3fcp", "--example", "quickstart"])
+        .arg("--message-format=json-render-diagnostics")
         .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")])
         .stderr(Stdio::inherit())
         .output()?;
@@ -24,8 +27,11 @@ pub(crate) fn build() -> Result<PathBuf> {
         return Err("the binary did not build".into());
     }
     let messages = output.stdout.split(|byte| *byte == b'\n');
-    let executable =
-        |line| serde_json::from_slice::<Value>(line).ok()?["executable"].as_str().map(PathBuf::from);
+    let executable = |line| {
+        let message = serde_json::from_slice::<Value>(line).ok()?;
+        let is_binary = message["target"]["kind"][0] == "bin";
+        message["executable"].as_str().filter(|_| is_binary).map(PathBuf::from)
+    };
     messages.filter_map(executable).next_back().ok_or_else(|| "cargo named no executable".into())
 }
 
