@@ -34,21 +34,31 @@
 //!
 //! # Example
 //!
-//! ```no_run
+//! ```
 //! use futures_util::StreamExt;
 //! use s3fcp::{Download, Options, S3Uri, Settings};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> s3fcp::Result<()> {
-//! let config = s3fcp::config::load(&Settings::default()).await?;
+//! # let server = s3server::Server::builder().anonymous().start();
+//! # let object: Vec<u8> = (0..=255).cycle().take(9_000_000).collect();
+//! # server.put("bucket", "key", object.clone());
+//! let settings = Settings {
+//!     // Neither of the two is needed with S3, credentials and a region in the environment.
+//!     endpoint: Some(server.endpoint()),
+//!     no_sign_request: true,
+//!     ..Settings::default()
+//! };
+//! let config = s3fcp::config::load(&settings).await?;
 //! let uri: S3Uri = "s3://bucket/key".parse()?;
+//!
 //! let mut download = Download::start(&config, &uri, &Options::default()).await?;
-//! println!("{} bytes", download.info().size);
+//! let mut copy = Vec::with_capacity(download.info().size.try_into().unwrap_or(0));
 //! while let Some(bytes) = download.next().await {
-//!     let bytes: bytes::Bytes = bytes?;
 //!     // In the object's order, each once.
-//! #   drop(bytes);
+//!     copy.extend_from_slice(&bytes?);
 //! }
+//! # assert!(copy == object);
 //! # Ok(())
 //! # }
 //! ```
