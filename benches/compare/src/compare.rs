@@ -1,0 +1,117 @@
+//! One object and one server, several clients: in turn, round by round.
+//!
+//! Gets the clients, hands on a [`Comparison`] with all their runs. In a first round, which is not measured, every
+//! byte is compared with the object; the rounds that count are interleaved, so that whatever else the machine does
+//! hits all clients alike. A client that failed once is not run again.
+
+use std::iter::once;
+
+use crate::Result;
+use crate::drain::Drain;
+use crate::run::{self, Run};
+use crate::server::Server;
+use crate::tls::Tls;
+use crate::tool::{Installed, Tool};
+
+/// The bytes in a GiB.
+const GIB: f64 = 1_073_741_824.0;
+
+/// What the clients did with one object.
+pub(crate) struct Comparison {
+    /// What was downloaded and how it was served, in words.
+    pub(crate) title: String,
+    /// The object's size in bytes.
+    pub(crate) size: u64,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// What one client did.
+pub(crate) struct Row {
+    pub(crate) tool: Tool,
+    /// The runs that count; none where the first one, which checks, failed.
+    pub(crate) runs: Vec<Run>,
+    pub(crate) failure: Option<String>,
+}
+
+/// Runs `tools` in turn, `rounds` times.
+pub(crate) fn compare(
+    title: String,
+    server: &Server,
+    tls: Option<&Tls>,
+    tools: &[Installed],
+    rounds: u32,
+) -> Result<Comparison> {
+    let mut rows: Vec<Row> =
+        tools.iter().map(|t| Row { tool: t.tool, runs: Vec::new(), failure: None }).collect();
+    let drains = once(Drain::Check(server.object())).chain((0..rounds).map(|_| Drain::Discard));
+    for (round, drain) in drains.enumerate() {
+        for (tool, row) in tools.iter().zip(&mut rows).filter(|(_, row)| row.failure.is_none()) {
+            eprintln!("{title}: round {round} of {rounds}: {}", tool.tool.name());
+            let run = run::run(tool.command(server, tls), server, drain)?;
+            row.failure.clone_from(&run.failure);
+            if round > 0 && run.failure.is_none() {
+                row.runs.push(run);
+            }
+        }
+    }
+    Ok(Comparison { title, size: server.object().size, rows })
+}
+
+impl Comparison {
+    /// The row of a client that has figures.
+    pub(crate) fn row(&self, tool: Tool) -> Option<&Row> {
+        self.rows.iter().find(|row| row.tool == tool && row.failure.is_none() && !row.runs.is_empty())
+    }
+}
+
+impl Row {
+    /// The median of a figure over the runs.
+    pub(crate) fn median(&self, figure: impl Fn(&Run) -> f64) -> f64 {
+        median(self.runs.iter().map(figure).collect())
+    }
+
+    /// CPU seconds for each GiB of an object of `size` bytes.
+    pub(crate) fn cpu_per_gib(&self, size: u64) -> f64 {
+        self.median(|run| run.cpu.total()) / gib(size)
+    }
+
+    /// MiB a second, start of the process and all.
+    pub(crate) fn throughput(&self, size: u64) -> f64 {
+        1024.0 * gib(size) / self.wall()
+    }
+
+    /// Seconds from start to end.
+    pub(crate) fn wall(&self) -> f64 {
+        self.median(|run| run.wall.as_secs_f64())
+    }
+}
+
+/// Bytes in GiB.
+#[expect(clippy::cast_precision_loss, reason = "objects are far below 2^53 bytes")]
+pub(crate) fn gib(bytes: u64) -> f64 {
+    bytes as f64 / GIB
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => f64::NAN,
+        odd if odd % 2 == 1 => values[middle],
+        _ => f64::midpoint(values[middle - 1], values[middle]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians() {
+        assert!(median(vec![]).is_nan());
+        for (values, want) in [(vec![3.0], 3.0), (vec![9.0, 1.0, 2.0], 2.0), (vec![4.0, 1.0, 9.0, 2.0], 3.0)]
+        {
+            assert!((median(values) - want).abs() < 1e-9);
+        }
+    }
+}

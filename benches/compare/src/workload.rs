@@ -1,0 +1,107 @@
+//! What is downloaded, and how the server behaves meanwhile.
+//!
+//! The rate and the latencies are those that one connection to S3 shows: 85 to 90 MB/s in the same region, where the
+//! first byte takes some 25 ms.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::server::{MIB, Pace, Straggler};
+
+/// An object and a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Workload {
+    /// 2 GiB as fast as the machine can: what a client costs
+    Raw,
+    /// 1 GiB, 25 ms, 90 MiB/s a connection: S3 in the same region
+    S3like,
+    /// 512 MiB, 120 ms, 40 MiB/s a connection: S3 on another continent
+    Far,
+    /// s3like with every 23rd GET at 3 MiB/s
+    Straggler,
+    /// 100 kB, 25 ms: what it takes to start
+    Small,
+}
+
+impl Workload {
+    /// As the command line has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::S3like => "s3like",
+            Self::Far => "far",
+            Self::Straggler => "straggler",
+            Self::Small => "small",
+        }
+    }
+
+    /// The object's size in bytes.
+    pub(crate) fn size(self) -> u64 {
+        match self {
+            Self::Raw => 2048 * MIB,
+            Self::S3like | Self::Straggler => 1024 * MIB,
+            Self::Far => 512 * MIB,
+            Self::Small => 100_000,
+        }
+    }
+
+    /// How the server behaves.
+    pub(crate) fn pace(self) -> Pace {
+        let s3 = Pace { latency: Duration::from_millis(25), rate: Some(90), straggler: None };
+        match self {
+            Self::Raw => Pace::default(),
+            Self::S3like => s3,
+            Self::Far => Pace { latency: Duration::from_millis(120), rate: Some(40), ..s3 },
+            Self::Straggler => Pace { straggler: Some(Straggler { every: 23, rate: 3 }), ..s3 },
+            Self::Small => Pace { rate: None, ..s3 },
+        }
+    }
+
+    /// The size and the server in words.
+    pub(crate) fn describe(self) -> String {
+        describe(self.size(), self.pace())
+    }
+}
+
+/// An object's size and a server in words.
+pub(crate) fn describe(size: u64, pace: Pace) -> String {
+    let mut words = vec![self::size(size)];
+    if !pace.latency.is_zero() {
+        words.push(format!("{} ms to a response", pace.latency.as_millis()));
+    }
+    match pace.rate {
+        Some(rate) => words.push(format!("{rate} MiB/s a connection")),
+        None => words.push("as fast as it can".to_owned()),
+    }
+    if let Some(slow) = pace.straggler {
+        words.push(format!("every {}. GET at {} MiB/s", slow.every, slow.rate));
+    }
+    words.join(", ")
+}
+
+/// A size as people say it.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        _ if bytes >= 1024 * MIB && bytes.is_multiple_of(1024 * MIB) => {
+            format!("{} GiB", bytes / (1024 * MIB))
+        }
+        _ if bytes >= MIB => format!("{} MiB", bytes / MIB),
+        _ => format!("{} kB", bytes / 1000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workloads_in_words() {
+        assert_eq!(Workload::Raw.describe(), "2 GiB, as fast as it can");
+        assert_eq!(Workload::Small.describe(), "100 kB, 25 ms to a response, as fast as it can");
+        assert_eq!(
+            Workload::Straggler.describe(),
+            "1 GiB, 25 ms to a response, 90 MiB/s a connection, every 23. GET at 3 MiB/s"
+        );
+    }
+}
