@@ -39,8 +39,8 @@ pub(crate) struct Budget {
     pub(crate) window: u64,
     /// Bytes a request asks for.
     pub(crate) chunk: u64,
-    /// Whether chunks may differ in size.
-    pub(crate) graded: bool,
+    /// Where chunks may differ in size: that of a chunk of which few are fetched at once.
+    pub(crate) large: Option<u64>,
     /// Ranges fetched at once, at most; exactly so many where `adaptive` is not set.
     pub(crate) connections: usize,
     /// Whether the number of connections is found while the download runs.
@@ -82,7 +82,7 @@ impl Budget {
         Self {
             window: window - pinned.unwrap_or(0),
             chunk,
-            graded: adaptive && options.chunk_size.is_none(),
+            large: (adaptive && options.chunk_size.is_none()).then(|| (4 * chunk).min(window / 4).max(chunk)),
             connections,
             adaptive,
             read_buffer: usize::try_from(read_buffer).unwrap_or(usize::MAX),
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn defaults_adapt_to_the_machine() {
         let b = budget(0, 0, 0, None);
-        assert_eq!((b.connections, b.chunk, b.adaptive, b.graded), (64, CHUNK, true, true));
+        assert_eq!((b.connections, b.chunk, b.adaptive, b.large), (64, CHUNK, true, Some(4 * CHUNK)));
         assert_eq!(b.window, WINDOW_MAX - PINNED);
         let small = budget(0, 0, 0, Some(128 * MIB));
         assert!(small.connections < 32 && small.window <= 84 * MIB, "{small:?}");
@@ -172,7 +172,7 @@ mod tests {
             for chunk in [0, 1, 1000, 64 << 10, 3 * MIB, 8 * MIB, 1 << 30] {
                 for memory in [0, 1, 30 * MIB, 64 * MIB, 1 << 32] {
                     let b = budget(concurrency, chunk, memory, None);
-                    let largest = if b.graded { b.chunk + b.chunk / 2 } else { b.chunk };
+                    let largest = b.large.map_or(b.chunk, |large| large.max(b.chunk + b.chunk / 2));
                     assert!(largest <= b.window, "{b:?}");
                     if memory == 0 {
                         assert!(b.window / b.chunk + 1 >= b.connections as u64, "{b:?}");

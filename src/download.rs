@@ -92,7 +92,7 @@ impl Download {
         let steering =
             (budget.adaptive && !rest.is_empty()).then(|| steer(&shared, &budget, started.latency));
         let planned =
-            planned(Arc::clone(&shared), Plan::new(rest, budget.chunk, budget.graded)).fuse().boxed();
+            planned(Arc::clone(&shared), Plan::new(rest, budget.chunk, budget.large)).fuse().boxed();
         let under_way = started.first.into_iter().collect();
         let head = started.head;
         Ok(Self { shared, info: started.info, planned, under_way, failed: false, head, _steering: steering })

@@ -24,6 +24,8 @@ const FIRST_LOOK_MIN: Duration = Duration::from_millis(2);
 const MEASURE: Duration = Duration::from_millis(60);
 /// What connections new to the line need, beyond the latency, to run at their rate.
 const RUN_UP: Duration = Duration::from_millis(10);
+/// So few connections as the first look may be wrong about.
+const FEW: usize = 3;
 /// Two measurements of the same number agree when they differ by no more than this part. Only then is
 /// the number judged: connections may still be picking up speed.
 const AGREE: f64 = 0.15;
@@ -161,8 +163,9 @@ impl Level {
         self.request = Duration::from_secs_f64(request).min(REQUEST_MAX);
         self.receiving = transfer / request;
         self.max = self.clamp(HELD / (self.chunk * self.receiving));
-        let wanted = (AIM / self.worth).ceil();
-        self.set(self.clamp(wanted), Step::START, here.at);
+        let wanted = self.clamp((AIM / self.worth).ceil());
+        // A first look that short is no judge between one and a few: those are tried one by one.
+        self.set(if wanted > FEW { wanted } else { 1 }, Step::START, here.at);
     }
 
     fn judge(&mut self, step: Step, rate: f64, here: Mark) {

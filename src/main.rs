@@ -1,5 +1,7 @@
 //! The program: parse, build the runtime, run, map the error to an exit code.
 
+mod allocator;
+
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -8,6 +10,7 @@ use s3fcp::progress::Progress;
 use s3fcp::{Download, Error, ErrorKind, config, info, inspect, sink};
 
 fn main() -> ExitCode {
+    allocator::keep_freed_memory();
     let result = cli::parse().and_then(|invocation| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -62,19 +62,24 @@ fn number(text: &str) -> Option<u64> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
+/// So few ranges at once that memory is no concern.
+const FEW: u64 = 3;
+
 /// Cuts what is left of an object into chunks, in order, each when it is about to be asked for.
 #[derive(Debug)]
 pub(crate) struct Plan {
     left: ByteRange,
     chunk: u64,
-    graded: bool,
+    /// Where sizes may differ: that of a chunk of which few are fetched at once.
+    large: Option<u64>,
     planned: u64,
 }
 
 impl Plan {
-    /// Chunks of `chunk` bytes for all of `range`. Those that begin together may be `graded`.
-    pub(crate) fn new(range: ByteRange, chunk: u64, graded: bool) -> Self {
-        Self { left: range, chunk: chunk.max(1), graded, planned: 0 }
+    /// Chunks of `chunk` bytes for all of `range`. With `large` their sizes may differ: it is that of chunks
+    /// of which few are fetched at once.
+    pub(crate) fn new(range: ByteRange, chunk: u64, large: Option<u64>) -> Self {
+        Self { left: range, chunk: chunk.max(1), large, planned: 0 }
     }
 
     /// Whether every byte is in a chunk.
@@ -84,12 +89,16 @@ impl Plan {
 
     /// The next chunk, one of `at_once` that are fetched at the same time; `None` when all are planned.
     pub(crate) fn next(&mut self, at_once: u64) -> Option<ByteRange> {
-        let mut size = self.chunk;
-        // Connections that begin together would end together, the last one's bytes waiting for all the
-        // others: graded from a half to one and a half chunks they end, and begin anew, one by one.
-        if self.graded && self.planned < at_once {
-            size = (size / 2 + size / at_once * self.planned).max(1);
-        }
+        let size = match self.large {
+            // A connection by itself idles between two requests: fewer of them cost nothing here.
+            Some(large) if at_once <= FEW => large,
+            // Connections that begin together would end together, the last one's bytes waiting for all the
+            // others: graded from a half to one and a half chunks they end, and begin anew, one by one.
+            Some(_) if self.planned < at_once => {
+                (self.chunk / 2 + self.chunk / at_once * self.planned).max(1)
+            }
+            _ => self.chunk,
+        };
         self.planned += 1;
         let chunk = ByteRange::new(self.left.start, self.left.start.saturating_add(size).min(self.left.end));
         self.left = self.left.remainder(chunk.len());
@@ -141,12 +150,17 @@ mod tests {
             at_once in 1_u64..100,
         ) {
             let range = ByteRange::new(start, start + len);
-            let mut plan = Plan::new(range, size, graded);
+            let large = graded.then_some(4 * size);
+            let mut plan = Plan::new(range, size, large);
             let chunks: Vec<_> = std::iter::from_fn(|| plan.next(at_once)).collect();
             let mut at = range.start;
             for c in &chunks {
                 prop_assert_eq!(c.start, at);
-                let most = if graded { size + size / 2 } else { size };
+                let most = match large {
+                    Some(large) if at_once <= FEW => large,
+                    Some(_) => size + size / 2,
+                    None => size,
+                };
                 prop_assert!(!c.is_empty() && c.len() <= most);
                 at = c.end;
             }

@@ -1,0 +1,18 @@
+//! The system's allocator, told once at the start what this program is like. It decides nothing else.
+
+/// Read buffers come and go, hundreds of KiB each: glibc would map and unmap them one by one, and every one
+/// would begin with page faults (40,000 a GiB; without them a tenth less CPU at one connection).
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) fn keep_freed_memory() {
+    const MMAP_FROM: i32 = 4 << 20;
+    const TRIM_FROM: i32 = 32 << 20;
+    #[expect(unsafe_code, reason = "no crate wraps mallopt(3)")]
+    // SAFETY: no other thread runs yet, and both are parameters that glibc documents.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, MMAP_FROM);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, TRIM_FROM);
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn keep_freed_memory() {}
