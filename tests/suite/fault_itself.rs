@@ -105,7 +105,7 @@ type Bent<'a> = (Reply, &'a [&'a str]);
 
 #[test]
 fn bent_replies_are_bent_as_asked() {
-    let table: [(&str, Bent); 19] = [
+    let table: [(&str, Bent); 20] = [
         ("cut", (Reply::ok().cut_after(2), &["content-length: 4\r\n", "\r\n\r\n23$"])),
         ("cut before the body", (Reply::ok().cut_after(0), &["\r\n\r\n$"])),
         ("cut behind the body", (Reply::ok().cut_after(9), &["\r\n\r\n2345$"])),
@@ -129,6 +129,7 @@ fn bent_replies_are_bent_as_asked() {
         ("no tag", (Reply::ok().without("etag"), &["\r\n\r\n2345$", "!etag"])),
         ("no length", (Reply::ok().without("content-length"), &["\r\n\r\n2345$", "!content-length"])),
         ("chunked", (Reply::ok().chunked(), &["\r\n\r\n4\r\n2345\r\n0\r\n\r\n$", "!content-length"])),
+        ("in pieces", (Reply::ok().chunked_by(3), &["\r\n\r\n3\r\n234\r\n1\r\n5\r\n0\r\n\r\n$"])),
         (
             "interim",
             (Reply::ok().after_interim("HTTP/1.1 100\r\n\r\n"), &["^HTTP/1.1 100\r\n\r\nHTTP/1.1 206 "]),

@@ -36,11 +36,11 @@ fn a_first_range_held_back_stops_the_others_at_the_window() {
             _ => reply.clone(),
         });
         let running = S3fcp::at(&server.endpoint()).window(CONCURRENCY, CHUNK).args([URI]).start();
-        let sent = settled(&server);
+        let sent = server.settled();
         // A part in a thousand is the framing of the pieces.
         assert!(sent <= WINDOW + WINDOW / 1000, "{name}: {sent} bytes sent for a window of {WINDOW}");
         assert!(server.gets().len() as u64 <= CONCURRENCY);
-        let peak = peak(running.id());
+        let peak = running.peak_memory();
         release.open();
         running.wait().assert_object(&bytes);
         assert!(peak <= LIMIT, "{name}: {peak} bytes of memory");
@@ -52,10 +52,10 @@ fn a_reader_that_stops_stops_the_download_at_the_window() {
     let bytes = object(SIZE);
     let server = FaultServer::start(bytes.clone(), |_| Reply::ok());
     let (running, mut stdout, mut received) = started(&server);
-    let sent = settled(&server);
+    let sent = server.settled();
     let most = WINDOW + PIPE + 1;
     assert!(sent <= most, "{sent} bytes sent where {most} can be held");
-    let peak = peak(running.id());
+    let peak = running.peak_memory();
     stdout.read_to_end(&mut received).expect("the rest");
     let mut outcome = running.wait();
     outcome.stdout = received;
@@ -70,9 +70,9 @@ fn a_reader_that_stops_stops_a_server_without_ranges() {
     let bytes = object(SIZE);
     let server = FaultServer::start(bytes.clone(), |_| Reply::whole_with_200());
     let (running, mut stdout, mut received) = started(&server);
-    let sent = settled(&server);
+    let sent = server.settled();
     assert!(sent < SIZE, "all was taken in");
-    let peak = peak(running.id());
+    let peak = running.peak_memory();
     stdout.read_to_end(&mut received).expect("the rest");
     let mut outcome = running.wait();
     outcome.stdout = received;
@@ -95,7 +95,7 @@ fn a_slow_reader_costs_no_more_memory() {
         read += piece.len() as u64;
         let held = server.object_bytes() - read;
         assert!(held <= WINDOW + PIPE, "{held} bytes are on their way");
-        highest = highest.max(peak(running.id()));
+        highest = highest.max(running.peak_memory());
         thread::sleep(Duration::from_millis(2));
     }
     assert_eq!(stdout.read(&mut piece).expect("an end"), 0);
@@ -111,26 +111,4 @@ fn started(server: &FaultServer) -> (Running, ChildStdout, Vec<u8>) {
     let mut first = vec![0];
     stdout.read_exact(&mut first).expect("the first byte");
     (running, stdout, first)
-}
-
-/// Bytes sent once no more have been sent for a while. A machine so slow that this is too early sees
-/// less than there is to see, and nothing that is not there.
-fn settled(server: &FaultServer) -> u64 {
-    let mut before = 0;
-    loop {
-        thread::sleep(Duration::from_millis(400));
-        let now = server.object_bytes();
-        if now == before && now > 0 {
-            return now;
-        }
-        before = now;
-    }
-}
-
-/// The most memory that the process ever had, in bytes; 0 where the system does not tell (it is Linux
-/// that does) or the process has ended.
-fn peak(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.map_or(0, |kib| kib.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of KiB") << 10)
 }

@@ -9,6 +9,8 @@ use std::ffi::OsStr;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,8 @@ pub(crate) const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 /// Any object: where the server does not care which.
 pub(crate) const URI: &str = "s3://bucket/key";
 
+/// What is tested.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_s3fcp");
 /// Far beyond any run here, also on a loaded machine: a run that is still going then hangs.
 const TIME_LIMIT: Duration = Duration::from_mins(1);
 
@@ -32,9 +36,13 @@ pub(crate) struct S3fcp {
 
 /// A run under way.
 pub(crate) struct Running {
-    child: Child,
+    id: u32,
+    child: Arc<Mutex<Child>>,
+    started: Instant,
     stdout: Option<JoinHandle<Vec<u8>>>,
     stderr: Option<JoinHandle<Vec<u8>>>,
+    /// Dropped with the run: then its time limit is no longer watched.
+    _limit: Sender<()>,
     _home: TempDir,
 }
 
@@ -49,9 +57,19 @@ pub(crate) struct Outcome {
 impl S3fcp {
     /// The bare program: keys in its environment, no arguments, output captured.
     pub(crate) fn new() -> Self {
+        Self::of(Command::new(PROGRAM))
+    }
+
+    /// The same started by a shell, with redirections such as `2>&-`.
+    pub(crate) fn redirected(redirections: &str) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &format!("exec \"$0\" \"$@\" {redirections}"), PROGRAM]);
+        Self::of(shell)
+    }
+
+    fn of(mut command: Command) -> Self {
         let home = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("an empty home");
         let nowhere = home.path().join("none");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_s3fcp"));
         command
             .env_clear()
             .env("HOME", home.path())
@@ -116,14 +134,26 @@ impl S3fcp {
         let mut child = self.command.spawn().expect("the program starts");
         let stdout = child.stdout.take();
         let stderr = child.stderr.take().map(collect);
-        (Running { child, stdout: None, stderr, _home: self.home }, stdout)
+        let (id, child) = (child.id(), Arc::new(Mutex::new(child)));
+        let limit = limited(&child);
+        let started = Instant::now();
+        (Running { id, child, started, stdout: None, stderr, _limit: limit, _home: self.home }, stdout)
     }
 }
 
 impl Running {
     /// The process's id.
     pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+        self.id
+    }
+
+    /// The most memory that the process ever had, in bytes; 0 where the system does not tell (it is Linux
+    /// that does) or the process has ended.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        kib.map_or(0, |kib| kib << 10)
     }
 
     /// Waits for the end.
@@ -132,35 +162,26 @@ impl Running {
     /// If the program hangs, or if anything it wrote to stderr has the secret key in it.
     #[track_caller]
     pub(crate) fn wait(mut self) -> Outcome {
-        let deadline = Instant::now() + TIME_LIMIT;
         let status = loop {
-            match self.child.try_wait().expect("a child of ours") {
-                Some(status) => break Some(status),
-                None if Instant::now() > deadline => break None,
-                None => thread::sleep(Duration::from_millis(2)),
+            let ended = lock(&self.child).try_wait().expect("a child of ours");
+            if let Some(status) = ended {
+                break status;
             }
+            thread::sleep(Duration::from_millis(2));
         };
-        if status.is_none() {
-            self.end();
-        }
+        let in_time = self.started.elapsed() < TIME_LIMIT;
         let stderr = String::from_utf8_lossy(&joined(self.stderr.take())).into_owned();
         let stdout = joined(self.stdout.take());
-        let Some(status) = status else { panic!("still running after {TIME_LIMIT:?}; stderr: {stderr}") };
+        assert!(in_time, "still running after {TIME_LIMIT:?}; stderr: {stderr}");
         assert!(!stderr.contains(SECRET_KEY), "the secret key is on stderr: {stderr}");
         Outcome { stdout, stderr, status }
-    }
-
-    fn end(&mut self) {
-        // Either can fail only because the process has ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
 impl Drop for Running {
     /// A failed test leaves no process behind.
     fn drop(&mut self) {
-        self.end();
+        end(&self.child);
     }
 }
 
@@ -215,6 +236,30 @@ impl Outcome {
             self.stderr
         );
     }
+}
+
+/// Ends `child` at its time limit, so that who reads its output does not wait for ever; dropping what
+/// is returned calls that off.
+fn limited(child: &Arc<Mutex<Child>>) -> Sender<()> {
+    let (limit, over) = mpsc::channel();
+    let child = Arc::clone(child);
+    thread::spawn(move || {
+        if over.recv_timeout(TIME_LIMIT) == Err(RecvTimeoutError::Timeout) {
+            end(&child);
+        }
+    });
+    limit
+}
+
+fn end(child: &Mutex<Child>) {
+    let mut child = lock(child);
+    // Either can fail only because the process has ended by itself.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn lock(child: &Mutex<Child>) -> MutexGuard<'_, Child> {
+    child.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reads a pipe to its end on a thread: a full pipe must not stop the program.

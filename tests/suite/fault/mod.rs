@@ -17,6 +17,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
@@ -28,7 +29,7 @@ pub(crate) use gate::Gate;
 pub(crate) use render::{ETAG, REQUEST_ID};
 pub(crate) use reply::Reply;
 pub(crate) use request::Request;
-pub(crate) use script::{always, once};
+pub(crate) use script::{always, cut_then, once};
 
 /// How the server meets a new connection, before TLS and before any request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +152,20 @@ impl FaultServer {
     /// Bytes of the object that went into sockets so far; those of errors do not count.
     pub(crate) fn object_bytes(&self) -> u64 {
         *self.shared.object_bytes()
+    }
+
+    /// The same once no more have been sent for a while. A machine so slow that this is too early sees
+    /// less than there is to see, and nothing that is not there.
+    pub(crate) fn settled(&self) -> u64 {
+        let mut before = 0;
+        loop {
+            thread::sleep(Duration::from_millis(400));
+            let now = self.object_bytes();
+            if now == before && now > 0 {
+                return now;
+            }
+            before = now;
+        }
     }
 }
 

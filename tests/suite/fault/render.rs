@@ -69,7 +69,9 @@ impl Reply {
         let has_body = request.method != "HEAD";
         Rendered {
             head: head(self.interim, status, &headers),
-            closes: has_body && !self.chunked && !headers.iter().any(|(n, _)| *n == "content-length"),
+            closes: has_body
+                && self.chunked.is_none()
+                && !headers.iter().any(|(n, _)| *n == "content-length"),
             body: if has_body { self.framed(body) } else { Vec::new() },
             endless: "",
             is_object: is_object && has_body,
@@ -83,22 +85,11 @@ impl Reply {
 
     /// The body as it goes over the wire.
     fn framed(&self, body: Bytes) -> Vec<Bytes> {
-        let mut pieces = Vec::new();
-        if self.chunked {
-            // Pieces of a size that no read buffer, range or record has.
-            let mut rest = body;
-            while !rest.is_empty() {
-                let piece = rest.split_to(rest.len().min(10_007));
-                pieces.push(format!("{:x}\r\n", piece.len()).into());
-                pieces.push(piece);
-                pieces.push(Bytes::from_static(b"\r\n"));
-            }
-            pieces.push(Bytes::from_static(b"0\r\n\r\n"));
-        } else {
-            pieces.push(body);
-        }
-        pieces.push(self.excess.clone());
-        pieces
+        let body = match self.chunked {
+            Some(size) => chunked(&body, size),
+            None => body,
+        };
+        vec![body, self.excess.clone()]
     }
 }
 
@@ -116,6 +107,19 @@ fn head(interim: &str, status: u16, headers: &[(&str, String)]) -> Vec<u8> {
     }
     head.extend(b"\r\n");
     head
+}
+
+/// The chunked coding (RFC 9112, 7.1), as one piece: many small ones would cost a write each.
+fn chunked(body: &[u8], size: usize) -> Bytes {
+    let mut wire = Vec::new();
+    for piece in body.chunks(size) {
+        // Writing into a vector cannot fail.
+        let _ = write!(wire, "{:x}\r\n", piece.len());
+        wire.extend_from_slice(piece);
+        wire.extend_from_slice(b"\r\n");
+    }
+    wire.extend_from_slice(b"0\r\n\r\n");
+    wire.into()
 }
 
 /// S3's error document with this code (Amazon S3 API Reference, "Error responses").

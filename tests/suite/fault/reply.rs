@@ -17,7 +17,8 @@ pub(crate) struct Reply {
     pub(super) interim: &'static str,
     /// A value replaces the header or adds it, `None` takes it away.
     pub(super) headers: Vec<(&'static str, Option<String>)>,
-    pub(super) chunked: bool,
+    /// `Transfer-Encoding: chunked`, in pieces of so many bytes.
+    pub(super) chunked: Option<usize>,
     /// Sent behind the body, as it is.
     pub(super) excess: Bytes,
     pub(super) gate: Option<Gate>,
@@ -84,7 +85,7 @@ impl Reply {
             kind,
             interim: "",
             headers: Vec::new(),
-            chunked: false,
+            chunked: None,
             excess: Bytes::new(),
             gate: None,
             events: Vec::new(),
@@ -128,9 +129,15 @@ impl Reply {
         self
     }
 
-    /// The same body with `Transfer-Encoding: chunked` and no length.
-    pub(crate) fn chunked(mut self) -> Self {
-        self.chunked = true;
+    /// The same body with `Transfer-Encoding: chunked` and no length, in pieces of a size that no read
+    /// buffer, range or record has.
+    pub(crate) fn chunked(self) -> Self {
+        self.chunked_by(10_007)
+    }
+
+    /// The same in pieces of `size` bytes.
+    pub(crate) fn chunked_by(mut self, size: usize) -> Self {
+        self.chunked = Some(size);
         self.without("content-length").header("transfer-encoding", "chunked")
     }
 

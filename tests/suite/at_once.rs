@@ -1,0 +1,34 @@
+//! As many requests at once as the user asks for, from the first chunk on, whatever their size.
+
+use crate::cases;
+use crate::fault::{FaultServer, Gate, Reply};
+use crate::object::object;
+use crate::run::{S3fcp, URI};
+
+#[test]
+fn all_bodies_may_wait_until_the_last_request_is_there() {
+    // Requests at once, the size of a chunk, and how much of it comes before the wait.
+    let table = [
+        ("one", (1, 1 << 20, 0)),
+        ("two", (2, 512 << 10, 0)),
+        ("four", (4, 64 << 10, 0)),
+        ("sixteen", (16, 256 << 10, 0)),
+        // Where frames go on without a copy, the last one begins when the first has brought a MiB.
+        ("four large", (4, 2 << 20, 3 << 19)),
+    ];
+    cases::each(&table, |&(concurrency, chunk, begun)| {
+        let chunks = 2 * concurrency;
+        let all = Gate::closed();
+        let bytes = object(chunks * chunk);
+        let server = FaultServer::start(bytes.clone(), move |request| {
+            if request.is_get() && request.serial as u64 + 1 == concurrency {
+                all.open();
+            }
+            if request.is_get() { Reply::ok().pause_after(begun, &all) } else { Reply::ok() }
+        });
+        S3fcp::at(&server.endpoint()).window(concurrency, chunk).download(URI).assert_object(&bytes);
+        // A body that waits too long is asked for again: then the gate was opened by nothing else.
+        assert_eq!(server.gets().len() as u64, chunks);
+        assert_eq!(server.object_bytes(), chunks * chunk);
+    });
+}

@@ -1,0 +1,34 @@
+//! A server that says "slow down" again and again: it is asked again on the connections that it has
+//! already, for a new one each time would be the opposite.
+
+use crate::cases;
+use crate::fault::{FaultServer, Reply, Request};
+use crate::object::{CHUNK, CHUNKS, SIZE, object};
+use crate::run::{S3fcp, URI};
+
+const CONCURRENCY: u64 = 4;
+/// How often each chunk is refused.
+const REFUSALS: usize = 3;
+
+#[test]
+fn refusals_do_not_cost_a_connection_each() {
+    let table = [
+        ("in XML", Reply::status(503).code("SlowDown")),
+        ("in a word", Reply::status(503).body("busy")),
+        ("without a body", Reply::status(503)),
+        ("in pieces", Reply::status(503).code("SlowDown").chunked()),
+    ];
+    cases::each(&table, |reply| {
+        let reply = reply.clone();
+        let server = FaultServer::start(object(SIZE), move |request: &Request| {
+            if request.is_get() && request.attempt < REFUSALS { reply.clone() } else { Reply::ok() }
+        });
+        let outcome = S3fcp::at(&server.endpoint()).window(CONCURRENCY, CHUNK).download(URI);
+        outcome.assert_object(&object(SIZE));
+        assert_eq!(server.gets().len(), CHUNKS * (REFUSALS + 1));
+        assert_eq!(server.object_bytes(), SIZE);
+        // One for the HEAD, and one in reserve: a connection may end while it is idle.
+        let connections = server.connections() as u64;
+        assert!(connections <= CONCURRENCY + 2, "{connections} connections");
+    });
+}
