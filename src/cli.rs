@@ -17,6 +17,7 @@ use crate::download::Options;
 use crate::endpoint::AddressingStyle;
 use crate::error::{Error, Result};
 use crate::info::InfoFormat;
+use crate::stats::StatsFormat;
 use crate::uri::S3Uri;
 
 /// The largest `--concurrency`. At S3's 85-90 MB/s a connection this is more than any network card
@@ -34,6 +35,8 @@ pub struct Invocation {
     pub quiet: bool,
     /// Describe the object instead of downloading it.
     pub info: Option<InfoFormat>,
+    /// Tell at the end what the download cost.
+    pub stats: Option<StatsFormat>,
     /// What the environment and the profile may add to.
     pub settings: Settings,
 }
@@ -78,6 +81,19 @@ struct Args {
         default_missing_value = "text"
     )]
     info: Option<InfoFormat>,
+
+    /// Tell on stderr, at the end, what the download cost and what held it back
+    ///
+    /// Bytes, seconds, rate, first byte, requests, connections, retries, memory and CPU time; with --stats=json
+    /// as one line with stable keys.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "text"
+    )]
+    stats: Option<StatsFormat>,
 
     /// No progress bar
     ///
@@ -167,6 +183,7 @@ impl TryFrom<Args> for Invocation {
             download,
             quiet: args.quiet,
             info: args.info,
+            stats: args.stats,
             settings: Settings {
                 endpoint: args.endpoint,
                 region: args.region,
@@ -209,6 +226,7 @@ mod tests {
                 download: Options::default(),
                 quiet: false,
                 info: None,
+                stats: None,
                 settings: Settings::default(),
             }
         );
@@ -217,7 +235,7 @@ mod tests {
     #[test]
     fn every_flag_reaches_its_field() {
         let line = "--version-id v1 -c 3 --chunk-size 1MB --max-memory 64MiB --max-attempts 7 --addressing-style path \
-                    --info=json --quiet --endpoint http://h:9 --region eu-west-1 --profile p \
+                    --info=json --stats=json --quiet --endpoint http://h:9 --region eu-west-1 --profile p \
                     --no-sign-request s3://b/k";
         let line: Vec<&str> = line.split_whitespace().collect();
         let download = Options {
@@ -235,6 +253,7 @@ mod tests {
                 download,
                 quiet: true,
                 info: Some(InfoFormat::Json),
+                stats: Some(StatsFormat::Json),
                 settings: Settings {
                     endpoint: Some("http://h:9".into()),
                     region: Some("eu-west-1".into()),
@@ -253,6 +272,7 @@ mod tests {
             (&["--chunk-size=2KiB", URI], &[URI, "--part-size", "2048"]),
             (&["--endpoint", "http://h", URI], &["--endpoint-url=http://h", URI]),
             (&["--info", URI], &["--info=text", URI]),
+            (&["--stats", URI], &["--stats=text", URI]),
             (&["--quiet", URI], &[URI, "-q"]),
             (&["-c", "2", "-c", "9", URI], &["-c", "9", URI]),
         ] {

@@ -130,6 +130,8 @@ impl Download {
             requests: self.shared.client.requests(),
             connections: self.shared.client.connections(),
             fetched: self.shared.fetched.load(Ordering::Relaxed),
+            retries: self.shared.retries.load(Ordering::Relaxed),
+            concurrency: self.shared.slots.most(),
         }
     }
 
@@ -184,6 +186,10 @@ pub struct Traffic {
     pub connections: u64,
     /// Body bytes received.
     pub fetched: u64,
+    /// Tries of ranges that failed and were made again.
+    pub retries: u64,
+    /// The most ranges that were fetched at once.
+    pub concurrency: usize,
 }
 
 /// The ranges of a plan, each cut and started, in order, when there is a slot and room for it. One after

@@ -53,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) begun: AtomicBool,
     /// Body bytes received, those that a retry brings again included.
     pub(crate) fetched: AtomicU64,
+    /// Tries that failed and were made again.
+    pub(crate) retries: AtomicU64,
     /// Bytes that the consumer took.
     pub(crate) yielded: AtomicU64,
 }
@@ -137,6 +139,7 @@ impl Fetch {
                 // The download ends here: what has not begun, and lies behind, need not begin.
                 return shared.slots.close();
             };
+            shared.retries.fetch_add(1, Ordering::Relaxed);
             sleep(delay).await;
         }
     }

@@ -13,7 +13,7 @@
 //!                                               |  frames, by a lane
 //!            download: discovery, plan, window; one ordered stream
 //!                                               |
-//!            sink: one writer thread to stdout      progress: counts what was delivered
+//!            sink: one writer thread to stdout      progress, stats: what was delivered
 //! ```
 //!
 //! # Vocabulary
@@ -63,6 +63,7 @@
 //! # }
 //! ```
 
+pub mod app;
 mod budget;
 pub mod cli;
 mod client;
@@ -83,6 +84,7 @@ mod retry;
 mod sign;
 pub mod sink;
 mod slots;
+pub mod stats;
 mod transport;
 mod uri;
 mod window;

@@ -1,18 +1,20 @@
 //! The progress bar on stderr: percentage, bytes, speed and time left of what was *delivered*.
 //!
-//! It gets the total once the first response tells it, and a counter that the writer adds to. It
-//! stands beside the flow: the counter is one relaxed atomic, and a thread of its own copies it into
+//! It gets the total once the first response tells it, and the counter that the writer adds to. It
+//! stands beside the flow: that counter is one relaxed atomic, and a thread of its own copies it into
 //! the bar ten times a second, so that no byte ever waits for a terminal or a lock. It never writes
 //! to stdout, and nowhere with `--quiet` or without a terminal.
 
 use std::fmt::Write;
 use std::io::{self, IsTerminal, Write as _};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use crate::sink::Delivery;
 
 /// How often the counter is copied into the bar.
 const TICK: Duration = Duration::from_millis(100);
@@ -25,7 +27,7 @@ const TEMPLATE: &str =
 /// on a clean line.
 #[derive(Debug)]
 pub struct Progress {
-    delivered: Arc<AtomicU64>,
+    delivery: Arc<Delivery>,
     begun: Instant,
     /// Where to draw, until [`Progress::start`] takes it; `None` where nothing is to be seen.
     target: Option<ProgressDrawTarget>,
@@ -36,20 +38,14 @@ impl Progress {
     /// Nothing is drawn before [`start`](Self::start); nor after it if `quiet`, if stderr is no
     /// terminal, or if stdout is one: the object's bytes and the bar would mix there.
     #[must_use]
-    pub fn new(quiet: bool) -> Self {
+    pub fn new(quiet: bool, delivery: Arc<Delivery>) -> Self {
         let hidden = quiet || io::stdout().is_terminal();
-        Self::on(if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() })
+        Self::on(if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }, delivery)
     }
 
-    fn on(target: ProgressDrawTarget) -> Self {
+    fn on(target: ProgressDrawTarget, delivery: Arc<Delivery>) -> Self {
         let target = Some(target).filter(|target| !target.is_hidden());
-        Self { delivered: Arc::default(), begun: Instant::now(), target, shown: None }
-    }
-
-    /// The counter of delivered bytes, for the writer to add to; relaxed order is enough.
-    #[must_use]
-    pub fn delivered(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.delivered)
+        Self { delivery, begun: Instant::now(), target, shown: None }
     }
 
     /// Shows the bar for an object of `total` bytes, from the next tick on. `name` appears on the
@@ -59,7 +55,7 @@ impl Progress {
             // The speed counts from here: looking up a host and a round trip are not bandwidth.
             let bar = bar(total, target);
             // Where the system gives no thread, the download goes on without a bar.
-            self.shown = Ticker::spawn(bar.clone(), self.delivered()).ok().map(|ticker| Shown {
+            self.shown = Ticker::spawn(bar.clone(), Arc::clone(&self.delivery)).ok().map(|ticker| Shown {
                 name: name.to_owned(),
                 bar,
                 ticker,
@@ -70,7 +66,7 @@ impl Progress {
     /// Ends a download that succeeded: name, bytes, time and mean speed take the bar's place.
     pub fn finish(mut self) {
         if let Some(shown) = self.shown.take() {
-            let line = summary(&shown.name, self.delivered.load(Relaxed), self.begun.elapsed());
+            let line = summary(&shown.name, self.delivery.bytes(), self.begun.elapsed());
             shown.clear();
             // A terminal that went away is no reason to fail a download that succeeded.
             let _ = io::stderr().write_all(line.as_bytes());
@@ -115,7 +111,7 @@ struct Ticker {
 }
 
 impl Ticker {
-    fn spawn(bar: ProgressBar, delivered: Arc<AtomicU64>) -> io::Result<Self> {
+    fn spawn(bar: ProgressBar, delivery: Arc<Delivery>) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let redraw = move || {
@@ -124,7 +120,7 @@ impl Ticker {
                 if stopped.load(Relaxed) {
                     return;
                 }
-                bar.update(|state| state.set_pos(delivered.load(Relaxed)));
+                bar.update(|state| state.set_pos(delivery.bytes()));
             }
         };
         let thread = thread::Builder::new().name("progress".into()).spawn(redraw)?;
@@ -214,10 +210,11 @@ mod tests {
     #[test]
     fn the_ticker_shows_the_counter_and_an_abandoned_bar_leaves_nothing() {
         let (term, target) = target(80);
-        let mut progress = Progress::on(target);
+        let delivery = Arc::new(Delivery::since(Instant::now()));
+        let mut progress = Progress::on(target, Arc::clone(&delivery));
         assert_eq!(term.contents(), "", "nothing is known before start");
         progress.start(4 * GIB, "s3://b/k");
-        progress.delivered().fetch_add(GIB, Relaxed);
+        delivery.wrote(usize::try_from(GIB).unwrap(), Instant::now());
         let deadline = Instant::now() + Duration::from_mins(1);
         while !term.contents().contains(" 25% [") {
             assert!(Instant::now() < deadline, "the ticker never drew: {:?}", term.contents());
@@ -229,12 +226,11 @@ mod tests {
     }
 
     #[test]
-    fn a_hidden_bar_still_counts() {
-        let mut progress = Progress::on(ProgressDrawTarget::hidden());
+    fn a_hidden_bar_draws_nothing() {
+        let delivery = Arc::new(Delivery::since(Instant::now()));
+        let mut progress = Progress::on(ProgressDrawTarget::hidden(), delivery);
         progress.start(10, "s3://b/k");
         assert!(progress.shown.is_none(), "no thread, no drawing");
-        progress.delivered().fetch_add(10, Relaxed);
-        assert_eq!(progress.delivered().load(Relaxed), 10);
         progress.finish();
     }
 

@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use tokio::io::Interest;
@@ -28,18 +29,58 @@ const GATHER: usize = 64;
 #[cfg(target_os = "linux")]
 const PIPE: usize = 1 << 20;
 
-/// Writes all of `download` to stdout; `delivered` counts the bytes that are written.
-pub async fn to_stdout(download: &mut Download, delivered: &Arc<AtomicU64>) -> Result<()> {
+/// What the sink has done so far; it may be looked at while it goes on.
+#[derive(Debug)]
+pub struct Delivery {
+    began: Instant,
+    bytes: AtomicU64,
+    first_byte: OnceLock<Duration>,
+    /// In nanoseconds.
+    writing: AtomicU64,
+}
+
+impl Delivery {
+    /// Nothing delivered yet; times count from `began`.
+    #[must_use]
+    pub fn since(began: Instant) -> Self {
+        Self { began, bytes: AtomicU64::new(0), first_byte: OnceLock::new(), writing: AtomicU64::new(0) }
+    }
+
+    /// How many bytes were written.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// When the first byte was written, counted from the beginning.
+    pub fn first_byte(&self) -> Option<Duration> {
+        self.first_byte.get().copied()
+    }
+
+    /// How long was spent in writing, blocked by the reader or not.
+    pub fn writing(&self) -> Duration {
+        Duration::from_nanos(self.writing.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn wrote(&self, bytes: usize, began: Instant) {
+        self.first_byte.get_or_init(|| self.began.elapsed());
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.writing.fetch_add(took, Ordering::Relaxed);
+    }
+}
+
+/// Writes all of `download` to stdout and notes in `delivery` what is written.
+pub async fn to_stdout(download: &mut Download, delivery: &Arc<Delivery>) -> Result<()> {
     // Not std's stdout, whose line buffer would copy everything.
     let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(Error::output)?;
     enlarge(&stdout);
     let reader_gone = watch(stdout.try_clone().map_err(Error::output)?);
     let (frames, queue) = mpsc::channel(QUEUE);
     let (result, written) = oneshot::channel();
-    let counter = Arc::clone(delivered);
+    let noted = Arc::clone(delivery);
     std::thread::Builder::new()
         .name("writer".into())
-        .spawn(move || result.send(write(&mut File::from(stdout), queue, &counter)))
+        .spawn(move || result.send(write(&mut File::from(stdout), queue, &noted)))
         .map_err(Error::output)?;
 
     let ended = tokio::select! {
@@ -51,7 +92,7 @@ pub async fn to_stdout(download: &mut Download, delivered: &Arc<AtomicU64>) -> R
     drop(frames);
     let written = written.await.unwrap_or_else(|_| Err(io::Error::other("the writer died")));
     written.map_err(Error::output).and(ended)?;
-    if delivered.load(Ordering::Relaxed) < download.info().size {
+    if delivery.bytes() < download.info().size {
         return Err(Error::output(io::ErrorKind::BrokenPipe.into()));
     }
     Ok(())
@@ -88,11 +129,11 @@ fn watch(stdout: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
 fn write(
     out: &mut (impl Write + AsFd),
     mut queue: mpsc::Receiver<Frame>,
-    delivered: &AtomicU64,
+    delivery: &Delivery,
 ) -> io::Result<()> {
     let mut batch = Vec::with_capacity(GATHER);
     while queue.blocking_recv_many(&mut batch, GATHER) > 0 {
-        write_all(out, &mut batch.drain(..).collect(), delivered)?;
+        write_all(out, &mut batch.drain(..).collect(), delivery)?;
     }
     out.flush()
 }
@@ -101,7 +142,7 @@ fn write(
 fn write_all(
     out: &mut (impl Write + AsFd),
     frames: &mut VecDeque<Frame>,
-    delivered: &AtomicU64,
+    delivery: &Delivery,
 ) -> io::Result<()> {
     let mut offset = 0;
     while let Some(first) = frames.front() {
@@ -111,6 +152,7 @@ fn write_all(
             *slice = IoSlice::new(bytes);
         }
         let count = frames.len().min(GATHER);
+        let began = Instant::now();
         let mut written = match out.write_vectored(&slices[..count]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(n) => n,
@@ -121,7 +163,7 @@ fn write_all(
             }
             Err(e) => return Err(e),
         };
-        delivered.fetch_add(written as u64, Ordering::Relaxed);
+        delivery.wrote(written, began);
         while let Some(first) = frames.front() {
             let left = first.len() - offset;
             if written < left {
@@ -206,10 +248,11 @@ mod tests {
             want.extend_from_slice(&bytes);
             frames.push_back(Frame::new(Bytes::from(bytes), room.split(usize::from(n % 7))));
         }
-        let (mut out, delivered) = (Narrow::default(), AtomicU64::new(0));
-        write_all(&mut out, &mut frames, &delivered).unwrap();
+        let (mut out, delivery) = (Narrow::default(), Delivery::since(Instant::now()));
+        write_all(&mut out, &mut frames, &delivery).unwrap();
         assert_eq!(out.0, want);
-        assert_eq!(delivered.into_inner(), want.len() as u64);
+        assert_eq!(delivery.bytes(), want.len() as u64);
+        assert!(delivery.first_byte().is_some() && delivery.writing() > Duration::ZERO);
         drop(room);
         assert_eq!(window.reserve(1000).await.bytes(), 1000, "all room is free again");
     }

@@ -16,6 +16,8 @@ pub(crate) struct Slots {
     size: AtomicUsize,
     /// How many there should be.
     target: AtomicUsize,
+    in_use: AtomicUsize,
+    most: AtomicUsize,
 }
 
 /// The right to fetch one range; dropping it gives it to the next.
@@ -32,18 +34,27 @@ impl Slots {
             free: Arc::new(Semaphore::new(target)),
             size: AtomicUsize::new(target),
             target: AtomicUsize::new(target),
+            in_use: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
         })
     }
 
     /// Waits for a slot; `None` once the slots are closed.
     pub(crate) async fn acquire(self: &Arc<Self>) -> Option<Slot> {
         let permit = Arc::clone(&self.free).acquire_owned().await.ok()?;
+        let in_use = self.in_use.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(in_use, Ordering::Relaxed);
         Some(Slot { permit: Some(permit), slots: Arc::clone(self) })
     }
 
     /// How many ranges may be fetched at once.
     pub(crate) fn target(&self) -> usize {
         self.target.load(Ordering::Relaxed)
+    }
+
+    /// The most slots that were in use at once.
+    pub(crate) fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
     }
 
     /// Sets how many ranges may be fetched at once.
@@ -66,6 +77,7 @@ impl Slots {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        self.slots.in_use.fetch_sub(1, Ordering::Relaxed);
         let target = self.slots.target();
         let shrink = |n| (n > target).then_some(n - 1);
         if self.slots.size.fetch_update(Ordering::Relaxed, Ordering::Relaxed, shrink).is_ok()
@@ -94,6 +106,7 @@ mod tests {
         drop((first, second));
         assert!(slots.acquire().now_or_never().is_none(), "one is in use still");
         drop(third);
+        assert_eq!(slots.most(), 3);
         let only = slots.acquire().now_or_never().unwrap();
         assert!(slots.acquire().now_or_never().is_none());
         slots.close();

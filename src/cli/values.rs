@@ -12,6 +12,7 @@ use clap::builder::PossibleValue;
 use crate::download::Options;
 use crate::endpoint::AddressingStyle;
 use crate::info::InfoFormat;
+use crate::stats::StatsFormat;
 
 /// A `--chunk-size`: bytes, or a number with a binary (`MiB`, `Mi`) or decimal (`MB`, `M`) unit.
 pub(super) fn chunk_size(text: &str) -> Result<NonZeroU64, String> {
@@ -52,6 +53,19 @@ impl ValueEnum for AddressingStyle {
                 .help("Path for custom endpoints, IP addresses and buckets with dots, else virtual"),
             Self::Path => PossibleValue::new("path").help("https://host/bucket/key"),
             Self::Virtual => PossibleValue::new("virtual").help("https://bucket.host/key"),
+        })
+    }
+}
+
+impl ValueEnum for StatsFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Text, Self::Json]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Text => PossibleValue::new("text").help("A few lines, for people"),
+            Self::Json => PossibleValue::new("json").help("One line of JSON, for programs"),
         })
     }
 }

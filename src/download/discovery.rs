@@ -56,6 +56,7 @@ pub(super) fn shared(config: &Config, uri: &S3Uri, options: &Options, budget: &B
         by_version: AtomicBool::new(false),
         begun: AtomicBool::new(false),
         fetched: AtomicU64::new(0),
+        retries: AtomicU64::new(0),
         yielded: AtomicU64::new(0),
     })
 }

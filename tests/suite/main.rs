@@ -35,6 +35,7 @@ mod redirects;
 mod regions;
 mod said_by_server;
 mod shrunk;
+mod stats;
 mod throttled;
 mod tls;
 mod usage;

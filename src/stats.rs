@@ -1,0 +1,224 @@
+//! What a download cost and what held it back, for `--stats`.
+//!
+//! It gets the counters of a [`Download`](crate::Download) and of the sink, and asks the system for this
+//! process's CPU time and peak memory. It hands on text or one line of JSON with stable keys; it never prints.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use serde::Serialize;
+
+use crate::download::Traffic;
+use crate::sink::Delivery;
+
+/// How [`Stats::render`] writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StatsFormat {
+    /// A few lines for people.
+    #[default]
+    Text,
+    /// One line of JSON.
+    Json,
+}
+
+/// The figures of one download, from the start of the process to its end.
+///
+/// Its fields are the keys of `--stats=json`, and stay as they are; all are numbers but `bottleneck`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Bytes delivered.
+    pub bytes: u64,
+    /// From the start of the process.
+    pub seconds: f64,
+    /// `bytes` over `seconds`, in MiB/s.
+    pub mib_per_second: f64,
+    /// From the start of the process to the first byte written; `null` where none was.
+    pub first_byte_seconds: Option<f64>,
+    /// Requests sent, each try counted.
+    pub requests: u64,
+    /// Connections opened.
+    pub connections: u64,
+    /// Tries of ranges that failed and were made again.
+    pub retries: u64,
+    /// Body bytes received beyond those delivered: what retries brought twice, or an end came before.
+    pub bytes_beyond: u64,
+    /// The most ranges that were fetched at once.
+    pub concurrency: usize,
+    /// The most memory that was resident, in bytes; `null` where the system does not tell.
+    pub peak_memory: Option<u64>,
+    /// Of the whole process, user and system.
+    pub cpu_seconds: f64,
+    /// What held the download back: `network`, `reader` or `cpu`.
+    pub bottleneck: Bottleneck,
+}
+
+/// What held a download back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Bottleneck {
+    /// The store or the way to it: the process waited for bytes.
+    Network,
+    /// Who reads stdout: most of the time was spent in writing, and not on the processor.
+    Reader,
+    /// This process: it kept a processor busy.
+    Cpu,
+}
+
+impl Stats {
+    /// The figures as they are now, `elapsed` after the start of the process.
+    #[must_use]
+    pub fn collect(elapsed: Duration, traffic: Traffic, delivery: &Delivery) -> Self {
+        let seconds = elapsed.as_secs_f64();
+        let bytes = delivery.bytes();
+        let cpu_seconds = cpu_seconds();
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let mib_per_second = bytes as f64 / f64::from(1 << 20) / seconds.max(1e-9);
+        Self {
+            bytes,
+            seconds,
+            mib_per_second,
+            first_byte_seconds: delivery.first_byte().map(|d| d.as_secs_f64()),
+            requests: traffic.requests,
+            connections: traffic.connections,
+            retries: traffic.retries,
+            bytes_beyond: traffic.fetched.saturating_sub(bytes),
+            concurrency: traffic.concurrency,
+            peak_memory: peak_memory(),
+            cpu_seconds,
+            bottleneck: bottleneck(seconds, cpu_seconds, delivery.writing().as_secs_f64()),
+        }
+    }
+
+    /// The figures in `format`; the text ends with a newline.
+    #[must_use]
+    pub fn render(&self, format: StatsFormat) -> String {
+        match format {
+            StatsFormat::Text => self.text(),
+            // Numbers and one word: there is nothing in it that could fail.
+            StatsFormat::Json => serde_json::to_string(self).unwrap_or_default() + "\n",
+        }
+    }
+
+    fn text(&self) -> String {
+        let size = |bytes| ByteSize(bytes).display().iec();
+        let mut text = String::new();
+        let mut line = |key: &str, value: String| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{key:<13} {value}");
+        };
+        line(
+            "delivered",
+            format!("{} in {:.2} s, {:.1} MiB/s", size(self.bytes), self.seconds, self.mib_per_second),
+        );
+        if let Some(first) = self.first_byte_seconds {
+            line("first byte", format!("after {:.1} ms", first * 1000.0));
+        }
+        let beyond = size(self.bytes_beyond);
+        line(
+            "requests",
+            format!(
+                "{}, {} of them retries; {beyond} fetched beyond the object",
+                self.requests, self.retries
+            ),
+        );
+        line("connections", format!("{}, at most {} ranges at once", self.connections, self.concurrency));
+        if let Some(peak) = self.peak_memory {
+            line("peak memory", size(peak).to_string());
+        }
+        line("CPU", format!("{:.2} s", self.cpu_seconds));
+        line("held back by", format!("the {:?}", self.bottleneck).to_lowercase());
+        text
+    }
+}
+
+/// One busy processor is what one runtime thread can use; a writer that is mostly blocked in writing, while
+/// the processors idle, waits for its reader.
+fn bottleneck(seconds: f64, cpu_seconds: f64, writing_seconds: f64) -> Bottleneck {
+    if cpu_seconds > 0.8 * seconds {
+        Bottleneck::Cpu
+    } else if writing_seconds > 0.5 * seconds {
+        Bottleneck::Reader
+    } else {
+        Bottleneck::Network
+    }
+}
+
+fn cpu_seconds() -> f64 {
+    getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| {
+        #[expect(clippy::cast_precision_loss, reason = "microseconds of a process")]
+        let seconds = (usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e6;
+        seconds
+    })
+}
+
+/// `ru_maxrss` would count what the parent had before it started this program.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stats() -> Stats {
+        Stats {
+            bytes: 3 << 30,
+            seconds: 2.0,
+            mib_per_second: 1536.0,
+            first_byte_seconds: Some(0.0285),
+            requests: 258,
+            connections: 17,
+            retries: 2,
+            bytes_beyond: 4096,
+            concurrency: 16,
+            peak_memory: Some(90 << 20),
+            cpu_seconds: 0.5,
+            bottleneck: Bottleneck::Network,
+        }
+    }
+
+    #[test]
+    fn json_is_one_line_with_stable_keys() {
+        assert_eq!(
+            stats().render(StatsFormat::Json),
+            "{\"bytes\":3221225472,\"seconds\":2.0,\"mib_per_second\":1536.0,\"first_byte_seconds\":0.0285,\
+             \"requests\":258,\"connections\":17,\"retries\":2,\"bytes_beyond\":4096,\"concurrency\":16,\
+             \"peak_memory\":94371840,\"cpu_seconds\":0.5,\"bottleneck\":\"network\"}\n"
+        );
+    }
+
+    #[test]
+    fn text_is_aligned() {
+        assert_eq!(
+            stats().render(StatsFormat::Text),
+            "delivered     3.0 GiB in 2.00 s, 1536.0 MiB/s\n\
+             first byte    after 28.5 ms\n\
+             requests      258, 2 of them retries; 4.0 KiB fetched beyond the object\n\
+             connections   17, at most 16 ranges at once\n\
+             peak memory   90.0 MiB\n\
+             CPU           0.50 s\n\
+             held back by  the network\n"
+        );
+    }
+
+    #[test]
+    fn what_held_it_back() {
+        assert_eq!(bottleneck(10.0, 9.0, 9.0), Bottleneck::Cpu);
+        assert_eq!(bottleneck(10.0, 1.0, 9.0), Bottleneck::Reader);
+        assert_eq!(bottleneck(10.0, 1.0, 1.0), Bottleneck::Network);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_system_tells() {
+        assert!(peak_memory().is_some_and(|bytes| bytes > 1 << 20));
+        assert!(cpu_seconds() >= 0.0);
+    }
+}
