@@ -47,9 +47,11 @@ pub(crate) struct Budget {
     pub(crate) adaptive: bool,
     /// What a connection reads at once, in bytes.
     pub(crate) read_buffer: usize,
-    /// The least bytes of a frame that goes on without a copy, so that it pins hardly more than itself;
-    /// `usize::MAX` where the window has no room for what such frames pin.
+    /// The least bytes of a frame that goes on without a copy, so that it pins hardly more than itself.
     pub(crate) zero_copy_min: usize,
+    /// How many bytes of its range must be to come behind such a frame: their room is there and not used,
+    /// and what frames pin fits into it.
+    pub(crate) zero_copy_spare: u64,
 }
 
 impl Budget {
@@ -77,26 +79,16 @@ impl Budget {
         let chunk = chunk.min(window);
         let read_buffer = (chunk / 32).clamp(READ_BUFFER_MIN, READ_BUFFER_MAX);
         let adaptive = options.concurrency.is_none();
-        let pinned = Self::pinned(window, chunk, connections);
-        let zero_copy_min = pinned.and(usize::try_from(read_buffer / 4 * 3).ok()).unwrap_or(usize::MAX);
         Self {
-            window: window - pinned.unwrap_or(0),
+            window,
             chunk,
             large: (adaptive && options.chunk_size.is_none()).then(|| (4 * chunk).min(window / 4).max(chunk)),
             connections,
             adaptive,
             read_buffer: usize::try_from(read_buffer).unwrap_or(usize::MAX),
-            zero_copy_min,
-        }
-    }
-
-    /// What of the window is left free for what frames pin; `None` where all is needed for chunks.
-    fn pinned(window: u64, chunk: u64, connections: usize) -> Option<u64> {
-        match connections {
-            // The one range at a time is the head of the line, which never holds more than that.
-            1 => (PINNED <= chunk).then_some(0),
-            // All ranges but one keep their room, and the last one waits for less than a chunk.
-            _ => (PINNED <= chunk && 2 * chunk <= window).then_some(PINNED),
+            zero_copy_min: usize::try_from(read_buffer / 4 * 3).unwrap_or(usize::MAX),
+            // By itself the head of the line holds no more than that, and has all of the chunk's room.
+            zero_copy_spare: if connections == 1 && PINNED <= chunk { 0 } else { PINNED },
         }
     }
 }
@@ -135,20 +127,20 @@ mod tests {
     #[test]
     fn explicit_numbers_are_taken_as_they_are() {
         let b = budget(16, 8 * MIB, 0, None);
-        assert_eq!((b.connections, b.chunk, b.window, b.adaptive), (16, 8 * MIB, 127 * MIB, false));
+        assert_eq!((b.connections, b.chunk, b.window, b.adaptive), (16, 8 * MIB, 128 * MIB, false));
         let one = budget(1, 8 * MIB, 0, None);
         assert_eq!((one.connections, one.window, one.read_buffer), (1, 8 * MIB, 256 << 10));
         let tiny = budget(3, 1, 0, None);
         assert_eq!((tiny.connections, tiny.chunk, tiny.window), (3, 1, 3));
         // A limit from outside is for defaults: who names numbers means them.
-        assert_eq!(budget(16, 8 * MIB, 0, Some(64 * MIB)).window, 127 * MIB);
+        assert_eq!(budget(16, 8 * MIB, 0, Some(64 * MIB)).window, 128 * MIB);
     }
 
     #[test]
     fn an_explicit_memory_limit_wins() {
         let b = budget(16, 8 * MIB, 64 * MIB, None);
         assert_eq!((b.connections, b.chunk), (16, 8 * MIB));
-        assert!((b.window + PINNED) * 5 / 4 + BESIDE <= 64 * MIB, "{b:?}");
+        assert!(b.window * 5 / 4 + BESIDE <= 64 * MIB, "{b:?}");
         let shrunk = budget(2, 100 * MIB, 64 * MIB, None);
         assert!(shrunk.chunk <= 32 * MIB && shrunk.window >= shrunk.chunk, "{shrunk:?}");
         // Less than can be done with is the least that can.
@@ -159,7 +151,7 @@ mod tests {
     fn defaults_adapt_to_the_machine() {
         let b = budget(0, 0, 0, None);
         assert_eq!((b.connections, b.chunk, b.adaptive, b.large), (64, CHUNK, true, Some(4 * CHUNK)));
-        assert_eq!(b.window, WINDOW_MAX - PINNED);
+        assert_eq!(b.window, WINDOW_MAX);
         let small = budget(0, 0, 0, Some(128 * MIB));
         assert!(small.connections < 32 && small.window <= 84 * MIB, "{small:?}");
         let large = budget(0, 512 * MIB, 0, None);
@@ -175,7 +167,7 @@ mod tests {
                     let largest = b.large.map_or(b.chunk, |large| large.max(b.chunk + b.chunk / 2));
                     assert!(largest <= b.window, "{b:?}");
                     if memory == 0 {
-                        assert!(b.window / b.chunk + 1 >= b.connections as u64, "{b:?}");
+                        assert!(b.window / b.chunk >= b.connections as u64 || b.adaptive, "{b:?}");
                     }
                 }
             }

@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) max_attempts: Option<NonZeroU32>,
     /// The least bytes of a frame that may go on without a copy: see `Budget`.
     pub(crate) zero_copy_min: usize,
+    /// The least bytes of its range that are still to come behind such a frame.
+    pub(crate) zero_copy_spare: u64,
     /// Set by the first response; every later one is checked against it.
     pub(crate) pin: OnceLock<Pin>,
     /// Set after a 412: from then on requests name the version that is pinned.
@@ -252,7 +254,9 @@ impl Fetch {
             let left = self.range.len() - self.done;
             self.done += part.len() as u64;
             // A small frame would pin a large buffer.
-            if part.len() >= self.shared.zero_copy_min && self.lane.is_hungry() {
+            let may_pin = part.len() >= self.shared.zero_copy_min
+                && left - part.len() as u64 >= self.shared.zero_copy_spare;
+            if may_pin && self.lane.is_hungry() {
                 self.lane.push(Frame::new(part, room));
             } else {
                 self.lane.pack(&part, left, room);

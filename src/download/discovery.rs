@@ -52,6 +52,7 @@ pub(super) fn shared(config: &Config, uri: &S3Uri, options: &Options, budget: &B
         slabs: Arc::new(Slabs::default()),
         max_attempts: options.max_attempts,
         zero_copy_min: budget.zero_copy_min,
+        zero_copy_spare: budget.zero_copy_spare,
         pin: OnceLock::new(),
         by_version: AtomicBool::new(false),
         begun: AtomicBool::new(false),

@@ -13,8 +13,10 @@ fn all_bodies_may_wait_until_the_last_request_is_there() {
         ("two", (2, 512 << 10, 0)),
         ("four", (4, 64 << 10, 0)),
         ("sixteen", (16, 256 << 10, 0)),
-        // Where frames go on without a copy, the last one begins when the first has brought a MiB.
-        ("four large", (4, 2 << 20, 3 << 19)),
+        ("two of a MiB", (2, 1 << 20, 0)),
+        ("four of a MiB", (4, 1 << 20, 0)),
+        ("four large", (4, 2 << 20, 0)),
+        ("four large, begun", (4, 2 << 20, 3 << 19)),
     ];
     cases::each(&table, |&(concurrency, chunk, begun)| {
         let chunks = 2 * concurrency;
