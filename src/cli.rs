@@ -16,8 +16,7 @@ use crate::config::Settings;
 use crate::download::Options;
 use crate::endpoint::AddressingStyle;
 use crate::error::{Error, Result};
-use crate::info::InfoFormat;
-use crate::stats::StatsFormat;
+use crate::format::Format;
 use crate::uri::S3Uri;
 
 /// The largest `--concurrency`. At S3's 85-90 MB/s a connection this is more than any network card
@@ -34,9 +33,9 @@ pub struct Invocation {
     /// No progress bar.
     pub quiet: bool,
     /// Describe the object instead of downloading it.
-    pub info: Option<InfoFormat>,
+    pub info: Option<Format>,
     /// Tell at the end what the download cost.
-    pub stats: Option<StatsFormat>,
+    pub stats: Option<Format>,
     /// What the environment and the profile may add to.
     pub settings: Settings,
 }
@@ -80,7 +79,7 @@ struct Args {
         require_equals = true,
         default_missing_value = "text"
     )]
-    info: Option<InfoFormat>,
+    info: Option<Format>,
 
     /// Tell on stderr, at the end, what the download cost and what held it back
     ///
@@ -93,7 +92,7 @@ struct Args {
         require_equals = true,
         default_missing_value = "text"
     )]
-    stats: Option<StatsFormat>,
+    stats: Option<Format>,
 
     /// No progress bar
     ///
@@ -252,8 +251,8 @@ mod tests {
                 uri: URI.parse().unwrap(),
                 download,
                 quiet: true,
-                info: Some(InfoFormat::Json),
-                stats: Some(StatsFormat::Json),
+                info: Some(Format::Json),
+                stats: Some(Format::Json),
                 settings: Settings {
                     endpoint: Some("http://h:9".into()),
                     region: Some("eu-west-1".into()),

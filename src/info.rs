@@ -9,18 +9,9 @@ use std::fmt::Write;
 use bytesize::{ByteSize, KIB};
 use serde::Serialize;
 
+use crate::format::Format;
 use crate::response::ObjectInfo;
 use crate::uri::S3Uri;
-
-/// How [`render`] writes an object's description.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum InfoFormat {
-    /// Aligned `key: value` lines; what the server did not say is left out.
-    #[default]
-    Text,
-    /// One line of JSON; every key is there, `null` where the server did not say.
-    Json,
-}
 
 /// Describes an object, in `format`; the text ends with a newline.
 ///
@@ -38,10 +29,10 @@ pub enum InfoFormat {
 ///
 /// The text form has the same keys, with one line `checksum_<algorithm>` for each checksum.
 #[must_use]
-pub fn render(uri: &S3Uri, info: &ObjectInfo, format: InfoFormat) -> String {
+pub fn render(uri: &S3Uri, info: &ObjectInfo, format: Format) -> String {
     match format {
-        InfoFormat::Text => text(uri, info),
-        InfoFormat::Json => json(uri, info),
+        Format::Text => text(uri, info),
+        Format::Json => json(uri, info),
     }
 }
 
@@ -151,7 +142,7 @@ mod tests {
     #[test]
     fn text_is_aligned_and_complete() {
         assert_eq!(
-            render(&uri("s3://b/k.tar.zst"), &full(), InfoFormat::Text),
+            render(&uri("s3://b/k.tar.zst"), &full(), Format::Text),
             "uri:                s3://b/k.tar.zst\n\
              size:               536870912 (512.0 MiB)\n\
              etag:               \"9b2cf535f27731c974343645a3985328-64\"\n\
@@ -167,13 +158,13 @@ mod tests {
 
     #[test]
     fn text_leaves_out_what_is_unknown() {
-        assert_eq!(render(&uri("s3://b/k"), &bare(7), InfoFormat::Text), "uri:  s3://b/k\nsize: 7\n");
+        assert_eq!(render(&uri("s3://b/k"), &bare(7), Format::Text), "uri:  s3://b/k\nsize: 7\n");
     }
 
     #[test]
     fn json_is_one_line_with_every_key_in_a_stable_order() {
         assert_eq!(
-            render(&uri("s3://b/k"), &full(), InfoFormat::Json),
+            render(&uri("s3://b/k"), &full(), Format::Json),
             concat!(
                 r#"{"uri":"s3://b/k","size":536870912,"etag":"\"9b2cf535f27731c974343645a3985328-64\"","#,
                 r#""version_id":"3HL4kqtJlcpXroDTDmJ","last_modified":"2024-11-21T08:49:37Z","#,
@@ -184,7 +175,7 @@ mod tests {
             )
         );
         assert_eq!(
-            render(&uri("s3://b/k"), &bare(0), InfoFormat::Json),
+            render(&uri("s3://b/k"), &bare(0), Format::Json),
             concat!(
                 r#"{"uri":"s3://b/k","size":0,"etag":null,"version_id":null,"last_modified":null,"#,
                 r#""storage_class":null,"content_type":null,"checksum_type":null,"checksums":{}}"#,
@@ -197,13 +188,13 @@ mod tests {
     fn control_characters_never_come_out_raw() {
         let uri = uri("s3://b/a\nb\u{1b}[2J");
         let info = ObjectInfo { content_type: Some("x\u{9b}31m".into()), ..bare(1) };
-        for format in [InfoFormat::Text, InfoFormat::Json] {
+        for format in [Format::Text, Format::Json] {
             let out = render(&uri, &info, format);
             assert!(!out.contains('\u{1b}'), "{out:?}");
         }
-        let text = render(&uri, &info, InfoFormat::Text);
+        let text = render(&uri, &info, Format::Text);
         assert!(text.contains("s3://b/a\\nb\\u{1b}[2J\n") && text.contains("x\u{fffd}31m\n"), "{text:?}");
-        let json: serde_json::Value = serde_json::from_str(&render(&uri, &info, InfoFormat::Json)).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&render(&uri, &info, Format::Json)).unwrap();
         assert_eq!(json["uri"], "s3://b/a\nb\u{1b}[2J");
     }
 

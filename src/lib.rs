@@ -72,6 +72,7 @@ mod download;
 mod endpoint;
 mod error;
 mod fetch;
+pub mod format;
 mod frame;
 pub mod info;
 mod lane;

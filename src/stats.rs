@@ -12,17 +12,8 @@ use nix::sys::time::TimeValLike;
 use serde::Serialize;
 
 use crate::download::Traffic;
+use crate::format::Format;
 use crate::sink::Delivery;
-
-/// How [`Stats::render`] writes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum StatsFormat {
-    /// A few lines for people.
-    #[default]
-    Text,
-    /// One line of JSON.
-    Json,
-}
 
 /// The figures of one download, from the start of the process to its end.
 ///
@@ -96,11 +87,11 @@ impl Stats {
 
     /// The figures in `format`; the text ends with a newline.
     #[must_use]
-    pub fn render(&self, format: StatsFormat) -> String {
+    pub fn render(&self, format: Format) -> String {
         match format {
-            StatsFormat::Text => self.text(),
+            Format::Text => self.text(),
             // Numbers and one word: there is nothing in it that could fail.
-            StatsFormat::Json => serde_json::to_string(self).unwrap_or_default() + "\n",
+            Format::Json => serde_json::to_string(self).unwrap_or_default() + "\n",
         }
     }
 
@@ -187,7 +178,7 @@ mod tests {
     #[test]
     fn json_is_one_line_with_stable_keys() {
         assert_eq!(
-            stats().render(StatsFormat::Json),
+            stats().render(Format::Json),
             "{\"bytes\":3221225472,\"seconds\":2.0,\"mib_per_second\":1536.0,\"first_byte_seconds\":0.0285,\
              \"requests\":258,\"connections\":17,\"retries\":2,\"bytes_beyond\":4096,\"concurrency\":16,\
              \"peak_memory\":94371840,\"cpu_seconds\":0.5,\"bottleneck\":\"network\"}\n"
@@ -197,7 +188,7 @@ mod tests {
     #[test]
     fn text_is_aligned() {
         assert_eq!(
-            stats().render(StatsFormat::Text),
+            stats().render(Format::Text),
             "delivered     3.0 GiB in 2.00 s, 1536.0 MiB/s\n\
              first byte    after 28.5 ms\n\
              requests      258, 2 of them retries; 4.0 KiB fetched beyond the object\n\

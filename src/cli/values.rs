@@ -11,8 +11,7 @@ use clap::builder::PossibleValue;
 
 use crate::download::Options;
 use crate::endpoint::AddressingStyle;
-use crate::info::InfoFormat;
-use crate::stats::StatsFormat;
+use crate::format::Format;
 
 /// A `--chunk-size`: bytes, or a number with a binary (`MiB`, `Mi`) or decimal (`MB`, `M`) unit.
 pub(super) fn chunk_size(text: &str) -> Result<NonZeroU64, String> {
@@ -57,27 +56,14 @@ impl ValueEnum for AddressingStyle {
     }
 }
 
-impl ValueEnum for StatsFormat {
+impl ValueEnum for Format {
     fn value_variants<'a>() -> &'a [Self] {
         &[Self::Text, Self::Json]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
-            Self::Text => PossibleValue::new("text").help("A few lines, for people"),
-            Self::Json => PossibleValue::new("json").help("One line of JSON, for programs"),
-        })
-    }
-}
-
-impl ValueEnum for InfoFormat {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Text, Self::Json]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(match self {
-            Self::Text => PossibleValue::new("text").help("Aligned lines, for people"),
+            Self::Text => PossibleValue::new("text").help("Lines, for people"),
             Self::Json => PossibleValue::new("json").help("One line of JSON, for programs"),
         })
     }
