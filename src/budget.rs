@@ -14,9 +14,10 @@ const CHUNK: u64 = 4 << 20;
 /// The same beside an explicit concurrency, where it is what users of S3 clients expect.
 const CHUNK_EXPLICIT: u64 = 8 << 20;
 /// The most connections where no number is given.
-const CONNECTIONS_MAX: u64 = 64;
-/// The largest window where neither memory nor concurrency is given: a chunk for each connection.
-const WINDOW_MAX: u64 = CONNECTIONS_MAX * CHUNK;
+const CONNECTIONS_MAX: usize = 64;
+/// The largest window where neither memory nor concurrency is given. Measured: with less the connections wait
+/// for room, and what is more is touched for the first time for nothing.
+const WINDOW_MAX: u64 = 56 << 20;
 /// The smallest window: the head of the line and one range behind it.
 const WINDOW_MIN: u64 = 2 * CHUNK;
 /// What the process takes beside the window: its code, TLS, buffers of connections.
@@ -24,9 +25,6 @@ const BESIDE: u64 = 24 << 20;
 /// How much of the memory that a cgroup allows is taken unasked: one part in so many.
 const SHARE: u64 = 4;
 
-/// What frames that go on without a copy may pin beyond their own bytes: a quarter of a read buffer each,
-/// for those in the lane and in the sink, and one slab half used.
-const PINNED: u64 = 1 << 20;
 /// What a connection reads at once, in bytes: the larger, the fewer system calls; but it is memory beside
 /// the window, so small chunks have small ones. The least is what hyper allows.
 const READ_BUFFER_MAX: u64 = 256 << 10;
@@ -49,9 +47,6 @@ pub(crate) struct Budget {
     pub(crate) read_buffer: usize,
     /// The least bytes of a frame that goes on without a copy, so that it pins hardly more than itself.
     pub(crate) zero_copy_min: usize,
-    /// How many bytes of its range must be to come behind such a frame: their room is there and not used,
-    /// and what frames pin fits into it.
-    pub(crate) zero_copy_spare: u64,
 }
 
 impl Budget {
@@ -72,12 +67,13 @@ impl Budget {
             (allowed.filter(|_| explicit).map_or(asked, |a| a.min(asked)), n.get())
         } else {
             let window = allowed.map_or(WINDOW_MAX, |a| if explicit { a } else { a.min(WINDOW_MAX) });
-            let most = (window / chunk).clamp(1, CONNECTIONS_MAX);
             // A single chunk that the user wants larger than the window is the window.
-            (window.max(if explicit { 0 } else { chunk }), usize::try_from(most).unwrap_or(1))
+            (window.max(if explicit { 0 } else { chunk }), CONNECTIONS_MAX)
         };
         let chunk = chunk.min(window);
-        let read_buffer = (chunk / 32).clamp(READ_BUFFER_MIN, READ_BUFFER_MAX);
+        // Those of all connections together stay a small part of the window.
+        let each = window / 8 / options.concurrency.map_or(1, |n| n.get() as u64);
+        let read_buffer = (chunk / 16).min(each).clamp(READ_BUFFER_MIN, READ_BUFFER_MAX);
         let adaptive = options.concurrency.is_none();
         Self {
             window,
@@ -87,8 +83,6 @@ impl Budget {
             adaptive,
             read_buffer: usize::try_from(read_buffer).unwrap_or(usize::MAX),
             zero_copy_min: usize::try_from(read_buffer / 4 * 3).unwrap_or(usize::MAX),
-            // By itself the head of the line holds no more than that, and has all of the chunk's room.
-            zero_copy_spare: if connections == 1 && PINNED <= chunk { 0 } else { PINNED },
         }
     }
 }
@@ -150,12 +144,12 @@ mod tests {
     #[test]
     fn defaults_adapt_to_the_machine() {
         let b = budget(0, 0, 0, None);
-        assert_eq!((b.connections, b.chunk, b.adaptive, b.large), (64, CHUNK, true, Some(4 * CHUNK)));
+        assert_eq!((b.connections, b.chunk, b.adaptive, b.large), (64, CHUNK, true, Some(WINDOW_MAX / 4)));
         assert_eq!(b.window, WINDOW_MAX);
-        let small = budget(0, 0, 0, Some(128 * MIB));
-        assert!(small.connections < 32 && small.window <= 84 * MIB, "{small:?}");
+        let small = budget(0, 0, 0, Some(64 * MIB));
+        assert!(small.connections == 64 && small.window < WINDOW_MAX, "{small:?}");
         let large = budget(0, 512 * MIB, 0, None);
-        assert_eq!((large.connections, large.chunk), (1, 512 * MIB));
+        assert_eq!((large.window, large.chunk), (512 * MIB, 512 * MIB));
     }
 
     #[test]

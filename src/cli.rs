@@ -126,7 +126,7 @@ struct Args {
     /// What the process may take of memory: bytes, 64MiB (binary) or 64MB (decimal)
     ///
     /// It wins over --concurrency and --chunk-size. At least 34MiB. Where it is not given, concurrency x
-    /// chunk-size decides or, with neither given, 256 MiB of the object are held at most, less in a cgroup
+    /// chunk-size decides or, with neither given, 56 MiB of the object are held at most, less in a cgroup
     /// with little memory.
     #[arg(long, value_name = "SIZE", help_heading = TRANSFER, value_parser = values::max_memory)]
     max_memory: Option<NonZeroU64>,

@@ -48,7 +48,7 @@ pub struct Options {
     /// explicit concurrency, else about 4 MiB.
     pub chunk_size: Option<NonZeroU64>,
     /// What the process may take of memory, in bytes. Where `None`, concurrency x chunk size decides, or, with
-    /// neither given, 256 MiB of the object at most and a quarter of what a cgroup allows.
+    /// neither given, 56 MiB of the object at most and a quarter of what a cgroup allows.
     pub max_memory: Option<NonZeroU64>,
     /// Tries in a row that bring nothing new, or less than 64 KiB; where `None`, 4 before the first byte and 10 after it.
     pub max_attempts: Option<NonZeroU32>,
@@ -202,8 +202,7 @@ fn planned(shared: Arc<Shared>, plan: Plan) -> impl Stream<Item = RangeFrames> +
         let place = shared.places.acquire().await?;
         let slot = shared.slots.acquire().await?;
         let range = plan.next(shared.slots.target() as u64)?;
-        let room = shared.window.reserve(range.len()).await;
-        let leave = Leave { place, slot, room };
+        let leave = Leave { place, slot };
         Some((fetch::spawn(Arc::clone(&shared), range, leave, None), (shared, plan)))
     })
 }
@@ -211,7 +210,7 @@ fn planned(shared: Arc<Shared>, plan: Plan) -> impl Stream<Item = RangeFrames> +
 /// Finds how many connections pay, for as long as the download lasts.
 fn steer(shared: &Arc<Shared>, budget: &Budget, latency: Duration) -> AbortOnDropHandle<()> {
     let shared = Arc::clone(shared);
-    let mut level = Level::new(budget.connections, budget.chunk);
+    let mut level = Level::new(budget.connections, budget.chunk, budget.window);
     level.first_response(latency);
     AbortOnDropHandle::new(tokio::spawn(async move {
         let began = Instant::now();

@@ -4,6 +4,7 @@
 //! while the consumer is busy) and hands on frames through a lane. A byte that was handed on is never
 //! asked for again. It never looks at other ranges.
 
+use std::future::poll_fn;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -11,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::StatusCode;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
@@ -27,10 +29,13 @@ use crate::request::Ask;
 use crate::response::{ObjectInfo, Opened, Pin};
 use crate::retry::Tries;
 use crate::slots::{Slot, Slots};
+use crate::transport::Lease;
 use crate::window::{Room, Window};
 
 /// How long a body may bring no byte while it is being read.
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long bytes may gather in the kernel before they are handed on though they are few.
+const GATHERING: Duration = Duration::from_millis(200);
 
 /// What all fetches of one download share.
 pub(crate) struct Shared {
@@ -43,10 +48,10 @@ pub(crate) struct Shared {
     pub(crate) slabs: Arc<Slabs>,
     /// The user's own limit of tries.
     pub(crate) max_attempts: Option<NonZeroU32>,
+    /// What a connection reads at once, in bytes.
+    pub(crate) read_buffer: usize,
     /// The least bytes of a frame that may go on without a copy: see `Budget`.
     pub(crate) zero_copy_min: usize,
-    /// The least bytes of its range that are still to come behind such a frame.
-    pub(crate) zero_copy_spare: u64,
     /// Set by the first response; every later one is checked against it.
     pub(crate) pin: OnceLock<Pin>,
     /// Set after a 412: from then on requests name the version that is pinned.
@@ -75,12 +80,19 @@ pub(crate) struct Found {
 #[derive(Debug)]
 pub(crate) struct RangeFrames {
     lane: LaneReceiver,
+    window: Window,
+    start: u64,
+    is_head: bool,
     _task: AbortOnDropHandle<()>,
     _place: Slot,
 }
 
 impl RangeFrames {
+    /// The next frame; `None` when the range is complete. Being polled makes the range the head of the line.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        if !std::mem::replace(&mut self.is_head, true) {
+            self.window.head_is(self.start);
+        }
         self.lane.poll_frame(cx)
     }
 }
@@ -89,7 +101,6 @@ impl RangeFrames {
 pub(crate) struct Leave {
     pub(crate) place: Slot,
     pub(crate) slot: Slot,
-    pub(crate) room: Room,
 }
 
 /// Starts to fetch `range`. `found` is told what the first response shows.
@@ -99,11 +110,12 @@ pub(crate) fn spawn(
     leave: Leave,
     found: Option<oneshot::Sender<Found>>,
 ) -> RangeFrames {
-    let Leave { place, slot, room } = leave;
+    let Leave { place, slot } = leave;
     let (sender, receiver) = lane(Arc::clone(&shared.slabs));
-    let fetch = Fetch { shared, range, done: 0, room: Held::Range(room), lane: sender, found };
+    let (window, start) = (shared.window.clone(), range.start());
+    let fetch = Fetch { shared, range, done: 0, whole: false, room: Room::default(), lane: sender, found };
     let task = AbortOnDropHandle::new(tokio::spawn(fetch.run(slot)));
-    RangeFrames { lane: receiver, _task: task, _place: place }
+    RangeFrames { lane: receiver, window, start, is_head: false, _task: task, _place: place }
 }
 
 struct Fetch {
@@ -111,18 +123,12 @@ struct Fetch {
     range: ByteRange,
     /// How many bytes of the range were handed on.
     done: u64,
-    room: Held,
+    /// The server knows no ranges and sends the whole object.
+    whole: bool,
+    /// For bytes that are about to be read.
+    room: Room,
     lane: LaneSender,
     found: Option<oneshot::Sender<Found>>,
-}
-
-/// The room of the bytes that are still to come.
-enum Held {
-    /// All of it, reserved before the range was asked for.
-    Range(Room),
-    /// None: the server knows no ranges and sends an object of any length; room is reserved on the way,
-    /// and no other range competes for it.
-    Whole,
 }
 
 impl Fetch {
@@ -165,7 +171,8 @@ impl Fetch {
         let mut skip = self.skip(&opened)?;
         while self.done < self.range.len() {
             self.lane.keep_pace().await;
-            let mut data = next_data(&mut body).await?;
+            self.make_room(self.shared.read_buffer).await;
+            let mut data = self.next_data(&mut body, &lease).await?;
             shared.fetched.fetch_add(data.len() as u64, Ordering::Relaxed);
             let skipped = skip.min(data.len() as u64);
             skip -= skipped;
@@ -186,9 +193,7 @@ impl Fetch {
         // Only the first range runs before the pin is set.
         let _ = self.shared.pin.set(Pin::new(&opened.info));
         self.range = opened.body;
-        if opened.whole {
-            self.room = Held::Whole;
-        }
+        self.whole = opened.whole;
         if let Some(found) = self.found.take() {
             // Nobody waits any more only when the download was dropped.
             let _ = found.send(Found { info: opened.info.clone(), whole: opened.whole, latency });
@@ -198,13 +203,29 @@ impl Fetch {
     /// How many bytes of the body were handed on already: none, but where the server knows no ranges
     /// and sends the whole object again.
     fn skip(&self, opened: &Opened) -> Result<u64> {
-        match (&self.room, opened.whole) {
+        match (self.whole, opened.whole) {
             (_, false) => Ok(0),
-            (Held::Whole, true) => Ok(self.done),
-            (Held::Range(_), true) => {
+            (true, true) => Ok(self.done),
+            (false, true) => {
                 Err(Error::new(ErrorKind::Server, "the server sent the whole object for a range")
                     .retryable(true))
             }
+        }
+    }
+
+    /// Room for `bytes`, or for all that is left of the range; in a small or full window, for some of it. Waits
+    /// only while there is none: who waited for more with some in hand could wait for himself.
+    async fn make_room(&mut self, bytes: usize) {
+        let left = usize::try_from(self.range.len() - self.done).unwrap_or(usize::MAX);
+        let more = bytes.min(left).saturating_sub(self.room.bytes());
+        if more == 0 {
+            return;
+        }
+        let mut room = std::pin::pin!(self.shared.window.reserve(self.range.start(), more));
+        if self.room.bytes() == 0 {
+            self.room = room.await;
+        } else if let Some(room) = room.as_mut().now_or_never() {
+            self.room.merge(room);
         }
     }
 
@@ -240,43 +261,57 @@ impl Fetch {
         }
         self.shared.begun.store(true, Ordering::Relaxed);
         while !data.is_empty() {
-            let (part, room) = match &mut self.room {
-                Held::Range(room) => {
-                    let part = std::mem::take(&mut data);
-                    let room = room.split(part.len());
-                    (part, room)
-                }
-                Held::Whole => {
-                    let room = self.shared.window.reserve(data.len() as u64).await;
-                    (data.split_to(room.bytes()), room)
-                }
-            };
+            // Only in a small window is there less.
+            self.make_room(1).await;
             let left = self.range.len() - self.done;
+            let part = data.split_to(data.len().min(self.room.bytes()));
             self.done += part.len() as u64;
-            // A small frame would pin a large buffer.
-            let may_pin = part.len() >= self.shared.zero_copy_min
-                && left - part.len() as u64 >= self.shared.zero_copy_spare;
-            if may_pin && self.lane.is_hungry() {
-                self.lane.push(Frame::new(part, room));
+            // What a frame pins that goes on without a copy is a buffer: it must not be a small part of it, and
+            // must have its room.
+            let pinned = self.shared.read_buffer.max(part.len());
+            if part.len() >= self.shared.zero_copy_min && self.room.bytes() >= pinned {
+                self.lane.push(Frame::new(part, self.room.split(pinned)));
             } else {
+                let room = self.room.split(part.len());
                 self.lane.pack(&part, left, room);
             }
         }
         Ok(())
     }
-}
 
-/// The next bytes of a body that must have more.
-async fn next_data(body: &mut Incoming) -> Result<Bytes> {
-    loop {
-        let frame = timeout(STALL_TIMEOUT, body.frame())
-            .await
-            .map_err(|_| Error::network(format!("the body stalled for {} s", STALL_TIMEOUT.as_secs())))?
-            .ok_or_else(|| Error::network("the body ended early"))?
-            .map_err(|e| Error::network("the body was cut").with_source(e))?;
-        // Trailers carry no bytes of the object.
-        if let Ok(data) = frame.into_data() {
-            return Ok(data);
+    /// The next bytes of the body, which must have more.
+    async fn next_data(&self, body: &mut Incoming, lease: &Lease) -> Result<Bytes> {
+        let left = usize::try_from(self.range.len() - self.done).unwrap_or(usize::MAX);
+        // As many as fill a frame, so that it goes on as it is; but never more than are certain to come, and
+        // those of a slow connection not for long.
+        lease.gather(if left > self.shared.read_buffer { self.shared.read_buffer } else { 1 });
+        if let Ok(data) = timeout(GATHERING, self.some_data(body, lease)).await {
+            return data;
+        }
+        lease.gather(1);
+        timeout(STALL_TIMEOUT, self.some_data(body, lease)).await.unwrap_or_else(|_| {
+            Err(Error::network(format!("the body stalled for {} s", STALL_TIMEOUT.as_secs())))
+        })
+    }
+
+    async fn some_data(&self, body: &mut Incoming, lease: &Lease) -> Result<Bytes> {
+        loop {
+            let mut frame = body.frame();
+            let frame = poll_fn(|cx| {
+                // At the head of the line every byte goes on as it comes.
+                if self.lane.poll_is_head(cx) {
+                    lease.gather(1);
+                }
+                frame.poll_unpin(cx)
+            });
+            let frame = frame
+                .await
+                .ok_or_else(|| Error::network("the body ended early"))?
+                .map_err(|e| Error::network("the body was cut").with_source(e))?;
+            // Trailers carry no bytes of the object.
+            if let Ok(data) = frame.into_data() {
+                return Ok(data);
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! A frame: a piece of the object's body on its way to the consumer, with the room it takes in the
 //! window; and the slabs that frames wait in.
 //!
-//! hyper's frames are slices of its read buffer. One that waits would pin all of that buffer, so bytes
-//! that cannot go on at once are copied, while they are warm, into slabs of a known size that are used
-//! again: what a download holds is then exactly what it counts, and hyper reads into the same buffer.
+//! hyper's frames are slices of its read buffer. One that fills the buffer goes on as it is and counts as all of
+//! it. A smaller one would pin much more than itself while it waits, so its bytes are copied, while they are
+//! warm, into slabs of a known size that are used again: what a download holds is then what it counts.
 
 use std::collections::VecDeque;
 use std::ops::Deref;

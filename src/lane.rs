@@ -2,7 +2,7 @@
 //!
 //! It has no limit of its own: every frame in it holds room in the window. Unlike a channel it tells
 //! the fetch whether the consumer is waiting for this very range, so that bytes for the head of the
-//! line go on without a copy; and a fetch that ends without a word is an error, never a short range.
+//! line go on as they come; and a fetch that ends without a word is an error, never a short range.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -83,10 +83,10 @@ impl LaneSender {
         self.0.consumer.wake();
     }
 
-    /// Whether a frame pushed now goes to the output at once: this range is the head of the line and the
-    /// consumer keeps up.
-    pub(crate) fn is_hungry(&self) -> bool {
-        self.0.is_head.load(Ordering::Relaxed) && self.0.queue().frames.len() < AT_ONCE
+    /// Whether this range is the head of the line; where it is not, the task is woken when it is.
+    pub(crate) fn poll_is_head(&self, cx: &Context<'_>) -> bool {
+        self.0.fetch.register(cx.waker());
+        self.0.is_head.load(Ordering::Relaxed)
     }
 
     /// Waits, at the head of the line, until the consumer has caught up: what it cannot take yet is better
@@ -116,7 +116,9 @@ impl Drop for LaneSender {
 impl LaneReceiver {
     /// The next frame; `None` when the range is complete. Being polled makes the range the head.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        self.0.is_head.store(true, Ordering::Relaxed);
+        if !self.0.is_head.swap(true, Ordering::Relaxed) {
+            self.0.fetch.wake();
+        }
         self.0.consumer.register(cx.waker());
         let mut queue = self.0.queue();
         if let Some(frame) = queue.frames.pop_front().or_else(|| queue.packer.take()) {
@@ -142,9 +144,10 @@ mod tests {
     use super::*;
     use crate::window::Window;
     use bytes::Bytes;
+    use futures_util::FutureExt;
 
     async fn frame(bytes: &'static [u8]) -> Frame {
-        Frame::new(Bytes::from_static(bytes), Window::new(10).reserve(1).await)
+        Frame::new(Bytes::from_static(bytes), Window::new(10).reserve(0, 1).await)
     }
 
     #[tokio::test]
@@ -165,17 +168,17 @@ mod tests {
         let (sender, mut receiver) = lane(Arc::default());
         let window = Window::new(100);
         for bytes in [b"ab", b"cd"] {
-            sender.pack(bytes, 10, window.reserve(2).await);
+            sender.pack(bytes, 10, window.reserve(0, 2).await);
         }
         sender.push(frame(b"e").await);
-        sender.pack(b"f", 10, window.reserve(1).await);
+        sender.pack(b"f", 10, window.reserve(0, 1).await);
         sender.finish(Ok(()));
         let mut next = async || poll_fn(|cx| receiver.poll_frame(cx)).await;
         for want in [&b"abcd"[..], b"e", b"f"] {
             assert_eq!(&*next().await.unwrap().unwrap(), want);
         }
         assert!(next().await.is_none());
-        assert_eq!(window.reserve(100).await.bytes(), 100, "all room came back");
+        assert_eq!(window.reserve(0, 100).await.bytes(), 100, "all room came back");
     }
 
     #[tokio::test]
@@ -189,14 +192,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_head_with_a_waiting_consumer_is_hungry() {
+    async fn only_the_head_keeps_pace_with_the_consumer() {
         let (sender, mut receiver) = lane(Arc::default());
-        assert!(!sender.is_hungry());
-        assert!(poll_fn(|cx| Poll::Ready(receiver.poll_frame(cx).is_pending())).await);
-        assert!(sender.is_hungry());
+        let is_head = |sender: &LaneSender| poll_fn(|cx| Poll::Ready(sender.poll_is_head(cx))).now_or_never();
+        assert_eq!(is_head(&sender), Some(false));
         for _ in 0..AT_ONCE {
             sender.push(frame(b"a").await);
         }
-        assert!(!sender.is_hungry());
+        assert!(sender.keep_pace().now_or_never().is_some());
+        for _ in 0..AT_ONCE {
+            assert!(poll_fn(|cx| receiver.poll_frame(cx)).await.is_some());
+            sender.push(frame(b"a").await);
+        }
+        assert_eq!(is_head(&sender), Some(true));
+        assert!(sender.keep_pace().now_or_never().is_none());
+        assert!(poll_fn(|cx| receiver.poll_frame(cx)).await.is_some());
+        assert!(sender.keep_pace().now_or_never().is_some());
     }
 }

@@ -12,8 +12,8 @@
 
 use std::time::Duration;
 
-/// What the first guess aims at, in bytes a second: 10 Gbit/s. A faster link shows by growth that pays.
-const AIM: f64 = 1152.0 * MIB;
+/// What the first guess aims at, in bytes a second: 16 Gbit/s. A faster link shows by growth that pays.
+const AIM: f64 = 2000.0 * MIB;
 const MIB: f64 = 1024.0 * 1024.0;
 /// The first connection is judged after so long, or so many bytes, whichever is first.
 const FIRST_LOOK: Duration = Duration::from_millis(10);
@@ -33,9 +33,10 @@ const AGREE: f64 = 0.15;
 const MEASUREMENTS_MAX: u32 = 6;
 /// A request that takes longer than this is not waited for.
 const REQUEST_MAX: Duration = Duration::from_secs(2);
-/// What should be held of the object at a time, in bytes, where the window allows more. Ranges that wait
-/// for their first byte hold nothing, so a server far away gets more connections for it.
-const HELD: f64 = 100.0 * MIB;
+/// How many windows the connections may fill together, were all of them full at once. Ranges that are received
+/// one behind the other hold half of their bytes on the average, and those that wait for their first byte
+/// nothing.
+const WINDOWS: f64 = 1.6;
 /// More connections are kept when they bring this part of what they should.
 const PAYS: f64 = 0.5;
 /// A smaller number is kept when it brings still this much of the best.
@@ -45,6 +46,8 @@ const BOUND_ELSEWHERE: f64 = 0.6;
 /// Ranges that are received one behind the other hold half of their bytes on the average; more than this
 /// part means that they wait.
 const BEHIND: f64 = 0.75;
+/// A window filled to this part is full, but for what is in motion.
+const FULL: f64 = 0.9;
 /// How long a settled number is left alone: at first, and at the longest.
 const REST_MIN: Duration = Duration::from_secs(4);
 const REST_MAX: Duration = Duration::from_mins(1);
@@ -54,6 +57,7 @@ const REST_MAX: Duration = Duration::from_mins(1);
 pub(crate) struct Level {
     max: usize,
     chunk: f64,
+    window: f64,
     connections: usize,
     latency: Duration,
     /// What one connection is worth, latency included, in bytes a second.
@@ -103,14 +107,16 @@ enum Step {
 }
 
 impl Level {
-    /// Between one connection and `max`, each asking for about `chunk` bytes a request.
-    pub(crate) fn new(max: usize, chunk: u64) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "a chunk's size, for an estimate")]
-        let chunk = chunk as f64;
+    /// Between one connection and `max`, each asking for about `chunk` bytes a request, whose bytes have to
+    /// fit into `window`.
+    pub(crate) fn new(max: usize, chunk: u64, window: u64) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "sizes, for an estimate")]
+        let (chunk, window) = (chunk as f64, window as f64);
         let phase = Phase::First { began: None };
         Self {
             max: max.max(1),
             chunk,
+            window,
             connections: 1,
             latency: Duration::ZERO,
             worth: 0.0,
@@ -162,7 +168,7 @@ impl Level {
         self.worth = self.chunk / request;
         self.request = Duration::from_secs_f64(request).min(REQUEST_MAX);
         self.receiving = transfer / request;
-        self.max = self.clamp(HELD / (self.chunk * self.receiving));
+        self.max = self.clamp(WINDOWS * self.window / (self.chunk * self.receiving));
         let wanted = self.clamp((AIM / self.worth).ceil());
         // A first look that short is no judge between one and a few: those are tried one by one.
         self.set(if wanted > FEW { wanted } else { 1 }, Step::START, here.at);
@@ -213,7 +219,9 @@ impl Level {
     }
 
     fn set(&mut self, connections: usize, step: Step, now: Duration) {
-        let run_up = if connections == self.connections { Duration::ZERO } else { self.latency + RUN_UP };
+        let changed = connections != self.connections;
+        // The first chunks of new connections may be small ones, each with its latency.
+        let run_up = if changed { self.latency + RUN_UP + self.request } else { Duration::ZERO };
         self.connections = connections;
         self.phase = Phase::Measure { step, from: now + run_up, began: None };
     }
@@ -227,7 +235,8 @@ impl Level {
     /// and more connections would only fill memory.
     #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
     fn consumer_is_behind(&self, here: Mark) -> bool {
-        here.held as f64 > BEHIND * self.chunk * self.receiving * count(self.connections)
+        let in_order = BEHIND * self.chunk * self.receiving * count(self.connections);
+        here.held as f64 > in_order.min(FULL * self.window)
     }
 
     /// By what part there are more connections than `before`.
@@ -274,6 +283,7 @@ mod tests {
     use super::*;
 
     const CHUNK: u64 = 4 << 20;
+    const WINDOW: u64 = 56 << 20;
 
     /// A server and a link: what a connection gets, what a request waits, what there is in all; in MiB/s.
     #[derive(Clone, Copy)]
@@ -289,7 +299,7 @@ mod tests {
 
     /// Runs for `seconds` and returns the number settled on, the number of changes, and MiB/s achieved.
     fn run(net: Net, max: usize, seconds: u64) -> (usize, usize, f64) {
-        let mut level = Level::new(max, CHUNK);
+        let mut level = Level::new(max, CHUNK, WINDOW);
         level.first_response(net.latency);
         let worth = worth(net);
         let (mut now, mut mib, mut changes) = (net.latency, 0.0, 0);
@@ -322,10 +332,10 @@ mod tests {
         let ms = Duration::from_millis;
         for (what, net, range) in [
             ("an uncapped server", Net { each: 1200.0, latency: ms(0), all: 1300.0 }, 1..=2),
-            ("S3 and a fat link", Net { each: 90.0, latency: ms(25), all: 9e9 }, 36..=39),
+            ("S3 and a fat link", Net { each: 90.0, latency: ms(25), all: 9e9 }, 34..=36),
             ("S3 and 10 Gbit/s", Net { each: 90.0, latency: ms(25), all: 1100.0 }, 16..=30),
             ("S3 and 1 Gbit/s", Net { each: 90.0, latency: ms(25), all: 110.0 }, 1..=3),
-            ("far away", Net { each: 40.0, latency: ms(120), all: 9e9 }, 50..=55),
+            ("far away", Net { each: 40.0, latency: ms(120), all: 9e9 }, 47..=50),
             ("far away at 1 Gbit/s", Net { each: 40.0, latency: ms(120), all: 110.0 }, 3..=9),
             ("a slow line", Net { each: 2.0, latency: ms(50), all: 4.0 }, 1..=3),
         ] {
@@ -342,7 +352,7 @@ mod tests {
     fn it_stays_inside_its_limit_and_survives_silence() {
         let net = Net { each: 90.0, latency: Duration::from_millis(25), all: 9e9 };
         assert_eq!(run(net, 5, 5).0, 5);
-        let mut level = Level::new(16, CHUNK);
+        let mut level = Level::new(16, CHUNK, WINDOW);
         for second in 0..1000 {
             assert_eq!(level.tick(Duration::from_secs(second), 0, 0), 1);
         }
@@ -350,8 +360,8 @@ mod tests {
 
     #[test]
     fn a_consumer_that_is_behind_gets_no_more_connections() {
-        for (held, range) in [(0, 36..=39), (200 << 20, 20..=22)] {
-            let mut level = Level::new(64, CHUNK);
+        for (held, range) in [(0, 53..=64), (200 << 20, 34..=36)] {
+            let mut level = Level::new(64, CHUNK, 4 * WINDOW);
             level.first_response(Duration::from_millis(25));
             let (mut bytes, mut connections) = (0.0, 1);
             for tick in 0..400_u32 {
@@ -365,7 +375,7 @@ mod tests {
 
     #[test]
     fn a_server_that_grows_slower_does_not_pull_it_down() {
-        let mut level = Level::new(32, CHUNK);
+        let mut level = Level::new(32, CHUNK, WINDOW);
         level.first_response(Duration::from_millis(25));
         let (mut bytes, mut least) = (0.0, usize::MAX);
         for tick in 0..24_000_u32 {

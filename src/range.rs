@@ -18,6 +18,11 @@ impl ByteRange {
         Self { start, end: end.max(start) }
     }
 
+    /// Where the range begins.
+    pub(crate) fn start(self) -> u64 {
+        self.start
+    }
+
     /// How many bytes the range has.
     pub(crate) fn len(self) -> u64 {
         self.end - self.start
@@ -62,6 +67,8 @@ fn number(text: &str) -> Option<u64> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
+/// The first of chunks that are fetched together from the start: one in so many of a whole one.
+const GRADES: u64 = 16;
 /// So few ranges at once that memory is no concern.
 const FEW: u64 = 3;
 
@@ -93,9 +100,10 @@ impl Plan {
             // A connection by itself idles between two requests: fewer of them cost nothing here.
             Some(large) if at_once <= FEW => large,
             // Connections that begin together would end together, the last one's bytes waiting for all the
-            // others: graded from a half to one and a half chunks they end, and begin anew, one by one.
+            // others: their first chunks grow from a small one, so that they end, and begin anew, in order.
             Some(_) if self.planned < at_once => {
-                (self.chunk / 2 + self.chunk / at_once * self.planned).max(1)
+                let first = self.chunk / GRADES;
+                (first + (self.chunk - first) / at_once * self.planned).max(1)
             }
             _ => self.chunk,
         };
@@ -158,8 +166,7 @@ mod tests {
                 prop_assert_eq!(c.start, at);
                 let most = match large {
                     Some(large) if at_once <= FEW => large,
-                    Some(_) => size + size / 2,
-                    None => size,
+                    _ => size,
                 };
                 prop_assert!(!c.is_empty() && c.len() <= most);
                 at = c.end;

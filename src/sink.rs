@@ -21,8 +21,8 @@ use crate::download::Download;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 
-/// Frames on their way to the writer.
-const QUEUE: usize = 4;
+/// Frames on their way to the writer: enough that it is busy while the thread that feeds it is.
+const QUEUE: usize = 16;
 /// Frames written by one system call.
 const GATHER: usize = 64;
 /// What a pipe is enlarged to, in bytes: Linux's limit for users (`/proc/sys/fs/pipe-max-size`).
@@ -240,7 +240,7 @@ mod tests {
     #[tokio::test]
     async fn short_and_interrupted_writes_lose_nothing_and_frames_free_their_room() {
         let window = Window::new(1000);
-        let mut room = window.reserve(1000).await;
+        let mut room = window.reserve(0, 1000).await;
         let mut want = Vec::new();
         let mut frames = VecDeque::new();
         for n in 0..100_u8 {
@@ -254,6 +254,6 @@ mod tests {
         assert_eq!(delivery.bytes(), want.len() as u64);
         assert!(delivery.first_byte().is_some() && delivery.writing() > Duration::ZERO);
         drop(room);
-        assert_eq!(window.reserve(1000).await.bytes(), 1000, "all room is free again");
+        assert_eq!(window.reserve(0, 1000).await.bytes(), 1000, "all room is free again");
     }
 }

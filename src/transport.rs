@@ -7,6 +7,7 @@
 
 mod connect;
 mod pool;
+mod socket;
 mod tls;
 mod wire;
 

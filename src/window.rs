@@ -1,58 +1,159 @@
 //! The window: how many body bytes a download may hold at once, wherever they are.
 //!
-//! A range reserves room for all its bytes before it is asked for; each frame takes its part of that
-//! room along and gives it back when it is dropped. Rooms are given in the order in which they are
-//! asked for, so the head of the line always has its own and the download cannot lock itself up.
+//! A fetch reserves room for what it is about to read; each frame takes its part of that room along and
+//! gives it back when it is dropped. Where room is short it goes by the order of the object: to the head of
+//! the line first, for which a part of the window is kept, so that a download can never lock itself up
+//! behind bytes that are not wanted yet.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+/// The part of the window that only the head of the line may use: one in so many, and no more than a few
+/// large frames.
+const HEAD_SHARE: usize = 8;
+const HEAD_MAX: usize = 4 << 20;
 
 /// Memory for body bytes, counted in bytes.
 #[derive(Debug, Clone)]
-pub(crate) struct Window {
-    free: Arc<Semaphore>,
+pub(crate) struct Window(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     bytes: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    free: usize,
+    /// Where the head of the line begins.
+    head: u64,
+    /// Who waits for room, by where its range begins.
+    waiting: BTreeMap<u64, Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    bytes: usize,
+    waker: Waker,
 }
 
 /// A part of the window; dropping it gives it back.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
-    permit: Option<OwnedSemaphorePermit>,
+    /// `None` where there is no room at all.
+    window: Option<Window>,
+    bytes: usize,
 }
 
 impl Window {
     /// A window of so many bytes.
     pub(crate) fn new(bytes: u64) -> Self {
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { free: Arc::new(Semaphore::new(bytes)), bytes }
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).max(1);
+        let state = State { free: bytes, head: 0, waiting: BTreeMap::new() };
+        Self(Arc::new(Inner { bytes, state: Mutex::new(state) }))
     }
 
-    /// Room for `bytes`, or for as many as the whole window has; waits for its turn.
-    pub(crate) async fn reserve(&self, bytes: u64) -> Room {
-        let bytes = u32::try_from(bytes.min(self.bytes as u64)).unwrap_or(u32::MAX);
-        // The semaphore is never closed.
-        Room { permit: Arc::clone(&self.free).acquire_many_owned(bytes).await.ok() }
+    /// Room for up to `bytes`, at least one, for the range that begins at `start`; waits for its turn.
+    pub(crate) async fn reserve(&self, start: u64, bytes: usize) -> Room {
+        let _turn = Turn { window: self, start };
+        poll_fn(|cx| self.poll_reserve(start, bytes, cx)).await
+    }
+
+    /// The head of the line is now the range that begins at `start`.
+    pub(crate) fn head_is(&self, start: u64) {
+        let mut state = self.state();
+        state.head = start;
+        self.wake_next(state);
+    }
+
+    fn poll_reserve(&self, start: u64, bytes: usize, cx: &mut Context<'_>) -> Poll<Room> {
+        let mut state = self.state();
+        let granted = self.grant(&state, start, bytes);
+        if granted == 0 {
+            state.waiting.insert(start, Waiting { bytes, waker: cx.waker().clone() });
+            return Poll::Pending;
+        }
+        state.waiting.remove(&start);
+        state.free -= granted;
+        self.wake_next(state);
+        Poll::Ready(Room { window: Some(self.clone()), bytes: granted })
+    }
+
+    /// How much of `bytes` the range at `start` may have now. The head takes what there is; the others, all
+    /// or nothing, what is left by the head and by those before them.
+    fn grant(&self, state: &State, start: u64, bytes: usize) -> usize {
+        if start <= state.head {
+            return bytes.min(state.free);
+        }
+        let kept = (self.0.bytes / HEAD_SHARE).clamp(1, HEAD_MAX);
+        let bytes = bytes.min(self.0.bytes - kept);
+        let first = state.waiting.first_key_value().is_none_or(|(before, _)| start <= *before);
+        if first && state.free >= bytes + kept { bytes } else { 0 }
+    }
+
+    /// Wakes who is first in line, if there is room for it now; it wakes the next.
+    fn wake_next(&self, mut state: MutexGuard<'_, State>) {
+        let Some((&start, waiting)) = state.waiting.first_key_value() else { return };
+        if self.grant(&state, start, waiting.bytes) > 0
+            && let Some(woken) = state.waiting.remove(&start)
+        {
+            drop(state);
+            woken.waker.wake();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place among those who wait, given up when the wait is.
+struct Turn<'a> {
+    window: &'a Window,
+    start: u64,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = self.window.state();
+        state.waiting.remove(&self.start);
+        self.window.wake_next(state);
     }
 }
 
 impl Room {
     /// How many bytes have room here.
     pub(crate) fn bytes(&self) -> usize {
-        self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
+        self.bytes
     }
 
-    /// Parts with room for up to `bytes`; less where there is less.
+    /// A part with room for up to `bytes`; less where there is less.
     pub(crate) fn split(&mut self, bytes: usize) -> Self {
-        let bytes = bytes.min(self.bytes());
-        Self { permit: self.permit.as_mut().and_then(|p| p.split(bytes)) }
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        Self { window: self.window.clone(), bytes }
     }
 
     /// Adds what `other` has.
-    pub(crate) fn merge(&mut self, other: Self) {
-        match (&mut self.permit, other.permit) {
-            (Some(mine), Some(theirs)) => mine.merge(theirs),
-            (mine, theirs) => *mine = mine.take().or(theirs),
+    pub(crate) fn merge(&mut self, mut other: Self) {
+        self.bytes += std::mem::take(&mut other.bytes);
+        if self.window.is_none() {
+            self.window = other.window.take();
+        }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if let Some(window) = &self.window
+            && self.bytes > 0
+        {
+            let mut state = window.state();
+            state.free += self.bytes;
+            window.wake_next(state);
         }
     }
 }
@@ -62,39 +163,77 @@ mod tests {
     use super::*;
     use futures_util::FutureExt;
 
+    /// What the range at `start` gets at once.
+    fn now(window: &Window, start: u64, bytes: usize) -> Option<Room> {
+        Box::pin(window.reserve(start, bytes)).now_or_never()
+    }
+
     #[tokio::test]
-    async fn room_comes_back_by_parts_and_in_order() {
-        let window = Window::new(10);
-        let mut first = window.reserve(8).await;
-        let mut second = Box::pin(window.reserve(8));
-        assert!((&mut second).now_or_never().is_none());
-        // A small reservation does not overtake a large one that waits.
-        let mut third = Box::pin(window.reserve(1));
-        assert!((&mut third).now_or_never().is_none());
+    async fn room_comes_back_by_parts_and_goes_by_the_order_of_the_object() {
+        let window = Window::new(16);
+        let mut first = now(&window, 5, 12).unwrap();
+        let mut later = Box::pin(window.reserve(30, 4));
+        assert!((&mut later).now_or_never().is_none());
+        let mut sooner = Box::pin(window.reserve(20, 8));
+        assert!((&mut sooner).now_or_never().is_none());
+        assert!(now(&window, 40, 1).is_none(), "nobody overtakes who waits");
         let part = first.split(6);
-        assert_eq!((first.bytes(), part.bytes()), (2, 6));
+        assert_eq!((first.bytes(), part.bytes()), (6, 6));
         drop(part);
-        assert_eq!(second.now_or_never().unwrap().bytes(), 8);
+        let sooner = sooner.now_or_never().unwrap();
+        assert_eq!(sooner.bytes(), 8);
+        assert!((&mut later).now_or_never().is_none());
         drop(first);
-        assert_eq!(third.now_or_never().unwrap().bytes(), 1);
+        assert_eq!(later.now_or_never().unwrap().bytes(), 4);
     }
 
     #[tokio::test]
-    async fn no_more_is_split_off_than_there_is() {
-        let mut room = Window::new(10).reserve(4).await;
-        assert_eq!(room.split(100).bytes(), 4);
-        assert_eq!((room.bytes(), room.split(1).bytes()), (0, 0));
+    async fn the_head_of_the_line_always_finds_room() {
+        let window = Window::new(16);
+        let other = now(&window, 20, 100).unwrap();
+        assert_eq!(other.bytes(), 14, "two are for the head");
+        assert!(now(&window, 10, 2).is_none());
+        let mut head = Box::pin(window.reserve(10, 5));
+        assert!((&mut head).now_or_never().is_none());
+        window.head_is(10);
+        let head = head.now_or_never().unwrap();
+        assert_eq!(head.bytes(), 2, "it takes what there is");
+        let mut more = Box::pin(window.reserve(10, 5));
+        assert!((&mut more).now_or_never().is_none());
+        drop(head);
+        assert_eq!(more.now_or_never().unwrap().bytes(), 2);
     }
 
     #[tokio::test]
-    async fn rooms_merge_and_none_is_larger_than_the_window() {
+    async fn who_gives_up_waiting_holds_up_nobody() {
+        let window = Window::new(16);
+        let held = now(&window, 5, 12).unwrap();
+        let mut given_up = Box::pin(window.reserve(10, 8));
+        assert!((&mut given_up).now_or_never().is_none());
+        let mut other = Box::pin(window.reserve(20, 2));
+        assert!((&mut other).now_or_never().is_none());
+        drop(given_up);
+        assert_eq!(other.now_or_never().unwrap().bytes(), 2);
+        drop(held);
+    }
+
+    #[tokio::test]
+    async fn a_window_of_one_byte_is_for_the_head() {
+        let window = Window::new(1);
+        assert!(now(&window, 10, 1).is_none());
+        window.head_is(10);
+        assert_eq!(now(&window, 10, 5).unwrap().bytes(), 1);
+        assert_eq!(now(&window, 10, 5).unwrap().bytes(), 1, "it came back");
+    }
+
+    #[tokio::test]
+    async fn rooms_merge_and_no_more_is_split_off_than_there_is() {
         let window = Window::new(10);
         let mut room = Room::default();
-        room.merge(window.reserve(3).await);
-        room.merge(window.reserve(4).await);
+        room.merge(now(&window, 0, 3).unwrap());
+        room.merge(now(&window, 0, 4).unwrap());
         room.merge(Room::default());
-        assert_eq!(room.bytes(), 7);
-        drop(room);
-        assert_eq!(window.reserve(u64::MAX).await.bytes(), 10);
+        assert_eq!((room.split(100).bytes(), room.bytes(), room.split(1).bytes()), (7, 0, 0));
+        assert_eq!(now(&window, 0, usize::MAX).unwrap().bytes(), 10);
     }
 }

@@ -47,12 +47,13 @@ pub(super) fn shared(config: &Config, uri: &S3Uri, options: &Options, budget: &B
     Ok(Shared {
         client: Client::new(config.clone(), uri.clone(), options, budget.read_buffer)?,
         slots: Slots::new(connections),
-        places: Slots::new(places(connections)),
+        // All ranges of an explicit number have room at once: no more is asked for than can be held.
+        places: Slots::new(if budget.adaptive { places(connections) } else { connections }),
         window: Window::new(budget.window),
         slabs: Arc::new(Slabs::default()),
         max_attempts: options.max_attempts,
+        read_buffer: budget.read_buffer,
         zero_copy_min: budget.zero_copy_min,
-        zero_copy_spare: budget.zero_copy_spare,
         pin: OnceLock::new(),
         by_version: AtomicBool::new(false),
         begun: AtomicBool::new(false),
@@ -75,7 +76,6 @@ pub(super) async fn start(shared: &Arc<Shared>, chunk: u64) -> Result<Started> {
     let leave = Leave {
         place: shared.places.acquire().await.ok_or_else(ended)?,
         slot: shared.slots.acquire().await.ok_or_else(ended)?,
-        room: shared.window.reserve(chunk).await,
     };
     let mut first = fetch::spawn(Arc::clone(shared), ByteRange::new(0, chunk), leave, Some(found_in));
     let mut head = HeadTask::spawn(shared);

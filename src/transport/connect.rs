@@ -12,19 +12,15 @@ use std::task::{Context, Poll};
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use tokio::io::BufReader;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower_service::Service;
 
-use super::wire::Wire;
+use super::socket::Socket;
 use super::{ADDRESSES, CONNECT_TIMEOUT};
 
 /// rustls asks its socket for a few KiB at a time; one system call fetches at most this many bytes for it.
 const TLS_BUFFER_MAX: usize = 128 << 10;
-
-/// A connected socket, with a read buffer where TLS is to run on it.
-pub(super) type Socket = Wire<BufReader<TcpStream>>;
 
 /// Connects to the addresses of one host, in turn.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +51,7 @@ impl Tcp {
                     stream.set_nodelay(true)?;
                     // Without TLS hyper's own large reads go straight to the socket.
                     let buffer = if https { self.tls_buffer } else { 1 };
-                    return Ok(TokioIo::new(Wire::plain(BufReader::with_capacity(buffer, stream))));
+                    return Ok(TokioIo::new(Socket::new(stream, buffer)));
                 }
                 Err(e) => {
                     // Without any address left the resolver is asked again: they may have moved.
@@ -133,7 +129,7 @@ mod tests {
         let mut seen = Vec::new();
         for _ in 0..4 {
             let socket = tcp.clone().connect("http://unused.invalid".parse().unwrap()).await.unwrap();
-            seen.push(socket.inner().inner().get_ref().peer_addr().unwrap());
+            seen.push(socket.inner().stream().peer_addr().unwrap());
         }
         for listener in &live {
             let address = listener.local_addr().unwrap();

@@ -14,13 +14,14 @@ use http::{Response, Uri};
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::rt::TokioIo;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tower_service::Service;
 
 use super::connect::Tcp;
+use super::socket::LowWater;
 use super::wire::Wire;
 use super::{ADDRESSES, CONNECT_TIMEOUT, IDLE_TIMEOUT, tls};
 use crate::config::Config;
@@ -47,6 +48,7 @@ struct Idle {
 struct Connection {
     sender: SendRequest<Empty<Bytes>>,
     driver: AbortHandle,
+    low_water: Arc<LowWater>,
 }
 
 impl Drop for Connection {
@@ -109,6 +111,10 @@ impl Pool {
             .await
             .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
             .map_err(|e| self.refused(e))?;
+        let low_water = match &stream {
+            MaybeHttpsStream::Http(tcp) => tcp.inner().low_water(),
+            MaybeHttpsStream::Https(tls) => tls.inner().get_ref().0.inner().inner().low_water(),
+        };
         let stream = TokioIo::new(stream);
         let https = self.base.scheme_str() == Some("https");
         let wire = if https { Wire::filling(stream) } else { Wire::plain(stream) };
@@ -120,7 +126,7 @@ impl Pool {
         self.opened.fetch_add(1, Ordering::Relaxed);
         // Its error reaches whoever waits for the response or reads the body.
         let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
-        Ok(Connection { sender, driver })
+        Ok(Connection { sender, driver, low_water })
     }
 
     fn refused(&self, cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
@@ -142,6 +148,11 @@ impl Lease {
         self.connection.sender.send_request(request).await
     }
 
+    /// Lets bytes gather in the kernel until there are so many.
+    pub(crate) fn gather(&self, bytes: usize) {
+        self.connection.low_water.set(bytes);
+    }
+
     /// Whether the connection had served a request before: then it may have died while idle.
     pub(crate) fn is_reused(&self) -> bool {
         self.reused
@@ -150,6 +161,7 @@ impl Lease {
     /// Puts the connection back for the next request. Only for a response read to its end.
     pub(crate) fn give_back(self) {
         let Self { connection, pool, .. } = self;
+        connection.low_water.set(1);
         if !connection.sender.is_closed() {
             let mut idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
             idle.push(Idle { connection, since: Instant::now() });

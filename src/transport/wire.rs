@@ -1,16 +1,14 @@
 //! A byte stream that can fill the reader's buffer as far as the data at hand goes.
 //!
 //! rustls hands out one record (16 KiB at most) a read; each would become a frame of its own, with its
-//! own hop through hyper's channel. The same type wraps the socket below TLS, where reads stay single:
-//! a second read on a socket just emptied is a system call for nothing.
+//! own hop through hyper's channel. Without TLS reads stay single: a second read on a socket just emptied is a
+//! system call for nothing.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use hyper_util::client::legacy::connect::{Connected, Connection};
-use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A stream over `T`.
 pub(super) struct Wire<T> {
@@ -30,12 +28,6 @@ impl<T> Wire<T> {
     /// Gathers several reads of `inner` into one.
     pub(super) fn filling(inner: T) -> Self {
         Self { inner, fill: true, error: None }
-    }
-
-    /// The stream below.
-    #[cfg(test)]
-    pub(super) fn inner(&self) -> &T {
-        &self.inner
     }
 }
 
@@ -82,13 +74,6 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-}
-
-/// What hyper-rustls asks of the stream that TLS runs on.
-impl Connection for Wire<BufReader<TcpStream>> {
-    fn connected(&self) -> Connected {
-        Connected::new()
     }
 }
 

@@ -1,0 +1,165 @@
+//! A connected socket that wakes its reader only when enough bytes are at hand.
+//!
+//! A sender's pieces are small, and each of them would cost a wake-up, a system call and a frame. While much
+//! is still to come, the kernel is told to gather (`SO_RCVLOWAT`, socket(7)): one read then fills the reader's
+//! buffer. How much is said through the [`LowWater`] of the socket, by who waits for the bytes and not by the
+//! task that owns the socket. Where the system has no such thing every byte wakes the reader, as usual.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use futures_util::task::AtomicWaker;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
+use tokio::net::TcpStream;
+
+/// How many bytes must be at hand before a socket's reader is woken.
+#[derive(Debug)]
+pub(super) struct LowWater {
+    bytes: AtomicUsize,
+    /// The task that reads: only it can tell the kernel.
+    reader: AtomicWaker,
+}
+
+impl LowWater {
+    /// From now on the reader is woken for so many `bytes`, or for the end of the stream.
+    pub(super) fn set(&self, bytes: usize) {
+        if self.bytes.swap(bytes.max(1), Ordering::Relaxed) != bytes.max(1) {
+            self.reader.wake();
+        }
+    }
+}
+
+/// A TCP stream, with a read buffer where TLS is to run on it.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: BufReader<TcpStream>,
+    low_water: Arc<LowWater>,
+    /// What the kernel was told last.
+    told: usize,
+}
+
+impl Socket {
+    /// Wraps `stream`; `buffer` is what is read at once for a reader that asks for less.
+    pub(super) fn new(stream: TcpStream, buffer: usize) -> Self {
+        let low_water = LowWater { bytes: AtomicUsize::new(1), reader: AtomicWaker::new() };
+        Self { stream: BufReader::with_capacity(buffer, stream), low_water: Arc::new(low_water), told: 1 }
+    }
+
+    /// What says when this socket's reader is woken.
+    pub(super) fn low_water(&self) -> Arc<LowWater> {
+        Arc::clone(&self.low_water)
+    }
+
+    /// The stream below.
+    #[cfg(test)]
+    pub(super) fn stream(&self) -> &TcpStream {
+        self.stream.get_ref()
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        this.low_water.reader.register(cx.waker());
+        let bytes = this.low_water.bytes.load(Ordering::Relaxed);
+        if bytes != this.told {
+            gather(this.stream.get_ref(), bytes);
+            this.told = bytes;
+        }
+        Pin::new(&mut this.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// What hyper-rustls asks of the stream that TLS runs on.
+impl Connection for Socket {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn gather(stream: &TcpStream, bytes: usize) {
+    use nix::sys::socket::setsockopt;
+    use nix::{libc, setsockopt_impl, sockopt_impl};
+
+    sockopt_impl!(ReceiveLowWater, SetOnly, libc::SOL_SOCKET, libc::SO_RCVLOWAT, i32);
+    // Where the system refuses, the reader is woken more often.
+    let _ = setsockopt(stream, ReceiveLowWater, &i32::try_from(bytes).unwrap_or(i32::MAX));
+}
+
+#[cfg(not(target_os = "linux"))]
+fn gather(_: &TcpStream, _: usize) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// A socket and its peer.
+    async fn pair() -> (Socket, TcpStream) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (Socket::new(here, 1), listener.accept().await.unwrap().0)
+    }
+
+    #[tokio::test]
+    #[cfg(target_os = "linux")]
+    async fn a_reader_is_woken_for_enough_or_when_less_will_do() {
+        let (mut socket, mut peer) = pair().await;
+        let low_water = socket.low_water();
+        low_water.set(1000);
+        let reader = tokio::spawn(async move {
+            let mut buffer = [0; 4000];
+            let first = socket.read(&mut buffer).await.unwrap();
+            (first, socket.read(&mut buffer).await.unwrap())
+        });
+        tokio::task::yield_now().await;
+        for _ in 0..10 {
+            peer.write_all(&[7; 100]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // The reader may have been late, but it cannot have seen the first hundred alone.
+        peer.write_all(&[7; 50]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(!reader.is_finished(), "fifty are not enough");
+        low_water.set(1);
+        let (first, second) = reader.await.unwrap();
+        assert!(first >= 1000 && first + second == 1050, "{first} and {second}");
+    }
+
+    #[tokio::test]
+    async fn the_end_wakes_whatever_was_asked_for() {
+        let (mut socket, mut peer) = pair().await;
+        socket.low_water().set(1_000_000);
+        peer.write_all(b"end").await.unwrap();
+        drop(peer);
+        let mut all = Vec::new();
+        socket.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, b"end");
+        assert_eq!(socket.read(&mut [0; 1]).now_or_never().unwrap().unwrap(), 0);
+    }
+}
