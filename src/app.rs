@@ -26,7 +26,8 @@ pub async fn run(invocation: &Invocation, began: Instant) -> Result<()> {
     let delivery = Arc::new(Delivery::since(began));
     let mut progress = Progress::new(invocation.quiet, Arc::clone(&delivery));
     let mut download = Download::start(&config, &invocation.uri, &invocation.download).await?;
-    progress.start(download.info().size, &invocation.uri.to_string());
+    let range = download.range();
+    progress.start(range.end - range.start, &invocation.uri.to_string());
     let result = sink::to_stdout(&mut download, &delivery).await;
     match result {
         Ok(()) => progress.finish(),

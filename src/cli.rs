@@ -8,6 +8,7 @@ mod help;
 mod values;
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{Parser, value_parser};
@@ -16,7 +17,9 @@ use crate::config::Settings;
 use crate::download::Options;
 use crate::endpoint::AddressingStyle;
 use crate::error::{Error, Result};
+use crate::etag::ETag;
 use crate::format::Format;
+use crate::range::RangeSpec;
 use crate::uri::S3Uri;
 
 /// The largest `--concurrency`. At S3's 85-90 MB/s a connection this is more than any network card
@@ -67,6 +70,20 @@ struct Args {
     #[arg(long, value_name = "ID", value_parser = NonEmpty::new())]
     version_id: Option<String>,
 
+    /// Deliver these bytes only: A-B (both included), A- (from A on) or -N (the last N), counted from 0
+    ///
+    /// As in HTTP and in curl: a B beyond the object's end, or an N larger than the object, means its end or its
+    /// beginning. A range that begins where the object ends is empty; one that begins behind it is an error.
+    #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
+    range: Option<RangeSpec>,
+
+    /// Only the object with this entity tag; any other is exit code 6, before the first byte
+    ///
+    /// With its quotes or without. A weak one (W/"...") is refused: it names no exact bytes, and a server never
+    /// takes it for a match. Name such a version by --version-id.
+    #[arg(long, value_name = "ETAG")]
+    if_match: Option<ETag>,
+
     /// Describe the object instead of downloading it
     ///
     /// Its size, entity tag, version, date, storage class and checksums go to stdout, as lines or, with
@@ -77,7 +94,9 @@ struct Args {
         num_args = 0..=1,
         // Else "--info s3://bucket/key" would take the URI for the format.
         require_equals = true,
-        default_missing_value = "text"
+        default_missing_value = "text",
+        // They would have no say in it.
+        conflicts_with_all = ["range", "if_match"]
     )]
     info: Option<Format>,
 
@@ -135,6 +154,17 @@ struct Args {
     #[arg(long, value_name = "N", help_heading = TRANSFER, value_parser = value_parser!(u32).range(1..))]
     max_attempts: Option<u32>,
 
+    /// How long the server may take to begin a response: seconds, or 500ms, 2m [default: 30]
+    #[arg(long, value_name = "SECONDS", help_heading = TRANSFER, value_parser = values::timeout)]
+    first_byte_timeout: Option<Duration>,
+
+    /// How long a response may bring no byte, while they are read: seconds, or 500ms, 2m [default: 10]
+    ///
+    /// What is late by either limit is asked for again, from the byte reached, on another connection. A slow
+    /// reader of stdout is never a slow server.
+    #[arg(long, value_name = "SECONDS", help_heading = TRANSFER, value_parser = values::timeout)]
+    stall_timeout: Option<Duration>,
+
     /// The server, for S3-compatible services: http(s)://host[:port]
     #[arg(
         long,
@@ -171,10 +201,14 @@ impl TryFrom<Args> for Invocation {
     fn try_from(args: Args) -> Result<Self> {
         let download = Options {
             version_id: args.version_id,
+            range: args.range,
+            if_match: args.if_match,
             concurrency: args.concurrency.and_then(|n| NonZeroUsize::new(usize::from(n))),
             chunk_size: args.chunk_size,
             max_memory: args.max_memory,
             max_attempts: args.max_attempts.and_then(NonZeroU32::new),
+            first_byte_timeout: args.first_byte_timeout,
+            stall_timeout: args.stall_timeout,
             addressing_style: args.addressing_style,
         };
         Ok(Self {
@@ -233,16 +267,21 @@ mod tests {
 
     #[test]
     fn every_flag_reaches_its_field() {
-        let line = "--version-id v1 -c 3 --chunk-size 1MB --max-memory 64MiB --max-attempts 7 --addressing-style path \
-                    --info=json --stats=json --quiet --endpoint http://h:9 --region eu-west-1 --profile p \
+        assert_eq!(invocation(&["--info=json", URI]).info, Some(Format::Json));
+        let line = "--version-id v1 --range -5 --if-match e -c 3 --chunk-size 1MB --max-memory 64MiB --max-attempts 7 \
+                    --first-byte-timeout 5 --stall-timeout 500ms --addressing-style path --stats=json --quiet --endpoint http://h:9 --region eu-west-1 --profile p \
                     --no-sign-request s3://b/k";
         let line: Vec<&str> = line.split_whitespace().collect();
         let download = Options {
             version_id: Some("v1".into()),
+            range: NonZeroU64::new(5).map(RangeSpec::Last),
+            if_match: Some("\"e\"".parse().unwrap()),
             concurrency: NonZeroUsize::new(3),
             chunk_size: NonZeroU64::new(1_000_000),
             max_memory: NonZeroU64::new(64 << 20),
             max_attempts: NonZeroU32::new(7),
+            first_byte_timeout: Some(Duration::from_secs(5)),
+            stall_timeout: Some(Duration::from_millis(500)),
             addressing_style: AddressingStyle::Path,
         };
         assert_eq!(
@@ -251,7 +290,7 @@ mod tests {
                 uri: URI.parse().unwrap(),
                 download,
                 quiet: true,
-                info: Some(Format::Json),
+                info: None,
                 stats: Some(Format::Json),
                 settings: Settings {
                     endpoint: Some("http://h:9".into()),
@@ -273,6 +312,9 @@ mod tests {
             (&["--info", URI], &["--info=text", URI]),
             (&["--stats", URI], &["--stats=text", URI]),
             (&["--quiet", URI], &[URI, "-q"]),
+            (&["--range=-7", URI], &[URI, "--range", "-7"]),
+            (&["--if-match", "\"e\"", URI], &["--if-match=e", URI]),
+            (&["--stall-timeout", "1.5", URI], &["--stall-timeout=1500ms", URI]),
             (&["-c", "2", "-c", "9", URI], &["-c", "9", URI]),
         ] {
             assert_eq!(invocation(one), invocation(other), "{one:?} {other:?}");
@@ -299,6 +341,14 @@ mod tests {
             (&["--addressing-style", "dns", URI], ErrorKind::InvalidValue, "auto, path, virtual"),
             (&["--info=xml", URI], ErrorKind::InvalidValue, "text, json"),
             (&["--version-id", "", URI], ErrorKind::InvalidValue, "--version-id"),
+            (&["--range", "5", URI], ErrorKind::ValueValidation, "A-B, A- or -N"),
+            (&["--range", "--quiet", URI], ErrorKind::ValueValidation, "A-B, A- or -N"),
+            (&["--range", "9-5", URI], ErrorKind::ValueValidation, "ends before it begins"),
+            (&["--if-match", "W/\"e\"", URI], ErrorKind::ValueValidation, "never matches"),
+            (&["--info", "--range", "0-5", URI], ErrorKind::ArgumentConflict, "--range"),
+            (&["--if-match", "e", "--info", URI], ErrorKind::ArgumentConflict, "--info"),
+            (&["--stall-timeout", "0", URI], ErrorKind::ValueValidation, "more than 0"),
+            (&["--first-byte-timeout", "soon", URI], ErrorKind::ValueValidation, "500ms or 2m"),
             (&["--endpoint", "", URI], ErrorKind::InvalidValue, "--endpoint"),
         ] {
             let error = args(line).unwrap_err();

@@ -25,8 +25,6 @@ use crate::sign::sign;
 use crate::transport::{Lease, Pool};
 use crate::uri::S3Uri;
 
-/// How long the server may take to begin its response.
-const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
 /// An error document is small; what a broken server sends instead of one is not read on and on.
 const ERROR_BODY_MAX: usize = 64 << 10;
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,6 +35,8 @@ pub(crate) struct Client {
     uri: S3Uri,
     style: AddressingStyle,
     version_id: Option<String>,
+    /// How long the server may take to begin its response.
+    first_byte_timeout: Duration,
     /// What a connection reads at once, in bytes.
     read_buffer: usize,
     /// Replaced as a whole when the service names another region.
@@ -74,6 +74,7 @@ impl Client {
             uri,
             style,
             version_id: options.version_id.clone(),
+            first_byte_timeout: options.first_byte_timeout.unwrap_or(Options::FIRST_BYTE_TIMEOUT),
             read_buffer,
             site: RwLock::new(Arc::new(site)),
             clock_skew: AtomicI64::new(0),
@@ -148,7 +149,7 @@ impl Client {
             }
             self.requests.fetch_add(1, Ordering::Relaxed);
             let sent = Instant::now();
-            match timeout(FIRST_BYTE_TIMEOUT, lease.send(request)).await {
+            match timeout(self.first_byte_timeout, lease.send(request)).await {
                 Ok(Ok(response)) => {
                     let (head, body) = response.into_parts();
                     return Ok(Exchange { head, body, lease, latency: sent.elapsed() });
@@ -156,8 +157,7 @@ impl Client {
                 Ok(Err(_)) if lease.is_reused() => fresh = true,
                 Ok(Err(e)) => return Err(Error::network("the request got no response").with_source(e)),
                 Err(_) => {
-                    let seconds = FIRST_BYTE_TIMEOUT.as_secs();
-                    return Err(Error::network(format!("no response within {seconds} s")));
+                    return Err(Error::network(format!("no response within {:?}", self.first_byte_timeout)));
                 }
             }
         }

@@ -11,6 +11,7 @@ pub use head::inspect;
 
 use std::collections::VecDeque;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,15 +24,17 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
+use self::discovery::Started;
 use self::head::HeadTask;
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::endpoint::AddressingStyle;
 use crate::error::{Error, ErrorKind, Result};
+use crate::etag::ETag;
 use crate::fetch::{self, Leave, RangeFrames, Shared};
 use crate::frame::Frame;
 use crate::level::Level;
-use crate::range::{ByteRange, Plan};
+use crate::range::{ByteRange, Plan, RangeSpec};
 use crate::response::ObjectInfo;
 use crate::uri::S3Uri;
 
@@ -42,6 +45,12 @@ use crate::uri::S3Uri;
 pub struct Options {
     /// The version to download; the latest where `None`.
     pub version_id: Option<String>,
+    /// The bytes to deliver; all where `None`. A range that begins where the object ends is empty; one that
+    /// begins behind it is an error of kind [`Usage`](ErrorKind::Usage).
+    pub range: Option<RangeSpec>,
+    /// The `ETag` that the object must have: any other is an error of kind [`Changed`](ErrorKind::Changed),
+    /// before the first byte.
+    pub if_match: Option<ETag>,
     /// How many ranges are fetched at once; where `None`, as many as pay.
     pub concurrency: Option<NonZeroUsize>,
     /// The size of a range, in bytes, at most [`Options::CHUNK_SIZE_MAX`]. Where `None`, 8 MiB with an
@@ -52,6 +61,10 @@ pub struct Options {
     pub max_memory: Option<NonZeroU64>,
     /// Tries in a row that bring nothing new, or less than 64 KiB; where `None`, 4 before the first byte and 10 after it.
     pub max_attempts: Option<NonZeroU32>,
+    /// How long the server may take to begin a response; [`Options::FIRST_BYTE_TIMEOUT`] where `None`.
+    pub first_byte_timeout: Option<Duration>,
+    /// How long a body may bring no byte, while it is being read; [`Options::STALL_TIMEOUT`] where `None`.
+    pub stall_timeout: Option<Duration>,
     /// How the bucket is addressed.
     pub addressing_style: AddressingStyle,
 }
@@ -59,6 +72,10 @@ pub struct Options {
 impl Options {
     /// The largest chunk: 1 GiB. A larger one would only delay the bytes behind it.
     pub const CHUNK_SIZE_MAX: u64 = 1 << 30;
+    /// 30 seconds.
+    pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
+    /// 10 seconds.
+    pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
     /// The smallest [`Options::max_memory`] that can be kept: 34 MiB.
     pub const MAX_MEMORY_MIN: u64 = 34 << 20;
 }
@@ -72,6 +89,8 @@ const TICK_AT_REST: Duration = Duration::from_millis(200);
 pub struct Download {
     shared: Arc<Shared>,
     info: ObjectInfo,
+    /// The bytes to deliver.
+    wanted: ByteRange,
     /// The ranges still to come, in order, each once there is a slot and room for it.
     planned: BoxStream<'static, RangeFrames>,
     /// Fetches under way; the first one is the head of the line.
@@ -86,22 +105,31 @@ impl Download {
     /// a tokio runtime with I/O and time enabled, as must everything else of a download.
     pub async fn start(config: &Config, uri: &S3Uri, options: &Options) -> Result<Self> {
         let budget = Budget::of(options);
-        let shared = Arc::new(discovery::shared(config, uri, options, &budget)?);
-        let started = discovery::start(&shared, budget.chunk).await.map_err(|e| e.on(uri))?;
-        let rest = ByteRange::new(started.first_end, started.info.size);
+        let (shared, said) = discovery::shared(config, uri, options, &budget).await.map_err(|e| e.on(uri))?;
+        let shared = Arc::new(shared);
+        let started = discovery::start(&shared, budget.chunk, said).await.map_err(|e| e.on(uri))?;
+        let wanted = started.wanted;
+        let rest = wanted.remainder(started.first_range.len());
         let steering =
             (budget.adaptive && !rest.is_empty()).then(|| steer(&shared, &budget, started.latency));
         let planned =
             planned(Arc::clone(&shared), Plan::new(rest, budget.chunk, budget.large)).fuse().boxed();
-        let under_way = started.first.into_iter().collect();
-        let head = started.head;
-        Ok(Self { shared, info: started.info, planned, under_way, failed: false, head, _steering: steering })
+        let Started { info, first, head, .. } = started;
+        let under_way = first.into_iter().collect();
+        Ok(Self { shared, info, wanted, planned, under_way, failed: false, head, _steering: steering })
     }
 
     /// What the first response said of the object.
     #[must_use]
     pub fn info(&self) -> &ObjectInfo {
         &self.info
+    }
+
+    /// The bytes that are delivered, by their offsets in the object: all of it, or those of
+    /// [`Options::range`] that it has. Only where they are all does a checksum of the object say anything of them.
+    #[must_use]
+    pub fn range(&self) -> Range<u64> {
+        self.wanted.start()..self.wanted.end()
     }
 
     /// The object that is downloaded.
@@ -157,7 +185,7 @@ impl Download {
                 Some(Err(e)) => return Poll::Ready(Some(Err(self.fail(e)))),
             }
         }
-        match (all_started, self.shared.yielded.load(Ordering::Relaxed) == self.info.size) {
+        match (all_started, self.shared.yielded.load(Ordering::Relaxed) == self.wanted.len()) {
             (false, _) => Poll::Pending,
             (true, true) => Poll::Ready(None),
             (true, false) => {

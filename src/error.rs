@@ -70,6 +70,9 @@ pub struct ServiceError {
     pub retry_after: Option<Duration>,
     /// The server's clock, from the header `Date`, in seconds since the epoch.
     pub date: Option<u64>,
+    /// The object's size in bytes, which comes with a 416: from the header `Content-Range` (RFC 9110, section
+    /// 15.5.17) or `<ActualObjectSize>`.
+    pub object_size: Option<u64>,
 }
 
 impl ServiceError {

@@ -30,16 +30,17 @@ use crate::response::{ObjectInfo, Opened, Pin};
 use crate::retry::Tries;
 use crate::slots::{Slot, Slots};
 use crate::transport::Lease;
+use crate::wanted::Wanted;
 use crate::window::{Room, Window};
 
-/// How long a body may bring no byte while it is being read.
-const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long bytes may gather in the kernel before they are handed on though they are few.
 const GATHERING: Duration = Duration::from_millis(200);
 
 /// What all fetches of one download share.
 pub(crate) struct Shared {
     pub(crate) client: Client,
+    /// The bytes to deliver, and of which version.
+    pub(crate) wanted: Wanted,
     /// Ranges fetched at once; closed when one has failed for good.
     pub(crate) slots: Arc<Slots>,
     /// Ranges begun and not yet delivered, so that a slow consumer does not fill the window for nothing.
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) max_attempts: Option<NonZeroU32>,
     /// What a connection reads at once, in bytes.
     pub(crate) read_buffer: usize,
+    /// How long a body may bring no byte while it is being read.
+    pub(crate) stall_timeout: Duration,
     /// The least bytes of a frame that may go on without a copy: see `Budget`.
     pub(crate) zero_copy_min: usize,
     /// Set by the first response; every later one is checked against it.
@@ -70,8 +73,10 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) info: ObjectInfo,
-    /// The server knows no ranges: the first range is the whole object.
-    pub(crate) whole: bool,
+    /// The bytes that are to be delivered of the object.
+    pub(crate) wanted: ByteRange,
+    /// Those of the first range: all of them where the server knows no ranges.
+    pub(crate) first: ByteRange,
     /// How long the response took to begin, once its request was sent.
     pub(crate) latency: Duration,
 }
@@ -158,7 +163,7 @@ impl Fetch {
         let shared = Arc::clone(&self.shared);
         let pin = shared.pin.get();
         let asked = self.range.remainder(self.done);
-        let ask = Ask::Get { range: asked, if_match: pin.and_then(Pin::if_match) };
+        let ask = Ask::Get { range: asked, if_match: pin.map_or(shared.wanted.if_match(), Pin::if_match) };
         let version = pin.and_then(Pin::version_id).filter(|_| shared.by_version.load(Ordering::Relaxed));
         let exchanged = shared.client.exchange(ask, version, fresh).await;
         let Exchange { head, mut body, lease, latency } =
@@ -166,7 +171,7 @@ impl Fetch {
         let opened = Opened::check(&head, asked, pin.map(Pin::size))?;
         match pin {
             Some(pin) => pin.check(&opened.info)?,
-            None => self.found(&opened, latency),
+            None => self.found(&opened, latency)?,
         }
         let mut skip = self.skip(&opened)?;
         while self.done < self.range.len() {
@@ -178,34 +183,43 @@ impl Fetch {
             skip -= skipped;
             // No more than data.len(), which is a usize.
             data = data.slice(usize::try_from(skipped).unwrap_or(data.len())..);
+            if opened.whole {
+                // What lies behind the range comes unasked.
+                let left = self.range.len() - self.done;
+                data.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            }
             self.hand_on(data).await?;
         }
         self.lane.finish(Ok(()));
         // A chunked body has its end still to come; a connection is only used again behind it.
-        if body.is_end_stream() || matches!(timeout(STALL_TIMEOUT, body.frame()).await, Ok(None)) {
+        if body.is_end_stream() || matches!(timeout(shared.stall_timeout, body.frame()).await, Ok(None)) {
             lease.give_back();
         }
         Ok(())
     }
 
-    /// The first response pins the download and may show that the object is shorter than asked.
-    fn found(&mut self, opened: &Opened, latency: Duration) {
+    /// The first response pins the download and may show that the object is shorter than asked, or not the
+    /// one that was asked for.
+    fn found(&mut self, opened: &Opened, latency: Duration) -> Result<()> {
+        let wanted = self.shared.wanted.of(&opened.info)?;
         // Only the first range runs before the pin is set.
         let _ = self.shared.pin.set(Pin::new(&opened.info));
-        self.range = opened.body;
         self.whole = opened.whole;
+        self.range = if opened.whole { wanted } else { opened.body };
         if let Some(found) = self.found.take() {
             // Nobody waits any more only when the download was dropped.
-            let _ = found.send(Found { info: opened.info.clone(), whole: opened.whole, latency });
+            let info = opened.info.clone();
+            let _ = found.send(Found { info, wanted, first: self.range, latency });
         }
+        Ok(())
     }
 
-    /// How many bytes of the body were handed on already: none, but where the server knows no ranges
-    /// and sends the whole object again.
+    /// How many bytes of the body are not wanted, or were handed on already: none, but where the server
+    /// knows no ranges and sends the whole object, again and again.
     fn skip(&self, opened: &Opened) -> Result<u64> {
         match (self.whole, opened.whole) {
             (_, false) => Ok(0),
-            (true, true) => Ok(self.done),
+            (true, true) => Ok(self.range.start() + self.done),
             (false, true) => {
                 Err(Error::new(ErrorKind::Server, "the server sent the whole object for a range")
                     .retryable(true))
@@ -289,8 +303,9 @@ impl Fetch {
             return data;
         }
         lease.gather(1);
-        timeout(STALL_TIMEOUT, self.some_data(body, lease)).await.unwrap_or_else(|_| {
-            Err(Error::network(format!("the body stalled for {} s", STALL_TIMEOUT.as_secs())))
+        let patience = self.shared.stall_timeout.saturating_sub(GATHERING);
+        timeout(patience, self.some_data(body, lease)).await.unwrap_or_else(|_| {
+            Err(Error::network(format!("the body stalled for {:?}", self.shared.stall_timeout)))
         })
     }
 

@@ -21,11 +21,13 @@
 //! A *chunk* is a planned unit of `--chunk-size`; a *range* a byte interval, half-open; a *frame* a piece
 //! of body. The *window* is the memory that a download's body bytes may take, `concurrency` x `chunk size`;
 //! a frame's *room* is its part of it. A *lane* is the queue of one range's frames; the *head of the line*
-//! is the range whose bytes go out next. The *pin* is the version that the first response showed.
+//! is the range whose bytes go out next. The *pin* is the version that the first response showed; what is
+//! *wanted* are the bytes, and the version, that the user named.
 //!
 //! # Invariants
 //!
-//! 1. The consumer gets the object's bytes, in order, each once; an error comes behind a prefix of them.
+//! 1. The consumer gets the object's bytes that are wanted, in order, each once; an error comes behind a prefix
+//!    of them.
 //! 2. One version: every GET carries the first GET's `ETag` as `If-Match`, and every response is checked.
 //! 3. A byte that was handed on is never fetched again.
 //! 4. Body bytes held, with the buffers that they pin, stay inside the window.
@@ -71,6 +73,7 @@ pub mod config;
 mod download;
 mod endpoint;
 mod error;
+mod etag;
 mod fetch;
 pub mod format;
 mod frame;
@@ -88,13 +91,16 @@ mod slots;
 pub mod stats;
 mod transport;
 mod uri;
+mod wanted;
 mod window;
 
 pub use config::{Config, Settings};
 pub use download::{Download, Options, Traffic, inspect};
 pub use endpoint::AddressingStyle;
 pub use error::{Error, ErrorKind, Result, ServiceError};
+pub use etag::ETag;
 pub use frame::Frame;
+pub use range::RangeSpec;
 pub use response::ObjectInfo;
 pub use uri::S3Uri;
 

@@ -1,7 +1,11 @@
 //! Byte ranges: half-open inside the program, inclusive only on the wire; and the plan that cuts an
 //! object into chunks.
 //!
-//! Pure arithmetic and two header formats (RFC 9110, sections 14.1 and 14.4). It never sees a request.
+//! Pure arithmetic and the header formats (RFC 9110, sections 14.1 and 14.4); below it, `--range`. It never sees a request.
+
+mod spec;
+
+pub use spec::RangeSpec;
 
 use std::fmt;
 
@@ -18,9 +22,14 @@ impl ByteRange {
         Self { start, end: end.max(start) }
     }
 
-    /// Where the range begins.
+    /// The offset of its first byte.
     pub(crate) fn start(self) -> u64 {
         self.start
+    }
+
+    /// The offset behind its last byte.
+    pub(crate) fn end(self) -> u64 {
+        self.end
     }
 
     /// How many bytes the range has.
@@ -60,6 +69,12 @@ pub(crate) fn content_range(value: &str) -> Option<(ByteRange, u64)> {
     let (first, last) = range.split_once('-')?;
     let (first, last, size) = (number(first)?, number(last)?, number(size)?);
     (first <= last && last < size).then(|| (ByteRange::new(first, last + 1), size))
+}
+
+/// Reads a `Content-Range` that comes with a 416: `bytes */4096` is an object of that size, which the range
+/// asked for lies beyond (RFC 9110, section 15.5.17).
+pub(crate) fn unsatisfied_range(value: &str) -> Option<u64> {
+    number(value.trim().strip_prefix("bytes ")?.trim_start().strip_prefix("*/")?)
 }
 
 /// Digits only: `u64::from_str` alone would allow a sign.
@@ -148,6 +163,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn sizes_of_unsatisfied_ranges() {
+        for (value, want) in [
+            ("bytes */0", Some(0)),
+            (" bytes */4096 ", Some(4096)),
+            ("bytes */", None),
+            ("bytes */*", None),
+            ("bytes */-1", None),
+            ("bytes 0-5/10", None),
+            ("", None),
+        ] {
+            assert_eq!(unsatisfied_range(value), want, "{value:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_plan_covers_its_range_once_in_order(
@@ -187,7 +217,7 @@ mod tests {
 
         #[test]
         fn content_range_never_panics(text in "\\PC*") {
-            let _ = content_range(&text);
+            let _ = (content_range(&text), unsatisfied_range(&text));
         }
     }
 }

@@ -92,7 +92,8 @@ pub async fn to_stdout(download: &mut Download, delivery: &Arc<Delivery>) -> Res
     drop(frames);
     let written = written.await.unwrap_or_else(|_| Err(io::Error::other("the writer died")));
     written.map_err(Error::output).and(ended)?;
-    if delivery.bytes() < download.info().size {
+    let range = download.range();
+    if delivery.bytes() < range.end - range.start {
         return Err(Error::output(io::ErrorKind::BrokenPipe.into()));
     }
     Ok(())

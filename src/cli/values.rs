@@ -1,9 +1,10 @@
-//! Values that clap has no parser for: sizes with units, and the words of two enums.
+//! Values that clap has no parser for: sizes and times with units, and the words of two enums.
 //!
 //! It gets what was typed behind one flag and hands on the value, or the reason that clap then shows
 //! with the flag's name. Whether values go together is the business of the file above.
 
 use std::num::NonZeroU64;
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::ValueEnum;
@@ -29,6 +30,15 @@ pub(super) fn max_memory(text: &str) -> Result<NonZeroU64, String> {
         return Err(format!("it must be at least {}", shown(Options::MAX_MEMORY_MIN)));
     }
     Ok(bytes)
+}
+
+/// A time limit: seconds, or a number with a unit such as `500ms` or `2m`.
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
+    let seconds = |s: f64| Duration::try_from_secs_f64(s).ok();
+    let time = text.parse().map_or_else(|_| humantime::parse_duration(text).ok(), seconds);
+    let time =
+        time.ok_or_else(|| "write seconds, or a number with a unit, such as 500ms or 2m".to_owned())?;
+    if time.is_zero() { Err("it must be more than 0".to_owned()) } else { Ok(time) }
 }
 
 fn size(text: &str) -> Result<NonZeroU64, String> {
@@ -92,6 +102,29 @@ mod tests {
             ("1GiB", 1024 * 1024 * 1024),
         ] {
             assert_eq!(chunk_size(text).map(NonZeroU64::get).as_ref(), Ok(&bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        for (text, millis) in [
+            ("30", Some(30_000)),
+            ("0.2", Some(200)),
+            ("30s", Some(30_000)),
+            ("500ms", Some(500)),
+            ("2m", Some(120_000)),
+            ("1m 30s", Some(90_000)),
+            ("0", None),
+            ("0s", None),
+            ("1e-12", None),
+            ("-1", None),
+            ("inf", None),
+            ("NaN", None),
+            ("1e300", None),
+            ("ten", None),
+            ("", None),
+        ] {
+            assert_eq!(timeout(text).ok(), millis.map(Duration::from_millis), "{text}");
         }
     }
 

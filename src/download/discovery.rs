@@ -1,8 +1,9 @@
 //! How a download begins: the HEAD and the first ranged GET leave together, and the GET's response
 //! tells what there is.
 //!
-//! A HEAD may be refused or slow without harm. An empty object has no first byte to ask for: S3 answers
-//! 416, which is confirmed before it is believed.
+//! A HEAD may be refused or slow without harm. An empty object has no first byte to ask for, nor has what
+//! begins at an object's end: S3 answers 416, which is confirmed before it is believed. Bytes counted from
+//! the end need the size first: there the HEAD goes ahead.
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -14,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::Options;
-use super::head::HeadTask;
+use super::head::{HeadTask, describe};
 use crate::budget::Budget;
 use crate::client::Client;
 use crate::config::Config;
@@ -27,6 +28,7 @@ use crate::response::{ObjectInfo, Opened};
 use crate::retry::Tries;
 use crate::slots::Slots;
 use crate::uri::S3Uri;
+use crate::wanted::{Wanted, beyond};
 use crate::window::Window;
 
 /// What discovery found.
@@ -34,18 +36,34 @@ pub(super) struct Started {
     pub(super) info: ObjectInfo,
     /// The first range, under way; none in an empty object.
     pub(super) first: Option<RangeFrames>,
-    /// Where the second range begins.
-    pub(super) first_end: u64,
+    /// The bytes that are to be delivered.
+    pub(super) wanted: ByteRange,
+    /// Those of them that the first range brings.
+    pub(super) first_range: ByteRange,
     pub(super) head: HeadTask,
     /// How long the first response took to begin.
     pub(super) latency: Duration,
 }
 
-/// The parts that all fetches share; nothing is sent yet.
-pub(super) fn shared(config: &Config, uri: &S3Uri, options: &Options, budget: &Budget) -> Result<Shared> {
+/// The parts that all fetches share, and what was said of the object where it had to be asked for before.
+pub(super) async fn shared(
+    config: &Config,
+    uri: &S3Uri,
+    options: &Options,
+    budget: &Budget,
+) -> Result<(Shared, Option<ObjectInfo>)> {
     let connections = if budget.adaptive { 1 } else { budget.connections };
-    Ok(Shared {
-        client: Client::new(config.clone(), uri.clone(), options, budget.read_buffer)?,
+    let client = Client::new(config.clone(), uri.clone(), options, budget.read_buffer)?;
+    let if_match = || options.if_match.clone();
+    let (wanted, said) = if let Some(wanted) = Wanted::new(options.range, if_match()) {
+        (wanted, None)
+    } else {
+        let info = describe(&client, options.max_attempts).await?;
+        (Wanted::at_the_end(options.range, if_match(), &info)?, Some(info))
+    };
+    let shared = Shared {
+        client,
+        wanted,
         slots: Slots::new(connections),
         // All ranges of an explicit number have room at once: no more is asked for than can be held.
         places: Slots::new(if budget.adaptive { places(connections) } else { connections }),
@@ -53,6 +71,7 @@ pub(super) fn shared(config: &Config, uri: &S3Uri, options: &Options, budget: &B
         slabs: Arc::new(Slabs::default()),
         max_attempts: options.max_attempts,
         read_buffer: budget.read_buffer,
+        stall_timeout: options.stall_timeout.unwrap_or(Options::STALL_TIMEOUT),
         zero_copy_min: budget.zero_copy_min,
         pin: OnceLock::new(),
         by_version: AtomicBool::new(false),
@@ -60,7 +79,8 @@ pub(super) fn shared(config: &Config, uri: &S3Uri, options: &Options, budget: &B
         fetched: AtomicU64::new(0),
         retries: AtomicU64::new(0),
         yielded: AtomicU64::new(0),
-    })
+    };
+    Ok((shared, said))
 }
 
 /// How many ranges may be under way, those that wait to be delivered included, with so many connections:
@@ -69,29 +89,71 @@ pub(super) fn places(connections: usize) -> usize {
     connections + connections / 4 + 1
 }
 
-/// Sends HEAD and the first GET, and waits for the head of the latter's response.
-pub(super) async fn start(shared: &Arc<Shared>, chunk: u64) -> Result<Started> {
+/// Sends HEAD, unless its answer is there already, and the first GET, and waits for the head of the latter's
+/// response.
+pub(super) async fn start(shared: &Arc<Shared>, chunk: u64, said: Option<ObjectInfo>) -> Result<Started> {
+    let wanted = &shared.wanted;
+    let mut head = match &said {
+        // There is nothing to ask for.
+        Some(info) if wanted.is_nothing() => {
+            return Ok(Started::nothing(wanted.start(), info.clone(), HeadTask::done(info.clone())));
+        }
+        Some(info) => HeadTask::done(info.clone()),
+        None => HeadTask::spawn(shared),
+    };
+    let asked = wanted.first(chunk);
     let (found_in, found) = oneshot::channel();
     let ended = || Error::new(ErrorKind::Other, "the download ended before it began");
     let leave = Leave {
         place: shared.places.acquire().await.ok_or_else(ended)?,
         slot: shared.slots.acquire().await.ok_or_else(ended)?,
     };
-    let mut first = fetch::spawn(Arc::clone(shared), ByteRange::new(0, chunk), leave, Some(found_in));
-    let mut head = HeadTask::spawn(shared);
-    if let Ok(Found { info, whole, latency }) = found.await {
-        let first_end = if whole { info.size } else { chunk.min(info.size) };
-        return Ok(Started { info, first: Some(first), first_end, head, latency });
+    let mut first = fetch::spawn(Arc::clone(shared), asked, leave, Some(found_in));
+    if let Ok(Found { info, wanted, first: first_range, latency }) = found.await {
+        return Ok(Started { info, wanted, first: Some(first), first_range, head, latency });
     }
     let error = match poll_fn(|cx| first.poll_frame(cx)).await {
         Some(Err(e)) => e,
         _ => ended(),
     };
-    if error.service().is_some_and(|s| s.status == StatusCode::RANGE_NOT_SATISFIABLE.as_u16()) {
-        let info = confirm_empty(shared, &mut head).await?;
-        return Ok(Started { info, first: None, first_end: 0, head, latency: Duration::ZERO });
+    let Some(refused) = error.service().filter(|s| s.status == StatusCode::RANGE_NOT_SATISFIABLE.as_u16())
+    else {
+        return Err(wanted.refused(error));
+    };
+    let info = match wanted.start() {
+        0 => confirm_empty(shared, &mut head).await?,
+        start => confirm_end(shared, &mut head, start, refused.object_size).await?,
+    };
+    if !wanted.of(&info)?.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Changed,
+            format!("the object ended at byte {} a moment ago and is longer now", wanted.start()),
+        ));
     }
-    Err(error)
+    Ok(Started::nothing(wanted.start(), info, head))
+}
+
+impl Started {
+    /// The object has no bytes from `start` on.
+    fn nothing(start: u64, info: ObjectInfo, head: HeadTask) -> Self {
+        let none = ByteRange::new(start, start);
+        Self { info, first: None, wanted: none, first_range: none, head, latency: Duration::ZERO }
+    }
+}
+
+/// A 416 for a byte further on: what HEAD says of the object, or else a GET of its first byte. Where the 416
+/// itself has `shown` that the object ends before `start`, and HEAD is of no help, that is enough.
+async fn confirm_end(
+    shared: &Arc<Shared>,
+    head: &mut HeadTask,
+    start: u64,
+    shown: Option<u64>,
+) -> Result<ObjectInfo> {
+    match (head.result(shared).await, shown) {
+        (Some(info), _) => Ok(info),
+        (None, Some(size)) if size < start => Err(beyond(start, size)),
+        (None, _) => describe(&shared.client, shared.max_attempts).await,
+    }
 }
 
 /// A 416 for the first byte: the object is empty, if HEAD says so too, or a GET without a range brings

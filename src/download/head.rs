@@ -1,5 +1,6 @@
 //! HEAD: what a store says of an object beyond what a GET shows, its checksums above all.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -28,6 +29,11 @@ impl HeadTask {
         Self(Some(AbortOnDropHandle::new(tokio::spawn(async move { head(&shared.client).await }))))
     }
 
+    /// One that has said `info` already.
+    pub(super) fn done(info: ObjectInfo) -> Self {
+        Self(Some(AbortOnDropHandle::new(tokio::spawn(async { Ok(info) }))))
+    }
+
     /// What it said; `None` where it failed, or was asked before. A HEAD has no body to say what was wrong:
     /// one that was refused is sent once more, for the GETs may have put it right meanwhile.
     pub(super) async fn result(&mut self, shared: &Shared) -> Option<ObjectInfo> {
@@ -40,18 +46,24 @@ impl HeadTask {
     }
 }
 
-/// What the store says of `uri`; nothing of the object is downloaded.
+/// What the store says of `uri`; nothing of the object is downloaded. [`Options::range`] and
+/// [`Options::if_match`] are not looked at.
 pub async fn inspect(config: &Config, uri: &S3Uri, options: &Options) -> Result<ObjectInfo> {
     let client = Client::new(config.clone(), uri.clone(), options, Budget::of(options).read_buffer)?;
-    let mut tries = Tries::new(options.max_attempts);
+    describe(&client, options.max_attempts).await.map_err(|e| e.on(uri))
+}
+
+/// What the store says of the client's object, by HEAD or else by a GET of its first byte.
+pub(super) async fn describe(client: &Client, max_attempts: Option<NonZeroU32>) -> Result<ObjectInfo> {
+    let mut tries = Tries::new(max_attempts);
     loop {
-        let refused = match head(&client).await {
+        let refused = match head(client).await {
             Ok(info) => return Ok(info),
             Err(e) => e,
         };
         // A refused HEAD has no body to say why; the same GET has one, or is allowed where HEAD is not.
         let error = if refused.service().is_some() {
-            match first_byte(&client).await {
+            match first_byte(client).await {
                 Ok(info) => return Ok(info),
                 Err(e) => e,
             }
@@ -60,7 +72,7 @@ pub async fn inspect(config: &Config, uri: &S3Uri, options: &Options) -> Result<
         };
         match tries.failed(&error, 0, false) {
             Some(delay) => sleep(delay).await,
-            None => return Err(error.after_attempts(tries.count()).on(uri)),
+            None => return Err(error.after_attempts(tries.count())),
         }
     }
 }
@@ -78,6 +90,7 @@ async fn head(client: &Client) -> Result<ObjectInfo> {
     Ok(info)
 }
 
+/// What a GET of the first byte says, or one of all there is where there is no first byte.
 async fn first_byte(client: &Client) -> Result<ObjectInfo> {
     let range = ByteRange::new(0, 1);
     match client.exchange(Ask::Get { range, if_match: None }, None, false).await {

@@ -5,13 +5,14 @@
 
 use http::HeaderMap;
 use http::StatusCode;
-use http::header::{DATE, RETRY_AFTER};
+use http::header::{CONTENT_RANGE, DATE, RETRY_AFTER};
 use http::response::Parts;
 use serde::Deserialize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::config::Region;
 use crate::error::{Error, ErrorKind, ServiceError};
+use crate::range::unsatisfied_range;
 
 /// The error that a response other than 200 and 206 stands for; `body` may be cut or not XML at all.
 pub(crate) fn failure(head: &Parts, body: &[u8]) -> Error {
@@ -38,6 +39,7 @@ struct Document {
     message: Option<String>,
     request_id: Option<String>,
     region: Option<String>,
+    actual_object_size: Option<String>,
 }
 
 fn read(head: &Parts, body: &[u8]) -> ServiceError {
@@ -53,6 +55,9 @@ fn read(head: &Parts, body: &[u8]) -> ServiceError {
         region: header("x-amz-bucket-region").or(document.region).filter(|r| Region::parse(r).is_ok()),
         retry_after: retry_after(&head.headers),
         date: header(DATE.as_str()).and_then(|d| httpdate::parse_http_date(&d).ok()).and_then(seconds),
+        object_size: header(CONTENT_RANGE.as_str())
+            .and_then(|range| unsatisfied_range(&range))
+            .or_else(|| document.actual_object_size?.parse().ok()),
     }
 }
 
@@ -204,6 +209,29 @@ mod tests {
         for body in ["", "<html>oops", "<Error><Code>", "\0\u{1}", "<Error/>", &"<a>".repeat(10_000)] {
             let error = of(500, body);
             assert_eq!(error.service().unwrap().request_id.as_deref(), Some("FROM-HEADER"), "{body:.20}");
+        }
+    }
+
+    #[test]
+    fn a_416_shows_the_size_in_a_header_or_in_its_document() {
+        let xml = "<Error><Code>InvalidRange</Code><ActualObjectSize>6</ActualObjectSize></Error>";
+        for (header, body, size) in [
+            (Some("bytes */5"), "", Some(5)),
+            (Some("bytes */5"), xml, Some(5)),
+            (None, xml, Some(6)),
+            (Some("bytes 0-1/5"), "<Error><ActualObjectSize>six</ActualObjectSize></Error>", None),
+            (None, "", None),
+        ] {
+            let mut head = http::Response::builder().status(416);
+            if let Some(value) = header {
+                head = head.header(CONTENT_RANGE, value);
+            }
+            let error = failure(&head.body(()).unwrap().into_parts().0, body.as_bytes());
+            assert_eq!(
+                (error.exit_code(), error.service().unwrap().object_size),
+                (2, size),
+                "{header:?} {body}"
+            );
         }
     }
 

@@ -29,6 +29,7 @@ mod no_stderr;
 mod nonblocking;
 mod order;
 mod output;
+mod ranges;
 mod reader_done;
 mod real_server;
 mod redirects;

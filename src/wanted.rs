@@ -1,0 +1,175 @@
+//! What a download is to deliver: which bytes, of which version where the user named one.
+//!
+//! It gets `--range` and `--if-match`, and what a response shows of the object; it hands on the bytes to
+//! deliver, or says why there are none. Pure: it asks nobody.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::etag::ETag;
+use crate::range::{ByteRange, RangeSpec};
+use crate::response::ObjectInfo;
+
+/// The bytes wanted, and what is known of the object before the first response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// As far as the object goes where no end was named.
+    range: ByteRange,
+    /// The version that the first GET asks for.
+    if_match: Option<ETag>,
+    /// The object's size, where the range was counted from its end.
+    size: Option<u64>,
+}
+
+impl Wanted {
+    /// `range` of the version named `if_match`. `None` for bytes counted from the end of an object: where
+    /// they begin is known once its size is ([`Wanted::at_the_end`]).
+    pub(crate) fn new(range: Option<RangeSpec>, if_match: Option<ETag>) -> Option<Self> {
+        let range = match range {
+            Some(RangeSpec::Last(_)) => return None,
+            Some(spec) => spec.of(u64::MAX),
+            None => ByteRange::new(0, u64::MAX),
+        };
+        // There must be a byte to ask for; no object goes so far.
+        let range = ByteRange::new(range.start().min(u64::MAX - 1), range.end());
+        Some(Self { range, if_match, size: None })
+    }
+
+    /// `range` of the object that `info` describes, and of no other version.
+    pub(crate) fn at_the_end(
+        range: Option<RangeSpec>,
+        if_match: Option<ETag>,
+        info: &ObjectInfo,
+    ) -> Result<Self> {
+        is_named(if_match.as_ref(), info)?;
+        let range = range.map_or(ByteRange::new(0, info.size), |spec| spec.of(info.size));
+        let shown = info.etag.as_deref().and_then(|etag| etag.parse().ok());
+        Ok(Self { range, if_match: if_match.or(shown), size: Some(info.size) })
+    }
+
+    /// The first byte's offset.
+    pub(crate) fn start(&self) -> u64 {
+        self.range.start()
+    }
+
+    /// Whether it is known already that there is nothing to deliver.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.range.is_empty()
+    }
+
+    /// What the first GET asks for, with chunks of `chunk` bytes.
+    pub(crate) fn first(&self, chunk: u64) -> ByteRange {
+        ByteRange::new(self.start(), self.start().saturating_add(chunk).min(self.range.end()))
+    }
+
+    /// What the first GET's `If-Match` names.
+    pub(crate) fn if_match(&self) -> Option<&str> {
+        self.if_match.as_ref().map(ETag::as_str)
+    }
+
+    /// The bytes to deliver of the object that `info` describes, which may not be the one that was named:
+    /// not every server honours `If-Match`. A range that begins where the object ends is empty; one that
+    /// begins behind it is an error of usage.
+    pub(crate) fn of(&self, info: &ObjectInfo) -> Result<ByteRange> {
+        is_named(self.if_match.as_ref(), info)?;
+        match self.size {
+            Some(size) if size != info.size => Err(Error::new(
+                ErrorKind::Changed,
+                format!("the object changed meanwhile: it has {} bytes where it had {size}", info.size),
+            )),
+            _ if self.start() > info.size => Err(beyond(self.start(), info.size)),
+            _ => Ok(self.range.clipped(info.size)),
+        }
+    }
+
+    /// What the first GET's 412 means.
+    pub(crate) fn refused(&self, error: Error) -> Error {
+        match error.service() {
+            Some(service) if service.status == 412 && self.if_match.is_some() && self.size.is_none() => {
+                Error::new(ErrorKind::Changed, OTHER).with_service(service.clone())
+            }
+            _ => error,
+        }
+    }
+}
+
+const OTHER: &str = "the object is not the one named by --if-match";
+
+fn is_named(if_match: Option<&ETag>, info: &ObjectInfo) -> Result<()> {
+    match (if_match, info.etag.as_deref()) {
+        (Some(named), Some(shown)) if !named.matches(shown) => {
+            Err(Error::new(ErrorKind::Changed, format!("{OTHER}, {named}: its ETag is {shown}")))
+        }
+        (Some(named), None) => {
+            Err(Error::new(ErrorKind::Changed, format!("{OTHER}, {named}: the store shows no ETag")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A range begins at `start`, behind the end of an object of `size` bytes.
+pub(crate) fn beyond(start: u64, size: u64) -> Error {
+    Error::usage(format!(
+        "the range begins at byte {start}, beyond the end of the object: it has {size} bytes"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(size: u64, etag: &str) -> ObjectInfo {
+        let mut info = ObjectInfo::default();
+        (info.size, info.etag) = (size, Some(etag.to_owned()).filter(|e| !e.is_empty()));
+        info
+    }
+
+    fn wanted(range: &str, if_match: &str) -> Wanted {
+        let range = Some(range).filter(|r| !r.is_empty()).map(|r| r.parse().unwrap());
+        Wanted::new(range, Some(if_match).filter(|e| !e.is_empty()).map(|e| e.parse().unwrap())).unwrap()
+    }
+
+    #[test]
+    fn the_first_request_and_what_is_delivered() {
+        for (range, size, first, delivered) in [
+            ("", 100, 0..10, 0..100),
+            ("", 0, 0..10, 0..0),
+            ("5-", 100, 5..15, 5..100),
+            ("5-7", 100, 5..8, 5..8),
+            ("5-99", 20, 5..15, 5..20),
+            ("5-18446744073709551615", 20, 5..15, 5..20),
+            ("20-", 20, 20..30, 20..20),
+        ] {
+            let wanted = wanted(range, "");
+            assert_eq!(wanted.first(10), ByteRange::new(first.start, first.end), "{range}");
+            let range = ByteRange::new(delivered.start, delivered.end);
+            assert_eq!(wanted.of(&info(size, "")).unwrap(), range, "{range}");
+        }
+        for range in ["21-", "21-30", "18446744073709551615-", "18446744073709551615-18446744073709551615"] {
+            let wanted = wanted(range, "");
+            assert!(!wanted.first(1).is_empty(), "{range}");
+            assert_eq!(wanted.of(&info(20, "")).unwrap_err().exit_code(), 2, "{range}");
+        }
+    }
+
+    #[test]
+    fn another_object_than_the_one_named_has_changed() {
+        let wanted = wanted("5-", "e");
+        assert_eq!(wanted.if_match(), Some("\"e\""));
+        assert!(wanted.of(&info(20, "\"e\"")).is_ok());
+        for other in ["\"f\"", "W/\"e\"", ""] {
+            assert_eq!(wanted.of(&info(20, other)).unwrap_err().exit_code(), 6, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_an_object_is_that_of_the_object_that_was_measured() {
+        let last = Some("-5".parse().unwrap());
+        assert_eq!(Wanted::new(last, None), None);
+        let wanted = Wanted::at_the_end(last, None, &info(20, "\"e\"")).unwrap();
+        assert_eq!((wanted.first(10), wanted.if_match()), (ByteRange::new(15, 20), Some("\"e\"")));
+        assert_eq!(wanted.of(&info(21, "\"e\"")).unwrap_err().exit_code(), 6);
+        assert!(Wanted::at_the_end(last, None, &info(0, "\"e\"")).unwrap().is_nothing());
+        let named = Some("f".parse().unwrap());
+        assert_eq!(Wanted::at_the_end(last, named, &info(20, "\"e\"")).unwrap_err().exit_code(), 6);
+        assert_eq!(Wanted::at_the_end(last, None, &info(20, "W/\"e\"")).unwrap().if_match(), None);
+    }
+}
