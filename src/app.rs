@@ -1,42 +1,127 @@
-//! What an [`Invocation`] does: describe an object, or download it to stdout.
+//! What an [`Invocation`] does: describe an object, or download it to stdout; and how the process then ends.
 //!
 //! It gets validated options and joins the parts: configuration, download, sink, progress, figures. All
 //! that is decided lies in those.
 
 use std::io::Write;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+use signal_hook::consts::SIGPIPE;
+use signal_hook::low_level::emulate_default_handler;
+
 use crate::cli::Invocation;
+use crate::continuation::{self, Partial};
 use crate::download::{Download, inspect};
 use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
 use crate::progress::Progress;
-use crate::sink::{self, Delivery};
+use crate::sink::{self, Delivery, Ended};
 use crate::stats::Stats;
 use crate::{config, info};
 
+/// Why a run did not reach its end, and what is to be told of it.
+#[derive(Debug)]
+pub struct Stopped {
+    cause: Cause,
+    /// How it can be continued, as lines.
+    continuation: Option<String>,
+}
+
+#[derive(Debug)]
+enum Cause {
+    Failed(Error),
+    /// By this signal.
+    Interrupted(i32),
+}
+
 /// Runs `invocation`, of a process that began at `began`.
-pub async fn run(invocation: &Invocation, began: Instant) -> Result<()> {
+pub async fn run(invocation: &Invocation, began: Instant) -> Result<(), Stopped> {
     let config = config::load(&invocation.settings).await?;
     if let Some(format) = invocation.info {
         let object = inspect(&config, &invocation.uri, &invocation.download).await?;
         let text = info::render(&invocation.uri, &object, format);
-        return std::io::stdout().write_all(text.as_bytes()).map_err(Error::output);
+        return Ok(std::io::stdout().write_all(text.as_bytes()).map_err(Error::output)?);
     }
     let delivery = Arc::new(Delivery::since(began));
     let mut progress = Progress::new(invocation.quiet, Arc::clone(&delivery));
     let mut download = Download::start(&config, &invocation.uri, &invocation.download).await?;
     let range = download.range();
     progress.start(range.end - range.start, &invocation.uri.to_string());
-    let result = sink::to_stdout(&mut download, &delivery).await;
-    match result {
-        Ok(()) => progress.finish(),
-        Err(_) => progress.abandon(),
+    let ended = sink::to_stdout(&mut download, &delivery, interrupted()).await;
+    match ended {
+        Ok(Ended::Complete) => progress.finish(),
+        _ => progress.abandon(),
     }
     if let Some(format) = invocation.stats {
         let stats = Stats::collect(began.elapsed(), download.traffic(), &delivery);
         // They are for looking at: a stderr that is gone does not make a download fail.
         let _ = std::io::stderr().write_all(stats.render(format).as_bytes());
     }
-    result
+    let (cause, can_continue) = match ended {
+        Ok(Ended::Complete) => return Ok(()),
+        Ok(Ended::Interrupted { signal, is_known }) => (Cause::Interrupted(signal), is_known),
+        Err(error) => {
+            let can_continue = continuation::is_worth_it(&error);
+            (Cause::Failed(error), can_continue)
+        }
+    };
+    let file = sink::stdout_file();
+    let partial = Partial {
+        invocation,
+        info: download.info(),
+        range,
+        delivered: delivery.bytes(),
+        is_by_version: download.is_by_version(),
+        is_interrupted: matches!(cause, Cause::Interrupted(_)),
+        file: file.as_deref(),
+    };
+    let continuation = can_continue.then(|| partial.message()).flatten();
+    Err(Stopped { cause, continuation })
+}
+
+/// The number of the signal that interrupts the process. Where it cannot be waited for, the system does what it
+/// does by itself: the process ends.
+async fn interrupted() -> i32 {
+    match Interrupt::watch() {
+        Ok(interrupt) => interrupt.received().await,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self { cause: Cause::Failed(error), continuation: None }
+    }
+}
+
+impl Stopped {
+    /// Tells why on stderr and gives the exit code; where a signal is the reason it does not return, but ends
+    /// the process by that signal, as `cat` ends: silently, but for how to continue.
+    #[must_use]
+    pub fn report(&self) -> ExitCode {
+        let signal = match &self.cause {
+            Cause::Failed(error) if error.is_closed_pipe() => Some(SIGPIPE),
+            Cause::Failed(_) => None,
+            Cause::Interrupted(signal) => Some(*signal),
+        };
+        let what = match (&self.cause, &self.continuation) {
+            (Cause::Failed(error), _) if signal.is_none() => format!("s3fcp: {error}\n"),
+            (Cause::Interrupted(_), Some(_)) => "s3fcp: interrupted\n".to_owned(),
+            _ => String::new(),
+        };
+        let text = what + self.continuation.as_deref().unwrap_or("");
+        // Where stderr is full or closed the exit code still tells.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+        match (signal, &self.cause) {
+            (Some(signal), _) => {
+                // Rust ignores SIGPIPE from the start, and the others are watched.
+                let _ = emulate_default_handler(signal);
+                ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
+            }
+            (None, Cause::Failed(error)) => ExitCode::from(error.exit_code()),
+            (None, Cause::Interrupted(_)) => ExitCode::FAILURE,
+        }
+    }
 }

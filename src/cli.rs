@@ -6,6 +6,7 @@
 
 mod help;
 mod values;
+mod words;
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;

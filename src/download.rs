@@ -132,6 +132,13 @@ impl Download {
         self.wanted.start()..self.wanted.end()
     }
 
+    /// Whether the object was replaced meanwhile, and is read on by the version id that its first response
+    /// showed ([`ObjectInfo::version_id`]).
+    #[must_use]
+    pub fn is_by_version(&self) -> bool {
+        self.shared.by_version.load(Ordering::Relaxed)
+    }
+
     /// The object that is downloaded.
     #[must_use]
     pub fn uri(&self) -> &S3Uri {

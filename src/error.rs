@@ -190,6 +190,14 @@ impl Error {
         self.0.retryable
     }
 
+    /// Whether the credentials were good and are so no longer: S3 calls them expired, or their source gives no
+    /// others.
+    #[must_use]
+    pub fn is_expiry(&self) -> bool {
+        let expired = |s: &ServiceError| matches!(s.code(), "ExpiredToken" | "TokenRefreshRequired");
+        self.0.kind == ErrorKind::Access && self.service().is_none_or(expired)
+    }
+
     /// Whether the output was a pipe whose reader has closed it: an end, rather than a failure.
     #[must_use]
     pub fn is_closed_pipe(&self) -> bool {

@@ -14,6 +14,8 @@
 //!            download: discovery, plan, window; one ordered stream
 //!                                               |
 //!            sink: one writer thread to stdout      progress, stats: what was delivered
+//!                                               |
+//!            continuation: what to tell when it ended in the middle, by an error or an interrupt
 //! ```
 //!
 //! # Vocabulary
@@ -70,6 +72,7 @@ mod budget;
 pub mod cli;
 mod client;
 pub mod config;
+mod continuation;
 mod download;
 mod endpoint;
 mod error;
@@ -78,6 +81,7 @@ mod fetch;
 pub mod format;
 mod frame;
 pub mod info;
+mod interrupt;
 mod lane;
 mod level;
 pub mod progress;

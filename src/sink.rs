@@ -4,11 +4,15 @@
 //! they lie. Each frame is dropped, and its memory given back, as soon as it is written. It never
 //! buffers beyond a few frames and never writes anything else.
 
+mod file;
+
+pub(crate) use file::stdout_file;
+
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -16,6 +20,7 @@ use rustix::event::{PollFd, PollFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::download::Download;
 use crate::error::{Error, Result};
@@ -28,6 +33,23 @@ const GATHER: usize = 64;
 /// What a pipe is enlarged to, in bytes: Linux's limit for users (`/proc/sys/fs/pipe-max-size`).
 #[cfg(target_os = "linux")]
 const PIPE: usize = 1 << 20;
+/// How long an interrupt waits for the write that is under way.
+const LAST_WRITE: Duration = Duration::from_millis(500);
+
+/// How a download ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Every byte was written.
+    Complete,
+    /// By this signal.
+    Interrupted {
+        /// Its number.
+        signal: i32,
+        /// Whether [`Delivery::bytes`] is what was written, and whoever reads it is there still. Not where a write
+        /// is stuck, because a pipe is full: the system tells how much of it went out only when it returns.
+        is_known: bool,
+    },
+}
 
 /// What the sink has done so far; it may be looked at while it goes on.
 #[derive(Debug)]
@@ -37,13 +59,21 @@ pub struct Delivery {
     first_byte: OnceLock<Duration>,
     /// In nanoseconds.
     writing: AtomicU64,
+    /// Set when no more may be written.
+    stopped: AtomicBool,
 }
 
 impl Delivery {
     /// Nothing delivered yet; times count from `began`.
     #[must_use]
     pub fn since(began: Instant) -> Self {
-        Self { began, bytes: AtomicU64::new(0), first_byte: OnceLock::new(), writing: AtomicU64::new(0) }
+        Self {
+            began,
+            bytes: AtomicU64::new(0),
+            first_byte: OnceLock::new(),
+            writing: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+        }
     }
 
     /// How many bytes were written.
@@ -69,34 +99,49 @@ impl Delivery {
     }
 }
 
-/// Writes all of `download` to stdout and notes in `delivery` what is written.
-pub async fn to_stdout(download: &mut Download, delivery: &Arc<Delivery>) -> Result<()> {
+/// Writes all of `download` to stdout and notes in `delivery` what is written; less, when `interrupt` resolves
+/// to the number of a signal before the end.
+pub async fn to_stdout(
+    download: &mut Download,
+    delivery: &Arc<Delivery>,
+    interrupt: impl Future<Output = i32>,
+) -> Result<Ended> {
     // Not std's stdout, whose line buffer would copy everything.
     let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(Error::output)?;
     enlarge(&stdout);
     let reader_gone = watch(stdout.try_clone().map_err(Error::output)?);
     let (frames, queue) = mpsc::channel(QUEUE);
-    let (result, written) = oneshot::channel();
+    let (result, mut written) = oneshot::channel();
     let noted = Arc::clone(delivery);
     std::thread::Builder::new()
         .name("writer".into())
         .spawn(move || result.send(write(&mut File::from(stdout), queue, &noted)))
         .map_err(Error::output)?;
 
-    let ended = tokio::select! {
-        biased;
-        ended = feed(download, &frames) => ended,
-        () = closed(reader_gone) => Ok(()),
-    };
-    // Whatever ended it, what came before is still written; the writer knows whether all of it could be.
-    drop(frames);
-    let written = written.await.unwrap_or_else(|_| Err(io::Error::other("the writer died")));
-    written.map_err(Error::output).and(ended)?;
     let range = download.range();
-    if delivery.bytes() < range.end - range.start {
-        return Err(Error::output(io::ErrorKind::BrokenPipe.into()));
-    }
-    Ok(())
+    let all = async {
+        let ended = tokio::select! {
+            biased;
+            ended = feed(download, &frames) => ended,
+            () = closed(reader_gone) => Ok(()),
+        };
+        // Whatever ended it, what came before is still written; the writer knows whether all of it could be.
+        drop(frames);
+        let written = (&mut written).await.unwrap_or_else(|_| Err(io::Error::other("the writer died")));
+        written.map_err(Error::output).and(ended)?;
+        if delivery.bytes() < range.end - range.start {
+            return Err(Error::output(io::ErrorKind::BrokenPipe.into()));
+        }
+        Ok(Ended::Complete)
+    };
+    let signal = tokio::select! {
+        biased;
+        ended = all => return ended,
+        signal = interrupt => signal,
+    };
+    delivery.stopped.store(true, Ordering::Relaxed);
+    let is_known = matches!(timeout(LAST_WRITE, written).await, Ok(Ok(Ok(())))) && !has_lost_reader();
+    Ok(Ended::Interrupted { signal, is_known })
 }
 
 /// Hands all frames to the writer, or as many as it takes: if it is gone, it says why itself.
@@ -118,6 +163,14 @@ async fn closed(stdout: Option<AsyncFd<OwnedFd>>) {
         return;
     }
     std::future::pending::<()>().await;
+}
+
+/// Whether stdout is a pipe whose reader is gone: what is in it still was read by nobody.
+fn has_lost_reader() -> bool {
+    let stdout = io::stdout();
+    let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    rustix::event::poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::ERR)
 }
 
 /// Registers for errors only: readiness to write would wake this thread for every read of the reader.
@@ -146,7 +199,7 @@ fn write_all(
     delivery: &Delivery,
 ) -> io::Result<()> {
     let mut offset = 0;
-    while let Some(first) = frames.front() {
+    while let Some(first) = frames.front().filter(|_| !delivery.stopped.load(Ordering::Relaxed)) {
         let mut slices = [IoSlice::new(&[]); GATHER];
         let rest = frames.iter().skip(1).map(|f| &**f);
         for (slice, bytes) in slices.iter_mut().zip(std::iter::once(&first[offset..]).chain(rest)) {

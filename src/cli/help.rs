@@ -20,6 +20,11 @@ Examples:
   s3fcp --info=json s3://bucket/key
   s3fcp --range 0-1023 s3://bucket/key | file -
 
+Continue:
+  A download that ends in its middle, by exit code 5, by credentials that
+  expire or by an interrupt, tells the command that brings the rest:
+  s3fcp s3://bucket/key --range 123456- --if-match '\"etag\"' >> file
+
 Memory:
   At most concurrency x chunk-size bytes of the object are held at a time,
   whatever its size; by default 256 MiB, and mostly far less. See --max-memory.

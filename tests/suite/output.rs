@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::fault::{FaultServer, Reply, once};
 use crate::object::{CHUNK, SIZE, object};
@@ -90,29 +90,4 @@ fn a_reader_that_sleeps_is_no_silent_server() {
     outcome.stdout = received;
     outcome.assert_object(&bytes);
     assert_eq!((server.gets().len() as u64, server.object_bytes()), (size / chunk, size));
-}
-
-#[test]
-fn an_interrupt_ends_it_silently_by_the_signal() {
-    for signal in [Signal::INT, Signal::TERM].into_iter().filter(|signal| !is_ignored(*signal)) {
-        let script = once(1, Reply::ok().stall_after(10));
-        let server = FaultServer::start(object(SIZE), script);
-        let (running, stdout) = S3fcp::at(&server.endpoint()).window(2, CHUNK).args([URI]).start_unread();
-        let mut stdout = stdout.expect("a pipe");
-        stdout.read_exact(&mut vec![0; 65_546]).expect("what the server sent");
-        let id = Pid::from_raw(running.id().cast_signed()).expect("a process id");
-        kill_process(id, signal).expect("a process that runs");
-        let outcome = running.wait();
-        assert_eq!(outcome.signal(), Some(signal.as_raw()), "{}", outcome.stderr);
-        assert_eq!(outcome.stderr, "");
-    }
-}
-
-/// Whether whoever started the tests has them ignore the signal, as a shell does for its background:
-/// the program is to ignore it then, too. Only Linux tells.
-fn is_ignored(signal: Signal) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
-    mask >> (signal.as_raw() - 1) & 1 == 1
 }

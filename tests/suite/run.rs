@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// The key id in the environment of every run.
@@ -67,6 +68,13 @@ impl S3fcp {
         Self::of(shell)
     }
 
+    /// A shell that runs `command`, which knows the program by its name.
+    pub(crate) fn shell(command: &str) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", command]);
+        Self::of(shell).env("PATH", std::path::Path::new(PROGRAM).parent().expect("a folder"))
+    }
+
     fn of(mut command: Command) -> Self {
         let home = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("an empty home");
         let nowhere = home.path().join("none");
@@ -117,6 +125,12 @@ impl S3fcp {
         self
     }
 
+    /// Sends stderr elsewhere: [`Outcome::stderr`] stays empty.
+    pub(crate) fn stderr(mut self, to: impl Into<Stdio>) -> Self {
+        self.command.stderr(to);
+        self
+    }
+
     /// Runs to the end with `uri` as the last argument.
     pub(crate) fn download(self, uri: &str) -> Outcome {
         self.args([uri]).start().wait()
@@ -145,6 +159,17 @@ impl Running {
     /// The process's id.
     pub(crate) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Sends the process a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = Pid::from_raw(self.id.cast_signed()).expect("a process id");
+        kill_process(id, signal).expect("a process that was not waited for");
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        lock(&self.child).try_wait().expect("a child of ours").is_some()
     }
 
     /// The most memory that the process ever had, in bytes; 0 where the system does not tell (it is Linux
@@ -194,6 +219,12 @@ impl Outcome {
     /// The signal that ended the process.
     pub(crate) fn signal(&self) -> Option<i32> {
         self.status.signal()
+    }
+
+    /// The command that the message gives, on a line of its own.
+    pub(crate) fn command(&self) -> Option<String> {
+        let line = self.stderr.lines().find(|line| line.starts_with("    s3fcp "))?;
+        Some(line.trim().to_owned())
     }
 
     /// Success: exit 0, and stdout is the object.

@@ -49,6 +49,8 @@ fn assert_harmless(outcome: &Outcome) {
     let said = &outcome.stderr;
     assert!(said.starts_with("s3fcp: "), "{said:?}");
     assert!(!said.contains(|c: char| c.is_control() && c != '\n'), "{said:?}");
+    // How to go on is another matter: it repeats what the user typed.
+    let (said, _) = said.split_once("  stopped at byte").unwrap_or((said, ""));
     assert!(said.lines().count() <= 3, "{said:?}");
     assert!(said.chars().count() <= CHARS_MAX, "{} characters", said.chars().count());
 }

@@ -1,0 +1,129 @@
+//! An [`Invocation`] as the words of a command line: the parser above, backwards.
+//!
+//! Pure. It takes the options apart field by field, so that a new one is not forgotten here. Nothing in them
+//! is secret: credentials come from the environment and from files alone.
+
+use super::Invocation;
+use crate::config::Settings;
+use crate::download::Options;
+use crate::endpoint::AddressingStyle;
+use crate::format::Format;
+
+impl Invocation {
+    /// The program's name and the arguments that parse to this, none of them quoted.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let Self { uri, download, quiet, info, stats, settings } = self;
+        let Options {
+            version_id,
+            range,
+            if_match,
+            concurrency,
+            chunk_size,
+            max_memory,
+            max_attempts,
+            first_byte_timeout,
+            stall_timeout,
+            addressing_style,
+        } = download;
+        // What a command line has no option for is not asked for by one.
+        let Settings { endpoint, region, profile, no_sign_request, ca_bundle: _ } = settings;
+
+        // Not as it is displayed, which escapes for terminals.
+        let mut words = Words(vec!["s3fcp".to_owned(), format!("s3://{}/{}", uri.bucket(), uri.key())]);
+        words.format("--info", *info);
+        words.format("--stats", *stats);
+        words.flag("--quiet", *quiet);
+        words.option("-c", concurrency.as_ref());
+        words.option("--chunk-size", chunk_size.as_ref());
+        words.option("--max-memory", max_memory.as_ref());
+        words.option("--max-attempts", max_attempts.as_ref());
+        let time = |limit: &std::time::Duration| humantime::format_duration(*limit).to_string();
+        words.option("--first-byte-timeout", first_byte_timeout.as_ref().map(time));
+        words.option("--stall-timeout", stall_timeout.as_ref().map(time));
+        words.option("--endpoint", endpoint.as_ref());
+        words.option("--region", region.as_ref());
+        words.option("--profile", profile.as_ref());
+        words.flag("--no-sign-request", *no_sign_request);
+        words.option(
+            "--addressing-style",
+            match addressing_style {
+                AddressingStyle::Auto => None,
+                AddressingStyle::Path => Some("path"),
+                AddressingStyle::Virtual => Some("virtual"),
+            },
+        );
+        words.option("--version-id", version_id.as_ref());
+        words.option("--range", range.as_ref());
+        words.option("--if-match", if_match.as_ref());
+        words.0
+    }
+}
+
+struct Words(Vec<String>);
+
+impl Words {
+    fn option(&mut self, name: &str, value: Option<impl ToString>) {
+        if let Some(value) = value.map(|value| value.to_string()) {
+            // A value that looks like an option is one to the parser, unless it is joined to its name.
+            if value.starts_with('-') {
+                self.0.push(format!("{name}={value}"));
+            } else {
+                self.0.extend([name.to_owned(), value]);
+            }
+        }
+    }
+
+    fn flag(&mut self, name: &str, is_set: bool) {
+        self.0.extend(is_set.then(|| name.to_owned()));
+    }
+
+    fn format(&mut self, name: &str, format: Option<Format>) {
+        self.0.extend(format.map(|format| match format {
+            Format::Text => name.to_owned(),
+            Format::Json => format!("{name}=json"),
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::Args;
+    use super::*;
+
+    fn parsed(words: &[String]) -> Invocation {
+        Args::try_parse_from(words).unwrap_or_else(|e| panic!("{words:?}: {e}")).try_into().unwrap()
+    }
+
+    #[test]
+    fn the_words_parse_to_what_they_are_made_from() {
+        for line in [
+            &["s3://b/k"][..],
+            &["s3://b/a b'c\"$d\n", "--info=json"],
+            &["s3://b/k", "--info", "-q", "--profile", "a b"],
+            &[
+                "s3://b/k",
+                "--stats",
+                "-c",
+                "3",
+                "--chunk-size",
+                "1MB",
+                "--max-memory",
+                "64MiB",
+                "--max-attempts",
+                "7",
+            ],
+            &["s3://b/k", "--first-byte-timeout", "90.5", "--stall-timeout", "1ms", "--no-sign-request"],
+            &["s3://b/k", "--endpoint", "http://h:9", "--region", "eu-west-1", "--addressing-style", "path"],
+            &["s3://b/k", "--addressing-style", "virtual", "--version-id=-v", "--profile=--p"],
+            &["s3://b/k", "--range", "5-", "--if-match", "e"],
+            &["s3://b/k", "--range", "-5", "--stats=json", "--quiet"],
+        ] {
+            let line: Vec<String> = ["s3fcp"].iter().chain(line).map(|word| (*word).to_owned()).collect();
+            let invocation = parsed(&line);
+            assert_eq!(parsed(&invocation.words()), invocation, "{line:?}");
+        }
+    }
+}
