@@ -33,6 +33,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::etag::ETag;
 use crate::fetch::{self, Leave, RangeFrames, Shared};
 use crate::frame::Frame;
+use crate::hedge::Hedge;
 use crate::level::Level;
 use crate::range::{ByteRange, Plan, RangeSpec};
 use crate::response::ObjectInfo;
@@ -65,6 +66,8 @@ pub struct Options {
     pub first_byte_timeout: Option<Duration>,
     /// How long a body may bring no byte, while it is being read; [`Options::STALL_TIMEOUT`] where `None`.
     pub stall_timeout: Option<Duration>,
+    /// Whether what is left of a range that is late is asked for again.
+    pub hedge: Hedge,
     /// How the bucket is addressed.
     pub addressing_style: AddressingStyle,
 }
@@ -164,8 +167,11 @@ impl Download {
         Traffic {
             requests: self.shared.client.requests(),
             connections: self.shared.client.connections(),
-            fetched: self.shared.fetched.load(Ordering::Relaxed),
-            retries: self.shared.retries.load(Ordering::Relaxed),
+            fetched: self.shared.counters.fetched(),
+            retries: self.shared.counters.retries(),
+            hedges: self.shared.counters.hedges(),
+            hedges_won: self.shared.counters.hedges_won(),
+            throttled: self.shared.counters.throttled(),
             concurrency: self.shared.slots.most(),
         }
     }
@@ -186,13 +192,13 @@ impl Download {
             match ready!(head.poll_frame(cx)) {
                 None => drop(self.under_way.pop_front()),
                 Some(Ok(frame)) => {
-                    self.shared.yielded.fetch_add(frame.len() as u64, Ordering::Relaxed);
+                    self.shared.counters.add_yielded(frame.len());
                     return Poll::Ready(Some(Ok(frame)));
                 }
                 Some(Err(e)) => return Poll::Ready(Some(Err(self.fail(e)))),
             }
         }
-        match (all_started, self.shared.yielded.load(Ordering::Relaxed) == self.wanted.len()) {
+        match (all_started, self.shared.counters.yielded() == self.wanted.len()) {
             (false, _) => Poll::Pending,
             (true, true) => Poll::Ready(None),
             (true, false) => {
@@ -223,6 +229,12 @@ pub struct Traffic {
     pub fetched: u64,
     /// Tries of ranges that failed and were made again.
     pub retries: u64,
+    /// Requests for what was left of a range that was late.
+    pub hedges: u64,
+    /// Those of them that were faster.
+    pub hedges_won: u64,
+    /// Answers by which the server asked for fewer requests.
+    pub throttled: u64,
     /// The most ranges that were fetched at once.
     pub concurrency: usize,
 }
@@ -251,8 +263,8 @@ fn steer(shared: &Arc<Shared>, budget: &Budget, latency: Duration) -> AbortOnDro
         let began = Instant::now();
         loop {
             sleep(if level.is_settled() { TICK_AT_REST } else { TICK }).await;
-            let fetched = shared.fetched.load(Ordering::Relaxed);
-            let held = fetched.saturating_sub(shared.yielded.load(Ordering::Relaxed));
+            let fetched = shared.counters.fetched();
+            let held = fetched.saturating_sub(shared.counters.yielded());
             let connections = level.tick(began.elapsed(), fetched, held);
             shared.slots.set_target(connections);
             shared.places.set_target(discovery::places(connections));

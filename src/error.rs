@@ -81,6 +81,15 @@ impl ServiceError {
     pub fn code(&self) -> &str {
         self.code.as_deref().unwrap_or("")
     }
+
+    /// Whether it asks for fewer requests (S3 API Reference, "Error responses"; RFC 6585, section 4).
+    #[must_use]
+    pub fn is_throttling(&self) -> bool {
+        let code = self.code();
+        matches!(self.status, 429 | 503)
+            || matches!(code, "SlowDown" | "RequestLimitExceeded")
+            || code.starts_with("Throttl")
+    }
 }
 
 /// Why a download, or a step of it, failed.
@@ -149,6 +158,12 @@ impl Error {
     pub fn with_service(mut self, service: ServiceError) -> Self {
         self.0.service = Some(service);
         self
+    }
+
+    /// Whether the service asked for fewer requests, or was too busy for this one.
+    #[must_use]
+    pub fn is_throttling(&self) -> bool {
+        self.service().is_some_and(ServiceError::is_throttling)
     }
 
     /// Names the object (an `s3://` URI); the first name given stays.

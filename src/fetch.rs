@@ -4,37 +4,37 @@
 //! while the consumer is busy) and hands on frames through a lane. A byte that was handed on is never
 //! asked for again. It never looks at other ranges.
 
-use std::future::poll_fn;
+mod flight;
+mod race;
+
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::StatusCode;
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::client::{Client, Exchange};
+use self::flight::{Event, Flight};
+use self::race::{Race, Rest};
+use crate::client::Client;
+use crate::counters::Counters;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Frame, Slabs};
+use crate::hedge;
 use crate::lane::{LaneReceiver, LaneSender, lane};
+use crate::pace::Pace;
 use crate::range::ByteRange;
-use crate::request::Ask;
 use crate::response::{ObjectInfo, Opened, Pin};
 use crate::retry::Tries;
 use crate::slots::{Slot, Slots};
-use crate::transport::Lease;
+use crate::throttle::Throttle;
 use crate::wanted::Wanted;
 use crate::window::{Room, Window};
-
-/// How long bytes may gather in the kernel before they are handed on though they are few.
-const GATHERING: Duration = Duration::from_millis(200);
 
 /// What all fetches of one download share.
 pub(crate) struct Shared {
@@ -59,14 +59,19 @@ pub(crate) struct Shared {
     pub(crate) pin: OnceLock<Pin>,
     /// Set after a 412: from then on requests name the version that is pinned.
     pub(crate) by_version: AtomicBool,
-    /// Whether any byte of the object has come.
-    pub(crate) begun: AtomicBool,
-    /// Body bytes received, those that a retry brings again included.
-    pub(crate) fetched: AtomicU64,
-    /// Tries that failed and were made again.
-    pub(crate) retries: AtomicU64,
-    /// Bytes that the consumer took.
-    pub(crate) yielded: AtomicU64,
+    pub(crate) counters: Counters,
+    pub(crate) pace: Pace,
+    pub(crate) throttle: Throttle,
+    pub(crate) hedging: hedge::Budget,
+    /// Bytes of a usual range.
+    pub(crate) chunk: u64,
+}
+
+impl Shared {
+    /// How many bytes the object has, or 0 while that is not known.
+    fn size(&self) -> u64 {
+        self.pin.get().map_or(0, Pin::size)
+    }
 }
 
 /// What the first response shows.
@@ -137,63 +142,82 @@ struct Fetch {
 }
 
 impl Fetch {
-    async fn run(mut self, _slot: Slot) {
+    async fn run(mut self, slot: Slot) {
         let shared = Arc::clone(&self.shared);
         let mut tries = Tries::new(shared.max_attempts);
+        let mut slot = Some(slot);
         let mut fresh = false;
+        let mut fetched = shared.counters.fetched();
         loop {
             let before = self.done;
             let Err(error) = self.attempt(fresh).await else { return };
             // Who answers in S3's terms is well: only a connection that failed is not used again.
             fresh = error.service().is_none();
-            let begun = shared.begun.load(Ordering::Relaxed);
-            let Some(delay) = tries.failed(&error, self.done - before, begun) else {
+            // A busy server has said nothing against this range as long as others get on; a limit of the user's
+            // own is meant for this range.
+            let since =
+                shared.counters.fetched() - std::mem::replace(&mut fetched, shared.counters.fetched());
+            let got = if error.is_throttling() && shared.max_attempts.is_none() {
+                since
+            } else {
+                self.done - before
+            };
+            let Some(delay) = tries.failed(&error, got, shared.counters.is_begun()) else {
                 self.lane.finish(Err(error.after_attempts(tries.count())));
                 // The download ends here: what has not begun, and lies behind, need not begin.
                 return shared.slots.close();
             };
-            shared.retries.fetch_add(1, Ordering::Relaxed);
+            shared.counters.add_retry();
+            if !error.is_throttling() {
+                sleep(delay).await;
+                continue;
+            }
+            shared.counters.add_throttled();
+            shared.throttle.slow_down(Instant::now(), error.service().and_then(|s| s.retry_after));
+            // While it waits another range may go, if there is to be one.
+            drop(slot.take());
             sleep(delay).await;
+            slot = shared.slots.acquire().await;
+            if slot.is_none() {
+                return self.lane.finish(Err(error.after_attempts(tries.count())));
+            }
         }
     }
 
-    /// One request for what is left of the range, and its body to the end; on a `fresh` connection after
-    /// one that failed.
+    /// One request for what is left of the range, and its body to the end, or that of a second request where
+    /// the first one is late; on a `fresh` connection after one that failed.
     async fn attempt(&mut self, fresh: bool) -> Result<()> {
         let shared = Arc::clone(&self.shared);
-        let pin = shared.pin.get();
-        let asked = self.range.remainder(self.done);
-        let ask = Ask::Get { range: asked, if_match: pin.map_or(shared.wanted.if_match(), Pin::if_match) };
-        let version = pin.and_then(Pin::version_id).filter(|_| shared.by_version.load(Ordering::Relaxed));
-        let exchanged = shared.client.exchange(ask, version, fresh).await;
-        let Exchange { head, mut body, lease, latency } =
-            exchanged.map_err(|e| self.changed(e, version.is_some()))?;
-        let opened = Opened::check(&head, asked, pin.map(Pin::size))?;
-        match pin {
-            Some(pin) => pin.check(&opened.info)?,
-            None => self.found(&opened, latency)?,
-        }
-        let mut skip = self.skip(&opened)?;
+        shared.throttle.clear().await;
+        let mut race = Race::new(Flight::depart(&shared, self.rest().bytes, fresh));
         while self.done < self.range.len() {
-            self.lane.keep_pace().await;
-            self.make_room(self.shared.read_buffer).await;
-            let mut data = self.next_data(&mut body, &lease).await?;
-            shared.fetched.fetch_add(data.len() as u64, Ordering::Relaxed);
-            let skipped = skip.min(data.len() as u64);
-            skip -= skipped;
-            // No more than data.len(), which is a usize.
-            data = data.slice(usize::try_from(skipped).unwrap_or(data.len())..);
-            if opened.whole {
-                // What lies behind the range comes unasked.
-                let left = self.range.len() - self.done;
-                data.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            if race.is_open() {
+                self.lane.keep_pace().await;
+                self.make_room(shared.read_buffer).await;
             }
-            self.hand_on(data).await?;
+            match race.next(&shared, &self.lane, self.rest()).await? {
+                Event::Opened(opened, latency) => self.opened(&opened, latency)?,
+                Event::Data(at, data) => self.hand_on(at, data).await?,
+            }
         }
         self.lane.finish(Ok(()));
-        // A chunked body has its end still to come; a connection is only used again behind it.
-        if body.is_end_stream() || matches!(timeout(shared.stall_timeout, body.frame()).await, Ok(None)) {
-            lease.give_back();
+        race.land(&shared, self.rest()).await;
+        Ok(())
+    }
+
+    fn rest(&self) -> Rest {
+        let may_hedge = !self.whole && self.shared.pin.get().is_some();
+        Rest { bytes: self.range.remainder(self.done), start: self.range.start(), may_hedge }
+    }
+
+    /// A response began. The first one pins the download.
+    fn opened(&mut self, opened: &Opened, latency: Duration) -> Result<()> {
+        if self.shared.pin.get().is_none() {
+            return self.found(opened, latency);
+        }
+        if opened.whole && !self.whole {
+            let what = "the server sent the whole object for a range";
+            return Err(Error::new(ErrorKind::Server, what).retryable(true));
         }
         Ok(())
     }
@@ -214,19 +238,6 @@ impl Fetch {
         Ok(())
     }
 
-    /// How many bytes of the body are not wanted, or were handed on already: none, but where the server
-    /// knows no ranges and sends the whole object, again and again.
-    fn skip(&self, opened: &Opened) -> Result<u64> {
-        match (self.whole, opened.whole) {
-            (_, false) => Ok(0),
-            (true, true) => Ok(self.range.start() + self.done),
-            (false, true) => {
-                Err(Error::new(ErrorKind::Server, "the server sent the whole object for a range")
-                    .retryable(true))
-            }
-        }
-    }
-
     /// Room for `bytes`, or for all that is left of the range; in a small or full window, for some of it. Waits
     /// only while there is none: who waited for more with some in hand could wait for himself.
     async fn make_room(&mut self, bytes: usize) {
@@ -243,40 +254,27 @@ impl Fetch {
         }
     }
 
-    /// A refused `If-Match` is the object having changed, and so is a range that is no longer there. The
-    /// old version can still be had by its id, where the store showed one and gives leave; `named` says that
-    /// the request did so already.
-    fn changed(&self, error: Error, named: bool) -> Error {
-        let (Some(pin), Some(service)) = (self.shared.pin.get(), error.service()) else { return error };
-        let status = StatusCode::from_u16(service.status);
-        let may_name = pin.version_id().is_some() && self.shared.client.version_id().is_none();
-        if named && !error.is_retryable() {
-            let what = "the object changed during the download, and its old version is refused";
-            return Error::new(ErrorKind::Changed, what).with_service(service.clone());
-        }
-        match status {
-            Ok(StatusCode::PRECONDITION_FAILED) if may_name => {
-                self.shared.by_version.store(true, Ordering::Relaxed);
-                error.retryable(true)
+    /// Hands on what `data`, which begins at this offset of the object, has of the bytes that come next.
+    async fn hand_on(&mut self, at: u64, mut data: Bytes) -> Result<()> {
+        let next = self.range.start() + self.done;
+        // What was handed on already, or lies before the range, comes only where it cannot be left out.
+        let known = usize::try_from(next.saturating_sub(at)).unwrap_or(usize::MAX).min(data.len());
+        drop(data.split_to(known));
+        let left = self.range.len() - self.done;
+        if data.len() as u64 > left {
+            if !self.whole {
+                let what = "the response has more bytes than it said";
+                return Err(Error::new(ErrorKind::Server, what).retryable(true));
             }
-            Ok(StatusCode::RANGE_NOT_SATISFIABLE) => {
-                let what = "the object changed during the download: it has become shorter";
-                Error::new(ErrorKind::Changed, what).with_service(service.clone())
-            }
-            _ => error,
+            // What lies behind the range comes unasked.
+            data.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         }
-    }
-
-    async fn hand_on(&mut self, mut data: Bytes) -> Result<()> {
-        if data.len() as u64 > self.range.len() - self.done {
-            return Err(
-                Error::new(ErrorKind::Server, "the response has more bytes than it said").retryable(true)
-            );
+        if !data.is_empty() {
+            self.shared.counters.set_begun();
         }
-        self.shared.begun.store(true, Ordering::Relaxed);
         while !data.is_empty() {
-            // Only in a small window is there less.
-            self.make_room(1).await;
+            // Only in a small or full window is there less.
+            self.make_room(data.len()).await;
             let left = self.range.len() - self.done;
             let part = data.split_to(data.len().min(self.room.bytes()));
             self.done += part.len() as u64;
@@ -291,42 +289,5 @@ impl Fetch {
             }
         }
         Ok(())
-    }
-
-    /// The next bytes of the body, which must have more.
-    async fn next_data(&self, body: &mut Incoming, lease: &Lease) -> Result<Bytes> {
-        let left = usize::try_from(self.range.len() - self.done).unwrap_or(usize::MAX);
-        // As many as fill a frame, so that it goes on as it is; but never more than are certain to come, and
-        // those of a slow connection not for long.
-        lease.gather(if left > self.shared.read_buffer { self.shared.read_buffer } else { 1 });
-        if let Ok(data) = timeout(GATHERING, self.some_data(body, lease)).await {
-            return data;
-        }
-        lease.gather(1);
-        let patience = self.shared.stall_timeout.saturating_sub(GATHERING);
-        timeout(patience, self.some_data(body, lease)).await.unwrap_or_else(|_| {
-            Err(Error::network(format!("the body stalled for {:?}", self.shared.stall_timeout)))
-        })
-    }
-
-    async fn some_data(&self, body: &mut Incoming, lease: &Lease) -> Result<Bytes> {
-        loop {
-            let mut frame = body.frame();
-            let frame = poll_fn(|cx| {
-                // At the head of the line every byte goes on as it comes.
-                if self.lane.poll_is_head(cx) {
-                    lease.gather(1);
-                }
-                frame.poll_unpin(cx)
-            });
-            let frame = frame
-                .await
-                .ok_or_else(|| Error::network("the body ended early"))?
-                .map_err(|e| Error::network("the body was cut").with_source(e))?;
-            // Trailers carry no bytes of the object.
-            if let Ok(data) = frame.into_data() {
-                return Ok(data);
-            }
-        }
     }
 }

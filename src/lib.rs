@@ -9,7 +9,8 @@
 //! cli -> uri -> config -> endpoint -> request -> sign -> transport -> response
 //!                         \______________ client: one exchange ____________/
 //!                                               |
-//!            fetch: one range, attempt by attempt, for the remainder only
+//!            fetch: one range, attempt by attempt, for the remainder only; a second request races
+//!                   with one that is late (hedge, by the pace of all); throttle when the server is busy
 //!                                               |  frames, by a lane
 //!            download: discovery, plan, window; one ordered stream
 //!                                               |
@@ -73,6 +74,7 @@ pub mod cli;
 mod client;
 pub mod config;
 mod continuation;
+mod counters;
 mod download;
 mod endpoint;
 mod error;
@@ -80,10 +82,12 @@ mod etag;
 mod fetch;
 pub mod format;
 mod frame;
+mod hedge;
 pub mod info;
 mod interrupt;
 mod lane;
 mod level;
+mod pace;
 pub mod progress;
 mod range;
 mod request;
@@ -93,6 +97,7 @@ mod sign;
 pub mod sink;
 mod slots;
 pub mod stats;
+mod throttle;
 mod transport;
 mod uri;
 mod wanted;
@@ -104,6 +109,7 @@ pub use endpoint::AddressingStyle;
 pub use error::{Error, ErrorKind, Result, ServiceError};
 pub use etag::ETag;
 pub use frame::Frame;
+pub use hedge::Hedge;
 pub use range::RangeSpec;
 pub use response::ObjectInfo;
 pub use uri::S3Uri;

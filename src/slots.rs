@@ -16,6 +16,8 @@ pub(crate) struct Slots {
     size: AtomicUsize,
     /// How many there should be.
     target: AtomicUsize,
+    /// How many there may be, whatever the target; `usize::MAX` where nothing limits them.
+    ceiling: AtomicUsize,
     in_use: AtomicUsize,
     most: AtomicUsize,
 }
@@ -34,6 +36,7 @@ impl Slots {
             free: Arc::new(Semaphore::new(target)),
             size: AtomicUsize::new(target),
             target: AtomicUsize::new(target),
+            ceiling: AtomicUsize::new(usize::MAX),
             in_use: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
         })
@@ -49,7 +52,12 @@ impl Slots {
 
     /// How many ranges may be fetched at once.
     pub(crate) fn target(&self) -> usize {
-        self.target.load(Ordering::Relaxed)
+        self.target.load(Ordering::Relaxed).min(self.ceiling.load(Ordering::Relaxed))
+    }
+
+    /// How many are in use.
+    pub(crate) fn in_use(&self) -> usize {
+        self.in_use.load(Ordering::Relaxed)
     }
 
     /// The most slots that were in use at once.
@@ -60,6 +68,35 @@ impl Slots {
     /// Sets how many ranges may be fetched at once.
     pub(crate) fn set_target(&self, target: usize) {
         self.target.store(target, Ordering::Relaxed);
+        self.add_missing();
+    }
+
+    /// Allows half as many as there are, at least one, until they grow again.
+    pub(crate) fn halve(&self) {
+        let ceiling = (self.target() / 2).max(1);
+        self.ceiling.store(ceiling, Ordering::Relaxed);
+        // Those that nobody holds go at once, the others as they come back.
+        let surplus = self.size.load(Ordering::Relaxed).saturating_sub(ceiling);
+        self.size.fetch_sub(self.free.forget_permits(surplus), Ordering::Relaxed);
+    }
+
+    /// Allows one more.
+    pub(crate) fn grow(&self) {
+        let target = self.target.load(Ordering::Relaxed);
+        let more = |ceiling: usize| Some(if ceiling + 1 < target { ceiling + 1 } else { usize::MAX });
+        if self.is_halved() {
+            let _ = self.ceiling.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        }
+        self.add_missing();
+    }
+
+    /// Whether fewer are allowed than there should be.
+    pub(crate) fn is_halved(&self) -> bool {
+        self.ceiling.load(Ordering::Relaxed) != usize::MAX
+    }
+
+    fn add_missing(&self) {
+        let target = self.target();
         while self
             .size
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < target).then_some(n + 1))
@@ -92,6 +129,25 @@ impl Drop for Slot {
 mod tests {
     use super::*;
     use futures_util::FutureExt;
+
+    #[tokio::test]
+    async fn half_as_many_until_they_grow() {
+        let slots = Slots::new(4);
+        let held = [slots.acquire().await, slots.acquire().await, slots.acquire().await];
+        slots.halve();
+        assert_eq!((slots.target(), slots.in_use()), (2, 3));
+        slots.set_target(8);
+        assert_eq!(slots.target(), 2, "the ceiling stays");
+        drop(held);
+        let two = (slots.acquire().await, slots.acquire().await);
+        assert!(slots.acquire().now_or_never().is_none());
+        slots.grow();
+        let third = slots.acquire().now_or_never();
+        assert!(third.is_some() && slots.acquire().now_or_never().is_none());
+        (0..5).for_each(|_| slots.grow());
+        assert_eq!((slots.target(), slots.is_halved()), (8, false));
+        drop((two, third));
+    }
 
     #[tokio::test]
     async fn more_at_once_and_fewer_as_they_end() {

@@ -35,6 +35,12 @@ pub struct Stats {
     pub connections: u64,
     /// Tries of ranges that failed and were made again.
     pub retries: u64,
+    /// Requests for what was left of a range that was late.
+    pub hedges: u64,
+    /// Those of them that were faster than the first request.
+    pub hedges_won: u64,
+    /// Answers by which the server asked for fewer requests.
+    pub throttled: u64,
     /// Body bytes received beyond those delivered: what retries brought twice, or an end came before.
     pub bytes_beyond: u64,
     /// The most ranges that were fetched at once.
@@ -77,6 +83,9 @@ impl Stats {
             requests: traffic.requests,
             connections: traffic.connections,
             retries: traffic.retries,
+            hedges: traffic.hedges,
+            hedges_won: traffic.hedges_won,
+            throttled: traffic.throttled,
             bytes_beyond: traffic.fetched.saturating_sub(bytes),
             concurrency: traffic.concurrency,
             peak_memory: peak_memory(),
@@ -113,10 +122,13 @@ impl Stats {
         line(
             "requests",
             format!(
-                "{}, {} of them retries; {beyond} fetched beyond the object",
-                self.requests, self.retries
+                "{}, {} of them retries, {} hedges ({} won); {beyond} fetched beyond the object",
+                self.requests, self.retries, self.hedges, self.hedges_won
             ),
         );
+        if self.throttled > 0 {
+            line("throttled", format!("{} times", self.throttled));
+        }
         line("connections", format!("{}, at most {} ranges at once", self.connections, self.concurrency));
         if let Some(peak) = self.peak_memory {
             line("peak memory", size(peak).to_string());
@@ -167,6 +179,9 @@ mod tests {
             requests: 258,
             connections: 17,
             retries: 2,
+            hedges: 3,
+            hedges_won: 1,
+            throttled: 5,
             bytes_beyond: 4096,
             concurrency: 16,
             peak_memory: Some(90 << 20),
@@ -180,7 +195,8 @@ mod tests {
         assert_eq!(
             stats().render(Format::Json),
             "{\"bytes\":3221225472,\"seconds\":2.0,\"mib_per_second\":1536.0,\"first_byte_seconds\":0.0285,\
-             \"requests\":258,\"connections\":17,\"retries\":2,\"bytes_beyond\":4096,\"concurrency\":16,\
+             \"requests\":258,\"connections\":17,\"retries\":2,\"hedges\":3,\"hedges_won\":1,\"throttled\":5,\
+             \"bytes_beyond\":4096,\"concurrency\":16,\
              \"peak_memory\":94371840,\"cpu_seconds\":0.5,\"bottleneck\":\"network\"}\n"
         );
     }
@@ -191,7 +207,8 @@ mod tests {
             stats().render(Format::Text),
             "delivered     3.0 GiB in 2.00 s, 1536.0 MiB/s\n\
              first byte    after 28.5 ms\n\
-             requests      258, 2 of them retries; 4.0 KiB fetched beyond the object\n\
+             requests      258, 2 of them retries, 3 hedges (1 won); 4.0 KiB fetched beyond the object\n\
+             throttled     5 times\n\
              connections   17, at most 16 ranges at once\n\
              peak memory   90.0 MiB\n\
              CPU           0.50 s\n\

@@ -13,6 +13,7 @@ use clap::builder::PossibleValue;
 use crate::download::Options;
 use crate::endpoint::AddressingStyle;
 use crate::format::Format;
+use crate::hedge::Hedge;
 
 /// A `--chunk-size`: bytes, or a number with a binary (`MiB`, `Mi`) or decimal (`MB`, `M`) unit.
 pub(super) fn chunk_size(text: &str) -> Result<NonZeroU64, String> {
@@ -62,6 +63,19 @@ impl ValueEnum for AddressingStyle {
                 .help("Path for custom endpoints, IP addresses and buckets with dots, else virtual"),
             Self::Path => PossibleValue::new("path").help("https://host/bucket/key"),
             Self::Virtual => PossibleValue::new("virtual").help("https://bucket.host/key"),
+        })
+    }
+}
+
+impl ValueEnum for Hedge {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::Off]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Auto => PossibleValue::new("auto").help("Where one is much later than the others"),
+            Self::Off => PossibleValue::new("off").help("Never"),
         })
     }
 }

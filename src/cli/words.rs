@@ -8,6 +8,7 @@ use crate::config::Settings;
 use crate::download::Options;
 use crate::endpoint::AddressingStyle;
 use crate::format::Format;
+use crate::hedge::Hedge;
 
 impl Invocation {
     /// The program's name and the arguments that parse to this, none of them quoted.
@@ -24,6 +25,7 @@ impl Invocation {
             max_attempts,
             first_byte_timeout,
             stall_timeout,
+            hedge,
             addressing_style,
         } = download;
         // What a command line has no option for is not asked for by one.
@@ -41,6 +43,7 @@ impl Invocation {
         let time = |limit: &std::time::Duration| humantime::format_duration(*limit).to_string();
         words.option("--first-byte-timeout", first_byte_timeout.as_ref().map(time));
         words.option("--stall-timeout", stall_timeout.as_ref().map(time));
+        words.option("--hedge", (*hedge == Hedge::Off).then_some("off"));
         words.option("--endpoint", endpoint.as_ref());
         words.option("--region", region.as_ref());
         words.option("--profile", profile.as_ref());

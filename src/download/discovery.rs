@@ -6,9 +6,9 @@
 //! the end need the size first: there the HEAD goes ahead.
 
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use tokio::sync::oneshot;
@@ -19,14 +19,18 @@ use super::head::{HeadTask, describe};
 use crate::budget::Budget;
 use crate::client::Client;
 use crate::config::Config;
+use crate::counters::Counters;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::{self, Found, Leave, RangeFrames, Shared};
 use crate::frame::Slabs;
+use crate::hedge;
+use crate::pace::Pace;
 use crate::range::ByteRange;
 use crate::request::Ask;
 use crate::response::{ObjectInfo, Opened};
 use crate::retry::Tries;
 use crate::slots::Slots;
+use crate::throttle::Throttle;
 use crate::uri::S3Uri;
 use crate::wanted::{Wanted, beyond};
 use crate::window::Window;
@@ -61,10 +65,11 @@ pub(super) async fn shared(
         let info = describe(&client, options.max_attempts).await?;
         (Wanted::at_the_end(options.range, if_match(), &info)?, Some(info))
     };
+    let slots = Slots::new(connections);
     let shared = Shared {
         client,
         wanted,
-        slots: Slots::new(connections),
+        slots: Arc::clone(&slots),
         // All ranges of an explicit number have room at once: no more is asked for than can be held.
         places: Slots::new(if budget.adaptive { places(connections) } else { connections }),
         window: Window::new(budget.window),
@@ -75,10 +80,11 @@ pub(super) async fn shared(
         zero_copy_min: budget.zero_copy_min,
         pin: OnceLock::new(),
         by_version: AtomicBool::new(false),
-        begun: AtomicBool::new(false),
-        fetched: AtomicU64::new(0),
-        retries: AtomicU64::new(0),
-        yielded: AtomicU64::new(0),
+        counters: Counters::default(),
+        pace: Pace::new(Instant::now()),
+        throttle: Throttle::new(slots),
+        hedging: hedge::Budget::new(options.hedge),
+        chunk: budget.chunk,
     };
     Ok((shared, said))
 }

@@ -18,7 +18,7 @@ use crate::range::unsatisfied_range;
 pub(crate) fn failure(head: &Parts, body: &[u8]) -> Error {
     let service = read(head, body);
     let (kind, what, hint) = meaning(head.status, service.code(), service.region.is_some());
-    let mut error = Error::new(kind, what).retryable(is_transient(head.status, service.code()));
+    let mut error = Error::new(kind, what).retryable(is_transient(&service));
     match (&service.region, hint) {
         (Some(region), Some(ELSEWHERE)) => {
             error = error.with_hint(format!("the bucket is in {region}: use --region {region}"));
@@ -84,15 +84,10 @@ fn seconds(time: SystemTime) -> Option<u64> {
 }
 
 /// Worth the same request again, later.
-fn is_transient(status: StatusCode, code: &str) -> bool {
-    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
-        || matches!(code, "InternalError" | "ServiceUnavailable" | "RequestTimeout")
-        || is_throttling(code)
-}
-
-/// The store asks for fewer requests.
-pub(crate) fn is_throttling(code: &str) -> bool {
-    code == "SlowDown" || code.starts_with("Throttl") || code == "RequestLimitExceeded"
+fn is_transient(service: &ServiceError) -> bool {
+    matches!(service.status, 408 | 500 | 502 | 504)
+        || matches!(service.code(), "InternalError" | "ServiceUnavailable" | "RequestTimeout")
+        || service.is_throttling()
 }
 
 fn meaning(

@@ -22,6 +22,7 @@ mod fault_itself;
 mod fault_lies;
 mod fault_resume;
 mod fault_stop;
+mod hedge;
 mod interrupt;
 mod keys;
 mod memory;

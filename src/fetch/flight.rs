@@ -1,0 +1,236 @@
+//! One request for some bytes of the object, from its departure to the last byte of its body.
+//!
+//! It is asked for what comes next ([`Flight::next`], which may be dropped and asked again) and keeps account
+//! of how long it was waited for. It checks each response against the pin; what becomes of the bytes, and
+//! whether another request is sent for them, is decided above.
+
+use std::future::poll_fn;
+use std::pin::Pin as Pinned;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::StatusCode;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::Shared;
+use crate::client::Exchange;
+use crate::error::{Error, ErrorKind, Result};
+use crate::hedge::Progress;
+use crate::lane::LaneSender;
+use crate::range::ByteRange;
+use crate::request::Ask;
+use crate::response::{Opened, Pin};
+use crate::transport::Lease;
+
+/// How long bytes may gather in the kernel before they are handed on though they are few.
+const GATHERING: Duration = Duration::from_millis(200);
+
+/// What a flight brings.
+pub(super) enum Event {
+    /// The response began, so long after the request was sent.
+    Opened(Opened, Duration),
+    /// Bytes of the object, from this offset on.
+    Data(u64, Bytes),
+}
+
+/// A request under way.
+pub(super) struct Flight {
+    shared: Arc<Shared>,
+    asked: ByteRange,
+    stage: Stage,
+    /// Since when it has been waited for, where it is; and how many bytes had come, of all ranges, by then.
+    waiting: Option<(Instant, u64)>,
+    /// Spent in waiting for the bytes of the body that came.
+    spent: Duration,
+}
+
+enum Stage {
+    Departing(Pinned<Box<dyn Future<Output = Result<Landed>> + Send>>),
+    Landed(Box<Landed>),
+}
+
+/// The body of a response, and the connection that it comes on.
+struct Landed {
+    /// Until it was handed out.
+    opened: Option<(Opened, Duration)>,
+    body: Incoming,
+    lease: Lease,
+    /// The offset in the object of the body's next byte.
+    at: u64,
+    received: u64,
+}
+
+impl Flight {
+    /// Asks for `asked`, on a `fresh` connection after one that failed. Nothing is sent before the first
+    /// [`Flight::next`].
+    pub(super) fn depart(shared: &Arc<Shared>, asked: ByteRange, fresh: bool) -> Self {
+        let departure = Box::pin(depart(Arc::clone(shared), asked, fresh));
+        let stage = Stage::Departing(departure);
+        Self { shared: Arc::clone(shared), asked, stage, waiting: None, spent: Duration::ZERO }
+    }
+
+    /// What comes next; there must be more. Cancel safe.
+    pub(super) async fn next(&mut self, lane: &LaneSender) -> Result<Event> {
+        let fetched = self.shared.counters.fetched();
+        let (since, _) = *self.waiting.get_or_insert_with(|| (Instant::now(), fetched));
+        if let Stage::Departing(departure) = &mut self.stage {
+            let landed = departure.await?;
+            self.stage = Stage::Landed(Box::new(landed));
+            self.waiting = None;
+        }
+        // It is that now.
+        let Stage::Landed(landed) = &mut self.stage else {
+            return Err(Error::new(ErrorKind::Other, "a response was lost"));
+        };
+        if let Some((opened, latency)) = landed.opened.take() {
+            return Ok(Event::Opened(opened, latency));
+        }
+        let data = landed.data(&self.shared, lane, since, self.asked.end()).await?;
+        let (now, at) = (Instant::now(), landed.at);
+        landed.at += data.len() as u64;
+        landed.received += data.len() as u64;
+        self.waiting = None;
+        self.spent += now - since;
+        self.shared.pace.received(data.len(), now - since, now.into_std());
+        self.shared.counters.add_fetched(data.len());
+        Ok(Event::Data(at, data))
+    }
+
+    /// It is not waited for any more, for a while: what comes in that time is not late.
+    pub(super) fn pause(&mut self) {
+        if let Some((since, _)) = self.waiting.take()
+            && matches!(self.stage, Stage::Landed(_))
+        {
+            self.spent += since.elapsed();
+        }
+    }
+
+    /// Whether its response has begun.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(&self.stage, Stage::Landed(landed) if landed.opened.is_none())
+    }
+
+    /// How many bytes its body has brought.
+    pub(super) fn received(&self) -> u64 {
+        match &self.stage {
+            Stage::Departing(_) => 0,
+            Stage::Landed(landed) => landed.received,
+        }
+    }
+
+    /// How far it has got.
+    pub(super) fn progress(&self) -> Progress {
+        let waiting = self.waiting.map_or(Duration::ZERO, |(since, _)| since.elapsed());
+        match &self.stage {
+            Stage::Departing(_) => Progress::Waiting(waiting),
+            Stage::Landed(landed) => Progress::Reading {
+                bytes: landed.received,
+                spent: self.spent + waiting,
+                silent: waiting,
+                left: self.asked.end().saturating_sub(landed.at),
+            },
+        }
+    }
+
+    /// Whether bytes of other ranges came while this one was waited for.
+    pub(super) fn others_get_on(&self) -> bool {
+        self.waiting.is_none_or(|(_, fetched)| self.shared.counters.fetched() > fetched)
+    }
+
+    /// The body was read to its end: the connection may be used again.
+    pub(super) async fn land(self) {
+        let Stage::Landed(landed) = self.stage else { return };
+        let Landed { mut body, lease, .. } = *landed;
+        // A chunked body has its end still to come; a connection is only used again behind it.
+        if body.is_end_stream() || matches!(timeout(self.shared.stall_timeout, body.frame()).await, Ok(None))
+        {
+            lease.give_back();
+        }
+    }
+}
+
+/// Sends the request and checks the head of its response.
+async fn depart(shared: Arc<Shared>, asked: ByteRange, fresh: bool) -> Result<Landed> {
+    let pin = shared.pin.get();
+    let ask = Ask::Get { range: asked, if_match: pin.map_or(shared.wanted.if_match(), Pin::if_match) };
+    let version = pin.and_then(Pin::version_id).filter(|_| shared.by_version.load(Ordering::Relaxed));
+    let exchanged = shared.client.exchange(ask, version, fresh).await;
+    let Exchange { head, body, lease, latency } =
+        exchanged.map_err(|e| changed(&shared, e, version.is_some()))?;
+    let opened = Opened::check(&head, asked, pin.map(Pin::size))?;
+    if let Some(pin) = pin {
+        pin.check(&opened.info)?;
+    }
+    shared.pace.responded(latency);
+    shared.throttle.all_is_well(Instant::now());
+    let at = opened.body.start();
+    Ok(Landed { opened: Some((opened, latency)), body, lease, at, received: 0 })
+}
+
+/// A refused `If-Match` is the object having changed, and so is a range that is no longer there. The old
+/// version can still be had by its id, where the store showed one and gives leave; `named` says that the
+/// request did so already.
+fn changed(shared: &Shared, error: Error, named: bool) -> Error {
+    let (Some(pin), Some(service)) = (shared.pin.get(), error.service()) else { return error };
+    let status = StatusCode::from_u16(service.status);
+    let may_name = pin.version_id().is_some() && shared.client.version_id().is_none();
+    if named && !error.is_retryable() {
+        let what = "the object changed during the download, and its old version is refused";
+        return Error::new(ErrorKind::Changed, what).with_service(service.clone());
+    }
+    match status {
+        Ok(StatusCode::PRECONDITION_FAILED) if may_name => {
+            shared.by_version.store(true, Ordering::Relaxed);
+            error.retryable(true)
+        }
+        Ok(StatusCode::RANGE_NOT_SATISFIABLE) => {
+            let what = "the object changed during the download: it has become shorter";
+            Error::new(ErrorKind::Changed, what).with_service(service.clone())
+        }
+        _ => error,
+    }
+}
+
+impl Landed {
+    /// The next bytes of the body, waited for since `since`; the bytes asked for end at `end`.
+    async fn data(&mut self, shared: &Shared, lane: &LaneSender, since: Instant, end: u64) -> Result<Bytes> {
+        let left = usize::try_from(end.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        // As many as fill a frame, so that it goes on as it is; but never more than are certain to come, and
+        // those of a slow connection not for long.
+        if left > shared.read_buffer && since.elapsed() < GATHERING {
+            self.lease.gather(shared.read_buffer);
+            if let Ok(data) = timeout_at(since + GATHERING, self.some_data(lane)).await {
+                return data;
+            }
+        }
+        self.lease.gather(1);
+        let stalled = || Err(Error::network(format!("the body stalled for {:?}", shared.stall_timeout)));
+        timeout_at(since + shared.stall_timeout, self.some_data(lane)).await.unwrap_or_else(|_| stalled())
+    }
+
+    async fn some_data(&mut self, lane: &LaneSender) -> Result<Bytes> {
+        loop {
+            let mut frame = self.body.frame();
+            let frame = poll_fn(|cx| {
+                // At the head of the line every byte goes on as it comes.
+                if lane.poll_is_head(cx) {
+                    self.lease.gather(1);
+                }
+                frame.poll_unpin(cx)
+            });
+            let frame = frame
+                .await
+                .ok_or_else(|| Error::network("the body ended early"))?
+                .map_err(|e| Error::network("the body was cut").with_source(e))?;
+            // Trailers carry no bytes of the object.
+            if let Ok(data) = frame.into_data() {
+                return Ok(data);
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The flights of one range: one, or two where the first is late.
+//!
+//! Whichever gets further brings the bytes, and the other is dropped. A flight that fails while there is
+//! another one costs nothing. It hands on what the winner brings and never looks at the bytes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::Shared;
+use super::flight::{Event, Flight};
+use crate::error::Result;
+use crate::lane::LaneSender;
+use crate::range::ByteRange;
+
+/// What is still wanted of a range, and where it stands in the object.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rest {
+    pub(super) bytes: ByteRange,
+    /// Where the range begins.
+    pub(super) start: u64,
+    /// Whether it may be asked for again: not where every answer is the whole object.
+    pub(super) may_hedge: bool,
+}
+
+/// The flights that are out for one range.
+pub(super) struct Race {
+    first: Flight,
+    second: Option<Hedge>,
+}
+
+struct Hedge {
+    flight: Flight,
+    /// What it asked for: what may come twice.
+    asked: ByteRange,
+}
+
+enum Happened {
+    First(Result<Event>),
+    Second(Result<Event>),
+    /// Nothing for so long that it may be late.
+    Nothing,
+}
+
+impl Race {
+    /// One flight, for now.
+    pub(super) fn new(first: Flight) -> Self {
+        Self { first, second: None }
+    }
+
+    /// Whether a response has begun.
+    pub(super) fn is_open(&self) -> bool {
+        self.first.is_open()
+    }
+
+    /// What comes next from the flight that is ahead, `rest` being still to come. Cancel safe.
+    pub(super) async fn next(
+        &mut self,
+        shared: &Arc<Shared>,
+        lane: &LaneSender,
+        rest: Rest,
+    ) -> Result<Event> {
+        loop {
+            let look = self.look_again(shared, rest);
+            let happened = match &mut self.second {
+                None => tokio::select! {
+                    biased;
+                    event = self.first.next(lane) => Happened::First(event),
+                    () = look => Happened::Nothing,
+                },
+                Some(second) => tokio::select! {
+                    biased;
+                    event = second.flight.next(lane) => Happened::Second(event),
+                    event = self.first.next(lane) => Happened::First(event),
+                    () = look => Happened::Nothing,
+                },
+            };
+            match happened {
+                Happened::First(Err(error)) => {
+                    let Some(second) = self.lose_second(shared, rest) else { return Err(error) };
+                    shared.counters.add_retry();
+                    self.first = second;
+                }
+                Happened::First(event) => {
+                    if let Some(second) = &mut self.second {
+                        second.flight.pause();
+                    }
+                    return event;
+                }
+                Happened::Second(Ok(Event::Data(at, data))) => {
+                    if at + data.len() as u64 <= rest.bytes.start() {
+                        // The first flight has brought these.
+                        continue;
+                    }
+                    if let Some(second) = self.lose_second(shared, rest) {
+                        shared.counters.add_hedge_won();
+                        self.first = second;
+                    }
+                    return Ok(Event::Data(at, data));
+                }
+                Happened::Second(Ok(Event::Opened(opened, _))) if !opened.whole => {}
+                Happened::Second(_) => drop(self.lose_second(shared, rest)),
+                Happened::Nothing => self.consider(shared, rest),
+            }
+        }
+    }
+
+    /// The winner's body was read to its end.
+    pub(super) async fn land(mut self, shared: &Shared, rest: Rest) {
+        drop(self.lose_second(shared, rest));
+        self.first.land().await;
+    }
+
+    /// Sends a second request where the first one is late, or a third where both are.
+    fn consider(&mut self, shared: &Arc<Shared>, rest: Rest) {
+        // A busy server gets no more requests than it must.
+        let Some(expected) = shared.pace.expected().filter(|_| !shared.slots.is_halved()) else { return };
+        let is_alone = shared.slots.in_use() <= 1;
+        #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
+        let turn = {
+            let ahead = rest.start.saturating_sub(shared.wanted.start() + shared.counters.yielded()) as f64;
+            let rate = expected.rate * shared.slots.in_use().max(1) as f64;
+            Duration::from_secs_f64((ahead / rate).min(1e6))
+        };
+        let is_late = |flight: &Flight| {
+            flight.progress().is_late(rest.bytes.len(), &expected, turn)
+                && (is_alone || flight.others_get_on())
+        };
+        if !is_late(&self.first) || self.second.as_ref().is_some_and(|second| !is_late(&second.flight)) {
+            return;
+        }
+        // As many as its chunks, and the smaller ones at the start.
+        let sent = shared.client.requests().saturating_sub(shared.counters.hedges());
+        let requests = shared.size().div_ceil(shared.chunk).max(sent);
+        if !shared.hedging.spend(rest.bytes.len(), shared.size(), requests) {
+            return;
+        }
+        drop(self.lose_second(shared, rest));
+        shared.counters.add_hedge();
+        let flight = Flight::depart(shared, rest.bytes, false);
+        self.second = Some(Hedge { flight, asked: rest.bytes });
+    }
+
+    /// Resolves when the flights may be late; never where that is of no interest.
+    fn look_again(&self, shared: &Shared, rest: Rest) -> impl Future<Output = ()> + use<> {
+        let is_of_interest = rest.may_hedge && !shared.hedging.is_off();
+        let expected = shared.pace.expected();
+        let wait = |flight: &Flight| flight.progress().look_again(expected.as_ref());
+        let second = self.second.as_ref().map_or(Duration::ZERO, |second| wait(&second.flight));
+        let look = is_of_interest.then(|| wait(&self.first).max(second));
+        async move {
+            match look {
+                Some(wait) => sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Takes the second flight out of the race, and gives back what it did not cost.
+    fn lose_second(&mut self, shared: &Shared, rest: Rest) -> Option<Flight> {
+        let Hedge { flight, asked } = self.second.take()?;
+        // What both have brought so far came twice.
+        let twice = flight.received().min(rest.bytes.start().saturating_sub(asked.start()));
+        shared.hedging.refund(asked.len().saturating_sub(twice));
+        Some(flight)
+    }
+}

@@ -1,0 +1,237 @@
+//! Hedging: when a request is so much later than the others that its rest is worth asking for again.
+//!
+//! The output is as slow as its slowest range. A request is late when a new one for what it still lacks would
+//! be done in a third of the time; it is hedged when that would hold up the output, others get on meanwhile,
+//! and the budget allows. Pure but for the budget's counter: it gets times and numbers, and sends nothing.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use crate::pace::Expected;
+
+/// So many times longer than a new request makes one late.
+const LATE: u32 = 3;
+/// Less than this is not worth another request.
+const WORTH: Duration = Duration::from_millis(50);
+/// A rate is not known before so much time was spent in reading.
+const READING_MIN: Duration = Duration::from_millis(15);
+/// What a body is waited for at once, in bytes: less may gather unseen for a while.
+const FRAME: u64 = 256 << 10;
+/// So many hedges are always allowed, whatever the size of the object.
+const ALWAYS: u64 = 4;
+/// Beyond those, one in so many of the requests, and of the bytes, that the object needs.
+const SHARE: u64 = 20;
+
+/// Whether requests are hedged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Hedge {
+    /// Where one is much later than the others, within a budget: up to 5 % more requests and 5 % more bytes than
+    /// the object needs, but always up to 4 hedges.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+}
+
+/// How far a request has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// No response yet, for so long.
+    Waiting(Duration),
+    /// So many bytes came, in so much time spent in waiting for them; so many are still to come. `silent` is the
+    /// end of that time, in which none came.
+    Reading { bytes: u64, spent: Duration, silent: Duration, left: u64 },
+}
+
+impl Progress {
+    /// How long it takes from now at the rate that it had so far; `None` where that is not known yet.
+    #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
+    fn time_left(self, expected: &Expected) -> Option<Duration> {
+        match self {
+            // The longer it has not come, the longer it will not.
+            Self::Waiting(silent) | Self::Reading { silent, .. } if silent > self.patience(expected) => {
+                Some(LATE * (silent + WORTH))
+            }
+            Self::Waiting(_) => None,
+            Self::Reading { spent, .. } if spent < READING_MIN => None,
+            Self::Reading { bytes, spent, left, .. } => {
+                let rate = bytes.max(1) as f64 / spent.as_secs_f64();
+                Some(Duration::from_secs_f64((left as f64 / rate).min(1e6)))
+            }
+        }
+    }
+
+    /// How long no byte may come.
+    fn patience(self, expected: &Expected) -> Duration {
+        match self {
+            Self::Waiting(_) => LATE * expected.latency + WORTH,
+            Self::Reading { left, .. } => LATE * expected.time(left.min(FRAME)) + WORTH,
+        }
+    }
+
+    /// How long a new request would take for the same bytes.
+    fn time_anew(self, expected: &Expected, whole: u64) -> Duration {
+        match self {
+            Self::Waiting(_) => expected.time(whole),
+            Self::Reading { left, .. } => expected.time(left),
+        }
+    }
+
+    /// Whether a new request for what is still to come of `whole` bytes would be done so much sooner that it is
+    /// worth it, where its turn in the output comes in `turn`.
+    pub(crate) fn is_late(self, whole: u64, expected: &Expected, turn: Duration) -> bool {
+        let anew = self.time_anew(expected, whole);
+        self.time_left(expected).is_some_and(|left| left > LATE * anew + WORTH && left > turn)
+    }
+
+    /// When it is to be looked at again, should nothing come until then: when it could be late by then.
+    #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
+    pub(crate) fn look_again(self, expected: Option<&Expected>) -> Duration {
+        let Some(expected) = expected else { return WORTH };
+        let wait = match self {
+            Self::Waiting(silent) => self.patience(expected).saturating_sub(silent),
+            Self::Reading { bytes, spent, silent, left } => {
+                // Late is when left x spent / bytes > 3 x (time anew) + some: solved for what is spent.
+                let allowed = (LATE * expected.time(left) + WORTH).as_secs_f64();
+                let late = allowed * bytes.max(1) as f64 / left.max(1) as f64;
+                let late = Duration::from_secs_f64(late.min(1e6)).saturating_sub(spent);
+                late.min(self.patience(expected).saturating_sub(silent))
+            }
+        };
+        // Not at once and again: it may be late, and not hedged, for another reason.
+        wait.max(Duration::from_millis(10))
+    }
+}
+
+/// How much hedging a download may do.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    mode: Hedge,
+    spent: Mutex<Spent>,
+}
+
+#[derive(Debug, Default)]
+struct Spent {
+    hedges: u64,
+    /// What they may bring twice.
+    bytes: u64,
+}
+
+impl Budget {
+    /// Nothing spent yet.
+    pub(crate) fn new(mode: Hedge) -> Self {
+        Self { mode, spent: Mutex::default() }
+    }
+
+    /// Whether there is any hedging at all.
+    pub(crate) fn is_off(&self) -> bool {
+        self.mode == Hedge::Off
+    }
+
+    /// Spends a hedge that brings up to `bytes` twice, of an object of `size` bytes that needs so many `requests`;
+    /// `false` where the budget does not allow it.
+    pub(crate) fn spend(&self, bytes: u64, size: u64, requests: u64) -> bool {
+        if self.is_off() {
+            return false;
+        }
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_within = spent.hedges < requests / SHARE && spent.bytes.saturating_add(bytes) <= size / SHARE;
+        let is_allowed = spent.hedges < ALWAYS || is_within;
+        if is_allowed {
+            spent.hedges += 1;
+            spent.bytes = spent.bytes.saturating_add(bytes);
+        }
+        is_allowed
+    }
+
+    /// Of a hedge's bytes so many did not come twice after all.
+    pub(crate) fn refund(&self, bytes: u64) {
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        spent.bytes = spent.bytes.saturating_sub(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+    const NOW: Duration = Duration::ZERO;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// S3: 25 ms and 90 MiB/s.
+    fn s3() -> Expected {
+        Expected { latency: ms(25), rate: 90.0 * 1_048_576.0 }
+    }
+
+    #[test]
+    fn what_is_late() {
+        let read = |bytes, spent, left| Progress::Reading { bytes, spent: ms(spent), silent: NOW, left };
+        let stopped = |silent, left| Progress::Reading {
+            bytes: 3 * MIB,
+            spent: ms(silent + 33),
+            silent: ms(silent),
+            left,
+        };
+        for (progress, turn, is_late) in [
+            // At 3 MiB/s, a second or more to go.
+            (read(MIB / 16, 20, 4 * MIB), NOW, true),
+            (read(0, 20, 4 * MIB), NOW, true),
+            // Nobody waits for it so soon.
+            (read(MIB / 16, 20, 4 * MIB), ms(60_000), false),
+            // Too early to say.
+            (read(0, 10, 4 * MIB), NOW, false),
+            // Like all the others, or half as fast.
+            (read(MIB, 11, 3 * MIB), NOW, false),
+            (read(MIB, 22, 3 * MIB), NOW, false),
+            // Slow, but nearly done.
+            (read(4 * MIB, 1300, MIB / 8), NOW, false),
+            // It went well, and stopped.
+            (stopped(50, MIB), NOW, false),
+            (stopped(300, MIB), NOW, true),
+            (stopped(300, 1), NOW, true),
+            (Progress::Waiting(ms(25)), NOW, false),
+            (Progress::Waiting(ms(100)), NOW, false),
+            (Progress::Waiting(ms(200)), NOW, true),
+        ] {
+            assert_eq!(progress.is_late(4 * MIB, &s3(), turn), is_late, "{progress:?}");
+        }
+    }
+
+    #[test]
+    fn it_is_looked_at_when_it_may_be_late() {
+        for bytes in [1, MIB / 16, MIB] {
+            let at = |spent| Progress::Reading { bytes, spent, silent: NOW, left: 3 * MIB };
+            let wait = at(ms(5)).look_again(Some(&s3()));
+            let then = ms(5) + wait;
+            assert!(at(then.max(READING_MIN) + ms(1)).is_late(4 * MIB, &s3(), NOW), "{bytes}: {then:?}");
+            assert!(
+                wait == ms(10) || !at(then.saturating_sub(ms(1))).is_late(4 * MIB, &s3(), NOW),
+                "{bytes}: {then:?}"
+            );
+        }
+        let waiting = Progress::Waiting(ms(5)).look_again(Some(&s3()));
+        assert_eq!(waiting, ms(120));
+    }
+
+    #[test]
+    fn a_budget_of_five_percent_but_always_four() {
+        let count = |budget: &Budget, size: u64| {
+            (0..1000).filter(|_| budget.spend(MIB, size, size / (4 * MIB))).count()
+        };
+        assert_eq!(count(&Budget::new(Hedge::Auto), 10 * MIB), 4);
+        assert_eq!(count(&Budget::new(Hedge::Auto), 1024 * MIB), 12);
+        assert_eq!(count(&Budget::new(Hedge::Off), 1024 * MIB), 0);
+        // Bytes count too, until they turn out not to have come.
+        let bytes = Budget::new(Hedge::Auto);
+        assert!((0..4).all(|_| bytes.spend(20 * MIB, 1024 * MIB, 1024)));
+        assert!(!bytes.spend(MIB, 1024 * MIB, 1024));
+        bytes.refund(60 * MIB);
+        assert!(bytes.spend(MIB, 1024 * MIB, 1024));
+    }
+}

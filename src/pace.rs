@@ -1,0 +1,132 @@
+//! What requests achieve at present: how long a response takes to begin, and how fast its body then comes.
+//!
+//! Fetches report what they saw; what is old counts less and less. From it follows how long a request sent now
+//! would take, which is what a straggler is measured by. It knows no single request, and decides nothing.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What was seen this long ago counts a third of what is seen now.
+const MEMORY: Duration = Duration::from_millis(300);
+/// Responses before which nothing is known.
+const RESPONSES_MIN: u32 = 4;
+/// The weight of a new response among those before it.
+const LATEST: f64 = 0.1;
+
+/// A moving average over all requests of a download.
+#[derive(Debug)]
+pub(crate) struct Pace(Mutex<Sums>);
+
+#[derive(Debug)]
+struct Sums {
+    at: Instant,
+    bytes: f64,
+    /// Spent by all connections together in waiting for these bytes, in seconds.
+    reading: f64,
+    /// In seconds.
+    latency: f64,
+    responses: u32,
+}
+
+/// What a request can be expected to achieve.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Expected {
+    pub(crate) latency: Duration,
+    /// Bytes a second of one connection.
+    pub(crate) rate: f64,
+}
+
+impl Expected {
+    /// How long `bytes` would take if they were asked for now.
+    #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
+    pub(crate) fn time(&self, bytes: u64) -> Duration {
+        self.latency + seconds(bytes as f64 / self.rate)
+    }
+}
+
+impl Pace {
+    /// Nothing seen yet.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self(Mutex::new(Sums { at: now, bytes: 0.0, reading: 0.0, latency: 0.0, responses: 0 }))
+    }
+
+    /// A response began `latency` after its request.
+    pub(crate) fn responded(&self, latency: Duration) {
+        let mut sums = self.sums();
+        sums.responses = sums.responses.saturating_add(1);
+        let weight = LATEST.max(1.0 / f64::from(sums.responses));
+        sums.latency += weight * (latency.as_secs_f64() - sums.latency);
+    }
+
+    /// So many `bytes` came on one connection that waited for them for `reading`.
+    #[expect(clippy::cast_precision_loss, reason = "for an average")]
+    pub(crate) fn received(&self, bytes: usize, reading: Duration, now: Instant) {
+        let mut sums = self.sums();
+        let age = now.saturating_duration_since(sums.at).as_secs_f64() / MEMORY.as_secs_f64();
+        let fade = (-age).exp();
+        sums.bytes = sums.bytes * fade + bytes as f64;
+        sums.reading = sums.reading * fade + reading.as_secs_f64();
+        sums.at = now;
+    }
+
+    /// What to expect of a request; `None` while too little was seen.
+    pub(crate) fn expected(&self) -> Option<Expected> {
+        let sums = self.sums();
+        let known = sums.responses >= RESPONSES_MIN && sums.bytes >= 1.0;
+        known.then(|| Expected {
+            latency: seconds(sums.latency),
+            // Bytes that were there before anybody waited took no time, and say nothing.
+            rate: sums.bytes / sums.reading.max(1e-4),
+        })
+    }
+
+    fn sums(&self) -> std::sync::MutexGuard<'_, Sums> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Never so long that it could not be added to a time.
+fn seconds(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds.clamp(0.0, 1e6))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_expected_to_do_what_others_do_now() {
+        let ms = Duration::from_millis;
+        let mut now = Instant::now();
+        let pace = Pace::new(now);
+        for n in 0..RESPONSES_MIN {
+            assert_eq!(pace.expected(), None, "{n} responses");
+            pace.responded(ms(20));
+            pace.received(1_000_000, ms(10), now);
+        }
+        let expected = pace.expected().unwrap();
+        assert_eq!((expected.latency, expected.rate.round()), (ms(20), 1e8));
+        assert_eq!(expected.time(50_000_000), ms(520));
+        // Everybody gets slower: after a while that is what is expected.
+        for _ in 0..100 {
+            now += ms(20);
+            pace.received(100_000, ms(10), now);
+        }
+        let rate = pace.expected().unwrap().rate;
+        assert!((1e7..1.1e7).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn one_slow_connection_among_many_changes_little() {
+        let ms = Duration::from_millis;
+        let now = Instant::now();
+        let pace = Pace::new(now);
+        for _ in 0..20 {
+            pace.responded(ms(20));
+            pace.received(1_000_000, ms(10), now);
+        }
+        pace.received(10_000, ms(10), now);
+        let rate = pace.expected().unwrap().rate;
+        assert!(rate > 0.9e8, "{rate}");
+    }
+}

@@ -1,0 +1,140 @@
+//! A busy server: fewer requests at once, and a pause before the next one, shared by all ranges.
+//!
+//! Thousands of ranges that each waited for themselves would still hammer a server that asks for less
+//! (`503 SlowDown`). Here the first such answer halves the requests in flight and stops new ones for a while;
+//! what succeeds afterwards lets them grow back one by one. It ends nothing and sends nothing.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::slots::Slots;
+
+/// The first pause; it doubles while answers stay as they are.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// A server may ask for a longer pause, but not for any length.
+const PAUSE_ASKED_MAX: Duration = Duration::from_mins(1);
+
+/// What a server allows at present.
+#[derive(Debug)]
+pub(crate) struct Throttle {
+    slots: Arc<Slots>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    until: Option<Instant>,
+    pause: Duration,
+    /// Good answers since the slots grew last.
+    good: usize,
+}
+
+impl Throttle {
+    /// No limit yet beside that of `slots`.
+    pub(crate) fn new(slots: Arc<Slots>) -> Self {
+        Self { slots, state: Mutex::new(State { until: None, pause: Duration::ZERO, good: 0 }) }
+    }
+
+    /// The server asked for fewer requests, and perhaps for a pause of some length.
+    pub(crate) fn slow_down(&self, now: Instant, asked: Option<Duration>) {
+        let asked = asked.unwrap_or_default().min(PAUSE_ASKED_MAX);
+        let mut state = self.state();
+        // What was in flight together fails together, and counts once.
+        if state.until.is_none_or(|until| until <= now) {
+            state.pause = (2 * state.pause).clamp(PAUSE_MIN, PAUSE_MAX);
+            state.until = Some(now + state.pause.mul_f64(0.5 + 0.5 * fastrand::f64()));
+            state.good = 0;
+            self.slots.halve();
+        }
+        state.until = state.until.max(Some(now + asked));
+    }
+
+    /// A request was answered well.
+    pub(crate) fn all_is_well(&self, now: Instant) {
+        if !self.slots.is_halved() {
+            return;
+        }
+        let mut state = self.state();
+        if state.until.is_some_and(|until| now < until) {
+            // It was sent before.
+            return;
+        }
+        state.pause /= 2;
+        state.good += 1;
+        // As many as are in flight at once make one more.
+        if state.good >= self.slots.target() {
+            state.good = 0;
+            self.slots.grow();
+        }
+    }
+
+    /// Waits until requests may be sent.
+    pub(crate) async fn clear(&self) {
+        loop {
+            let until = self.state().until;
+            match until {
+                Some(until) if Instant::now() < until => sleep_until(until).await,
+                _ => return,
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    #[tokio::test]
+    async fn answers_of_one_moment_halve_once_and_good_ones_grow_back_slowly() {
+        let slots = Slots::new(16);
+        let throttle = Throttle::new(Arc::clone(&slots));
+        let mut now = Instant::now();
+        assert!(throttle.clear().now_or_never().is_some());
+        for _ in 0..16 {
+            throttle.slow_down(now, None);
+        }
+        assert_eq!(slots.target(), 8);
+        assert!(throttle.clear().now_or_never().is_none());
+        now += PAUSE_MAX;
+        throttle.slow_down(now, None);
+        assert_eq!(slots.target(), 4);
+        now += PAUSE_MAX;
+        let mut good = 0;
+        while slots.is_halved() {
+            throttle.all_is_well(now);
+            good += 1;
+        }
+        assert_eq!((slots.target(), good), (16, (4..16).sum::<usize>()));
+    }
+
+    #[tokio::test]
+    async fn the_pause_that_is_asked_for_is_kept_within_reason() {
+        let throttle = Throttle::new(Slots::new(4));
+        let now = Instant::now();
+        throttle.slow_down(now, Some(Duration::from_secs(7)));
+        assert_eq!(throttle.state().until, Some(now + Duration::from_secs(7)));
+        throttle.slow_down(now, Some(Duration::from_hours(1)));
+        assert_eq!(throttle.state().until, Some(now + PAUSE_ASKED_MAX));
+    }
+
+    #[tokio::test]
+    async fn pauses_grow_to_a_limit() {
+        let throttle = Throttle::new(Slots::new(1));
+        let mut now = Instant::now();
+        for _ in 0..20 {
+            throttle.slow_down(now, None);
+            let pause = throttle.state().until.map_or(PAUSE_MAX, |until| until - now);
+            assert!(pause <= PAUSE_MAX);
+            now += PAUSE_MAX;
+        }
+        assert_eq!(throttle.state().pause, PAUSE_MAX);
+    }
+}
