@@ -14,6 +14,7 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{Parser, value_parser};
 
+use crate::checksum::ChecksumMode;
 use crate::config::Settings;
 use crate::download::Options;
 use crate::endpoint::AddressingStyle;
@@ -152,6 +153,12 @@ struct Args {
     #[arg(long, value_name = "SIZE", help_heading = TRANSFER, value_parser = values::max_memory)]
     max_memory: Option<NonZeroU64>,
 
+    /// Compare the delivered bytes with a checksum that the store keeps of the object
+    ///
+    /// A mismatch ends in exit code 7, when all bytes are out: in a pipe, set -o pipefail.
+    #[arg(long, value_name = "WHEN", help_heading = TRANSFER, default_value = "auto")]
+    checksum: ChecksumMode,
+
     /// Tries in a row that bring nothing new before giving up [default: 10, or 4 before the first byte]
     #[arg(long, value_name = "N", help_heading = TRANSFER, value_parser = value_parser!(u32).range(1..))]
     max_attempts: Option<u32>,
@@ -220,6 +227,7 @@ impl TryFrom<Args> for Invocation {
             stall_timeout: args.stall_timeout,
             hedge: args.hedge,
             addressing_style: args.addressing_style,
+            checksum: args.checksum,
         };
         Ok(Self {
             uri: args.uri.parse()?,
@@ -279,7 +287,7 @@ mod tests {
     fn every_flag_reaches_its_field() {
         assert_eq!(invocation(&["--info=json", URI]).info, Some(Format::Json));
         let line = "--version-id v1 --range -5 --if-match e -c 3 --chunk-size 1MB --max-memory 64MiB --max-attempts 7 \
-                    --first-byte-timeout 5 --stall-timeout 500ms --hedge off --addressing-style path --stats=json --quiet --endpoint http://h:9 --region eu-west-1 --profile p \
+                    --first-byte-timeout 5 --stall-timeout 500ms --hedge off --checksum require --addressing-style path --stats=json --quiet --endpoint http://h:9 --region eu-west-1 --profile p \
                     --no-sign-request s3://b/k";
         let line: Vec<&str> = line.split_whitespace().collect();
         let download = Options {
@@ -294,6 +302,7 @@ mod tests {
             stall_timeout: Some(Duration::from_millis(500)),
             hedge: Hedge::Off,
             addressing_style: AddressingStyle::Path,
+            checksum: ChecksumMode::Require,
         };
         assert_eq!(
             invocation(&line),
@@ -350,6 +359,7 @@ mod tests {
             (&["--chunk-size", "8Mib/s", URI], ErrorKind::ValueValidation, "8MiB or 8MB"),
             (&["--chunk-size", "", URI], ErrorKind::ValueValidation, "8MiB or 8MB"),
             (&["--addressing-style", "dns", URI], ErrorKind::InvalidValue, "auto, path, virtual"),
+            (&["--checksum", "on", URI], ErrorKind::InvalidValue, "auto, require, off"),
             (&["--info=xml", URI], ErrorKind::InvalidValue, "text, json"),
             (&["--version-id", "", URI], ErrorKind::InvalidValue, "--version-id"),
             (&["--range", "5", URI], ErrorKind::ValueValidation, "A-B, A- or -N"),

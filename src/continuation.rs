@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::path::Path;
 
+use crate::checksum::ChecksumMode;
 use crate::cli::Invocation;
 use crate::error::{Error, ErrorKind};
 use crate::etag::ETag;
@@ -79,6 +80,8 @@ impl Partial<'_> {
             Some(RangeSpec::Between { last, .. }) => RangeSpec::Between { first: reached, last },
             _ => RangeSpec::From(reached),
         });
+        // The rest of an object has no checksum of its own, and `require` would not begin.
+        options.checksum = ChecksumMode::Auto;
         let etag = self.info.etag.as_deref().filter(|etag| is_shown(etag));
         options.if_match = etag.and_then(|etag| etag.parse::<ETag>().ok());
         // Naming a version takes another permission on AWS: only where the ETag alone does not find it.
@@ -153,6 +156,9 @@ mod tests {
              this continues there (what is continued is not checked end to end):\n    \
              s3fcp s3://b/k --range 7- --if-match '\"e\"' >> out\n"
         );
+        let mut required = invocation.clone();
+        required.download.checksum = ChecksumMode::Require;
+        assert_eq!(partial(&required, &info).message(), partial(&invocation, &info).message());
         let interrupted = Partial { is_interrupted: true, ..partial(&invocation, &info) };
         assert!(interrupted.message().unwrap().contains("if the reader has taken all"));
         let file = Partial { file: Some(Path::new("/a b/c")), ..interrupted };

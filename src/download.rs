@@ -6,6 +6,9 @@
 
 mod discovery;
 mod head;
+mod parts;
+mod patience;
+mod verify;
 
 pub use head::inspect;
 
@@ -25,8 +28,10 @@ use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::discovery::Started;
-use self::head::HeadTask;
+use self::head::Head;
+use self::verify::Verify;
 use crate::budget::Budget;
+use crate::checksum::ChecksumMode;
 use crate::config::Config;
 use crate::endpoint::AddressingStyle;
 use crate::error::{Error, ErrorKind, Result};
@@ -70,6 +75,8 @@ pub struct Options {
     pub hedge: Hedge,
     /// How the bucket is addressed.
     pub addressing_style: AddressingStyle,
+    /// Whether the bytes are compared with a checksum that the store keeps of the object.
+    pub checksum: ChecksumMode,
 }
 
 impl Options {
@@ -99,12 +106,14 @@ pub struct Download {
     /// Fetches under way; the first one is the head of the line.
     under_way: VecDeque<RangeFrames>,
     failed: bool,
-    head: HeadTask,
+    head: Head,
+    verify: Verify,
     _steering: Option<AbortOnDropHandle<()>>,
 }
 
 impl Download {
-    /// Asks for `uri` and returns when the first response shows what the object is. Must be called in
+    /// Asks for `uri` and returns when the first response shows what the object is and, with
+    /// [`ChecksumMode::Require`], when it is known what it is to be compared with. Must be called in
     /// a tokio runtime with I/O and time enabled, as must everything else of a download.
     pub async fn start(config: &Config, uri: &S3Uri, options: &Options) -> Result<Self> {
         let budget = Budget::of(options);
@@ -117,9 +126,22 @@ impl Download {
             (budget.adaptive && !rest.is_empty()).then(|| steer(&shared, &budget, started.latency));
         let planned =
             planned(Arc::clone(&shared), Plan::new(rest, budget.chunk, budget.large)).fuse().boxed();
-        let Started { info, first, head, .. } = started;
+        let Started { info, first, mut head, .. } = started;
         let under_way = first.into_iter().collect();
-        Ok(Self { shared, info, wanted, planned, under_way, failed: false, head, _steering: steering })
+        let whole = wanted == ByteRange::new(0, info.size);
+        let verify = Verify::new(options.checksum, &shared, &info, whole, &mut head).await;
+        let verify = verify.map_err(|e| e.on(uri))?;
+        Ok(Self {
+            shared,
+            info,
+            wanted,
+            planned,
+            under_way,
+            failed: false,
+            head,
+            verify,
+            _steering: steering,
+        })
     }
 
     /// What the first response said of the object.
@@ -149,7 +171,8 @@ impl Download {
     }
 
     /// The next bytes of the object, in order; `None` behind the last one. After an error no more bytes
-    /// come. Cancel safe.
+    /// come. An error of kind [`ErrorKind::Integrity`] comes behind the last one, in the place of `None`: all bytes
+    /// were yielded, and are not those that were stored. Cancel safe.
     pub async fn next_frame(&mut self) -> Option<Result<Frame>> {
         std::future::poll_fn(|cx| self.poll_frame(cx)).await
     }
@@ -157,8 +180,16 @@ impl Download {
     /// What HEAD said, its checksums included; `None` where HEAD failed or saw another version of the
     /// object than the one that is downloaded. Waits for its response.
     pub async fn details(&mut self) -> Option<ObjectInfo> {
-        let details = self.head.result(&self.shared).await?;
-        (details.etag == self.info.etag && details.size == self.info.size).then_some(details)
+        let details = self.head.answer().await?;
+        head::is_of(&details, &self.info).then_some(details)
+    }
+
+    /// The checksum that the delivered bytes were found equal to: `crc64nvme`, `crc32c`, `crc32`, `sha256`, `sha1` or
+    /// `md5`, with `-composite` behind it where it is one of the parts' checksums. `None` before the end of the object,
+    /// and where nothing was compared.
+    #[must_use]
+    pub fn verified(&self) -> Option<&'static str> {
+        self.verify.verified()
     }
 
     /// Requests sent, connections opened and body bytes received so far.
@@ -193,6 +224,7 @@ impl Download {
                 None => drop(self.under_way.pop_front()),
                 Some(Ok(frame)) => {
                     self.shared.counters.add_yielded(frame.len());
+                    self.verify.update(&frame, &mut self.head, &self.info, cx);
                     return Poll::Ready(Some(Ok(frame)));
                 }
                 Some(Err(e)) => return Poll::Ready(Some(Err(self.fail(e)))),
@@ -200,7 +232,10 @@ impl Download {
         }
         match (all_started, self.shared.counters.yielded() == self.wanted.len()) {
             (false, _) => Poll::Pending,
-            (true, true) => Poll::Ready(None),
+            (true, true) => match ready!(self.verify.poll_end(&mut self.head, &self.info, cx)) {
+                Ok(()) => Poll::Ready(None),
+                Err(e) => Poll::Ready(Some(Err(self.fail(e)))),
+            },
             (true, false) => {
                 let short = Error::new(ErrorKind::Other, "not every part of the object was fetched");
                 Poll::Ready(Some(Err(self.fail(short))))

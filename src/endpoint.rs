@@ -104,12 +104,12 @@ impl Endpoint {
         self.https
     }
 
-    /// The request target: the object's path and, for one version of it, the query.
-    pub(crate) fn target(&self, version_id: Option<&str>) -> String {
-        match version_id {
-            Some(id) => format!("{}?versionId={}", self.path, utf8_percent_encode(id, VALUE)),
-            None => self.path.clone(),
-        }
+    /// The request target: the object's path and the query: `about`, where it is asked for something of the object
+    /// and not for the object, and its version.
+    pub(crate) fn target(&self, about: Option<&str>, version_id: Option<&str>) -> String {
+        let version = version_id.map(|id| format!("versionId={}", utf8_percent_encode(id, VALUE)));
+        let query: Vec<&str> = about.into_iter().chain(version.as_deref()).collect();
+        if query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, query.join("&")) }
     }
 }
 
@@ -189,7 +189,11 @@ mod tests {
             ("s3://bucket/k", "any", Some("http://gw.lan:443"), Path, "http://gw.lan:443 /bucket/k"),
         ] {
             let endpoint = resolve(uri, region, custom, style).unwrap();
-            assert_eq!(format!("{} {}", endpoint.base(), endpoint.target(None)), want, "{uri} {custom:?}");
+            assert_eq!(
+                format!("{} {}", endpoint.base(), endpoint.target(None, None)),
+                want,
+                "{uri} {custom:?}"
+            );
         }
     }
 
@@ -217,13 +221,15 @@ mod tests {
         ] {
             let endpoint =
                 resolve(&format!("s3://bucket/{key}"), "us-east-1", None, AddressingStyle::Auto).unwrap();
-            assert_eq!(endpoint.target(None), format!("/{want}"), "{key}");
+            assert_eq!(endpoint.target(None, None), format!("/{want}"), "{key}");
         }
     }
 
     #[test]
     fn version_ids_are_encoded_as_a_query() {
         let endpoint = resolve("s3://bucket/k", "us-east-1", None, AddressingStyle::Auto).unwrap();
-        assert_eq!(endpoint.target(Some("a+/b=")), "/k?versionId=a%2B%2Fb%3D");
+        assert_eq!(endpoint.target(None, Some("a+/b=")), "/k?versionId=a%2B%2Fb%3D");
+        assert_eq!(endpoint.target(Some("partNumber=1"), Some("v")), "/k?partNumber=1&versionId=v");
+        assert_eq!(endpoint.target(Some("attributes"), None), "/k?attributes");
     }
 }

@@ -15,7 +15,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// Bad arguments or configuration, or a range beyond the end of the object.
+    /// Bad arguments or configuration, a range beyond the end of the object, or one without the checksum that is required.
     Usage,
     /// No such bucket, key or version; also a delete marker.
     NotFound,

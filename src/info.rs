@@ -128,6 +128,7 @@ mod tests {
             checksum_type: Some("FULL_OBJECT".into()),
             checksums: vec![("crc64nvme".into(), "nvvKxnV1Wmc=".into()), ("crc32".into(), "4qDlqg==".into())],
             content_type: Some("application/zstd".into()),
+            encryption: None,
         }
     }
 

@@ -12,7 +12,7 @@
 //!            fetch: one range, attempt by attempt, for the remainder only; a second request races
 //!                   with one that is late (hedge, by the pace of all); throttle when the server is busy
 //!                                               |  frames, by a lane
-//!            download: discovery, plan, window; one ordered stream
+//!            download: discovery, plan, window; one ordered stream     checksum: what was yielded
 //!                                               |
 //!            sink: one writer thread to stdout      progress, stats: what was delivered
 //!                                               |
@@ -30,7 +30,7 @@
 //! # Invariants
 //!
 //! 1. The consumer gets the object's bytes that are wanted, in order, each once; an error comes behind a prefix
-//!    of them.
+//!    of them, or behind all of them where they are not what the store's checksum says.
 //! 2. One version: every GET carries the first GET's `ETag` as `If-Match`, and every response is checked.
 //! 3. A byte that was handed on is never fetched again.
 //! 4. Body bytes held, with the buffers that they pin, stay inside the window.
@@ -70,6 +70,7 @@
 
 pub mod app;
 mod budget;
+mod checksum;
 pub mod cli;
 mod client;
 pub mod config;
@@ -103,6 +104,7 @@ mod uri;
 mod wanted;
 mod window;
 
+pub use checksum::ChecksumMode;
 pub use config::{Config, Settings};
 pub use download::{Download, Options, Traffic, inspect};
 pub use endpoint::AddressingStyle;

@@ -1,4 +1,4 @@
-//! The two requests that a download sends, unsigned: HEAD and ranged GET.
+//! The requests that a download sends, unsigned: HEAD and ranged GET, and those for the sizes of parts.
 //!
 //! It gets an endpoint and what is asked for, and hands on an `http::Request` for `sign.rs`. Pure.
 
@@ -17,6 +17,11 @@ pub(crate) type Outgoing = Request<Empty<Bytes>>;
 /// `x-amz-checksum-mode: ENABLED` makes HEAD show the object's checksums (S3 API, `HeadObject`).
 const CHECKSUM_MODE: HeaderName = HeaderName::from_static("x-amz-checksum-mode");
 
+/// What `GetObjectAttributes` is to tell, and how much at once (S3 API).
+const OBJECT_ATTRIBUTES: HeaderName = HeaderName::from_static("x-amz-object-attributes");
+const MAX_PARTS: HeaderName = HeaderName::from_static("x-amz-max-parts");
+const PART_NUMBER_MARKER: HeaderName = HeaderName::from_static("x-amz-part-number-marker");
+
 /// What one request asks for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ask<'a> {
@@ -26,13 +31,22 @@ pub(crate) enum Ask<'a> {
     Get { range: ByteRange, if_match: Option<&'a str> },
     /// The whole object as it is now: how an empty one is told from a missing one.
     GetWhole,
+    /// The sizes of the parts it was uploaded in, behind part number `after` (`GetObjectAttributes`).
+    Parts { after: u32 },
+    /// The size of one of them, counted from 1.
+    HeadPart { number: u32 },
 }
 
 /// Builds the request for `ask`, for the given version where there is one.
 pub(crate) fn build(endpoint: &Endpoint, ask: Ask<'_>, version_id: Option<&str>) -> Result<Outgoing> {
+    let about = match ask {
+        Ask::Parts { .. } => Some("attributes".to_owned()),
+        Ask::HeadPart { number } => Some(format!("partNumber={number}")),
+        Ask::Head { .. } | Ask::Get { .. } | Ask::GetWhole => None,
+    };
     let mut request = Request::builder()
         .version(Version::HTTP_11)
-        .uri(endpoint.target(version_id))
+        .uri(endpoint.target(about.as_deref(), version_id))
         // hyper's connection adds no Host of its own; with the port, since it is signed as sent.
         .header(HOST, endpoint.authority())
         .header(USER_AGENT, concat!("s3fcp/", env!("CARGO_PKG_VERSION")))
@@ -40,8 +54,13 @@ pub(crate) fn build(endpoint: &Endpoint, ask: Ask<'_>, version_id: Option<&str>)
         .header(ACCEPT_ENCODING, "identity");
     request = match ask {
         Ask::Head { checksums: true } => request.method(Method::HEAD).header(CHECKSUM_MODE, "ENABLED"),
-        Ask::Head { checksums: false } => request.method(Method::HEAD),
+        Ask::Head { checksums: false } | Ask::HeadPart { .. } => request.method(Method::HEAD),
         Ask::GetWhole => request.method(Method::GET),
+        Ask::Parts { after } => request
+            .method(Method::GET)
+            .header(OBJECT_ATTRIBUTES, "ETag,ObjectSize,ObjectParts")
+            .header(MAX_PARTS, "1000")
+            .header(PART_NUMBER_MARKER, after.to_string()),
         Ask::Get { range, if_match } => {
             let request = request.method(Method::GET).header(RANGE, range.to_string());
             match if_match {
@@ -78,6 +97,20 @@ mod tests {
         assert_eq!(request.headers()[HOST], "127.0.0.1:9000");
         assert_eq!(request.headers()[RANGE], "bytes=0-9");
         assert_eq!(request.headers()[IF_MATCH], "\"e\"");
+    }
+
+    #[test]
+    fn what_is_asked_of_parts_goes_into_the_query_too() {
+        let request = build(&endpoint(), Ask::Parts { after: 1000 }, None).unwrap();
+        assert_eq!(
+            (request.method(), request.uri().to_string()),
+            (&Method::GET, "/bkt/a%20b?attributes".into())
+        );
+        assert_eq!(request.headers()[PART_NUMBER_MARKER], "1000");
+        assert!(request.headers()[OBJECT_ATTRIBUTES].to_str().unwrap().contains("ObjectParts"));
+        let request = build(&endpoint(), Ask::HeadPart { number: 7 }, Some("v/1")).unwrap();
+        assert_eq!(request.method(), Method::HEAD);
+        assert_eq!(request.uri(), "/bkt/a%20b?partNumber=7&versionId=v%2F1");
     }
 
     #[test]

@@ -4,15 +4,18 @@
 //! `Content-Range`, size, `ETag`. Pure; it decides no retry (that is `retry.rs`).
 
 mod failure;
+mod parts;
 mod pin;
 
 pub(crate) use failure::failure;
+pub(crate) use parts::{Listed, part_size, parts_listed};
 pub(crate) use pin::Pin;
 
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED};
 use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 
+use crate::checksum::Algorithm;
 use crate::error::{Error, ErrorKind, Result};
 use crate::range::{ByteRange, content_range};
 
@@ -37,10 +40,9 @@ pub struct ObjectInfo {
     pub checksums: Vec<(String, String)>,
     /// `Content-Type`.
     pub content_type: Option<String>,
+    /// `x-amz-server-side-encryption`: `AES256`, `aws:kms` or `aws:kms:dsse`; `SSE-C` where the key is the customer's.
+    pub encryption: Option<String>,
 }
-
-/// The algorithms of the headers `x-amz-checksum-*` (S3 User Guide, "Checking object integrity").
-const ALGORITHMS: [&str; 5] = ["crc64nvme", "crc32c", "crc32", "sha256", "sha1"];
 
 impl ObjectInfo {
     /// What a successful HEAD says.
@@ -52,9 +54,11 @@ impl ObjectInfo {
 
     fn from_headers(headers: &HeaderMap, size: u64) -> Self {
         let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let checksum = |algorithm: &&str| {
-            text(&format!("x-amz-checksum-{algorithm}")).map(|value| ((*algorithm).to_owned(), value))
+        let checksum = |algorithm: Algorithm| {
+            let name = algorithm.name();
+            text(&format!("x-amz-checksum-{name}")).map(|value| (name.to_owned(), value))
         };
+        let customer_key = headers.contains_key("x-amz-server-side-encryption-customer-algorithm");
         Self {
             size,
             etag: text(ETAG.as_str()),
@@ -62,8 +66,10 @@ impl ObjectInfo {
             last_modified: text(LAST_MODIFIED.as_str()),
             storage_class: text("x-amz-storage-class"),
             checksum_type: text("x-amz-checksum-type"),
-            checksums: ALGORITHMS.iter().filter_map(checksum).collect(),
+            checksums: Algorithm::OF_HEADERS.into_iter().filter_map(checksum).collect(),
             content_type: text(CONTENT_TYPE.as_str()),
+            encryption: text("x-amz-server-side-encryption")
+                .or_else(|| customer_key.then(|| "SSE-C".to_owned())),
         }
     }
 }

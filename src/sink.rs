@@ -122,16 +122,18 @@ pub async fn to_stdout(
     let all = async {
         let ended = tokio::select! {
             biased;
-            ended = feed(download, &frames) => ended,
-            () = closed(reader_gone) => Ok(()),
+            ended = feed(download, &frames) => Some(ended),
+            () = closed(reader_gone) => None,
         };
         // Whatever ended it, what came before is still written; the writer knows whether all of it could be.
         drop(frames);
         let written = (&mut written).await.unwrap_or_else(|_| Err(io::Error::other("the writer died")));
-        written.map_err(Error::output).and(ended)?;
+        written.map_err(Error::output).and(ended.unwrap_or(Ok(())))?;
         if delivery.bytes() < range.end - range.start {
             return Err(Error::output(io::ErrorKind::BrokenPipe.into()));
         }
+        // A reader that knew the size may be gone before it is known whether what it has is right.
+        download.next_frame().await.transpose()?;
         Ok(Ended::Complete)
     };
     let signal = tokio::select! {

@@ -1,6 +1,6 @@
 //! What a download cost and what held it back, for `--stats`.
 //!
-//! It gets the counters of a [`Download`](crate::Download) and of the sink, and asks the system for this
+//! It gets the counters of a [`Download`] and of the sink, and asks the system for this
 //! process's CPU time and peak memory. It hands on text or one line of JSON with stable keys; it never prints.
 
 use std::fmt::Write;
@@ -11,13 +11,13 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use serde::Serialize;
 
-use crate::download::Traffic;
+use crate::download::Download;
 use crate::format::Format;
 use crate::sink::Delivery;
 
 /// The figures of one download, from the start of the process to its end.
 ///
-/// Its fields are the keys of `--stats=json`, and stay as they are; all are numbers but `bottleneck`.
+/// Its fields are the keys of `--stats=json`, and stay as they are; all are numbers but `checksum` and `bottleneck`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
@@ -47,6 +47,8 @@ pub struct Stats {
     pub concurrency: usize,
     /// The most memory that was resident, in bytes; `null` where the system does not tell.
     pub peak_memory: Option<u64>,
+    /// The checksum of the store that the bytes were found equal to, such as `crc64nvme`; `null` where none was.
+    pub checksum: Option<&'static str>,
     /// Of the whole process, user and system.
     pub cpu_seconds: f64,
     /// What held the download back: `network`, `reader` or `cpu`.
@@ -67,9 +69,10 @@ pub enum Bottleneck {
 }
 
 impl Stats {
-    /// The figures as they are now, `elapsed` after the start of the process.
+    /// The figures of `download` as they are now, `elapsed` after the start of the process.
     #[must_use]
-    pub fn collect(elapsed: Duration, traffic: Traffic, delivery: &Delivery) -> Self {
+    pub fn collect(elapsed: Duration, download: &Download, delivery: &Delivery) -> Self {
+        let traffic = download.traffic();
         let seconds = elapsed.as_secs_f64();
         let bytes = delivery.bytes();
         let cpu_seconds = cpu_seconds();
@@ -89,6 +92,7 @@ impl Stats {
             bytes_beyond: traffic.fetched.saturating_sub(bytes),
             concurrency: traffic.concurrency,
             peak_memory: peak_memory(),
+            checksum: download.verified(),
             cpu_seconds,
             bottleneck: bottleneck(seconds, cpu_seconds, delivery.writing().as_secs_f64()),
         }
@@ -133,6 +137,10 @@ impl Stats {
         if let Some(peak) = self.peak_memory {
             line("peak memory", size(peak).to_string());
         }
+        line(
+            "checksum",
+            self.checksum.map_or_else(|| "not verified".to_owned(), |name| format!("{name}, as stored")),
+        );
         line("CPU", format!("{:.2} s", self.cpu_seconds));
         line("held back by", format!("the {:?}", self.bottleneck).to_lowercase());
         text
@@ -185,6 +193,7 @@ mod tests {
             bytes_beyond: 4096,
             concurrency: 16,
             peak_memory: Some(90 << 20),
+            checksum: Some("crc64nvme"),
             cpu_seconds: 0.5,
             bottleneck: Bottleneck::Network,
         }
@@ -197,7 +206,7 @@ mod tests {
             "{\"bytes\":3221225472,\"seconds\":2.0,\"mib_per_second\":1536.0,\"first_byte_seconds\":0.0285,\
              \"requests\":258,\"connections\":17,\"retries\":2,\"hedges\":3,\"hedges_won\":1,\"throttled\":5,\
              \"bytes_beyond\":4096,\"concurrency\":16,\
-             \"peak_memory\":94371840,\"cpu_seconds\":0.5,\"bottleneck\":\"network\"}\n"
+             \"peak_memory\":94371840,\"checksum\":\"crc64nvme\",\"cpu_seconds\":0.5,\"bottleneck\":\"network\"}\n"
         );
     }
 
@@ -211,6 +220,7 @@ mod tests {
              throttled     5 times\n\
              connections   17, at most 16 ranges at once\n\
              peak memory   90.0 MiB\n\
+             checksum      crc64nvme, as stored\n\
              CPU           0.50 s\n\
              held back by  the network\n"
         );

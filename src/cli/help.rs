@@ -37,12 +37,12 @@ Environment:
 Exit codes:
   0  every byte was delivered
   1  something else failed
-  2  usage or configuration
+  2  usage or configuration; also nothing to verify by with --checksum require
   3  no such bucket, key or version
   4  access or credentials; also an archived object
   5  network or server, after all attempts
   6  the object changed during the download
-  7  reserved for a wrong checksum
+  7  the delivered bytes do not match the object's checksum
   8  the output could not be written
   A closed pipe or an interrupt ends the process by its signal: a shell shows
   141 or 130.";

@@ -1,4 +1,4 @@
-//! Values that clap has no parser for: sizes and times with units, and the words of two enums.
+//! Values that clap has no parser for: sizes and times with units, and the words of enums.
 //!
 //! It gets what was typed behind one flag and hands on the value, or the reason that clap then shows
 //! with the flag's name. Whether values go together is the business of the file above.
@@ -10,6 +10,7 @@ use bytesize::ByteSize;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
+use crate::checksum::ChecksumMode;
 use crate::download::Options;
 use crate::endpoint::AddressingStyle;
 use crate::format::Format;
@@ -75,6 +76,21 @@ impl ValueEnum for Hedge {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
             Self::Auto => PossibleValue::new("auto").help("Where one is much later than the others"),
+            Self::Off => PossibleValue::new("off").help("Never"),
+        })
+    }
+}
+
+impl ValueEnum for ChecksumMode {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::Require, Self::Off]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Auto => PossibleValue::new("auto").help("Where there is one of the full object"),
+            Self::Require => PossibleValue::new("require")
+                .help("Also by checksums of parts and MD5 ETags; without any the download does not begin"),
             Self::Off => PossibleValue::new("off").help("Never"),
         })
     }

@@ -4,6 +4,7 @@
 //! is secret: credentials come from the environment and from files alone.
 
 use super::Invocation;
+use crate::checksum::ChecksumMode;
 use crate::config::Settings;
 use crate::download::Options;
 use crate::endpoint::AddressingStyle;
@@ -27,6 +28,7 @@ impl Invocation {
             stall_timeout,
             hedge,
             addressing_style,
+            checksum,
         } = download;
         // What a command line has no option for is not asked for by one.
         let Settings { endpoint, region, profile, no_sign_request, ca_bundle: _ } = settings;
@@ -54,6 +56,14 @@ impl Invocation {
                 AddressingStyle::Auto => None,
                 AddressingStyle::Path => Some("path"),
                 AddressingStyle::Virtual => Some("virtual"),
+            },
+        );
+        words.option(
+            "--checksum",
+            match checksum {
+                ChecksumMode::Auto => None,
+                ChecksumMode::Require => Some("require"),
+                ChecksumMode::Off => Some("off"),
             },
         );
         words.option("--version-id", version_id.as_ref());
@@ -122,6 +132,8 @@ mod tests {
             &["s3://b/k", "--endpoint", "http://h:9", "--region", "eu-west-1", "--addressing-style", "path"],
             &["s3://b/k", "--addressing-style", "virtual", "--version-id=-v", "--profile=--p"],
             &["s3://b/k", "--range", "5-", "--if-match", "e"],
+            &["s3://b/k", "--checksum", "require"],
+            &["s3://b/k", "--checksum", "off"],
             &["s3://b/k", "--range", "-5", "--stats=json", "--quiet"],
         ] {
             let line: Vec<String> = ["s3fcp"].iter().chain(line).map(|word| (*word).to_owned()).collect();

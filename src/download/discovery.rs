@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::Options;
-use super::head::{HeadTask, describe};
+use super::head::{Head, describe};
 use crate::budget::Budget;
 use crate::client::Client;
 use crate::config::Config;
@@ -44,7 +44,7 @@ pub(super) struct Started {
     pub(super) wanted: ByteRange,
     /// Those of them that the first range brings.
     pub(super) first_range: ByteRange,
-    pub(super) head: HeadTask,
+    pub(super) head: Head,
     /// How long the first response took to begin.
     pub(super) latency: Duration,
 }
@@ -102,10 +102,10 @@ pub(super) async fn start(shared: &Arc<Shared>, chunk: u64, said: Option<ObjectI
     let mut head = match &said {
         // There is nothing to ask for.
         Some(info) if wanted.is_nothing() => {
-            return Ok(Started::nothing(wanted.start(), info.clone(), HeadTask::done(info.clone())));
+            return Ok(Started::nothing(wanted.start(), info.clone(), Head::done(shared, info.clone())));
         }
-        Some(info) => HeadTask::done(info.clone()),
-        None => HeadTask::spawn(shared),
+        Some(info) => Head::done(shared, info.clone()),
+        None => Head::spawn(shared),
     };
     let asked = wanted.first(chunk);
     let (found_in, found) = oneshot::channel();
@@ -141,7 +141,7 @@ pub(super) async fn start(shared: &Arc<Shared>, chunk: u64, said: Option<ObjectI
 
 impl Started {
     /// The object has no bytes from `start` on.
-    fn nothing(start: u64, info: ObjectInfo, head: HeadTask) -> Self {
+    fn nothing(start: u64, info: ObjectInfo, head: Head) -> Self {
         let none = ByteRange::new(start, start);
         Self { info, first: None, wanted: none, first_range: none, head, latency: Duration::ZERO }
     }
@@ -151,11 +151,11 @@ impl Started {
 /// itself has `shown` that the object ends before `start`, and HEAD is of no help, that is enough.
 async fn confirm_end(
     shared: &Arc<Shared>,
-    head: &mut HeadTask,
+    head: &mut Head,
     start: u64,
     shown: Option<u64>,
 ) -> Result<ObjectInfo> {
-    match (head.result(shared).await, shown) {
+    match (head.answer().await, shown) {
         (Some(info), _) => Ok(info),
         (None, Some(size)) if size < start => Err(beyond(start, size)),
         (None, _) => describe(&shared.client, shared.max_attempts).await,
@@ -164,8 +164,8 @@ async fn confirm_end(
 
 /// A 416 for the first byte: the object is empty, if HEAD says so too, or a GET without a range brings
 /// no bytes.
-async fn confirm_empty(shared: &Arc<Shared>, head: &mut HeadTask) -> Result<ObjectInfo> {
-    if let Some(info) = head.result(shared).await.filter(|info| info.size == 0) {
+async fn confirm_empty(shared: &Arc<Shared>, head: &mut Head) -> Result<ObjectInfo> {
+    if let Some(info) = head.answer().await.filter(|info| info.size == 0) {
         return Ok(info);
     }
     let mut tries = Tries::new(shared.max_attempts);

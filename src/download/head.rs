@@ -1,7 +1,10 @@
 //! HEAD: what a store says of an object beyond what a GET shows, its checksums above all.
 
+use std::future::{Future, poll_fn};
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use http::StatusCode;
 use tokio::time::sleep;
@@ -15,35 +18,67 @@ use crate::error::{ErrorKind, Result};
 use crate::fetch::Shared;
 use crate::range::ByteRange;
 use crate::request::Ask;
-use crate::response::{ObjectInfo, Opened};
+use crate::response::{ObjectInfo, Opened, Pin as Pinned};
 use crate::retry::Tries;
 use crate::uri::S3Uri;
 
-/// A HEAD under way beside a download; dropping it ends it.
-pub(super) struct HeadTask(Option<AbortOnDropHandle<Result<ObjectInfo>>>);
+/// A HEAD under way beside a download, and then what it said; dropping it ends it.
+pub(super) struct Head {
+    shared: Arc<Shared>,
+    state: State,
+}
 
-impl HeadTask {
+enum State {
+    Asked {
+        task: AbortOnDropHandle<Result<ObjectInfo>>,
+        /// Whether it is asked once more should this fail.
+        again: bool,
+    },
+    Answered(Option<ObjectInfo>),
+}
+
+impl Head {
     /// Sends a HEAD by the client of `shared`.
     pub(super) fn spawn(shared: &Arc<Shared>) -> Self {
-        let shared = Arc::clone(shared);
-        Self(Some(AbortOnDropHandle::new(tokio::spawn(async move { head(&shared.client).await }))))
+        Self { shared: Arc::clone(shared), state: State::asked(shared, true) }
     }
 
     /// One that has said `info` already.
-    pub(super) fn done(info: ObjectInfo) -> Self {
-        Self(Some(AbortOnDropHandle::new(tokio::spawn(async { Ok(info) }))))
+    pub(super) fn done(shared: &Arc<Shared>, info: ObjectInfo) -> Self {
+        Self { shared: Arc::clone(shared), state: State::Answered(Some(info)) }
     }
 
-    /// What it said; `None` where it failed, or was asked before. A HEAD has no body to say what was wrong:
-    /// one that was refused is sent once more, for the GETs may have put it right meanwhile.
-    pub(super) async fn result(&mut self, shared: &Shared) -> Option<ObjectInfo> {
-        let said = self.0.as_mut()?.await;
-        self.0 = None;
-        match said.ok()? {
-            Err(e) if e.service().is_some() => head(&shared.client).await.ok(),
-            said => said.ok(),
+    /// What it said; `None` where it failed. A HEAD has no body to say what was wrong: one that failed is sent
+    /// once more, for the GETs may have put it right meanwhile.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<&ObjectInfo>> {
+        while let State::Asked { task, again } = &mut self.state {
+            let said = ready!(Pin::new(task).poll(cx));
+            self.state = match said {
+                Ok(Err(_)) if *again => State::asked(&self.shared, false),
+                said => State::Answered(said.ok().and_then(Result::ok)),
+            };
         }
+        let State::Answered(said) = &self.state else { return Poll::Pending };
+        Poll::Ready(said.as_ref())
     }
+
+    /// The same, waited for.
+    pub(super) async fn answer(&mut self) -> Option<ObjectInfo> {
+        poll_fn(|cx| self.poll(cx).map(Option::<&_>::cloned)).await
+    }
+}
+
+impl State {
+    fn asked(shared: &Arc<Shared>, again: bool) -> Self {
+        let shared = Arc::clone(shared);
+        let task = tokio::spawn(async move { head(&shared.client).await });
+        Self::Asked { task: AbortOnDropHandle::new(task), again }
+    }
+}
+
+/// Whether what HEAD said speaks of the version that the first GET showed.
+pub(super) fn is_of(said: &ObjectInfo, shown: &ObjectInfo) -> bool {
+    Pinned::new(shown).check(said).is_ok()
 }
 
 /// What the store says of `uri`; nothing of the object is downloaded. [`Options::range`] and
@@ -78,7 +113,7 @@ pub(super) async fn describe(client: &Client, max_attempts: Option<NonZeroU32>) 
 }
 
 /// One HEAD, with checksums where the server knows of them.
-async fn head(client: &Client) -> Result<ObjectInfo> {
+pub(super) async fn head(client: &Client) -> Result<ObjectInfo> {
     let ask = |checksums| client.exchange(Ask::Head { checksums }, None, false);
     let answer = match ask(true).await {
         Err(e) if e.kind() == ErrorKind::Server && !e.is_retryable() => ask(false).await?,

@@ -12,6 +12,8 @@ mod run;
 
 mod access;
 mod at_once;
+mod checksum;
+mod checksum_required;
 mod clock;
 mod continuation;
 mod discovery;

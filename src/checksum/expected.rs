@@ -1,0 +1,204 @@
+//! What the bytes of an object must come to, read from what HEAD says of it.
+//!
+//! A value that cannot be what it seems (no base64, a wrong length, no number of parts) is as good as
+//! none: servers differ, and a checksum that is misread would call good bytes bad.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::Algorithm;
+use crate::response::ObjectInfo;
+
+/// A value, how it is computed, and of what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Expected {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) value: Vec<u8>,
+    /// Of the concatenated values of so many parts; of the object's bytes themselves where `None`.
+    pub(crate) parts: Option<u32>,
+}
+
+/// S3's limit of parts of an object ("Amazon S3 multipart upload limits").
+const PARTS_MAX: u32 = 10_000;
+
+impl Expected {
+    /// The checksum of the full object, where there is one.
+    ///
+    /// CRC64NVME never is anything else (User Guide, "Full object and composite checksum types"), and older servers
+    /// show it without a type. The others count only with `x-amz-checksum-type: FULL_OBJECT`: S3 sends the
+    /// type with every checksum, and a server that does not may mean either ("Checksum", S3 API Reference: a
+    /// value "may not be a direct checksum value of the full object").
+    pub(crate) fn full_object(info: &ObjectInfo) -> Option<Self> {
+        let declared = info.checksum_type.as_deref();
+        first(info, |algorithm, value| {
+            let counts = match declared {
+                Some(declared) => declared.eq_ignore_ascii_case("FULL_OBJECT"),
+                None => algorithm == Algorithm::Crc64Nvme,
+            };
+            if counts { Self::of_base64(algorithm, value, None) } else { None }
+        })
+    }
+
+    /// A checksum of the parts' checksums: its value ends in `-` and the number of parts.
+    pub(crate) fn composite(info: &ObjectInfo) -> Option<Self> {
+        if info.checksum_type.as_deref().is_some_and(|declared| !declared.eq_ignore_ascii_case("COMPOSITE")) {
+            return None;
+        }
+        first(info, |algorithm, value| {
+            let (value, count) = value.split_once('-')?;
+            Self::of_base64(algorithm, value, Some(parts(count)?))
+        })
+    }
+
+    /// The MD5 in an `ETag`: of the object, or of the MD5s of its parts behind which their number stands. Objects that
+    /// are encrypted by keys of KMS or of the customer have other tags ("Object", S3 API Reference, `ETag`),
+    /// and so have those in directory buckets, whose names end in `--x-s3`.
+    pub(crate) fn of_etag(info: &ObjectInfo, bucket: &str) -> Option<Self> {
+        if info.encryption.as_deref().is_some_and(|by| by != "AES256") || bucket.ends_with("--x-s3") {
+            return None;
+        }
+        let tag = info.etag.as_deref()?.strip_prefix('"')?.strip_suffix('"')?;
+        let (md5, parts) = match tag.split_once('-') {
+            Some((md5, count)) => (md5, Some(parts(count)?)),
+            None => (tag, None),
+        };
+        let value = hex::decode(md5).ok().filter(|value| value.len() == Algorithm::Md5.len())?;
+        Some(Self { algorithm: Algorithm::Md5, value, parts })
+    }
+
+    fn of_base64(algorithm: Algorithm, text: &str, parts: Option<u32>) -> Option<Self> {
+        let value = BASE64.decode(text).ok().filter(|value| value.len() == algorithm.len())?;
+        Some(Self { algorithm, value, parts })
+    }
+
+    /// `value` as the store writes this kind of checksum.
+    pub(crate) fn shown(&self, value: &[u8]) -> String {
+        let mut text = match self.algorithm {
+            Algorithm::Md5 => hex::encode(value),
+            _ => BASE64.encode(value),
+        };
+        if let Some(parts) = self.parts {
+            text = format!("{text}-{parts}");
+        }
+        text
+    }
+
+    /// A name for figures and messages.
+    pub(crate) fn name(&self) -> &'static str {
+        match (self.algorithm, self.parts) {
+            (algorithm, None) => algorithm.name(),
+            (Algorithm::Crc64Nvme, Some(_)) => "crc64nvme-composite",
+            (Algorithm::Crc32c, Some(_)) => "crc32c-composite",
+            (Algorithm::Crc32, Some(_)) => "crc32-composite",
+            (Algorithm::Sha256, Some(_)) => "sha256-composite",
+            (Algorithm::Sha1, Some(_)) => "sha1-composite",
+            (Algorithm::Md5, Some(_)) => "md5-composite",
+        }
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown(&self.value))
+    }
+}
+
+/// The first algorithm whose value `read` can use.
+fn first(info: &ObjectInfo, read: impl Fn(Algorithm, &str) -> Option<Expected>) -> Option<Expected> {
+    Algorithm::OF_HEADERS.into_iter().find_map(|algorithm| {
+        let (_, value) = info.checksums.iter().find(|(name, _)| name == algorithm.name())?;
+        read(algorithm, value)
+    })
+}
+
+fn parts(text: &str) -> Option<u32> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|count| digits && (1..=PARTS_MAX).contains(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(declared: Option<&str>, checksums: &[(&str, &str)]) -> ObjectInfo {
+        ObjectInfo {
+            checksum_type: declared.map(str::to_owned),
+            checksums: checksums.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+            ..ObjectInfo::default()
+        }
+    }
+
+    #[test]
+    fn what_counts_as_a_checksum_of_the_full_object() {
+        let (crc64, crc32) = (("crc64nvme", "rosUhgp5mIg="), ("crc32", "y/Q5Jg=="));
+        let full = Some("FULL_OBJECT");
+        for (why, declared, checksums, want) in [
+            ("declared", full, &[crc32][..], Some("y/Q5Jg==")),
+            ("the cheaper of two", full, &[crc32, crc64], Some("rosUhgp5mIg=")),
+            ("always one", None, &[crc64], Some("rosUhgp5mIg=")),
+            ("not declared", None, &[crc32], None),
+            ("not declared, beside one", None, &[crc32, crc64], Some("rosUhgp5mIg=")),
+            ("declared otherwise", Some("COMPOSITE"), &[crc64, crc32], None),
+            ("of parts", full, &[("crc32", "y/Q5Jg==-3")], None),
+            ("of parts, not declared", None, &[("crc64nvme", "rosUhgp5mIg=-3")], None),
+            ("no base64", full, &[("crc32", "y/Q5J")], None),
+            ("too long", full, &[("crc32", "rosUhgp5mIg=")], None),
+            ("empty", full, &[("crc32", "")], None),
+            ("unknown", full, &[("crc7", "AA==")], None),
+            ("none", full, &[], None),
+        ] {
+            let expected = Expected::full_object(&info(declared, checksums));
+            assert_eq!(expected.as_ref().map(ToString::to_string).as_deref(), want, "{why}");
+            assert!(expected.is_none_or(|e| e.parts.is_none()), "{why}");
+        }
+    }
+
+    #[test]
+    fn composites_say_how_many_parts() {
+        for (declared, value, want) in [
+            (Some("COMPOSITE"), "y/Q5Jg==-3", Some(3)),
+            (None, "y/Q5Jg==-10000", Some(10_000)),
+            (Some("FULL_OBJECT"), "y/Q5Jg==-3", None),
+            (Some("COMPOSITE"), "y/Q5Jg==", None),
+            (Some("COMPOSITE"), "y/Q5Jg==-0", None),
+            (Some("COMPOSITE"), "y/Q5Jg==-10001", None),
+            (Some("COMPOSITE"), "y/Q5Jg==-+3", None),
+            (Some("COMPOSITE"), "y/Q5Jg==-", None),
+        ] {
+            let expected = Expected::composite(&info(declared, &[("crc32", value)]));
+            assert_eq!(expected.as_ref().and_then(|e| e.parts), want, "{declared:?} {value}");
+            assert!(expected.is_none_or(|e| e.to_string() == value && e.name() == "crc32-composite"));
+        }
+    }
+
+    #[test]
+    fn an_md5_in_an_etag() {
+        let md5 = "d41d8cd98f00b204e9800998ecf8427e";
+        for (etag, encryption, bucket, want) in [
+            (format!("\"{md5}\""), None, "b", Some((None, "md5"))),
+            (format!("\"{md5}\""), Some("AES256"), "b", Some((None, "md5"))),
+            (format!("\"{md5}-7\""), None, "b", Some((Some(7), "md5-composite"))),
+            (format!("\"{md5}\""), Some("aws:kms"), "b", None),
+            (format!("\"{md5}\""), Some("aws:kms:dsse"), "b", None),
+            (format!("\"{md5}\""), Some("SSE-C"), "b", None),
+            (format!("\"{md5}\""), None, "b--usw2-az1--x-s3", None),
+            (format!("W/\"{md5}\""), None, "b", None),
+            (format!("\"{md5}0\""), None, "b", None),
+            (format!("\"{}\"", &md5[1..]), None, "b", None),
+            (format!("\"{}x\"", &md5[1..]), None, "b", None),
+            (format!("\"{md5}-x\""), None, "b", None),
+            ("\"\"".to_owned(), None, "b", None),
+        ] {
+            let info = ObjectInfo {
+                etag: Some(etag.clone()),
+                encryption: encryption.map(str::to_owned),
+                ..ObjectInfo::default()
+            };
+            let expected = Expected::of_etag(&info, bucket);
+            assert_eq!(expected.as_ref().map(|e| (e.parts, e.name())), want, "{etag} {encryption:?}");
+            assert!(expected.is_none_or(|e| format!("\"{e}\"") == etag));
+        }
+    }
+}

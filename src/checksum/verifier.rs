@@ -1,0 +1,191 @@
+//! The check of one download: bytes in, a verdict at the end.
+//!
+//! HEAD may answer after the first bytes. Until then every checksum that it could show is computed, those
+//! that are not cheap for the first bytes only; when it is in, what is not needed is dropped.
+
+use super::running::Running;
+use super::{Algorithm, Expected, Hasher};
+use crate::error::{Error, ErrorKind, Result};
+
+/// For so many bytes SHA-256 and SHA-1 are computed before it is known whether they are needed: what a
+/// connection to S3 brings in a fifth of a second, and some 20 ms of a processor.
+const GUESSED_MAX: u64 = 16 << 20;
+
+/// Compares the bytes of one object with what they must come to.
+#[derive(Debug)]
+pub(crate) struct Verifier(State);
+
+#[derive(Debug)]
+enum State {
+    /// It is not known yet what there is to compare with.
+    Guessing {
+        hashers: Vec<(Algorithm, Hasher)>,
+        bytes: u64,
+    },
+    Comparing {
+        expected: Expected,
+        running: Box<Running>,
+    },
+    Done(Option<&'static str>),
+}
+
+impl Verifier {
+    /// Computes nothing.
+    pub(crate) fn off() -> Self {
+        Self(State::Done(None))
+    }
+
+    /// Is told later what to compare with.
+    pub(crate) fn guessing() -> Self {
+        let hashers = Algorithm::OF_HEADERS.map(|algorithm| (algorithm, algorithm.hasher()));
+        Self(State::Guessing { hashers: hashers.into(), bytes: 0 })
+    }
+
+    /// Compares with `expected`, a value of the bytes themselves.
+    pub(crate) fn whole(expected: Expected) -> Self {
+        let running = Box::new(Running::whole(expected.algorithm.hasher()));
+        Self(State::Comparing { expected, running })
+    }
+
+    /// Compares with `expected`, a value of parts of these sizes.
+    pub(crate) fn parts(expected: Expected, sizes: Vec<u64>) -> Self {
+        let running = Box::new(Running::parts(expected.algorithm, sizes));
+        Self(State::Comparing { expected, running })
+    }
+
+    /// Whether [`Verifier::settle`] is still to be called.
+    pub(crate) fn is_guessing(&self) -> bool {
+        matches!(self.0, State::Guessing { .. })
+    }
+
+    /// There is this checksum of the full object to compare with, or none.
+    pub(crate) fn settle(&mut self, expected: Option<Expected>) {
+        let State::Guessing { hashers, .. } = &mut self.0 else { return };
+        let comparing = expected.and_then(|expected| {
+            let at = hashers.iter().position(|(algorithm, _)| *algorithm == expected.algorithm)?;
+            let running = Box::new(Running::whole(hashers.swap_remove(at).1));
+            Some(State::Comparing { expected, running })
+        });
+        self.0 = comparing.unwrap_or(State::Done(None));
+    }
+
+    /// The next bytes of the object.
+    pub(crate) fn update(&mut self, data: &[u8]) {
+        match &mut self.0 {
+            State::Guessing { hashers, bytes } => {
+                *bytes += data.len() as u64;
+                if *bytes > GUESSED_MAX {
+                    hashers.retain(|(algorithm, _)| algorithm.is_cheap());
+                }
+                for (_, hasher) in hashers {
+                    hasher.update(data);
+                }
+            }
+            State::Comparing { running, .. } => running.update(data),
+            State::Done(_) => {}
+        }
+    }
+
+    /// That was the last byte. An error of kind `Integrity` where the bytes are not those that were stored.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        let verified = self.verified();
+        let before = std::mem::replace(&mut self.0, State::Done(verified));
+        let State::Comparing { expected, running } = before else { return Ok(()) };
+        let computed = running.finish();
+        if computed != expected.value {
+            return Err(mismatch(&expected, &computed));
+        }
+        self.0 = State::Done(Some(expected.name()));
+        Ok(())
+    }
+
+    /// What the bytes were found equal to; `None` before the end, and where nothing was compared.
+    pub(crate) fn verified(&self) -> Option<&'static str> {
+        if let State::Done(name) = self.0 { name } else { None }
+    }
+}
+
+fn mismatch(expected: &Expected, computed: &[u8]) -> Error {
+    let (name, computed) = (expected.name(), expected.shown(computed));
+    let what = format!(
+        "the delivered bytes are not the object's: their {name} is {computed}, and the store has {expected}"
+    );
+    let advice = if expected.algorithm == Algorithm::Md5 {
+        "every byte is out, but wrong: discard them; a store whose ETags are no MD5 needs --checksum auto"
+    } else {
+        "every byte is out, but wrong: discard what was made of them, and download again; in a pipe, set -o pipefail"
+    };
+    Error::new(ErrorKind::Integrity, what).with_hint(advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expected(algorithm: Algorithm, bytes: &[u8]) -> Expected {
+        let mut hasher = algorithm.hasher();
+        hasher.update(bytes);
+        Expected { algorithm, value: hasher.finish(), parts: None }
+    }
+
+    #[test]
+    fn what_head_says_counts_whenever_it_comes() {
+        let bytes = vec![7; 100_000];
+        for algorithm in Algorithm::OF_HEADERS {
+            for at in [0, 1, 50_000, bytes.len()] {
+                let mut verifier = Verifier::guessing();
+                verifier.update(&bytes[..at]);
+                verifier.settle(Some(expected(algorithm, &bytes)));
+                assert!(!verifier.is_guessing());
+                verifier.update(&bytes[at..]);
+                assert_eq!(verifier.verified(), None);
+                verifier.finish().unwrap();
+                assert_eq!(verifier.verified(), Some(algorithm.name()), "settled at {at}");
+                verifier.finish().unwrap();
+                assert_eq!(verifier.verified(), Some(algorithm.name()), "it stays so");
+            }
+        }
+    }
+
+    #[test]
+    fn late_means_cheap_ones_only() {
+        let bytes = vec![7; 1 << 20];
+        let rounds = usize::try_from(GUESSED_MAX >> 20).unwrap();
+        for (extra, want) in [(0, Some("sha256")), (1, None)] {
+            let mut all = bytes.repeat(rounds);
+            all.extend(vec![8; extra]);
+            for algorithm in [Algorithm::Sha256, Algorithm::Crc32c] {
+                let mut verifier = Verifier::guessing();
+                for piece in all.chunks(bytes.len()) {
+                    verifier.update(piece);
+                }
+                verifier.settle(Some(expected(algorithm, &all)));
+                verifier.finish().unwrap();
+                let want = if algorithm.is_cheap() { Some("crc32c") } else { want };
+                assert_eq!(verifier.verified(), want, "{extra} bytes more");
+            }
+        }
+    }
+
+    #[test]
+    fn a_mismatch_shows_both_values() {
+        let mut verifier = Verifier::whole(expected(Algorithm::Crc32, b"123456789"));
+        verifier.update(b"123456780");
+        let error = verifier.finish().unwrap_err();
+        assert_eq!((error.exit_code(), error.is_retryable()), (7, false));
+        let text = error.to_string();
+        assert!(text.contains("crc32 is siiBgg==, and the store has y/Q5Jg=="), "{text}");
+        assert!(text.contains("pipefail"), "{text}");
+        assert_eq!(verifier.verified(), None);
+    }
+
+    #[test]
+    fn nothing_to_compare_with_is_no_failure() {
+        for mut verifier in [Verifier::off(), Verifier::guessing()] {
+            verifier.update(b"123456789");
+            verifier.settle(None);
+            verifier.finish().unwrap();
+            assert_eq!(verifier.verified(), None);
+        }
+    }
+}

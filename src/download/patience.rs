@@ -1,0 +1,20 @@
+//! One question that is asked again while that may help, with the pauses that every retry has.
+
+use crate::error::Result;
+use crate::fetch::Shared;
+use crate::retry::Tries;
+
+/// Asks until there is an answer, or an error that another try does not mend, or too many of them.
+pub(super) async fn patiently<T>(shared: &Shared, ask: impl AsyncFn() -> Result<T>) -> Result<T> {
+    let mut tries = Tries::new(shared.max_attempts);
+    loop {
+        let error = match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(e) => e,
+        };
+        let Some(delay) = tries.failed(&error, 0, false) else {
+            return Err(error.after_attempts(tries.count()));
+        };
+        tokio::time::sleep(delay).await;
+    }
+}

@@ -1,0 +1,110 @@
+//! The check of a download beside its bytes: who waits for HEAD, how long, and what counts.
+//!
+//! `auto` never holds a byte back: it computes what HEAD may ask for until HEAD has answered, and only the
+//! end waits for it, a bounded time. `require` knows what to compare with before the first byte is yielded.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::time::{Sleep, sleep};
+
+use super::head::{self, Head};
+use super::parts;
+use super::patience::patiently;
+use crate::checksum::{ChecksumMode, Expected, Verifier};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fetch::Shared;
+use crate::response::{ObjectInfo, Pin as Pinned};
+
+/// Compares one download with what the store keeps.
+pub(super) struct Verify {
+    verifier: Verifier,
+    /// Runs from the last byte on while HEAD is still to answer.
+    late: Option<Pin<Box<Sleep>>>,
+}
+
+impl Verify {
+    /// For the object `info`. Only where the `whole` of it is going to be yielded is there a checksum to compare with.
+    pub(super) async fn new(
+        mode: ChecksumMode,
+        shared: &Arc<Shared>,
+        info: &ObjectInfo,
+        whole: bool,
+        head: &mut Head,
+    ) -> Result<Self> {
+        let verifier = match mode {
+            ChecksumMode::Off => Verifier::off(),
+            ChecksumMode::Auto if !whole => Verifier::off(),
+            ChecksumMode::Auto => Verifier::guessing(),
+            ChecksumMode::Require if !whole => return Err(unverifiable("only a part of it is asked for")),
+            ChecksumMode::Require => required(shared, info, head).await?,
+        };
+        Ok(Self { verifier, late: None })
+    }
+
+    /// The next bytes of the object.
+    pub(super) fn update(&mut self, data: &[u8], head: &mut Head, info: &ObjectInfo, cx: &mut Context<'_>) {
+        self.look(head, info, cx);
+        self.verifier.update(data);
+    }
+
+    /// All bytes are out: whether they were the right ones.
+    pub(super) fn poll_end(
+        &mut self,
+        head: &mut Head,
+        info: &ObjectInfo,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<()>> {
+        self.look(head, info, cx);
+        if self.verifier.is_guessing() {
+            let late = self.late.get_or_insert_with(|| Box::pin(sleep(ChecksumMode::LATE)));
+            ready!(late.as_mut().poll(cx));
+            self.verifier.settle(None);
+        }
+        Poll::Ready(self.verifier.finish())
+    }
+
+    pub(super) fn verified(&self) -> Option<&'static str> {
+        self.verifier.verified()
+    }
+
+    /// Takes what HEAD said, where it has and that is not known yet.
+    fn look(&mut self, head: &mut Head, info: &ObjectInfo, cx: &mut Context<'_>) {
+        if self.verifier.is_guessing()
+            && let Poll::Ready(said) = head.poll(cx)
+        {
+            let said = said.filter(|said| head::is_of(said, info));
+            self.verifier.settle(said.and_then(Expected::full_object));
+        }
+    }
+}
+
+/// What the store has to compare the object `info` with, asked for until it is known.
+async fn required(shared: &Arc<Shared>, info: &ObjectInfo, head: &mut Head) -> Result<Verifier> {
+    let said = match head.answer().await {
+        Some(said) => said,
+        None => patiently(shared, async || head::head(&shared.client).await)
+            .await
+            .map_err(|e| e.with_hint("--checksum require needs the answer to HEAD; auto does without"))?,
+    };
+    Pinned::new(info).check(&said)?;
+    if let Some(expected) = Expected::full_object(&said) {
+        return Ok(Verifier::whole(expected));
+    }
+    let of_etag = Expected::of_etag(&said, shared.client.uri().bucket());
+    let Some(expected) = Expected::composite(&said).or(of_etag) else {
+        return Err(unverifiable("the store keeps no checksum of it that could be computed here"));
+    };
+    let Some(count) = expected.parts else { return Ok(Verifier::whole(expected)) };
+    match parts::sizes(shared, &said, count).await? {
+        Some(sizes) => Ok(Verifier::parts(expected, sizes)),
+        None => Err(unverifiable("its checksum is one of parts, and the store does not tell their sizes")),
+    }
+}
+
+/// As a range beyond the end: what was asked for cannot be had of this object, and no byte is out.
+fn unverifiable(why: &str) -> Error {
+    Error::new(ErrorKind::Usage, format!("the object cannot be verified: {why}"))
+        .with_hint("nothing was delivered; --checksum auto downloads it all the same")
+}
