@@ -25,7 +25,8 @@ fn ranged_get(criterion: &mut Criterion) {
             bencher.iter_batched(
                 request,
                 |mut request| {
-                    s3fcp::sign(&mut request, &identity, &region, black_box(SystemTime::UNIX_EPOCH)).unwrap();
+                    s3fcp::sign(&mut request, &identity, &region, "s3", black_box(SystemTime::UNIX_EPOCH))
+                        .unwrap();
                     request
                 },
                 BatchSize::SmallInput,

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use futures_util::StreamExt;
-use s3fcp::config::{Credentials, Region};
 use s3fcp::{Config, Download, Options, S3Uri};
 use s3server::Server;
 use tokio::runtime::{Builder, Runtime};
@@ -31,11 +30,9 @@ fn stream(criterion: &mut Criterion) {
     let server = Server::builder().anonymous().start();
     server.put("bucket", "key", vec![7; 256 << 20]);
     let config = Config {
-        region: Region::default(),
         region_configured: true,
         endpoint: Some(server.endpoint().parse().unwrap()),
-        ca_bundle: None,
-        credentials: Credentials::anonymous(),
+        ..Config::default()
     };
     let uri: S3Uri = "s3://bucket/key".parse().unwrap();
     // As the program has it.

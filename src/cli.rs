@@ -203,9 +203,9 @@ struct Args {
     #[arg(long, help_heading = SERVER)]
     no_sign_request: bool,
 
-    /// Where the bucket's name goes
-    #[arg(long, value_name = "STYLE", help_heading = SERVER, default_value = "auto")]
-    addressing_style: AddressingStyle,
+    /// Where the bucket's name goes [default: auto]
+    #[arg(long, value_name = "STYLE", help_heading = SERVER)]
+    addressing_style: Option<AddressingStyle>,
 }
 
 const TRANSFER: &str = "Transfer";
@@ -226,7 +226,6 @@ impl TryFrom<Args> for Invocation {
             first_byte_timeout: args.first_byte_timeout,
             stall_timeout: args.stall_timeout,
             hedge: args.hedge,
-            addressing_style: args.addressing_style,
             checksum: args.checksum,
         };
         Ok(Self {
@@ -241,6 +240,7 @@ impl TryFrom<Args> for Invocation {
                 profile: args.profile,
                 no_sign_request: args.no_sign_request,
                 ca_bundle: None,
+                addressing_style: args.addressing_style,
             },
         })
     }
@@ -301,7 +301,6 @@ mod tests {
             first_byte_timeout: Some(Duration::from_secs(5)),
             stall_timeout: Some(Duration::from_millis(500)),
             hedge: Hedge::Off,
-            addressing_style: AddressingStyle::Path,
             checksum: ChecksumMode::Require,
         };
         assert_eq!(
@@ -318,6 +317,7 @@ mod tests {
                     profile: Some("p".into()),
                     no_sign_request: true,
                     ca_bundle: None,
+                    addressing_style: Some(AddressingStyle::Path),
                 },
             }
         );

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::config::{Config, Identity, Region};
 use crate::download::Options;
-use crate::endpoint::{AddressingStyle, Endpoint};
+use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::request::{self, Ask};
 use crate::response::failure;
@@ -33,7 +33,6 @@ const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Client {
     config: Config,
     uri: S3Uri,
-    style: AddressingStyle,
     version_id: Option<String>,
     /// How long the server may take to begin its response.
     first_byte_timeout: Duration,
@@ -48,9 +47,8 @@ pub(crate) struct Client {
     opened_before: AtomicU64,
 }
 
-/// Where requests go, and for which region they are signed.
+/// Where requests go, and what they are signed for.
 struct Site {
-    region: Region,
     endpoint: Endpoint,
     pool: Arc<Pool>,
 }
@@ -67,12 +65,10 @@ pub(crate) struct Exchange {
 impl Client {
     /// A client for `uri`; it opens no connection yet.
     pub(crate) fn new(config: Config, uri: S3Uri, options: &Options, read_buffer: usize) -> Result<Self> {
-        let style = options.addressing_style;
-        let site = Site::new(&config, &uri, style, config.region.clone(), read_buffer)?;
+        let site = Site::new(&config, &uri, &config.region, read_buffer)?;
         Ok(Self {
             config,
             uri,
-            style,
             version_id: options.version_id.clone(),
             first_byte_timeout: options.first_byte_timeout.unwrap_or(Options::FIRST_BYTE_TIMEOUT),
             read_buffer,
@@ -120,7 +116,7 @@ impl Client {
                 return Ok(answer);
             }
             let error = self.refusal(answer).await;
-            let Some(correction) = retry::correction(&error, &site.region) else { return Err(error) };
+            let Some(correction) = retry::correction(&error, site.region()) else { return Err(error) };
             let again = |c: &Correction| std::mem::discriminant(c) == std::mem::discriminant(&correction);
             if corrected.iter().any(again) {
                 return Err(error);
@@ -145,7 +141,8 @@ impl Client {
             let mut lease = site.pool.lease(fresh).await?;
             let mut request = request::build(&site.endpoint, ask, version)?;
             if let Some(identity) = identity {
-                sign(&mut request, identity, &site.region, self.now())?;
+                let scope = site.endpoint.scope();
+                sign(&mut request, identity, &scope.region, scope.service, self.now())?;
             }
             self.requests.fetch_add(1, Ordering::Relaxed);
             let sent = Instant::now();
@@ -185,16 +182,10 @@ impl Client {
                 }
             }
             Correction::Region(region) => {
-                let moved = Arc::new(Site::new(
-                    &self.config,
-                    &self.uri,
-                    self.style,
-                    region.clone(),
-                    self.read_buffer,
-                )?);
+                let moved = Arc::new(Site::new(&self.config, &self.uri, region, self.read_buffer)?);
                 let mut site = self.site.write().unwrap_or_else(PoisonError::into_inner);
                 // Ranges fail together: the first one moves, the others find it done.
-                if site.region == seen.region {
+                if site.region() == seen.region() {
                     self.opened_before.fetch_add(site.pool.opened(), Ordering::Relaxed);
                     *site = moved;
                 }
@@ -217,15 +208,13 @@ impl Client {
 
 impl Site {
     /// On AWS the region is part of the host; a custom endpoint's host never changes.
-    fn new(
-        config: &Config,
-        uri: &S3Uri,
-        style: AddressingStyle,
-        region: Region,
-        read_buffer: usize,
-    ) -> Result<Self> {
-        let endpoint = Endpoint::resolve(uri, &region, config.endpoint.as_ref(), style)?;
+    fn new(config: &Config, uri: &S3Uri, region: &Region, read_buffer: usize) -> Result<Self> {
+        let endpoint = Endpoint::resolve(uri, region, config.endpoint.as_ref(), config.addressing)?;
         let pool = Pool::new(&endpoint, config, read_buffer)?;
-        Ok(Self { region, endpoint, pool })
+        Ok(Self { endpoint, pool })
+    }
+
+    fn region(&self) -> &Region {
+        &self.endpoint.scope().region
     }
 }

@@ -6,7 +6,7 @@
 //! no root certificate itself.
 
 mod credentials;
-mod endpoint_url;
+pub(crate) mod endpoint_url;
 mod http_client;
 mod lookup;
 mod region;
@@ -22,6 +22,7 @@ use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::Env;
 
+use crate::endpoint::{Addressing, AddressingStyle};
 use crate::error::Result;
 use lookup::{Found, variable};
 use sources::{Origin, Sources};
@@ -39,10 +40,13 @@ pub struct Settings {
     pub no_sign_request: bool,
     /// A file of PEM certificates to trust instead of the operating system's.
     pub ca_bundle: Option<PathBuf>,
+    /// Where the bucket's name goes.
+    pub addressing_style: Option<AddressingStyle>,
 }
 
-/// Everything that requests need to know besides the object: complete and checked.
-#[derive(Debug, Clone)]
+/// Everything that requests need to know besides the object: complete and checked. By default unsigned
+/// requests to AWS.
+#[derive(Debug, Clone, Default)]
 pub struct Config {
     /// The region to sign for.
     pub region: Region,
@@ -50,6 +54,8 @@ pub struct Config {
     pub region_configured: bool,
     /// A custom endpoint: http or https, a host, perhaps a port and a path prefix, nothing else.
     pub endpoint: Option<http::Uri>,
+    /// How the host is chosen.
+    pub addressing: Addressing,
     /// A file of PEM certificates to trust instead of the operating system's. Not read here.
     pub ca_bundle: Option<PathBuf>,
     /// Whom to sign as.
@@ -88,6 +94,7 @@ async fn load_from(
         region_configured: region.is_some(),
         region: region.unwrap_or_default(),
         endpoint,
+        addressing: settings.addressing_style.unwrap_or_default().into(),
         ca_bundle,
         credentials: Credentials::anonymous(),
     };

@@ -33,7 +33,6 @@ use self::verify::Verify;
 use crate::budget::Budget;
 use crate::checksum::ChecksumMode;
 use crate::config::Config;
-use crate::endpoint::AddressingStyle;
 use crate::error::{Error, ErrorKind, Result};
 use crate::etag::ETag;
 use crate::fetch::{self, Leave, RangeFrames, Shared};
@@ -73,8 +72,6 @@ pub struct Options {
     pub stall_timeout: Option<Duration>,
     /// Whether what is left of a range that is late is asked for again.
     pub hedge: Hedge,
-    /// How the bucket is addressed.
-    pub addressing_style: AddressingStyle,
     /// Whether the bytes are compared with a checksum that the store keeps of the object.
     pub checksum: ChecksumMode,
 }

@@ -1,25 +1,62 @@
-//! Where an object's requests go: scheme, host, port and the path, percent-encoded once.
+//! Where an object's requests go: scheme, host, port and the path, percent-encoded once; and the scope that
+//! signatures for that host have.
 //!
-//! It gets the URI, the region and the configured endpoint, and hands on an [`Endpoint`]. Pure: no
-//! name is resolved here.
+//! It gets the URI, the region and what is configured of hosts, and hands on an [`Endpoint`]. Pure: no name is
+//! resolved here.
+//!
+//! Source: AWS's endpoint rules for S3; fixtures/endpoints has the published cases.
+
+mod host;
+mod partition;
+#[cfg(test)]
+mod published;
+
+pub(crate) use partition::same_partition;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::config::Region;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::uri::S3Uri;
 
 /// How the bucket is addressed (Amazon S3 User Guide, "Virtual hosting of buckets").
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AddressingStyle {
-    /// Path style for custom endpoints, IP addresses and bucket names that are no host label;
-    /// virtual-hosted for AWS.
+    /// Path style for custom endpoints and bucket names that are no host label; virtual-hosted for AWS.
     #[default]
     Auto,
     /// `https://host/bucket/key`.
     Path,
-    /// `https://bucket.host/key`.
+    /// `https://bucket.host/key`, but for bucket names that DNS does not allow.
     Virtual,
+}
+
+/// Which of AWS's hosts for S3 are asked. With a custom endpoint none of these can be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Variant {
+    /// Hosts with validated cryptography (FIPS 140).
+    pub fips: bool,
+    /// Hosts with IPv4 and IPv6 addresses.
+    pub dualstack: bool,
+    /// S3 Transfer Acceleration, for buckets where it is enabled.
+    pub accelerate: bool,
+}
+
+/// What is configured of hosts, beside the endpoint and the region.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Addressing {
+    /// Where the bucket's name goes.
+    pub style: AddressingStyle,
+    /// Which of AWS's hosts.
+    pub variant: Variant,
+    /// Access points whose ARN names another region than the configured one are refused.
+    pub own_region_only: bool,
+}
+
+impl From<AddressingStyle> for Addressing {
+    fn from(style: AddressingStyle) -> Self {
+        Self { style, ..Self::default() }
+    }
 }
 
 /// The host that serves one bucket, and the path of one object on it.
@@ -30,6 +67,16 @@ pub(crate) struct Endpoint {
     authority: String,
     /// The object's path, encoded; it starts with `/`.
     path: String,
+    scope: Scope,
+}
+
+/// What a signature is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scope {
+    /// Mostly the region that was configured; an access point has its own.
+    pub(crate) region: Region,
+    /// The name of the service.
+    pub(crate) service: &'static str,
 }
 
 /// Everything but the unreserved characters and the slash is encoded (Amazon S3 API Reference,
@@ -38,55 +85,35 @@ const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').
 /// The same for the value of a query parameter, where the slash is encoded too.
 const VALUE: &AsciiSet = &KEY.add(b'/');
 
-/// The DNS suffix of each AWS partition, by the prefix of its regions' names.
-const PARTITIONS: [(&str, &str); 6] = [
-    ("cn-", "amazonaws.com.cn"),
-    ("us-iso-", "c2s.ic.gov"),
-    ("us-isob-", "sc2s.sgov.gov"),
-    ("us-isof-", "csp.hci.ic.gov"),
-    ("eu-isoe-", "cloud.adc-e.uk"),
-    ("eusc-", "amazonaws.eu"),
-];
-
 impl Endpoint {
     /// The endpoint of `uri`: on `custom` where one is configured, else on AWS in `region`.
     pub(crate) fn resolve(
         uri: &S3Uri,
         region: &Region,
         custom: Option<&http::Uri>,
-        style: AddressingStyle,
+        addressing: Addressing,
     ) -> Result<Self> {
-        let (https, host, port, prefix) = match custom {
-            Some(base) => (
-                base.scheme_str() != Some("http"),
-                base.host().unwrap_or_default().to_owned(),
-                base.port_u16(),
-                base.path().trim_end_matches('/'),
-            ),
-            None => (true, format!("s3.{region}.{}", dns_suffix(region.as_str())), None, ""),
-        };
+        let host = host::choose(uri, region, custom, addressing)?;
+        let https = custom.is_none_or(|base| base.scheme_str() != Some("http"));
+        let port = custom.and_then(http::Uri::port_u16);
+        let prefix = custom.map_or("", |base| base.path().trim_end_matches('/'));
         let key = utf8_percent_encode(uri.key(), KEY);
-        let bucket = uri.bucket();
-        let in_host = match style {
-            AddressingStyle::Path => false,
-            AddressingStyle::Virtual if is_ip(&host) => {
-                return Err(Error::usage(format!("virtual-hosted addressing needs a host name, not {host}"))
-                    .with_hint("use --addressing-style path"));
-            }
-            AddressingStyle::Virtual => true,
-            AddressingStyle::Auto => custom.is_none() && is_host_label(bucket),
-        };
-        let (host, path) = if in_host {
-            (format!("{bucket}.{host}"), format!("{prefix}/{key}"))
+        let path = if host.has_bucket {
+            format!("{prefix}/{key}")
         } else {
-            (host, format!("{prefix}/{bucket}/{key}"))
+            format!("{prefix}/{}/{key}", uri.bucket())
         };
         let own = if https { 443 } else { 80 };
         let authority = match port {
-            Some(port) if port != own => format!("{host}:{port}"),
-            _ => host,
+            Some(port) if port != own => format!("{}:{port}", host.name),
+            _ => host.name,
         };
-        Ok(Self { https, authority, path })
+        Ok(Self { https, authority, path, scope: host.scope })
+    }
+
+    /// What requests to this endpoint are signed for.
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// The value of the header `Host`.
@@ -113,35 +140,14 @@ impl Endpoint {
     }
 }
 
-/// Whether two regions belong to the same partition of AWS, and so to the same owner of hosts.
-pub(crate) fn same_partition(a: &Region, b: &Region) -> bool {
-    dns_suffix(a.as_str()) == dns_suffix(b.as_str())
-}
-
-fn dns_suffix(region: &str) -> &'static str {
-    PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("amazonaws.com", |(_, dns)| dns)
-}
-
-fn is_ip(host: &str) -> bool {
-    host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok()
-}
-
-/// Whether the bucket can stand as one label before a host covered by a wildcard certificate: no
-/// dots, and what DNS allows.
-fn is_host_label(bucket: &str) -> bool {
-    (3..=63).contains(&bucket.len())
-        && bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !bucket.starts_with('-')
-        && !bucket.ends_with('-')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn resolve(uri: &str, region: &str, custom: Option<&str>, style: AddressingStyle) -> Result<Endpoint> {
         let custom = custom.map(|c| c.parse().unwrap());
-        Endpoint::resolve(&uri.parse().unwrap(), &Region::parse(region).unwrap(), custom.as_ref(), style)
+        let region = Region::parse(region).unwrap();
+        Endpoint::resolve(&uri.parse().unwrap(), &region, custom.as_ref(), style.into())
     }
 
     #[test]
@@ -182,6 +188,7 @@ mod tests {
                 Auto,
                 "https://bucket.s3.us-isob-east-1.sc2s.sgov.gov /k",
             ),
+            ("s3://Old_Bucket/k", "us-east-1", minio, Virtual, "http://minio.lan:9000 /Old_Bucket/k"),
             ("s3://bucket/k", "any", minio, Auto, "http://minio.lan:9000 /bucket/k"),
             ("s3://bucket/k", "any", minio, Virtual, "http://bucket.minio.lan:9000 /k"),
             ("s3://bucket/k", "any", Some("http://[::1]:9000/"), Auto, "http://[::1]:9000 /bucket/k"),

@@ -107,7 +107,7 @@ mod window;
 pub use checksum::ChecksumMode;
 pub use config::{Config, Settings};
 pub use download::{Download, Options, Traffic, inspect};
-pub use endpoint::AddressingStyle;
+pub use endpoint::{Addressing, AddressingStyle, Variant};
 pub use error::{Error, ErrorKind, Result, ServiceError};
 pub use etag::ETag;
 pub use frame::Frame;

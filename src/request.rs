@@ -84,8 +84,13 @@ mod tests {
     fn endpoint() -> Endpoint {
         let custom = "http://127.0.0.1:9000".parse().unwrap();
         let region = Region::parse("us-east-1").unwrap();
-        Endpoint::resolve(&"s3://bkt/a b".parse().unwrap(), &region, Some(&custom), AddressingStyle::Auto)
-            .unwrap()
+        Endpoint::resolve(
+            &"s3://bkt/a b".parse().unwrap(),
+            &region,
+            Some(&custom),
+            AddressingStyle::Auto.into(),
+        )
+        .unwrap()
     }
 
     #[test]

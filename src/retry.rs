@@ -129,6 +129,7 @@ mod tests {
             (of(301, "PermanentRedirect"), None),
             (ServiceError { region: named("us-east-1"), ..of(400, "") }, None),
             (ServiceError { region: named("cn-north-1"), ..of(301, "PermanentRedirect") }, None),
+            (ServiceError { region: named("us-gov-west-1"), ..of(301, "PermanentRedirect") }, None),
             (ServiceError { region: named("evil.example/"), ..of(301, "") }, None),
             (ServiceError { region: named("eu-west-1"), ..of(403, "AccessDenied") }, None),
             (ServiceError { region: named("eu-west-1"), ..of(404, "NoSuchKey") }, None),

@@ -17,11 +17,13 @@ use http::Request;
 use crate::config::{Identity, Region};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Signs `request`, which must already hold its `Host` and has no body, for S3 in `region`.
+/// Signs `request`, which must already hold its `Host` and has no body, for `service`, which is `s3` or what
+/// stands before it, in `region`.
 pub fn sign<B>(
     request: &mut Request<B>,
     identity: &Identity,
     region: &Region,
+    service: &str,
     time: SystemTime,
 ) -> Result<()> {
     let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
@@ -30,7 +32,7 @@ pub fn sign<B>(
     let params = v4::SigningParams::builder()
         .identity(identity)
         .region(region.as_str())
-        .name("s3")
+        .name(service)
         .time(time)
         .settings(settings())
         .build()
@@ -96,11 +98,11 @@ mod tests {
         let region = Region::parse(&v.region).unwrap();
         let custom = v.endpoint.as_ref().map(|e| e.parse().unwrap());
         let style = if v.virtual_hosted { AddressingStyle::Virtual } else { AddressingStyle::Auto };
-        let endpoint = Endpoint::resolve(&uri, &region, custom.as_ref(), style).unwrap();
+        let endpoint = Endpoint::resolve(&uri, &region, custom.as_ref(), style.into()).unwrap();
         let ask = Ask::Get { range: ByteRange::new(v.first, v.last + 1), if_match: v.if_match.as_deref() };
         let mut request = build(&endpoint, ask, v.version_id.as_deref()).unwrap();
         let identity = Credentials::new(&v.access_key, &v.secret_key, v.token.clone(), None, "test").into();
-        sign(&mut request, &identity, &region, UNIX_EPOCH + Duration::from_secs(v.time)).unwrap();
+        sign(&mut request, &identity, &region, "s3", UNIX_EPOCH + Duration::from_secs(v.time)).unwrap();
         request
     }
 

@@ -4,6 +4,10 @@
 //! ordinary characters, `//` and `..` are kept. What this file never does is touch the network or
 //! decide how the key is written on the wire (that is `endpoint.rs`).
 
+mod access_point;
+
+pub(crate) use access_point::{AccessPoint, Service};
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,18 +16,25 @@ use crate::error::Error;
 /// The longest key that S3 allows, in bytes of UTF-8 (Amazon S3 User Guide, "Naming objects").
 const KEY_BYTES_MAX: usize = 1024;
 
-/// A bucket and a key, both not empty.
+/// A bucket, or an access point that stands for one, and a key, both not empty.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct S3Uri {
     bucket: String,
+    /// What an ARN in the bucket's place says.
+    access_point: Option<AccessPoint>,
     key: String,
 }
 
 impl S3Uri {
-    /// The bucket's name: ASCII letters, digits, `.`, `-` and `_`.
+    /// The bucket's name, which has ASCII letters, digits, `.`, `-` and `_`, or the ARN of an access point.
     #[must_use]
     pub fn bucket(&self) -> &str {
         &self.bucket
+    }
+
+    /// The access point that stands in the bucket's place.
+    pub(crate) fn access_point(&self) -> Option<&AccessPoint> {
+        self.access_point.as_ref()
     }
 
     /// The object's key, as it is: never encoded.
@@ -45,26 +56,38 @@ impl FromStr for S3Uri {
             Some(_) => return Err(bad("the scheme is not s3")),
             None => return Err(bad("it does not start with s3://")),
         };
-        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-        if bucket.is_empty() {
-            return Err(bad("the bucket is missing"));
-        }
-        // Wider than today's rules for new buckets (old ones have capitals and underscores), yet
-        // nothing that could change the meaning of a host name or a path.
-        if !bucket.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
-            return Err(bad("a bucket has only letters, digits, '.', '-' and '_'"));
-        }
-        if bucket.len() > 255 || bucket.contains("..") {
-            return Err(bad("this cannot be a bucket's name"));
-        }
+        let (bucket, key, access_point) = if rest.starts_with("arn:") {
+            let (access_point, key) = access_point::split(rest).map_err(|why| bad(&why))?;
+            let bucket = rest.strip_suffix(key).unwrap_or(rest).trim_end_matches('/');
+            (bucket, key, Some(access_point))
+        } else {
+            let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+            is_bucket(bucket).map_err(bad)?;
+            (bucket, key, None)
+        };
         if key.is_empty() {
             return Err(bad("the key is missing"));
         }
         if key.len() > KEY_BYTES_MAX {
             return Err(bad("the key is longer than 1024 bytes"));
         }
-        Ok(Self { bucket: bucket.to_owned(), key: key.to_owned() })
+        Ok(Self { bucket: bucket.to_owned(), access_point, key: key.to_owned() })
     }
+}
+
+/// Wider than today's rules for new buckets (old ones have capitals and underscores), yet nothing that could
+/// change the meaning of a host name or a path.
+fn is_bucket(name: &str) -> Result<(), &'static str> {
+    if name.is_empty() {
+        return Err("the bucket is missing");
+    }
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
+        return Err("a bucket has only letters, digits, '.', '-' and '_'");
+    }
+    if name.len() > 255 || name.contains("..") {
+        return Err("this cannot be a bucket's name");
+    }
+    Ok(())
 }
 
 impl fmt::Display for S3Uri {
@@ -93,6 +116,11 @@ mod tests {
             ("s3://bucket/a b+c=d%2Fe&f?g#h", "bucket", "a b+c=d%2Fe&f?g#h"),
             ("s3://bucket/é☃~", "bucket", "é☃~"),
             ("s3://bucket/s3://x", "bucket", "s3://x"),
+            (
+                "s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/mine//a/b",
+                "arn:aws:s3:eu-west-1:123456789012:accesspoint/mine",
+                "/a/b",
+            ),
         ] {
             let uri: S3Uri = text.parse().unwrap();
             assert_eq!((uri.bucket(), uri.key()), (bucket, key), "{text}");
@@ -114,6 +142,8 @@ mod tests {
             ("s3://user@host/key", "only letters"),
             ("s3://host:80/key", "only letters"),
             ("s3://../key", "cannot be"),
+            ("s3://arn:aws:s3:::bucket/key", "write s3://bucket/key"),
+            ("s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/mine", "key is missing"),
             (&long, "longer than 1024"),
         ] {
             let error = text.parse::<S3Uri>().unwrap_err();

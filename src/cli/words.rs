@@ -27,11 +27,11 @@ impl Invocation {
             first_byte_timeout,
             stall_timeout,
             hedge,
-            addressing_style,
             checksum,
         } = download;
         // What a command line has no option for is not asked for by one.
-        let Settings { endpoint, region, profile, no_sign_request, ca_bundle: _ } = settings;
+        let Settings { endpoint, region, profile, no_sign_request, ca_bundle: _, addressing_style } =
+            settings;
 
         // Not as it is displayed, which escapes for terminals.
         let mut words = Words(vec!["s3fcp".to_owned(), format!("s3://{}/{}", uri.bucket(), uri.key())]);
@@ -52,11 +52,11 @@ impl Invocation {
         words.flag("--no-sign-request", *no_sign_request);
         words.option(
             "--addressing-style",
-            match addressing_style {
-                AddressingStyle::Auto => None,
-                AddressingStyle::Path => Some("path"),
-                AddressingStyle::Virtual => Some("virtual"),
-            },
+            addressing_style.map(|style| match style {
+                AddressingStyle::Auto => "auto",
+                AddressingStyle::Path => "path",
+                AddressingStyle::Virtual => "virtual",
+            }),
         );
         words.option(
             "--checksum",
@@ -135,6 +135,7 @@ mod tests {
             &["s3://b/k", "--checksum", "require"],
             &["s3://b/k", "--checksum", "off"],
             &["s3://b/k", "--range", "-5", "--stats=json", "--quiet"],
+            &["s3://b/k", "--range", "-5", "--stats=json", "--quiet", "--addressing-style", "auto"],
         ] {
             let line: Vec<String> = ["s3fcp"].iter().chain(line).map(|word| (*word).to_owned()).collect();
             let invocation = parsed(&line);

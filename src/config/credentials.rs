@@ -24,8 +24,8 @@ const RENEW_BEFORE: Duration = Duration::from_mins(5);
 /// to expire, is not asked for each of thousands of requests.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Whom to sign as; clones share one cache.
-#[derive(Clone)]
+/// Whom to sign as, by default nobody; clones share one cache.
+#[derive(Clone, Default)]
 pub struct Credentials(Option<Arc<Cache>>);
 
 struct Cache {

@@ -8,7 +8,7 @@ use http::Uri;
 use crate::error::{Error, Result};
 
 /// Parses `text`; `origin` says in errors where it stands.
-pub(super) fn parse(text: &str, origin: &str) -> Result<Uri> {
+pub(crate) fn parse(text: &str, origin: &str) -> Result<Uri> {
     let bad = |why: &str| {
         // Before an `@` there may be a password.
         let shown = if text.contains('@') { String::new() } else { format!(" {text:?}") };

@@ -109,7 +109,9 @@ fn requests_refused_together_move_together() {
 
 #[test]
 fn a_region_that_leads_nowhere_is_not_followed() {
-    for region in ["us-east-1", "cn-north-1", "us-iso-east-1", "eusc-de-east-1", "evil.example/#", ""] {
+    for region in
+        ["us-east-1", "cn-north-1", "us-gov-west-1", "us-iso-east-1", "eusc-de-east-1", "evil.example/#", ""]
+    {
         each_moved(region, |reply| {
             for chunk in [0, 3] {
                 let server = FaultServer::start(object(SIZE), always(chunk, reply.clone()));

@@ -1,0 +1,173 @@
+//! The host of a bucket or access point: on AWS by its rules, or on a custom endpoint.
+//!
+//! It gets what is configured and hands on a [`Host`], or says which two things do not go together. It knows of
+//! names only: scheme, port and path are `endpoint.rs`'s.
+
+use super::partition::Partition;
+use super::{Addressing, AddressingStyle, Scope, same_partition};
+use crate::config::Region;
+use crate::error::{Error, Result};
+use crate::uri::{AccessPoint, S3Uri, Service};
+
+/// A host's name, and what it means.
+pub(super) struct Host {
+    pub(super) name: String,
+    /// Whether the name says which bucket it is, so that the path does not.
+    pub(super) has_bucket: bool,
+    pub(super) scope: Scope,
+}
+
+/// The pseudo-region of the first partition: signatures and regional hosts are those of us-east-1.
+const GLOBAL: &str = "aws-global";
+
+/// The host that serves `uri`.
+pub(super) fn choose(
+    uri: &S3Uri,
+    region: &Region,
+    custom: Option<&http::Uri>,
+    addressing: Addressing,
+) -> Result<Host> {
+    let variant = addressing.variant;
+    let custom = custom.map(|base| base.host().unwrap_or_default());
+    for (set, what) in [
+        (variant.fips, "FIPS endpoints (--fips)"),
+        (variant.dualstack, "dual-stack endpoints (--dualstack)"),
+        (variant.accelerate, "S3 Transfer Acceleration (--accelerate)"),
+    ] {
+        if set && custom.is_some() {
+            return Err(apart(what, "a custom endpoint"));
+        }
+    }
+    if variant.fips && variant.accelerate {
+        return Err(apart("FIPS endpoints (--fips)", "S3 Transfer Acceleration (--accelerate)"));
+    }
+    if variant.fips && Partition::of(region).id == "aws-cn" {
+        return Err(
+            Error::usage("the partition aws-cn has no FIPS endpoints").with_hint("try it without --fips")
+        );
+    }
+    match uri.access_point() {
+        Some(point) => of_access_point(point, region, custom, addressing),
+        None => of_bucket(uri.bucket(), region, custom, addressing),
+    }
+}
+
+fn of_bucket(bucket: &str, region: &Region, custom: Option<&str>, addressing: Addressing) -> Result<Host> {
+    for (suffix, what) in [
+        ("--x-s3", "directory buckets (S3 Express One Zone)"),
+        ("--xa-s3", "access points of directory buckets"),
+        ("--op-s3", "aliases of access points on Outposts"),
+    ] {
+        if bucket.ends_with(suffix) {
+            return Err(Error::usage(format!("{what} are not supported: {bucket:?}")));
+        }
+    }
+    let Addressing { style, variant, .. } = addressing;
+    let is_global = region.as_str() == GLOBAL;
+    let region = if is_global { Region::default() } else { region.clone() };
+    let host = match custom {
+        Some(host) => host.to_owned(),
+        None if variant.accelerate => accelerated(bucket, &region, addressing)?,
+        None if is_global && !variant.fips && !variant.dualstack => "s3.amazonaws.com".to_owned(),
+        None => on_aws("s3", &region, addressing),
+    };
+    let in_host = match style {
+        AddressingStyle::Path => false,
+        AddressingStyle::Virtual if is_ip(&host) => {
+            return Err(Error::usage(format!("virtual-hosted addressing needs a host name, not {host}"))
+                .with_hint("use --addressing-style path"));
+        }
+        AddressingStyle::Virtual => is_host_name(bucket),
+        AddressingStyle::Auto => custom.is_none() && is_host_name(bucket) && !bucket.contains('.'),
+    };
+    let name = if in_host { format!("{bucket}.{host}") } else { host };
+    Ok(Host { name, has_bucket: in_host, scope: Scope { region, service: "s3" } })
+}
+
+/// One host for all regions, which knows buckets by their names in it alone.
+fn accelerated(bucket: &str, region: &Region, addressing: Addressing) -> Result<String> {
+    if addressing.style == AddressingStyle::Path || !is_host_name(bucket) || bucket.contains('.') {
+        return Err(apart("S3 Transfer Acceleration (--accelerate)", "path-style addressing")
+            .with_hint("it needs the bucket's name in the host's, without dots"));
+    }
+    let partition = Partition::of(region);
+    if partition.id == "aws-cn" {
+        return Err(Error::usage(format!("there is no S3 Transfer Acceleration in {region}"))
+            .with_hint("try it without --accelerate"));
+    }
+    let dualstack = if addressing.variant.dualstack { ".dualstack" } else { "" };
+    Ok(format!("s3-accelerate{dualstack}.{}", partition.dns_suffix))
+}
+
+fn of_access_point(
+    point: &AccessPoint,
+    region: &Region,
+    custom: Option<&str>,
+    addressing: Addressing,
+) -> Result<Host> {
+    let Addressing { style, variant, own_region_only } = addressing;
+    let (what, kind, service) = match &point.service {
+        Service::S3 => ("access points", "s3-accesspoint", "s3"),
+        Service::ObjectLambda => ("Object Lambda access points", "s3-object-lambda", "s3-object-lambda"),
+        Service::Outposts(_) => ("access points on Outposts", "s3-outposts", "s3-outposts"),
+    };
+    if style == AddressingStyle::Path {
+        return Err(apart("path-style addressing", what));
+    }
+    if variant.accelerate {
+        return Err(apart("S3 Transfer Acceleration (--accelerate)", what));
+    }
+    if variant.dualstack && point.service != Service::S3 {
+        return Err(apart("dual-stack endpoints (--dualstack)", what));
+    }
+    if variant.fips && matches!(point.service, Service::Outposts(_)) {
+        return Err(apart("FIPS endpoints (--fips)", what));
+    }
+    if own_region_only && point.region != *region {
+        return Err(Error::usage(format!("the access point is in {}, not in {region}", point.region))
+            .with_hint("name that region, or leave AWS_S3_USE_ARN_REGION at true"));
+    }
+    let partition = Partition::of(&point.region).id;
+    if point.partition != partition || !same_partition(&point.region, region) {
+        let here = Partition::of(region).id;
+        return Err(Error::usage(format!(
+            "the access point's ARN says {} and {}, which is in {partition}; {region} is in {here}",
+            point.partition, point.region
+        ))
+        .with_hint("ARN, its region and the configured region must be of one partition of AWS"));
+    }
+    let host = match custom {
+        Some(host) if is_ip(host) => {
+            return Err(Error::usage(format!("access points need a host name, not {host}")));
+        }
+        Some(host) => host.to_owned(),
+        None => on_aws(kind, &point.region, addressing),
+    };
+    let outpost = if let Service::Outposts(id) = &point.service { format!("{id}.") } else { String::new() };
+    let name = format!("{}-{}.{outpost}{host}", point.name, point.account);
+    Ok(Host { name, has_bucket: true, scope: Scope { region: point.region.clone(), service } })
+}
+
+fn on_aws(kind: &str, region: &Region, addressing: Addressing) -> String {
+    let fips = if addressing.variant.fips { "-fips" } else { "" };
+    let dualstack = if addressing.variant.dualstack { ".dualstack" } else { "" };
+    format!("{kind}{fips}{dualstack}.{region}.{}", Partition::of(region).dns_suffix)
+}
+
+fn apart(one: &str, other: &str) -> Error {
+    Error::usage(format!("{one} and {other} do not go together"))
+}
+
+fn is_ip(host: &str) -> bool {
+    host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// Whether DNS allows the bucket's name before a host's. One with dots is more than one label: a certificate
+/// with a wildcard does not cover it.
+fn is_host_name(bucket: &str) -> bool {
+    (3..=63).contains(&bucket.len())
+        && bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b))
+        && bucket
+            .split('.')
+            .all(|label| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-'))
+}
