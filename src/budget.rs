@@ -1,11 +1,12 @@
 //! What a download may use: memory for its window, bytes a request, connections.
 //!
-//! It gets the [`Options`] and the memory that the system leaves to this process, and hands on numbers
-//! that fit together. An explicit memory limit wins over everything else.
+//! It gets the [`Options`], the [`Ceilings`] of the configuration and the memory that the system leaves to this
+//! process, and hands on numbers that fit together. An explicit memory limit wins over everything else.
 
 use std::num::NonZero;
 use std::path::Path;
 
+use crate::config::Ceilings;
 use crate::download::Options;
 
 /// The size of a chunk where none is given, in bytes. Half of what clients of S3 are used to ask for at
@@ -50,25 +51,28 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// What `options` allow on this machine.
-    pub(crate) fn of(options: &Options) -> Self {
-        Self::within(options, options.max_memory.map(NonZero::get).or_else(unasked))
+    /// What `options` allow on this machine, with `ceilings` where they say nothing.
+    pub(crate) fn of(options: &Options, ceilings: &Ceilings) -> Self {
+        Self::within(options, ceilings, options.max_memory.map(NonZero::get).or_else(unasked))
     }
 
     /// `memory` is what the whole process may take, where that is limited.
-    fn within(options: &Options, memory: Option<u64>) -> Self {
+    fn within(options: &Options, ceilings: &Ceilings, memory: Option<u64>) -> Self {
         // The inverse of what is promised: never more than 1.25 x window + 24 MiB.
         let allowed = memory.map(|m| (m.saturating_sub(BESIDE) / 5 * 4).max(WINDOW_MIN));
         let explicit = options.max_memory.is_some();
         let default_chunk = if options.concurrency.is_some() { CHUNK_EXPLICIT } else { CHUNK };
+        let chunk_max = ceilings.chunk_size.map_or(u64::MAX, NonZero::get);
+        let default_chunk = default_chunk.min(chunk_max);
         let chunk = options.chunk_size.map_or(default_chunk, |c| c.get().min(Options::CHUNK_SIZE_MAX));
         let (window, connections) = if let Some(n) = options.concurrency {
             let asked = chunk.saturating_mul(n.get() as u64);
             (allowed.filter(|_| explicit).map_or(asked, |a| a.min(asked)), n.get())
         } else {
             let window = allowed.map_or(WINDOW_MAX, |a| if explicit { a } else { a.min(WINDOW_MAX) });
+            let ceiling = ceilings.concurrency.map_or(CONNECTIONS_MAX, |n| CONNECTIONS_MAX.min(n.get()));
             // A single chunk that the user wants larger than the window is the window.
-            (window.max(if explicit { 0 } else { chunk }), CONNECTIONS_MAX)
+            (window.max(if explicit { 0 } else { chunk }), ceiling)
         };
         let chunk = chunk.min(window);
         // Those of all connections together stay a small part of the window.
@@ -78,7 +82,9 @@ impl Budget {
         Self {
             window,
             chunk,
-            large: (adaptive && options.chunk_size.is_none()).then(|| (4 * chunk).min(window / 4).max(chunk)),
+            // Sizes that differ go half a chunk beyond it: below a low ceiling all are the same.
+            large: (adaptive && options.chunk_size.is_none() && chunk + chunk / 2 <= chunk_max)
+                .then(|| (4 * chunk).min(window / 4).min(chunk_max).max(chunk)),
             connections,
             adaptive,
             read_buffer: usize::try_from(read_buffer).unwrap_or(usize::MAX),
@@ -115,7 +121,8 @@ mod tests {
             max_memory: NonZeroU64::new(max_memory),
             ..Options::default()
         };
-        Budget::within(&options, NonZeroU64::new(max_memory).map(NonZeroU64::get).or(outside))
+        let ceilings = Ceilings::default();
+        Budget::within(&options, &ceilings, NonZeroU64::new(max_memory).map(NonZeroU64::get).or(outside))
     }
 
     #[test]
@@ -150,6 +157,36 @@ mod tests {
         assert!(small.connections == 64 && small.window < WINDOW_MAX, "{small:?}");
         let large = budget(0, 512 * MIB, 0, None);
         assert_eq!((large.window, large.chunk), (512 * MIB, 512 * MIB));
+    }
+
+    #[test]
+    fn ceilings_hold_where_nothing_is_said_and_nowhere_else() {
+        let ceilings = Ceilings {
+            concurrency: NonZeroUsize::new(6),
+            chunk_size: NonZeroU64::new(MIB),
+            ..Ceilings::default()
+        };
+        let unsaid = Budget::within(&Options::default(), &ceilings, None);
+        assert_eq!((unsaid.connections, unsaid.chunk, unsaid.large), (6, MIB, None));
+        assert!(unsaid.adaptive, "a ceiling is no number to keep");
+
+        let said = Options {
+            concurrency: NonZeroUsize::new(9),
+            chunk_size: NonZeroU64::new(2 * MIB),
+            ..Options::default()
+        };
+        let said = Budget::within(&said, &ceilings, None);
+        assert_eq!((said.connections, said.chunk), (9, 2 * MIB));
+
+        let high = Ceilings {
+            concurrency: NonZeroUsize::new(500),
+            chunk_size: NonZeroU64::new(64 * MIB),
+            ..ceilings
+        };
+        assert_eq!(
+            Budget::within(&Options::default(), &high, None),
+            Budget::within(&Options::default(), &Ceilings::default(), None)
+        );
     }
 
     #[test]

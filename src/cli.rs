@@ -9,6 +9,7 @@ mod values;
 mod words;
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
@@ -23,6 +24,7 @@ use crate::etag::ETag;
 use crate::format::Format;
 use crate::hedge::Hedge;
 use crate::range::RangeSpec;
+use crate::sse_c::KeyText;
 use crate::uri::S3Uri;
 
 /// The largest `--concurrency`. At S3's 85-90 MB/s a connection this is more than any network card
@@ -199,6 +201,10 @@ struct Args {
     #[arg(long, value_name = "NAME", help_heading = SERVER, value_parser = NonEmpty::new())]
     profile: Option<String>,
 
+    /// A file of PEM certificates to trust instead of the operating system's
+    #[arg(long, value_name = "FILE", help_heading = SERVER)]
+    ca_bundle: Option<PathBuf>,
+
     /// Send unsigned requests, for public objects; no credentials are looked for
     #[arg(long, help_heading = SERVER)]
     no_sign_request: bool,
@@ -206,6 +212,32 @@ struct Args {
     /// Where the bucket's name goes [default: auto]
     #[arg(long, value_name = "STYLE", help_heading = SERVER)]
     addressing_style: Option<AddressingStyle>,
+
+    /// Ask the hosts of S3 Transfer Acceleration, for buckets where it is enabled
+    #[arg(long, value_name = "BOOL", help_heading = SERVER, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    accelerate: Option<bool>,
+
+    /// Ask AWS's hosts that have IPv6 addresses too
+    #[arg(long, visible_alias = "dual-stack", value_name = "BOOL", help_heading = SERVER, num_args = 0..=1,
+          require_equals = true, default_missing_value = "true")]
+    dualstack: Option<bool>,
+
+    /// Ask AWS's hosts with validated cryptography (FIPS 140)
+    #[arg(long, value_name = "BOOL", help_heading = SERVER, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    fips: Option<bool>,
+
+    /// Pay for the requests to a bucket whose owner wants that
+    #[arg(long, value_name = "requester", help_heading = SERVER, value_parser = ["requester"])]
+    request_payer: Option<String>,
+
+    /// The customer's own key that the object is encrypted with (SSE-C): a file, or base64
+    ///
+    /// A file holds the 32 bytes of the key, or these in base64; fileb:// may stand before its name. A key on the
+    /// command line can be seen by everybody on this machine. It is never sent over plain HTTP to another one.
+    #[arg(long, value_name = "KEY", help_heading = SERVER)]
+    sse_c_key: Option<KeyText>,
 }
 
 const TRANSFER: &str = "Transfer";
@@ -239,8 +271,13 @@ impl TryFrom<Args> for Invocation {
                 region: args.region,
                 profile: args.profile,
                 no_sign_request: args.no_sign_request,
-                ca_bundle: None,
+                ca_bundle: args.ca_bundle,
                 addressing_style: args.addressing_style,
+                fips: args.fips,
+                dualstack: args.dualstack,
+                accelerate: args.accelerate,
+                request_payer: args.request_payer.is_some(),
+                sse_c_key: args.sse_c_key,
             },
         })
     }
@@ -286,9 +323,11 @@ mod tests {
     #[test]
     fn every_flag_reaches_its_field() {
         assert_eq!(invocation(&["--info=json", URI]).info, Some(Format::Json));
-        let line = "--version-id v1 --range -5 --if-match e -c 3 --chunk-size 1MB --max-memory 64MiB --max-attempts 7 \
-                    --first-byte-timeout 5 --stall-timeout 500ms --hedge off --checksum require --addressing-style path --stats=json --quiet --endpoint http://h:9 --region eu-west-1 --profile p \
-                    --no-sign-request s3://b/k";
+        let line = "--version-id v1 --range -5 --if-match e -c 3 --chunk-size 1MB --max-memory 64MiB \
+                    --max-attempts 7 --first-byte-timeout 5 --stall-timeout 500ms --hedge off --checksum require \
+                    --addressing-style path --stats=json --quiet --endpoint http://h:9 --region eu-west-1 --profile p \
+                    --no-sign-request --ca-bundle ca.pem --fips --dualstack=false --accelerate=true \
+                    --request-payer requester --sse-c-key key s3://b/k";
         let line: Vec<&str> = line.split_whitespace().collect();
         let download = Options {
             version_id: Some("v1".into()),
@@ -316,8 +355,13 @@ mod tests {
                     region: Some("eu-west-1".into()),
                     profile: Some("p".into()),
                     no_sign_request: true,
-                    ca_bundle: None,
+                    ca_bundle: Some("ca.pem".into()),
                     addressing_style: Some(AddressingStyle::Path),
+                    fips: Some(true),
+                    dualstack: Some(false),
+                    accelerate: Some(true),
+                    request_payer: true,
+                    sse_c_key: Some(String::from("key").into()),
                 },
             }
         );
@@ -335,6 +379,7 @@ mod tests {
             (&["--range=-7", URI], &[URI, "--range", "-7"]),
             (&["--if-match", "\"e\"", URI], &["--if-match=e", URI]),
             (&["--stall-timeout", "1.5", URI], &["--stall-timeout=1500ms", URI]),
+            (&["--dualstack", URI], &["--dual-stack=true", URI]),
             (&["-c", "2", "-c", "9", URI], &["-c", "9", URI]),
         ] {
             assert_eq!(invocation(one), invocation(other), "{one:?} {other:?}");
@@ -361,6 +406,9 @@ mod tests {
             (&["--addressing-style", "dns", URI], ErrorKind::InvalidValue, "auto, path, virtual"),
             (&["--checksum", "on", URI], ErrorKind::InvalidValue, "auto, require, off"),
             (&["--info=xml", URI], ErrorKind::InvalidValue, "text, json"),
+            (&["--request-payer", "owner", URI], ErrorKind::InvalidValue, "requester"),
+            (&["--fips=maybe", URI], ErrorKind::InvalidValue, "true, false"),
+            (&["--ca-bundle", "", URI], ErrorKind::InvalidValue, "--ca-bundle"),
             (&["--version-id", "", URI], ErrorKind::InvalidValue, "--version-id"),
             (&["--range", "5", URI], ErrorKind::ValueValidation, "A-B, A- or -N"),
             (&["--range", "--quiet", URI], ErrorKind::ValueValidation, "A-B, A- or -N"),

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use http::StatusCode;
 use http::response::Parts;
+use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -22,6 +22,7 @@ use crate::request::{self, Ask};
 use crate::response::failure;
 use crate::retry::{self, Correction};
 use crate::sign::sign;
+use crate::sse_c;
 use crate::transport::{Lease, Pool};
 use crate::uri::S3Uri;
 
@@ -36,6 +37,8 @@ pub(crate) struct Client {
     version_id: Option<String>,
     /// How long the server may take to begin its response.
     first_byte_timeout: Duration,
+    /// What each request carries beside what it asks for.
+    extra: HeaderMap,
     /// What a connection reads at once, in bytes.
     read_buffer: usize,
     /// Replaced as a whole when the service names another region.
@@ -65,12 +68,14 @@ pub(crate) struct Exchange {
 impl Client {
     /// A client for `uri`; it opens no connection yet.
     pub(crate) fn new(config: Config, uri: S3Uri, options: &Options, read_buffer: usize) -> Result<Self> {
+        let extra = request::extra(&config);
         let site = Site::new(&config, &uri, &config.region, read_buffer)?;
         Ok(Self {
             config,
             uri,
             version_id: options.version_id.clone(),
             first_byte_timeout: options.first_byte_timeout.unwrap_or(Options::FIRST_BYTE_TIMEOUT),
+            extra,
             read_buffer,
             site: RwLock::new(Arc::new(site)),
             clock_skew: AtomicI64::new(0),
@@ -140,6 +145,7 @@ impl Client {
         loop {
             let mut lease = site.pool.lease(fresh).await?;
             let mut request = request::build(&site.endpoint, ask, version)?;
+            request.headers_mut().extend(self.extra.clone());
             if let Some(identity) = identity {
                 let scope = site.endpoint.scope();
                 sign(&mut request, identity, &scope.region, scope.service, self.now())?;
@@ -210,6 +216,9 @@ impl Site {
     /// On AWS the region is part of the host; a custom endpoint's host never changes.
     fn new(config: &Config, uri: &S3Uri, region: &Region, read_buffer: usize) -> Result<Self> {
         let endpoint = Endpoint::resolve(uri, region, config.endpoint.as_ref(), config.addressing)?;
+        if config.sse_c.is_some() {
+            sse_c::may_travel_to(&endpoint)?;
+        }
         let pool = Pool::new(&endpoint, config, read_buffer)?;
         Ok(Self { endpoint, pool })
     }

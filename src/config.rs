@@ -10,12 +10,15 @@ pub(crate) mod endpoint_url;
 mod http_client;
 mod lookup;
 mod region;
+mod s3;
 mod sources;
 
 pub use aws_smithy_runtime_api::client::identity::Identity;
 pub use credentials::Credentials;
 pub use region::Region;
+pub use s3::{Ceilings, ChecksumValidation};
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use aws_runtime::env_config::file::EnvConfigFiles;
@@ -24,6 +27,7 @@ use aws_types::os_shim_internal::Env;
 
 use crate::endpoint::{Addressing, AddressingStyle};
 use crate::error::Result;
+use crate::sse_c::{CustomerKey, KeyText};
 use lookup::{Found, variable};
 use sources::{Origin, Sources};
 
@@ -42,6 +46,16 @@ pub struct Settings {
     pub ca_bundle: Option<PathBuf>,
     /// Where the bucket's name goes.
     pub addressing_style: Option<AddressingStyle>,
+    /// Ask AWS's hosts with validated cryptography.
+    pub fips: Option<bool>,
+    /// Ask AWS's hosts with IPv4 and IPv6 addresses.
+    pub dualstack: Option<bool>,
+    /// Ask the hosts of S3 Transfer Acceleration.
+    pub accelerate: Option<bool>,
+    /// Who asks pays for the request, where the bucket's owner wants that.
+    pub request_payer: bool,
+    /// The customer's own key that the object is encrypted with: a file, or base64.
+    pub sse_c_key: Option<KeyText>,
 }
 
 /// Everything that requests need to know besides the object: complete and checked. By default unsigned
@@ -58,6 +72,16 @@ pub struct Config {
     pub addressing: Addressing,
     /// A file of PEM certificates to trust instead of the operating system's. Not read here.
     pub ca_bundle: Option<PathBuf>,
+    /// Tries in a row that bring nothing new, where the download's options name no number.
+    pub max_attempts: Option<NonZeroU32>,
+    /// Whether responses are to be checked against checksums wherever there are some.
+    pub checksum_validation: ChecksumValidation,
+    /// What a download should not go beyond where its options say nothing.
+    pub ceilings: Ceilings,
+    /// Whether requests say that who asks pays for them.
+    pub request_payer: bool,
+    /// The customer's own key that the object is encrypted with.
+    pub sse_c: Option<CustomerKey>,
     /// Whom to sign as.
     pub credentials: Credentials,
 }
@@ -94,8 +118,13 @@ async fn load_from(
         region_configured: region.is_some(),
         region: region.unwrap_or_default(),
         endpoint,
-        addressing: settings.addressing_style.unwrap_or_default().into(),
+        addressing: s3::addressing(&found, settings)?,
         ca_bundle,
+        max_attempts: found.max_attempts()?,
+        checksum_validation: s3::checksum_validation(&found)?,
+        ceilings: s3::ceilings(&found)?,
+        request_payer: settings.request_payer,
+        sse_c: settings.sse_c_key.as_ref().map(CustomerKey::read).transpose()?,
         credentials: Credentials::anonymous(),
     };
     if settings.no_sign_request {
@@ -108,6 +137,7 @@ async fn load_from(
         files,
         profile: profiles.selected_profile().to_owned(),
         region: config.region.clone(),
+        variant: config.addressing.variant,
         retries,
         http: http_client(config.ca_bundle.clone()),
     };

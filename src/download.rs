@@ -113,7 +113,7 @@ impl Download {
     /// [`ChecksumMode::Require`], when it is known what it is to be compared with. Must be called in
     /// a tokio runtime with I/O and time enabled, as must everything else of a download.
     pub async fn start(config: &Config, uri: &S3Uri, options: &Options) -> Result<Self> {
-        let budget = Budget::of(options);
+        let budget = Budget::of(options, &config.ceilings);
         let (shared, said) = discovery::shared(config, uri, options, &budget).await.map_err(|e| e.on(uri))?;
         let shared = Arc::new(shared);
         let started = discovery::start(&shared, budget.chunk, said).await.map_err(|e| e.on(uri))?;
@@ -126,7 +126,14 @@ impl Download {
         let Started { info, first, mut head, .. } = started;
         let under_way = first.into_iter().collect();
         let whole = wanted == ByteRange::new(0, info.size);
-        let verify = Verify::new(options.checksum, &shared, &info, whole, &mut head).await;
+        let verify = Verify::new(
+            config.checksum_validation.refine(options.checksum),
+            &shared,
+            &info,
+            whole,
+            &mut head,
+        )
+        .await;
         let verify = verify.map_err(|e| e.on(uri))?;
         Ok(Self {
             shared,

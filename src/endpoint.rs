@@ -126,6 +126,16 @@ impl Endpoint {
         format!("{}://{}", if self.https { "https" } else { "http" }, self.authority)
     }
 
+    /// Whether the host is this machine, by its address or by the name that always means it.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let host = match self.authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+            _ => self.authority.as_str(),
+        };
+        let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        address.map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |ip| ip.is_loopback())
+    }
+
     /// Whether requests travel inside TLS.
     pub(crate) fn is_https(&self) -> bool {
         self.https
@@ -201,6 +211,25 @@ mod tests {
                 want,
                 "{uri} {custom:?}"
             );
+        }
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_addresses_and_its_name() {
+        for (custom, loopback) in [
+            ("http://127.0.0.1:9000", true),
+            ("http://127.1.2.3", true),
+            ("http://[::1]:9000", true),
+            ("http://[::1]", true),
+            ("http://LOCALHOST:9000", true),
+            ("http://localhost", true),
+            ("http://localhost.evil.example", false),
+            ("http://127.0.0.1.evil.example:9000", false),
+            ("http://10.0.0.1:9000", false),
+            ("http://[fe80::1]:9000", false),
+        ] {
+            let endpoint = resolve("s3://bucket/k", "any", Some(custom), AddressingStyle::Path).unwrap();
+            assert_eq!(endpoint.is_loopback(), loopback, "{custom}");
         }
     }
 

@@ -16,11 +16,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
 use self::flight::{Event, Flight};
 use self::race::{Race, Rest};
+use crate::ceiling::Ceiling;
 use crate::client::Client;
 use crate::counters::Counters;
 use crate::error::{Error, ErrorKind, Result};
@@ -53,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) read_buffer: usize,
     /// How long a body may bring no byte while it is being read.
     pub(crate) stall_timeout: Duration,
+    /// A ceiling on the rate of all fetches together.
+    pub(crate) ceiling: Option<Ceiling>,
     /// The least bytes of a frame that may go on without a copy: see `Budget`.
     pub(crate) zero_copy_min: usize,
     /// Set by the first response; every later one is checked against it.
@@ -190,14 +193,21 @@ impl Fetch {
         let shared = Arc::clone(&self.shared);
         shared.throttle.clear().await;
         let mut race = Race::new(Flight::depart(&shared, self.rest().bytes, fresh));
+        let mut due = None;
         while self.done < self.range.len() {
             if race.is_open() {
                 self.lane.keep_pace().await;
+                if let Some(due) = due.take() {
+                    sleep_until(due).await;
+                }
                 self.make_room(shared.read_buffer).await;
             }
             match race.next(&shared, &self.lane, self.rest()).await? {
                 Event::Opened(opened, latency) => self.opened(&opened, latency)?,
-                Event::Data(at, data) => self.hand_on(at, data).await?,
+                Event::Data(at, data) => {
+                    due = shared.ceiling.as_ref().map(|ceiling| ceiling.received(data.len()));
+                    self.hand_on(at, data).await?;
+                }
             }
         }
         self.lane.finish(Ok(()));

@@ -70,6 +70,7 @@
 
 pub mod app;
 mod budget;
+mod ceiling;
 mod checksum;
 pub mod cli;
 mod client;
@@ -97,6 +98,7 @@ mod retry;
 mod sign;
 pub mod sink;
 mod slots;
+pub mod sse_c;
 pub mod stats;
 mod throttle;
 mod transport;

@@ -4,9 +4,10 @@
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, HOST, IF_MATCH, RANGE, USER_AGENT};
-use http::{HeaderName, Method, Request, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
 use http_body_util::Empty;
 
+use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::range::ByteRange;
@@ -21,6 +22,8 @@ const CHECKSUM_MODE: HeaderName = HeaderName::from_static("x-amz-checksum-mode")
 const OBJECT_ATTRIBUTES: HeaderName = HeaderName::from_static("x-amz-object-attributes");
 const MAX_PARTS: HeaderName = HeaderName::from_static("x-amz-max-parts");
 const PART_NUMBER_MARKER: HeaderName = HeaderName::from_static("x-amz-part-number-marker");
+/// Who asks agrees to pay (Amazon S3 User Guide, "Requester Pays buckets").
+const REQUEST_PAYER: HeaderName = HeaderName::from_static("x-amz-request-payer");
 
 /// What one request asks for.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +76,18 @@ pub(crate) fn build(endpoint: &Endpoint, ask: Ask<'_>, version_id: Option<&str>)
         Error::new(ErrorKind::Usage, "the endpoint, key or version cannot be put in an HTTP request")
             .with_source(e)
     })
+}
+
+/// The headers that every request carries, whatever it asks for; they are signed with it.
+pub(crate) fn extra(config: &Config) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if config.request_payer {
+        headers.insert(REQUEST_PAYER, HeaderValue::from_static("requester"));
+    }
+    if let Some(key) = &config.sse_c {
+        key.add_to(&mut headers);
+    }
+    headers
 }
 
 #[cfg(test)]

@@ -32,7 +32,8 @@ Memory:
 Environment:
   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE and
   the other usual sources of credentials; AWS_REGION; AWS_ENDPOINT_URL_S3 and
-  AWS_ENDPOINT_URL; AWS_CA_BUNDLE. What a flag says wins.
+  AWS_ENDPOINT_URL; AWS_CA_BUNDLE; and what else the AWS CLI reads, the
+  profile's block of s3 included: see the README. What a flag says wins.
 
 Exit codes:
   0  every byte was delivered

@@ -1,7 +1,9 @@
 //! An [`Invocation`] as the words of a command line: the parser above, backwards.
 //!
-//! Pure. It takes the options apart field by field, so that a new one is not forgotten here. Nothing in them
-//! is secret: credentials come from the environment and from files alone.
+//! Pure. It takes the options apart field by field, so that a new one is not forgotten here. It never repeats a
+//! secret: credentials come from the environment and from files alone, and a key is named by its file or not at all.
+
+use std::path::Path;
 
 use super::Invocation;
 use crate::checksum::ChecksumMode;
@@ -10,9 +12,11 @@ use crate::download::Options;
 use crate::endpoint::AddressingStyle;
 use crate::format::Format;
 use crate::hedge::Hedge;
+use crate::sse_c::KeyText;
 
 impl Invocation {
-    /// The program's name and the arguments that parse to this, none of them quoted.
+    /// The program's name and the arguments that parse to this, none of them quoted; but for a key that was typed
+    /// itself, which its owner has to add again.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
         let Self { uri, download, quiet, info, stats, settings } = self;
@@ -29,9 +33,19 @@ impl Invocation {
             hedge,
             checksum,
         } = download;
-        // What a command line has no option for is not asked for by one.
-        let Settings { endpoint, region, profile, no_sign_request, ca_bundle: _, addressing_style } =
-            settings;
+        let Settings {
+            endpoint,
+            region,
+            profile,
+            no_sign_request,
+            ca_bundle,
+            addressing_style,
+            fips,
+            dualstack,
+            accelerate,
+            request_payer,
+            sse_c_key,
+        } = settings;
 
         // Not as it is displayed, which escapes for terminals.
         let mut words = Words(vec!["s3fcp".to_owned(), format!("s3://{}/{}", uri.bucket(), uri.key())]);
@@ -66,6 +80,12 @@ impl Invocation {
                 ChecksumMode::Off => Some("off"),
             },
         );
+        words.option("--ca-bundle", ca_bundle.as_deref().and_then(Path::to_str));
+        words.choice("--fips", *fips);
+        words.choice("--dualstack", *dualstack);
+        words.choice("--accelerate", *accelerate);
+        words.option("--request-payer", request_payer.then_some("requester"));
+        words.option("--sse-c-key", sse_c_key.as_ref().and_then(KeyText::file));
         words.option("--version-id", version_id.as_ref());
         words.option("--range", range.as_ref());
         words.option("--if-match", if_match.as_ref());
@@ -89,6 +109,10 @@ impl Words {
 
     fn flag(&mut self, name: &str, is_set: bool) {
         self.0.extend(is_set.then(|| name.to_owned()));
+    }
+
+    fn choice(&mut self, name: &str, is_chosen: Option<bool>) {
+        self.0.extend(is_chosen.map(|chosen| format!("{name}={chosen}")));
     }
 
     fn format(&mut self, name: &str, format: Option<Format>) {
@@ -136,10 +160,22 @@ mod tests {
             &["s3://b/k", "--checksum", "off"],
             &["s3://b/k", "--range", "-5", "--stats=json", "--quiet"],
             &["s3://b/k", "--range", "-5", "--stats=json", "--quiet", "--addressing-style", "auto"],
+            &["s3://b/k", "--ca-bundle", "ca.pem", "--fips", "--dualstack=false", "--accelerate=true"],
+            &["s3://b/k", "--request-payer", "requester", "--sse-c-key", "fileb://a b"],
         ] {
             let line: Vec<String> = ["s3fcp"].iter().chain(line).map(|word| (*word).to_owned()).collect();
             let invocation = parsed(&line);
             assert_eq!(parsed(&invocation.words()), invocation, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_itself_is_never_repeated() {
+        const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+        for key in [KEY.to_owned(), format!(" {KEY} ")] {
+            let line: Vec<String> =
+                ["s3fcp", "s3://b/k", "--sse-c-key", &key, "--quiet"].map(str::to_owned).into();
+            assert_eq!(parsed(&line).words(), ["s3fcp", "s3://b/k", "--quiet"]);
         }
     }
 }

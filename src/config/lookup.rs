@@ -4,7 +4,9 @@
 //! in silence. It knows nothing of the command line, and asks nobody.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::num::NonZeroU32;
+use std::str::FromStr;
 
 use aws_config::profile::{self, ProfileSet};
 use aws_config::retry::{RetryConfig, RetryMode};
@@ -39,15 +41,36 @@ pub(super) struct Found<'a> {
 impl Found<'_> {
     /// The first of `variables` that is set, else `key` of the profile. Empty means not set.
     pub(super) fn value(&self, variables: &[&str], key: &str) -> Option<String> {
-        let of_profile = || self.profiles.get(key).filter(|value| !value.is_empty()).map(str::to_owned);
-        variables.iter().find_map(|name| variable(self.env, name)).or_else(of_profile)
+        self.setting(variables, key).map(|setting| setting.value)
+    }
+
+    /// The same with the name of its origin.
+    pub(super) fn setting(&self, variables: &[&str], key: &str) -> Option<Setting> {
+        let of_environment =
+            |name: &&str| Some(Setting { origin: (*name).to_owned(), value: variable(self.env, name)? });
+        let of_profile = || {
+            let value = self.profiles.get(key).map(str::trim).filter(|value| !value.is_empty())?;
+            Some(Setting { origin: self.in_profile(key), value: value.to_owned() })
+        };
+        variables.iter().find_map(of_environment).or_else(of_profile)
+    }
+
+    /// The first of `variables` that is set, else `key` of the profile: true or false.
+    pub(super) fn switch(&self, variables: &[&str], key: &str) -> Result<Option<bool>> {
+        self.setting(variables, key).map(|setting| setting.switch()).transpose()
+    }
+
+    /// How errors call `key` of the selected profile.
+    pub(super) fn in_profile(&self, key: &str) -> String {
+        format!("{key} of the profile {:?}", self.profiles.selected_profile())
     }
 
     /// The custom endpoint: of S3 before that of all services, the environment before the profile
     /// (AWS SDKs and Tools Reference Guide, "Service-specific endpoints").
     pub(super) fn endpoint(&self) -> Result<Option<http::Uri>> {
-        let ignored = self.value(&["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"], "ignore_configured_endpoint_urls");
-        if ignored.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        let ignored =
+            self.switch(&["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"], "ignore_configured_endpoint_urls");
+        if ignored? == Some(true) {
             return Ok(None);
         }
         for name in ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"] {
@@ -57,35 +80,59 @@ impl Found<'_> {
         }
         let of_profile = EnvConfigValue::new().profile("endpoint_url").service_id("s3");
         match of_profile.load(self.env, Some(self.profiles)) {
-            Some((url, _)) => endpoint_url::parse(&url, "endpoint_url of the profile").map(Some),
+            Some((url, _)) => endpoint_url::parse(&url, &self.in_profile("endpoint_url")).map(Some),
             None => Ok(None),
         }
     }
 
-    /// How often the credential sources try; aws-config's own reading of these values panics.
+    /// How often a request is tried that brings nothing new.
+    pub(super) fn max_attempts(&self) -> Result<Option<NonZeroU32>> {
+        let said = self.setting(&["AWS_MAX_ATTEMPTS"], "max_attempts");
+        said.map(|setting| setting.parse("write a number from 1 on")).transpose()
+    }
+
+    /// How the credential sources try; aws-config's own reading of these values panics.
     pub(super) fn retries(&self) -> Result<RetryConfig> {
-        let bad = |variable: &str, key: &str, value: &str| {
-            Error::usage(format!("bad value of {variable}, or of {key} in the profile: {value:?}"))
-        };
         let mut retries = RetryConfig::standard();
-        if let Some(value) = self.value(&["AWS_MAX_ATTEMPTS"], "max_attempts") {
-            let attempts = value
-                .parse::<NonZeroU32>()
-                .map_err(|e| bad("AWS_MAX_ATTEMPTS", "max_attempts", &value).with_source(e))?;
+        if let Some(attempts) = self.max_attempts()? {
             retries = retries.with_max_attempts(attempts.get());
         }
-        match self.value(&["AWS_RETRY_MODE"], "retry_mode") {
+        match self.setting(&["AWS_RETRY_MODE"], "retry_mode") {
             // The AWS CLI's word for what it did before there were modes.
-            Some(value) if value.eq_ignore_ascii_case("legacy") => {}
-            Some(value) => {
-                let mode = value
-                    .parse::<RetryMode>()
-                    .map_err(|e| bad("AWS_RETRY_MODE", "retry_mode", &value).with_source(e))?;
+            Some(mode) if mode.value.eq_ignore_ascii_case("legacy") => {}
+            Some(mode) => {
+                let mode = mode.parse::<RetryMode>("write standard, adaptive or legacy")?;
                 retries = retries.with_retry_mode(mode);
             }
             None => {}
         }
         Ok(retries)
+    }
+}
+
+/// A value as it was found, and where.
+pub(super) struct Setting {
+    /// The variable, or the key and its profile.
+    pub(super) origin: String,
+    pub(super) value: String,
+}
+
+impl Setting {
+    /// The value, or an error that says where it stands and what is right.
+    pub(super) fn parse<T: FromStr<Err: Display>>(&self, right: &str) -> Result<T> {
+        self.value.parse().map_err(|e| self.bad(&format!("{e}; {right}")))
+    }
+
+    pub(super) fn switch(&self) -> Result<bool> {
+        match self.value.to_ascii_lowercase().as_str() {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(self.bad("write true or false")),
+        }
+    }
+
+    pub(super) fn bad(&self, why: &str) -> Error {
+        Error::usage(format!("bad value of {}: {:?}: {why}", self.origin, self.value))
     }
 }
 

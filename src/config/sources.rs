@@ -24,6 +24,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::Env;
 
 use super::{Region, variable};
+use crate::endpoint::Variant;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long STS or SSO may take for one try; a download stands still meanwhile.
@@ -55,6 +56,8 @@ pub(super) struct Sources {
     pub(super) profile: String,
     /// The region of STS, for roles.
     pub(super) region: Region,
+    /// Which hosts of STS and SSO are asked; there is no acceleration for them.
+    pub(super) variant: Variant,
     pub(super) retries: RetryConfig,
     pub(super) http: SharedHttpClient,
 }
@@ -127,6 +130,8 @@ impl Sources {
         ProviderConfig::without_region()
             .with_behavior_version(Some(BehaviorVersion::latest()))
             .with_region(Some(aws_config::Region::new(self.region.to_string())))
+            .with_use_fips(Some(self.variant.fips))
+            .with_use_dual_stack(Some(self.variant.dualstack))
             .with_retry_config(self.retries.clone())
             .with_timeout_config(timeouts)
             .with_http_client(self.http.clone())

@@ -17,6 +17,7 @@ use tokio::time::sleep;
 use super::Options;
 use super::head::{Head, describe};
 use crate::budget::Budget;
+use crate::ceiling::Ceiling;
 use crate::client::Client;
 use crate::config::Config;
 use crate::counters::Counters;
@@ -59,10 +60,11 @@ pub(super) async fn shared(
     let connections = if budget.adaptive { 1 } else { budget.connections };
     let client = Client::new(config.clone(), uri.clone(), options, budget.read_buffer)?;
     let if_match = || options.if_match.clone();
+    let max_attempts = options.max_attempts.or(config.max_attempts);
     let (wanted, said) = if let Some(wanted) = Wanted::new(options.range, if_match()) {
         (wanted, None)
     } else {
-        let info = describe(&client, options.max_attempts).await?;
+        let info = describe(&client, max_attempts).await?;
         (Wanted::at_the_end(options.range, if_match(), &info)?, Some(info))
     };
     let slots = Slots::new(connections);
@@ -74,9 +76,10 @@ pub(super) async fn shared(
         places: Slots::new(if budget.adaptive { places(connections) } else { connections }),
         window: Window::new(budget.window),
         slabs: Arc::new(Slabs::default()),
-        max_attempts: options.max_attempts,
+        max_attempts,
         read_buffer: budget.read_buffer,
         stall_timeout: options.stall_timeout.unwrap_or(Options::STALL_TIMEOUT),
+        ceiling: config.ceilings.bytes_per_second.map(Ceiling::new),
         zero_copy_min: budget.zero_copy_min,
         pin: OnceLock::new(),
         by_version: AtomicBool::new(false),

@@ -84,8 +84,9 @@ pub(super) fn is_of(said: &ObjectInfo, shown: &ObjectInfo) -> bool {
 /// What the store says of `uri`; nothing of the object is downloaded. [`Options::range`] and
 /// [`Options::if_match`] are not looked at.
 pub async fn inspect(config: &Config, uri: &S3Uri, options: &Options) -> Result<ObjectInfo> {
-    let client = Client::new(config.clone(), uri.clone(), options, Budget::of(options).read_buffer)?;
-    describe(&client, options.max_attempts).await.map_err(|e| e.on(uri))
+    let read_buffer = Budget::of(options, &config.ceilings).read_buffer;
+    let client = Client::new(config.clone(), uri.clone(), options, read_buffer)?;
+    describe(&client, options.max_attempts.or(config.max_attempts)).await.map_err(|e| e.on(uri))
 }
 
 /// What the store says of the client's object, by HEAD or else by a GET of its first byte.

@@ -24,11 +24,17 @@ pub(crate) fn failure(head: &Parts, body: &[u8]) -> Error {
             error = error.with_hint(format!("the bucket is in {region}: use --region {region}"));
         }
         (_, Some(hint)) => error = error.with_hint(hint),
+        // The code says many things; what it says of encryption is about keys that came or did not.
+        (_, None) if service.code() == "InvalidRequest" && said(&service, "ncrypt") => {
+            error = error.with_hint(KEYS);
+        }
         (_, None) => {}
     }
     error.with_service(service)
 }
 
+const KEYS: &str =
+    "an object that is encrypted with a customer's own key needs --sse-c-key, and no other takes it";
 const ELSEWHERE: &str = "name the bucket's region with --region";
 
 /// The fields of S3's `<Error>` document that are of use here.
@@ -59,6 +65,10 @@ fn read(head: &Parts, body: &[u8]) -> ServiceError {
             .and_then(|range| unsatisfied_range(&range))
             .or_else(|| document.actual_object_size?.parse().ok()),
     }
+}
+
+fn said(service: &ServiceError, text: &str) -> bool {
+    service.message.as_deref().is_some_and(|message| message.contains(text))
 }
 
 /// Text from a server goes to a terminal: no control characters, and not without end.
@@ -228,6 +238,22 @@ mod tests {
                 "{header:?} {body}"
             );
         }
+    }
+
+    #[test]
+    fn a_key_that_is_missing_is_named_in_the_hint() {
+        let answer = |message: &str| {
+            let document = format!("<Error><Code>InvalidRequest</Code><Message>{message}</Message></Error>");
+            of(400, &document).to_string()
+        };
+        let missing = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided.";
+        assert!(answer(missing).contains("--sse-c-key"));
+        assert!(
+            answer("The encryption parameters are not applicable to this object.").contains("--sse-c-key")
+        );
+        assert!(
+            !answer("S3 Transfer Acceleration is not configured on this bucket.").contains("--sse-c-key")
+        );
     }
 
     #[test]

@@ -135,7 +135,7 @@ impl Pool {
         let error = Error::network(what).with_source(cause);
         if untrusted {
             return error.retryable(false).with_hint(
-                "the server's certificate is not trusted: name its CA's PEM file in AWS_CA_BUNDLE",
+                "the server's certificate is not trusted: name its CA's PEM file with --ca-bundle or AWS_CA_BUNDLE",
             );
         }
         error.with_hint("check the endpoint, the region and the network")

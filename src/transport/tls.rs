@@ -40,7 +40,7 @@ fn with_roots(roots: RootCertStore) -> Result<ClientConfig> {
 fn from_file(file: &Path) -> Result<RootCertStore> {
     let bad = |why: &str| {
         Error::usage(format!("the CA bundle {}: {why}", file.display()))
-            .with_hint("AWS_CA_BUNDLE must name a file of PEM certificates")
+            .with_hint("--ca-bundle, AWS_CA_BUNDLE or ca_bundle must name a file of PEM certificates")
     };
     let mut roots = RootCertStore::empty();
     for certificate in
@@ -62,7 +62,7 @@ fn from_system() -> Result<RootCertStore> {
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         let mut error = Error::new(ErrorKind::Usage, "this system has no trusted root certificates")
-            .with_hint("install ca-certificates, or name a file in AWS_CA_BUNDLE");
+            .with_hint("install ca-certificates, or name a file with --ca-bundle");
         if let Some(cause) = found.errors.into_iter().next() {
             error = error.with_source(cause);
         }

@@ -1,0 +1,58 @@
+//! A ceiling on the rate at which body bytes are received, for all ranges of a download together.
+//!
+//! It gets the bytes that came in and says until when no more should be read. It grants nothing for time in which
+//! nothing was asked for, so that the network never sees more than the rate but for what sockets hold. It never
+//! sleeps itself.
+
+use std::num::NonZeroU64;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// So many bytes a second, shared by all who receive.
+#[derive(Debug)]
+pub(crate) struct Ceiling {
+    bytes_per_second: NonZeroU64,
+    /// When what has come so far has had its time.
+    due: Mutex<Option<Instant>>,
+}
+
+impl Ceiling {
+    /// Nothing received yet.
+    pub(crate) fn new(bytes_per_second: NonZeroU64) -> Self {
+        Self { bytes_per_second, due: Mutex::new(None) }
+    }
+
+    /// So many bytes have come: no more should be read before the time returned.
+    pub(crate) fn received(&self, bytes: usize) -> Instant {
+        self.at(Instant::now(), bytes)
+    }
+
+    fn at(&self, now: Instant, bytes: usize) -> Instant {
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        let begin = due.map_or(now, |due| due.max(now));
+        // A single frame: its nanoseconds fit in 64 bits at any rate worth the name.
+        let nanos = u128::from(bytes as u64) * 1_000_000_000 / u128::from(self.bytes_per_second.get());
+        let until = begin + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX / 2));
+        *due = Some(until);
+        until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_is_spread_and_idle_time_is_not_saved_up() {
+        let ceiling = Ceiling::new(NonZeroU64::new(1000).unwrap());
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        assert_eq!(ceiling.at(start, 500), start + second / 2);
+        // Another connection, at the same moment: behind the first.
+        assert_eq!(ceiling.at(start, 1000), start + second * 3 / 2);
+        assert_eq!(ceiling.at(start + second * 10, 1000), start + second * 11);
+        assert_eq!(ceiling.at(start + second * 10, 0), start + second * 11);
+    }
+}

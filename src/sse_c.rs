@@ -1,0 +1,185 @@
+//! Server-side encryption with a key of the customer's own (SSE-C): the key, and the three headers that each request
+//! for such an object carries.
+//!
+//! It gets what stands behind `--sse-c-key`, a file or base64, and hands on headers that never show in a `Debug` form.
+//! No error of this file repeats a byte of what it got: a mistyped key is still nearly one.
+//!
+//! Source: Amazon S3 User Guide, "Using server-side encryption with customer-provided keys".
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use md5::{Digest, Md5};
+
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result};
+
+const ALGORITHM: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-customer-algorithm");
+const KEY: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-customer-key");
+const KEY_MD5: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-customer-key-md5");
+
+/// The length of a key for AES-256, in bytes.
+const KEY_BYTES: usize = 32;
+/// A file larger than this holds something else.
+const FILE_BYTES_MAX: u64 = 1024;
+
+/// What stands behind `--sse-c-key`: the name of a file, or the key itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyText(String);
+
+impl KeyText {
+    /// What names a file and is no secret; `None` where it is the key itself.
+    #[must_use]
+    pub fn file(&self) -> Option<&str> {
+        let text = self.0.trim();
+        from_base64(text.as_bytes()).is_none().then_some(text)
+    }
+}
+
+impl From<String> for KeyText {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for KeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyText(..)")
+    }
+}
+
+/// A key of 256 bits, ready to be sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CustomerKey {
+    base64: HeaderValue,
+    md5: HeaderValue,
+}
+
+impl fmt::Debug for CustomerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CustomerKey(..)")
+    }
+}
+
+impl CustomerKey {
+    /// The key `bytes`.
+    #[must_use]
+    pub fn new(bytes: &[u8; KEY_BYTES]) -> Self {
+        Self { base64: secret(bytes), md5: secret(&Md5::digest(bytes)) }
+    }
+
+    /// The key that `text` is in base64, or else that is in the file of this name (also with `fileb://` before it, as
+    /// for the AWS CLI): its 32 bytes, or their base64.
+    pub fn read(text: &KeyText) -> Result<Self> {
+        let text = text.0.trim();
+        if let Some(key) = from_base64(text.as_bytes()) {
+            return Ok(key);
+        }
+        let path =
+            ["fileb://", "file://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
+        let bad = |why: &str| {
+            Error::usage(format!("the value of --sse-c-key is no key in base64, and as a file's name {why}"))
+                .with_hint("give it the name of a file with the key's 32 bytes, or these in base64")
+        };
+        // A device or a pipe is a way to hand a key on: its length is not known before.
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)
+            .and_then(|file| {
+                std::io::Read::read_to_end(&mut std::io::Read::take(file, FILE_BYTES_MAX), &mut bytes)
+            })
+            .map_err(|e| bad("it cannot be read").with_source(e))?;
+        match bytes.as_slice().try_into() {
+            Ok(key) => Ok(Self::new(key)),
+            Err(_) => from_base64(bytes.trim_ascii())
+                .ok_or_else(|| bad("it holds neither 32 bytes nor their base64")),
+        }
+    }
+
+    /// Adds the three headers.
+    pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
+        headers.insert(ALGORITHM, HeaderValue::from_static("AES256"));
+        headers.insert(KEY, self.base64.clone());
+        headers.insert(KEY_MD5, self.md5.clone());
+    }
+}
+
+/// The key travels in a header: it is refused where anybody could read it on the way.
+pub(crate) fn may_travel_to(endpoint: &Endpoint) -> Result<()> {
+    if endpoint.is_https() || endpoint.is_loopback() {
+        return Ok(());
+    }
+    Err(Error::usage("the key of --sse-c-key would travel unencrypted: the endpoint is plain HTTP")
+        .with_hint("use an https:// endpoint; plain HTTP is for this machine alone (localhost)"))
+}
+
+fn from_base64(text: &[u8]) -> Option<CustomerKey> {
+    let bytes = BASE64_STANDARD.decode(text).ok()?;
+    Some(CustomerKey::new(bytes.as_slice().try_into().ok()?))
+}
+
+fn secret(bytes: &[u8]) -> HeaderValue {
+    let text = BASE64_STANDARD.encode(bytes);
+    // Base64 has only letters that a header may have.
+    let mut value = HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes 0 to 31, and their MD5, both in base64.
+    const BASE64: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    const MD5: &str = "tP/LI3N87DFaSk0aoqYgzg==";
+
+    fn key() -> [u8; KEY_BYTES] {
+        std::array::from_fn(|n| u8::try_from(n).unwrap())
+    }
+
+    fn read(text: impl Into<String>) -> Result<CustomerKey> {
+        CustomerKey::read(&KeyText(text.into()))
+    }
+
+    #[test]
+    fn base64_and_files_of_either_form_are_the_same_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path.display().to_string()
+        };
+        let raw = file("raw", &key());
+        let text = file("text", format!("{BASE64}\n").as_bytes());
+        for said in [BASE64.to_owned(), format!(" {BASE64} "), raw.clone(), format!("fileb://{raw}"), text] {
+            let mut headers = HeaderMap::new();
+            read(&said).unwrap().add_to(&mut headers);
+            let got = [ALGORITHM, KEY, KEY_MD5].map(|name| headers[name].to_str().unwrap().to_owned());
+            assert_eq!(got, ["AES256", BASE64, MD5], "{said}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_and_not_repeated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hunter2");
+        std::fs::write(&path, [7; 31]).unwrap();
+        for said in ["hunter2", "", "aHVudGVyMg==", &BASE64[1..], path.to_str().unwrap(), "/"] {
+            let error = read(said).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{said}");
+            let shown = format!("{error} {error:?}");
+            assert!(said.len() < 2 || !shown.contains(said), "{shown}");
+        }
+    }
+
+    #[test]
+    fn nothing_shows_the_key() {
+        let mut headers = HeaderMap::new();
+        let key = read(BASE64).unwrap();
+        key.add_to(&mut headers);
+        let shown = format!("{key:?} {headers:?} {:?}", KeyText(BASE64.into()));
+        assert!(!shown.contains(&BASE64[..8]) && !shown.contains(&MD5[..8]), "{shown}");
+    }
+}
