@@ -55,7 +55,8 @@ pub async fn run(invocation: &Invocation, began: Instant) -> Result<(), Stopped>
         _ => progress.abandon(),
     }
     if let Some(format) = invocation.stats {
-        let stats = Stats::collect(began.elapsed(), &download, &delivery);
+        let took = config.credentials.first_took();
+        let stats = Stats::collect(began.elapsed(), took, &download, &delivery);
         // They are for looking at: a stderr that is gone does not make a download fail.
         let _ = std::io::stderr().write_all(stats.render(format).as_bytes());
     }

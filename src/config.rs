@@ -9,6 +9,7 @@ mod credentials;
 pub(crate) mod endpoint_url;
 mod http_client;
 mod lookup;
+mod refusal;
 mod region;
 mod s3;
 mod sources;
@@ -20,6 +21,7 @@ pub use s3::{Ceilings, ChecksumValidation};
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -141,14 +143,16 @@ async fn load_from(
         retries,
         http: http_client(config.ca_bundle.clone()),
     };
-    let (origin, keys) = sources.ask().await.map_err(credentials::refused)?;
+    let began = Instant::now();
+    let (origin, keys) = sources.ask().await.map_err(|e| refusal::refused(&e))?;
+    let took = began.elapsed();
     if origin == Origin::Instance && !config.region_configured {
         // Only now is it known that there is a metadata service which answers at once.
         if let Some(region) = sources.instance_region().await {
             (config.region, config.region_configured) = (region, true);
         }
     }
-    config.credentials = Credentials::holding(keys, sources);
+    config.credentials = Credentials::holding(keys, took, sources);
     Ok(config)
 }
 
@@ -429,10 +433,16 @@ mod tests {
         let error = world.load().await.unwrap_err();
         assert_eq!(error.exit_code(), 4);
         let message = error.to_string();
-        assert!(
-            message.starts_with("no credentials found\n") && message.contains("--no-sign-request"),
-            "{message}"
-        );
+        for part in [
+            "no credentials found: the environment (AWS_ACCESS_KEY_ID): not set; the profile \"default\": ",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "ECS provider not configured",
+            "IMDS disabled",
+            "--no-sign-request",
+        ] {
+            assert!(message.contains(part), "no {part:?} in {message}");
+        }
+        assert_eq!(message.lines().count(), 2, "{message}");
         assert_eq!(world.calls.load(Ordering::SeqCst), 0);
     }
 

@@ -27,6 +27,8 @@ pub struct Stats {
     pub seconds: f64,
     /// `bytes` over `seconds`, in MiB/s.
     pub mib_per_second: f64,
+    /// How long the source of the credentials took to hand out the first ones; `null` where requests are unsigned.
+    pub credentials_seconds: Option<f64>,
     /// From the start of the process to the first byte written; `null` where none was.
     pub first_byte_seconds: Option<f64>,
     /// Requests sent, each try counted.
@@ -69,9 +71,15 @@ pub enum Bottleneck {
 }
 
 impl Stats {
-    /// The figures of `download` as they are now, `elapsed` after the start of the process.
+    /// The figures of `download` as they are now, `elapsed` after the start of the process; `credentials` is what the
+    /// first ones took.
     #[must_use]
-    pub fn collect(elapsed: Duration, download: &Download, delivery: &Delivery) -> Self {
+    pub fn collect(
+        elapsed: Duration,
+        credentials: Option<Duration>,
+        download: &Download,
+        delivery: &Delivery,
+    ) -> Self {
         let traffic = download.traffic();
         let seconds = elapsed.as_secs_f64();
         let bytes = delivery.bytes();
@@ -82,6 +90,7 @@ impl Stats {
             bytes,
             seconds,
             mib_per_second,
+            credentials_seconds: credentials.map(|d| d.as_secs_f64()),
             first_byte_seconds: delivery.first_byte().map(|d| d.as_secs_f64()),
             requests: traffic.requests,
             connections: traffic.connections,
@@ -119,6 +128,9 @@ impl Stats {
             "delivered",
             format!("{} in {:.2} s, {:.1} MiB/s", size(self.bytes), self.seconds, self.mib_per_second),
         );
+        if let Some(took) = self.credentials_seconds {
+            line("credentials", format!("in {:.1} ms", took * 1000.0));
+        }
         if let Some(first) = self.first_byte_seconds {
             line("first byte", format!("after {:.1} ms", first * 1000.0));
         }
@@ -183,6 +195,7 @@ mod tests {
             bytes: 3 << 30,
             seconds: 2.0,
             mib_per_second: 1536.0,
+            credentials_seconds: Some(0.25),
             first_byte_seconds: Some(0.0285),
             requests: 258,
             connections: 17,
@@ -203,7 +216,8 @@ mod tests {
     fn json_is_one_line_with_stable_keys() {
         assert_eq!(
             stats().render(Format::Json),
-            "{\"bytes\":3221225472,\"seconds\":2.0,\"mib_per_second\":1536.0,\"first_byte_seconds\":0.0285,\
+            "{\"bytes\":3221225472,\"seconds\":2.0,\"mib_per_second\":1536.0,\"credentials_seconds\":0.25,\
+             \"first_byte_seconds\":0.0285,\
              \"requests\":258,\"connections\":17,\"retries\":2,\"hedges\":3,\"hedges_won\":1,\"throttled\":5,\
              \"bytes_beyond\":4096,\"concurrency\":16,\
              \"peak_memory\":94371840,\"checksum\":\"crc64nvme\",\"cpu_seconds\":0.5,\"bottleneck\":\"network\"}\n"
@@ -215,6 +229,7 @@ mod tests {
         assert_eq!(
             stats().render(Format::Text),
             "delivered     3.0 GiB in 2.00 s, 1536.0 MiB/s\n\
+             credentials   in 250.0 ms\n\
              first byte    after 28.5 ms\n\
              requests      258, 2 of them retries, 3 hedges (1 won); 4.0 KiB fetched beyond the object\n\
              throttled     5 times\n\

@@ -3,19 +3,17 @@
 //! It gets a source and hands on an [`Identity`], the same one until it is due. One task at a time
 //! asks the source; others go on with what is held while that is valid. It shows no key, ever.
 
-use std::error::Error as _;
 use std::fmt;
-use std::iter::{once, successors};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials as Keys;
 use aws_credential_types::provider::ProvideCredentials;
-use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::identity::Identity;
 use tokio::sync::Mutex;
 
-use crate::error::{Error, ErrorKind, Result};
+use super::refusal::refused;
+use crate::error::Result;
 
 /// How long before they expire new credentials are asked for: instance metadata has the next ones
 /// ready five minutes ahead.
@@ -34,6 +32,8 @@ struct Cache {
     held: Mutex<Option<Held>>,
     /// Locked by whoever is asking the source.
     asking: Mutex<()>,
+    /// How long the source took to hand out the first keys.
+    first_took: Option<Duration>,
 }
 
 impl Credentials {
@@ -46,17 +46,27 @@ impl Credentials {
     /// Whatever `source` provides, asked when the first request is signed; `aws_credential_types::Credentials`
     /// is such a source, for fixed keys.
     pub fn from_source(source: impl ProvideCredentials + 'static) -> Self {
-        Self::new(source, None)
+        Self::new(source, None, None)
     }
 
-    /// `keys`, just handed out by `source`, and later what `source` provides.
-    pub(super) fn holding(keys: Keys, source: impl ProvideCredentials + 'static) -> Self {
-        Self::new(source, Some(Held::new(keys.into(), SystemTime::now())))
+    /// `keys`, which `source` took so long to hand out, and later what `source` provides.
+    pub(super) fn holding(keys: Keys, took: Duration, source: impl ProvideCredentials + 'static) -> Self {
+        Self::new(source, Some(Held::new(keys.into(), SystemTime::now())), Some(took))
     }
 
-    fn new(source: impl ProvideCredentials + 'static, held: Option<Held>) -> Self {
-        let cache = Cache { source: Box::new(source), held: Mutex::new(held), asking: Mutex::new(()) };
-        Self(Some(Arc::new(cache)))
+    fn new(
+        source: impl ProvideCredentials + 'static,
+        held: Option<Held>,
+        first_took: Option<Duration>,
+    ) -> Self {
+        let (source, held) = (Box::new(source), Mutex::new(held));
+        Self(Some(Arc::new(Cache { source, held, asking: Mutex::new(()), first_took })))
+    }
+
+    /// How long the source took to hand out the first keys, where that is known.
+    #[must_use]
+    pub fn first_took(&self) -> Option<Duration> {
+        self.0.as_ref()?.first_took
     }
 
     /// Whether requests go out unsigned.
@@ -121,7 +131,7 @@ impl Cache {
                 Ok(old.identity.clone())
             }
             // Credentials that were there before come back when their source does.
-            (Err(e), old) => Err(refused(e).retryable(old.is_some())),
+            (Err(e), old) => Err(refused(&e).retryable(old.is_some())),
         }
     }
 }
@@ -162,26 +172,11 @@ fn is_same(a: &Identity, b: &Identity) -> bool {
     }
 }
 
-/// Why there are no credentials, and what to do about it.
-pub(super) fn refused(error: CredentialsError) -> Error {
-    if !matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
-        return Error::new(ErrorKind::Access, "the credentials could not be loaded")
-            .with_source(error)
-            .with_hint("where a session has expired, `aws sso login` or `aws login` renews it");
-    }
-    // Its own text says no more than that; its causes may.
-    let causes = successors(error.source(), |&e| e.source()).map(ToString::to_string);
-    let what: Vec<String> = once("no credentials found".to_owned()).chain(causes).collect();
-    Error::new(ErrorKind::Access, what.join(": ")).with_hint(
-        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws sso login` or `aws login`, choose a --profile, \
-         or use --no-sign-request for a public object",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
+    use aws_credential_types::provider::error::CredentialsError;
     use aws_credential_types::provider::future;
 
     use super::*;

@@ -23,6 +23,7 @@ use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::Env;
 
+use super::refusal::Asked;
 use super::{Region, variable};
 use crate::endpoint::Variant;
 use crate::error::{Error, ErrorKind, Result};
@@ -83,18 +84,38 @@ impl Sources {
         if let Some(keys) = &self.keys {
             return Ok((Origin::Environment, keys.clone()));
         }
+        let mut asked = Asked::nobody();
+        asked.add(self.name(Origin::Environment), &CredentialsError::not_loaded("not set"));
         for (origin, provider) in self.chain() {
-            match provider.provide_credentials().await {
+            let e = match provider.provide_credentials().await {
                 Ok(keys) => return Ok((origin, keys)),
-                // A profile that has nothing gives no reason; one that refers to nothing does.
-                Err(e @ CredentialsError::CredentialsNotLoaded(_))
-                    if origin != Origin::Profile || e.source().is_none() => {}
-                // Nobody set it up: it only happened to be there.
-                Err(e) if origin == Origin::Instance => return Err(CredentialsError::not_loaded(e)),
-                Err(e) => return Err(e),
+                Err(e) => e,
+            };
+            let has_nothing = matches!(&e, CredentialsError::CredentialsNotLoaded(_));
+            // A profile that has nothing gives no reason; one that refers to nothing does. Nobody set up the
+            // instance's metadata: it only happened to be there.
+            let may_go_on = match origin {
+                Origin::Profile => has_nothing && e.source().is_none(),
+                Origin::Instance => true,
+                _ => has_nothing,
+            };
+            if !may_go_on {
+                return Err(Asked::failed(self.name(origin), &e));
             }
+            asked.add(self.name(origin), &e);
         }
-        Err(CredentialsError::not_loaded_no_source())
+        Err(asked.in_vain())
+    }
+
+    /// What errors call a source.
+    fn name(&self, origin: Origin) -> String {
+        match origin {
+            Origin::Environment => "the environment (AWS_ACCESS_KEY_ID)".to_owned(),
+            Origin::Profile => format!("the profile {:?}", self.profile),
+            Origin::WebIdentity => "web identity".to_owned(),
+            Origin::Container => "ECS or EKS".to_owned(),
+            Origin::Instance => "EC2 instance metadata".to_owned(),
+        }
     }
 
     /// The region of the instance that we run on.

@@ -16,6 +16,7 @@ mod checksum;
 mod checksum_required;
 mod clock;
 mod continuation;
+mod credential_sources;
 mod discovery;
 mod end_to_end;
 mod expired;
