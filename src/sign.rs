@@ -130,6 +130,36 @@ mod tests {
         assert!(seen >= 14, "only {seen} vectors in {folder}");
     }
 
+    /// From the URI to the signature: the scope is the access point's, and not the configured region's.
+    #[test]
+    fn an_access_point_is_signed_for_its_own_region_and_service() {
+        for (arn, scope, host) in [
+            ("s3:eu-west-1:1:accesspoint/p", "/eu-west-1/s3/", "p-1.s3-accesspoint.eu-west-1.amazonaws.com"),
+            (
+                "s3-object-lambda:eu-west-1:1:accesspoint/p",
+                "/eu-west-1/s3-object-lambda/",
+                "p-1.s3-object-lambda.eu-west-1.amazonaws.com",
+            ),
+            (
+                "s3-outposts:eu-west-1:1:outpost/op-2/accesspoint/p",
+                "/eu-west-1/s3-outposts/",
+                "p-1.op-2.s3-outposts.eu-west-1.amazonaws.com",
+            ),
+        ] {
+            let uri = format!("s3://arn:aws:{arn}/a b").parse().unwrap();
+            let style = AddressingStyle::Auto.into();
+            let endpoint = Endpoint::resolve(&uri, &Region::default(), None, style).unwrap();
+            let mut request = build(&endpoint, Ask::GetWhole, None).unwrap();
+            let identity = Credentials::new("id", "secret", None, None, "test").into();
+            let of = endpoint.scope();
+            sign(&mut request, &identity, &of.region, of.service, UNIX_EPOCH).unwrap();
+            let authorization = request.headers()[AUTHORIZATION].to_str().unwrap();
+            assert!(authorization.contains(scope), "{arn}: {authorization}");
+            assert_eq!(request.headers()["host"], host);
+            assert_eq!(request.uri(), "/a%20b");
+        }
+    }
+
     #[test]
     fn secrets_do_not_show_in_the_debug_form_of_a_signed_request() {
         let text = include_str!("../fixtures/sigv4/session-token/vector.json");
