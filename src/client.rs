@@ -216,10 +216,10 @@ impl Site {
     /// On AWS the region is part of the host; a custom endpoint's host never changes.
     fn new(config: &Config, uri: &S3Uri, region: &Region, read_buffer: usize) -> Result<Self> {
         let endpoint = Endpoint::resolve(uri, region, config.endpoint.as_ref(), config.addressing)?;
-        if config.sse_c.is_some() {
-            sse_c::may_travel_to(&endpoint)?;
-        }
         let pool = Pool::new(&endpoint, config, read_buffer)?;
+        if config.sse_c.is_some() {
+            sse_c::may_travel_to(&endpoint, pool.has_proxy())?;
+        }
         Ok(Self { endpoint, pool })
     }
 

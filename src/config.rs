@@ -29,6 +29,7 @@ use aws_types::os_shim_internal::Env;
 
 use crate::endpoint::{Addressing, AddressingStyle};
 use crate::error::Result;
+use crate::proxy::Proxies;
 use crate::sse_c::{CustomerKey, KeyText};
 use lookup::{Found, variable};
 use sources::{Origin, Sources};
@@ -74,6 +75,8 @@ pub struct Config {
     pub addressing: Addressing,
     /// A file of PEM certificates to trust instead of the operating system's. Not read here.
     pub ca_bundle: Option<PathBuf>,
+    /// The proxies that hosts are reached by.
+    pub proxies: Proxies,
     /// Tries in a row that bring nothing new, where the download's options name no number.
     pub max_attempts: Option<NonZeroU32>,
     /// Whether responses are to be checked against checksums wherever there are some.
@@ -100,7 +103,7 @@ async fn load_from(
     settings: &Settings,
     env: &Env,
     files: EnvConfigFiles,
-    http_client: impl FnOnce(Option<PathBuf>) -> SharedHttpClient,
+    http_client: impl FnOnce(Option<PathBuf>, Proxies) -> SharedHttpClient,
 ) -> Result<Config> {
     let name = settings.profile.clone().or_else(|| variable(env, "AWS_PROFILE"));
     let profiles = lookup::profiles(env, &files, name).await?;
@@ -122,6 +125,7 @@ async fn load_from(
         endpoint,
         addressing: s3::addressing(&found, settings)?,
         ca_bundle,
+        proxies: Proxies::new(|name| variable(env, name)),
         max_attempts: found.max_attempts()?,
         checksum_validation: s3::checksum_validation(&found)?,
         ceilings: s3::ceilings(&found)?,
@@ -141,7 +145,7 @@ async fn load_from(
         region: config.region.clone(),
         variant: config.addressing.variant,
         retries,
-        http: http_client(config.ca_bundle.clone()),
+        http: http_client(config.ca_bundle.clone(), config.proxies.clone()),
     };
     let began = Instant::now();
     let (origin, keys) = sources.ask().await.map_err(|e| refusal::refused(&e))?;
@@ -190,7 +194,7 @@ mod tests {
                 .with_contents(EnvConfigFileKind::Credentials, self.credentials)
                 .build();
             let calls = self.calls.clone();
-            load_from(&self.settings, &Env::from_slice(self.env), files, |_| {
+            load_from(&self.settings, &Env::from_slice(self.env), files, |_, _| {
                 http_client_fn(move |_, _| SharedHttpConnector::new(Instance(calls.clone())))
             })
             .await

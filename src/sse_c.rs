@@ -105,9 +105,10 @@ impl CustomerKey {
     }
 }
 
-/// The key travels in a header: it is refused where anybody could read it on the way.
-pub(crate) fn may_travel_to(endpoint: &Endpoint) -> Result<()> {
-    if endpoint.is_https() || endpoint.is_loopback() {
+/// The key travels in a header: it is refused where anybody could read it on the way, as could a proxy that
+/// `is_forwarded` says of.
+pub(crate) fn may_travel_to(endpoint: &Endpoint, is_forwarded: bool) -> Result<()> {
+    if endpoint.is_https() || (endpoint.is_loopback() && !is_forwarded) {
         return Ok(());
     }
     Err(Error::usage("the key of --sse-c-key would travel unencrypted: the endpoint is plain HTTP")

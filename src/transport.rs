@@ -1,5 +1,6 @@
 //! Connections to the object's host: resolver, TCP, TLS, and a small pool over hyper's HTTP/1.1
-//! connections. For the object's bytes only this module names `hyper_util` and `rustls`.
+//! connections, straight or by a proxy. For the object's bytes only this module names `hyper_util` and `rustls`
+//! (which proxy is `proxy.rs`'s question, and answered by hyper-util's matcher).
 //!
 //! It gets signed requests and hands on response heads with their bodies. The pool is our own since a
 //! download wants to choose: a retry takes another connection, new connections are spread over all
@@ -7,6 +8,7 @@
 
 mod connect;
 mod pool;
+mod route;
 mod socket;
 mod tls;
 mod wire;

@@ -34,6 +34,7 @@ Environment:
   the other usual sources of credentials; AWS_REGION; AWS_ENDPOINT_URL_S3 and
   AWS_ENDPOINT_URL; AWS_CA_BUNDLE; and what else the AWS CLI reads, the
   profile's block of s3 included: see the README. What a flag says wins.
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, as in curl.
 
 Exit codes:
   0  every byte was delivered

@@ -1,6 +1,6 @@
 //! The HTTP client of the credential sources: STS, SSO, container and instance metadata.
 //!
-//! It gets `AWS_CA_BUNDLE`, which nothing in the AWS crates reads, and hands on what they want: a
+//! It gets `AWS_CA_BUNDLE`, which nothing in the AWS crates reads, and the proxies, and hands on what they want: a
 //! [`SharedHttpClient`]. It makes a connector when a call is really made (that is about once an hour),
 //! so who has keys at hand never pays for root certificates. It never carries the object's bytes.
 
@@ -20,10 +20,16 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use crate::proxy::Proxies;
+
 /// A client that trusts the certificates in `ca_bundle`, or the operating system's without one.
-pub(super) fn new(ca_bundle: Option<PathBuf>) -> SharedHttpClient {
+pub(super) fn new(ca_bundle: Option<PathBuf>, proxies: Proxies) -> SharedHttpClient {
     http_client_fn(move |settings, _| {
-        SharedHttpConnector::new(OneCall { settings: settings.clone(), ca_bundle: ca_bundle.clone() })
+        SharedHttpConnector::new(OneCall {
+            settings: settings.clone(),
+            ca_bundle: ca_bundle.clone(),
+            proxies: proxies.clone(),
+        })
     })
 }
 
@@ -34,11 +40,12 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 struct OneCall {
     settings: HttpConnectorSettings,
     ca_bundle: Option<PathBuf>,
+    proxies: Proxies,
 }
 
 impl HttpConnector for OneCall {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        match self.connector(request.uri().starts_with("https:")) {
+        match self.connector(request.uri()) {
             Ok(connector) => HttpConnectorFuture::new(async move { connector.call(request).await }),
             Err(error) => HttpConnectorFuture::ready(Err(ConnectorError::user(error))),
         }
@@ -46,14 +53,21 @@ impl HttpConnector for OneCall {
 }
 
 impl OneCall {
-    fn connector(&self, https: bool) -> Result<Connector, BoxError> {
+    fn connector(&self, uri: &str) -> Result<Connector, BoxError> {
+        let uri: http::Uri = uri.parse()?;
+        let https = uri.scheme_str() == Some("https");
         let trusted = match &self.ca_bundle {
             _ if !https => TrustStore::empty(),
             Some(file) => TrustStore::empty().with_pem_certificate(certificates(file)?),
             None => TrustStore::default(),
         };
         // Metadata services are plain HTTP, link-local or on this host: no proxy reaches them.
-        let proxy = if https { ProxyConfig::from_env() } else { ProxyConfig::disabled() };
+        let proxy = if https { self.proxies.of(&uri)? } else { None };
+        let proxy = match proxy {
+            Some(proxy) => ProxyConfig::https(proxy.secret_url())
+                .map_err(|_| format!("the proxy in {} cannot be used", proxy.variable()))?,
+            None => ProxyConfig::disabled(),
+        };
         Ok(Connector::builder()
             .connector_settings(self.settings.clone())
             .proxy_config(proxy)
@@ -87,7 +101,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, bytes).unwrap();
         let ca_bundle = Some(file.path().to_owned());
-        (file, OneCall { settings: HttpConnectorSettings::default(), ca_bundle })
+        (file, OneCall { settings: HttpConnectorSettings::default(), ca_bundle, proxies: Proxies::default() })
     }
 
     #[tokio::test]
@@ -110,7 +124,7 @@ mod tests {
             (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "certificate"),
         ] {
             let (_file, call) = with_bundle(bytes);
-            let error = call.connector(true).unwrap_err().to_string();
+            let error = call.connector("https://h").unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
         }
     }
@@ -118,6 +132,6 @@ mod tests {
     #[test]
     fn plain_http_reads_no_certificate() {
         let (_file, call) = with_bundle(b"nothing to see");
-        assert!(call.connector(false).is_ok());
+        assert!(call.connector("http://h").is_ok());
     }
 }

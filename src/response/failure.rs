@@ -112,6 +112,11 @@ fn meaning(
         (405, _) => {
             (NotFound, "the object is a delete marker", Some("name an older version with --version-id"))
         }
+        (407, _) => (
+            Access,
+            "the proxy wants a user name and a password, or others",
+            Some("put them into the proxy's URL: HTTP_PROXY=http://user:password@host:port"),
+        ),
         (404, _) => (NotFound, "no such object", None),
         (412, _) => (Changed, "the object changed during the download", None),
         (416, _) => (Usage, "the range lies beyond the end of the object", None),

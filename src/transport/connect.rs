@@ -27,14 +27,19 @@ const TLS_BUFFER_MAX: usize = 128 << 10;
 pub(super) struct Tcp {
     /// In the order in which they are to be tried next; empty until first resolved.
     addresses: Arc<Mutex<Vec<SocketAddr>>>,
-    /// What a socket under TLS reads at once, in bytes.
-    tls_buffer: usize,
+    /// What a socket reads at once for TLS on it, in bytes; 1 where HTTP's own large reads go straight to it.
+    buffer: usize,
 }
 
 impl Tcp {
-    /// No address known yet; `read_buffer` is what is read at once above TLS.
-    pub(super) fn new(read_buffer: usize) -> Self {
-        Self { addresses: Arc::default(), tls_buffer: read_buffer.min(TLS_BUFFER_MAX) }
+    /// No address known yet.
+    pub(super) fn plain() -> Self {
+        Self { addresses: Arc::default(), buffer: 1 }
+    }
+
+    /// The same for TLS; `read_buffer` is what is read at once above it.
+    pub(super) fn under_tls(read_buffer: usize) -> Self {
+        Self { addresses: Arc::default(), buffer: read_buffer.min(TLS_BUFFER_MAX) }
     }
 
     async fn connect(self, uri: Uri) -> io::Result<TokioIo<Socket>> {
@@ -49,9 +54,7 @@ impl Tcp {
             match connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
-                    // Without TLS hyper's own large reads go straight to the socket.
-                    let buffer = if https { self.tls_buffer } else { 1 };
-                    return Ok(TokioIo::new(Socket::new(stream, buffer)));
+                    return Ok(TokioIo::new(Socket::new(stream, self.buffer)));
                 }
                 Err(e) => {
                     // Without any address left the resolver is asked again: they may have moved.
@@ -124,7 +127,7 @@ mod tests {
             let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             gone.local_addr().unwrap()
         };
-        let tcp = Tcp::new(1);
+        let tcp = Tcp::plain();
         *tcp.lock() = vec![dead, live[0].local_addr().unwrap(), live[1].local_addr().unwrap()];
         let mut seen = Vec::new();
         for _ in 0..4 {
@@ -141,7 +144,7 @@ mod tests {
     async fn when_no_address_answers_the_error_names_one() {
         let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let uri = format!("http://{gone}").parse().unwrap();
-        let Err(error) = Tcp::new(1).connect(uri).await else { panic!("connected to a closed port") };
+        let Err(error) = Tcp::plain().connect(uri).await else { panic!("connected to a closed port") };
         assert!(error.to_string().contains(&gone.to_string()), "{error}");
     }
 }

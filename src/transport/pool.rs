@@ -4,6 +4,7 @@
 //! one request and is given back when the body has been read to its end. A lease that is dropped closes
 //! its connection: what is left of its body is never read.
 
+use std::fmt::Write;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,7 @@ use tokio::time::timeout;
 use tower_service::Service;
 
 use super::connect::Tcp;
+use super::route::Route;
 use super::socket::LowWater;
 use super::wire::Wire;
 use super::{ADDRESSES, CONNECT_TIMEOUT, IDLE_TIMEOUT, tls};
@@ -31,8 +33,11 @@ use crate::request::Outgoing;
 
 /// Connections to one endpoint.
 pub(crate) struct Pool {
-    connector: HttpsConnector<Tcp>,
+    connector: HttpsConnector<Route>,
+    route: Route,
     base: Uri,
+    /// Whether TLS runs on the way, if only to a proxy.
+    is_tls: bool,
     /// The last one is the one used last: warm, and the others can go idle long enough to close.
     idle: Mutex<Vec<Idle>>,
     opened: AtomicU64,
@@ -68,17 +73,23 @@ impl Pool {
     /// A pool without connections for the host of `endpoint`; each reads `read_buffer` bytes at once, which
     /// is the largest frame and the largest response head.
     pub(crate) fn new(endpoint: &Endpoint, config: &Config, read_buffer: usize) -> Result<Arc<Self>> {
-        let tls = if endpoint.is_https() { tls::config(config.ca_bundle.as_deref()) } else { tls::unused() };
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(Tcp::new(read_buffer));
-        let base = endpoint
+        let base: Uri = endpoint
             .base()
             .parse()
             .map_err(|e| Error::usage("the endpoint is not a valid host").with_source(e))?;
-        Ok(Arc::new(Self { connector, base, idle: Mutex::default(), opened: AtomicU64::new(0), read_buffer }))
+        let proxy = config.proxies.of(&base)?;
+        let is_tls =
+            endpoint.is_https() || proxy.as_ref().is_some_and(|p| p.uri().scheme_str() == Some("https"));
+        let tls = if is_tls { tls::config(config.ca_bundle.as_deref()) } else { tls::unused() }?;
+        let tcp = if is_tls { Tcp::under_tls(read_buffer) } else { Tcp::plain() };
+        let route = Route::new(tcp, proxy, &tls);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(route.clone());
+        let (idle, opened) = (Mutex::default(), AtomicU64::new(0));
+        Ok(Arc::new(Self { connector, route, base, is_tls, idle, opened, read_buffer }))
     }
 
     /// An idle connection, or a new one; `fresh` insists on a new one, for a retry.
@@ -91,6 +102,11 @@ impl Pool {
         }
         let connection = self.open().await?;
         Ok(Lease { connection, pool: Arc::clone(self), reused: false })
+    }
+
+    /// Whether a proxy is on the way.
+    pub(crate) fn has_proxy(&self) -> bool {
+        self.route.proxy().is_some()
     }
 
     /// How many connections were opened so far.
@@ -111,13 +127,9 @@ impl Pool {
             .await
             .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
             .map_err(|e| self.refused(e))?;
-        let low_water = match &stream {
-            MaybeHttpsStream::Http(tcp) => tcp.inner().low_water(),
-            MaybeHttpsStream::Https(tls) => tls.inner().get_ref().0.inner().inner().low_water(),
-        };
+        let low_water = below(below(&stream)).inner().low_water();
         let stream = TokioIo::new(stream);
-        let https = self.base.scheme_str() == Some("https");
-        let wire = if https { Wire::filling(stream) } else { Wire::plain(stream) };
+        let wire = if self.is_tls { Wire::filling(stream) } else { Wire::plain(stream) };
         let (sender, connection) = http1::Builder::new()
             .read_buf_exact_size(Some(self.read_buffer))
             .handshake(TokioIo::new(wire))
@@ -130,21 +142,44 @@ impl Pool {
     }
 
     fn refused(&self, cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
+        // What a proxy says of the host is told by itself.
+        let cause = match cause.downcast::<Error>() {
+            Ok(told) => return *told,
+            Err(cause) => cause,
+        };
         let untrusted = tls::is_untrusted(&*cause);
-        let what = format!("no connection to {}", self.base.authority().map_or("", |a| a.as_str()));
-        let error = Error::network(what).with_source(cause);
+        let mut what = format!("no connection to {}", self.base.authority().map_or("", |a| a.as_str()));
+        if let Some(proxy) = self.route.proxy() {
+            let _ = write!(what, " by the proxy {proxy}");
+        }
+        let mut error = Error::network(what).with_source(cause);
         if untrusted {
             return error.retryable(false).with_hint(
                 "the server's certificate is not trusted: name its CA's PEM file with --ca-bundle or AWS_CA_BUNDLE",
             );
         }
+        if let Some(proxy) = self.route.proxy() {
+            let variable = proxy.variable();
+            error = error.with_hint(format!(
+                "check the proxy in {variable}; NO_PROXY names hosts to reach without one"
+            ));
+        }
         error.with_hint("check the endpoint, the region and the network")
+    }
+}
+
+/// What runs under TLS, or stands in its place.
+fn below<T>(stream: &MaybeHttpsStream<T>) -> &T {
+    match stream {
+        MaybeHttpsStream::Http(stream) => stream,
+        MaybeHttpsStream::Https(tls) => tls.inner().get_ref().0.inner(),
     }
 }
 
 impl Lease {
     /// Sends one request and waits for the head of its response.
-    pub(crate) async fn send(&mut self, request: Outgoing) -> hyper::Result<Response<Incoming>> {
+    pub(crate) async fn send(&mut self, mut request: Outgoing) -> hyper::Result<Response<Incoming>> {
+        self.pool.route.forward(&mut request, &self.pool.base);
         self.connection.sender.send_request(request).await
     }
 

@@ -11,10 +11,11 @@ use crate::certificate::self_signed;
 use crate::checksum::{HEADERS, assert_wrong, full, value, with_head};
 use crate::fault::{FaultServer, Gate, Options, Reply, Request};
 use crate::object::{CHUNK, CHUNKS, SIZE, object};
+use crate::proxy::{Proxy, Seen};
 use crate::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI};
 
 /// By the first name of the README's row.
-const ROWS: [(&str, fn()); 20] = [
+const ROWS: [(&str, fn()); 22] = [
     ("AWS_CONFIG_FILE", config_file),
     ("AWS_SHARED_CREDENTIALS_FILE", shared_credentials_file),
     ("AWS_PROFILE", profile),
@@ -23,6 +24,8 @@ const ROWS: [(&str, fn()); 20] = [
     ("AWS_ENDPOINT_URL_S3", endpoint),
     ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", ignored_endpoints),
     ("AWS_CA_BUNDLE", ca_bundle),
+    ("HTTPS_PROXY", proxies),
+    ("NO_PROXY", no_proxy),
     ("AWS_USE_FIPS_ENDPOINT", fips),
     ("AWS_USE_DUALSTACK_ENDPOINT", dualstack),
     ("s3.use_accelerate_endpoint", accelerate),
@@ -256,6 +259,24 @@ fn switch(variable: &str, key: &str, flag: &str) {
             None => assert_downloads(run),
         }
     }
+}
+
+fn proxies() {
+    let server = server();
+    for (names, leads) in [("HTTP_PROXY", true), ("ALL_PROXY", true), ("HTTPS_PROXY", false)] {
+        let proxy = Proxy::to(server.address());
+        let run = S3fcp::at(&server.endpoint()).window(4, CHUNK);
+        assert_downloads(run.env(names, format!("http://{}", proxy.address())));
+        assert_eq!(!proxy.seen().forwarded.is_empty(), leads, "{names}");
+    }
+}
+
+fn no_proxy() {
+    let server = server();
+    let proxy = Proxy::to(server.address());
+    let run = S3fcp::at(&server.endpoint()).env("HTTP_PROXY", format!("http://{}", proxy.address()));
+    assert_downloads(run.env("NO_PROXY", "example.com, 127.0.0.0/8"));
+    assert_eq!(proxy.seen(), Seen::default());
 }
 
 fn fips() {
