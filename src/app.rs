@@ -38,7 +38,10 @@ enum Cause {
 
 /// Runs `invocation`, of a process that began at `began`.
 pub async fn run(invocation: &Invocation, began: Instant) -> Result<(), Stopped> {
-    let config = config::load(&invocation.settings).await?;
+    let mut settings = invocation.settings.clone();
+    // Whose URL it is has signed it, if anybody: no credentials are looked for.
+    settings.no_sign_request |= invocation.uri.url().is_some();
+    let config = config::load(&settings).await?;
     if let Some(format) = invocation.info {
         let object = inspect(&config, &invocation.uri, &invocation.download).await?;
         let text = info::render(&invocation.uri, &object, format);
@@ -64,7 +67,7 @@ pub async fn run(invocation: &Invocation, began: Instant) -> Result<(), Stopped>
         Ok(Ended::Complete) => return Ok(()),
         Ok(Ended::Interrupted { signal, is_known }) => (Cause::Interrupted(signal), is_known),
         Err(error) => {
-            let can_continue = continuation::is_worth_it(&error);
+            let can_continue = continuation::is_worth_it(&error, &invocation.uri);
             (Cause::Failed(error), can_continue)
         }
     };

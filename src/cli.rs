@@ -24,8 +24,8 @@ use crate::etag::ETag;
 use crate::format::Format;
 use crate::hedge::Hedge;
 use crate::range::RangeSpec;
+use crate::source::Source;
 use crate::sse_c::KeyText;
-use crate::uri::S3Uri;
 
 /// The largest `--concurrency`. At S3's 85-90 MB/s a connection this is more than any network card
 /// takes, and it stays within the usual limit of 1024 open files together with everything else.
@@ -34,8 +34,8 @@ const CONCURRENCY_MAX: i64 = 1000;
 /// What to download and how: every value is within its limits, `None` means "not said".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {
-    /// The object.
-    pub uri: S3Uri,
+    /// The object, or the URL.
+    pub uri: Source,
     /// Which version of it, and how.
     pub download: Options,
     /// No progress bar.
@@ -67,8 +67,8 @@ pub fn parse() -> Result<Invocation> {
     args_override_self = true
 )]
 struct Args {
-    /// The object; the key is taken as it is typed, nothing is percent-decoded
-    #[arg(value_name = "s3://BUCKET/KEY")]
+    /// The object, its key as it is typed (nothing is percent-decoded); or a URL, a presigned one for example
+    #[arg(value_name = "s3://BUCKET/KEY|URL")]
     uri: String,
 
     /// Read this version of the object instead of the newest
@@ -260,7 +260,7 @@ impl TryFrom<Args> for Invocation {
             hedge: args.hedge,
             checksum: args.checksum,
         };
-        Ok(Self {
+        let invocation = Self {
             uri: args.uri.parse()?,
             download,
             quiet: args.quiet,
@@ -279,7 +279,35 @@ impl TryFrom<Args> for Invocation {
                 request_payer: args.request_payer.is_some(),
                 sse_c_key: args.sse_c_key,
             },
-        })
+        };
+        invocation.fits_its_source()?;
+        Ok(invocation)
+    }
+}
+
+impl Invocation {
+    /// A URL says by itself where it leads, and is not signed here: options for that would have no say.
+    fn fits_its_source(&self) -> Result<()> {
+        let settings = &self.settings;
+        for (is_given, option) in [
+            (self.download.version_id.is_some(), "--version-id"),
+            (self.download.checksum == ChecksumMode::Require, "--checksum require"),
+            (settings.endpoint.is_some(), "--endpoint"),
+            (settings.region.is_some(), "--region"),
+            (settings.addressing_style.is_some(), "--addressing-style"),
+            (settings.accelerate.is_some(), "--accelerate"),
+            (settings.dualstack.is_some(), "--dualstack"),
+            (settings.fips.is_some(), "--fips"),
+            (settings.request_payer, "--request-payer"),
+            (settings.sse_c_key.is_some(), "--sse-c-key"),
+        ] {
+            if is_given && self.uri.url().is_some() {
+                return Err(Error::usage(format!(
+                    "{option} is for s3://bucket/key, and has no say in a URL"
+                )));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! One signed exchange with the object's host: request, signature, transport, response.
+//! One exchange with the object's host: request, signature (but of a URL), transport, response.
 //!
 //! It holds what the service may correct on the way (region and host, clock, credentials) and applies
 //! each correction once an exchange, then sends again at once. Waiting and counting tries is not its
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -18,10 +19,12 @@ use crate::config::{Config, Identity, Region};
 use crate::download::Options;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
+use crate::follow::Redirects;
 use crate::request::{self, Ask};
-use crate::response::failure;
+use crate::response::{failure, failure_of_url};
 use crate::retry::{self, Correction};
 use crate::sign::sign;
+use crate::source::{HttpUrl, Source};
 use crate::sse_c;
 use crate::transport::{Lease, Pool};
 use crate::uri::S3Uri;
@@ -33,7 +36,7 @@ const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Sends requests for one object.
 pub(crate) struct Client {
     config: Config,
-    uri: S3Uri,
+    source: Source,
     version_id: Option<String>,
     /// How long the server may take to begin its response.
     first_byte_timeout: Duration,
@@ -52,6 +55,8 @@ pub(crate) struct Client {
 
 /// Where requests go, and what they are signed for.
 struct Site {
+    /// Of a URL: the one given, or where that redirects to.
+    url: Option<HttpUrl>,
     endpoint: Endpoint,
     pool: Arc<Pool>,
 }
@@ -66,13 +71,20 @@ pub(crate) struct Exchange {
 }
 
 impl Client {
-    /// A client for `uri`; it opens no connection yet.
-    pub(crate) fn new(config: Config, uri: S3Uri, options: &Options, read_buffer: usize) -> Result<Self> {
-        let extra = request::extra(&config);
-        let site = Site::new(&config, &uri, &config.region, read_buffer)?;
+    /// A client for `source`; it opens no connection yet.
+    pub(crate) fn new(config: Config, source: Source, options: &Options, read_buffer: usize) -> Result<Self> {
+        let (extra, site) = match &source {
+            Source::S3(uri) => {
+                (request::extra(&config), Site::new(&config, uri, &config.region, read_buffer)?)
+            }
+            Source::Url(_) if options.version_id.is_some() => {
+                return Err(Error::usage("a URL names its version itself, if it names one"));
+            }
+            Source::Url(url) => (HeaderMap::new(), Site::of_url(&config, url, read_buffer)?),
+        };
         Ok(Self {
             config,
-            uri,
+            source,
             version_id: options.version_id.clone(),
             first_byte_timeout: options.first_byte_timeout.unwrap_or(Options::FIRST_BYTE_TIMEOUT),
             extra,
@@ -84,9 +96,14 @@ impl Client {
         })
     }
 
-    /// The object that requests are for.
-    pub(crate) fn uri(&self) -> &S3Uri {
-        &self.uri
+    /// What requests are for.
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Whether the object is one of S3: then there is a HEAD of it, and versions of it can be named.
+    pub(crate) fn is_s3(&self) -> bool {
+        self.source.url().is_none()
     }
 
     /// The version that the user named.
@@ -113,14 +130,22 @@ impl Client {
         fresh: bool,
     ) -> Result<Exchange> {
         let mut corrected: Vec<Correction> = Vec::new();
+        let mut redirects = Redirects::default();
         loop {
             let site = self.site();
-            let identity = self.config.credentials.current().await?;
+            let identity = if self.is_s3() { self.config.credentials.current().await? } else { None };
             let answer = self.send(&site, ask, version, identity.as_ref(), fresh).await?;
             if matches!(answer.head.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
                 return Ok(answer);
             }
-            let error = self.refusal(answer).await;
+            if let (Source::Url(given), Some(here)) = (&self.source, &site.url) {
+                match redirects.next(given, here, &answer.head)? {
+                    Some(next) => self.move_from(&site, Site::of_url(&self.config, &next, self.read_buffer)?),
+                    None => return Err(self.refusal(answer, Some(here)).await),
+                }
+                continue;
+            }
+            let error = self.refusal(answer, None).await;
             let Some(correction) = retry::correction(&error, site.region()) else { return Err(error) };
             let again = |c: &Correction| std::mem::discriminant(c) == std::mem::discriminant(&correction);
             if corrected.iter().any(again) {
@@ -166,13 +191,23 @@ impl Client {
         }
     }
 
-    async fn refusal(&self, answer: Exchange) -> Error {
+    async fn refusal(&self, answer: Exchange, here: Option<&HttpUrl>) -> Error {
         let Exchange { head, body, lease, .. } = answer;
         let document = timeout(ERROR_BODY_TIMEOUT, Limited::new(body, ERROR_BODY_MAX).collect()).await;
         // Without its document the status alone still says what failed.
-        let Ok(Ok(document)) = document else { return failure(&head, b"") };
-        lease.give_back();
-        failure(&head, &document.to_bytes())
+        let document = match document {
+            Ok(Ok(document)) => {
+                lease.give_back();
+                document.to_bytes()
+            }
+            _ => Bytes::new(),
+        };
+        match (here, self.source.url()) {
+            (Some(here), Some(given)) => {
+                failure_of_url(&head, &document, |text| here.is_told_by(text) || given.is_told_by(text))
+            }
+            _ => failure(&head, &document),
+        }
     }
 
     async fn correct(&self, correction: &Correction, seen: &Site, identity: Option<&Identity>) -> Result<()> {
@@ -188,16 +223,21 @@ impl Client {
                 }
             }
             Correction::Region(region) => {
-                let moved = Arc::new(Site::new(&self.config, &self.uri, region, self.read_buffer)?);
-                let mut site = self.site.write().unwrap_or_else(PoisonError::into_inner);
-                // Ranges fail together: the first one moves, the others find it done.
-                if site.region() == seen.region() {
-                    self.opened_before.fetch_add(site.pool.opened(), Ordering::Relaxed);
-                    *site = moved;
+                if let Source::S3(uri) = &self.source {
+                    self.move_from(seen, Site::new(&self.config, uri, region, self.read_buffer)?);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Ranges fail together: the first one moves from the site that they have `seen`, the others find it done.
+    fn move_from(&self, seen: &Site, to: Site) {
+        let mut site = self.site.write().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&site.pool, &seen.pool) {
+            self.opened_before.fetch_add(site.pool.opened(), Ordering::Relaxed);
+            *site = Arc::new(to);
+        }
     }
 
     fn site(&self) -> Arc<Site> {
@@ -220,7 +260,14 @@ impl Site {
         if config.sse_c.is_some() {
             sse_c::may_travel_to(&endpoint, pool.has_proxy())?;
         }
-        Ok(Self { endpoint, pool })
+        Ok(Self { url: None, endpoint, pool })
+    }
+
+    /// Of what `url` names.
+    fn of_url(config: &Config, url: &HttpUrl, read_buffer: usize) -> Result<Self> {
+        let endpoint = Endpoint::of_url(url);
+        let pool = Pool::new(&endpoint, config, read_buffer)?;
+        Ok(Self { url: Some(url.clone()), endpoint, pool })
     }
 
     fn region(&self) -> &Region {

@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::etag::ETag;
 use crate::range::RangeSpec;
 use crate::response::ObjectInfo;
+use crate::source::Source;
 
 /// A download that ended in its middle.
 #[derive(Debug, Clone)]
@@ -35,10 +36,11 @@ pub(crate) struct Partial<'a> {
 
 /// Whether a download that `error` ended may be continued: by itself nothing is wrong with what came before,
 /// and the same request may succeed later.
-pub(crate) fn is_worth_it(error: &Error) -> bool {
+pub(crate) fn is_worth_it(error: &Error, source: &Source) -> bool {
     match error.kind() {
         ErrorKind::Network | ErrorKind::Server => true,
-        ErrorKind::Access => error.is_expiry(),
+        // What a URL was good for a moment ago has come to its time.
+        ErrorKind::Access => error.is_expiry() || source.url().is_some(),
         _ => false,
     }
 }
@@ -60,9 +62,14 @@ impl Partial<'_> {
                     (None, true) => "if the reader has taken all that came before, this continues there",
                     _ => "this continues there",
                 };
+                let with = if self.has_secret_query() {
+                    " with the URL's query, or a new URL's, in place of the dots"
+                } else {
+                    ""
+                };
                 let _ = write!(
                     text,
-                    "\n  {from} (what is continued is not checked end to end):\n    {command}\n"
+                    "\n  {from}{with} (what is continued is not checked end to end):\n    {command}\n"
                 );
             }
             Err(why) => {
@@ -70,6 +77,10 @@ impl Partial<'_> {
             }
         }
         Some(text)
+    }
+
+    fn has_secret_query(&self) -> bool {
+        self.invocation.uri.url().is_some_and(|url| url.query().is_some())
     }
 
     /// The command, quoted, that appends the bytes from `reached` on; or why there is none.
@@ -85,7 +96,8 @@ impl Partial<'_> {
         let etag = self.info.etag.as_deref().filter(|etag| is_shown(etag));
         options.if_match = etag.and_then(|etag| etag.parse::<ETag>().ok());
         // Naming a version takes another permission on AWS: only where the ETag alone does not find it.
-        if options.version_id.is_none() && (options.if_match.is_none() || self.is_by_version) {
+        let is_s3 = next.uri.url().is_none();
+        if is_s3 && options.version_id.is_none() && (options.if_match.is_none() || self.is_by_version) {
             options.version_id = self.info.version_id.clone().filter(|id| is_shown(id));
         }
         // What has the id "null" can be replaced by another object with it.
@@ -128,6 +140,10 @@ mod tests {
         let download = Options { range, ..Options::default() };
         let uri = "s3://b/k".parse().unwrap();
         Invocation { uri, download, quiet: false, info: None, stats: None, settings: Settings::default() }
+    }
+
+    fn s3() -> Source {
+        "s3://b/k".parse().unwrap()
     }
 
     fn object(etag: Option<&str>, version_id: Option<&str>) -> ObjectInfo {
@@ -240,11 +256,11 @@ mod tests {
     fn which_failures_can_be_continued() {
         let with = |kind, code: &str| {
             let service = ServiceError { code: Some(code.to_owned()), ..ServiceError::default() };
-            is_worth_it(&Error::new(kind, "failed").with_service(service))
+            is_worth_it(&Error::new(kind, "failed").with_service(service), &s3())
         };
-        assert!(is_worth_it(&Error::network("cut")) && with(ErrorKind::Server, "InternalError"));
+        assert!(is_worth_it(&Error::network("cut"), &s3()) && with(ErrorKind::Server, "InternalError"));
         assert!(with(ErrorKind::Access, "ExpiredToken") && with(ErrorKind::Access, "TokenRefreshRequired"));
-        assert!(is_worth_it(&Error::new(ErrorKind::Access, "the source gives no credentials")));
+        assert!(is_worth_it(&Error::new(ErrorKind::Access, "the source gives no credentials"), &s3()));
         assert!(!with(ErrorKind::Access, "AccessDenied"));
         for kind in [
             ErrorKind::Changed,
@@ -254,7 +270,28 @@ mod tests {
             ErrorKind::NotFound,
             ErrorKind::Other,
         ] {
-            assert!(!is_worth_it(&Error::new(kind, "failed")), "{kind:?}");
+            assert!(!is_worth_it(&Error::new(kind, "failed"), &s3()), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_told_without_its_query_and_never_by_a_version() {
+        let mut invocation = invocation(None);
+        for (url, says) in [
+            ("https://h/p", "this continues there (what"),
+            (
+                "https://h/p?X-Amz-Signature=hunter2",
+                "this continues there with the URL's query, or a new URL's,",
+            ),
+        ] {
+            invocation.uri = url.parse().unwrap();
+            let told = partial(&invocation, &object(Some("\"e\""), Some("v1"))).message().unwrap();
+            assert!(told.contains(says) && told.contains("https://h/p"), "{told}");
+            assert!(!told.contains("hunter2") && !told.contains("v1"), "{told}");
+            let told = partial(&invocation, &object(None, Some("v1"))).message().unwrap();
+            assert!(told.contains("cannot be continued safely"), "{told}");
+            let denied = Error::new(ErrorKind::Access, "denied").with_service(ServiceError::default());
+            assert!(is_worth_it(&denied, &invocation.uri) && !is_worth_it(&denied, &s3()));
         }
     }
 }

@@ -41,7 +41,7 @@ use crate::hedge::Hedge;
 use crate::level::Level;
 use crate::range::{ByteRange, Plan, RangeSpec};
 use crate::response::ObjectInfo;
-use crate::uri::S3Uri;
+use crate::source::Source;
 
 /// How a download is made. By default it finds its own level: few connections where one is fast or the
 /// reader slow, up to 64 where that pays.
@@ -109,14 +109,17 @@ pub struct Download {
 }
 
 impl Download {
-    /// Asks for `uri` and returns when the first response shows what the object is and, with
-    /// [`ChecksumMode::Require`], when it is known what it is to be compared with. Must be called in
-    /// a tokio runtime with I/O and time enabled, as must everything else of a download.
-    pub async fn start(config: &Config, uri: &S3Uri, options: &Options) -> Result<Self> {
+    /// Asks for `source`, an [`S3Uri`](crate::S3Uri) or an [`HttpUrl`](crate::HttpUrl), and returns when the first
+    /// response shows what the object is and, with [`ChecksumMode::Require`], when it is known what it is to be
+    /// compared with. Must be called in a tokio runtime with I/O and time enabled, as must everything else of a
+    /// download.
+    pub async fn start(config: &Config, source: impl Into<Source>, options: &Options) -> Result<Self> {
+        let source = &source.into();
         let budget = Budget::of(options, &config.ceilings);
-        let (shared, said) = discovery::shared(config, uri, options, &budget).await.map_err(|e| e.on(uri))?;
+        let shared = discovery::shared(config, source, options, &budget).await;
+        let (shared, said) = shared.map_err(|e| e.on(source))?;
         let shared = Arc::new(shared);
-        let started = discovery::start(&shared, budget.chunk, said).await.map_err(|e| e.on(uri))?;
+        let started = discovery::start(&shared, budget.chunk, said).await.map_err(|e| e.on(source))?;
         let wanted = started.wanted;
         let rest = wanted.remainder(started.first_range.len());
         let steering =
@@ -134,7 +137,7 @@ impl Download {
             &mut head,
         )
         .await;
-        let verify = verify.map_err(|e| e.on(uri))?;
+        let verify = verify.map_err(|e| e.on(source))?;
         Ok(Self {
             shared,
             info,
@@ -168,10 +171,10 @@ impl Download {
         self.shared.by_version.load(Ordering::Relaxed)
     }
 
-    /// The object that is downloaded.
+    /// What is downloaded.
     #[must_use]
-    pub fn uri(&self) -> &S3Uri {
-        self.shared.client.uri()
+    pub fn source(&self) -> &Source {
+        self.shared.client.source()
     }
 
     /// The next bytes of the object, in order; `None` behind the last one. After an error no more bytes
@@ -181,8 +184,8 @@ impl Download {
         std::future::poll_fn(|cx| self.poll_frame(cx)).await
     }
 
-    /// What HEAD said, its checksums included; `None` where HEAD failed or saw another version of the
-    /// object than the one that is downloaded. Waits for its response.
+    /// What HEAD said, its checksums included; `None` where there is none (of a URL), or it failed or saw another
+    /// version of the object than the one that is downloaded. Waits for its response.
     pub async fn details(&mut self) -> Option<ObjectInfo> {
         let details = self.head.answer().await?;
         head::is_of(&details, &self.info).then_some(details)
@@ -252,7 +255,7 @@ impl Download {
         self.failed = true;
         self.under_way.clear();
         self.planned = stream::empty().boxed();
-        error.on(self.uri())
+        error.on(self.source())
     }
 }
 

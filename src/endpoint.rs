@@ -17,6 +17,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::config::Region;
 use crate::error::Result;
+use crate::source::{HttpUrl, Query};
 use crate::uri::S3Uri;
 
 /// How the bucket is addressed (Amazon S3 User Guide, "Virtual hosting of buckets").
@@ -67,6 +68,8 @@ pub(crate) struct Endpoint {
     authority: String,
     /// The object's path, encoded; it starts with `/`.
     path: String,
+    /// A URL's own; what is signed here has none but the version.
+    query: Option<Query>,
     scope: Scope,
 }
 
@@ -108,7 +111,18 @@ impl Endpoint {
             Some(port) if port != own => format!("{}:{port}", host.name),
             _ => host.name,
         };
-        Ok(Self { https, authority, path, scope: host.scope })
+        Ok(Self { https, authority, path, query: None, scope: host.scope })
+    }
+
+    /// The endpoint of what `url` names, exactly as it stands. Requests to it are not signed.
+    pub(crate) fn of_url(url: &HttpUrl) -> Self {
+        Self {
+            https: url.is_https(),
+            authority: url.authority().to_owned(),
+            path: url.path().to_owned(),
+            query: url.query().cloned(),
+            scope: Scope { region: Region::default(), service: "" },
+        }
     }
 
     /// What requests to this endpoint are signed for.
@@ -142,8 +156,11 @@ impl Endpoint {
     }
 
     /// The request target: the object's path and the query: `about`, where it is asked for something of the object
-    /// and not for the object, and its version.
+    /// and not for the object, and its version. A URL's own query stands alone.
     pub(crate) fn target(&self, about: Option<&str>, version_id: Option<&str>) -> String {
+        if let Some(query) = &self.query {
+            return query.behind(&self.path);
+        }
         let version = version_id.map(|id| format!("versionId={}", utf8_percent_encode(id, VALUE)));
         let query: Vec<&str> = about.into_iter().chain(version.as_deref()).collect();
         if query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, query.join("&")) }

@@ -11,13 +11,13 @@ use serde::Serialize;
 
 use crate::format::Format;
 use crate::response::ObjectInfo;
-use crate::uri::S3Uri;
+use crate::source::Source;
 
 /// Describes an object, in `format`; the text ends with a newline.
 ///
 /// | key | JSON type | value |
 /// |---|---|---|
-/// | `uri` | string | `s3://bucket/key`; the text form escapes control characters |
+/// | `uri` | string | `s3://bucket/key`, or a URL without its query; the text form escapes control characters |
 /// | `size` | number | bytes |
 /// | `etag` | string | as HTTP has it, with its quotes |
 /// | `version_id` | string | |
@@ -29,14 +29,14 @@ use crate::uri::S3Uri;
 ///
 /// The text form has the same keys, with one line `checksum_<algorithm>` for each checksum.
 #[must_use]
-pub fn render(uri: &S3Uri, info: &ObjectInfo, format: Format) -> String {
+pub fn render(uri: &Source, info: &ObjectInfo, format: Format) -> String {
     match format {
         Format::Text => text(uri, info),
         Format::Json => json(uri, info),
     }
 }
 
-fn text(uri: &S3Uri, info: &ObjectInfo) -> String {
+fn text(uri: &Source, info: &ObjectInfo) -> String {
     let last_modified = info.last_modified.as_deref().map(rfc3339);
     let mut lines = vec![("uri:".to_owned(), uri.to_string()), ("size:".to_owned(), size(info.size))];
     for (key, value) in [
@@ -83,10 +83,13 @@ struct Json<'a> {
     checksums: BTreeMap<&'a str, &'a str>,
 }
 
-fn json(uri: &S3Uri, info: &ObjectInfo) -> String {
+fn json(uri: &Source, info: &ObjectInfo) -> String {
     let view = Json {
         // Not `Display`, which escapes for terminals: JSON escapes by itself, and can be undone.
-        uri: format!("s3://{}/{}", uri.bucket(), uri.key()),
+        uri: match uri {
+            Source::S3(uri) => format!("s3://{}/{}", uri.bucket(), uri.key()),
+            Source::Url(url) => url.to_string(),
+        },
         size: info.size,
         etag: info.etag.as_deref(),
         version_id: info.version_id.as_deref(),
@@ -136,7 +139,7 @@ mod tests {
         ObjectInfo { size, ..ObjectInfo::default() }
     }
 
-    fn uri(text: &str) -> S3Uri {
+    fn uri(text: &str) -> Source {
         text.parse().unwrap()
     }
 

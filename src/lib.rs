@@ -6,7 +6,7 @@
 //! One way for the data:
 //!
 //! ```text
-//! cli -> uri -> config -> endpoint -> request -> sign -> transport -> response
+//! cli -> source -> config -> endpoint -> request -> sign -> transport -> response
 //!                         \______________ client: one exchange ____________/
 //!                                               |
 //!            fetch: one range, attempt by attempt, for the remainder only; a second request races
@@ -18,6 +18,9 @@
 //!                                               |
 //!            continuation: what to tell when it ended in the middle, by an error or an interrupt
 //! ```
+//!
+//! A *source* is an object of S3 (`uri`) or a URL: the latter is asked for as it stands, without `sign`, and alone led
+//! on by redirects (`follow`).
 //!
 //! # Vocabulary
 //!
@@ -82,6 +85,7 @@ mod endpoint;
 mod error;
 mod etag;
 mod fetch;
+mod follow;
 pub mod format;
 mod frame;
 mod hedge;
@@ -99,6 +103,7 @@ mod retry;
 mod sign;
 pub mod sink;
 mod slots;
+mod source;
 pub mod sse_c;
 pub mod stats;
 mod throttle;
@@ -118,6 +123,7 @@ pub use hedge::Hedge;
 pub use proxy::Proxies;
 pub use range::RangeSpec;
 pub use response::ObjectInfo;
+pub use source::{HttpUrl, Source};
 pub use uri::S3Uri;
 
 // For benches/sign.rs, and no part of the API.

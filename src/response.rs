@@ -7,7 +7,7 @@ mod failure;
 mod parts;
 mod pin;
 
-pub(crate) use failure::failure;
+pub(crate) use failure::{failure, failure_of_url};
 pub(crate) use parts::{Listed, part_size, parts_listed};
 pub(crate) use pin::Pin;
 

@@ -18,6 +18,7 @@ Examples:
   s3fcp --no-sign-request --region us-west-2 s3://bucket/key | sha256sum
   s3fcp -c 8 --chunk-size 4MiB s3://bucket/key | reader
   s3fcp --info=json s3://bucket/key
+  s3fcp \"$(aws s3 presign s3://bucket/key)\" | reader
   s3fcp --range 0-1023 s3://bucket/key | file -
 
 Continue:

@@ -12,11 +12,12 @@ use crate::download::Options;
 use crate::endpoint::AddressingStyle;
 use crate::format::Format;
 use crate::hedge::Hedge;
+use crate::source::Source;
 use crate::sse_c::KeyText;
 
 impl Invocation {
     /// The program's name and the arguments that parse to this, none of them quoted; but for a key that was typed
-    /// itself, which its owner has to add again.
+    /// itself and for a URL's query, which their owner has to add again.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
         let Self { uri, download, quiet, info, stats, settings } = self;
@@ -48,7 +49,11 @@ impl Invocation {
         } = settings;
 
         // Not as it is displayed, which escapes for terminals.
-        let mut words = Words(vec!["s3fcp".to_owned(), format!("s3://{}/{}", uri.bucket(), uri.key())]);
+        let source = match uri {
+            Source::S3(uri) => format!("s3://{}/{}", uri.bucket(), uri.key()),
+            Source::Url(url) => url.to_string(),
+        };
+        let mut words = Words(vec!["s3fcp".to_owned(), source]);
         words.format("--info", *info);
         words.format("--stats", *stats);
         words.flag("--quiet", *quiet);

@@ -31,8 +31,8 @@ use crate::request::Ask;
 use crate::response::{ObjectInfo, Opened};
 use crate::retry::Tries;
 use crate::slots::Slots;
+use crate::source::Source;
 use crate::throttle::Throttle;
-use crate::uri::S3Uri;
 use crate::wanted::{Wanted, beyond};
 use crate::window::Window;
 
@@ -53,12 +53,12 @@ pub(super) struct Started {
 /// The parts that all fetches share, and what was said of the object where it had to be asked for before.
 pub(super) async fn shared(
     config: &Config,
-    uri: &S3Uri,
+    source: &Source,
     options: &Options,
     budget: &Budget,
 ) -> Result<(Shared, Option<ObjectInfo>)> {
     let connections = if budget.adaptive { 1 } else { budget.connections };
-    let client = Client::new(config.clone(), uri.clone(), options, budget.read_buffer)?;
+    let client = Client::new(config.clone(), source.clone(), options, budget.read_buffer)?;
     let if_match = || options.if_match.clone();
     let max_attempts = options.max_attempts.or(config.max_attempts);
     let (wanted, said) = if let Some(wanted) = Wanted::new(options.range, if_match()) {
@@ -108,7 +108,9 @@ pub(super) async fn start(shared: &Arc<Shared>, chunk: u64, said: Option<ObjectI
             return Ok(Started::nothing(wanted.start(), info.clone(), Head::done(shared, info.clone())));
         }
         Some(info) => Head::done(shared, info.clone()),
-        None => Head::spawn(shared),
+        None if shared.client.is_s3() => Head::spawn(shared),
+        // A URL that is presigned is so for GET.
+        None => Head::none(shared),
     };
     let asked = wanted.first(chunk);
     let (found_in, found) = oneshot::channel();

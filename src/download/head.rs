@@ -20,7 +20,7 @@ use crate::range::ByteRange;
 use crate::request::Ask;
 use crate::response::{ObjectInfo, Opened, Pin as Pinned};
 use crate::retry::Tries;
-use crate::uri::S3Uri;
+use crate::source::Source;
 
 /// A HEAD under way beside a download, and then what it said; dropping it ends it.
 pub(super) struct Head {
@@ -41,6 +41,11 @@ impl Head {
     /// Sends a HEAD by the client of `shared`.
     pub(super) fn spawn(shared: &Arc<Shared>) -> Self {
         Self { shared: Arc::clone(shared), state: State::asked(shared, true) }
+    }
+
+    /// One that is not sent.
+    pub(super) fn none(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared), state: State::Answered(None) }
     }
 
     /// One that has said `info` already.
@@ -81,30 +86,28 @@ pub(super) fn is_of(said: &ObjectInfo, shown: &ObjectInfo) -> bool {
     Pinned::new(shown).check(said).is_ok()
 }
 
-/// What the store says of `uri`; nothing of the object is downloaded. [`Options::range`] and
-/// [`Options::if_match`] are not looked at.
-pub async fn inspect(config: &Config, uri: &S3Uri, options: &Options) -> Result<ObjectInfo> {
+/// What the store says of `source`; nothing of the object is downloaded, but its first byte of a URL.
+/// [`Options::range`] and [`Options::if_match`] are not looked at.
+pub async fn inspect(config: &Config, source: impl Into<Source>, options: &Options) -> Result<ObjectInfo> {
+    let source = &source.into();
     let read_buffer = Budget::of(options, &config.ceilings).read_buffer;
-    let client = Client::new(config.clone(), uri.clone(), options, read_buffer)?;
-    describe(&client, options.max_attempts.or(config.max_attempts)).await.map_err(|e| e.on(uri))
+    let client = Client::new(config.clone(), source.clone(), options, read_buffer)?;
+    describe(&client, options.max_attempts.or(config.max_attempts)).await.map_err(|e| e.on(source))
 }
 
-/// What the store says of the client's object, by HEAD or else by a GET of its first byte.
+/// What the store says of the client's object, by HEAD or else, and for a URL at once, by a GET of its first byte.
 pub(super) async fn describe(client: &Client, max_attempts: Option<NonZeroU32>) -> Result<ObjectInfo> {
     let mut tries = Tries::new(max_attempts);
     loop {
-        let refused = match head(client).await {
+        let asked = if client.is_s3() { head(client).await } else { first_byte(client).await };
+        let asked = match asked {
+            // A refused HEAD has no body to say why; the same GET has one, or is allowed where HEAD is not.
+            Err(refused) if client.is_s3() && refused.service().is_some() => first_byte(client).await,
+            asked => asked,
+        };
+        let error = match asked {
             Ok(info) => return Ok(info),
             Err(e) => e,
-        };
-        // A refused HEAD has no body to say why; the same GET has one, or is allowed where HEAD is not.
-        let error = if refused.service().is_some() {
-            match first_byte(client).await {
-                Ok(info) => return Ok(info),
-                Err(e) => e,
-            }
-        } else {
-            refused
         };
         match tries.failed(&error, 0, false) {
             Some(delay) => sleep(delay).await,

@@ -16,6 +16,7 @@ use crate::checksum::{ChecksumMode, Expected, Verifier};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::Shared;
 use crate::response::{ObjectInfo, Pin as Pinned};
+use crate::source::Source;
 
 /// Compares one download with what the store keeps.
 pub(super) struct Verify {
@@ -35,7 +36,7 @@ impl Verify {
     ) -> Result<Self> {
         let verifier = match mode {
             ChecksumMode::Off => Verifier::off(),
-            ChecksumMode::Auto if !whole => Verifier::off(),
+            ChecksumMode::Auto if !whole || !shared.client.is_s3() => Verifier::off(),
             ChecksumMode::Auto => Verifier::guessing(),
             ChecksumMode::Require if !whole => return Err(unverifiable("only a part of it is asked for")),
             ChecksumMode::Require => required(shared, info, head).await?,
@@ -82,6 +83,9 @@ impl Verify {
 
 /// What the store has to compare the object `info` with, asked for until it is known.
 async fn required(shared: &Arc<Shared>, info: &ObjectInfo, head: &mut Head) -> Result<Verifier> {
+    let Source::S3(uri) = shared.client.source() else {
+        return Err(unverifiable("a URL is asked for by GET alone, which shows no checksum"));
+    };
     let said = match head.answer().await {
         Some(said) => said,
         None => patiently(shared, async || head::head(&shared.client).await)
@@ -92,7 +96,7 @@ async fn required(shared: &Arc<Shared>, info: &ObjectInfo, head: &mut Head) -> R
     if let Some(expected) = Expected::full_object(&said) {
         return Ok(Verifier::whole(expected));
     }
-    let of_etag = Expected::of_etag(&said, shared.client.uri().bucket());
+    let of_etag = Expected::of_etag(&said, uri.bucket());
     let Some(expected) = Expected::composite(&said).or(of_etag) else {
         return Err(unverifiable("the store keeps no checksum of it that could be computed here"));
     };

@@ -178,7 +178,8 @@ async fn depart(shared: Arc<Shared>, asked: ByteRange, fresh: bool) -> Result<La
 fn changed(shared: &Shared, error: Error, named: bool) -> Error {
     let (Some(pin), Some(service)) = (shared.pin.get(), error.service()) else { return error };
     let status = StatusCode::from_u16(service.status);
-    let may_name = pin.version_id().is_some() && shared.client.version_id().is_none();
+    let client = &shared.client;
+    let may_name = pin.version_id().is_some() && client.version_id().is_none() && client.is_s3();
     if named && !error.is_retryable() {
         let what = "the object changed during the download, and its old version is refused";
         return Error::new(ErrorKind::Changed, what).with_service(service.clone());

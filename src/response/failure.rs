@@ -33,6 +33,33 @@ pub(crate) fn failure(head: &Parts, body: &[u8]) -> Error {
     error.with_service(service)
 }
 
+/// The error that such a response from a URL's server stands for. No credentials were sent, and what the server says
+/// is left out where it `tells` of the URL's secret.
+pub(crate) fn failure_of_url(head: &Parts, body: &[u8], tells: impl Fn(&str) -> bool) -> Error {
+    const DENIED: &str = "a presigned URL is good for a time, for GET and for its own headers: get a new one";
+    let mut service = read(head, body);
+    for text in [&mut service.code, &mut service.message, &mut service.request_id] {
+        *text = text.take().filter(|text| !tells(text));
+    }
+    // Where a bucket is does not matter: its host is named already.
+    service.region = None;
+    let (kind, what, hint) = match (head.status.as_u16(), service.code()) {
+        (_, "InvalidObjectState") | (407 | 408 | 412 | 416 | 429 | 500.., _) => {
+            meaning(head.status, service.code(), false)
+        }
+        (401 | 403, _) => (ErrorKind::Access, "access denied", Some(DENIED)),
+        (400, "ExpiredToken" | "InvalidToken") => (ErrorKind::Access, "the URL has expired", Some(DENIED)),
+        (404 | 410, _) => (ErrorKind::NotFound, "there is nothing at this URL", None),
+        _ => (ErrorKind::Server, "the server answered something else than a file", None),
+    };
+    let error = Error::new(kind, what).retryable(is_transient(&service));
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+    .with_service(service)
+}
+
 const KEYS: &str =
     "an object that is encrypted with a customer's own key needs --sse-c-key, and no other takes it";
 const ELSEWHERE: &str = "name the bucket's region with --region";

@@ -48,5 +48,6 @@ mod shrunk;
 mod stats;
 mod throttled;
 mod tls;
+mod urls;
 mod usage;
 mod versions;

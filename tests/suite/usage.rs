@@ -12,7 +12,7 @@ fn wrong_usage_is_exit_2_and_asks_nobody() {
     let table: [(&str, &[&str]); 16] = [
         ("nothing", &[]),
         ("no scheme", &["bucket/key"]),
-        ("another scheme", &["https://bucket/key"]),
+        ("another scheme", &["ftp://bucket/key"]),
         ("no key", &["s3://bucket"]),
         ("an empty key", &["s3://bucket/"]),
         ("no bucket", &["s3:///key"]),

@@ -1,0 +1,115 @@
+//! Where to ask next when a URL's server answers with a redirect, or no longer with what it redirected to.
+//!
+//! Pure. It gets the URL that was given, the one that was asked and the head of the response. Only URLs are followed:
+//! of an object of S3 a `Location` is never looked at, for requests for it are signed. It never leads out of TLS.
+//!
+//! Source: RFC 9110, section 15.4.
+
+use http::header::LOCATION;
+use http::response::Parts;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::source::HttpUrl;
+
+/// Redirects in a row; a chain of more leads nowhere.
+const REDIRECTS_MAX: u32 = 5;
+
+/// The way of one exchange.
+#[derive(Debug, Default)]
+pub(crate) struct Redirects {
+    followed: u32,
+    asked_again: bool,
+}
+
+impl Redirects {
+    /// Where to ask after `head` came from `here`; `None` where it is the answer. What a redirect led to may itself
+    /// be signed for a time: once it is refused, `given` is asked for another, once.
+    pub(crate) fn next(&mut self, given: &HttpUrl, here: &HttpUrl, head: &Parts) -> Result<Option<HttpUrl>> {
+        match head.status.as_u16() {
+            301 | 302 | 303 | 307 | 308 => self.redirected(here, head),
+            401 | 403 | 404 | 410 if here != given && !self.asked_again => {
+                *self = Self { followed: 0, asked_again: true };
+                Ok(Some(given.clone()))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn redirected(&mut self, here: &HttpUrl, head: &Parts) -> Result<Option<HttpUrl>> {
+        let Some(location) = head.headers.get(LOCATION) else { return Ok(None) };
+        let refused = |why: &str| Error::new(ErrorKind::Server, format!("the server redirects {why}"));
+        self.followed += 1;
+        if self.followed > REDIRECTS_MAX {
+            return Err(refused(&format!("more than {REDIRECTS_MAX} times")));
+        }
+        let next = std::str::from_utf8(location.as_bytes()).ok().and_then(|to| here.join(to).ok());
+        let next = next.ok_or_else(|| refused("to what is no http(s) URL"))?;
+        if here.is_https() && !next.is_https() {
+            return Err(refused("from https to plain http, which is not followed"));
+        }
+        Ok(Some(next))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> HttpUrl {
+        text.parse().unwrap()
+    }
+
+    fn head(status: u16, location: &str) -> Parts {
+        let mut response = http::Response::builder().status(status);
+        if !location.is_empty() {
+            response = response.header(LOCATION, location);
+        }
+        response.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn what_is_followed() {
+        const GIVEN: &str = "https://h/p?q";
+        const OTHER: &str = "https://cdn/x?s";
+        for (here, status, location, want) in [
+            (GIVEN, 301, OTHER, Ok(Some(OTHER))),
+            (GIVEN, 302, "/y", Ok(Some("https://h/y"))),
+            (GIVEN, 307, "", Ok(None)),
+            (GIVEN, 300, OTHER, Ok(None)),
+            (GIVEN, 304, OTHER, Ok(None)),
+            (GIVEN, 403, OTHER, Ok(None)),
+            (OTHER, 403, "", Ok(Some(GIVEN))),
+            (OTHER, 410, "", Ok(Some(GIVEN))),
+            (OTHER, 500, "", Ok(None)),
+            (GIVEN, 302, "http://cdn/x", Err("plain http")),
+            (GIVEN, 302, "ftp://cdn/x", Err("no http(s) URL")),
+            (GIVEN, 302, "https://user:hunter2@cdn/", Err("no http(s) URL")),
+        ] {
+            match (Redirects::default().next(&url(GIVEN), &url(here), &head(status, location)), want) {
+                (Ok(next), Ok(want)) => assert_eq!(next, want.map(url), "{status} {location}"),
+                (Err(error), Err(want)) => {
+                    let shown = format!("{error} {error:?}");
+                    assert!(shown.contains(want) && !shown.contains("hunter2"), "{error}");
+                    assert_eq!((error.exit_code(), error.is_retryable()), (5, false));
+                }
+                (next, want) => panic!("{status} {location}: {next:?}, not {want:?}"),
+            }
+        }
+        let plain = url("http://h/p");
+        let up = Redirects::default().next(&plain, &plain, &head(301, OTHER));
+        assert_eq!(up.unwrap(), Some(url(OTHER)));
+    }
+
+    #[test]
+    fn chains_end_and_the_given_url_is_asked_again_once() {
+        let (given, other) = (url("https://h/p"), url("https://cdn/x"));
+        let mut way = Redirects::default();
+        for again in [true, false] {
+            for _ in 0..REDIRECTS_MAX {
+                assert!(way.next(&given, &given, &head(302, "https://cdn/x")).unwrap().is_some());
+            }
+            assert_eq!(way.next(&given, &other, &head(403, "")).unwrap(), again.then(|| given.clone()));
+        }
+        assert!(way.next(&given, &given, &head(302, "https://cdn/x")).is_err());
+    }
+}

@@ -1,0 +1,231 @@
+//! An `http` or `https` URL whose query is a secret: in a presigned one it is as good as a key.
+//!
+//! It gets the text of an argument or of a `Location` and hands on scheme, host, path and query, all of them as they
+//! stood: a signature is for exactly that. No error repeats the text, and `Display` and `Debug` leave the query out.
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::Uri;
+use percent_encoding::{AsciiSet, utf8_percent_encode};
+use url::Url;
+
+use crate::error::{Error, Result};
+
+/// Where something can be asked for by GET.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpUrl {
+    is_https: bool,
+    /// With the port only where it is not the scheme's own.
+    authority: String,
+    /// It starts with `/`.
+    path: String,
+    query: Option<Query>,
+}
+
+/// What stands behind the question mark.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Query(String);
+
+/// Values that are shorter than this are no keys, and stand in any message by chance.
+const SECRET_BYTES_MIN: usize = 8;
+
+impl HttpUrl {
+    /// Whether `text` starts as such a URL does.
+    pub(crate) fn is_meant_by(text: &str) -> bool {
+        ["http://", "https://"].iter().any(|scheme| starts_with(text, scheme))
+    }
+
+    /// The URL that `reference`, the value of a `Location` header, leads to from here (RFC 9110, section 10.2.2).
+    pub(crate) fn join(&self, reference: &str) -> Result<Self> {
+        if Self::is_meant_by(reference) {
+            return reference.parse();
+        }
+        let joined =
+            Url::parse(&format!("{}{}", self.base(), self.target())).and_then(|base| base.join(reference));
+        joined.map_err(|_| bad("it is none"))?.as_str().parse()
+    }
+
+    pub(crate) fn is_https(&self) -> bool {
+        self.is_https
+    }
+
+    /// Host and, where it is not the scheme's own, port.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn query(&self) -> Option<&Query> {
+        self.query.as_ref()
+    }
+
+    /// Whether `text` has a value of the query in it, which is then not to be shown.
+    pub(crate) fn is_told_by(&self, text: &str) -> bool {
+        let query = self.query.as_ref().map_or("", |query| &query.0);
+        let values = url::form_urlencoded::parse(query.as_bytes());
+        let raw = query.split('&').filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
+        let mut secrets = raw.map(str::to_owned).chain(values.map(|(_, value)| value.into_owned()));
+        secrets.any(|value| value.len() >= SECRET_BYTES_MIN && text.contains(&value))
+    }
+
+    fn base(&self) -> String {
+        format!("{}://{}", if self.is_https { "https" } else { "http" }, self.authority)
+    }
+
+    fn target(&self) -> String {
+        self.query.as_ref().map_or_else(|| self.path.clone(), |query| query.behind(&self.path))
+    }
+}
+
+impl FromStr for HttpUrl {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if !Self::is_meant_by(text) {
+            return Err(bad("it does not start with http:// or https://"));
+        }
+        // Nothing is normalised; what is not ASCII goes out as browsers send it.
+        let ascii = utf8_percent_encode(text, &AsciiSet::EMPTY).to_string();
+        let uri: Uri = ascii.parse().map_err(|_| bad("it is none: are there spaces in it, or quotes?"))?;
+        let Some(authority) = uri.authority().filter(|a| !a.host().is_empty()) else {
+            return Err(bad("the host is missing"));
+        };
+        if authority.as_str().contains('@') {
+            return Err(bad("it has a user name or a password"));
+        }
+        if authority.as_str() != authority.host() && authority.port_u16().is_none_or(|port| port == 0) {
+            return Err(bad("the port is not a number from 1 to 65535"));
+        }
+        let is_https = uri.scheme_str() == Some("https");
+        let own = if is_https { 443 } else { 80 };
+        let authority = match authority.port_u16() {
+            Some(port) if port != own => format!("{}:{port}", authority.host()),
+            _ => authority.host().to_owned(),
+        };
+        let query = uri.query().map(|query| Query(query.to_owned()));
+        Ok(Self { is_https, authority, path: uri.path().to_owned(), query })
+    }
+}
+
+impl Query {
+    /// The request target: `path` with this.
+    pub(crate) fn behind(&self, path: &str) -> String {
+        format!("{path}?{}", self.0)
+    }
+}
+
+fn bad(why: &str) -> Error {
+    Error::usage(format!("bad URL: {why}")).with_hint("quote it for the shell: 'https://host/path?query'")
+}
+
+fn starts_with(text: &str, scheme: &str) -> bool {
+    text.get(..scheme.len()).is_some_and(|t| t.eq_ignore_ascii_case(scheme))
+}
+
+impl fmt::Display for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{}", self.base(), self.path, if self.query.is_some() { "?..." } else { "" })
+    }
+}
+
+impl fmt::Debug for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpUrl({self})")
+    }
+}
+
+impl fmt::Debug for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Query(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(url: &HttpUrl) -> String {
+        format!("{}{}", url.base(), url.target())
+    }
+
+    #[test]
+    fn what_is_sent_is_what_was_typed() {
+        for (text, want) in [
+            ("https://h/a//b/../c/./d%2F+=?X-Amz-Signature=a%2Fb&x=", None),
+            ("HTTP://h:80/p", Some("http://h/p")),
+            ("https://h:443", Some("https://h/")),
+            ("http://h:443/p", None),
+            ("http://[::1]:9000/p?q", None),
+            ("https://h?q=1", Some("https://h/?q=1")),
+            ("https://h/p?q#fragment", Some("https://h/p?q")),
+            ("https://h/é?é=☃", Some("https://h/%C3%A9?%C3%A9=%E2%98%83")),
+        ] {
+            let url: HttpUrl = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
+            assert_eq!(whole(&url), want.unwrap_or(text));
+        }
+    }
+
+    #[test]
+    fn what_is_none_is_refused_and_not_repeated() {
+        for text in [
+            "https://",
+            "https:///hunter2",
+            "https://user:hunter2@h/p",
+            "https://hunter2@h",
+            "https://h:0/hunter2",
+            "https://h:99999/hunter2",
+            "https://h/a hunter2",
+            "https://h/hunter2\n",
+            "ftp://h/hunter2",
+        ] {
+            let error = text.parse::<HttpUrl>().unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{text}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_query_shows_nowhere() {
+        let url: HttpUrl = "https://h/p?X-Amz-Signature=hunter2".parse().unwrap();
+        assert_eq!(url.to_string(), "https://h/p?...");
+        let shown = format!("{url:?} {:?}", url.query());
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn a_message_that_tells_the_query_is_known() {
+        let url: HttpUrl = "https://h/p?a=1&Signature=abc%2Fdefgh%3D&b=denied".parse().unwrap();
+        for (text, tells) in [
+            ("access denied, 1", false),
+            ("no abc/defgh= here", true),
+            ("no /p?a=1&Signature=abc%2Fdefgh%3D here", true),
+        ] {
+            assert_eq!(url.is_told_by(text), tells, "{text}");
+        }
+    }
+
+    #[test]
+    fn references_lead_on_from_here() {
+        let here: HttpUrl = "https://h:8443/a/b?q=1".parse().unwrap();
+        for (reference, want) in [
+            ("https://cdn/x/../y?s=%2F", Some("https://cdn/x/../y?s=%2F")),
+            ("http://cdn/x", Some("http://cdn/x")),
+            ("//cdn/x", Some("https://cdn/x")),
+            ("/x?y", Some("https://h:8443/x?y")),
+            ("x", Some("https://h:8443/a/x")),
+            ("../x", Some("https://h:8443/x")),
+            ("?r=2", Some("https://h:8443/a/b?r=2")),
+            ("https://user:hunter2@cdn/", None),
+            ("ftp://cdn/x", None),
+            ("file:///etc/passwd", None),
+            ("s3://b/k", None),
+            ("http://", None),
+        ] {
+            assert_eq!(here.join(reference).ok().as_ref().map(whole).as_deref(), want, "{reference}");
+        }
+    }
+}
