@@ -90,7 +90,16 @@ impl Opened {
     /// does only while its size is not known (`size` is `None`).
     pub(crate) fn check(head: &Parts, asked: ByteRange, size: Option<u64>) -> Result<Self> {
         let length = content_length(&head.headers);
-        let (body, total) = if head.status == StatusCode::PARTIAL_CONTENT {
+        let whole = head.status != StatusCode::PARTIAL_CONTENT && !is_called_a_part(&head.headers);
+        let (body, total) = if whole {
+            // Every store shows one of them with an object; an error document sent with 200 has neither.
+            if !head.headers.contains_key(ETAG) && !head.headers.contains_key(LAST_MODIFIED) {
+                return Err(nonsense("the server sent no range and nothing that looks like an object"));
+            }
+            // Without a length the end of the body and a cut could not be told apart.
+            let total = length.ok_or_else(|| nonsense("the server sent no range and no length"))?;
+            (ByteRange::new(0, total), total)
+        } else {
             let (body, total) = partial(&head.headers, asked, size)?;
             if length.is_some_and(|length| length != body.len()) {
                 return Err(nonsense(format!(
@@ -100,20 +109,23 @@ impl Opened {
                 )));
             }
             (body, total)
-        } else {
-            // Every store shows one of them with an object; an error document sent with 200 has neither.
-            if !head.headers.contains_key(ETAG) && !head.headers.contains_key(LAST_MODIFIED) {
-                return Err(nonsense("the server sent no range and nothing that looks like an object"));
-            }
-            // Without a length the end of the body and a cut could not be told apart.
-            let total = length.ok_or_else(|| nonsense("the server sent no range and no length"))?;
-            (ByteRange::new(0, total), total)
         };
         let mut info = ObjectInfo::from_headers(&head.headers, total);
         info.checksums.clear();
         info.checksum_type = None;
-        Ok(Self { info, body, whole: head.status == StatusCode::OK })
+        Ok(Self { info, body, whole })
     }
+}
+
+/// Whether a 200 is a part all the same. `rclone serve s3` sends every range so, and its `Content-Length` taken
+/// for the object's size would be a download cut short that ends well. Only a `Content-Range` of all that there
+/// is makes no part.
+fn is_called_a_part(headers: &HeaderMap) -> bool {
+    let Some(shown) = headers.get(CONTENT_RANGE) else { return false };
+    let shown = shown.to_str().ok().and_then(content_range);
+    shown.is_none_or(|(body, total)| {
+        body != ByteRange::new(0, total) || content_length(headers).is_some_and(|length| length != total)
+    })
 }
 
 fn partial(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<(ByteRange, u64)> {
@@ -202,6 +214,29 @@ mod tests {
         assert_eq!(opened.body, ByteRange::new(0, 30));
         assert!(Opened::check(&head(200, &[("etag", "\"e\"")]), asked, None).is_err());
         assert!(Opened::check(&head(200, &[("content-length", "30")]), asked, None).is_err());
+    }
+
+    #[test]
+    fn a_200_with_the_range_of_a_part_is_that_part() {
+        let asked = ByteRange::new(10, 20);
+        let with = |range, length| {
+            head(200, &[("content-range", range), ("content-length", length), ("etag", "\"e\"")])
+        };
+        let opened = Opened::check(&with("bytes 10-19/30", "10"), asked, None).unwrap();
+        assert_eq!((opened.body, opened.info.size, opened.whole), (asked, 30, false));
+        let opened = Opened::check(&with("bytes 0-29/30", "30"), asked, None).unwrap();
+        assert_eq!((opened.body, opened.whole), (ByteRange::new(0, 30), true));
+        for (range, length) in [
+            ("bytes 0-9/30", "10"),
+            ("bytes 10-18/30", "9"),
+            ("bytes 10-19/30", "30"),
+            ("bytes 10-19/*", "10"),
+            ("bytes 0-29/30", "10"),
+            ("10-19/30", "10"),
+        ] {
+            let error = Opened::check(&with(range, length), asked, None).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Server, "{range}, {length} bytes: {error}");
+        }
     }
 
     #[test]

@@ -161,6 +161,10 @@ fn meaning(
             "the credentials are not known to this service",
             Some("check the access key, session token and endpoint"),
         ),
+        // What `rclone serve s3` answers to a request that is not signed.
+        (_, "UnsupportedAlgorithm") => {
+            (Access, "the request has no signature that the service knows", Some("sign with its access key"))
+        }
         (_, "RequestTimeTooSkewed") => (Access, "the clock is wrong", Some("set this machine's clock")),
         (301 | 307 | 308, _) => (Usage, "the bucket is in another region", Some(ELSEWHERE)),
         (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") if names_region => {
@@ -213,6 +217,7 @@ mod tests {
             (401, "", 4, false),
             (400, "ExpiredToken", 4, false),
             (400, "AuthorizationHeaderMalformed", 4, false),
+            (400, "UnsupportedAlgorithm", 4, false),
             (301, "PermanentRedirect", 2, false),
             (400, "RequestTimeout", 5, true),
             (400, "Whatever", 5, false),

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -71,10 +71,9 @@ impl Tcp {
         if !self.lock().is_empty() {
             return Ok(());
         }
-        let mut found: Vec<_> = tokio::net::lookup_host((host, port))
+        let mut found = lookup(host, port)
             .await
-            .map_err(|e| io::Error::new(e.kind(), format!("resolving {host}: {e}")))?
-            .collect();
+            .map_err(|e| io::Error::new(e.kind(), format!("resolving {host}: {e}")))?;
         fastrand::shuffle(&mut found);
         let mut addresses = self.lock();
         // Connections that start together resolve together: the first answer stays.
@@ -97,6 +96,16 @@ impl Tcp {
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<SocketAddr>> {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Names below `localhost` are this machine and no question for a resolver (RFC 6761, section 6.3), many of which
+/// know none of them: `http://bucket.s3.localhost:9000` is a local store with the bucket in the host.
+async fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let lower = host.to_ascii_lowercase();
+    if lower.trim_end_matches('.').ends_with(".localhost") {
+        return Ok(vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]);
+    }
+    Ok(tokio::net::lookup_host((host, port)).await?.collect())
 }
 
 impl Service<Uri> for Tcp {
@@ -146,5 +155,16 @@ mod tests {
         let uri = format!("http://{gone}").parse().unwrap();
         let Err(error) = Tcp::plain().connect(uri).await else { panic!("connected to a closed port") };
         assert!(error.to_string().contains(&gone.to_string()), "{error}");
+    }
+
+    #[tokio::test]
+    async fn names_below_localhost_are_this_machine() {
+        let loopback = ["127.0.0.1:9000".parse().unwrap(), "[::1]:9000".parse().unwrap()];
+        for name in ["s3.localhost", "bucket.s3.localhost", "Bucket.LOCALHOST."] {
+            assert_eq!(lookup(name, 9000).await.unwrap(), loopback, "{name}");
+        }
+        for name in ["localhost.invalid", "notlocalhost.invalid"] {
+            assert!(lookup(name, 9000).await.is_err(), "{name}");
+        }
     }
 }

@@ -106,6 +106,18 @@ fn a_server_without_ranges_is_one_stream() {
     });
 }
 
+/// What it sends first is a chunk, and that alone must not be taken for the object.
+#[test]
+fn a_server_that_calls_its_parts_200_is_read_in_parts() {
+    let table = [("a byte", 1), ("a chunk", CHUNK), ("a chunk and a byte", CHUNK + 1), ("several", SIZE)];
+    cases::each(&table, |&size| {
+        let server = FaultServer::start(object(size), |_| Reply::ok().called_200());
+        download(&server).assert_object(&object(size));
+        assert_eq!(server.gets().len() as u64, size.div_ceil(CHUNK));
+        assert_eq!(server.object_bytes(), size);
+    });
+}
+
 /// Such a server can only begin again: what was delivered already is not delivered twice.
 #[test]
 fn a_server_without_ranges_that_breaks_sends_everything_again() {
@@ -171,6 +183,8 @@ fn nonsense_never_gives_a_wrong_byte_or_hangs() {
         ("a negative length", Reply::ok().header("content-length", "-1")),
         ("a length beyond any number", Reply::ok().header("content-length", "99999999999999999999999")),
         ("the whole object for a part", Reply::whole_with_200()),
+        ("a part with 200 and no size", Reply::ok().called_200().content_range("bytes 0-65535/*")),
+        ("a part with 200 and another range", Reply::ok().called_200().content_range("bytes 1-65536/328914")),
         ("an error document with 200", Reply::status(200).code("InternalError")),
         ("nothing with 200", Reply::status(200)),
         ("nothing with 204", Reply::status(204).without("content-length")),

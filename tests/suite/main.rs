@@ -1,4 +1,5 @@
-//! The program from outside: the binary against servers in this process, over real sockets.
+//! The program from outside: the binary against servers, over real sockets. Nearly all of them run in this process;
+//! `servers` adds some of other people's, where they are installed.
 //!
 //! One test binary, so that there is one link step. The tools come first, then the tests, from
 //! plain downloads to servers that lie. Nothing here reaches beyond loopback, and nothing depends
@@ -38,11 +39,11 @@ mod output;
 mod proxy;
 mod ranges;
 mod reader_done;
-mod real_server;
 mod redirects;
 mod regions;
 mod request_headers;
 mod said_by_server;
+mod servers;
 mod settings;
 mod shrunk;
 mod stats;

@@ -66,6 +66,7 @@ impl Reply {
             headers.retain(|(n, _)| n != name);
             headers.extend(value.clone().map(|v| (*name, v)));
         }
+        let status = if self.called_200 && status == 206 { 200 } else { status };
         let has_body = request.method != "HEAD";
         Rendered {
             head: head(self.interim, status, &headers),

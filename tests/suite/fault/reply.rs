@@ -13,6 +13,8 @@ use super::render::error_document;
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     pub(super) kind: Kind,
+    /// Whether a 206 is sent with the status 200.
+    pub(super) called_200: bool,
     /// Sent before the head, as it is.
     pub(super) interim: &'static str,
     /// A value replaces the header or adds it, `None` takes it away.
@@ -83,6 +85,7 @@ impl Reply {
     fn new(kind: Kind) -> Self {
         Self {
             kind,
+            called_200: false,
             interim: "",
             headers: Vec::new(),
             chunked: None,
@@ -112,6 +115,12 @@ impl Reply {
 
     pub(crate) fn content_range(self, value: impl Into<String>) -> Self {
         self.header("content-range", value)
+    }
+
+    /// A part as `rclone serve s3` sends it: its `Content-Range`, and the status of a whole object.
+    pub(crate) fn called_200(mut self) -> Self {
+        self.called_200 = true;
+        self
     }
 
     /// Another `ETag`; `If-Match` is not looked at then, as on servers that do not know it.

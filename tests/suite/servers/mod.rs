@@ -1,0 +1,169 @@
+//! Servers that nobody here wrote, and what s3fcp does with each of them: one table of cases for all.
+//!
+//! Each file of a server starts it, s3s-fs in this process and the others as programs where they are installed
+//! (tests/servers.sh does that), and says what it lacks; `cases` is the table, `client` puts the objects there.
+//! What was tested, and what was skipped, is told on stderr in a line for each server, also by a run that passes.
+
+mod cases;
+mod client;
+mod garage;
+mod moto;
+mod process;
+mod rclone;
+mod s3s_fs;
+
+use std::any::Any;
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use client::{Client, Refused};
+
+use crate::run::{Outcome, S3fcp};
+
+/// The region of the servers that take any.
+const REGION: &str = "us-east-1";
+
+/// A case that a server has nothing for, and a part of what it, or the case, says then. Such a case is tried
+/// as all others are, and it is a failure when it passes: then the line has to go.
+type Lacks = (&'static str, &'static str);
+
+/// What a case says that needs an endpoint which the server has not.
+const NO_SUCH_ENDPOINT: &str = "no such endpoint";
+
+/// An access key.
+#[derive(Clone)]
+struct Keys {
+    id: String,
+    secret: String,
+}
+
+/// A running server.
+struct Server {
+    name: &'static str,
+    version: String,
+    /// Speaks to it, with buckets addressed by path.
+    client: Client,
+    /// Whether a signature for another region is refused.
+    checks_region: bool,
+    /// The endpoint whose hosts begin with the bucket.
+    virtual_host: Option<String>,
+    /// The endpoint that has a path.
+    prefixed: Option<String>,
+    /// The endpoint over TLS, and the certificate to trust.
+    tls: Option<(String, PathBuf)>,
+    lacks: &'static [Lacks],
+    /// What has to live as long as the server.
+    #[expect(dead_code, reason = "kept for its end")]
+    running: Box<dyn Any>,
+}
+
+impl Server {
+    fn endpoint(&self) -> String {
+        format!("http://{}", self.client.authority)
+    }
+
+    /// s3fcp on this server, with the right keys and region.
+    fn run(&self) -> S3fcp {
+        self.run_at(&self.endpoint())
+    }
+
+    /// The same at another of its endpoints.
+    fn run_at(&self, endpoint: &str) -> S3fcp {
+        let Keys { id, secret } = &self.client.keys;
+        let run = S3fcp::at(endpoint).env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret);
+        run.env("AWS_REGION", self.client.region)
+    }
+
+    /// A new bucket: stores that are folders have keys that exclude each other.
+    fn bucket(&self) -> Result<String, Refused> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let bucket = format!("bucket-{}", NEXT.fetch_add(1, Relaxed));
+        self.client.make_bucket(&bucket).map(|()| bucket)
+    }
+
+    /// No message may have the secret in it, whichever server's it is.
+    #[track_caller]
+    fn assert_secret_kept(&self, outcome: &Outcome) {
+        assert!(!outcome.stderr.contains(&self.client.keys.secret), "the secret is on stderr");
+    }
+}
+
+#[test]
+fn s3s_fs() {
+    every_case(&s3s_fs::start());
+}
+
+#[test]
+fn moto() {
+    if_installed("moto", moto::start);
+}
+
+#[test]
+fn rclone() {
+    if_installed("rclone", rclone::start);
+}
+
+#[test]
+fn garage() {
+    if_installed("Garage", garage::start);
+}
+
+#[test]
+fn the_readme_names_the_versions_that_are_tested() {
+    let readme = include_str!("../../../README.md");
+    let others = ["moto", "rclone", "Garage"].map(|name| (name, pinned(name).to_owned()));
+    for (name, version) in others.into_iter().chain([("s3s-fs", s3s_fs::version())]) {
+        assert!(readme.contains(&format!("| {name} {version} |")), "{name} {version} is not in README.md");
+    }
+}
+
+/// The version that tests/servers.sh installs.
+fn pinned(name: &str) -> &'static str {
+    let script = include_str!("../../servers.sh");
+    let line = format!("\n{}=", name.to_ascii_lowercase());
+    let (_, rest) = script.split_once(&line).expect("a version in tests/servers.sh");
+    rest.lines().next().unwrap_or_default()
+}
+
+fn if_installed(name: &str, start: impl Fn(&str) -> Option<Server>) {
+    let version = pinned(name);
+    match start(version) {
+        Some(server) => every_case(&server),
+        None => {
+            tell(&format!("SKIPPED real server {name} {version}: not installed (tests/servers.sh does it)"));
+        }
+    }
+}
+
+/// Tries every case, one after the other.
+fn every_case(server: &Server) {
+    let (mut passed, mut lacking, mut failed) = (0, Vec::new(), Vec::new());
+    for (name, case) in cases::table() {
+        let says = server.lacks.iter().find(|(lacking, _)| *lacking == name).map(|(_, says)| *says);
+        match (catch_unwind(AssertUnwindSafe(|| case(server))), says) {
+            (Ok(Ok(())), None) => passed += 1,
+            (Ok(Err(Refused(said))), Some(says)) if said.contains(says) => lacking.push(name),
+            (Ok(Err(Refused(said))), _) => failed.push(format!("{name}: refused: {said}")),
+            (Ok(Ok(())), Some(_)) => failed.push(format!("{name}: is listed as lacking, and passed")),
+            (Err(_), _) => failed.push(format!("{name}: see above")),
+        }
+    }
+    let Server { name, version, .. } = server;
+    for (case, _) in server.lacks {
+        assert!(
+            cases::table().iter().any(|(name, _)| name == case),
+            "{name} lacks {case:?}, which is no case"
+        );
+    }
+    assert!(failed.is_empty(), "{name} {version}: {} cases failed:\n{}", failed.len(), failed.join("\n"));
+    let lacking = if lacking.is_empty() { "nothing".to_owned() } else { lacking.join(", ") };
+    tell(&format!("TESTED real server {name} {version}: {passed} cases; it has no: {lacking}"));
+}
+
+/// On stderr itself: what goes through `eprintln!` is shown only where a test fails.
+fn tell(line: &str) {
+    // A test does not fail because nobody listens.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

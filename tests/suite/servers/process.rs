@@ -1,0 +1,133 @@
+//! Servers that are programs of their own: where they are installed, and one that runs for as long as a test does.
+//!
+//! It gets names and commands and hands on paths and running processes, with what these said. A process ends
+//! when its handle is dropped. Nothing is installed here: tests/servers.sh does that.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// Far beyond what any server needs to start, also on a loaded machine.
+const START_LIMIT: Duration = Duration::from_mins(1);
+/// How often it is looked whether a server is ready.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The program `name` in this version, as the first line that `version_of` gets from it says: where
+/// tests/servers.sh puts it, or on the PATH.
+pub(super) fn installed(name: &str, version: &str, version_of: impl Fn(&Path) -> Command) -> Option<PathBuf> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a target folder");
+    let ours = ["python/bin", "bin"].map(|folder| target.join("servers").join(folder));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = ours.into_iter().chain(std::env::split_paths(&path));
+    let is_it = |program: &PathBuf| {
+        let said = version_of(program).output().map(|output| output.stdout).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        let mut words =
+            said.lines().next().unwrap_or_default().split(|c: char| c != '.' && !c.is_ascii_digit());
+        words.any(|word| word == version)
+    };
+    folders.map(|folder| folder.join(name)).find(|program| program.is_file() && is_it(program))
+}
+
+/// A command with arguments.
+pub(super) fn command(program: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(args);
+    command
+}
+
+/// A loopback port that is free now.
+pub(super) fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
+    listener.local_addr().expect("a bound listener's address").port()
+}
+
+/// A folder that is there as long as the value is.
+pub(super) fn folder() -> TempDir {
+    TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
+}
+
+/// A running program, with all that it writes in a file.
+pub(super) struct Process {
+    child: Child,
+    log: PathBuf,
+    _folder: TempDir,
+}
+
+impl Process {
+    /// Starts `program`; `environment` is all that it has beside the PATH and an empty home.
+    pub(super) fn start(
+        program: &Path,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let folder = folder();
+        let log = folder.path().join("log");
+        let file = File::create(&log).expect("a file");
+        let child = Command::new(program)
+            .args(args)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", folder.path())
+            .envs(environment.iter().copied())
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().expect("a file"))
+            .stderr(file)
+            .spawn()
+            .unwrap_or_else(|e| panic!("{}: {e}", program.display()));
+        Self { child, log, _folder: folder }
+    }
+
+    /// Waits until the program has written `before` and, behind it, an address up to the next character of
+    /// `after`.
+    pub(super) fn address(&mut self, before: &str, after: &[char]) -> String {
+        let address = self.wait_for(before, |log| {
+            let (_, rest) = log.split_once(before)?;
+            rest.split_once(after).map(|(address, _)| address.to_owned())
+        });
+        address.unwrap_or_else(|| panic!("ended without {before:?}: {}", self.log()))
+    }
+
+    /// Waits until the program has written `line`; `false` if it ended instead.
+    pub(super) fn says(&mut self, line: &str) -> bool {
+        self.wait_for(line, |log| log.contains(line).then_some(())).is_some()
+    }
+
+    /// What the program wrote so far.
+    fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// What `found` finds in the program's words; `None` if it ended without.
+    fn wait_for<T>(&mut self, what: &str, found: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let begun = Instant::now();
+        loop {
+            let ended = self.has_ended();
+            let found = found(&self.log());
+            if found.is_some() || ended {
+                return found;
+            }
+            assert!(begun.elapsed() < START_LIMIT, "no {what:?} in time: {}", self.log());
+            thread::sleep(LOOK);
+        }
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child of ours").is_some()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Either can fail only because it has ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
