@@ -1,6 +1,7 @@
 //! The start: HEAD and the first GET leave together, and the download needs the GET alone.
 
-use crate::fault::{FaultServer, Gate, Reply};
+use crate::cases;
+use crate::fault::{FaultServer, Gate, Reply, Request};
 use crate::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::run::{S3fcp, URI};
 
@@ -17,4 +18,29 @@ fn neither_waits_for_the_other() {
     assert_eq!((server.heads(), server.gets().len()), (1, CHUNKS));
     let first = server.requests();
     assert_ne!(first[0].connection, first[1].connection);
+}
+
+/// An empty object has no first byte to ask for. Whatever is wrong with the answer that confirms it, another
+/// may be right.
+#[test]
+fn an_empty_object_is_confirmed_by_another_try() {
+    let table = [
+        ("busy", Reply::status(503)),
+        ("closed", Reply::raw("")),
+        ("no range", Reply::status(206)),
+        ("an error as the object", Reply::status(200).code("InternalError")),
+    ];
+    cases::each(&table, |wrong| {
+        let wrong = wrong.clone();
+        let server = FaultServer::start(object(0), move |request: &Request| {
+            match (request.is_get(), &request.range, request.attempt) {
+                (false, ..) => Reply::status(403),
+                (true, None, 0) => wrong.clone(),
+                _ => Reply::ok(),
+            }
+        });
+        let outcome = S3fcp::at(&server.endpoint()).download(URI);
+        outcome.assert_object(&[]);
+        assert_eq!((outcome.stderr.as_str(), server.gets().len()), ("", 3));
+    });
 }

@@ -57,7 +57,7 @@ impl Reply {
             headers.push(("last-modified", "Wed, 12 Oct 2022 17:50:00 GMT".to_owned()));
         }
         match (status, asked) {
-            (206, Some(range)) => headers
+            (206, Some(range)) if !range.is_empty() => headers
                 .push(("content-range", format!("bytes {}-{}/{}", range.start, range.end - 1, object.len()))),
             (416, _) => headers.push(("content-range", format!("bytes */{}", object.len()))),
             _ => {}
