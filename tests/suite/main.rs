@@ -35,6 +35,7 @@ mod no_stderr;
 mod nonblocking;
 mod order;
 mod output;
+mod random;
 mod ranges;
 mod reader_done;
 mod real_server;

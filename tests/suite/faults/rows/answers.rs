@@ -1,5 +1,7 @@
 //! Answers that are odd, wrong or no HTTP at all: what is right is taken, and nothing else reaches the output.
 
+use std::ops::Range;
+
 use super::super::case::{Case, Fault, LATER, PLACES, Phase, Place, across};
 use super::{Row, always, each, once};
 use crate::fault::Reply;
@@ -15,6 +17,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row::new("a status that is no answer: 101, 204, 304", [nothing()]),
         Row::new("a server that knows no ranges", [no_ranges()]),
         Row::new("such a server's connection is cut", [no_ranges_cut()]),
+        Row::new("more or fewer bytes in chunks than were told", [lengths()]),
         Row::new("more bytes behind a body than it has", [excess()]),
         Row::new(
             "chunked bodies, interim responses, no or a weak `ETag`, any `Content-Encoding`, checksums of parts",
@@ -60,6 +63,7 @@ fn wrong_ranges() -> [Vec<Case>; 4] {
     let shown = [
         ("an earlier range", Reply::ok().content_range("bytes 0-65535/328914")),
         ("a later range", Reply::ok().content_range("bytes 196608-262143/328914")),
+        ("other bytes", Reply::part(0..CHUNK)),
         ("shifted by one", Reply::ok().content_range("bytes 131073-196608/328914")),
         ("a shorter range", Reply::ok().content_range("bytes 131072-196606/328914")),
         ("a longer range", Reply::ok().content_range("bytes 131072-196608/328914")),
@@ -126,6 +130,19 @@ fn no_ranges_cut() -> Vec<Case> {
         })
     };
     [0, 1, 100_000, SIZE - 1].into_iter().flat_map(cut).collect()
+}
+
+/// Only the end of a chunked body shows them. What came in front of it is right and stays.
+fn lengths() -> Vec<Case> {
+    let of = |name, more: bool| {
+        across(&[Phase::LastByte], &[Place::First, Place::Middle], |at| {
+            let Range { start, end } = at.place.range();
+            let sent = start..if more { end + 7 } else { end - 7 };
+            let told = format!("bytes {start}-{}/{SIZE}", end - 1);
+            once(at, name, Reply::part(sent).content_range(told).chunked()).wasting(CHUNK + 100)
+        })
+    };
+    [of("more", true), of("fewer", false)].concat()
 }
 
 fn excess() -> Vec<Case> {
