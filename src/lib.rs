@@ -83,6 +83,9 @@ mod etag;
 mod fetch;
 pub mod format;
 mod frame;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hedge;
 pub mod info;
 mod interrupt;
