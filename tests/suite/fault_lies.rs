@@ -2,7 +2,7 @@
 //! faults, because the object's size or the clock matters.
 
 use crate::cases;
-use crate::fault::{FaultServer, Reply, Request, always};
+use crate::fault::{FaultServer, Reply, Request};
 use crate::object::{CHUNK, SIZE, object};
 use crate::run::{Outcome, S3fcp, URI};
 
@@ -32,18 +32,4 @@ fn a_server_without_ranges_that_breaks_and_has_another_object_is_exit_6() {
     let outcome = download(&server);
     outcome.assert_failed(6, &object(SIZE));
     assert_eq!((outcome.stdout.len(), server.gets().len()), (100_000, 2));
-}
-
-/// Nothing ends it but the time that a response may take to begin.
-#[test]
-fn interim_responses_without_end_are_no_hang() {
-    let table = [("first", 0), ("later", 2)];
-    cases::each(&table, |&chunk| {
-        let reply = Reply::endless("", "HTTP/1.1 100 Continue\r\n\r\n");
-        let server = FaultServer::start(object(SIZE), always(chunk, reply));
-        let run = S3fcp::at(&server.endpoint()).window(4, CHUNK).args(["--max-attempts", "1"]);
-        let outcome = run.download(URI);
-        outcome.assert_failed(5, &object(SIZE));
-        assert_eq!(outcome.stdout.len() as u64, chunk * CHUNK);
-    });
 }

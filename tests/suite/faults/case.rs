@@ -93,6 +93,8 @@ pub(super) struct Case {
     pub(super) fault: Fault,
     pub(super) times: Times,
     pub(super) tls: bool,
+    /// Limits of time, where the fault is that nothing comes.
+    pub(super) impatient: bool,
     pub(super) ends: Ends,
     /// GETs that the server sees for the range in trouble.
     pub(super) tries: usize,
@@ -159,7 +161,19 @@ impl At {
 
     fn case(self, name: &'static str, fault: Fault, times: Times) -> Case {
         let (at, ends) = (self, Ends::Whole);
-        Case { name, at, fault, times, tls: false, ends, tries: 0, requests: 0, delivered: 0, sent: 0..=0 }
+        Case {
+            name,
+            at,
+            fault,
+            times,
+            tls: false,
+            impatient: false,
+            ends,
+            tries: 0,
+            requests: 0,
+            delivered: 0,
+            sent: 0..=0,
+        }
     }
 }
 
@@ -207,6 +221,12 @@ impl Case {
     /// The same over TLS.
     pub(super) fn over_tls(mut self) -> Self {
         self.tls = true;
+        self
+    }
+
+    /// Silence is given up within a second.
+    pub(super) fn impatient(mut self) -> Self {
+        self.impatient = true;
         self
     }
 

@@ -34,6 +34,9 @@ fn check_with(case: &Case, concurrency: u64) {
     if case.times == Times::Always {
         run = run.args(["--max-attempts", &ATTEMPTS.to_string()]);
     }
+    if case.impatient {
+        run = run.args(["--first-byte-timeout", "1s", "--stall-timeout", "1s"]);
+    }
     let outcome = run.download(URI);
     check_outcome(case, &outcome);
     check_traffic(case, concurrency, &server.server);

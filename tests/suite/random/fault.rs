@@ -92,7 +92,7 @@ impl Moment<'_> {
         let repeated = if self.ranges { 0 } else { self.size };
         let again =
             |name, reply, wasted| Drawn { name, reply, effect: Effect::Again, wasted: wasted + repeated };
-        match rng.u8(..23) {
+        match rng.u8(..24) {
             0..4 => again("cut", self.right().cut_after(within), 0),
             4 | 5 => again("reset", self.right().reset_after(within), within),
             6 => again("closed", Reply::raw(""), 0),
@@ -121,6 +121,7 @@ impl Moment<'_> {
                 let reply = reply.header("date", "Wed, 12 Oct 2022 17:05:00 GMT");
                 Drawn { effect: Effect::Corrected, ..again("skewed", reply, 0) }
             }
+            23 => again("stalled", self.right().stall_after(within), 0),
             20 if self.ranges && self.size > 0 => {
                 let range = self.asked();
                 let start = if range.start > 0 { rng.u64(..range.start) } else { range.end };

@@ -4,6 +4,7 @@
 //! and not on the order in which requests come: the same seed is the same schedule on any machine.
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::time::Duration;
 
 use fastrand::Rng;
 use s3fcp::Options;
@@ -76,6 +77,9 @@ impl Schedule {
         options.concurrency = self.concurrency.and_then(NonZeroUsize::new);
         options.chunk_size = NonZeroU64::new(self.chunk);
         options.max_attempts = self.max_attempts.and_then(NonZeroU32::new);
+        // Longer than any machine makes a download wait that is not stalled.
+        options.stall_timeout = Some(Duration::from_secs(1));
+        options.first_byte_timeout = Some(Duration::from_secs(10));
         options
     }
 

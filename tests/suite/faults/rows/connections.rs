@@ -13,9 +13,10 @@ pub(super) fn rows() -> Vec<Row> {
         Row::new("a TLS handshake is cut", met(Phase::Tls).map(over_tls)),
         Row::new("the certificate is not trusted, or is another host's", [certificates()]),
         Row::new("a connection ends before a response, or within its head", before_the_body()),
+        Row::new("a request gets no answer, or interim responses without end", unanswered()),
         Row::new("a body is cut, with or without TLS", cut()),
         Row::new("a connection is reset within a body", [reset()]),
-        Row::new("a body stalls", [stalled()]),
+        Row::new("a body stalls", stalled()),
         Row::new("each connection ends behind its first response", [closing()]),
     ]
 }
@@ -74,10 +75,27 @@ fn reset() -> Vec<Case> {
     across(&BODY, &PLACES, |at| once(at, "reset", Reply::ok().reset_after(at.offset())).wasting(at.offset()))
 }
 
-/// One place for each phase: each waits for as long as a body may stall.
-fn stalled() -> Vec<Case> {
-    let stall = |at: At| once(at, "stalled", Reply::ok().stall_after(at.offset()));
-    BODY.iter().zip(PLACES).flat_map(|(&phase, place)| across(&[phase], &[place], stall)).collect()
+fn stalled() -> [Vec<Case>; 2] {
+    let stall = |at: At| Reply::ok().stall_after(at.offset());
+    [
+        across(&BODY, &PLACES, |at| once(at, "stalled", stall(at)).impatient()),
+        across(&[Phase::FirstByte], &PLACES, |at| always(at, "stalled", stall(at)).impatient()),
+    ]
+}
+
+fn unanswered() -> [Vec<Case>; 4] {
+    let heads = [
+        ("silence", Reply::raw("").stall_after(0)),
+        ("half a head", Reply::raw("HTTP/1.1 206 Partial").stall_after(20)),
+        ("interim responses", Reply::endless("", "HTTP/1.1 100 Continue\r\n\r\n")),
+    ];
+    let met = || Fault::Met(Greeting::Stall);
+    [
+        across(&[Phase::Connect], &PLACES, |at| at.once("silence", met()).impatient()),
+        across(&[Phase::Connect], &[Place::First], |at| at.always("silence", met()).impatient()),
+        each(&heads, &PLACES, |at, name, reply| once(at, name, reply).impatient()),
+        each(&heads, &[Place::Middle], |at, name, reply| always(at, name, reply).impatient()),
+    ]
 }
 
 fn closing() -> Vec<Case> {
