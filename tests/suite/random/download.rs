@@ -36,14 +36,17 @@ pub(super) async fn check(schedule: Schedule) {
         }
     };
     let server = FaultServer::start(bytes.clone(), script);
+    let place = |at: u64| usize::try_from(at).expect("a place in memory");
+    let expected = bytes.slice(place(schedule.wanted.start)..place(schedule.wanted.end));
     let (endpoint, mut received) = (server.endpoint(), Vec::new());
     let ended = timeout(TIME_LIMIT, download(&schedule, &endpoint, &mut received)).await;
+    // First what was sent, then why: requests may still come from a download that was left.
+    let sent = server.object_bytes();
     let log = log.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let Ok((result, traffic)) = ended else {
         panic!("a hang behind {} bytes: {schedule:?}\n{}", received.len(), oracle::told(&log))
     };
-    let sent = server.object_bytes();
-    oracle::judge(&schedule, &log, &Ended { received, expected: bytes, result, traffic, sent });
+    oracle::judge(&schedule, &log, &Ended { received, expected, result, traffic, sent });
 }
 
 async fn download(

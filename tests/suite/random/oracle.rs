@@ -79,7 +79,7 @@ fn explained(schedule: &Schedule, log: &Log) -> Explained {
     }
     for (end, effects) in &tries {
         let (first, later) = schedule.attempts();
-        let attempts = if *end <= schedule.chunk { first } else { later };
+        let attempts = if *end <= schedule.wanted.start + schedule.chunk { first } else { later };
         let failed =
             effects.iter().filter(|effect| !matches!(effect, Effect::None | Effect::Exit(_))).count();
         if failed >= attempts {

@@ -4,6 +4,7 @@
 //! and not on the order in which requests come: the same seed is the same schedule on any machine.
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::ops::Range;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -27,6 +28,8 @@ pub(super) struct Schedule {
     pub(super) chunk: u64,
     pub(super) concurrency: Option<usize>,
     pub(super) max_attempts: Option<u32>,
+    /// The bytes of it that are wanted.
+    pub(super) wanted: Range<u64>,
     /// The server knows them.
     pub(super) ranges: bool,
     /// Of a hundred requests so many have a fault.
@@ -48,6 +51,9 @@ impl Schedule {
             1..6 => rng.u64(1..20_000),
             _ => rng.u64(1..=SIZE_MAX),
         };
+        let start = if rng.u8(..5) == 0 { rng.u64(..size.max(1)) } else { 0 };
+        let end = if size > 0 && rng.u8(..5) == 0 { rng.u64(start + 1..=size) } else { size };
+        let wanted = start..end;
         let least = size.div_ceil(CHUNKS_MAX).max(1);
         // Not only sizes that are nobody's: also those where an object ends with a chunk.
         let chunk = match rng.u8(..4) {
@@ -60,6 +66,7 @@ impl Schedule {
             size,
             chunk,
             concurrency: (rng.u8(..5) > 0).then(|| rng.usize(1..=16)),
+            wanted,
             max_attempts: *rng
                 .choice(&[None, Some(1), Some(2), Some(3), Some(MANY_ATTEMPTS)])
                 .unwrap_or(&None),
@@ -77,6 +84,11 @@ impl Schedule {
         options.concurrency = self.concurrency.and_then(NonZeroUsize::new);
         options.chunk_size = NonZeroU64::new(self.chunk);
         options.max_attempts = self.max_attempts.and_then(NonZeroU32::new);
+        if self.wanted != (0..self.size) {
+            let Range { start, end } = self.wanted;
+            let range = if end == self.size { format!("{start}-") } else { format!("{start}-{}", end - 1) };
+            options.range = Some(range.parse().expect("a range"));
+        }
         // Longer than any machine makes a download wait that is not stalled.
         options.stall_timeout = Some(Duration::from_secs(1));
         options.first_byte_timeout = Some(Duration::from_secs(10));
@@ -85,7 +97,7 @@ impl Schedule {
 
     /// How many requests it takes when nothing goes wrong.
     pub(super) fn chunks(&self) -> u64 {
-        if self.ranges { self.size.div_ceil(self.chunk).max(1) } else { 1 }
+        if self.ranges { (self.wanted.end - self.wanted.start).div_ceil(self.chunk).max(1) } else { 1 }
     }
 
     /// Tries that a range has, in a row and without progress, before the first byte of all and later.
