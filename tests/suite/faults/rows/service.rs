@@ -71,10 +71,16 @@ fn redirects() -> Vec<Named> {
     vec![("301", to(301)), ("307", to(307)), ("308", to(308))]
 }
 
+/// S3 repeats in full what it was asked to believe; it must go no further.
+const SIGNED: &str = "<Error><Code>SignatureDoesNotMatch</Code><Message>It does not match.</Message>\
+    <StringToSign>AWS4-HMAC-SHA256 20260101T000000Z</StringToSign><SignatureProvided>Signature=00</SignatureProvided>\
+    </Error>";
+
 fn denied() -> Vec<Named> {
     vec![
         ("AccessDenied", Reply::status(403).code("AccessDenied")),
         ("SignatureDoesNotMatch", Reply::status(403).code("SignatureDoesNotMatch")),
+        ("SignatureDoesNotMatch with what was signed", Reply::status(403).body(SIGNED)),
         ("InvalidAccessKeyId", Reply::status(403).code("InvalidAccessKeyId")),
         ("another 403", Reply::status(403).code("AllAccessDisabled")),
         ("a bare 403", Reply::status(403)),
