@@ -12,7 +12,8 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use crate::cli::values;
 use crate::download::Options;
 use crate::endpoint::{AddressingStyle, Endpoint};
-use crate::range::{ByteRange, content_range};
+use crate::etag::ETag;
+use crate::range::{ByteRange, RangeSpec, content_range};
 use crate::request::{self, Ask};
 use crate::response::{ObjectInfo, Opened, Pin, failure};
 use crate::uri::S3Uri;
@@ -21,9 +22,11 @@ use crate::uri::S3Uri;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their corpora in `fixtures/fuzz/`.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("uri", uri),
     ("sizes", sizes),
+    ("range", range),
+    ("etag", etag),
     ("content_range", content_ranges),
     ("error_response", error_response),
     ("response_head", response_head),
@@ -74,6 +77,25 @@ pub fn sizes(data: &[u8]) {
     if let Ok(size) = values::max_memory(text) {
         assert!(size.get() >= Options::MAX_MEMORY_MIN);
     }
+}
+
+/// `--range`.
+pub fn range(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(range) = text.parse::<RangeSpec>() else { return };
+    assert_eq!(range.to_string().parse::<RangeSpec>().ok(), Some(range), "it is shown as it is typed");
+    for size in [0, 1, 1000, u64::MAX] {
+        let bytes = range.of(size);
+        assert!(bytes.is_empty() || bytes.clipped(size) == bytes, "a range of the object");
+    }
+}
+
+/// `--if-match`, and what a store calls a version.
+pub fn etag(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(etag) = text.parse::<ETag>() else { return };
+    assert!(etag.matches(etag.as_str()) && etag.matches(text), "it is itself");
+    assert!(HeaderValue::from_str(etag.as_str()).is_ok(), "it goes into a header");
 }
 
 /// The header `Content-Range`.
