@@ -2,7 +2,7 @@
 //! message that says what the service said.
 
 use crate::cases;
-use crate::fault::{FaultServer, REQUEST_ID, Reply};
+use crate::fault::{FaultServer, Gate, REQUEST_ID, Reply};
 use crate::object::{CHUNK, SIZE, object};
 use crate::run::{S3fcp, URI};
 
@@ -65,4 +65,21 @@ fn what_to_try_is_told() {
         outcome.assert_failed(4, &[]);
         assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
     });
+}
+
+/// A range that waits because the server is busy is delivered in front of one that was refused, and the refusal is
+/// what the download ends with.
+#[test]
+fn a_busy_server_does_not_hide_a_refusal_behind() {
+    let waits = Gate::closed();
+    let server =
+        FaultServer::start(object(SIZE), move |request| match (request.chunk(CHUNK), request.attempt) {
+            (Some(1), 0) => Reply::status(503).code("SlowDown").retry_after(1).then_open(&waits),
+            (Some(2), _) => Reply::status(404).code("NoSuchKey").delay_until(&waits),
+            _ => Reply::ok(),
+        });
+    let outcome = S3fcp::at(&server.endpoint()).window(4, CHUNK).download(URI);
+    outcome.assert_failed(3, &object(SIZE));
+    assert_eq!(outcome.stdout.len() as u64, 2 * CHUNK);
+    assert!(outcome.stderr.contains("NoSuchKey"), "{}", outcome.stderr);
 }
