@@ -5,7 +5,7 @@
 //! questions that need those (is the endpoint a URL? is there a region?) to who asks them.
 
 mod help;
-mod values;
+pub(crate) mod values;
 mod words;
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};

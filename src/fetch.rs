@@ -180,10 +180,9 @@ impl Fetch {
             // While it waits another range may go, if there is to be one.
             drop(slot.take());
             sleep(delay).await;
+            // None once another range has failed for good: what lies before that one is delivered still, and what
+            // lies behind ends with the download.
             slot = shared.slots.acquire().await;
-            if slot.is_none() {
-                return self.lane.finish(Err(error.after_attempts(tries.count())));
-            }
         }
     }
 

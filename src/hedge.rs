@@ -13,7 +13,7 @@ use crate::pace::Expected;
 /// So many times longer than a new request makes one late.
 const LATE: u32 = 3;
 /// Less than this is not worth another request.
-const WORTH: Duration = Duration::from_millis(50);
+const WORTH: Duration = Duration::from_millis(100);
 /// A rate is not known before so much time was spent in reading.
 const READING_MIN: Duration = Duration::from_millis(15);
 /// What a body is waited for at once, in bytes: less may gather unseen for a while.
@@ -192,7 +192,7 @@ mod tests {
             // Slow, but nearly done.
             (read(4 * MIB, 1300, MIB / 8), NOW, false),
             // It went well, and stopped.
-            (stopped(50, MIB), NOW, false),
+            (stopped(100, MIB), NOW, false),
             (stopped(300, MIB), NOW, true),
             (stopped(300, 1), NOW, true),
             (Progress::Waiting(ms(25)), NOW, false),
@@ -216,7 +216,7 @@ mod tests {
             );
         }
         let waiting = Progress::Waiting(ms(5)).look_again(Some(&s3()));
-        assert_eq!(waiting, ms(120));
+        assert_eq!(waiting, ms(170));
     }
 
     #[test]

@@ -88,6 +88,9 @@ mod fetch;
 mod follow;
 pub mod format;
 mod frame;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hedge;
 pub mod info;
 mod interrupt;

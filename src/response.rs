@@ -130,11 +130,13 @@ fn is_called_a_part(headers: &HeaderMap) -> bool {
 
 fn partial(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<(ByteRange, u64)> {
     let shown = headers.get(CONTENT_RANGE).and_then(|v| v.to_str().ok());
-    // Of a header that is no range, the beginning says enough.
-    let brief = |text: &str| text.chars().take(80).collect::<String>();
     let Some((body, total)) = shown.and_then(content_range) else {
         return Err(nonsense(match shown {
-            Some(shown) => format!("the response has an unusable Content-Range: {:?}", brief(shown)),
+            // Of a header that is no range, the beginning says enough.
+            Some(shown) => {
+                let beginning: String = shown.chars().take(80).collect();
+                format!("the response has an unusable Content-Range: {beginning:?}")
+            }
             None => "the response to a range has no Content-Range".to_owned(),
         }));
     };
@@ -148,8 +150,7 @@ fn partial(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<(
     }
     if body != asked.clipped(total) {
         return Err(nonsense(format!(
-            "the response has other bytes than asked for: {} instead of {asked}",
-            brief(shown.unwrap_or_default())
+            "the response has other bytes than asked for: {body} instead of {asked}"
         )));
     }
     Ok((body, total))
@@ -202,6 +203,16 @@ mod tests {
         ] {
             let error = Opened::check(&head(206, &headers), asked, size).unwrap_err();
             assert_eq!(error.kind(), kind, "{why}: {error}");
+        }
+    }
+
+    /// A tab is the one control character that a header may have.
+    #[test]
+    fn no_header_is_shown_with_a_control_character() {
+        for shown in ["bytes \t0-9/30", "bytes\t0-9/30"] {
+            let headers = [("content-range", shown)];
+            let error = Opened::check(&head(206, &headers), ByteRange::new(10, 20), None).unwrap_err();
+            assert!(!error.to_string().contains(char::is_control), "{error}");
         }
     }
 

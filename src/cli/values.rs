@@ -17,7 +17,7 @@ use crate::format::Format;
 use crate::hedge::Hedge;
 
 /// A `--chunk-size`: bytes, or a number with a binary (`MiB`, `Mi`) or decimal (`MB`, `M`) unit.
-pub(super) fn chunk_size(text: &str) -> Result<NonZeroU64, String> {
+pub(crate) fn chunk_size(text: &str) -> Result<NonZeroU64, String> {
     let bytes = size(text)?;
     if bytes.get() > Options::CHUNK_SIZE_MAX {
         return Err(format!("it must be at most {}", shown(Options::CHUNK_SIZE_MAX)));
@@ -26,7 +26,7 @@ pub(super) fn chunk_size(text: &str) -> Result<NonZeroU64, String> {
 }
 
 /// A `--max-memory`, with the same units.
-pub(super) fn max_memory(text: &str) -> Result<NonZeroU64, String> {
+pub(crate) fn max_memory(text: &str) -> Result<NonZeroU64, String> {
     let bytes = size(text)?;
     if bytes.get() < Options::MAX_MEMORY_MIN {
         return Err(format!("it must be at least {}", shown(Options::MAX_MEMORY_MIN)));

@@ -175,14 +175,10 @@ async fn confirm_empty(shared: &Arc<Shared>, head: &mut Head) -> Result<ObjectIn
     }
     let mut tries = Tries::new(shared.max_attempts);
     loop {
-        let error = match shared.client.exchange(Ask::GetWhole, None, false).await {
-            Ok(answer) => {
-                let info = Opened::check(&answer.head, ByteRange::new(0, 1), None)?.info;
-                if info.size == 0 {
-                    return Ok(info);
-                }
-                Error::new(ErrorKind::Changed, "the object was empty a moment ago and is no longer")
-            }
+        let answer = shared.client.exchange(Ask::GetWhole, None, false).await;
+        let error = match answer.and_then(|a| Opened::check(&a.head, ByteRange::new(0, 1), None)) {
+            Ok(Opened { info, .. }) if info.size == 0 => return Ok(info),
+            Ok(_) => Error::new(ErrorKind::Changed, "the object was empty a moment ago and is no longer"),
             Err(e) => e,
         };
         let Some(delay) = tries.failed(&error, 0, false) else {

@@ -105,7 +105,7 @@ type Bent<'a> = (Reply, &'a [&'a str]);
 
 #[test]
 fn bent_replies_are_bent_as_asked() {
-    let table: [(&str, Bent); 20] = [
+    let table: [(&str, Bent); 21] = [
         ("cut", (Reply::ok().cut_after(2), &["content-length: 4\r\n", "\r\n\r\n23$"])),
         ("cut before the body", (Reply::ok().cut_after(0), &["\r\n\r\n$"])),
         ("cut behind the body", (Reply::ok().cut_after(9), &["\r\n\r\n2345$"])),
@@ -120,6 +120,7 @@ fn bent_replies_are_bent_as_asked() {
         ("document", (Reply::status(503).body("busy"), &["content-length: 4\r\n", "\r\n\r\nbusy$"])),
         ("patience", (Reply::status(503).retry_after(7), &["retry-after: 7\r\n"])),
         ("whole", (Reply::whole_with_200(), &["^HTTP/1.1 200 OK\r\n", "\r\n0123456789$", "!content-range"])),
+        ("part", (Reply::part(1..3), &["content-range: bytes 1-2/10\r\n", "\r\n\r\n12$"])),
         (
             "range",
             (Reply::ok().content_range("bytes 3-6/10"), &["content-range: bytes 3-6/10\r\n", "!2-5/10"]),

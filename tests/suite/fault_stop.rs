@@ -1,10 +1,8 @@
 //! Answers that no second try can change: the download ends at once, with the right exit code and a
 //! message that says what the service said.
 
-use std::sync::Arc;
-
 use crate::cases;
-use crate::fault::{FaultServer, REQUEST_ID, Reply, always};
+use crate::fault::{FaultServer, Gate, REQUEST_ID, Reply};
 use crate::object::{CHUNK, SIZE, object};
 use crate::run::{S3fcp, URI};
 
@@ -54,18 +52,6 @@ fn a_final_answer_to_the_first_get_ends_it_at_once() {
 }
 
 #[test]
-fn a_final_answer_to_a_later_get_ends_it_behind_what_was_right() {
-    cases::each(&FINAL, |&(status, code, exit)| {
-        let server = FaultServer::start(object(SIZE), always(3, reply(status, code)));
-        let outcome = S3fcp::at(&server.endpoint()).window(4, CHUNK).download(URI);
-        outcome.assert_failed(exit, &object(SIZE));
-        assert_eq!(outcome.stdout.len() as u64, 3 * CHUNK);
-        let tried = server.gets().iter().filter(|get| get.chunk(CHUNK) == Some(3)).count();
-        assert_eq!(tried, 1);
-    });
-}
-
-#[test]
 fn what_to_try_is_told() {
     let table = [
         ("archived", (403, "InvalidObjectState", "restore")),
@@ -81,19 +67,19 @@ fn what_to_try_is_told() {
     });
 }
 
+/// A range that waits because the server is busy is delivered in front of one that was refused, and the refusal is
+/// what the download ends with.
 #[test]
-fn a_redirect_is_never_followed() {
-    let table = [("301", 301), ("302", 302), ("303", 303), ("307", 307), ("308", 308)];
-    cases::each(&table, |&status| {
-        let elsewhere = Arc::new(FaultServer::start(object(SIZE), |_| Reply::ok()));
-        let location = format!("{}/bucket/key", elsewhere.endpoint());
-        let server = FaultServer::start(object(SIZE), move |_| {
-            Reply::status(status).header("location", location.clone())
+fn a_busy_server_does_not_hide_a_refusal_behind() {
+    let waits = Gate::closed();
+    let server =
+        FaultServer::start(object(SIZE), move |request| match (request.chunk(CHUNK), request.attempt) {
+            (Some(1), 0) => Reply::status(503).code("SlowDown").retry_after(1).then_open(&waits),
+            (Some(2), _) => Reply::status(404).code("NoSuchKey").delay_until(&waits),
+            _ => Reply::ok(),
         });
-        let outcome = S3fcp::at(&server.endpoint()).download(URI);
-        assert_ne!(outcome.code(), Some(0));
-        outcome.assert_contract(&[]);
-        assert_eq!(elsewhere.connections(), 0);
-        assert_eq!(server.gets().len(), 1);
-    });
+    let outcome = S3fcp::at(&server.endpoint()).window(4, CHUNK).download(URI);
+    outcome.assert_failed(3, &object(SIZE));
+    assert_eq!(outcome.stdout.len() as u64, 2 * CHUNK);
+    assert!(outcome.stderr.contains("NoSuchKey"), "{}", outcome.stderr);
 }

@@ -12,7 +12,8 @@ use crate::run::{Outcome, S3fcp, URI};
 const PATIENCE: [&str; 4] = ["--stall-timeout", "300", "--first-byte-timeout", "300"];
 
 fn download(server: &FaultServer, args: &[&str]) -> Outcome {
-    let run = S3fcp::at(&server.endpoint()).window(4, CHUNK).args(["--stats=json"]).args(args);
+    let run =
+        S3fcp::at(&server.endpoint()).window(4, CHUNK).args(["--hedge", "auto", "--stats=json"]).args(args);
     run.download(URI)
 }
 
@@ -115,8 +116,8 @@ fn a_server_that_is_evenly_late_is_not_asked_twice() {
         Some(1..=3) if request.is_get() => Reply::ok().delay_until(&start),
         _ => Reply::ok(),
     });
-    let running =
-        S3fcp::at(&server.endpoint()).window(4, CHUNK).args(["--stats=json", URI]).args(PATIENCE).start();
+    let run = S3fcp::at(&server.endpoint()).window(4, CHUNK).args(PATIENCE);
+    let running = run.args(["--hedge", "auto", "--stats=json", URI]).start();
     server.settled();
     release.open();
     let outcome = running.wait();

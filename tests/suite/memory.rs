@@ -38,9 +38,7 @@ fn a_first_range_held_back_stops_the_others_at_the_window() {
             Some(0) => Reply::ok().pause_after(1, &held),
             _ => reply.clone(),
         });
-        let run = S3fcp::at(&server.endpoint()).window(CONCURRENCY, CHUNK);
-        // Else it would not be held back for long.
-        let running = run.args(["--hedge", "off", URI]).start();
+        let running = S3fcp::at(&server.endpoint()).window(CONCURRENCY, CHUNK).args([URI]).start();
         let sent = server.settled();
         // A part in a thousand is the framing of the pieces.
         assert!(sent <= WINDOW + WINDOW / 1000, "{name}: {sent} bytes sent for a window of {WINDOW}");

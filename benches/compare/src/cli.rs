@@ -2,7 +2,7 @@
 //!
 //! Gets arguments, hands on what is to be measured: [`Args`] with its defaults settled.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -31,6 +31,11 @@ pub(crate) struct Args {
     /// The instructions of s3fcp for each GiB, by crate (needs valgrind)
     #[arg(long)]
     pub(crate) instructions: bool,
+
+    /// Instead of all that: so many GiB by s3fcp from a server with a fault every few hundred requests,
+    /// every byte compared, and memory that must not grow
+    #[arg(long, value_name = "GIB", num_args = 0..=1, default_missing_value = "100")]
+    pub(crate) soak: Option<NonZeroU64>,
 
     /// The clients, in the order of the rounds [default: all]
     #[arg(short, long, value_enum, value_delimiter = ',', value_name = "LIST")]

@@ -5,7 +5,8 @@
 //!
 //! `cli` (what to measure) -> `bench` -> `tool` (which clients are here; `cargo` builds ours) -> `workload` (which
 //! object, which pace) -> `server` -> `compare` (rounds) -> `run` (one client, once: `drain` reads its pipe, `watch` its
-//! memory) -> `report`, `sweep`, `plot`. `instructions` and `callgrind` count instead of timing.
+//! memory) -> `report`, `sweep`, `plot`. `instructions` and `callgrind` count instead of timing, and `soak` measures
+//! nothing: it looks for what goes wrong in a long download.
 
 #![expect(clippy::print_stdout, reason = "tables are what it is for")]
 
@@ -22,6 +23,7 @@ mod plot;
 mod report;
 mod run;
 mod server;
+mod soak;
 mod sweep;
 mod table;
 mod tls;
@@ -50,6 +52,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    if let Some(gib) = args.soak {
+        return soak::soak(gib.get(), args);
+    }
     let bench = Bench::new(args)?;
     println!("{}\n", bench.describe());
     let comparisons = bench.workloads()?;

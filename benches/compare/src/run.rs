@@ -70,7 +70,17 @@ impl Cpu {
 }
 
 /// Runs `command` against `server`, its stdout into `drain`.
-pub(crate) fn run(mut command: Command, server: &Server, drain: Drain<'_>) -> Result<Run> {
+pub(crate) fn run(command: Command, server: &Server, drain: Drain<'_>) -> Result<Run> {
+    run_within(LIMIT, command, server, drain)
+}
+
+/// The same with another limit.
+pub(crate) fn run_within(
+    limit: Duration,
+    mut command: Command,
+    server: &Server,
+    drain: Drain<'_>,
+) -> Result<Run> {
     let counts = server.count_anew();
     let (pipe, stdout) = io::pipe()?;
     enlarge(&pipe);
@@ -88,7 +98,7 @@ pub(crate) fn run(mut command: Command, server: &Server, drain: Drain<'_>) -> Re
         .map_err(|e| format!("{}: {e}", command.get_program().display()))?;
     // It holds the writing end too.
     drop(command);
-    let watch = Watch::start(&child, LIMIT);
+    let watch = Watch::start(&child, limit);
     let drained = drain.run(pipe, began);
     waitid(WaitId::Pid(Pid::from_child(&child)), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
     let wall = began.elapsed();
@@ -96,7 +106,7 @@ pub(crate) fn run(mut command: Command, server: &Server, drain: Drain<'_>) -> Re
     let status = child.wait()?;
 
     let drained = drained?;
-    let failure = failure(status, watched, &drained, server.object().size, &mut stderr);
+    let failure = failure(limit, status, watched, &drained, server.object().size, &mut stderr);
     Ok(Run {
         cpu: Cpu::of_children()?.since(cpu_before),
         wall,
@@ -108,6 +118,7 @@ pub(crate) fn run(mut command: Command, server: &Server, drain: Drain<'_>) -> Re
 }
 
 fn failure(
+    limit: Duration,
     status: ExitStatus,
     watched: Watched,
     drained: &Drained,
@@ -115,7 +126,7 @@ fn failure(
     stderr: &mut File,
 ) -> Option<String> {
     if watched.ended {
-        return Some(format!("ended after {} s", LIMIT.as_secs()));
+        return Some(format!("ended after {} s", limit.as_secs()));
     }
     if !status.success() {
         let mut said = Vec::new();

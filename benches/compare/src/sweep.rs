@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_ideal_is_latency_and_transfer_shared_by_the_connections() {
-        let pace = Pace { latency: Duration::from_millis(25), rate: Some(100), straggler: None };
+        let pace = Pace { latency: Duration::from_millis(25), rate: Some(100), ..Pace::default() };
         let ideal = ideal(pace, 1000 * MIB, 40, 10);
         assert!((ideal.as_secs_f64() - (0.025 + (10.0 + 1.0) / 10.0)).abs() < 1e-6, "{ideal:?}");
     }

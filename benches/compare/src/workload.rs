@@ -48,7 +48,7 @@ impl Workload {
 
     /// How the server behaves.
     pub(crate) fn pace(self) -> Pace {
-        let s3 = Pace { latency: Duration::from_millis(25), rate: Some(90), straggler: None };
+        let s3 = Pace { latency: Duration::from_millis(25), rate: Some(90), ..Pace::default() };
         match self {
             Self::Raw => Pace::default(),
             Self::S3like => s3,

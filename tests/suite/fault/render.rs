@@ -32,7 +32,10 @@ pub(super) struct Rendered {
 impl Reply {
     /// The bytes of this reply to `request` for `object`.
     pub(super) fn render(&self, request: &Request, object: &Bytes) -> Rendered {
-        let asked = request.range.as_ref().filter(|_| request.is_get());
+        let mut asked = request.range.as_ref().filter(|_| request.is_get());
+        if let Kind::Part(range) = &self.kind {
+            asked = Some(range);
+        }
         let (status, body, is_object) = match &self.kind {
             Kind::Raw(bytes) => return raw(bytes.clone(), ""),
             Kind::Endless(start, piece) => return raw(Bytes::from_static(start.as_bytes()), piece),
@@ -43,7 +46,7 @@ impl Reply {
             Kind::Object if asked.is_some_and(Range::is_empty) => {
                 (416, error_document("InvalidRange"), false)
             }
-            Kind::Object => match asked {
+            Kind::Object | Kind::Part(_) => match asked {
                 Some(range) => (206, slice(object, range), true),
                 None => (200, object.clone(), true),
             },
@@ -57,7 +60,7 @@ impl Reply {
             headers.push(("last-modified", "Wed, 12 Oct 2022 17:50:00 GMT".to_owned()));
         }
         match (status, asked) {
-            (206, Some(range)) => headers
+            (206, Some(range)) if !range.is_empty() => headers
                 .push(("content-range", format!("bytes {}-{}/{}", range.start, range.end - 1, object.len()))),
             (416, _) => headers.push(("content-range", format!("bytes */{}", object.len()))),
             _ => {}

@@ -3,6 +3,8 @@
 //! A script builds a [`Reply`] from a request and hands it on to `render.rs`, which makes bytes of it,
 //! and to `connection.rs`, which waits, sends and cuts. It only says what is to happen.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::gate::Gate;
@@ -48,6 +50,8 @@ pub(super) enum Kind {
     Object,
     /// The whole object with 200, whatever was asked.
     Whole,
+    /// These bytes of the object with 206, whatever was asked.
+    Part(Range<u64>),
     /// Another status, with what explains it.
     Status(u16, Bytes),
     /// Anything at all; the connection ends behind it.
@@ -65,6 +69,11 @@ impl Reply {
     /// The whole object with 200, as a server without ranges answers.
     pub(crate) fn whole_with_200() -> Self {
         Self::new(Kind::Whole)
+    }
+
+    /// The bytes of `range` with 206, told and sent, whatever was asked.
+    pub(crate) fn part(range: Range<u64>) -> Self {
+        Self::new(Kind::Part(range))
     }
 
     /// This status without a body; [`Reply::code`] adds S3's error document, [`Reply::body`] any.

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::net::TcpStream;
 use std::thread::sleep;
 
+use super::pace::Fault;
 use super::reply::Reply;
 use super::wire::Wire;
 use super::{Counts, Site, request};
@@ -22,7 +23,14 @@ pub(crate) fn serve(stream: TcpStream, site: &Site, counts: &Counts) -> io::Resu
         }
         let number = counts.request(&request);
         sleep(site.pace.latency);
-        let reply = Reply::new(&request, site.object.size);
+        let fault = if request.is_head() { None } else { site.pace.fault(number) };
+        let mut reply = Reply::new(&request, site.object.size);
+        match fault {
+            None => {}
+            Some(Fault::Close) => return Ok(()),
+            Some(Fault::Busy) => reply = Reply::busy(),
+            Some(Fault::Cut | Fault::Reset) => reply.body.end = reply.body.start.midpoint(reply.body.end),
+        }
         wire.write_all(reply.head.as_bytes())?;
         let mut throttle = site.pace.throttle(number);
         let mut at = reply.body.start;
@@ -31,6 +39,11 @@ pub(crate) fn serve(stream: TcpStream, site: &Site, counts: &Counts) -> io::Resu
             counts.sent(sent);
             at += sent;
             throttle.sent(sent);
+        }
+        match fault {
+            Some(Fault::Cut) => return Ok(()),
+            Some(Fault::Reset) => return wire.reset(),
+            _ => {}
         }
     }
     Ok(())

@@ -24,6 +24,21 @@ pub(crate) struct Pace {
     pub(crate) rate: Option<u32>,
     /// Some GETs are slower.
     pub(crate) straggler: Option<Straggler>,
+    /// Each GET whose number, from 1, this divides has a fault.
+    pub(crate) fault_every: Option<u64>,
+}
+
+/// What a server may do to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// No response, but the connection's end.
+    Close,
+    /// 503 with `SlowDown`.
+    Busy,
+    /// The connection ends in the middle of the body.
+    Cut,
+    /// It is reset there.
+    Reset,
 }
 
 /// The GETs that are slow.
@@ -36,6 +51,17 @@ pub(crate) struct Straggler {
 }
 
 impl Pace {
+    /// The fault of the GET of that number: each kind in turn.
+    pub(crate) fn fault(&self, number: u64) -> Option<Fault> {
+        let every = self.fault_every.filter(|every| number.is_multiple_of(*every))?;
+        Some(match number / every % 4 {
+            0 => Fault::Close,
+            1 => Fault::Cut,
+            2 => Fault::Busy,
+            _ => Fault::Reset,
+        })
+    }
+
     /// The rate for the GET of that number.
     pub(crate) fn throttle(&self, number: u64) -> Throttle {
         let slow = self.straggler.filter(|s| number.is_multiple_of(s.every)).map(|s| s.rate);

@@ -48,6 +48,11 @@ impl Reply {
         Self { head, body: if is_head { 0..0 } else { body } }
     }
 
+    /// S3 asks for fewer requests.
+    pub(crate) fn busy() -> Self {
+        Self::document("503 Slow Down", "<Error><Code>SlowDown</Code></Error>")
+    }
+
     fn document(status: &str, xml: &str) -> Self {
         let len = xml.len();
         let head = format!(

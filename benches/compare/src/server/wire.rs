@@ -5,6 +5,7 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -27,6 +28,15 @@ impl Wire {
         let Some(config) = tls else { return Ok(Self::Plain(stream)) };
         let connection = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
         Ok(Self::Tls(Box::new(StreamOwned::new(connection, stream)), vec![0; PLAIN_BUFFER]))
+    }
+
+    /// Makes the connection's end, which comes next, a reset.
+    pub(crate) fn reset(&self) -> io::Result<()> {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream, _) => stream.get_ref(),
+        };
+        Ok(rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO))?)
     }
 
     /// Sends some of the `len` bytes of `object` from `at` on; returns how many.

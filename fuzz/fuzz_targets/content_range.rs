@@ -1,0 +1,5 @@
+//! The header `Content-Range`; what must hold is in src/fuzzing.rs.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| s3fcp::fuzzing::content_ranges(data));

@@ -1,0 +1,5 @@
+//! `--range`; what must hold is in src/fuzzing.rs.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| s3fcp::fuzzing::range(data));

@@ -1,0 +1,5 @@
+//! An object's URI; what must hold is in src/fuzzing.rs.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| s3fcp::fuzzing::uri(data));

@@ -1,0 +1,254 @@
+//! What is done with text from outside, as functions of arbitrary bytes: one definition of each fuzz target,
+//! for cargo-fuzz (`fuzz/`, which sets `cfg(fuzzing)`) and for the tests below, which run everywhere.
+//!
+//! Each target parses its bytes and asserts what must hold of whatever comes out; it never fails for any
+//! input. No part of the library that is shipped.
+
+use std::fmt::Display;
+
+use http::response::Parts;
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+
+use crate::cli::values;
+use crate::download::Options;
+use crate::endpoint::{AddressingStyle, Endpoint};
+use crate::etag::ETag;
+use crate::range::{ByteRange, RangeSpec, content_range};
+use crate::request::{self, Ask};
+use crate::response::{ObjectInfo, Opened, Pin, failure};
+use crate::uri::S3Uri;
+
+/// What takes the bytes.
+pub type Target = fn(&[u8]);
+
+/// All targets, by the names of their corpora in `fixtures/fuzz/`.
+pub const TARGETS: [(&str, Target); 7] = [
+    ("uri", uri),
+    ("sizes", sizes),
+    ("range", range),
+    ("etag", etag),
+    ("content_range", content_ranges),
+    ("error_response", error_response),
+    ("response_head", response_head),
+];
+
+/// The longest message, in characters: its fields have three hundred at the most.
+const MESSAGE_MAX: usize = 2000;
+
+/// An object's URI, and the request for it.
+pub fn uri(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let uri = match text.parse::<S3Uri>() {
+        Ok(uri) => uri,
+        Err(error) => {
+            assert_eq!(error.exit_code(), 2);
+            return assert_no_controls(&error.to_string());
+        }
+    };
+    assert!(text.ends_with(uri.key()), "the key is taken as it is");
+    assert_no_controls(&uri.to_string());
+    if !uri.key().contains(char::is_control) {
+        assert_eq!(uri.to_string().parse::<S3Uri>().ok().as_ref(), Some(&uri));
+    }
+    let custom = http::Uri::from_static("http://127.0.0.1:9000/prefix");
+    let region = crate::config::Region::default();
+    for (endpoint, style) in [
+        (None, AddressingStyle::Path),
+        (None, AddressingStyle::Virtual),
+        (Some(&custom), AddressingStyle::Path),
+        (Some(&custom), AddressingStyle::Auto),
+    ] {
+        // A bucket may be no host name: that is an error, and any key is a path.
+        let Ok(endpoint) = Endpoint::resolve(&uri, &region, endpoint, style.into()) else { continue };
+        let ask = Ask::Get { range: ByteRange::new(0, 1), if_match: None };
+        let built = request::build(&endpoint, ask, None).expect("a request for any key");
+        let path = built.uri().path();
+        let decoded = percent_encoding::percent_decode_str(path).collect::<Vec<u8>>();
+        assert!(decoded.ends_with(uri.key().as_bytes()), "{path} is another key");
+    }
+}
+
+/// `--chunk-size` and `--max-memory`.
+pub fn sizes(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(size) = values::chunk_size(text) {
+        assert!((1..=Options::CHUNK_SIZE_MAX).contains(&size.get()));
+    }
+    if let Ok(size) = values::max_memory(text) {
+        assert!(size.get() >= Options::MAX_MEMORY_MIN);
+    }
+}
+
+/// `--range`.
+pub fn range(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(range) = text.parse::<RangeSpec>() else { return };
+    assert_eq!(range.to_string().parse::<RangeSpec>().ok(), Some(range), "it is shown as it is typed");
+    for size in [0, 1, 1000, u64::MAX] {
+        let bytes = range.of(size);
+        assert!(bytes.is_empty() || bytes.clipped(size) == bytes, "a range of the object");
+    }
+}
+
+/// `--if-match`, and what a store calls a version.
+pub fn etag(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(etag) = text.parse::<ETag>() else { return };
+    assert!(etag.matches(etag.as_str()) && etag.matches(text), "it is itself");
+    assert!(HeaderValue::from_str(etag.as_str()).is_ok(), "it goes into a header");
+}
+
+/// The header `Content-Range`.
+pub fn content_ranges(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Some((range, size)) = content_range(text) else { return };
+    assert!(!range.is_empty() && range.clipped(size) == range, "a range of the object");
+    let shown = range.to_string().replacen('=', " ", 1);
+    assert_eq!(content_range(&format!("{shown}/{size}")), Some((range, size)));
+}
+
+/// A response that is an error: the first line is its head, as [`head`] has it, the rest its body.
+pub fn error_response(data: &[u8]) {
+    let (head, body) = divided(data);
+    let error = failure(&head, body);
+    assert_harmless(&error);
+    assert!((1..=6).contains(&error.exit_code()));
+    let service = error.service().expect("what the service said");
+    assert_eq!(service.status, head.status.as_u16());
+    // It becomes a part of a host's name.
+    let is_name = |region: &String| region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    assert!(service.region.as_ref().is_none_or(is_name));
+}
+
+/// The head of a response that has an object, or says so.
+pub fn response_head(data: &[u8]) {
+    let (mut head, rest) = divided(data);
+    // Any other status is an error.
+    if head.status != StatusCode::PARTIAL_CONTENT {
+        head.status = StatusCode::OK;
+    }
+    let number = |at: usize| rest.get(at).map_or(0, |byte| u64::from(*byte));
+    let asked = ByteRange::new(number(0), number(0) + number(1) + 1);
+    if let Ok(info) = ObjectInfo::from_head(&head) {
+        assert!(info.checksums.len() <= 5);
+    }
+    for size in [None, Some(number(2))] {
+        match Opened::check(&head, asked, size) {
+            Err(error) => assert_harmless(&error),
+            Ok(opened) if opened.whole => assert_eq!(opened.body, ByteRange::new(0, opened.info.size)),
+            Ok(opened) => {
+                assert_eq!(opened.body, asked.clipped(opened.info.size), "the bytes asked for");
+                assert!(size.is_none_or(|size| size == opened.info.size), "of the same object");
+                let pin = Pin::new(&opened.info);
+                assert!(pin.check(&opened.info).is_ok(), "a version is itself");
+                pinned_request(&pin);
+            }
+        }
+    }
+}
+
+/// What a server calls a version goes back to it in a header and in a query.
+fn pinned_request(pin: &Pin) {
+    let uri = "s3://b/k".parse::<S3Uri>().expect("a URI");
+    let region = crate::config::Region::default();
+    let endpoint = Endpoint::resolve(&uri, &region, None, AddressingStyle::Path.into()).expect("an endpoint");
+    let ask = Ask::Get { range: ByteRange::new(0, 1), if_match: pin.if_match() };
+    assert!(request::build(&endpoint, ask, pin.version_id()).is_ok(), "any version can be asked for");
+}
+
+/// A status of three digits (200 where there are none) and headers `name:value`, separated by `|`, up to the
+/// first line feed; and what comes behind it.
+fn divided(data: &[u8]) -> (Parts, &[u8]) {
+    let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
+    let (line, rest) = (&data[..end], data.get(end + 1..).unwrap_or_default());
+    let mut fields = line.split(|byte| *byte == b'|');
+    let status = fields.next().and_then(|text| StatusCode::from_bytes(text).ok());
+    let mut response = Response::new(());
+    *response.status_mut() = status.unwrap_or_default();
+    for field in fields {
+        let Some(colon) = field.iter().position(|byte| *byte == b':') else { continue };
+        let name = HeaderName::from_bytes(&field[..colon]);
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(&field[colon + 1..])) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    (response.into_parts().0, rest)
+}
+
+/// A server's words go to a terminal.
+fn assert_harmless(message: &impl Display) {
+    let message = message.to_string();
+    assert_no_controls(&message);
+    assert!(message.lines().count() <= 3, "{message:?}");
+    assert!(message.chars().count() <= MESSAGE_MAX, "{} characters", message.chars().count());
+}
+
+fn assert_no_controls(message: &str) {
+    assert!(!message.contains(|c: char| c.is_control() && c != '\n'), "{message:?}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+
+    use super::*;
+
+    /// The inputs of a target's corpus, in the order of their names.
+    fn corpus(name: &str) -> Vec<Vec<u8>> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/fuzz").join(name);
+        let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        assert!(!files.is_empty(), "{}", folder.display());
+        files.iter().map(|file| fs::read(file).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_corpus_is_taken_without_harm() {
+        for (name, target) in TARGETS {
+            let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fuzz/fuzz_targets/{name}.rs"));
+            assert!(shared.is_file(), "{}", shared.display());
+            for input in corpus(name) {
+                target(&input);
+            }
+        }
+    }
+
+    /// One input changed in places, as a fuzzer does it: bytes replaced, taken out and put in.
+    fn changed() -> impl Strategy<Value = (Target, Vec<u8>)> {
+        let change = (any::<Index>(), any::<u8>(), 0..4_u8, select(b"0123456789-/ :|\n<>&;\"%.".to_vec()));
+        let inputs = TARGETS.iter().flat_map(|(name, target)| corpus(name).into_iter().map(|i| (*target, i)));
+        let inputs: Vec<_> = inputs.collect();
+        (select(inputs), prop::collection::vec(change, 0..8)).prop_map(|((target, mut input), changes)| {
+            for (at, any, how, likely) in changes {
+                let at = at.index(input.len() + 1);
+                match (how, at < input.len()) {
+                    (0, true) => drop(input.remove(at)),
+                    (1, true) => input[at] = likely,
+                    (2, true) => input[at] = any,
+                    _ => input.insert(at, likely),
+                }
+            }
+            (target, input)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16_384))]
+
+        #[test]
+        fn nor_does_a_changed_input_do_harm((target, input) in changed()) {
+            target(&input);
+        }
+
+        #[test]
+        fn nor_do_any_bytes(input in prop::collection::vec(any::<u8>(), 0..200)) {
+            for (_, target) in TARGETS {
+                target(&input);
+            }
+        }
+    }
+}

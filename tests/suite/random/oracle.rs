@@ -1,0 +1,116 @@
+//! What may have come of a download, given what was done to it: the contract.
+//!
+//! The object and no error; or a prefix of it and an error that the faults explain. No more requests, and
+//! no more bytes, than the object and the faults need.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use s3fcp::{Error, Traffic};
+
+use super::download::Log;
+use super::fault::Effect;
+use super::schedule::Schedule;
+use crate::run::SECRET_KEY;
+
+/// How a download ended.
+pub(super) struct Ended {
+    pub(super) received: Vec<u8>,
+    pub(super) expected: Bytes,
+    pub(super) result: Result<(), Error>,
+    /// None where it did not begin.
+    pub(super) traffic: Option<Traffic>,
+    /// Body bytes that the server sent.
+    pub(super) sent: u64,
+}
+
+#[track_caller]
+pub(super) fn judge(schedule: &Schedule, log: &Log, ended: &Ended) {
+    if let Err(complaint) = verdict(schedule, log, ended) {
+        let (got, result) = (ended.received.len(), &ended.result);
+        panic!("{complaint}\n{schedule:?}\n{got} bytes, {result:?}\n{}", told(log));
+    }
+}
+
+fn verdict(schedule: &Schedule, log: &Log, ended: &Ended) -> Result<(), String> {
+    let must = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
+    must(ended.expected.starts_with(&ended.received), "bytes that are not the object's")?;
+    let explained = explained(schedule, log);
+    match &ended.result {
+        _ if schedule.leaves_after.is_some() => {}
+        Ok(()) => {
+            must(ended.received.len() == ended.expected.len(), "success with a part of the object")?;
+            must(!explained.must_fail, "success in spite of a fault that ends a download")?;
+        }
+        Err(error) => {
+            let shown = format!("{error} {error:?}");
+            must(!shown.contains(SECRET_KEY), "the secret key is in the error")?;
+            must(!shown.contains("Signature="), "a signature is in the error")?;
+            must(explained.codes.contains(&error.exit_code()), "an error that no fault explains")?;
+        }
+    }
+    let gets = log.iter().filter(|(request, _)| request.is_get()).count() as u64;
+    must(gets <= schedule.chunks() + explained.more_gets, "more requests than the faults explain")?;
+    let at_most = schedule.size + log.iter().map(|(_, drawn)| drawn.wasted).sum::<u64>();
+    must(ended.sent <= at_most, "the server sent more than the faults explain")?;
+    must(ended.traffic.is_none_or(|t| t.fetched <= at_most), "more was fetched than the faults explain")
+}
+
+/// What the faults that happened may do.
+#[derive(Default)]
+struct Explained {
+    codes: Vec<u8>,
+    must_fail: bool,
+    more_gets: u64,
+}
+
+fn explained(schedule: &Schedule, log: &Log) -> Explained {
+    let mut explained = Explained::default();
+    let mut tries: HashMap<u64, Vec<Effect>> = HashMap::new();
+    let mut all_seen = true;
+    for (request, drawn) in log.iter().filter(|(request, _)| request.is_get()) {
+        // Bytes behind a body stand in front of the next response, whose try is then another one.
+        all_seen &= drawn.name != "excess";
+        explained.more_gets += u64::from(drawn.effect != Effect::None || drawn.name == "excess");
+        // Without ranges, and for an empty object, requests for the same bytes look different.
+        let same = if schedule.ranges && schedule.size > 0 { request.range.as_ref() } else { None };
+        tries.entry(same.map_or(0, |range| range.end)).or_default().push(drawn.effect);
+    }
+    for (end, effects) in &tries {
+        let (first, later) = schedule.attempts();
+        let attempts = if *end <= schedule.wanted.start + schedule.chunk { first } else { later };
+        let failed =
+            effects.iter().filter(|effect| !matches!(effect, Effect::None | Effect::Exit(_))).count();
+        if failed >= attempts {
+            explained.codes.push(5);
+        }
+        if effects.iter().filter(|effect| **effect == Effect::Corrected).count() > 1 {
+            explained.codes.push(4);
+        }
+        for effect in effects {
+            if let Effect::Exit(code) = effect {
+                explained.codes.push(*code);
+                explained.must_fail = all_seen;
+            }
+        }
+    }
+    if schedule.size == 0 {
+        // It is confirmed once more, without a range.
+        explained.more_gets += 1;
+    }
+    explained
+}
+
+/// The log, for people.
+pub(super) fn told(log: &Log) -> String {
+    log.iter().fold(String::new(), |mut text, (request, drawn)| {
+        // Writing into a string cannot fail.
+        let _ = writeln!(
+            text,
+            "  {} {:?} try {} on connection {}: {}",
+            request.method, request.range, request.attempt, request.connection, drawn.name
+        );
+        text
+    })
+}
