@@ -19,9 +19,9 @@ const SIZE: u64 = 8 * WINDOW;
 const LIMIT: u64 = WINDOW + WINDOW / 4 + (24 << 20);
 /// What the pipe to the reader may hold, in bytes.
 const PIPE: u64 = 1 << 20;
-/// The range that is asked for as soon as the last frames of another are on their way to the reader. Where the
-/// window has no room for it, it waits with the kernel.
-const AHEAD: u64 = CHUNK;
+/// Ranges whose last frames are on their way to the reader have made place for others. Where the window has no room
+/// for those, they wait with the kernel.
+const AHEAD: u64 = WINDOW;
 
 #[test]
 fn a_first_range_held_back_stops_the_others_at_the_window() {
