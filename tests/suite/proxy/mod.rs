@@ -32,6 +32,11 @@ fn file(pem: &str) -> NamedTempFile {
     file
 }
 
+/// Four at once, and each range asked for once, however slow the machine is.
+fn at(endpoint: &str) -> S3fcp {
+    S3fcp::at(endpoint).window(4, CHUNK).args(["--hedge", "off"])
+}
+
 /// Nothing of what a proxy is told shows.
 #[track_caller]
 fn assert_silent(outcome: &Outcome) {
@@ -46,8 +51,7 @@ fn a_plain_endpoint_by_absolute_requests_to_a_host_that_only_the_proxy_knows() {
         let store = FaultServer::start(object(SIZE), |_| Reply::ok());
         let proxy = Options { auth, ..Options::default() }.start(store.address());
         for (name, scheme) in [("HTTP_PROXY", "http://"), ("http_proxy", ""), ("ALL_PROXY", "http://")] {
-            let outcome = S3fcp::at("http://store.invalid:9000")
-                .window(4, CHUNK)
+            let outcome = at("http://store.invalid:9000")
                 .env(name, format!("{scheme}{userinfo}{}", proxy.address()))
                 .download(URI);
             outcome.assert_object(&object(SIZE));
@@ -70,7 +74,7 @@ fn an_https_endpoint_by_tunnels_its_certificate_checked_behind_them() {
         let proxy = Options { auth, ..Options::default() }.start(store.address());
         let url = format!("http://{userinfo}{}", proxy.address());
         let before = store.stats().gets;
-        let run = || S3fcp::at(&store.endpoint()).window(4, CHUNK).env("https_proxy", &url);
+        let run = || at(&store.endpoint()).env("https_proxy", &url);
         run().env("AWS_CA_BUNDLE", bundle.path()).download(URI).assert_object(&object(SIZE));
         assert_eq!(store.stats().gets - before, CHUNKS as u64);
         let Seen { tunnels, forwarded, refused } = proxy.seen();
@@ -93,8 +97,7 @@ fn a_proxy_that_itself_speaks_tls() {
         let proxy =
             Options { auth: Some(AUTH), tls: Some(config), ..Options::default() }.start(store.address());
         let bundle = file(&(pem + store.ca_pem()));
-        let outcome = S3fcp::at(&store.endpoint())
-            .window(4, CHUNK)
+        let outcome = at(&store.endpoint())
             .env("ALL_PROXY", format!("https://user:hunter2@{}", proxy.address()))
             .env("AWS_CA_BUNDLE", bundle.path())
             .download(URI);
@@ -171,7 +174,7 @@ fn no_proxy_leads_past_it_and_loopback_alone_does_not() {
         ("*", false),
     ] {
         let before = proxy.seen().forwarded.len();
-        let run = S3fcp::at(&store.endpoint()).window(4, CHUNK).env("HTTP_PROXY", &url).env("NO_PROXY", list);
+        let run = at(&store.endpoint()).env("HTTP_PROXY", &url).env("NO_PROXY", list);
         run.download(URI).assert_object(&object(SIZE));
         let forwarded = proxy.seen().forwarded.len() - before;
         assert_eq!(forwarded, if passes { CHUNKS + 1 } else { 0 }, "NO_PROXY={list:?}");

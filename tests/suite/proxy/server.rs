@@ -102,6 +102,8 @@ impl Drop for Proxy {
 async fn accept(listener: std::net::TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     let listener = TcpListener::from_std(listener).expect("a listener on this runtime");
     while let Ok((socket, _)) = listener.accept().await {
+        // A wait for an acknowledgement is none of the server's.
+        let _ = socket.set_nodelay(true);
         let (tls, shared) = (tls.clone(), Arc::clone(&shared));
         tokio::spawn(async move {
             // A client that goes away is no matter of the proxy's.
@@ -130,6 +132,12 @@ impl Shared {
         what(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
+    async fn connect(&self) -> std::io::Result<TcpStream> {
+        let server = TcpStream::connect(self.upstream).await?;
+        server.set_nodelay(true)?;
+        Ok(server)
+    }
+
     async fn serve(&self, client: impl AsyncRead + AsyncWrite) -> std::io::Result<()> {
         let (mut requests, mut responses) = tokio::io::split(client);
         loop {
@@ -144,7 +152,7 @@ impl Shared {
                 responses.write_all(answer.as_bytes()).await?;
             } else if head.method == "CONNECT" {
                 self.note(|seen| seen.tunnels.push(head.target));
-                let (mut from, mut to) = TcpStream::connect(self.upstream).await?.into_split();
+                let (mut from, mut to) = self.connect().await?.into_split();
                 responses.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
                 tokio::select! {
                     result = copy(&mut requests, &mut to) => result?,
@@ -152,7 +160,7 @@ impl Shared {
                 };
                 return Ok(());
             } else if head.origin_form().is_some() {
-                let (mut from, mut to) = TcpStream::connect(self.upstream).await?.into_split();
+                let (mut from, mut to) = self.connect().await?.into_split();
                 return tokio::select! {
                     result = self.forward(head, &mut requests, &mut to) => result,
                     result = copy(&mut from, &mut responses) => result.map(drop),
