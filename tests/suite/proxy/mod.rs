@@ -3,7 +3,7 @@
 
 mod server;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use s3server::Server;
 use tempfile::NamedTempFile;
@@ -135,7 +135,10 @@ fn a_wrong_password_is_told_at_once_and_never_shown() {
 
 #[test]
 fn a_proxy_that_refuses_or_is_not_there_is_named_without_its_password() {
-    let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).expect("a free port");
+    // Bound and not listening: nobody else gets this port meanwhile, and nobody answers at it.
+    let silent = tokio::net::TcpSocket::new_v4().expect("a socket");
+    silent.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
+    let gone = silent.local_addr().expect("its address");
     let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
     let forbids = Options { refusal: Some(403), ..Options::default() }.start(upstream);
     let fails = Options { refusal: Some(502), ..Options::default() }.start(upstream);
