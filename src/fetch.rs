@@ -7,7 +7,9 @@
 mod flight;
 mod race;
 
+use std::future::{Future, poll_fn};
 use std::num::NonZeroU32;
+use std::pin::pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -180,10 +182,20 @@ impl Fetch {
             // While it waits another range may go, if there is to be one.
             drop(slot.take());
             sleep(delay).await;
-            // None once another range has failed for good: what lies before that one is delivered still, and what
-            // lies behind ends with the download.
-            slot = shared.slots.acquire().await;
+            slot = self.slot_again().await;
         }
+    }
+
+    /// A slot, but for the head of the line, which those that have one may be waiting for: it goes on without. So
+    /// does a range once another has failed for good: what lies before that one is delivered still, and what lies
+    /// behind ends with the download.
+    async fn slot_again(&self) -> Option<Slot> {
+        let mut slot = pin!(self.shared.slots.acquire());
+        poll_fn(|cx| match slot.as_mut().poll(cx) {
+            Poll::Pending if self.lane.poll_is_head(cx) => Poll::Ready(None),
+            slot => slot,
+        })
+        .await
     }
 
     /// One request for what is left of the range, and its body to the end, or that of a second request where
@@ -255,7 +267,7 @@ impl Fetch {
         if more == 0 {
             return;
         }
-        let mut room = std::pin::pin!(self.shared.window.reserve(self.range.start(), more));
+        let mut room = pin!(self.shared.window.reserve(self.range.start(), more));
         if self.room.bytes() == 0 {
             self.room = room.await;
         } else if let Some(room) = room.as_mut().now_or_never() {

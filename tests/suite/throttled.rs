@@ -2,7 +2,7 @@
 //! already, for a new one each time would be the opposite.
 
 use crate::cases;
-use crate::fault::{FaultServer, Reply, Request};
+use crate::fault::{FaultServer, Gate, Reply, Request};
 use crate::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::run::{S3fcp, URI};
 
@@ -31,4 +31,22 @@ fn refusals_do_not_cost_a_connection_each() {
         let connections = server.connections() as u64;
         assert!(connections <= 2 * CONCURRENCY + 2, "{connections} connections");
     });
+}
+
+/// It has given up its slot and not its room; the range behind it has a slot and waits for room.
+#[test]
+fn a_range_that_waited_is_not_held_up_by_those_that_wait_for_it() {
+    let (chunk, chunks) = (2048, 8);
+    let (size, refused) = (chunks * chunk, Gate::closed());
+    let server = FaultServer::start(object(size), move |request: &Request| {
+        match (request.chunk(chunk), request.attempt) {
+            (Some(3), 0) => Reply::ok().cut_after(300),
+            (Some(3), 1) => Reply::status(503).then_open(&refused),
+            (Some(4), 0) => Reply::ok().delay_until(&refused),
+            _ => Reply::ok(),
+        }
+    });
+    let run = S3fcp::at(&server.endpoint()).window(2, chunk).args(["--hedge", "off"]);
+    run.download(URI).assert_object(&object(size));
+    assert_eq!((server.gets().len() as u64, server.object_bytes()), (chunks + 2, size));
 }
