@@ -15,7 +15,7 @@ const LATE: u32 = 3;
 /// Less than this is not worth another request.
 const WORTH: Duration = Duration::from_millis(100);
 /// A rate is not known before so much time was spent in reading.
-const READING_MIN: Duration = Duration::from_millis(15);
+const READING_MIN: Duration = Duration::from_millis(10);
 /// What a body is waited for at once, in bytes: less may gather unseen for a while.
 const FRAME: u64 = 256 << 10;
 /// So many hedges are always allowed, whatever the size of the object.
@@ -90,18 +90,16 @@ impl Progress {
     #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
     pub(crate) fn look_again(self, expected: Option<&Expected>) -> Duration {
         let Some(expected) = expected else { return WORTH };
-        let wait = match self {
+        match self {
             Self::Waiting(silent) => self.patience(expected).saturating_sub(silent),
             Self::Reading { bytes, spent, silent, left } => {
                 // Late is when left x spent / bytes > 3 x (time anew) + some: solved for what is spent.
                 let allowed = (LATE * expected.time(left) + WORTH).as_secs_f64();
                 let late = allowed * bytes.max(1) as f64 / left.max(1) as f64;
-                let late = Duration::from_secs_f64(late.min(1e6)).saturating_sub(spent);
+                let late = Duration::from_secs_f64(late.min(1e6)).max(READING_MIN).saturating_sub(spent);
                 late.min(self.patience(expected).saturating_sub(silent))
             }
-        };
-        // Not at once and again: it may be late, and not hedged, for another reason.
-        wait.max(Duration::from_millis(10))
+        }
     }
 }
 
@@ -185,7 +183,7 @@ mod tests {
             // Nobody waits for it so soon.
             (read(MIB / 16, 20, 4 * MIB), ms(60_000), false),
             // Too early to say.
-            (read(0, 10, 4 * MIB), NOW, false),
+            (read(0, 9, 4 * MIB), NOW, false),
             // Like all the others, or half as fast.
             (read(MIB, 11, 3 * MIB), NOW, false),
             (read(MIB, 22, 3 * MIB), NOW, false),

@@ -4,10 +4,11 @@
 //! would take, which is what a straggler is measured by. It knows no single request, and decides nothing.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// What was seen this long ago counts a third of what is seen now.
-const MEMORY: Duration = Duration::from_millis(300);
+/// What was seen before connections read for so long, all together, counts a third of what is seen now. It is
+/// their time and not the clock's: while all but a straggler wait for its bytes, it is not what is usual.
+const MEMORY: Duration = Duration::from_secs(2);
 /// Responses before which nothing is known.
 const RESPONSES_MIN: u32 = 4;
 /// The weight of a new response among those before it.
@@ -19,7 +20,6 @@ pub(crate) struct Pace(Mutex<Sums>);
 
 #[derive(Debug)]
 struct Sums {
-    at: Instant,
     bytes: f64,
     /// Spent by all connections together in waiting for these bytes, in seconds.
     reading: f64,
@@ -38,16 +38,21 @@ pub(crate) struct Expected {
 
 impl Expected {
     /// How long `bytes` would take if they were asked for now.
-    #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
     pub(crate) fn time(&self, bytes: u64) -> Duration {
-        self.latency + seconds(bytes as f64 / self.rate)
+        self.latency + self.reading(bytes)
+    }
+
+    /// How long `bytes` take to come, once they have begun to.
+    #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
+    pub(crate) fn reading(&self, bytes: u64) -> Duration {
+        seconds(bytes as f64 / self.rate)
     }
 }
 
 impl Pace {
     /// Nothing seen yet.
-    pub(crate) fn new(now: Instant) -> Self {
-        Self(Mutex::new(Sums { at: now, bytes: 0.0, reading: 0.0, latency: 0.0, responses: 0 }))
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Sums { bytes: 0.0, reading: 0.0, latency: 0.0, responses: 0 }))
     }
 
     /// A response began `latency` after its request.
@@ -60,13 +65,11 @@ impl Pace {
 
     /// So many `bytes` came on one connection that waited for them for `reading`.
     #[expect(clippy::cast_precision_loss, reason = "for an average")]
-    pub(crate) fn received(&self, bytes: usize, reading: Duration, now: Instant) {
+    pub(crate) fn received(&self, bytes: usize, reading: Duration) {
         let mut sums = self.sums();
-        let age = now.saturating_duration_since(sums.at).as_secs_f64() / MEMORY.as_secs_f64();
-        let fade = (-age).exp();
+        let fade = (-reading.as_secs_f64() / MEMORY.as_secs_f64()).exp();
         sums.bytes = sums.bytes * fade + bytes as f64;
         sums.reading = sums.reading * fade + reading.as_secs_f64();
-        sums.at = now;
     }
 
     /// What to expect of a request; `None` while too little was seen.
@@ -97,20 +100,18 @@ mod tests {
     #[test]
     fn a_request_is_expected_to_do_what_others_do_now() {
         let ms = Duration::from_millis;
-        let mut now = Instant::now();
-        let pace = Pace::new(now);
+        let pace = Pace::new();
         for n in 0..RESPONSES_MIN {
             assert_eq!(pace.expected(), None, "{n} responses");
             pace.responded(ms(20));
-            pace.received(1_000_000, ms(10), now);
+            pace.received(1_000_000, ms(10));
         }
         let expected = pace.expected().unwrap();
         assert_eq!((expected.latency, expected.rate.round()), (ms(20), 1e8));
         assert_eq!(expected.time(50_000_000), ms(520));
         // Everybody gets slower: after a while that is what is expected.
-        for _ in 0..100 {
-            now += ms(20);
-            pace.received(100_000, ms(10), now);
+        for _ in 0..1000 {
+            pace.received(100_000, ms(10));
         }
         let rate = pace.expected().unwrap().rate;
         assert!((1e7..1.1e7).contains(&rate), "{rate}");
@@ -119,14 +120,29 @@ mod tests {
     #[test]
     fn one_slow_connection_among_many_changes_little() {
         let ms = Duration::from_millis;
-        let now = Instant::now();
-        let pace = Pace::new(now);
+        let pace = Pace::new();
         for _ in 0..20 {
             pace.responded(ms(20));
-            pace.received(1_000_000, ms(10), now);
+            pace.received(1_000_000, ms(10));
         }
-        pace.received(10_000, ms(10), now);
+        pace.received(10_000, ms(10));
         let rate = pace.expected().unwrap().rate;
         assert!(rate > 0.9e8, "{rate}");
+    }
+
+    #[test]
+    fn a_straggler_that_all_others_wait_for_is_not_what_is_usual() {
+        let ms = Duration::from_millis;
+        let pace = Pace::new();
+        for _ in 0..200 {
+            pace.responded(ms(20));
+            pace.received(1_000_000, ms(10));
+        }
+        // Half a second at a hundredth of the others' rate.
+        for _ in 0..25 {
+            pace.received(20_000, ms(20));
+        }
+        let rate = pace.expected().unwrap().rate;
+        assert!(rate > 0.6e8, "{rate}");
     }
 }

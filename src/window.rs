@@ -69,6 +69,11 @@ impl Window {
         self.wake_next(state);
     }
 
+    /// Whether anybody waits for room.
+    pub(crate) fn is_full(&self) -> bool {
+        !self.state().waiting.is_empty()
+    }
+
     fn poll_reserve(&self, start: u64, bytes: usize, cx: &mut Context<'_>) -> Poll<Room> {
         let mut state = self.state();
         let granted = self.grant(&state, start, bytes);

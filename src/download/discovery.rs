@@ -8,7 +8,7 @@
 use std::future::poll_fn;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::StatusCode;
 use tokio::sync::oneshot;
@@ -84,7 +84,7 @@ pub(super) async fn shared(
         pin: OnceLock::new(),
         by_version: AtomicBool::new(false),
         counters: Counters::default(),
-        pace: Pace::new(Instant::now()),
+        pace: Pace::new(),
         throttle: Throttle::new(slots),
         hedging: hedge::Budget::new(options.hedge),
         chunk: budget.chunk,

@@ -27,8 +27,11 @@ use crate::request::Ask;
 use crate::response::{Opened, Pin};
 use crate::transport::Lease;
 
-/// How long bytes may gather in the kernel before they are handed on though they are few.
-const GATHERING: Duration = Duration::from_millis(200);
+/// How long bytes may gather in the kernel before they are handed on though they are few: so many times longer
+/// than they are expected to take, within these limits.
+const GATHERING: u32 = 4;
+const GATHERING_MIN: Duration = Duration::from_millis(10);
+const GATHERING_MAX: Duration = Duration::from_millis(200);
 
 /// What a flight brings.
 pub(super) enum Event {
@@ -96,7 +99,7 @@ impl Flight {
         landed.received += data.len() as u64;
         self.waiting = None;
         self.spent += now - since;
-        self.shared.pace.received(data.len(), now - since, now.into_std());
+        self.shared.pace.received(data.len(), now - since);
         self.shared.counters.add_fetched(data.len());
         Ok(Event::Data(at, data))
     }
@@ -203,9 +206,13 @@ impl Landed {
         let left = usize::try_from(end.saturating_sub(self.at)).unwrap_or(usize::MAX);
         // As many as fill a frame, so that it goes on as it is; but never more than are certain to come, and
         // those of a slow connection not for long.
-        if left > shared.read_buffer && since.elapsed() < GATHERING {
+        let gathering = shared.pace.expected().map_or(GATHERING_MAX, |expected| {
+            let frame = GATHERING * expected.reading(shared.read_buffer as u64);
+            frame.clamp(GATHERING_MIN, GATHERING_MAX)
+        });
+        if left > shared.read_buffer && since.elapsed() < gathering {
             self.lease.gather(shared.read_buffer);
-            if let Ok(data) = timeout_at(since + GATHERING, self.some_data(lane)).await {
+            if let Ok(data) = timeout_at(since + gathering, self.some_data(lane)).await {
                 return data;
             }
         }

@@ -6,13 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
 use super::flight::{Event, Flight};
 use crate::error::Result;
 use crate::lane::LaneSender;
 use crate::range::ByteRange;
+
+/// So long after they were looked at, flights are looked at again at the earliest.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// What is still wanted of a range, and where it stands in the object.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +31,8 @@ pub(super) struct Rest {
 pub(super) struct Race {
     first: Flight,
     second: Option<Hedge>,
+    /// When they were last found late, or not.
+    looked: Option<Instant>,
 }
 
 struct Hedge {
@@ -46,7 +51,7 @@ enum Happened {
 impl Race {
     /// One flight, for now.
     pub(super) fn new(first: Flight) -> Self {
-        Self { first, second: None }
+        Self { first, second: None, looked: None }
     }
 
     /// Whether a response has begun.
@@ -114,6 +119,7 @@ impl Race {
 
     /// Sends a second request where the first one is late, or a third where both are.
     fn consider(&mut self, shared: &Arc<Shared>, rest: Rest) {
+        self.looked = Some(Instant::now());
         // A busy server gets no more requests than it must.
         let Some(expected) = shared.pace.expected().filter(|_| !shared.slots.is_halved()) else { return };
         let is_alone = shared.slots.in_use() <= 1;
@@ -123,9 +129,11 @@ impl Race {
             let rate = expected.rate * shared.slots.in_use().max(1) as f64;
             Duration::from_secs_f64((ahead / rate).min(1e6))
         };
+        // Where the others wait for room it is not the network that they wait for.
+        let others_may = is_alone || shared.window.is_full();
         let is_late = |flight: &Flight| {
             flight.progress().is_late(rest.bytes.len(), &expected, turn)
-                && (is_alone || flight.others_get_on())
+                && (others_may || flight.others_get_on())
         };
         if !is_late(&self.first) || self.second.as_ref().is_some_and(|second| !is_late(&second.flight)) {
             return;
@@ -149,9 +157,14 @@ impl Race {
         let wait = |flight: &Flight| flight.progress().look_again(expected.as_ref());
         let second = self.second.as_ref().map_or(Duration::ZERO, |second| wait(&second.flight));
         let look = is_of_interest.then(|| wait(&self.first).max(second));
+        // Not at once and again: they may be late, and not hedged, for another reason.
+        let not_before = self.looked.map(|looked| looked + LOOK_AGAIN);
         async move {
             match look {
-                Some(wait) => sleep(wait).await,
+                Some(wait) => {
+                    let then = Instant::now() + wait;
+                    sleep_until(not_before.map_or(then, |at| at.max(then))).await;
+                }
                 None => std::future::pending().await,
             }
         }
