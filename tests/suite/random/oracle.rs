@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use s3fcp::{Error, Traffic};
+use s3fcp::{Error, Hedge, Traffic};
 
 use super::download::Log;
 use super::fault::Effect;
@@ -52,9 +52,15 @@ fn verdict(schedule: &Schedule, log: &Log, ended: &Ended) -> Result<(), String> 
     }
     let gets = log.iter().filter(|(request, _)| request.is_get()).count() as u64;
     must(gets <= schedule.chunks() + explained.more_gets, "more requests than the faults explain")?;
-    let at_most = schedule.size + log.iter().map(|(_, drawn)| drawn.wasted).sum::<u64>();
+    let hedged = if schedule.hedge == Hedge::Auto { hedges(gets) * schedule.chunk } else { 0 };
+    let at_most = schedule.size + hedged + log.iter().map(|(_, drawn)| drawn.wasted).sum::<u64>();
     must(ended.sent <= at_most, "the server sent more than the faults explain")?;
     must(ended.traffic.is_none_or(|t| t.fetched <= at_most), "more was fetched than the faults explain")
+}
+
+/// How many second requests a download may make that sends so many in all.
+fn hedges(gets: u64) -> u64 {
+    4.max(gets / 20)
 }
 
 /// What the faults that happened may do.
@@ -68,7 +74,8 @@ struct Explained {
 fn explained(schedule: &Schedule, log: &Log) -> Explained {
     let mut explained = Explained::default();
     let mut tries: HashMap<u64, Vec<Effect>> = HashMap::new();
-    let mut all_seen = true;
+    // Of two answers for the same bytes the later one is not looked at.
+    let mut all_seen = schedule.hedge == Hedge::Off;
     for (request, drawn) in log.iter().filter(|(request, _)| request.is_get()) {
         // Bytes behind a body stand in front of the next response, whose try is then another one.
         all_seen &= drawn.name != "excess";
@@ -94,6 +101,9 @@ fn explained(schedule: &Schedule, log: &Log) -> Explained {
                 explained.must_fail = all_seen;
             }
         }
+    }
+    if schedule.hedge == Hedge::Auto {
+        explained.more_gets += hedges(schedule.chunks() + explained.more_gets);
     }
     if schedule.size == 0 {
         // It is confirmed once more, without a range.

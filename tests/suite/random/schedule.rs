@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use fastrand::Rng;
-use s3fcp::Options;
+use s3fcp::{Hedge, Options};
 
 use super::fault::{Drawn, Moment};
 use crate::fault::Request;
@@ -28,6 +28,8 @@ pub(super) struct Schedule {
     pub(super) chunk: u64,
     pub(super) concurrency: Option<usize>,
     pub(super) max_attempts: Option<u32>,
+    /// Whether what is late may be asked for twice.
+    pub(super) hedge: Hedge,
     /// The bytes of it that are wanted.
     pub(super) wanted: Range<u64>,
     /// The server knows them.
@@ -67,6 +69,7 @@ impl Schedule {
             chunk,
             concurrency: (rng.u8(..5) > 0).then(|| rng.usize(1..=16)),
             wanted,
+            hedge: if rng.u8(..4) == 0 { Hedge::Auto } else { Hedge::Off },
             max_attempts: *rng
                 .choice(&[None, Some(1), Some(2), Some(3), Some(MANY_ATTEMPTS)])
                 .unwrap_or(&None),
@@ -84,6 +87,7 @@ impl Schedule {
         options.concurrency = self.concurrency.and_then(NonZeroUsize::new);
         options.chunk_size = NonZeroU64::new(self.chunk);
         options.max_attempts = self.max_attempts.and_then(NonZeroU32::new);
+        options.hedge = self.hedge;
         if self.wanted != (0..self.size) {
             let Range { start, end } = self.wanted;
             let range = if end == self.size { format!("{start}-") } else { format!("{start}-{}", end - 1) };
