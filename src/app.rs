@@ -1,4 +1,4 @@
-//! What an [`Invocation`] does: describe an object, or download it to stdout; and how the process then ends.
+//! What an [`Invocation`] does: describe objects, or download them; and how the process then ends.
 //!
 //! It gets validated options and joins the parts: configuration, download, sink, progress, figures. All
 //! that is decided lies in those.
@@ -12,14 +12,18 @@ use signal_hook::consts::SIGPIPE;
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::cli::Invocation;
+use crate::config::Config;
 use crate::continuation::{self, Partial};
 use crate::download::{Download, inspect};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Format;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
-use crate::sink::{self, Delivery, Ended};
+use crate::sink::{self, Delivery, Ended, Sink};
+use crate::source::Source;
 use crate::stats::Stats;
-use crate::{config, info};
+use crate::target::Target;
+use crate::{config, info, transfer};
 
 /// Why a run did not reach its end, and what is to be told of it.
 #[derive(Debug)]
@@ -39,50 +43,100 @@ enum Cause {
 /// Runs `invocation`, of a process that began at `began`.
 pub async fn run(invocation: &Invocation, began: Instant) -> Result<(), Stopped> {
     let mut settings = invocation.settings.clone();
-    // Whose URL it is has signed it, if anybody: no credentials are looked for.
-    settings.no_sign_request |= invocation.uri.url().is_some();
+    // Whose URL it is has signed it, if anybody: for URLs alone no credentials are looked for.
+    settings.no_sign_request |= invocation.uris.iter().all(|uri| uri.url().is_some());
     let config = config::load(&settings).await?;
     if let Some(format) = invocation.info {
-        let object = inspect(&config, &invocation.uri, &invocation.download).await?;
-        let text = info::render(&invocation.uri, &object, format);
-        return Ok(std::io::stdout().write_all(text.as_bytes()).map_err(Error::output)?);
+        return Ok(describe(invocation, &config, format).await?);
     }
+    let (uris, target) = (&invocation.uris, &invocation.target);
+    let Some(mut sink) = Sink::open(target, uris, invocation.download.range)? else { return Ok(()) };
+    let mut sequence = match transfer::begin(invocation, &config, &mut sink).await {
+        Ok(sequence) => sequence,
+        Err(e) => {
+            sink.abandon(false);
+            return Err(e.into());
+        }
+    };
     let delivery = Arc::new(Delivery::since(began));
-    let mut progress = Progress::new(invocation.quiet, Arc::clone(&delivery));
-    let mut download = Download::start(&config, &invocation.uri, &invocation.download).await?;
-    let range = download.range();
-    progress.start(range.end - range.start, &invocation.uri.to_string());
-    let ended = sink::to_stdout(&mut download, &delivery, interrupted()).await;
+    let to_stdout = matches!(target, Target::Stdout { .. });
+    let mut progress = Progress::new(invocation.quiet, to_stdout, Arc::clone(&delivery));
+    progress.start(sequence.bytes(), &name(uris));
+    let next = |download: &Download| progress.extend(download.range().end - download.range().start);
+    let ended = sink::deliver(&mut sequence, &mut sink, &delivery, interrupted(), next).await;
+    let can_be_resumed = sink.can_be_resumed();
+    let ended = finish(sink, ended);
     match ended {
         Ok(Ended::Complete) => progress.finish(),
         _ => progress.abandon(),
     }
     if let Some(format) = invocation.stats {
+        let (traffic, verified) = (sequence.traffic(), sequence.verified());
         let took = config.credentials.first_took();
-        let stats = Stats::collect(began.elapsed(), took, &download, &delivery);
+        let stats = Stats::collect(began.elapsed(), took, traffic, verified, &delivery);
         // They are for looking at: a stderr that is gone does not make a download fail.
         let _ = std::io::stderr().write_all(stats.render(format).as_bytes());
     }
     let (cause, can_continue) = match ended {
         Ok(Ended::Complete) => return Ok(()),
-        Ok(Ended::Interrupted { signal, is_known }) => (Cause::Interrupted(signal), is_known),
+        Ok(Ended::Interrupted { signal, is_known }) => {
+            (Cause::Interrupted(signal), is_known || can_be_resumed)
+        }
         Err(error) => {
-            let can_continue = continuation::is_worth_it(&error, &invocation.uri);
+            let source = sequence.asked_for(delivery.bytes());
+            let can_continue = continuation::is_worth_it(&error, source, can_be_resumed);
             (Cause::Failed(error), can_continue)
         }
     };
     let file = sink::stdout_file();
+    let download = sequence.current();
     let partial = Partial {
         invocation,
         info: download.info(),
-        range,
-        delivered: delivery.bytes(),
+        range: download.range(),
+        delivered: delivery.bytes().saturating_sub(sequence.before()),
+        rest: sequence.rest(),
+        can_be_resumed,
         is_by_version: download.is_by_version(),
         is_interrupted: matches!(cause, Cause::Interrupted(_)),
         file: file.as_deref(),
     };
     let continuation = can_continue.then(|| partial.message()).flatten();
     Err(Stopped { cause, continuation })
+}
+
+/// Describes the objects, one after the other.
+async fn describe(invocation: &Invocation, config: &Config, format: Format) -> Result<()> {
+    for uri in &invocation.uris {
+        let object = inspect(config, uri, &invocation.download).await?;
+        let text = info::render(uri, &object, format);
+        std::io::stdout().write_all(text.as_bytes()).map_err(Error::output)?;
+    }
+    Ok(())
+}
+
+/// Brings what was delivered to its end, or leaves it where a later run finds it.
+fn finish(sink: Sink, ended: Result<Ended>) -> Result<Ended> {
+    match ended {
+        Ok(Ended::Complete) => sink.finish().and(ended),
+        Err(error) if error.kind() == ErrorKind::Integrity && sink.is_part() => {
+            sink.abandon(true);
+            Err(error
+                .with_better_hint("the file was not made, and its bytes are thrown away: download it again"))
+        }
+        _ => {
+            sink.abandon(false);
+            ended
+        }
+    }
+}
+
+/// What is downloaded, for the last line of the progress.
+fn name(uris: &[Source]) -> String {
+    match uris {
+        [uri] => uri.to_string(),
+        uris => format!("{} objects", uris.len()),
+    }
 }
 
 /// The number of the signal that interrupts the process. Where it cannot be waited for, the system does what it

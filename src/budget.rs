@@ -3,7 +3,7 @@
 //! It gets the [`Options`], the [`Ceilings`] of the configuration and the memory that the system leaves to this
 //! process, and hands on numbers that fit together. An explicit memory limit wins over everything else.
 
-use std::num::NonZero;
+use std::num::{NonZero, NonZeroU64};
 use std::path::Path;
 
 use crate::config::Ceilings;
@@ -30,6 +30,8 @@ const SHARE: u64 = 4;
 /// the window, so small chunks have small ones. The least is what hyper allows.
 const READ_BUFFER_MAX: u64 = 256 << 10;
 const READ_BUFFER_MIN: u64 = 8 << 10;
+/// Where bytes may come at a rate only, so much of a second's at once: else a low one would come in large steps.
+const READS_PER_SECOND: u64 = 20;
 
 /// The numbers of one download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub(crate) struct Budget {
     pub(crate) adaptive: bool,
     /// What a connection reads at once, in bytes.
     pub(crate) read_buffer: usize,
+    /// Body bytes received in a second, at most.
+    pub(crate) bytes_per_second: Option<NonZeroU64>,
     /// The least bytes of a frame that goes on without a copy, so that it pins hardly more than itself.
     pub(crate) zero_copy_min: usize,
 }
@@ -77,7 +81,9 @@ impl Budget {
         let chunk = chunk.min(window);
         // Those of all connections together stay a small part of the window.
         let each = window / 8 / options.concurrency.map_or(1, |n| n.get() as u64);
-        let read_buffer = (chunk / 16).min(each).clamp(READ_BUFFER_MIN, READ_BUFFER_MAX);
+        let bytes_per_second = options.limit_rate.or(ceilings.bytes_per_second);
+        let step = bytes_per_second.map_or(u64::MAX, |rate| rate.get() / READS_PER_SECOND);
+        let read_buffer = (chunk / 16).min(each).min(step).clamp(READ_BUFFER_MIN, READ_BUFFER_MAX);
         let adaptive = options.concurrency.is_none();
         Self {
             window,
@@ -87,6 +93,7 @@ impl Budget {
                 .then(|| (4 * chunk).min(window / 4).min(chunk_max).max(chunk)),
             connections,
             adaptive,
+            bytes_per_second,
             read_buffer: usize::try_from(read_buffer).unwrap_or(usize::MAX),
             zero_copy_min: usize::try_from(read_buffer / 4 * 3).unwrap_or(usize::MAX),
         }
@@ -110,7 +117,7 @@ fn cgroup_limit(root: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::num::{NonZeroU64, NonZeroUsize};
+    use std::num::NonZeroUsize;
 
     const MIB: u64 = 1 << 20;
 
@@ -187,6 +194,23 @@ mod tests {
             Budget::within(&Options::default(), &high, None),
             Budget::within(&Options::default(), &Ceilings::default(), None)
         );
+    }
+
+    #[test]
+    fn a_rate_comes_in_small_steps_and_the_one_asked_for_wins() {
+        let ceilings = Ceilings { bytes_per_second: NonZeroU64::new(MIB), ..Ceilings::default() };
+        for (limit_rate, rate, read_buffer) in [
+            (0, MIB, MIB / 20),
+            (1000, 1000, READ_BUFFER_MIN),
+            (2 * MIB, 2 * MIB, MIB / 10),
+            (100 * MIB, 100 * MIB, READ_BUFFER_MAX),
+        ] {
+            let options = Options { limit_rate: NonZeroU64::new(limit_rate), ..Options::default() };
+            let b = Budget::within(&options, &ceilings, None);
+            assert_eq!(b.bytes_per_second.map_or(0, NonZeroU64::get), rate);
+            assert_eq!(b.read_buffer as u64, read_buffer, "{rate}");
+        }
+        assert_eq!(Budget::within(&Options::default(), &Ceilings::default(), None).bytes_per_second, None);
     }
 
     #[test]

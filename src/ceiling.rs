@@ -1,4 +1,5 @@
-//! A ceiling on the rate at which body bytes are received, for all ranges of a download together.
+//! A ceiling on the rate at which body bytes are received, for all ranges of a download together, and for
+//! those of the downloads behind it.
 //!
 //! It gets the bytes that came in and says until when no more should be read. It grants nothing for time in which
 //! nothing was asked for, so that the network never sees more than the rate but for what sockets hold. It never

@@ -23,9 +23,10 @@ use crate::error::{Error, Result};
 use crate::etag::ETag;
 use crate::format::Format;
 use crate::hedge::Hedge;
-use crate::range::RangeSpec;
+use crate::range::{RangeSpec, Shard};
 use crate::source::Source;
 use crate::sse_c::KeyText;
+use crate::target::{Existing, Target};
 
 /// The largest `--concurrency`. At S3's 85-90 MB/s a connection this is more than any network card
 /// takes, and it stays within the usual limit of 1024 open files together with everything else.
@@ -34,10 +35,12 @@ const CONCURRENCY_MAX: i64 = 1000;
 /// What to download and how: every value is within its limits, `None` means "not said".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {
-    /// The object, or the URL.
-    pub uri: Source,
-    /// Which version of it, and how.
+    /// The objects and URLs, at least one, in the order of their bytes.
+    pub uris: Vec<Source>,
+    /// Which version of them, and how.
     pub download: Options,
+    /// Where their bytes go.
+    pub target: Target,
     /// No progress bar.
     pub quiet: bool,
     /// Describe the object instead of downloading it.
@@ -55,11 +58,12 @@ pub fn parse() -> Result<Invocation> {
 }
 
 /// The flags as they are typed; what one flag alone can get wrong is refused here.
+#[expect(clippy::struct_excessive_bools, reason = "flags are what they are")]
 #[derive(Debug, Parser)]
 #[command(
     name = "s3fcp",
     version,
-    about = "Download one S3 object to stdout, by parallel range requests, in order",
+    about = "Download an S3 object to stdout or a file, by parallel range requests, in order",
     long_about = help::LONG_ABOUT,
     after_help = "Examples, exit codes and environment: s3fcp --help",
     after_long_help = help::AFTER_LONG_HELP,
@@ -67,9 +71,11 @@ pub fn parse() -> Result<Invocation> {
     args_override_self = true
 )]
 struct Args {
-    /// The object, its key as it is typed (nothing is percent-decoded); or a URL, a presigned one for example
-    #[arg(value_name = "s3://BUCKET/KEY|URL")]
-    uri: String,
+    /// The object, or several, whose bytes then follow one another; or URLs, presigned ones for example
+    ///
+    /// Keys are taken as they are typed: nothing is percent-decoded, and there are no patterns: * is a letter of the key.
+    #[arg(value_name = "s3://BUCKET/KEY|URL", required = true)]
+    uris: Vec<String>,
 
     /// Read this version of the object instead of the newest
     #[arg(long, value_name = "ID", value_parser = NonEmpty::new())]
@@ -101,7 +107,7 @@ struct Args {
         require_equals = true,
         default_missing_value = "text",
         // They would have no say in it.
-        conflicts_with_all = ["range", "if_match"]
+        conflicts_with_all = ["range", "if_match", "output", "shard", "limit_rate"]
     )]
     info: Option<Format>,
 
@@ -120,9 +126,45 @@ struct Args {
 
     /// No progress bar
     ///
-    /// There is none anyway when stderr is not a terminal, or when stdout is one.
+    /// There is none anyway when stderr is not a terminal, or when the bytes go to one.
     #[arg(short, long)]
     quiet: bool,
+
+    /// Write to FILE, or into DIR/ by the last name of the key or URL; - is stdout, even where that is a terminal
+    ///
+    /// Until the object is whole it is in FILE.part, with a note beside it; then it is synced and renamed. What is no
+    /// regular file, such as a pipe or /dev/null, is written as it is.
+    #[arg(short, long, value_name = "FILE", help_heading = OUTPUT, value_parser = value_parser!(PathBuf))]
+    output: Option<PathBuf>,
+
+    /// Go on with the FILE.part that an earlier run left
+    ///
+    /// Where there is none, the download begins. Where the object is another one now, it starts over, and says so.
+    #[arg(long = "continue", requires = "output", help_heading = OUTPUT)]
+    resume: bool,
+
+    /// Replace FILE where there is one, once the new one is whole
+    #[arg(long, requires = "output", help_heading = OUTPUT)]
+    force: bool,
+
+    /// Only one piece: the one with the number I, from 0 to N-1, of N equal ones
+    ///
+    /// Needs --if-match or --version-id, so that all pieces are of one object: s3fcp --info=json tells them. Pieces
+    /// begin at multiples of --chunk-size, 8MiB unless said: it must be the same for all.
+    #[arg(long, value_name = "I/N", help_heading = OUTPUT, conflicts_with = "range")]
+    shard: Option<Shard>,
+
+    /// Write the piece to its own place in FILE, which other pieces are written to as well
+    ///
+    /// FILE is made where there is none, and never truncated or renamed. It is whole when all pieces ended with 0.
+    #[arg(long, requires_all = ["shard", "output"], conflicts_with_all = ["resume", "force"], help_heading = OUTPUT)]
+    in_place: bool,
+
+    /// No more than so many bytes a second: 52428800, 50MiB or 50MB
+    ///
+    /// Of all objects together, as they are received. It wins over what the profile says.
+    #[arg(long, value_name = "SIZE", help_heading = TRANSFER, value_parser = values::rate)]
+    limit_rate: Option<NonZeroU64>,
 
     /// Range requests in flight: exactly so many, 1 to 1000 [default: as many as pay, up to 64]
     #[arg(
@@ -240,6 +282,7 @@ struct Args {
     sse_c_key: Option<KeyText>,
 }
 
+const OUTPUT: &str = "Output";
 const TRANSFER: &str = "Transfer";
 const SERVER: &str = "Server and credentials";
 
@@ -247,9 +290,21 @@ impl TryFrom<Args> for Invocation {
     type Error = Error;
 
     fn try_from(args: Args) -> Result<Self> {
+        let target = target(&args)?;
+        let names_one = args.range.is_some() || args.if_match.is_some() || args.version_id.is_some();
+        if args.uris.len() > 1 && (names_one || args.shard.is_some()) {
+            let what = "--range, --shard, --if-match and --version-id are for one object";
+            return Err(Error::usage(what).with_hint("run s3fcp once for each object"));
+        }
+        if args.shard.is_some() && args.if_match.is_none() && args.version_id.is_none() {
+            let what = "--shard needs --if-match or --version-id, so that all pieces are of one object";
+            return Err(Error::usage(what).with_hint("s3fcp --info tells both; a URL needs --if-match"));
+        }
+        let unit = args.chunk_size.unwrap_or(Shard::UNIT);
+        let shard = args.shard.map(|shard| RangeSpec::Shard(shard.in_units_of(unit)));
         let download = Options {
             version_id: args.version_id,
-            range: args.range,
+            range: args.range.or(shard),
             if_match: args.if_match,
             concurrency: args.concurrency.and_then(|n| NonZeroUsize::new(usize::from(n))),
             chunk_size: args.chunk_size,
@@ -259,10 +314,12 @@ impl TryFrom<Args> for Invocation {
             stall_timeout: args.stall_timeout,
             hedge: args.hedge,
             checksum: args.checksum,
+            limit_rate: args.limit_rate,
         };
         let invocation = Self {
-            uri: args.uri.parse()?,
+            uris: args.uris.iter().map(|uri| uri.parse()).collect::<Result<_>>()?,
             download,
+            target,
             quiet: args.quiet,
             info: args.info,
             stats: args.stats,
@@ -280,18 +337,23 @@ impl TryFrom<Args> for Invocation {
                 sse_c_key: args.sse_c_key,
             },
         };
-        invocation.fits_its_source()?;
+        invocation.fits_its_sources()?;
         Ok(invocation)
     }
 }
 
 impl Invocation {
-    /// A URL says by itself where it leads, and is not signed here: options for that would have no say.
-    fn fits_its_source(&self) -> Result<()> {
+    /// A URL says by itself where it leads, and is not signed here: options for that would have no say, unless there
+    /// is an object of S3 among the others.
+    fn fits_its_sources(&self) -> Result<()> {
         let settings = &self.settings;
+        let urls = self.uris.iter().filter(|uri| uri.url().is_some()).count();
+        let only_urls = urls == self.uris.len();
+        if urls > 0 && self.download.checksum == ChecksumMode::Require {
+            return Err(Error::usage("--checksum require is for s3://bucket/key, and has no say in a URL"));
+        }
         for (is_given, option) in [
             (self.download.version_id.is_some(), "--version-id"),
-            (self.download.checksum == ChecksumMode::Require, "--checksum require"),
             (settings.endpoint.is_some(), "--endpoint"),
             (settings.region.is_some(), "--region"),
             (settings.addressing_style.is_some(), "--addressing-style"),
@@ -301,13 +363,31 @@ impl Invocation {
             (settings.request_payer, "--request-payer"),
             (settings.sse_c_key.is_some(), "--sse-c-key"),
         ] {
-            if is_given && self.uri.url().is_some() {
+            if is_given && only_urls {
                 return Err(Error::usage(format!(
                     "{option} is for s3://bucket/key, and has no say in a URL"
                 )));
             }
         }
         Ok(())
+    }
+}
+
+fn target(args: &Args) -> Result<Target> {
+    let existing = match (args.in_place, args.force) {
+        (true, _) => Existing::InPlace,
+        (false, true) => Existing::Replace { resume: args.resume },
+        (false, false) => Existing::Keep { resume: args.resume },
+    };
+    match &args.output {
+        None => Ok(Target::Stdout { even_binary: false }),
+        Some(path) if path.as_os_str() == "-" => {
+            if existing != (Existing::Keep { resume: false }) {
+                return Err(Error::usage("--continue, --force and --in-place need a file: -o FILE"));
+            }
+            Ok(Target::Stdout { even_binary: true })
+        }
+        Some(path) => Ok(Target::File { path: path.clone(), existing }),
     }
 }
 
@@ -319,6 +399,7 @@ mod tests {
     use super::*;
 
     const URI: &str = "s3://b/k";
+    const URL: &str = "https://h/p?q";
 
     fn args(line: &[&str]) -> Result<Args, clap::Error> {
         Args::try_parse_from(std::iter::once(&"s3fcp").chain(line))
@@ -338,8 +419,9 @@ mod tests {
         assert_eq!(
             invocation(&[URI]),
             Invocation {
-                uri: URI.parse().unwrap(),
+                uris: vec![URI.parse().unwrap()],
                 download: Options::default(),
+                target: Target::default(),
                 quiet: false,
                 info: None,
                 stats: None,
@@ -355,8 +437,9 @@ mod tests {
                     --max-attempts 7 --first-byte-timeout 5 --stall-timeout 500ms --hedge off --checksum require \
                     --addressing-style path --stats=json --quiet --endpoint http://h:9 --region eu-west-1 --profile p \
                     --no-sign-request --ca-bundle ca.pem --fips --dualstack=false --accelerate=true \
-                    --request-payer requester --sse-c-key key s3://b/k";
-        let line: Vec<&str> = line.split_whitespace().collect();
+                    --request-payer requester --sse-c-key key --continue --force --limit-rate 50MiB/s s3://b/k";
+        let mut line: Vec<&str> = line.split_whitespace().collect();
+        line.extend(["-o", "a b/"]);
         let download = Options {
             version_id: Some("v1".into()),
             range: NonZeroU64::new(5).map(RangeSpec::Last),
@@ -369,12 +452,14 @@ mod tests {
             stall_timeout: Some(Duration::from_millis(500)),
             hedge: Hedge::Off,
             checksum: ChecksumMode::Require,
+            limit_rate: NonZeroU64::new(50 << 20),
         };
         assert_eq!(
             invocation(&line),
             Invocation {
-                uri: URI.parse().unwrap(),
+                uris: vec![URI.parse().unwrap()],
                 download,
+                target: Target::File { path: "a b/".into(), existing: Existing::Replace { resume: true } },
                 quiet: true,
                 info: None,
                 stats: Some(Format::Json),
@@ -418,7 +503,15 @@ mod tests {
     fn what_clap_refuses() {
         for (line, kind, says) in [
             (&[][..], ErrorKind::MissingRequiredArgument, "s3://BUCKET/KEY"),
-            (&[URI, "s3://b/2"], ErrorKind::UnknownArgument, "unexpected argument 's3://b/2'"),
+            (&[URI, "--limit-rate", "0"], ErrorKind::ValueValidation, "at least 1 byte"),
+            (&[URI, "--output", ""], ErrorKind::InvalidValue, "--output"),
+            (&[URI, "--continue"], ErrorKind::MissingRequiredArgument, "--output"),
+            (&[URI, "--force"], ErrorKind::MissingRequiredArgument, "--output"),
+            (&[URI, "--in-place", "-o", "f"], ErrorKind::MissingRequiredArgument, "--shard"),
+            (&[URI, "--shard", "4/4"], ErrorKind::ValueValidation, "from 0 to N-1"),
+            (&[URI, "--shard", "0/4", "--range", "5-"], ErrorKind::ArgumentConflict, "--range"),
+            (&[URI, "--in-place", "--shard=0/4", "-of", "--force"], ErrorKind::ArgumentConflict, "--force"),
+            (&[URI, "--info", "-o", "f"], ErrorKind::ArgumentConflict, "--output"),
             (&[URI, "--chunksize", "1"], ErrorKind::UnknownArgument, "'--chunk-size'"),
             (&["-c", "0", URI], ErrorKind::ValueValidation, "0 is not in 1..=1000"),
             (&["-c", "1001", URI], ErrorKind::ValueValidation, "1001 is not in 1..=1000"),
@@ -462,6 +555,53 @@ mod tests {
             let answer = args(&[flag]).unwrap_err();
             assert_eq!(answer.exit_code(), 0, "{flag}");
             assert!(answer.to_string().contains(says), "{flag}: {answer}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_a_usage_error() {
+        for (line, says) in [
+            (&[URI, URI, "--range", "5-"][..], "for one object"),
+            (&[URI, URI, "--if-match", "e", "--shard", "0/4"], "for one object"),
+            (&[URI, "--shard", "0/4"], "--if-match or --version-id"),
+            (&[URI, "-o", "-", "--continue"], "need a file"),
+            (&[URI, "-o", "-", "--force"], "need a file"),
+            (&[URL, "--shard", "0/4"], "a URL needs --if-match"),
+            (&[URL, "--shard", "0/4", "--version-id", "v"], "no say in a URL"),
+            (&[URL, URL, "--region", "r"], "no say in a URL"),
+            (&[URI, URL, "--checksum", "require"], "no say in a URL"),
+        ] {
+            let error = Invocation::try_from(args(line).unwrap()).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line:?}");
+            assert!(error.to_string().contains(says), "{line:?}: {error}");
+        }
+        // They have a say in the one.
+        assert_eq!(invocation(&[URI, URL, "--region", "r", "--fips"]).uris.len(), 2);
+    }
+
+    #[test]
+    fn where_bytes_go() {
+        let file = |existing| Target::File { path: "f".into(), existing };
+        for (line, target) in [
+            (&[URI][..], Target::Stdout { even_binary: false }),
+            (&[URI, "-o", "-"], Target::Stdout { even_binary: true }),
+            (&[URI, "-o", "f"], file(Existing::Keep { resume: false })),
+            (&[URI, "-of", "--continue"], file(Existing::Keep { resume: true })),
+            (&[URI, "--output=f", "--force"], file(Existing::Replace { resume: false })),
+            (&[URI, "-of", "--shard=1/4", "--in-place", "--if-match=e"], file(Existing::InPlace)),
+        ] {
+            assert_eq!(invocation(line).target, target, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn pieces_are_whole_chunks() {
+        for (line, unit) in
+            [(&[][..], 8 << 20), (&["--chunk-size", "5MB"], 5_000_000), (&["-c", "3"], 8 << 20)]
+        {
+            let line = [&[URI, "--shard=1/4", "--version-id=v"], line].concat();
+            let shard = "1/4".parse::<Shard>().unwrap().in_units_of(NonZeroU64::new(unit).unwrap());
+            assert_eq!(invocation(&line).download.range, Some(RangeSpec::Shard(shard)), "{line:?}");
         }
     }
 

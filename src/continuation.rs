@@ -9,11 +9,13 @@ use std::path::Path;
 
 use crate::checksum::ChecksumMode;
 use crate::cli::Invocation;
+use crate::download::Options;
 use crate::error::{Error, ErrorKind};
 use crate::etag::ETag;
 use crate::range::RangeSpec;
 use crate::response::ObjectInfo;
 use crate::source::Source;
+use crate::target::Target;
 
 /// A download that ended in its middle.
 #[derive(Debug, Clone)]
@@ -26,6 +28,10 @@ pub(crate) struct Partial<'a> {
     pub(crate) range: Range<u64>,
     /// How many of them were.
     pub(crate) delivered: u64,
+    /// The objects that were to follow.
+    pub(crate) rest: &'a [Source],
+    /// Whether the bytes are in a file that `--continue` goes on with.
+    pub(crate) can_be_resumed: bool,
     /// Whether the version that `info` names is no longer the newest.
     pub(crate) is_by_version: bool,
     /// Whether the reader of a pipe may have been ended with it, by the same interrupt.
@@ -35,9 +41,12 @@ pub(crate) struct Partial<'a> {
 }
 
 /// Whether a download that `error` ended may be continued: by itself nothing is wrong with what came before,
-/// and the same request may succeed later.
-pub(crate) fn is_worth_it(error: &Error, source: &Source) -> bool {
+/// and the same request for `source` may succeed later. One that `can_be_resumed` also, when there is room on the disk
+/// again.
+pub(crate) fn is_worth_it(error: &Error, source: &Source, can_be_resumed: bool) -> bool {
     match error.kind() {
+        // What the system said may change; what is wrong with a name does not.
+        ErrorKind::Output => can_be_resumed && std::error::Error::source(error).is_some(),
         ErrorKind::Network | ErrorKind::Server => true,
         // What a URL was good for a moment ago has come to its time.
         ErrorKind::Access => error.is_expiry() || source.url().is_some(),
@@ -48,29 +57,41 @@ pub(crate) fn is_worth_it(error: &Error, source: &Source) -> bool {
 impl Partial<'_> {
     /// The lines to show, each ended; `None` where nothing was delivered yet, or nothing is left.
     pub(crate) fn message(&self) -> Option<String> {
-        let reached = self.range.start.saturating_add(self.delivered);
-        if self.delivered == 0 || reached >= self.range.end {
+        let reached = self.range.start.saturating_add(self.delivered).min(self.range.end);
+        let is_complete = reached == self.range.end;
+        let tells = match (&self.invocation.target, is_complete) {
+            (Target::File { .. }, _) => self.can_be_resumed,
+            (Target::Stdout { .. }, false) => self.delivered > 0,
+            // The next object could not be begun.
+            (Target::Stdout { .. }, true) => !self.rest.is_empty(),
+        };
+        if !tells {
             return None;
         }
-        let mut text = format!("  stopped at byte {reached} of {}", self.info.size);
+        let mut text = if is_complete && !self.rest.is_empty() {
+            format!("  stopped behind {}", self.current())
+        } else {
+            format!("  stopped at byte {reached} of {}", self.info.size)
+        };
         if let Some(etag) = self.info.etag.as_deref().filter(|etag| is_shown(etag)) {
             let _ = write!(text, ", ETag {etag}");
         }
-        match self.command(reached) {
+        let command = if self.can_be_resumed { self.resuming() } else { self.appending(reached) };
+        match command {
             Ok(command) => {
                 let from = match (self.file, self.is_interrupted) {
+                    _ if self.can_be_resumed => "this continues there",
                     (None, true) => "if the reader has taken all that came before, this continues there",
                     _ => "this continues there",
                 };
-                let with = if self.has_secret_query() {
+                let with = if self.asks_for_secrets(reached) {
                     " with the URL's query, or a new URL's, in place of the dots"
                 } else {
                     ""
                 };
-                let _ = write!(
-                    text,
-                    "\n  {from}{with} (what is continued is not checked end to end):\n    {command}\n"
-                );
+                let unchecked =
+                    if self.can_be_resumed { "" } else { " (what is continued is not checked end to end)" };
+                let _ = write!(text, "\n  {from}{with}{unchecked}:\n    {command}\n");
             }
             Err(why) => {
                 let _ = writeln!(text, "\n  it cannot be continued safely: {why}");
@@ -79,24 +100,72 @@ impl Partial<'_> {
         Some(text)
     }
 
-    fn has_secret_query(&self) -> bool {
-        self.invocation.uri.url().is_some_and(|url| url.query().is_some())
+    /// The object that was under way, or the last one that was.
+    fn current(&self) -> &Source {
+        let uris = &self.invocation.uris;
+        &uris[uris.len().saturating_sub(self.rest.len() + 1)]
     }
 
-    /// The command, quoted, that appends the bytes from `reached` on; or why there is none.
-    fn command(&self, reached: u64) -> Result<String, &'static str> {
+    /// Whether the command has a URL whose query is not shown.
+    fn asks_for_secrets(&self, reached: u64) -> bool {
+        let uris = &self.invocation.uris;
+        let from_current = self.rest.len() + usize::from(reached < self.range.end);
+        let told = if self.can_be_resumed { &uris[..] } else { &uris[uris.len() - from_current..] };
+        told.iter().any(|source| source.url().is_some_and(|url| url.query().is_some()))
+    }
+
+    /// The command, quoted, that goes on with what is in the file; or why there is none.
+    fn resuming(&self) -> Result<String, &'static str> {
         let mut next = self.invocation.clone();
-        let options = &mut next.download;
-        options.range = Some(match options.range {
-            Some(RangeSpec::Between { last, .. }) => RangeSpec::Between { first: reached, last },
-            _ => RangeSpec::From(reached),
-        });
-        // The rest of an object has no checksum of its own, and `require` would not begin.
-        options.checksum = ChecksumMode::Auto;
+        next.target = next.target.resumed();
+        let pinned = self.pinned(&next.download)?;
+        // The file's note has the ETag; the version is not the newest any more.
+        if self.is_by_version {
+            if next.uris.len() > 1 {
+                return Err("one of the objects was replaced meanwhile");
+            }
+            next.download.version_id = pinned.version_id;
+        }
+        match &next.target {
+            Target::File { path, .. } if path.to_str().is_none() => Err("the file's name is no UTF-8"),
+            _ => quoted(&next),
+        }
+    }
+
+    /// The command, quoted, that appends the bytes from `reached` on, and the objects behind them; or why there is none.
+    fn appending(&self, reached: u64) -> Result<String, &'static str> {
+        let file = self.file.and_then(Path::to_str).filter(|path| is_printable(path)).unwrap_or("out");
+        let file = quoted_words(&[file.to_owned()])?;
+        let mut commands = Vec::new();
+        if reached < self.range.end {
+            let mut next = self.invocation.clone();
+            next.uris = vec![self.current().clone()];
+            let options = &mut next.download;
+            *options = self.pinned(options)?;
+            // The rest of an object has no checksum of its own, and `require` would not begin.
+            options.checksum = ChecksumMode::Auto;
+            options.range = Some(match options.range {
+                Some(RangeSpec::Between { last, .. }) => RangeSpec::Between { first: reached, last },
+                Some(RangeSpec::Shard(_)) => RangeSpec::Between { first: reached, last: self.range.end - 1 },
+                _ => RangeSpec::From(reached),
+            });
+            commands.push(format!("{} >> {file}", quoted(&next)?));
+        }
+        if !self.rest.is_empty() {
+            let mut rest = self.invocation.clone();
+            rest.uris = self.rest.to_vec();
+            commands.push(format!("{} >> {file}", quoted(&rest)?));
+        }
+        Ok(commands.join(" && "))
+    }
+
+    /// `options` for no other version than the one that was begun; or why there is no such thing.
+    fn pinned(&self, options: &Options) -> Result<Options, &'static str> {
+        let mut options = options.clone();
         let etag = self.info.etag.as_deref().filter(|etag| is_shown(etag));
         options.if_match = etag.and_then(|etag| etag.parse::<ETag>().ok());
         // Naming a version takes another permission on AWS: only where the ETag alone does not find it.
-        let is_s3 = next.uri.url().is_none();
+        let is_s3 = self.current().url().is_none();
         if is_s3 && options.version_id.is_none() && (options.if_match.is_none() || self.is_by_version) {
             options.version_id = self.info.version_id.clone().filter(|id| is_shown(id));
         }
@@ -104,17 +173,20 @@ impl Partial<'_> {
         if options.if_match.is_none() && options.version_id.as_deref().is_none_or(|id| id == "null") {
             return Err("the store shows neither a strong ETag nor a version id");
         }
-        let words = next.words();
-        // A shell would take them, yet a terminal would act on them before.
-        if !words.iter().all(|word| is_printable(word)) {
-            return Err("the command has control characters in it");
-        }
-        let file = self.file.and_then(Path::to_str).filter(|path| is_printable(path)).unwrap_or("out");
-        let quoted =
-            |words: &[&str]| shlex::try_join(words.iter().copied()).map_err(|_| "it cannot be quoted");
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        Ok(format!("{} >> {}", quoted(&words)?, quoted(&[file])?))
+        Ok(options)
     }
+}
+
+fn quoted(invocation: &Invocation) -> Result<String, &'static str> {
+    quoted_words(&invocation.words())
+}
+
+fn quoted_words(words: &[String]) -> Result<String, &'static str> {
+    // A shell would take them, yet a terminal would act on them before.
+    if !words.iter().all(|word| is_printable(word)) {
+        return Err("the command has control characters in it");
+    }
+    shlex::try_join(words.iter().map(String::as_str)).map_err(|_| "it cannot be quoted")
 }
 
 /// What a server says goes to a terminal, but not without end.
@@ -130,16 +202,26 @@ fn is_printable(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::Settings;
-    use crate::download::Options;
     use crate::error::ServiceError;
+    use crate::target::Existing;
 
     const COMMAND: &str = "\n    s3fcp ";
 
     fn invocation(range: Option<&str>) -> Invocation {
-        let range = range.map(|range| range.parse().unwrap());
+        let range = range.map(|text| {
+            let shard = text.parse().map(RangeSpec::Shard);
+            shard.or_else(|_| text.parse()).unwrap()
+        });
         let download = Options { range, ..Options::default() };
-        let uri = "s3://b/k".parse().unwrap();
-        Invocation { uri, download, quiet: false, info: None, stats: None, settings: Settings::default() }
+        Invocation {
+            uris: vec!["s3://b/k".parse().unwrap()],
+            download,
+            target: Target::default(),
+            quiet: false,
+            info: None,
+            stats: None,
+            settings: Settings::default(),
+        }
     }
 
     fn s3() -> Source {
@@ -157,6 +239,8 @@ mod tests {
             info,
             range: 0..100,
             delivered: 7,
+            rest: &[],
+            can_be_resumed: false,
             is_by_version: false,
             is_interrupted: false,
             file: None,
@@ -200,11 +284,100 @@ mod tests {
             (Some("20-29"), 20..30, "--range 27-29 "),
             (Some("20-999"), 20..100, "--range 27-999 "),
             (Some("-10"), 90..100, "--range 97- "),
+            (Some("1/4"), 25..50, "--range 32-49 "),
             (Some("-1000"), 0..100, "--range 7- "),
         ] {
             let invocation = invocation(asked);
             let message = Partial { range, ..partial(&invocation, &info) }.message().unwrap();
             assert!(message.contains(want), "{asked:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_continued_by_the_same_command() {
+        let info = object(Some("\"e\""), Some("v1"));
+        let mut invocation = invocation(None);
+        let existing = Existing::Keep { resume: false };
+        invocation.target = Target::File { path: "a b".into(), existing };
+        // Also where nothing came in this run, or all did and could not be brought to the disk.
+        for (delivered, can_be_resumed) in [(0, false), (0, true), (7, true), (100, true)] {
+            let partial = Partial { delivered, can_be_resumed, ..partial(&invocation, &info) };
+            let told = partial.message();
+            assert_eq!(told.is_some(), can_be_resumed, "{delivered}");
+            let command = "this continues there:\n    s3fcp s3://b/k -o 'a b' --continue\n";
+            assert!(told.is_none_or(|told| told.ends_with(command)));
+        }
+        let partial = Partial { can_be_resumed: true, is_by_version: true, ..partial(&invocation, &info) };
+        assert!(partial.message().unwrap().ends_with(" --continue --version-id v1\n"));
+        let mut several = invocation.clone();
+        several.uris.push("s3://b/k2".parse().unwrap());
+        let told = Partial { invocation: &several, ..partial.clone() }.message().unwrap();
+        assert!(told.contains("cannot be continued safely") && told.contains("replaced"), "{told}");
+        let bare = object(None, None);
+        let partial = Partial { info: &bare, is_by_version: false, ..partial };
+        assert!(partial.message().unwrap().contains("cannot be continued safely"));
+    }
+
+    #[test]
+    fn several_objects_go_on_with_the_rest_of_one_and_those_behind_it() {
+        let info = object(Some("\"e\""), None);
+        let mut invocation = invocation(None);
+        invocation.uris = ["a", "b", "c"].map(|key| format!("s3://b/{key}").parse().unwrap()).into();
+        for (rest, delivered, command) in [
+            (
+                2,
+                7,
+                Some("s3fcp s3://b/a --range 7- --if-match '\"e\"' >> out && s3fcp s3://b/b s3://b/c >> out"),
+            ),
+            (1, 7, Some("s3fcp s3://b/b --range 7- --if-match '\"e\"' >> out && s3fcp s3://b/c >> out")),
+            (1, 100, Some("s3fcp s3://b/c >> out")),
+            (0, 7, Some("s3fcp s3://b/c --range 7- --if-match '\"e\"' >> out")),
+            (0, 100, None),
+        ] {
+            let partial =
+                Partial { rest: &invocation.uris[3 - rest..], delivered, ..partial(&invocation, &info) };
+            let told = partial.message();
+            assert_eq!(told.as_deref().map(|t| t.lines().last().unwrap().trim()), command);
+            let behind = told.is_some_and(|told| told.contains("stopped behind s3://b/b,"));
+            assert_eq!(behind, (rest, delivered) == (1, 100));
+        }
+    }
+
+    #[test]
+    fn a_query_is_asked_for_where_the_command_has_such_a_url() {
+        let info = object(Some("\"e\""), None);
+        let mut invocation = invocation(None);
+        let url = "https://h/p?X-Amz-Signature=hunter2";
+        invocation.uris = ["s3://b/a", url, "s3://b/c"].map(|uri| uri.parse().unwrap()).into();
+        for (rest, delivered, can_be_resumed, asks, commands) in [
+            (
+                2,
+                7,
+                false,
+                true,
+                "s3fcp s3://b/a --range 7- --if-match '\"e\"' >> out && s3fcp 'https://h/p?...' s3://b/c >> out",
+            ),
+            (
+                1,
+                7,
+                false,
+                true,
+                "s3fcp 'https://h/p?...' --range 7- --if-match '\"e\"' >> out && s3fcp s3://b/c >> out",
+            ),
+            (1, 100, false, false, "s3fcp s3://b/c >> out"),
+            (0, 7, false, false, "s3fcp s3://b/c --range 7- --if-match '\"e\"' >> out"),
+            (0, 7, true, true, "s3fcp s3://b/a 'https://h/p?...' s3://b/c -o f --continue"),
+        ] {
+            if can_be_resumed {
+                let existing = Existing::Keep { resume: false };
+                invocation.target = Target::File { path: "f".into(), existing };
+            }
+            let (rest, info) = (&invocation.uris[3 - rest..], &info);
+            let told = Partial { delivered, rest, can_be_resumed, ..partial(&invocation, info) }.message();
+            let told = told.unwrap();
+            assert_eq!(told.lines().last().unwrap().trim(), commands);
+            assert_eq!(told.contains("with the URL's query"), asks, "{told}");
+            assert!(!told.contains("hunter2"), "{told}");
         }
     }
 
@@ -247,7 +420,7 @@ mod tests {
         let mut invocation = invocation(None);
         let file = Partial { file: Some(Path::new("/a\u{1b}[2J")), ..partial(&invocation, &info) };
         assert!(file.message().unwrap().ends_with(" >> out\n"));
-        invocation.uri = "s3://b/k\u{1b}[2J".parse().unwrap();
+        invocation.uris[0] = "s3://b/k\u{1b}[2J".parse().unwrap();
         let told = partial(&invocation, &info).message().unwrap();
         assert!(!told.contains('\u{1b}') && !told.contains(COMMAND), "{told:?}");
     }
@@ -256,11 +429,13 @@ mod tests {
     fn which_failures_can_be_continued() {
         let with = |kind, code: &str| {
             let service = ServiceError { code: Some(code.to_owned()), ..ServiceError::default() };
-            is_worth_it(&Error::new(kind, "failed").with_service(service), &s3())
+            is_worth_it(&Error::new(kind, "failed").with_service(service), &s3(), false)
         };
-        assert!(is_worth_it(&Error::network("cut"), &s3()) && with(ErrorKind::Server, "InternalError"));
+        assert!(
+            is_worth_it(&Error::network("cut"), &s3(), false) && with(ErrorKind::Server, "InternalError")
+        );
         assert!(with(ErrorKind::Access, "ExpiredToken") && with(ErrorKind::Access, "TokenRefreshRequired"));
-        assert!(is_worth_it(&Error::new(ErrorKind::Access, "the source gives no credentials"), &s3()));
+        assert!(is_worth_it(&Error::new(ErrorKind::Access, "the source gives no credentials"), &s3(), false));
         assert!(!with(ErrorKind::Access, "AccessDenied"));
         for kind in [
             ErrorKind::Changed,
@@ -270,7 +445,7 @@ mod tests {
             ErrorKind::NotFound,
             ErrorKind::Other,
         ] {
-            assert!(!is_worth_it(&Error::new(kind, "failed"), &s3()), "{kind:?}");
+            assert!(!is_worth_it(&Error::new(kind, "failed"), &s3(), false), "{kind:?}");
         }
     }
 
@@ -284,14 +459,14 @@ mod tests {
                 "this continues there with the URL's query, or a new URL's,",
             ),
         ] {
-            invocation.uri = url.parse().unwrap();
+            invocation.uris = vec![url.parse().unwrap()];
             let told = partial(&invocation, &object(Some("\"e\""), Some("v1"))).message().unwrap();
             assert!(told.contains(says) && told.contains("https://h/p"), "{told}");
             assert!(!told.contains("hunter2") && !told.contains("v1"), "{told}");
             let told = partial(&invocation, &object(None, Some("v1"))).message().unwrap();
             assert!(told.contains("cannot be continued safely"), "{told}");
             let denied = Error::new(ErrorKind::Access, "denied").with_service(ServiceError::default());
-            assert!(is_worth_it(&denied, &invocation.uri) && !is_worth_it(&denied, &s3()));
+            assert!(is_worth_it(&denied, &invocation.uris[0], false) && !is_worth_it(&denied, &s3(), false));
         }
     }
 }

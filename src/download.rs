@@ -14,7 +14,7 @@ pub use head::inspect;
 
 use std::collections::VecDeque;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
-use std::ops::Range;
+use std::ops::{Add, Range};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,6 +31,7 @@ use self::discovery::Started;
 use self::head::Head;
 use self::verify::Verify;
 use crate::budget::Budget;
+use crate::ceiling::Ceiling;
 use crate::checksum::ChecksumMode;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -42,6 +43,7 @@ use crate::level::Level;
 use crate::range::{ByteRange, Plan, RangeSpec};
 use crate::response::ObjectInfo;
 use crate::source::Source;
+use crate::window::Room;
 
 /// How a download is made. By default it finds its own level: few connections where one is fast or the
 /// reader slow, up to 64 where that pays.
@@ -74,6 +76,9 @@ pub struct Options {
     pub hedge: Hedge,
     /// Whether the bytes are compared with a checksum that the store keeps of the object.
     pub checksum: ChecksumMode,
+    /// Body bytes received in a second, at most, by all ranges together; where `None`, what the configuration's
+    /// [`Ceilings`](crate::config::Ceilings) say.
+    pub limit_rate: Option<NonZeroU64>,
 }
 
 impl Options {
@@ -102,10 +107,34 @@ pub struct Download {
     planned: BoxStream<'static, RangeFrames>,
     /// Fetches under way; the first one is the head of the line.
     under_way: VecDeque<RangeFrames>,
+    /// Whether every range has begun.
+    all_asked: bool,
     failed: bool,
     head: Head,
     verify: Verify,
-    _steering: Option<AbortOnDropHandle<()>>,
+    budget: Budget,
+    /// Until the first frame is asked for, of a download that began ahead of its turn.
+    ahead: Option<Ahead>,
+    steering: Option<AbortOnDropHandle<()>>,
+}
+
+/// How a download begins that is not alone.
+#[derive(Debug, Default)]
+struct Manner {
+    /// The consumer has so many bytes, those before the range.
+    had: u64,
+    /// Its turn has not come.
+    is_ahead: bool,
+    /// Shared with the download before it.
+    ceiling: Option<Arc<Ceiling>>,
+}
+
+/// What keeps a download from taking in bytes before its turn.
+struct Ahead {
+    /// All of its window.
+    _room: Room,
+    /// How long the first response took to begin.
+    latency: Duration,
 }
 
 impl Download {
@@ -114,41 +143,69 @@ impl Download {
     /// compared with. Must be called in a tokio runtime with I/O and time enabled, as must everything else of a
     /// download.
     pub async fn start(config: &Config, source: impl Into<Source>, options: &Options) -> Result<Self> {
-        let source = &source.into();
+        Self::begin(config, &source.into(), options, Manner::default()).await
+    }
+
+    /// The same for a consumer that has the `had` bytes before the range already. Where they and the range are the
+    /// object, its checksum is that of both: see [`Download::wants_earlier`].
+    pub(crate) async fn start_behind(
+        config: &Config,
+        source: &Source,
+        options: &Options,
+        had: u64,
+    ) -> Result<Self> {
+        Self::begin(config, source, options, Manner { had, ..Manner::default() }).await
+    }
+
+    /// The same for a download whose turn has not come: until its first frame is asked for, it takes in no bytes of
+    /// the body, which wait with the kernel. Then it goes on below the `ceiling` of the one before it.
+    pub(crate) async fn start_ahead(
+        config: &Config,
+        source: &Source,
+        options: &Options,
+        ceiling: Option<Arc<Ceiling>>,
+    ) -> Result<Self> {
+        Self::begin(config, source, options, Manner { had: 0, is_ahead: true, ceiling }).await
+    }
+
+    async fn begin(config: &Config, source: &Source, options: &Options, manner: Manner) -> Result<Self> {
+        let Manner { had, is_ahead, ceiling } = manner;
         let budget = Budget::of(options, &config.ceilings);
-        let shared = discovery::shared(config, source, options, &budget).await;
-        let (shared, said) = shared.map_err(|e| e.on(source))?;
+        let shared = discovery::shared(config, source, options, &budget, ceiling).await;
+        let (shared, said) = shared.map_err(|e| source.explain(e))?;
         let shared = Arc::new(shared);
-        let started = discovery::start(&shared, budget.chunk, said).await.map_err(|e| e.on(source))?;
+        let room = if is_ahead { Some(shared.window.all().await) } else { None };
+        let started = discovery::start(&shared, budget.chunk, said).await.map_err(|e| source.explain(e))?;
         let wanted = started.wanted;
         let rest = wanted.remainder(started.first_range.len());
-        let steering =
-            (budget.adaptive && !rest.is_empty()).then(|| steer(&shared, &budget, started.latency));
+        let all_asked = rest.is_empty();
         let planned =
             planned(Arc::clone(&shared), Plan::new(rest, budget.chunk, budget.large)).fuse().boxed();
-        let Started { info, first, mut head, .. } = started;
+        let Started { info, first, mut head, latency, .. } = started;
         let under_way = first.into_iter().collect();
-        let whole = wanted == ByteRange::new(0, info.size);
-        let verify = Verify::new(
-            config.checksum_validation.refine(options.checksum),
-            &shared,
-            &info,
-            whole,
-            &mut head,
-        )
-        .await;
+        let whole = wanted == ByteRange::new(had, info.size);
+        let mode = config.checksum_validation.refine(options.checksum);
+        let verify = Verify::new(mode, &shared, &info, whole, &mut head).await;
         let verify = verify.map_err(|e| e.on(source))?;
-        Ok(Self {
+        let (failed, ahead, steering) = (false, room.map(|room| Ahead { _room: room, latency }), None);
+        let mut download = Self {
             shared,
             info,
             wanted,
             planned,
             under_way,
-            failed: false,
+            all_asked,
+            failed,
             head,
             verify,
-            _steering: steering,
-        })
+            budget,
+            ahead,
+            steering,
+        };
+        if !is_ahead {
+            download.steer(latency);
+        }
+        Ok(download)
     }
 
     /// What the first response said of the object.
@@ -199,6 +256,48 @@ impl Download {
         self.verify.verified()
     }
 
+    /// Whether the bytes before the range are to be given to [`Download::earlier`] before the first frame is asked for,
+    /// because there is a checksum to compare with. Waits for HEAD, no longer than the end of a download does.
+    pub(crate) async fn wants_earlier(&mut self) -> bool {
+        if self.verify.is_due() {
+            // Without an answer they are wanted: it may still come.
+            let _ = tokio::time::timeout(ChecksumMode::LATE, self.head.answer()).await;
+            self.earlier(&[]).await;
+        }
+        self.verify.is_due()
+    }
+
+    /// The next bytes of those before the range, from the object's first byte on.
+    pub(crate) async fn earlier(&mut self, bytes: &[u8]) {
+        std::future::poll_fn(|cx| {
+            self.verify.update(bytes, &mut self.head, &self.info, cx);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Whether every range of it has begun, and those leave a request to the next download.
+    pub(crate) fn leaves_room(&self) -> bool {
+        self.all_asked && (self.budget.adaptive || self.shared.slots.has_free())
+    }
+
+    /// What its bytes are received below, for those of the next download.
+    pub(crate) fn ceiling(&self) -> Option<Arc<Ceiling>> {
+        self.shared.ceiling.clone()
+    }
+
+    /// Waits until all bytes that were handed on are gone, and their memory is free. Only at the end.
+    pub(crate) async fn drained(&self) {
+        self.shared.window.all().await;
+    }
+
+    /// Finds how many connections pay, where that is to be found and there is anything left to ask for.
+    fn steer(&mut self, latency: Duration) {
+        if self.budget.adaptive && !self.all_asked {
+            self.steering = Some(steer(&self.shared, &self.budget, latency));
+        }
+    }
+
     /// Requests sent, connections opened and body bytes received so far.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
@@ -218,6 +317,9 @@ impl Download {
         if self.failed {
             return Poll::Ready(None);
         }
+        if let Some(Ahead { latency, .. }) = self.ahead.take() {
+            self.steer(latency);
+        }
         // What may start starts first: the head of the line may take long.
         let all_started = loop {
             match self.planned.poll_next_unpin(cx) {
@@ -226,6 +328,7 @@ impl Download {
                 Poll::Pending => break false,
             }
         };
+        self.all_asked = all_started;
         while let Some(head) = self.under_way.front_mut() {
             match ready!(head.poll_frame(cx)) {
                 None => drop(self.under_way.pop_front()),
@@ -260,7 +363,7 @@ impl Download {
 }
 
 /// What a download cost so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Traffic {
     /// Requests sent, every try counted.
@@ -279,6 +382,24 @@ pub struct Traffic {
     pub throttled: u64,
     /// The most ranges that were fetched at once.
     pub concurrency: usize,
+}
+
+/// Of two downloads, one behind the other.
+impl Add for Traffic {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            connections: self.connections + other.connections,
+            fetched: self.fetched + other.fetched,
+            retries: self.retries + other.retries,
+            hedges: self.hedges + other.hedges,
+            hedges_won: self.hedges_won + other.hedges_won,
+            throttled: self.throttled + other.throttled,
+            concurrency: self.concurrency.max(other.concurrency),
+        }
+    }
 }
 
 /// The ranges of a plan, each cut and started, in order, when there is a slot and room for it. One after
@@ -321,5 +442,19 @@ impl Stream for Download {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         self.poll_frame(cx).map(|next| next.map(|frame| frame.map(Frame::into_bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::uri::S3Uri;
+
+    #[test]
+    fn a_download_may_begin_and_go_on_in_a_task_of_its_own() {
+        fn is_send<T: Send>(_: impl FnOnce(&'static Config, &'static S3Uri, &'static Options) -> T) {}
+        fn can_be_sent<T: Send>() {}
+        is_send(Download::start);
+        can_be_sent::<Download>();
     }
 }

@@ -187,6 +187,13 @@ impl Error {
         self
     }
 
+    /// Says what to try next where somebody else has said so already.
+    #[must_use]
+    pub(crate) fn with_better_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
     /// What sort of failure this is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

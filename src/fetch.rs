@@ -56,8 +56,8 @@ pub(crate) struct Shared {
     pub(crate) read_buffer: usize,
     /// How long a body may bring no byte while it is being read.
     pub(crate) stall_timeout: Duration,
-    /// A ceiling on the rate of all fetches together.
-    pub(crate) ceiling: Option<Ceiling>,
+    /// A ceiling on the rate of all fetches together, and of those of the downloads before and behind this one.
+    pub(crate) ceiling: Option<Arc<Ceiling>>,
     /// The least bytes of a frame that may go on without a copy: see `Budget`.
     pub(crate) zero_copy_min: usize,
     /// Set by the first response; every later one is checked against it.

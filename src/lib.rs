@@ -14,7 +14,10 @@
 //!                                               |  frames, by a lane
 //!            download: discovery, plan, window; one ordered stream     checksum: what was yielded
 //!                                               |
-//!            sink: one writer thread to stdout      progress, stats: what was delivered
+//!            sequence: several objects, one behind the other
+//!                                               |
+//!            sink: one writer thread to stdout,     progress, stats: what was delivered
+//!                  or into FILE.part, which becomes FILE
 //!                                               |
 //!            continuation: what to tell when it ended in the middle, by an error or an interrupt
 //! ```
@@ -28,7 +31,9 @@
 //! of body. The *window* is the memory that a download's body bytes may take, `concurrency` x `chunk size`;
 //! a frame's *room* is its part of it. A *lane* is the queue of one range's frames; the *head of the line*
 //! is the range whose bytes go out next. The *pin* is the version that the first response showed; what is
-//! *wanted* are the bytes, and the version, that the user named.
+//! *wanted* are the bytes, and the version, that the user named. The *target* is where bytes go as the user
+//! said it, the *sink* the same, open; the *sidecar* is what is kept beside a `FILE.part`; a *shard* is one of
+//! several equal pieces of an object.
 //!
 //! # Invariants
 //!
@@ -103,13 +108,16 @@ mod range;
 mod request;
 mod response;
 mod retry;
+mod sequence;
 mod sign;
 pub mod sink;
 mod slots;
 mod source;
 pub mod sse_c;
 pub mod stats;
+mod target;
 mod throttle;
+mod transfer;
 mod transport;
 mod uri;
 mod wanted;
@@ -124,9 +132,10 @@ pub use etag::ETag;
 pub use frame::Frame;
 pub use hedge::Hedge;
 pub use proxy::Proxies;
-pub use range::RangeSpec;
+pub use range::{RangeSpec, Shard};
 pub use response::ObjectInfo;
 pub use source::{HttpUrl, Source};
+pub use target::{Existing, Target};
 pub use uri::S3Uri;
 
 // For benches/sign.rs, and no part of the API.

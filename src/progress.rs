@@ -36,10 +36,10 @@ pub struct Progress {
 
 impl Progress {
     /// Nothing is drawn before [`start`](Self::start); nor after it if `quiet`, if stderr is no
-    /// terminal, or if stdout is one: the object's bytes and the bar would mix there.
+    /// terminal, or if the object's bytes go to one: they and the bar would mix there.
     #[must_use]
-    pub fn new(quiet: bool, delivery: Arc<Delivery>) -> Self {
-        let hidden = quiet || io::stdout().is_terminal();
+    pub fn new(quiet: bool, to_stdout: bool, delivery: Arc<Delivery>) -> Self {
+        let hidden = quiet || (to_stdout && io::stdout().is_terminal());
         Self::on(if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }, delivery)
     }
 
@@ -60,6 +60,13 @@ impl Progress {
                 bar,
                 ticker,
             });
+        }
+    }
+
+    /// Makes room for another object, of so many bytes, behind those that were begun.
+    pub fn extend(&mut self, bytes: u64) {
+        if let Some(shown) = &self.shown {
+            shown.bar.inc_length(bytes);
         }
     }
 

@@ -1,10 +1,12 @@
 //! Byte ranges: half-open inside the program, inclusive only on the wire; and the plan that cuts an
 //! object into chunks.
 //!
-//! Pure arithmetic and the header formats (RFC 9110, sections 14.1 and 14.4); below it, `--range`. It never sees a request.
+//! Pure arithmetic and the header formats (RFC 9110, sections 14.1 and 14.4); below it, `--range` and `--shard`. It never sees a request.
 
+mod shard;
 mod spec;
 
+pub use shard::Shard;
 pub use spec::RangeSpec;
 
 use std::fmt;

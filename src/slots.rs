@@ -60,6 +60,11 @@ impl Slots {
         self.in_use.load(Ordering::Relaxed)
     }
 
+    /// Whether somebody who asked now would get one at once.
+    pub(crate) fn has_free(&self) -> bool {
+        self.in_use() < self.target()
+    }
+
     /// The most slots that were in use at once.
     pub(crate) fn most(&self) -> usize {
         self.most.load(Ordering::Relaxed)
@@ -153,9 +158,11 @@ mod tests {
     async fn more_at_once_and_fewer_as_they_end() {
         let slots = Slots::new(1);
         let first = slots.acquire().await.unwrap();
+        assert!(!slots.has_free());
         let mut second = Box::pin(slots.acquire());
         assert!((&mut second).now_or_never().is_none());
         slots.set_target(3);
+        assert!(slots.has_free());
         let second = second.now_or_never().unwrap().unwrap();
         let third = slots.acquire().now_or_never().unwrap().unwrap();
         slots.set_target(1);

@@ -5,8 +5,11 @@
 
 mod url;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+
+use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, Result};
 use crate::uri::S3Uri;
@@ -30,6 +33,41 @@ impl Source {
         match self {
             Self::S3(_) => None,
             Self::Url(url) => Some(url),
+        }
+    }
+
+    /// What it is known by from one run to another: of a URL all but its query, which is a secret, and a new one
+    /// whenever the URL is presigned again. That it is the same object still an `ETag` has to show.
+    pub(crate) fn identity(&self) -> String {
+        match self {
+            // Not as it is displayed, which escapes for terminals.
+            Self::S3(uri) => format!("s3://{}/{}", uri.bucket(), uri.key()),
+            Self::Url(url) => url.without_query(),
+        }
+    }
+
+    /// Whether [`Source::identity`] is all of it.
+    pub(crate) fn is_known_by_identity(&self) -> bool {
+        self.url().is_none_or(|url| url.query().is_none())
+    }
+
+    /// What stands behind the last slash: of a URL decoded, where that is text.
+    pub(crate) fn last_name(&self) -> Cow<'_, str> {
+        let last = |path: &'_ str| path.rfind('/').map_or(0, |slash| slash + 1);
+        match self {
+            Self::S3(uri) => uri.key()[last(uri.key())..].into(),
+            Self::Url(url) => {
+                let name = &url.path()[last(url.path())..];
+                percent_decode_str(name).decode_utf8().unwrap_or_else(|_| name.into())
+            }
+        }
+    }
+
+    /// `error` about it, with what to try where that can be told by its name.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        match self {
+            Self::S3(uri) => uri.explain(error),
+            Self::Url(url) => error.on(url),
         }
     }
 }
@@ -89,6 +127,24 @@ mod tests {
         }
         for text in ["", "b/k", "ftp://h/p", "https//h", "https:"] {
             assert_eq!(text.parse::<Source>().unwrap_err().exit_code(), 2, "{text}");
+        }
+    }
+
+    #[test]
+    fn identity_and_name() {
+        for (text, identity, name) in [
+            ("s3://b/a/k?x*", "s3://b/a/k?x*", "k?x*"),
+            ("s3://b/k%20", "s3://b/k%20", "k%20"),
+            ("s3://b/a/", "s3://b/a/", ""),
+            ("https://h:8443/a%2Fb/k%20%C3%A9", "https://h:8443/a%2Fb/k%20%C3%A9", "k \u{e9}"),
+            ("https://h/k?X-Amz-Signature=hunter2&x=/y", "https://h/k", "k"),
+            ("http://h/a%2Fb", "http://h/a%2Fb", "a/b"),
+            ("http://h/%ff", "http://h/%ff", "%ff"),
+            ("http://h", "http://h/", ""),
+        ] {
+            let source: Source = text.parse().unwrap();
+            assert_eq!((&*source.identity(), &*source.last_name()), (identity, name), "{text}");
+            assert_eq!(source.is_known_by_identity(), !text.contains("hunter2"), "{text}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a download cost and what held it back, for `--stats`.
 //!
-//! It gets the counters of a [`Download`] and of the sink, and asks the system for this
+//! It gets the counters of a [`Download`](crate::Download) and of the sink, and asks the system for this
 //! process's CPU time and peak memory. It hands on text or one line of JSON with stable keys; it never prints.
 
 use std::fmt::Write;
@@ -11,7 +11,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use serde::Serialize;
 
-use crate::download::Download;
+use crate::download::Traffic;
 use crate::format::Format;
 use crate::sink::Delivery;
 
@@ -71,16 +71,16 @@ pub enum Bottleneck {
 }
 
 impl Stats {
-    /// The figures of `download` as they are now, `elapsed` after the start of the process; `credentials` is what the
-    /// first ones took.
+    /// The figures as they are now, `elapsed` after the start of the process; the bytes were found equal to the checksum
+    /// `verified`, and `credentials` is what the first ones took.
     #[must_use]
     pub fn collect(
         elapsed: Duration,
         credentials: Option<Duration>,
-        download: &Download,
+        traffic: Traffic,
+        verified: Option<&'static str>,
         delivery: &Delivery,
     ) -> Self {
-        let traffic = download.traffic();
         let seconds = elapsed.as_secs_f64();
         let bytes = delivery.bytes();
         let cpu_seconds = cpu_seconds();
@@ -101,7 +101,7 @@ impl Stats {
             bytes_beyond: traffic.fetched.saturating_sub(bytes),
             concurrency: traffic.concurrency,
             peak_memory: peak_memory(),
-            checksum: download.verified(),
+            checksum: verified,
             cpu_seconds,
             bottleneck: bottleneck(seconds, cpu_seconds, delivery.writing().as_secs_f64()),
         }

@@ -11,7 +11,7 @@ pub(crate) use access_point::{AccessPoint, Service};
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// The longest key that S3 allows, in bytes of UTF-8 (Amazon S3 User Guide, "Naming objects").
 const KEY_BYTES_MAX: usize = 1024;
@@ -41,6 +41,21 @@ impl S3Uri {
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
+    }
+}
+
+impl S3Uri {
+    /// `error` about this object, with what to try where nothing is there and the key looks like a pattern. It is no
+    /// pattern: `*` is a letter of keys like others, and an object that has it is found.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        let error = error.on(self);
+        if error.kind() != ErrorKind::NotFound || !self.key.contains('*') {
+            return error;
+        }
+        error.with_hint(
+            "* is a letter of the key here, not a pattern: for many objects use aws s3 cp --recursive, or s5cmd, \
+             which takes patterns",
+        )
     }
 }
 

@@ -20,11 +20,11 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// `range` of the version named `if_match`. `None` for bytes counted from the end of an object: where
-    /// they begin is known once its size is ([`Wanted::at_the_end`]).
+    /// `range` of the version named `if_match`. `None` for bytes counted from the end of an object, or for a part of
+    /// it: where they begin is known once its size is ([`Wanted::at_the_end`]).
     pub(crate) fn new(range: Option<RangeSpec>, if_match: Option<ETag>) -> Option<Self> {
         let range = match range {
-            Some(RangeSpec::Last(_)) => return None,
+            Some(spec) if spec.needs_size() => return None,
             Some(spec) => spec.of(u64::MAX),
             None => ByteRange::new(0, u64::MAX),
         };

@@ -62,6 +62,15 @@ impl Window {
         poll_fn(|cx| self.poll_reserve(start, bytes, cx)).await
     }
 
+    /// All of it: waits until nobody holds any. Where others ask for room, they and this wait for each other.
+    pub(crate) async fn all(&self) -> Room {
+        let mut all = Room::default();
+        while all.bytes() < self.0.bytes {
+            all.merge(self.reserve(0, self.0.bytes).await);
+        }
+        all
+    }
+
     /// The head of the line is now the range that begins at `start`.
     pub(crate) fn head_is(&self, start: u64) {
         let mut state = self.state();
@@ -229,6 +238,19 @@ mod tests {
         window.head_is(10);
         assert_eq!(now(&window, 10, 5).unwrap().bytes(), 1);
         assert_eq!(now(&window, 10, 5).unwrap().bytes(), 1, "it came back");
+    }
+
+    #[tokio::test]
+    async fn all_of_it_is_there_once_nobody_holds_any() {
+        for bytes in [1, 16] {
+            let window = Window::new(bytes);
+            let held = now(&window, 0, 1).unwrap();
+            let mut all = Box::pin(window.all());
+            assert!((&mut all).now_or_never().is_none());
+            drop(held);
+            assert_eq!(all.now_or_never().unwrap().bytes() as u64, bytes);
+            assert_eq!(now(&window, 0, 1).unwrap().bytes(), 1, "it came back");
+        }
     }
 
     #[tokio::test]

@@ -58,6 +58,11 @@ impl Verifier {
         matches!(self.0, State::Guessing { .. })
     }
 
+    /// Whether bytes still count: there is something to compare with, or may be.
+    pub(crate) fn is_due(&self) -> bool {
+        !matches!(self.0, State::Done(_))
+    }
+
     /// There is this checksum of the full object to compare with, or none.
     pub(crate) fn settle(&mut self, expected: Option<Expected>) {
         let State::Guessing { hashers, .. } = &mut self.0 else { return };
@@ -136,7 +141,7 @@ mod tests {
                 let mut verifier = Verifier::guessing();
                 verifier.update(&bytes[..at]);
                 verifier.settle(Some(expected(algorithm, &bytes)));
-                assert!(!verifier.is_guessing());
+                assert!(!verifier.is_guessing() && verifier.is_due());
                 verifier.update(&bytes[at..]);
                 assert_eq!(verifier.verified(), None);
                 verifier.finish().unwrap();
@@ -184,6 +189,7 @@ mod tests {
         for mut verifier in [Verifier::off(), Verifier::guessing()] {
             verifier.update(b"123456789");
             verifier.settle(None);
+            assert!(!verifier.is_due());
             verifier.finish().unwrap();
             assert_eq!(verifier.verified(), None);
         }

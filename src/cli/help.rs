@@ -4,11 +4,12 @@
 
 /// Above the options.
 pub(super) const LONG_ABOUT: &str = "\
-Download one S3 object to stdout, by parallel range requests, in order.
+Download an S3 object to stdout or a file, by parallel range requests, in order.
 
 stdout receives the object's bytes, in order, each once, and nothing else. A
 failure ends in an exit code that is not 0; what was written until then is the
-beginning of the object. In a pipe, let the shell see it: set -o pipefail.";
+beginning of the object. In a pipe, let the shell see it: set -o pipefail.
+With -o FILE there is a FILE only once it is whole.";
 
 /// Below them.
 pub(super) const AFTER_LONG_HELP: &str = "\
@@ -19,12 +20,17 @@ Examples:
   s3fcp -c 8 --chunk-size 4MiB s3://bucket/key | reader
   s3fcp --info=json s3://bucket/key
   s3fcp \"$(aws s3 presign s3://bucket/key)\" | reader
+  s3fcp -o disk.img s3://bucket/disk.img
+  s3fcp -o disk.img --continue s3://bucket/disk.img
+  s3fcp s3://bucket/log.1.gz s3://bucket/log.2.gz | gunzip
+  s3fcp --shard 3/16 --if-match ETAG --in-place -o /shared/key s3://bucket/key
   s3fcp --range 0-1023 s3://bucket/key | file -
 
 Continue:
   A download that ends in its middle, by exit code 5, by credentials that
   expire or by an interrupt, tells the command that brings the rest:
   s3fcp s3://bucket/key --range 123456- --if-match '\"etag\"' >> file
+  With -o FILE that is the same command with --continue.
 
 Memory:
   At most concurrency x chunk-size bytes of the object are held at a time,

@@ -34,6 +34,11 @@ pub(crate) fn max_memory(text: &str) -> Result<NonZeroU64, String> {
     Ok(bytes)
 }
 
+/// A `--limit-rate`, with the same units, and with `/s` behind it or not.
+pub(super) fn rate(text: &str) -> Result<NonZeroU64, String> {
+    size(text.strip_suffix("/s").unwrap_or(text))
+}
+
 /// A time limit: seconds, or a number with a unit such as `500ms` or `2m`.
 pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     let seconds = |s: f64| Duration::try_from_secs_f64(s).ok();

@@ -12,15 +12,17 @@ use crate::download::Options;
 use crate::endpoint::AddressingStyle;
 use crate::format::Format;
 use crate::hedge::Hedge;
+use crate::range::RangeSpec;
 use crate::source::Source;
 use crate::sse_c::KeyText;
+use crate::target::{Existing, Target};
 
 impl Invocation {
     /// The program's name and the arguments that parse to this, none of them quoted; but for a key that was typed
     /// itself and for a URL's query, which their owner has to add again.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
-        let Self { uri, download, quiet, info, stats, settings } = self;
+        let Self { uris, download, target, quiet, info, stats, settings } = self;
         let Options {
             version_id,
             range,
@@ -33,6 +35,7 @@ impl Invocation {
             stall_timeout,
             hedge,
             checksum,
+            limit_rate,
         } = download;
         let Settings {
             endpoint,
@@ -49,11 +52,21 @@ impl Invocation {
         } = settings;
 
         // Not as it is displayed, which escapes for terminals.
-        let source = match uri {
+        let mut words = Words(vec!["s3fcp".to_owned()]);
+        words.0.extend(uris.iter().map(|uri| match uri {
             Source::S3(uri) => format!("s3://{}/{}", uri.bucket(), uri.key()),
             Source::Url(url) => url.to_string(),
-        };
-        let mut words = Words(vec!["s3fcp".to_owned(), source]);
+        }));
+        match target {
+            Target::Stdout { even_binary } => words.option("-o", even_binary.then_some("-")),
+            Target::File { path, existing } => {
+                words.option("-o", Some(path.to_string_lossy()));
+                words.flag("--continue", target.resumes());
+                words.flag("--force", matches!(existing, Existing::Replace { .. }));
+                words.flag("--in-place", *existing == Existing::InPlace);
+            }
+        }
+        words.option("--limit-rate", limit_rate.as_ref());
         words.format("--info", *info);
         words.format("--stats", *stats);
         words.flag("--quiet", *quiet);
@@ -92,7 +105,10 @@ impl Invocation {
         words.option("--request-payer", request_payer.then_some("requester"));
         words.option("--sse-c-key", sse_c_key.as_ref().and_then(KeyText::file));
         words.option("--version-id", version_id.as_ref());
-        words.option("--range", range.as_ref());
+        match range {
+            Some(RangeSpec::Shard(shard)) => words.option("--shard", Some(shard)),
+            range => words.option("--range", range.as_ref()),
+        }
         words.option("--if-match", if_match.as_ref());
         words.0
     }
@@ -104,8 +120,9 @@ impl Words {
     fn option(&mut self, name: &str, value: Option<impl ToString>) {
         if let Some(value) = value.map(|value| value.to_string()) {
             // A value that looks like an option is one to the parser, unless it is joined to its name.
-            if value.starts_with('-') {
-                self.0.push(format!("{name}={value}"));
+            if value.starts_with('-') && value != "-" {
+                let joint = if name.starts_with("--") { "=" } else { "" };
+                self.0.push(format!("{name}{joint}{value}"));
             } else {
                 self.0.extend([name.to_owned(), value]);
             }
@@ -167,6 +184,10 @@ mod tests {
             &["s3://b/k", "--range", "-5", "--stats=json", "--quiet", "--addressing-style", "auto"],
             &["s3://b/k", "--ca-bundle", "ca.pem", "--fips", "--dualstack=false", "--accelerate=true"],
             &["s3://b/k", "--request-payer", "requester", "--sse-c-key", "fileb://a b"],
+            &["s3://b/k", "s3://b/k2", "-o", "-", "--limit-rate", "1MB"],
+            &["s3://b/k", "-o", "a b/", "--continue", "--force"],
+            &["s3://b/k", "-o--continue", "--continue"],
+            &["s3://b/k", "-o", "f", "--shard", "1/4", "--chunk-size=5MB", "--in-place", "--version-id", "v"],
         ] {
             let line: Vec<String> = ["s3fcp"].iter().chain(line).map(|word| (*word).to_owned()).collect();
             let invocation = parsed(&line);

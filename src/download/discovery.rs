@@ -56,6 +56,7 @@ pub(super) async fn shared(
     source: &Source,
     options: &Options,
     budget: &Budget,
+    ceiling: Option<Arc<Ceiling>>,
 ) -> Result<(Shared, Option<ObjectInfo>)> {
     let connections = if budget.adaptive { 1 } else { budget.connections };
     let client = Client::new(config.clone(), source.clone(), options, budget.read_buffer)?;
@@ -79,7 +80,7 @@ pub(super) async fn shared(
         max_attempts,
         read_buffer: budget.read_buffer,
         stall_timeout: options.stall_timeout.unwrap_or(Options::STALL_TIMEOUT),
-        ceiling: config.ceilings.bytes_per_second.map(Ceiling::new),
+        ceiling: ceiling.or_else(|| budget.bytes_per_second.map(Ceiling::new).map(Arc::new)),
         zero_copy_min: budget.zero_copy_min,
         pin: OnceLock::new(),
         by_version: AtomicBool::new(false),

@@ -92,7 +92,8 @@ pub async fn inspect(config: &Config, source: impl Into<Source>, options: &Optio
     let source = &source.into();
     let read_buffer = Budget::of(options, &config.ceilings).read_buffer;
     let client = Client::new(config.clone(), source.clone(), options, read_buffer)?;
-    describe(&client, options.max_attempts.or(config.max_attempts)).await.map_err(|e| e.on(source))
+    let described = describe(&client, options.max_attempts.or(config.max_attempts)).await;
+    described.map_err(|e| source.explain(e))
 }
 
 /// What the store says of the client's object, by HEAD or else, and for a URL at once, by a GET of its first byte.

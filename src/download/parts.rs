@@ -45,7 +45,7 @@ async fn listed(shared: &Shared, info: &ObjectInfo, count: u32) -> Result<Option
     while let Ok(after) = u32::try_from(sizes.len())
         && after < count
     {
-        let page = patiently(shared, async || page(shared, info, after).await).await;
+        let page = patiently(shared, || page(shared, info, after)).await;
         let Some(Listed { sizes: next, more }) = told(page)? else { return Ok(None) };
         sizes.extend(next);
         if !more {
@@ -71,7 +71,7 @@ async fn page(shared: &Shared, info: &ObjectInfo, after: u32) -> Result<Option<L
 /// By a HEAD of each.
 async fn one_by_one(shared: &Shared, info: &ObjectInfo, count: u32) -> Result<Option<Vec<u64>>> {
     let mut parts = stream::iter(1..=count)
-        .map(|number| patiently(shared, async move || part(shared, info, number, count).await))
+        .map(|number| patiently(shared, move || part(shared, info, number, count)))
         .buffered(AT_ONCE);
     let (mut sizes, mut end) = (Vec::new(), 0_u64);
     while let Some(part) = parts.next().await {

@@ -5,7 +5,11 @@ use crate::fetch::Shared;
 use crate::retry::Tries;
 
 /// Asks until there is an answer, or an error that another try does not mend, or too many of them.
-pub(super) async fn patiently<T>(shared: &Shared, ask: impl AsyncFn() -> Result<T>) -> Result<T> {
+// Not an `AsyncFn`: whether its futures are Send cannot be said yet, and a download must be.
+pub(super) async fn patiently<T, F>(shared: &Shared, ask: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
     let mut tries = Tries::new(shared.max_attempts);
     loop {
         let error = match ask().await {

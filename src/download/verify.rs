@@ -66,6 +66,11 @@ impl Verify {
         Poll::Ready(self.verifier.finish())
     }
 
+    /// Whether bytes still count.
+    pub(super) fn is_due(&self) -> bool {
+        self.verifier.is_due()
+    }
+
     pub(super) fn verified(&self) -> Option<&'static str> {
         self.verifier.verified()
     }
@@ -88,7 +93,7 @@ async fn required(shared: &Arc<Shared>, info: &ObjectInfo, head: &mut Head) -> R
     };
     let said = match head.answer().await {
         Some(said) => said,
-        None => patiently(shared, async || head::head(&shared.client).await)
+        None => patiently(shared, || head::head(&shared.client))
             .await
             .map_err(|e| e.with_hint("--checksum require needs the answer to HEAD; auto does without"))?,
     };

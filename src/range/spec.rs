@@ -6,7 +6,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 
-use super::{ByteRange, number};
+use super::{ByteRange, Shard, number};
 use crate::error::Error;
 
 /// Which bytes of an object are wanted, counted from 0 (RFC 9110, section 14.1.2).
@@ -24,6 +24,8 @@ pub enum RangeSpec {
     From(u64),
     /// `-N`: so many at the end, or all where there are fewer.
     Last(NonZeroU64),
+    /// One of several equal pieces.
+    Shard(Shard),
 }
 
 impl RangeSpec {
@@ -33,7 +35,13 @@ impl RangeSpec {
             Self::Between { first, last } => ByteRange::new(first, last.saturating_add(1).min(size)),
             Self::From(first) => ByteRange::new(first, size),
             Self::Last(count) => ByteRange::new(size.saturating_sub(count.get()), size),
+            Self::Shard(shard) => shard.of(size),
         }
+    }
+
+    /// Whether it is known what it means only once the size of the object is.
+    pub(crate) fn needs_size(self) -> bool {
+        matches!(self, Self::Last(_) | Self::Shard(_))
     }
 }
 
@@ -69,6 +77,8 @@ impl fmt::Display for RangeSpec {
             Self::Between { first, last } => write!(f, "{first}-{last}"),
             Self::From(first) => write!(f, "{first}-"),
             Self::Last(count) => write!(f, "-{count}"),
+            // Not an argument of --range: it is for what is kept and shown.
+            Self::Shard(shard) => write!(f, "shard {shard} of {} each", shard.unit()),
         }
     }
 }

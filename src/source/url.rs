@@ -72,6 +72,11 @@ impl HttpUrl {
         secrets.any(|value| value.len() >= SECRET_BYTES_MIN && text.contains(&value))
     }
 
+    /// All of it that may be shown.
+    pub(crate) fn without_query(&self) -> String {
+        format!("{}{}", self.base(), self.path)
+    }
+
     fn base(&self) -> String {
         format!("{}://{}", if self.is_https { "https" } else { "http" }, self.authority)
     }
@@ -128,7 +133,7 @@ fn starts_with(text: &str, scheme: &str) -> bool {
 
 impl fmt::Display for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}{}", self.base(), self.path, if self.query.is_some() { "?..." } else { "" })
+        write!(f, "{}{}", self.without_query(), if self.query.is_some() { "?..." } else { "" })
     }
 }
 

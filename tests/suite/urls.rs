@@ -18,10 +18,10 @@ use crate::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::run::{ACCESS_KEY, Outcome, S3fcp, SECRET_KEY};
 
 /// What no message may have in it: a query's value.
-const SECRET: &str = "f00dfeedf00dfeed";
+pub(crate) const SECRET: &str = "f00dfeedf00dfeed";
 
 /// The program without any keys: a URL needs none. Each range is asked for once, however slow the machine is.
-fn run() -> S3fcp {
+pub(crate) fn run() -> S3fcp {
     let run = S3fcp::new().args(["--hedge", "off"]);
     run.without_env("AWS_ACCESS_KEY_ID").without_env("AWS_SECRET_ACCESS_KEY")
 }
@@ -34,7 +34,7 @@ fn store() -> Server {
 }
 
 /// A URL for a GET of `path` on the store, signed at `time` for five minutes, by AWS's own signer.
-fn presigned(store: &Server, path: &str, time: SystemTime) -> String {
+pub(crate) fn presigned(store: &Server, path: &str, time: SystemTime) -> String {
     let identity = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test").into();
     let mut settings = SigningSettings::default();
     settings.signature_location = SignatureLocation::QueryParams;

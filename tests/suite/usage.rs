@@ -16,7 +16,7 @@ fn wrong_usage_is_exit_2_and_asks_nobody() {
         ("no key", &["s3://bucket"]),
         ("an empty key", &["s3://bucket/"]),
         ("no bucket", &["s3:///key"]),
-        ("two objects", &[URI, URI]),
+        ("a range of two objects", &[URI, URI, "--range", "0-5"]),
         ("unknown flag", &["--frobnicate", URI]),
         ("concurrency 0", &["-c", "0", URI]),
         ("concurrency as a word", &["-c", "many", URI]),

@@ -1,0 +1,89 @@
+//! The way of the bytes: from a sequence of downloads to the writer, until the end, a failure or a signal.
+//!
+//! It keeps what a terminal cannot show away from it. It never looks at what the bytes
+//! are written to.
+
+use std::io;
+use std::sync::Arc;
+
+use super::writer::Writer;
+use super::{Delivery, Sink};
+use crate::download::Download;
+use crate::error::{Error, Result};
+use crate::sequence::Sequence;
+
+/// How a download ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Every byte was written.
+    Complete,
+    /// By this signal.
+    Interrupted {
+        /// Its number.
+        signal: i32,
+        /// Whether [`Delivery::bytes`] is what was written, and whoever reads it is there still. Not where a write
+        /// is stuck, because a pipe is full: the system tells how much of it went out only when it returns.
+        is_known: bool,
+    },
+}
+
+/// Writes all of `sequence` to `sink`, and notes in `delivery` what is written; less, when
+/// `interrupt` resolves to the number of a signal before the end. The current object of `sequence` has begun.
+pub(crate) async fn deliver(
+    sequence: &mut Sequence<'_>,
+    sink: &mut Sink,
+    delivery: &Arc<Delivery>,
+    interrupt: impl Future<Output = i32>,
+    mut began: impl FnMut(&Download),
+) -> Result<Ended> {
+    let mut writer = Writer::start(sink.file().map_err(Error::output)?, delivery)?;
+    let closed = sink.closed();
+    let all = async {
+        let ended = tokio::select! {
+            biased;
+            ended = feed(sequence, sink, &writer, &mut began) => Some(ended),
+            () = closed => None,
+        };
+        // Whatever ended it, what came before is still written; the writer knows whether all of it could be.
+        writer.end().await.and(ended.unwrap_or(Ok(())))?;
+        if delivery.bytes() < sequence.bytes() || !sequence.rest().is_empty() {
+            return Err(Error::output(io::ErrorKind::BrokenPipe.into()));
+        }
+        // A reader that knew the size may be gone before it is known whether what it has is right.
+        sequence.next_frame().await.transpose()?;
+        Ok(Ended::Complete)
+    };
+    let signal = tokio::select! {
+        biased;
+        ended = all => return ended,
+        signal = interrupt => signal,
+    };
+    let is_written = writer.stop(delivery).await;
+    Ok(Ended::Interrupted { signal, is_known: is_written && !sink.has_lost_reader() })
+}
+
+/// Hands all frames to the writer, or as many as it takes: if it is gone, it says why itself.
+async fn feed(
+    sequence: &mut Sequence<'_>,
+    sink: &mut Sink,
+    writer: &Writer,
+    began: &mut impl FnMut(&Download),
+) -> Result<()> {
+    loop {
+        while let Some(frame) = sequence.next_frame().await {
+            let frame = frame?;
+            sink.check(&frame)?;
+            if !writer.send(frame).await {
+                return Ok(());
+            }
+        }
+        match sequence.next_object().await {
+            None => return Ok(()),
+            Some(download) => {
+                let download = download?;
+                sink.begin(download, None)?;
+                began(download);
+            }
+        }
+    }
+}

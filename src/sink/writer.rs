@@ -1,0 +1,191 @@
+//! The writer: one blocking thread that writes frames, gathered, straight from where they lie.
+//!
+//! It gets frames by a short queue and an open file, a pipe or a device. Each frame is dropped, and its
+//! room given back, as soon as it is written. It never opens, renames or ends anything.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, IoSlice, Write};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::Delivery;
+use crate::error::{Error, Result};
+use crate::frame::Frame;
+
+/// Frames on their way to the writer: enough that it is busy while the thread that feeds it is.
+const QUEUE: usize = 16;
+/// Frames written by one system call.
+const GATHER: usize = 64;
+/// How long an interrupt waits for the write that is under way.
+const LAST_WRITE: Duration = Duration::from_millis(500);
+
+/// The thread, and the way to it.
+#[derive(Debug)]
+pub(super) struct Writer {
+    frames: Option<mpsc::Sender<Frame>>,
+    written: oneshot::Receiver<io::Result<()>>,
+}
+
+impl Writer {
+    /// Starts to write to `out`, and to note in `delivery` what is written.
+    pub(super) fn start(mut out: File, delivery: &Arc<Delivery>) -> Result<Self> {
+        let (frames, queue) = mpsc::channel(QUEUE);
+        let (result, written) = oneshot::channel();
+        let noted = Arc::clone(delivery);
+        std::thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || result.send(write(&mut out, queue, &noted)))
+            .map_err(Error::output)?;
+        Ok(Self { frames: Some(frames), written })
+    }
+
+    /// Puts a frame into the queue; `false` where the writer is gone, which says why in [`Writer::end`].
+    pub(super) async fn send(&self, frame: Frame) -> bool {
+        match &self.frames {
+            Some(frames) => frames.send(frame).await.is_ok(),
+            None => false,
+        }
+    }
+
+    /// Waits until all that was sent is written.
+    pub(super) async fn end(&mut self) -> Result<()> {
+        self.frames = None;
+        let written = (&mut self.written).await;
+        written.unwrap_or_else(|_| Err(io::Error::other("the writer died"))).map_err(Error::output)
+    }
+
+    /// Writes no more than the write that is under way, and says whether that came to an end.
+    pub(super) async fn stop(mut self, delivery: &Delivery) -> bool {
+        delivery.stop();
+        self.frames = None;
+        matches!(timeout(LAST_WRITE, self.written).await, Ok(Ok(Ok(()))))
+    }
+}
+
+fn write(
+    out: &mut (impl Write + AsFd),
+    mut queue: mpsc::Receiver<Frame>,
+    delivery: &Delivery,
+) -> io::Result<()> {
+    let mut batch = Vec::with_capacity(GATHER);
+    while queue.blocking_recv_many(&mut batch, GATHER) > 0 {
+        write_all(out, &mut batch.drain(..).collect(), delivery)?;
+    }
+    out.flush()
+}
+
+/// Writes the frames and drops each one when its last byte is out.
+fn write_all(
+    out: &mut (impl Write + AsFd),
+    frames: &mut VecDeque<Frame>,
+    delivery: &Delivery,
+) -> io::Result<()> {
+    let mut offset = 0;
+    while let Some(first) = frames.front().filter(|_| !delivery.is_stopped()) {
+        let mut slices = [IoSlice::new(&[]); GATHER];
+        let rest = frames.iter().skip(1).map(|f| &**f);
+        for (slice, bytes) in slices.iter_mut().zip(std::iter::once(&first[offset..]).chain(rest)) {
+            *slice = IoSlice::new(bytes);
+        }
+        let count = frames.len().min(GATHER);
+        let began = Instant::now();
+        let mut written = match out.write_vectored(&slices[..count]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                wait_writable(out)?;
+                continue;
+            }
+            Err(e) => return Err(e),
+        };
+        delivery.wrote(written, began);
+        while let Some(first) = frames.front() {
+            let left = first.len() - offset;
+            if written < left {
+                offset += written;
+                break;
+            }
+            written -= left;
+            offset = 0;
+            frames.pop_front();
+        }
+    }
+    Ok(())
+}
+
+/// Who shares this stdout may have made it non-blocking: then it is waited for here.
+fn wait_writable(out: &impl AsFd) -> io::Result<()> {
+    let mut fds = [PollFd::new(out, PollFlags::OUT)];
+    match rustix::event::poll(&mut fds, None) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::window::Window;
+    use bytes::Bytes;
+
+    /// Takes at most three bytes a call, over all slices, and is interrupted or full now and then.
+    #[derive(Default)]
+    struct Narrow(Vec<u8>, usize);
+
+    /// What is polled when it is full: something that is always writable.
+    impl AsFd for Narrow {
+        fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+            rustix::stdio::stderr()
+        }
+    }
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.write_vectored(&[IoSlice::new(bytes)])
+        }
+
+        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.1 += 1;
+            if self.1.is_multiple_of(3) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            if self.1.is_multiple_of(5) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            let before = self.0.len();
+            self.0.extend(slices.iter().flat_map(|s| s.iter()).take(3));
+            Ok(self.0.len() - before)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn short_and_interrupted_writes_lose_nothing_and_frames_free_their_room() {
+        let window = Window::new(1000);
+        let mut room = window.reserve(0, 1000).await;
+        let mut want = Vec::new();
+        let mut frames = VecDeque::new();
+        for n in 0..100_u8 {
+            let bytes = vec![n; usize::from(n % 7)];
+            want.extend_from_slice(&bytes);
+            frames.push_back(Frame::new(Bytes::from(bytes), room.split(usize::from(n % 7))));
+        }
+        let (mut out, delivery) = (Narrow::default(), Delivery::since(Instant::now()));
+        write_all(&mut out, &mut frames, &delivery).unwrap();
+        assert_eq!(out.0, want);
+        assert_eq!(delivery.bytes(), want.len() as u64);
+        assert!(delivery.first_byte().is_some() && delivery.writing() > Duration::ZERO);
+        drop(room);
+        assert_eq!(window.reserve(0, 1000).await.bytes(), 1000, "all room is free again");
+    }
+}

@@ -1,0 +1,101 @@
+//! `--shard I/N`: N pieces are the object, wherever they run.
+
+use std::fs;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use crate::cases;
+use crate::fault::{ETAG, FaultServer, Reply};
+use crate::file::{assert_good, names};
+use crate::object::{CHUNK, SIZE, object};
+use crate::run::{S3fcp, URI, folder};
+
+fn shard(server: &FaultServer, index: u64, count: u64) -> S3fcp {
+    let shard = format!("{index}/{count}");
+    S3fcp::at(&server.endpoint()).window(2, CHUNK).args(["--shard", &shard, "--if-match", ETAG])
+}
+
+#[test]
+fn the_pieces_are_the_object() {
+    let table = [("one", 1), ("two", 2), ("four", 4), ("as many as chunks", 6), ("more than chunks", 9)];
+    cases::each(&table, |&count| {
+        let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+        let mut whole = Vec::new();
+        for index in 0..count {
+            let outcome = shard(&server, index, count).download(URI);
+            assert_eq!((outcome.code(), outcome.stderr.as_str()), (Some(0), ""));
+            assert!((whole.len() as u64).is_multiple_of(CHUNK) || whole.len() as u64 == SIZE);
+            whole.extend(outcome.stdout);
+        }
+        assert!(whole == object(SIZE));
+        assert_eq!(server.object_bytes(), SIZE, "no byte twice");
+    });
+}
+
+/// Which bytes a piece has depends on no machine's memory and no number of connections.
+#[test]
+fn pieces_of_different_runs_fit_together() {
+    let size = 40 << 20;
+    let server = FaultServer::start(object(size), |_| Reply::ok());
+    let mut whole = Vec::new();
+    for (index, args) in [&["-c", "3"][..], &["--max-memory", "34MiB"], &[]].iter().enumerate() {
+        let run = S3fcp::at(&server.endpoint())
+            .args(*args)
+            .args([format!("--shard={index}/3"), format!("--if-match={ETAG}")]);
+        let outcome = run.download(URI);
+        assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+        whole.extend(outcome.stdout);
+    }
+    assert!(whole == object(size));
+}
+
+#[test]
+fn in_place_each_byte_goes_to_its_offset() {
+    let folder = folder();
+    let out = folder.path().join("out");
+    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let in_place = |index| shard(&server, index, 4).args(["--in-place", "-o"]).args([&out]);
+    // In any order, and one of them twice.
+    for index in [3, 0, 2, 0] {
+        assert_good(&in_place(index).download(URI));
+    }
+    // What is there of others stays.
+    let file = fs::OpenOptions::new().write(true).open(&out).expect("the file");
+    file.write_all_at(b"mine", CHUNK).expect("some bytes");
+    assert_good(&in_place(3).download(URI));
+    assert!(fs::read(&out).expect("the file")[usize::try_from(CHUNK).unwrap()..].starts_with(b"mine"));
+    assert_good(&in_place(1).download(URI));
+    assert!(fs::read(&out).expect("the file") == object(SIZE));
+    assert_eq!(names(folder.path()), ["out"]);
+}
+
+#[test]
+fn all_at_once_into_one_file() {
+    let folder = folder();
+    let out = folder.path().join("out");
+    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let running: Vec<_> = (0..4)
+        .map(|index| shard(&server, index, 4).args(["--in-place", "-o"]).args([&out]).args([URI]).start())
+        .collect();
+    for running in running {
+        assert_good(&running.wait());
+    }
+    assert!(fs::read(&out).expect("the file") == object(SIZE));
+}
+
+#[test]
+fn what_cannot_be_a_piece_is_told() {
+    let folder = folder();
+    let long = folder.path().join("long");
+    fs::write(&long, vec![0; usize::try_from(SIZE).unwrap() + 1]).expect("a file");
+    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let in_place = |path: &Path| shard(&server, 0, 4).args(["--in-place", "-o"]).args([path]).download(URI);
+    let outcome = in_place(&long);
+    outcome.assert_failed(8, &[]);
+    assert!(outcome.stderr.contains("it would not be the object"), "{}", outcome.stderr);
+    in_place(Path::new("/dev/null")).assert_failed(8, &[]);
+    let other = S3fcp::at(&server.endpoint()).args(["--shard=0/4", "--if-match=other"]).download(URI);
+    other.assert_failed(6, &[]);
+    let unpinned = S3fcp::at(&server.endpoint()).args(["--shard=0/4"]).download(URI);
+    unpinned.assert_failed(2, &[]);
+}
