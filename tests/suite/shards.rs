@@ -1,14 +1,17 @@
 //! `--shard I/N`: N pieces are the object, wherever they run.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+
+use s3server::{Object, Server};
 
 use crate::cases;
 use crate::fault::{ETAG, FaultServer, Reply};
 use crate::file::{assert_good, names};
 use crate::object::{CHUNK, SIZE, object};
-use crate::run::{S3fcp, URI, folder};
+use crate::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI, folder};
 
 fn shard(server: &FaultServer, index: u64, count: u64) -> S3fcp {
     let shard = format!("{index}/{count}");
@@ -98,4 +101,56 @@ fn what_cannot_be_a_piece_is_told() {
     other.assert_failed(6, &[]);
     let unpinned = S3fcp::at(&server.endpoint()).args(["--shard=0/4"]).download(URI);
     unpinned.assert_failed(2, &[]);
+}
+
+/// The job file that stands in docs/, as it stands there.
+#[test]
+fn the_job_for_gnu_parallel() {
+    let server = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).start();
+    let bytes = object(50 << 20);
+    server.put("bucket", "a key", Object::new(bytes.clone()));
+    let folder = folder();
+    let out = folder.path().join("out");
+    let job = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/jobs/parallel.sh");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let command = format!("PATH=\"$PATH:{path}\"; sh '{job}' 's3://bucket/a key' '{}' 5", out.display());
+    let outcome = S3fcp::shell(&command).env("AWS_ENDPOINT_URL", server.endpoint()).start().wait();
+    // Past the test's own capture: who reads the log is to know which it was.
+    let _ = std::io::stderr().write_all(outcome.stderr.as_bytes());
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.is_empty() || outcome.stderr.contains("GNU parallel is not installed"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(fs::read(&out).expect("the file") == bytes);
+    assert_eq!(names(folder.path()), ["out"]);
+    // A piece that fails makes the job fail.
+    server.delete("bucket", "a key");
+    let again = S3fcp::shell(&command).env("AWS_ENDPOINT_URL", server.endpoint()).start().wait();
+    assert_ne!(again.code(), Some(0));
+}
+
+/// The job file for Slurm, each task as Slurm starts it.
+#[test]
+fn the_job_for_slurm() {
+    let server = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).start();
+    let bytes = object(30 << 20);
+    let version = server.put("bucket", "a key", Object::new(bytes.clone()));
+    let folder = folder();
+    let out = folder.path().join("out");
+    let job = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/jobs/slurm.sbatch");
+    for task in 0..3 {
+        let outcome = S3fcp::shell(&format!("exec /bin/bash '{job}'"))
+            .env("AWS_ENDPOINT_URL", server.endpoint())
+            .env("URI", "s3://bucket/a key")
+            .env("ETAG", version.e_tag.trim_matches('"'))
+            .env("OUT", &out)
+            .env("SLURM_ARRAY_TASK_ID", task.to_string())
+            .env("SLURM_ARRAY_TASK_COUNT", "3")
+            .start()
+            .wait();
+        assert_good(&outcome);
+    }
+    assert!(fs::read(folder.path().join("out.pieces")).expect("the file") == bytes);
 }
