@@ -22,19 +22,24 @@ use crate::frame::Frame;
 const QUEUE: usize = 16;
 /// Frames written by one system call.
 const GATHER: usize = 64;
-/// How long an interrupt waits for the write that is under way.
+/// How long an interrupt waits for the write that is under way: a reader may take as long as it likes, a disk
+/// is only busy.
 const LAST_WRITE: Duration = Duration::from_millis(500);
+const LAST_WRITE_TO_FILE: Duration = Duration::from_secs(10);
 
 /// The thread, and the way to it.
 #[derive(Debug)]
 pub(super) struct Writer {
     frames: Option<mpsc::Sender<Frame>>,
     written: oneshot::Receiver<io::Result<()>>,
+    last_write: Duration,
 }
 
 impl Writer {
     /// Starts to write to `out`, and to note in `delivery` what is written.
     pub(super) fn start(mut out: File, delivery: &Arc<Delivery>) -> Result<Self> {
+        let is_file = out.metadata().is_ok_and(|found| found.is_file());
+        let last_write = if is_file { LAST_WRITE_TO_FILE } else { LAST_WRITE };
         let (frames, queue) = mpsc::channel(QUEUE);
         let (result, written) = oneshot::channel();
         let noted = Arc::clone(delivery);
@@ -42,7 +47,7 @@ impl Writer {
             .name("writer".into())
             .spawn(move || result.send(write(&mut out, queue, &noted)))
             .map_err(Error::output)?;
-        Ok(Self { frames: Some(frames), written })
+        Ok(Self { frames: Some(frames), written, last_write })
     }
 
     /// Puts a frame into the queue; `false` where the writer is gone, which says why in [`Writer::end`].
@@ -64,7 +69,7 @@ impl Writer {
     pub(super) async fn stop(mut self, delivery: &Delivery) -> bool {
         delivery.stop();
         self.frames = None;
-        matches!(timeout(LAST_WRITE, self.written).await, Ok(Ok(Ok(()))))
+        matches!(timeout(self.last_write, self.written).await, Ok(Ok(Ok(()))))
     }
 }
 
