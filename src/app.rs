@@ -23,7 +23,7 @@ use crate::sink::{self, Delivery, Ended, Sink};
 use crate::source::Source;
 use crate::stats::Stats;
 use crate::target::Target;
-use crate::{config, info, transfer};
+use crate::{config, info, log, transfer};
 
 /// Why a run did not reach its end, and what is to be told of it.
 #[derive(Debug)]
@@ -42,6 +42,7 @@ enum Cause {
 
 /// Runs `invocation`, of a process that began at `began`.
 pub async fn run(invocation: &Invocation, began: Instant) -> Result<(), Stopped> {
+    log::start(invocation.verbosity)?;
     let mut settings = invocation.settings.clone();
     // Whose URL it is has signed it, if anybody: for URLs alone no credentials are looked for.
     settings.no_sign_request |= invocation.uris.iter().all(|uri| uri.url().is_some());

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
-use clap::{Parser, value_parser};
+use clap::{ArgAction, Parser, value_parser};
 
 use crate::checksum::ChecksumMode;
 use crate::config::Settings;
@@ -47,6 +47,8 @@ pub struct Invocation {
     pub info: Option<Format>,
     /// Tell at the end what the download cost.
     pub stats: Option<Format>,
+    /// How much of what happens is told on stderr.
+    pub verbosity: u8,
     /// What the environment and the profile may add to.
     pub settings: Settings,
 }
@@ -129,6 +131,12 @@ struct Args {
     /// There is none anyway when stderr is not a terminal, or when the bytes go to one.
     #[arg(short, long)]
     quiet: bool,
+
+    /// Tell on stderr what is done: -v each request, retry and correction, -vv also connections and levels
+    ///
+    /// -vvv tells the most. What it is about can be chosen by the environment, see below. No secret is ever told.
+    #[arg(short, long, action = ArgAction::Count)]
+    verbose: u8,
 
     /// Write to FILE, or into DIR/ by the last name of the key or URL; - is stdout, even where that is a terminal
     ///
@@ -323,6 +331,7 @@ impl TryFrom<Args> for Invocation {
             quiet: args.quiet,
             info: args.info,
             stats: args.stats,
+            verbosity: args.verbose,
             settings: Settings {
                 endpoint: args.endpoint,
                 region: args.region,
@@ -425,6 +434,7 @@ mod tests {
                 quiet: false,
                 info: None,
                 stats: None,
+                verbosity: 0,
                 settings: Settings::default(),
             }
         );
@@ -435,7 +445,7 @@ mod tests {
         assert_eq!(invocation(&["--info=json", URI]).info, Some(Format::Json));
         let line = "--version-id v1 --range -5 --if-match e -c 3 --chunk-size 1MB --max-memory 64MiB \
                     --max-attempts 7 --first-byte-timeout 5 --stall-timeout 500ms --hedge off --checksum require \
-                    --addressing-style path --stats=json --quiet --endpoint http://h:9 --region eu-west-1 --profile p \
+                    --addressing-style path --stats=json --quiet -vv --endpoint http://h:9 --region eu-west-1 --profile p \
                     --no-sign-request --ca-bundle ca.pem --fips --dualstack=false --accelerate=true \
                     --request-payer requester --sse-c-key key --continue --force --limit-rate 50MiB/s s3://b/k";
         let mut line: Vec<&str> = line.split_whitespace().collect();
@@ -463,6 +473,7 @@ mod tests {
                 quiet: true,
                 info: None,
                 stats: Some(Format::Json),
+                verbosity: 2,
                 settings: Settings {
                     endpoint: Some("http://h:9".into()),
                     region: Some("eu-west-1".into()),
@@ -489,6 +500,7 @@ mod tests {
             (&["--info", URI], &["--info=text", URI]),
             (&["--stats", URI], &["--stats=text", URI]),
             (&["--quiet", URI], &[URI, "-q"]),
+            (&["--verbose", "--verbose", URI], &["-vv", URI]),
             (&["--range=-7", URI], &[URI, "--range", "-7"]),
             (&["--if-match", "\"e\"", URI], &["--if-match=e", URI]),
             (&["--stall-timeout", "1.5", URI], &["--stall-timeout=1500ms", URI]),

@@ -19,10 +19,11 @@ use crate::config::{Config, Identity, Region};
 use crate::download::Options;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
+use crate::events::{self, Account};
 use crate::follow::Redirects;
 use crate::request::{self, Ask};
 use crate::response::{failure, failure_of_url};
-use crate::retry::{self, Correction};
+use crate::retry::{self, Correction, Try};
 use crate::sign::sign;
 use crate::source::{HttpUrl, Source};
 use crate::sse_c;
@@ -122,25 +123,28 @@ impl Client {
     }
 
     /// Sends `ask` until it is answered with 200 or 206, or cannot be corrected any more. It names
-    /// `version` where the user named none; `fresh` asks for a new connection.
+    /// `version` where the user named none.
     pub(crate) async fn exchange(
         &self,
         ask: Ask<'_>,
         version: Option<&str>,
-        fresh: bool,
+        attempt: Try,
     ) -> Result<Exchange> {
         let mut corrected: Vec<Correction> = Vec::new();
         let mut redirects = Redirects::default();
         loop {
             let site = self.site();
             let identity = if self.is_s3() { self.config.credentials.current().await? } else { None };
-            let answer = self.send(&site, ask, version, identity.as_ref(), fresh).await?;
+            let answer = self.send(&site, ask, version, identity.as_ref(), attempt).await?;
             if matches!(answer.head.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
                 return Ok(answer);
             }
             if let (Source::Url(given), Some(here)) = (&self.source, &site.url) {
                 match redirects.next(given, here, &answer.head)? {
-                    Some(next) => self.move_from(&site, Site::of_url(&self.config, &next, self.read_buffer)?),
+                    Some(next) => {
+                        events::corrected("redirect", Some(&next));
+                        self.move_from(&site, Site::of_url(&self.config, &next, self.read_buffer)?);
+                    }
                     None => return Err(self.refusal(answer, Some(here)).await),
                 }
                 continue;
@@ -164,8 +168,9 @@ impl Client {
         ask: Ask<'_>,
         version: Option<&str>,
         identity: Option<&Identity>,
-        mut fresh: bool,
+        attempt: Try,
     ) -> Result<Exchange> {
+        let mut fresh = attempt.is_fresh;
         let version = self.version_id.as_deref().or(version);
         loop {
             let mut lease = site.pool.lease(fresh).await?;
@@ -176,6 +181,7 @@ impl Client {
                 sign(&mut request, identity, &scope.region, scope.service, self.now())?;
             }
             self.requests.fetch_add(1, Ordering::Relaxed);
+            lease.tell(Account::open(&self.source, site.url.as_ref(), ask, attempt, &lease));
             let sent = Instant::now();
             match timeout(self.first_byte_timeout, lease.send(request)).await {
                 Ok(Ok(response)) => {
@@ -215,14 +221,17 @@ impl Client {
             Correction::Clock(server) => {
                 let here = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
                 let skew = i64::try_from(*server).unwrap_or(0) - i64::try_from(here).unwrap_or(0);
+                events::corrected("clock", Some(&format_args!("{skew:+} s")));
                 self.clock_skew.store(skew, Ordering::Relaxed);
             }
             Correction::Credentials => {
+                events::corrected("credentials", None);
                 if let Some(identity) = identity {
                     self.config.credentials.refresh(identity).await;
                 }
             }
             Correction::Region(region) => {
+                events::corrected("region", Some(region));
                 if let Source::S3(uri) = &self.source {
                     self.move_from(seen, Site::new(&self.config, uri, region, self.read_buffer)?);
                 }

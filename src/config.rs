@@ -29,6 +29,7 @@ use aws_types::os_shim_internal::Env;
 
 use crate::endpoint::{Addressing, AddressingStyle};
 use crate::error::Result;
+use crate::events;
 use crate::proxy::Proxies;
 use crate::sse_c::{CustomerKey, KeyText};
 use lookup::{Found, variable};
@@ -134,6 +135,7 @@ async fn load_from(
         credentials: Credentials::anonymous(),
     };
     if settings.no_sign_request {
+        events::credentials("none: requests are not signed", None, None);
         return Ok(config);
     }
 
@@ -150,6 +152,7 @@ async fn load_from(
     let began = Instant::now();
     let (origin, keys) = sources.ask().await.map_err(|e| refusal::refused(&e))?;
     let took = began.elapsed();
+    events::credentials(&sources.name(origin), Some(took), keys.expiry());
     if origin == Origin::Instance && !config.region_configured {
         // Only now is it known that there is a metadata service which answers at once.
         if let Some(region) = sources.instance_region().await {

@@ -220,6 +220,7 @@ mod tests {
             quiet: false,
             info: None,
             stats: None,
+            verbosity: 0,
             settings: Settings::default(),
         }
     }

@@ -36,6 +36,7 @@ use crate::checksum::ChecksumMode;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::etag::ETag;
+use crate::events;
 use crate::fetch::{self, Leave, RangeFrames, Shared};
 use crate::frame::Frame;
 use crate::hedge::Hedge;
@@ -177,6 +178,7 @@ impl Download {
         let room = if is_ahead { Some(shared.window.all().await) } else { None };
         let started = discovery::start(&shared, budget.chunk, said).await.map_err(|e| source.explain(e))?;
         let wanted = started.wanted;
+        events::download(source, &started.info, wanted, &budget);
         let rest = wanted.remainder(started.first_range.len());
         let all_asked = rest.is_empty();
         let planned =
@@ -424,11 +426,13 @@ fn steer(shared: &Arc<Shared>, budget: &Budget, latency: Duration) -> AbortOnDro
     level.first_response(latency);
     AbortOnDropHandle::new(tokio::spawn(async move {
         let began = Instant::now();
+        let mut before = 1;
         loop {
             sleep(if level.is_settled() { TICK_AT_REST } else { TICK }).await;
             let fetched = shared.counters.fetched();
             let held = fetched.saturating_sub(shared.counters.yielded());
             let connections = level.tick(began.elapsed(), fetched, held);
+            events::level(connections, std::mem::replace(&mut before, connections), fetched, held);
             shared.slots.set_target(connections);
             shared.places.set_target(discovery::places(connections));
         }

@@ -27,13 +27,14 @@ use crate::ceiling::Ceiling;
 use crate::client::Client;
 use crate::counters::Counters;
 use crate::error::{Error, ErrorKind, Result};
+use crate::events;
 use crate::frame::{Frame, Slabs};
 use crate::hedge;
 use crate::lane::{LaneReceiver, LaneSender, lane};
 use crate::pace::Pace;
 use crate::range::ByteRange;
 use crate::response::{ObjectInfo, Opened, Pin};
-use crate::retry::Tries;
+use crate::retry::{Tries, Try};
 use crate::slots::{Slot, Slots};
 use crate::throttle::Throttle;
 use crate::wanted::Wanted;
@@ -151,13 +152,13 @@ impl Fetch {
         let shared = Arc::clone(&self.shared);
         let mut tries = Tries::new(shared.max_attempts);
         let mut slot = Some(slot);
-        let mut fresh = false;
+        let mut attempt = Try::FIRST;
         let mut fetched = shared.counters.fetched();
         loop {
             let before = self.done;
-            let Err(error) = self.attempt(fresh).await else { return };
+            let Err(error) = self.attempt(attempt).await else { return };
             // Who answers in S3's terms is well: only a connection that failed is not used again.
-            fresh = error.service().is_none();
+            attempt = Try { is_fresh: error.service().is_none(), ..Try::after(attempt.number) };
             // A busy server has said nothing against this range as long as others get on; a limit of the user's
             // own is meant for this range.
             let since =
@@ -173,6 +174,7 @@ impl Fetch {
                 return shared.slots.close();
             };
             shared.counters.add_retry();
+            events::retry(Some(self.range.remainder(self.done)), tries.count(), &error, delay);
             if !error.is_throttling() {
                 sleep(delay).await;
                 continue;
@@ -199,11 +201,11 @@ impl Fetch {
     }
 
     /// One request for what is left of the range, and its body to the end, or that of a second request where
-    /// the first one is late; on a `fresh` connection after one that failed.
-    async fn attempt(&mut self, fresh: bool) -> Result<()> {
+    /// the first one is late.
+    async fn attempt(&mut self, attempt: Try) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         shared.throttle.clear().await;
-        let mut race = Race::new(Flight::depart(&shared, self.rest().bytes, fresh));
+        let mut race = Race::new(Flight::depart(&shared, self.rest().bytes, attempt));
         let mut due = None;
         while self.done < self.range.len() {
             if race.is_open() {

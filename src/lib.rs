@@ -23,7 +23,7 @@
 //! ```
 //!
 //! A *source* is an object of S3 (`uri`) or a URL: the latter is asked for as it stands, without `sign`, and alone led
-//! on by redirects (`follow`).
+//! on by redirects (`follow`). What happens on the way is told by [`events`], which `log` puts on stderr.
 //!
 //! # Vocabulary
 //!
@@ -83,12 +83,14 @@ mod checksum;
 pub mod cli;
 mod client;
 pub mod config;
+mod console;
 mod continuation;
 mod counters;
 mod download;
 mod endpoint;
 mod error;
 mod etag;
+pub mod events;
 mod fetch;
 mod follow;
 pub mod format;
@@ -101,6 +103,7 @@ pub mod info;
 mod interrupt;
 mod lane;
 mod level;
+mod log;
 mod pace;
 pub mod progress;
 mod proxy;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use crate::console;
 use crate::sink::Delivery;
 
 /// How often the counter is copied into the bar.
@@ -54,6 +55,7 @@ impl Progress {
         if let Some(target) = self.target.take() {
             // The speed counts from here: looking up a host and a round trip are not bandwidth.
             let bar = bar(total, target);
+            console::shares_with(Some(&bar));
             // Where the system gives no thread, the download goes on without a bar.
             self.shown = Ticker::spawn(bar.clone(), Arc::clone(&self.delivery)).ok().map(|ticker| Shown {
                 name: name.to_owned(),
@@ -106,6 +108,7 @@ impl Shown {
     fn clear(self) {
         // The ticker ends first: it must not draw again over what is printed next.
         drop(self.ticker);
+        console::shares_with(None);
         self.bar.finish_and_clear();
     }
 }

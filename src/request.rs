@@ -40,32 +40,53 @@ pub(crate) enum Ask<'a> {
     HeadPart { number: u32 },
 }
 
+impl Ask<'_> {
+    /// `GET` or `HEAD`.
+    pub(crate) fn method(self) -> Method {
+        match self {
+            Self::Head { .. } | Self::HeadPart { .. } => Method::HEAD,
+            Self::Get { .. } | Self::GetWhole | Self::Parts { .. } => Method::GET,
+        }
+    }
+
+    /// The bytes, where it is for some.
+    pub(crate) fn range(self) -> Option<ByteRange> {
+        match self {
+            Self::Get { range, .. } => Some(range),
+            _ => None,
+        }
+    }
+
+    /// What the target's query says, but for the version.
+    pub(crate) fn query(self) -> Option<String> {
+        match self {
+            Self::Parts { .. } => Some("attributes".to_owned()),
+            Self::HeadPart { number } => Some(format!("partNumber={number}")),
+            Self::Head { .. } | Self::Get { .. } | Self::GetWhole => None,
+        }
+    }
+}
+
 /// Builds the request for `ask`, for the given version where there is one.
 pub(crate) fn build(endpoint: &Endpoint, ask: Ask<'_>, version_id: Option<&str>) -> Result<Outgoing> {
-    let about = match ask {
-        Ask::Parts { .. } => Some("attributes".to_owned()),
-        Ask::HeadPart { number } => Some(format!("partNumber={number}")),
-        Ask::Head { .. } | Ask::Get { .. } | Ask::GetWhole => None,
-    };
     let mut request = Request::builder()
+        .method(ask.method())
         .version(Version::HTTP_11)
-        .uri(endpoint.target(about.as_deref(), version_id))
+        .uri(endpoint.target(ask.query().as_deref(), version_id))
         // hyper's connection adds no Host of its own; with the port, since it is signed as sent.
         .header(HOST, endpoint.authority())
         .header(USER_AGENT, concat!("s3fcp/", env!("CARGO_PKG_VERSION")))
         // A body re-coded on the way would have other offsets.
         .header(ACCEPT_ENCODING, "identity");
     request = match ask {
-        Ask::Head { checksums: true } => request.method(Method::HEAD).header(CHECKSUM_MODE, "ENABLED"),
-        Ask::Head { checksums: false } | Ask::HeadPart { .. } => request.method(Method::HEAD),
-        Ask::GetWhole => request.method(Method::GET),
+        Ask::Head { checksums: true } => request.header(CHECKSUM_MODE, "ENABLED"),
+        Ask::Head { checksums: false } | Ask::HeadPart { .. } | Ask::GetWhole => request,
         Ask::Parts { after } => request
-            .method(Method::GET)
             .header(OBJECT_ATTRIBUTES, "ETag,ObjectSize,ObjectParts")
             .header(MAX_PARTS, "1000")
             .header(PART_NUMBER_MARKER, after.to_string()),
         Ask::Get { range, if_match } => {
-            let request = request.method(Method::GET).header(RANGE, range.to_string());
+            let request = request.header(RANGE, range.to_string());
             match if_match {
                 Some(etag) => request.header(IF_MATCH, etag),
                 None => request,

@@ -51,6 +51,27 @@ pub(crate) fn correction(error: &Error, region: &Region) -> Option<Correction> {
     }
 }
 
+/// Which try a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Try {
+    /// From 1, of the same range or question.
+    pub(crate) number: u32,
+    /// It wants a new connection, after one that failed.
+    pub(crate) is_fresh: bool,
+    /// The one before is still under way, and late.
+    pub(crate) is_hedge: bool,
+}
+
+impl Try {
+    /// The first one.
+    pub(crate) const FIRST: Self = Self { number: 1, is_fresh: false, is_hedge: false };
+
+    /// The one that follows so many that `failed`.
+    pub(crate) fn after(failed: u32) -> Self {
+        Self { number: failed.saturating_add(1), ..Self::FIRST }
+    }
+}
+
 /// Counts tries in a row that brought no new byte, and says how long to wait before the next.
 pub(crate) struct Tries {
     explicit: Option<NonZeroU32>,

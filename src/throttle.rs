@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::events;
 use crate::slots::Slots;
 
 /// The first pause; it doubles while answers stay as they are.
@@ -45,9 +46,11 @@ impl Throttle {
         // What was in flight together fails together, and counts once.
         if state.until.is_none_or(|until| until <= now) {
             state.pause = (2 * state.pause).clamp(PAUSE_MIN, PAUSE_MAX);
-            state.until = Some(now + state.pause.mul_f64(0.5 + 0.5 * fastrand::f64()));
+            let pause = state.pause.mul_f64(0.5 + 0.5 * fastrand::f64());
+            state.until = Some(now + pause);
             state.good = 0;
             self.slots.halve();
+            events::throttled(pause.max(asked), self.slots.target());
         }
         state.until = state.until.max(Some(now + asked));
     }

@@ -42,6 +42,7 @@ Environment:
   AWS_ENDPOINT_URL; AWS_CA_BUNDLE; and what else the AWS CLI reads, the
   profile's block of s3 included: see the README. What a flag says wins.
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, as in curl.
+  RUST_LOG, which adds to -v: s3fcp=warn tells what went wrong.
 
 Exit codes:
   0  every byte was delivered

@@ -22,7 +22,7 @@ impl Invocation {
     /// itself and for a URL's query, which their owner has to add again.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
-        let Self { uris, download, target, quiet, info, stats, settings } = self;
+        let Self { uris, download, target, quiet, info, stats, verbosity, settings } = self;
         let Options {
             version_id,
             range,
@@ -70,6 +70,7 @@ impl Invocation {
         words.format("--info", *info);
         words.format("--stats", *stats);
         words.flag("--quiet", *quiet);
+        (0..*verbosity).for_each(|_| words.flag("--verbose", true));
         words.option("-c", concurrency.as_ref());
         words.option("--chunk-size", chunk_size.as_ref());
         words.option("--max-memory", max_memory.as_ref());

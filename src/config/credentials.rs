@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 
 use super::refusal::refused;
 use crate::error::Result;
+use crate::events;
 
 /// How long before they expire new credentials are asked for: instance metadata has the next ones
 /// ready five minutes ahead.
@@ -123,10 +124,12 @@ impl Cache {
         let mut held = self.held.lock().await;
         match (answer, &mut *held) {
             (Ok(keys), held) => {
+                events::credentials("the same as before", None, keys.expiry());
                 let new = held.insert(Held::new(keys.into(), now));
                 Ok(new.identity.clone())
             }
-            (Err(_), Some(old)) if old.is_valid(now) => {
+            (Err(e), Some(old)) if old.is_valid(now) => {
+                events::not_renewed(&refused(&e));
                 old.renew_at = Some(now + PAUSE);
                 Ok(old.identity.clone())
             }

@@ -9,6 +9,7 @@ use std::iter::successors;
 use aws_credential_types::provider::error::CredentialsError;
 
 use crate::error::{Error, ErrorKind};
+use crate::events;
 
 /// What was asked in vain, as a cause inside a [`CredentialsError`], which alone fits the AWS crates' trait.
 #[derive(Debug)]
@@ -22,8 +23,9 @@ impl Asked {
 
     /// Adds a source, and why it has nothing.
     pub(super) fn add(&mut self, source: impl Into<String>, error: &CredentialsError) {
-        let why = causes(error).unwrap_or_else(|| "no keys".to_owned());
-        self.0.push((source.into(), why));
+        let (source, why) = (source.into(), causes(error).unwrap_or_else(|| "no keys".to_owned()));
+        events::no_credentials(&source, &why);
+        self.0.push((source, why));
     }
 
     /// No source has any.

@@ -108,7 +108,7 @@ impl Sources {
     }
 
     /// What errors call a source.
-    fn name(&self, origin: Origin) -> String {
+    pub(super) fn name(&self, origin: Origin) -> String {
         match origin {
             Origin::Environment => "the environment (AWS_ACCESS_KEY_ID)".to_owned(),
             Origin::Profile => format!("the profile {:?}", self.profile),

@@ -22,6 +22,7 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::error::{Error, ErrorKind, Result};
+use crate::events;
 use crate::fetch::{self, Found, Leave, RangeFrames, Shared};
 use crate::frame::Slabs;
 use crate::hedge;
@@ -29,7 +30,7 @@ use crate::pace::Pace;
 use crate::range::ByteRange;
 use crate::request::Ask;
 use crate::response::{ObjectInfo, Opened};
-use crate::retry::Tries;
+use crate::retry::{Tries, Try};
 use crate::slots::Slots;
 use crate::source::Source;
 use crate::throttle::Throttle;
@@ -176,7 +177,7 @@ async fn confirm_empty(shared: &Arc<Shared>, head: &mut Head) -> Result<ObjectIn
     }
     let mut tries = Tries::new(shared.max_attempts);
     loop {
-        let answer = shared.client.exchange(Ask::GetWhole, None, false).await;
+        let answer = shared.client.exchange(Ask::GetWhole, None, Try::after(tries.count())).await;
         let error = match answer.and_then(|a| Opened::check(&a.head, ByteRange::new(0, 1), None)) {
             Ok(Opened { info, .. }) if info.size == 0 => return Ok(info),
             Ok(_) => Error::new(ErrorKind::Changed, "the object was empty a moment ago and is no longer"),
@@ -185,6 +186,7 @@ async fn confirm_empty(shared: &Arc<Shared>, head: &mut Head) -> Result<ObjectIn
         let Some(delay) = tries.failed(&error, 0, false) else {
             return Err(error.after_attempts(tries.count()));
         };
+        events::retry(None, tries.count(), &error, delay);
         sleep(delay).await;
     }
 }

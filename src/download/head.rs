@@ -15,11 +15,12 @@ use crate::budget::Budget;
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::{ErrorKind, Result};
+use crate::events;
 use crate::fetch::Shared;
 use crate::range::ByteRange;
 use crate::request::Ask;
 use crate::response::{ObjectInfo, Opened, Pin as Pinned};
-use crate::retry::Tries;
+use crate::retry::{Tries, Try};
 use crate::source::Source;
 
 /// A HEAD under way beside a download, and then what it said; dropping it ends it.
@@ -76,7 +77,9 @@ impl Head {
 impl State {
     fn asked(shared: &Arc<Shared>, again: bool) -> Self {
         let shared = Arc::clone(shared);
-        let task = tokio::spawn(async move { head(&shared.client).await });
+        let task = tokio::spawn(async move {
+            head(&shared.client, if again { Try::FIRST } else { Try::after(1) }).await
+        });
         Self::Asked { task: AbortOnDropHandle::new(task), again }
     }
 }
@@ -100,10 +103,14 @@ pub async fn inspect(config: &Config, source: impl Into<Source>, options: &Optio
 pub(super) async fn describe(client: &Client, max_attempts: Option<NonZeroU32>) -> Result<ObjectInfo> {
     let mut tries = Tries::new(max_attempts);
     loop {
-        let asked = if client.is_s3() { head(client).await } else { first_byte(client).await };
+        let attempt = Try::after(tries.count());
+        let asked =
+            if client.is_s3() { head(client, attempt).await } else { first_byte(client, attempt).await };
         let asked = match asked {
             // A refused HEAD has no body to say why; the same GET has one, or is allowed where HEAD is not.
-            Err(refused) if client.is_s3() && refused.service().is_some() => first_byte(client).await,
+            Err(refused) if client.is_s3() && refused.service().is_some() => {
+                first_byte(client, attempt).await
+            }
             asked => asked,
         };
         let error = match asked {
@@ -111,15 +118,18 @@ pub(super) async fn describe(client: &Client, max_attempts: Option<NonZeroU32>) 
             Err(e) => e,
         };
         match tries.failed(&error, 0, false) {
-            Some(delay) => sleep(delay).await,
+            Some(delay) => {
+                events::retry(None, tries.count(), &error, delay);
+                sleep(delay).await;
+            }
             None => return Err(error.after_attempts(tries.count())),
         }
     }
 }
 
 /// One HEAD, with checksums where the server knows of them.
-pub(super) async fn head(client: &Client) -> Result<ObjectInfo> {
-    let ask = |checksums| client.exchange(Ask::Head { checksums }, None, false);
+pub(super) async fn head(client: &Client, attempt: Try) -> Result<ObjectInfo> {
+    let ask = |checksums| client.exchange(Ask::Head { checksums }, None, attempt);
     let answer = match ask(true).await {
         Err(e) if e.kind() == ErrorKind::Server && !e.is_retryable() => ask(false).await?,
         answer => answer?,
@@ -131,13 +141,13 @@ pub(super) async fn head(client: &Client) -> Result<ObjectInfo> {
 }
 
 /// What a GET of the first byte says, or one of all there is where there is no first byte.
-async fn first_byte(client: &Client) -> Result<ObjectInfo> {
+async fn first_byte(client: &Client, attempt: Try) -> Result<ObjectInfo> {
     let range = ByteRange::new(0, 1);
-    match client.exchange(Ask::Get { range, if_match: None }, None, false).await {
+    match client.exchange(Ask::Get { range, if_match: None }, None, attempt).await {
         Ok(answer) => Ok(Opened::check(&answer.head, range, None)?.info),
         // It is there, and empty.
         Err(e) if e.service().is_some_and(|s| s.status == StatusCode::RANGE_NOT_SATISFIABLE.as_u16()) => {
-            let answer = client.exchange(Ask::GetWhole, None, false).await?;
+            let answer = client.exchange(Ask::GetWhole, None, attempt).await?;
             Ok(Opened::check(&answer.head, range, None)?.info)
         }
         Err(e) => Err(e),

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::fetch::Shared;
 use crate::request::Ask;
 use crate::response::{Listed, ObjectInfo, part_size, parts_listed};
+use crate::retry::Try;
 
 /// A page of 1000 parts has some 250 KiB. A server that does not know the request may send the object itself.
 const PAGE_MAX: usize = 1 << 20;
@@ -45,7 +46,7 @@ async fn listed(shared: &Shared, info: &ObjectInfo, count: u32) -> Result<Option
     while let Ok(after) = u32::try_from(sizes.len())
         && after < count
     {
-        let page = patiently(shared, || page(shared, info, after)).await;
+        let page = patiently(shared, |attempt| page(shared, info, after, attempt)).await;
         let Some(Listed { sizes: next, more }) = told(page)? else { return Ok(None) };
         sizes.extend(next);
         if !more {
@@ -55,8 +56,8 @@ async fn listed(shared: &Shared, info: &ObjectInfo, count: u32) -> Result<Option
     Ok(Some(sizes))
 }
 
-async fn page(shared: &Shared, info: &ObjectInfo, after: u32) -> Result<Option<Listed>> {
-    let answer = shared.client.exchange(Ask::Parts { after }, None, false).await?;
+async fn page(shared: &Shared, info: &ObjectInfo, after: u32, attempt: Try) -> Result<Option<Listed>> {
+    let answer = shared.client.exchange(Ask::Parts { after }, None, attempt).await?;
     match timeout(PAGE_TIMEOUT, Limited::new(answer.body, PAGE_MAX).collect()).await {
         Ok(Ok(body)) => {
             answer.lease.give_back();
@@ -71,7 +72,7 @@ async fn page(shared: &Shared, info: &ObjectInfo, after: u32) -> Result<Option<L
 /// By a HEAD of each.
 async fn one_by_one(shared: &Shared, info: &ObjectInfo, count: u32) -> Result<Option<Vec<u64>>> {
     let mut parts = stream::iter(1..=count)
-        .map(|number| patiently(shared, move || part(shared, info, number, count)))
+        .map(|number| patiently(shared, move |attempt| part(shared, info, number, count, attempt)))
         .buffered(AT_ONCE);
     let (mut sizes, mut end) = (Vec::new(), 0_u64);
     while let Some(part) = parts.next().await {
@@ -90,8 +91,9 @@ async fn part(
     info: &ObjectInfo,
     number: u32,
     count: u32,
+    attempt: Try,
 ) -> Result<Option<(Option<u64>, u64)>> {
-    let answer = shared.client.exchange(Ask::HeadPart { number }, None, false).await?;
+    let answer = shared.client.exchange(Ask::HeadPart { number }, None, attempt).await?;
     answer.lease.give_back();
     Ok(part_size(&answer.head, count, info))
 }

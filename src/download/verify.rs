@@ -93,7 +93,7 @@ async fn required(shared: &Arc<Shared>, info: &ObjectInfo, head: &mut Head) -> R
     };
     let said = match head.answer().await {
         Some(said) => said,
-        None => patiently(shared, || head::head(&shared.client))
+        None => patiently(shared, |attempt| head::head(&shared.client, attempt))
             .await
             .map_err(|e| e.with_hint("--checksum require needs the answer to HEAD; auto does without"))?,
     };

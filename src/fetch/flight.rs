@@ -20,11 +20,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::Shared;
 use crate::client::Exchange;
 use crate::error::{Error, ErrorKind, Result};
+use crate::events;
 use crate::hedge::Progress;
 use crate::lane::LaneSender;
 use crate::range::ByteRange;
 use crate::request::Ask;
 use crate::response::{Opened, Pin};
+use crate::retry::Try;
 use crate::transport::Lease;
 
 /// How long bytes may gather in the kernel before they are handed on though they are few: so many times longer
@@ -45,6 +47,7 @@ pub(super) enum Event {
 pub(super) struct Flight {
     shared: Arc<Shared>,
     asked: ByteRange,
+    attempt: Try,
     stage: Stage,
     /// Since when it has been waited for, where it is; and how many bytes had come, of all ranges, by then.
     waiting: Option<(Instant, u64)>,
@@ -69,12 +72,12 @@ struct Landed {
 }
 
 impl Flight {
-    /// Asks for `asked`, on a `fresh` connection after one that failed. Nothing is sent before the first
+    /// Asks for `asked`. Nothing is sent before the first
     /// [`Flight::next`].
-    pub(super) fn depart(shared: &Arc<Shared>, asked: ByteRange, fresh: bool) -> Self {
-        let departure = Box::pin(depart(Arc::clone(shared), asked, fresh));
+    pub(super) fn depart(shared: &Arc<Shared>, asked: ByteRange, attempt: Try) -> Self {
+        let departure = Box::pin(depart(Arc::clone(shared), asked, attempt));
         let stage = Stage::Departing(departure);
-        Self { shared: Arc::clone(shared), asked, stage, waiting: None, spent: Duration::ZERO }
+        Self { shared: Arc::clone(shared), asked, attempt, stage, waiting: None, spent: Duration::ZERO }
     }
 
     /// What comes next; there must be more. Cancel safe.
@@ -96,6 +99,7 @@ impl Flight {
         let data = landed.data(&self.shared, lane, since, self.asked.end()).await?;
         let (now, at) = (Instant::now(), landed.at);
         landed.at += data.len() as u64;
+        landed.lease.received(data.len());
         landed.received += data.len() as u64;
         self.waiting = None;
         self.spent += now - since;
@@ -111,6 +115,11 @@ impl Flight {
         {
             self.spent += since.elapsed();
         }
+    }
+
+    /// A second one that races with it.
+    pub(super) fn hedged(&self, shared: &Arc<Shared>, asked: ByteRange) -> Self {
+        Self::depart(shared, asked, Try { is_hedge: true, is_fresh: false, ..self.attempt })
     }
 
     /// Whether its response has begun.
@@ -158,11 +167,11 @@ impl Flight {
 }
 
 /// Sends the request and checks the head of its response.
-async fn depart(shared: Arc<Shared>, asked: ByteRange, fresh: bool) -> Result<Landed> {
+async fn depart(shared: Arc<Shared>, asked: ByteRange, attempt: Try) -> Result<Landed> {
     let pin = shared.pin.get();
     let ask = Ask::Get { range: asked, if_match: pin.map_or(shared.wanted.if_match(), Pin::if_match) };
     let version = pin.and_then(Pin::version_id).filter(|_| shared.by_version.load(Ordering::Relaxed));
-    let exchanged = shared.client.exchange(ask, version, fresh).await;
+    let exchanged = shared.client.exchange(ask, version, attempt).await;
     let Exchange { head, body, lease, latency } =
         exchanged.map_err(|e| changed(&shared, e, version.is_some()))?;
     let opened = Opened::check(&head, asked, pin.map(Pin::size))?;
@@ -189,6 +198,7 @@ fn changed(shared: &Shared, error: Error, named: bool) -> Error {
     }
     match status {
         Ok(StatusCode::PRECONDITION_FAILED) if may_name => {
+            events::corrected("version", pin.version_id().as_ref().map(|id| id as _));
             shared.by_version.store(true, Ordering::Relaxed);
             error.retryable(true)
         }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Shared;
 use super::flight::{Event, Flight};
 use crate::error::Result;
+use crate::events;
 use crate::lane::LaneSender;
 use crate::range::ByteRange;
 
@@ -85,6 +86,7 @@ impl Race {
                 Happened::First(Err(error)) => {
                     let Some(second) = self.lose_second(shared, rest) else { return Err(error) };
                     shared.counters.add_retry();
+                    events::hedge_goes_on(rest.bytes, Some(&error));
                     self.first = second;
                 }
                 Happened::First(event) => {
@@ -100,6 +102,7 @@ impl Race {
                     }
                     if let Some(second) = self.lose_second(shared, rest) {
                         shared.counters.add_hedge_won();
+                        events::hedge_goes_on(rest.bytes, None);
                         self.first = second;
                     }
                     return Ok(Event::Data(at, data));
@@ -146,7 +149,8 @@ impl Race {
         }
         drop(self.lose_second(shared, rest));
         shared.counters.add_hedge();
-        let flight = Flight::depart(shared, rest.bytes, false);
+        events::hedged(rest.bytes);
+        let flight = self.first.hedged(shared, rest.bytes);
         self.second = Some(Hedge { flight, asked: rest.bytes });
     }
 

@@ -6,6 +6,7 @@
 
 use std::fmt::Write;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -29,6 +30,7 @@ use super::{ADDRESSES, CONNECT_TIMEOUT, IDLE_TIMEOUT, tls};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
+use crate::events::{self, Account};
 use crate::request::Outgoing;
 
 /// Connections to one endpoint.
@@ -54,6 +56,9 @@ struct Connection {
     sender: SendRequest<Empty<Bytes>>,
     driver: AbortHandle,
     low_water: Arc<LowWater>,
+    /// From 1.
+    number: u64,
+    peer: Option<SocketAddr>,
 }
 
 impl Drop for Connection {
@@ -67,6 +72,7 @@ pub(crate) struct Lease {
     connection: Connection,
     pool: Arc<Pool>,
     reused: bool,
+    account: Account,
 }
 
 impl Pool {
@@ -97,11 +103,10 @@ impl Pool {
         while !fresh && let Some(mut connection) = self.take_idle() {
             // Not ready means that the server closed it, or hyper did.
             if connection.sender.ready().await.is_ok() {
-                return Ok(Lease { connection, pool: Arc::clone(self), reused: true });
+                return Ok(Lease::new(connection, self, true));
             }
         }
-        let connection = self.open().await?;
-        Ok(Lease { connection, pool: Arc::clone(self), reused: false })
+        Ok(Lease::new(self.open().await?, self, false))
     }
 
     /// Whether a proxy is on the way.
@@ -121,13 +126,15 @@ impl Pool {
     }
 
     async fn open(&self) -> Result<Connection> {
+        let began = Instant::now();
         let connecting = self.connector.clone().call(self.base.clone());
         // Each address has its own limit; this one leaves as long again for the TLS handshake.
         let stream = timeout(2 * ADDRESSES * CONNECT_TIMEOUT, connecting)
             .await
             .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
             .map_err(|e| self.refused(e))?;
-        let low_water = below(below(&stream)).inner().low_water();
+        let socket = below(below(&stream)).inner();
+        let (low_water, peer) = (socket.low_water(), socket.peer());
         let stream = TokioIo::new(stream);
         let wire = if self.is_tls { Wire::filling(stream) } else { Wire::plain(stream) };
         let (sender, connection) = http1::Builder::new()
@@ -135,10 +142,12 @@ impl Pool {
             .handshake(TokioIo::new(wire))
             .await
             .map_err(|e| Error::network("the connection failed").with_source(e))?;
-        self.opened.fetch_add(1, Ordering::Relaxed);
+        let number = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
+        let host = self.base.authority().map_or("", |a| a.as_str());
+        events::connected(host, self.route.proxy(), peer, number, began.elapsed());
         // Its error reaches whoever waits for the response or reads the body.
         let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
-        Ok(Connection { sender, driver, low_water })
+        Ok(Connection { sender, driver, low_water, number, peer })
     }
 
     fn refused(&self, cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
@@ -177,15 +186,44 @@ fn below<T>(stream: &MaybeHttpsStream<T>) -> &T {
 }
 
 impl Lease {
+    fn new(connection: Connection, pool: &Arc<Pool>, reused: bool) -> Self {
+        Self { connection, pool: Arc::clone(pool), reused, account: Account::default() }
+    }
+
+    /// What is told of the request from now on: with this lease it ends.
+    pub(crate) fn tell(&mut self, account: Account) {
+        self.account = account;
+    }
+
     /// Sends one request and waits for the head of its response.
     pub(crate) async fn send(&mut self, mut request: Outgoing) -> hyper::Result<Response<Incoming>> {
         self.pool.route.forward(&mut request, &self.pool.base);
-        self.connection.sender.send_request(request).await
+        let answer = self.connection.sender.send_request(request).await;
+        match &answer {
+            Ok(response) => self.account.answered(response.status(), response.headers()),
+            Err(error) => self.account.failed(error),
+        }
+        answer
     }
 
     /// Lets bytes gather in the kernel until there are so many.
     pub(crate) fn gather(&self, bytes: usize) {
         self.connection.low_water.set(bytes);
+    }
+
+    /// So many bytes of the body came.
+    pub(crate) fn received(&mut self, bytes: usize) {
+        self.account.received(bytes);
+    }
+
+    /// The connection's number in its pool, from 1.
+    pub(crate) fn number(&self) -> u64 {
+        self.connection.number
+    }
+
+    /// Who is at the other end, perhaps a proxy; `None` where the system does not tell.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.connection.peer
     }
 
     /// Whether the connection had served a request before: then it may have died while idle.
@@ -195,7 +233,8 @@ impl Lease {
 
     /// Puts the connection back for the next request. Only for a response read to its end.
     pub(crate) fn give_back(self) {
-        let Self { connection, pool, .. } = self;
+        let Self { connection, pool, mut account, .. } = self;
+        account.completed();
         connection.low_water.set(1);
         if !connection.sender.is_closed() {
             let mut idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,6 +6,7 @@
 //! task that owns the socket. Where the system has no such thing every byte wakes the reader, as usual.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -52,6 +53,11 @@ impl Socket {
     /// What says when this socket's reader is woken.
     pub(super) fn low_water(&self) -> Arc<LowWater> {
         Arc::clone(&self.low_water)
+    }
+
+    /// Who is at the other end.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.stream.get_ref().peer_addr().ok()
     }
 
     /// The stream below.

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::cases;
 use crate::fault::{FaultServer, Reply, Request};
 use crate::object::{SIZE, object};
-use crate::run::{S3fcp, SECRET_KEY, URI};
+use crate::run::{S3fcp, SECRET_KEY, SESSION_TOKEN, URI};
 
 /// A machine: a folder with a configuration, and one server that is S3, STS, ECS and EC2 at once.
 struct Machine {
@@ -54,13 +54,14 @@ impl Machine {
             .without_env("AWS_SECRET_ACCESS_KEY")
             .env("AWS_CONFIG_FILE", self.file("config", &format!("[default]\n{profile}\n")))
             .args(["--stats=json"])
+            .logged()
     }
 }
 
 fn keys(id: &str) -> String {
     format!(
         "{{\"Version\": 1, \"Code\": \"Success\", \"AccessKeyId\": \"{id}\", \"SecretAccessKey\": \"{SECRET_KEY}\", \
-         \"Token\": \"token\", \"SessionToken\": \"token\", \"Expiration\": \"2999-01-01T00:00:00Z\"}}"
+         \"Token\": \"{SESSION_TOKEN}\", \"SessionToken\": \"{SESSION_TOKEN}\", \"Expiration\": \"2999-01-01T00:00:00Z\"}}"
     )
 }
 
@@ -69,7 +70,7 @@ fn assumed(id: &str) -> String {
     format!(
         "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
          <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>{id}</AccessKeyId>\
-         <SecretAccessKey>{SECRET_KEY}</SecretAccessKey><SessionToken>token</SessionToken>\
+         <SecretAccessKey>{SECRET_KEY}</SecretAccessKey><SessionToken>{SESSION_TOKEN}</SessionToken>\
          <Expiration>2999-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult>\
          </AssumeRoleWithWebIdentityResponse>"
     )

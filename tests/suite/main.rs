@@ -35,6 +35,7 @@ mod hedge;
 mod interrupt;
 mod keys;
 mod limit_rate;
+mod log;
 mod memory;
 mod memory_beside;
 mod no_ranges;

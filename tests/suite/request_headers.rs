@@ -18,7 +18,7 @@ const SSE_C: &str = "x-amz-server-side-encryption-customer-";
 fn requests(args: &[&str]) -> Vec<Logged> {
     let server = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).log_requests().start();
     server.put("bucket", "key", object(SIZE));
-    let run = || S3fcp::at(&server.endpoint()).args(args);
+    let run = || S3fcp::at(&server.endpoint()).logged().args(args);
     let outcome = run().window(4, CHUNK).download(URI);
     outcome.assert_object(&object(SIZE));
     assert_eq!(outcome.stderr, "");
@@ -77,7 +77,7 @@ fn a_customers_key_is_not_sent_over_plain_http_to_another_machine() {
     // An address for documentation (RFC 5737): nobody is there.
     for endpoint in ["http://192.0.2.1:9000", "http://localhost.example:9000"] {
         for more in [&[][..], &["--info"], &["--no-sign-request"]] {
-            let outcome = S3fcp::at(endpoint).args(["--sse-c-key", KEY]).args(more).download(URI);
+            let outcome = S3fcp::at(endpoint).logged().args(["--sse-c-key", KEY]).args(more).download(URI);
             outcome.assert_failed(2, &[]);
             assert!(outcome.stderr.contains("plain HTTP"), "{}", outcome.stderr);
             assert!(!outcome.stderr.contains(&KEY[..10]), "{}", outcome.stderr);
@@ -92,7 +92,7 @@ fn what_is_no_key_is_refused_before_anything_is_asked_and_not_repeated() {
     std::fs::write(&short, [7; 31]).expect("a file");
     let server = FaultServer::start(object(SIZE), |_| Reply::ok());
     for key in ["hunter2", "aHVudGVyMg==", &KEY[2..], short.to_str().expect("a path in UTF-8"), ""] {
-        let outcome = S3fcp::at(&server.endpoint()).args(["--sse-c-key", key]).download(URI);
+        let outcome = S3fcp::at(&server.endpoint()).logged().args(["--sse-c-key", key]).download(URI);
         assert_eq!(outcome.code(), Some(2), "{}", outcome.stderr);
         assert!(outcome.stderr.contains("--sse-c-key"), "{}", outcome.stderr);
         assert!(key.is_empty() || !outcome.stderr.contains(key), "{}", outcome.stderr);
@@ -112,14 +112,18 @@ fn failures_never_show_the_key() {
     cases::each(&table, |reply| {
         let reply = reply.clone();
         let server = FaultServer::start(object(SIZE), move |_| reply.clone());
-        let run = S3fcp::at(&server.endpoint()).args(["--sse-c-key", KEY, "--stats", "--max-attempts", "1"]);
+        let run = S3fcp::at(&server.endpoint()).logged().args([
+            "--sse-c-key",
+            KEY,
+            "--stats",
+            "--max-attempts",
+            "1",
+        ]);
         let outcome = run.download(URI);
         assert_ne!(outcome.code(), Some(0));
-        assert!(
-            !outcome.stderr.contains(&KEY[..10]) && !outcome.stderr.contains(KEY_MD5),
-            "{}",
-            outcome.stderr
-        );
+        for text in [&outcome.stderr, &outcome.log] {
+            assert!(!text.contains(&KEY[..10]) && !text.contains(KEY_MD5), "{text}");
+        }
         if outcome.stderr.contains("InvalidRequest") {
             assert!(outcome.stderr.contains("hint: "), "{}", outcome.stderr);
         }

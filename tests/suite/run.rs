@@ -24,12 +24,18 @@ pub(crate) const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 /// Of temporary credentials, for runs that have such.
 pub(crate) const SESSION_TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLESESSIONTOKEN";
 /// What no run may write, on stdout or stderr: secrets, and what stands around a signature in a request.
-const NEVER_WRITTEN: [(&str, &str); 5] = [
+///
+/// Those that tests name for themselves stand behind: in a proxy's URL, a presigned one, and `--sse-c-key`.
+const NEVER_WRITTEN: [(&str, &str); 9] = [
     ("the secret key", SECRET_KEY),
     ("the session token", SESSION_TOKEN),
     ("an authorization", "AWS4-HMAC-SHA256"),
     ("a signature", "Signature="),
     ("a signature in a query", "X-Amz-Signature"),
+    ("a password", "hunter2"),
+    ("a user name and a password", "dXNlcj"),
+    ("a value of a URL's query", "f00dfeedf00dfeed"),
+    ("a customer's key", "AAECAwQFBgcICQ"),
 ];
 /// Far more than `--info` writes of an object, in bytes.
 const DESCRIPTION_MAX: usize = 64 << 10;
@@ -50,6 +56,7 @@ const TIME_LIMIT: Duration = Duration::from_mins(1);
 pub(crate) struct S3fcp {
     command: Command,
     home: TempDir,
+    is_logged: bool,
 }
 
 /// A run under way.
@@ -59,6 +66,7 @@ pub(crate) struct Running {
     started: Instant,
     stdout: Option<JoinHandle<Vec<u8>>>,
     stderr: Option<JoinHandle<Vec<u8>>>,
+    is_logged: bool,
     /// Dropped with the run: then its time limit is no longer watched.
     _limit: Sender<()>,
     _home: TempDir,
@@ -69,6 +77,8 @@ pub(crate) struct Running {
 pub(crate) struct Outcome {
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: String,
+    /// What the program told of what it did, where it was [`logged`](S3fcp::logged): lines that stood on stderr.
+    pub(crate) log: String,
     pub(crate) status: ExitStatus,
 }
 
@@ -108,7 +118,7 @@ impl S3fcp {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        Self { command, home }
+        Self { command, home, is_logged: false }
     }
 
     /// With `--endpoint`, and without hedges: on a busy machine some range is late and is asked for twice, and
@@ -135,6 +145,13 @@ impl S3fcp {
     pub(crate) fn without_env(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self
+    }
+
+    /// Tells all that can be told of what it does, by whatever crate: it comes as [`Outcome::log`], and none of it may
+    /// be a secret.
+    pub(crate) fn logged(mut self) -> Self {
+        self.is_logged = true;
+        self.env("RUST_LOG", "trace")
     }
 
     /// Sends stdout elsewhere: [`Outcome::stdout`] stays empty.
@@ -169,7 +186,11 @@ impl S3fcp {
         let (id, child) = (child.id(), Arc::new(Mutex::new(child)));
         let limit = limited(&child);
         let started = Instant::now();
-        (Running { id, child, started, stdout: None, stderr, _limit: limit, _home: self.home }, stdout)
+        let is_logged = self.is_logged;
+        (
+            Running { id, child, started, stdout: None, stderr, is_logged, _limit: limit, _home: self.home },
+            stdout,
+        )
     }
 }
 
@@ -222,7 +243,10 @@ impl Running {
             assert!(!stderr.contains(secret), "{what} is on stderr: {stderr}");
             assert!(!described.contains(secret), "{what} is on stdout: {described}");
         }
-        Outcome { stdout, stderr, status }
+        let (log, stderr) = stderr
+            .split_inclusive('\n')
+            .partition(|line| self.is_logged && line.contains(" s3fcp::") && !line.starts_with("s3fcp: "));
+        Outcome { stdout, stderr, log, status }
     }
 }
 

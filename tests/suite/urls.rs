@@ -22,7 +22,7 @@ pub(crate) const SECRET: &str = "f00dfeedf00dfeed";
 
 /// The program without any keys: a URL needs none. Each range is asked for once, however slow the machine is.
 pub(crate) fn run() -> S3fcp {
-    let run = S3fcp::new().args(["--hedge", "off"]);
+    let run = S3fcp::new().args(["--hedge", "off"]).logged();
     run.without_env("AWS_ACCESS_KEY_ID").without_env("AWS_SECRET_ACCESS_KEY")
 }
 
@@ -69,7 +69,9 @@ fn shown(server: &FaultServer) -> String {
 #[track_caller]
 fn assert_silent(outcome: &Outcome) {
     for secret in [SECRET, "X-Amz-Signature", ACCESS_KEY] {
-        assert!(!outcome.stderr.contains(secret), "{}", outcome.stderr);
+        for text in [&outcome.stderr, &outcome.log] {
+            assert!(!text.contains(secret), "{text}");
+        }
     }
 }
 
@@ -258,7 +260,9 @@ fn a_failure_in_the_middle_tells_how_to_continue_but_not_the_query() {
 #[test]
 fn a_server_that_repeats_the_query_is_not_believed_to_be_discreet() {
     let says = format!("<Error><Code>AccessDenied</Code><Message>no {SECRET}</Message></Error>");
-    let server = FaultServer::start(object(SIZE), move |_| Reply::status(403).body(says.clone()));
+    let server = FaultServer::start(object(SIZE), move |_| {
+        Reply::status(403).body(says.clone()).header("x-amz-request-id", SECRET).header("x-amz-id-2", SECRET)
+    });
     let outcome = run().download(&tokened(&server));
     outcome.assert_failed(4, &[]);
     assert!(outcome.stderr.contains("AccessDenied"), "{}", outcome.stderr);

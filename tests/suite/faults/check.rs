@@ -34,7 +34,10 @@ fn check_with(case: &Case, concurrency: u64) {
     if case.impatient {
         run = run.args(["--first-byte-timeout", "1s", "--stall-timeout", "1s"]);
     }
-    let outcome = run.download(URI);
+    // Whatever is told of it, and whether or not, it ends in the same.
+    let is_logged = concurrency > 1 || matches!(case.fault, Fault::Met(_));
+    let outcome = if is_logged { run.logged() } else { run }.download(URI);
+    assert_eq!(outcome.log.is_empty(), !is_logged, "{}", outcome.log);
     check_outcome(case, &outcome);
     check_traffic(case, concurrency, &server.server);
     check_secrets(&outcome, &server.server);
@@ -75,7 +78,9 @@ fn check_secrets(outcome: &Outcome, server: &FaultServer) {
         assert_eq!(request.header("x-amz-security-token"), Some(SESSION_TOKEN));
         let authorization = request.header("authorization").expect("a signed request");
         let (_, signature) = authorization.rsplit_once("Signature=").expect("a signature");
-        assert!(!outcome.stderr.contains(signature), "a signature is on stderr: {}", outcome.stderr);
+        for text in [&outcome.stderr, &outcome.log] {
+            assert!(!text.contains(signature), "a signature is on stderr: {text}");
+        }
     }
 }
 

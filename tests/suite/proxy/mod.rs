@@ -34,14 +34,16 @@ fn file(pem: &str) -> NamedTempFile {
 
 /// Four at once, and each range asked for once, however slow the machine is.
 fn at(endpoint: &str) -> S3fcp {
-    S3fcp::at(endpoint).window(4, CHUNK).args(["--hedge", "off"])
+    S3fcp::at(endpoint).window(4, CHUNK).args(["--hedge", "off"]).logged()
 }
 
 /// Nothing of what a proxy is told shows.
 #[track_caller]
 fn assert_silent(outcome: &Outcome) {
     for secret in ["hunter2", "hunter3", "dXNlcj"] {
-        assert!(!outcome.stderr.contains(secret), "{}", outcome.stderr);
+        for text in [&outcome.stderr, &outcome.log] {
+            assert!(!text.contains(secret), "{text}");
+        }
     }
 }
 

@@ -1,0 +1,154 @@
+//! One request, from the moment it is sent until its connection is given back or closed; then it is told.
+//!
+//! It travels with the connection ([`Lease`]), so that nobody has to remember it. Where nobody listens there is none.
+
+use std::error::Error as StdError;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, Method, StatusCode};
+use tracing::{Level, debug, enabled, info};
+
+use super::{REQUEST, milliseconds};
+use crate::request::Ask;
+use crate::retry::Try;
+use crate::source::{HttpUrl, Source};
+use crate::transport::Lease;
+
+/// What will be told of a request.
+#[derive(Default)]
+pub(crate) struct Account(Option<Box<Inner>>);
+
+struct Inner {
+    method: Method,
+    range: Option<String>,
+    query: Option<String>,
+    object: String,
+    attempt: Try,
+    peer: Option<SocketAddr>,
+    connection: u64,
+    is_reused: bool,
+    sent: Instant,
+    head: Option<Head>,
+    bytes: u64,
+    error: Option<String>,
+    is_complete: bool,
+    /// Whose queries are secret.
+    urls: Vec<HttpUrl>,
+}
+
+struct Head {
+    after: Duration,
+    status: StatusCode,
+    request_id: Option<String>,
+    id_2: Option<String>,
+}
+
+impl Account {
+    /// Of a request for `ask` that `lease` is about to send; `here` is where a URL has led to.
+    pub(crate) fn open(
+        source: &Source,
+        here: Option<&HttpUrl>,
+        ask: Ask<'_>,
+        attempt: Try,
+        lease: &Lease,
+    ) -> Self {
+        if !enabled!(target: REQUEST, Level::INFO) {
+            return Self(None);
+        }
+        let inner = Inner {
+            method: ask.method(),
+            range: ask.range().map(|range| range.to_string()),
+            query: ask.query(),
+            object: source.to_string(),
+            attempt,
+            peer: lease.peer(),
+            connection: lease.number(),
+            is_reused: lease.is_reused(),
+            sent: Instant::now(),
+            head: None,
+            bytes: 0,
+            error: None,
+            is_complete: false,
+            urls: source.url().into_iter().chain(here).cloned().collect(),
+        };
+        debug!(
+            target: REQUEST,
+            method = inner.method.as_str(),
+            range = inner.range,
+            query = inner.query,
+            attempt = inner.attempt.number,
+            hedge = inner.attempt.is_hedge,
+            peer = inner.peer.map(tracing::field::display),
+            connection = inner.connection,
+            reused = inner.is_reused,
+            object = inner.object,
+            "sent"
+        );
+        Self(Some(Box::new(inner)))
+    }
+
+    /// The head of its response is there.
+    pub(crate) fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
+        let Some(inner) = &mut self.0 else { return };
+        // A server that repeats a query is not repeated.
+        let is_told = |text: &&str| inner.urls.iter().any(|url| url.is_told_by(text));
+        let text =
+            |name: &str| headers.get(name)?.to_str().ok().filter(|text| !is_told(text)).map(str::to_owned);
+        let (request_id, id_2) = (text("x-amz-request-id"), text("x-amz-id-2"));
+        inner.head = Some(Head { after: inner.sent.elapsed(), status, request_id, id_2 });
+    }
+
+    /// It failed before that.
+    pub(crate) fn failed(&mut self, error: &dyn StdError) {
+        if let Some(inner) = &mut self.0 {
+            inner.error = Some(error.to_string());
+        }
+    }
+
+    /// So many bytes of the body came.
+    pub(crate) fn received(&mut self, bytes: usize) {
+        if let Some(inner) = &mut self.0 {
+            inner.bytes += bytes as u64;
+        }
+    }
+
+    /// The body was read to its end.
+    pub(crate) fn completed(&mut self) {
+        if let Some(inner) = &mut self.0 {
+            inner.is_complete = true;
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let head = self.head.as_ref();
+        let outcome = match (head, self.is_complete) {
+            (None, _) => "no response",
+            (Some(_), true) => "complete",
+            (Some(_), false) => "incomplete",
+        };
+        info!(
+            target: REQUEST,
+            outcome,
+            method = self.method.as_str(),
+            range = self.range,
+            query = self.query,
+            status = head.map(|head| head.status.as_u16()),
+            bytes = self.bytes,
+            head_ms = head.map(|head| milliseconds(head.after)),
+            elapsed_ms = milliseconds(self.sent.elapsed()),
+            attempt = self.attempt.number,
+            hedge = self.attempt.is_hedge,
+            peer = self.peer.map(tracing::field::display),
+            connection = self.connection,
+            reused = self.is_reused,
+            request_id = head.and_then(|head| head.request_id.as_deref()),
+            id_2 = head.and_then(|head| head.id_2.as_deref()),
+            error = self.error,
+            object = self.object,
+            "ended"
+        );
+    }
+}
