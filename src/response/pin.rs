@@ -43,19 +43,19 @@ impl Pin {
     /// Whether another response shows the same version. Not every server honours `If-Match`, and a
     /// store without `ETag` leaves only size and date to go by.
     pub(crate) fn check(&self, info: &ObjectInfo) -> Result<()> {
-        let changed = |what: &str, was: &dyn std::fmt::Debug, is: &dyn std::fmt::Debug| {
-            let what =
-                format!("the object changed during the download: its {what} was {was:?} and is {is:?}");
+        let changed = |what: &str, was: &str, is: &str| {
+            let what = format!("the object changed during the download: its {what} was {was} and is {is}");
             Err(Error::new(ErrorKind::Changed, what))
         };
+        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "not told".to_owned());
         if self.etag != info.etag {
-            return changed("ETag", &self.etag, &info.etag);
+            return changed("ETag", &shown(&self.etag), &shown(&info.etag));
         }
         if self.size != info.size {
-            return changed("size", &self.size, &info.size);
+            return changed("size", &self.size.to_string(), &info.size.to_string());
         }
         if self.if_match().is_none() && self.last_modified != info.last_modified {
-            return changed("date", &self.last_modified, &info.last_modified);
+            return changed("date", &shown(&self.last_modified), &shown(&info.last_modified));
         }
         Ok(())
     }
