@@ -55,6 +55,7 @@ mod servers;
 mod settings;
 mod several;
 mod shards;
+mod snapshots;
 mod stats;
 mod terminal;
 mod throttled;
