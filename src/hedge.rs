@@ -11,11 +11,11 @@ use std::time::Duration;
 use crate::pace::Expected;
 
 /// So many times longer than a new request makes one late.
-const LATE: u32 = 3;
+pub(crate) const LATE: u32 = 3;
+/// The same while all others wait for its bytes: what it costs is the whole rate.
+pub(crate) const LATE_WHERE_ALL_WAIT: u32 = 2;
 /// Less than this is not worth another request.
 const WORTH: Duration = Duration::from_millis(100);
-/// A rate is not known before so much time was spent in reading.
-const READING_MIN: Duration = Duration::from_millis(10);
 /// What a body is waited for at once, in bytes: less may gather unseen for a while.
 const FRAME: u64 = 256 << 10;
 /// So many hedges are always allowed, whatever the size of the object.
@@ -55,7 +55,7 @@ impl Progress {
                 Some(LATE * (silent + WORTH))
             }
             Self::Waiting(_) => None,
-            Self::Reading { spent, .. } if spent < READING_MIN => None,
+            Self::Reading { spent, .. } if spent < expected.reading_until_known(FRAME) => None,
             Self::Reading { bytes, spent, left, .. } => {
                 let rate = bytes.max(1) as f64 / spent.as_secs_f64();
                 Some(Duration::from_secs_f64((left as f64 / rate).min(1e6)))
@@ -80,10 +80,10 @@ impl Progress {
     }
 
     /// Whether a new request for what is still to come of `whole` bytes would be done so much sooner that it is
-    /// worth it, where its turn in the output comes in `turn`.
-    pub(crate) fn is_late(self, whole: u64, expected: &Expected, turn: Duration) -> bool {
+    /// worth it, which is `late` times, where its turn in the output comes in `turn`.
+    pub(crate) fn is_late(self, late: u32, whole: u64, expected: &Expected, turn: Duration) -> bool {
         let anew = self.time_anew(expected, whole);
-        self.time_left(expected).is_some_and(|left| left > LATE * anew + WORTH && left > turn)
+        self.time_left(expected).is_some_and(|left| left > late * anew + WORTH && left > turn)
     }
 
     /// When it is to be looked at again, should nothing come until then: when it could be late by then.
@@ -93,10 +93,11 @@ impl Progress {
         match self {
             Self::Waiting(silent) => self.patience(expected).saturating_sub(silent),
             Self::Reading { bytes, spent, silent, left } => {
-                // Late is when left x spent / bytes > 3 x (time anew) + some: solved for what is spent.
-                let allowed = (LATE * expected.time(left) + WORTH).as_secs_f64();
+                // Late is when left x spent / bytes > 2 x (time anew) + some: solved for what is spent.
+                let allowed = (LATE_WHERE_ALL_WAIT * expected.time(left) + WORTH).as_secs_f64();
                 let late = allowed * bytes.max(1) as f64 / left.max(1) as f64;
-                let late = Duration::from_secs_f64(late.min(1e6)).max(READING_MIN).saturating_sub(spent);
+                let known = expected.reading_until_known(FRAME);
+                let late = Duration::from_secs_f64(late.min(1e6)).max(known).saturating_sub(spent);
                 late.min(self.patience(expected).saturating_sub(silent))
             }
         }
@@ -183,7 +184,7 @@ mod tests {
             // Nobody waits for it so soon.
             (read(MIB / 16, 20, 4 * MIB), ms(60_000), false),
             // Too early to say.
-            (read(0, 9, 4 * MIB), NOW, false),
+            (read(0, 4, 4 * MIB), NOW, false),
             // Like all the others, or half as fast.
             (read(MIB, 11, 3 * MIB), NOW, false),
             (read(MIB, 22, 3 * MIB), NOW, false),
@@ -197,7 +198,7 @@ mod tests {
             (Progress::Waiting(ms(100)), NOW, false),
             (Progress::Waiting(ms(200)), NOW, true),
         ] {
-            assert_eq!(progress.is_late(4 * MIB, &s3(), turn), is_late, "{progress:?}");
+            assert_eq!(progress.is_late(LATE, 4 * MIB, &s3(), turn), is_late, "{progress:?}");
         }
     }
 
@@ -207,9 +208,10 @@ mod tests {
             let at = |spent| Progress::Reading { bytes, spent, silent: NOW, left: 3 * MIB };
             let wait = at(ms(5)).look_again(Some(&s3()));
             let then = ms(5) + wait;
-            assert!(at(then.max(READING_MIN) + ms(1)).is_late(4 * MIB, &s3(), NOW), "{bytes}: {then:?}");
+            assert!(at(then + ms(1)).is_late(LATE_WHERE_ALL_WAIT, 4 * MIB, &s3(), NOW), "{bytes}: {then:?}");
             assert!(
-                wait == ms(10) || !at(then.saturating_sub(ms(1))).is_late(4 * MIB, &s3(), NOW),
+                wait == ms(10)
+                    || !at(then.saturating_sub(ms(1))).is_late(LATE_WHERE_ALL_WAIT, 4 * MIB, &s3(), NOW),
                 "{bytes}: {then:?}"
             );
         }

@@ -11,6 +11,10 @@ use std::time::Duration;
 const MEMORY: Duration = Duration::from_secs(2);
 /// Responses before which nothing is known.
 const RESPONSES_MIN: u32 = 4;
+/// A body's rate is not known before so much time was spent in reading it.
+const READING_MIN: Duration = Duration::from_millis(5);
+/// All together; before, little was seen but what came at once with the responses.
+const READING_ALL_MIN: f64 = 0.05;
 /// The weight of a new response among those before it.
 const LATEST: f64 = 0.1;
 
@@ -40,6 +44,12 @@ impl Expected {
     /// How long `bytes` would take if they were asked for now.
     pub(crate) fn time(&self, bytes: u64) -> Duration {
         self.latency + self.reading(bytes)
+    }
+
+    /// How long a body must be read until its rate says something, where up to `unseen` bytes gather unseen: so long
+    /// that these would have come three times.
+    pub(crate) fn reading_until_known(&self, unseen: u64) -> Duration {
+        (2 * self.reading(unseen)).max(READING_MIN)
     }
 
     /// How long `bytes` take to come, once they have begun to.
@@ -75,12 +85,8 @@ impl Pace {
     /// What to expect of a request; `None` while too little was seen.
     pub(crate) fn expected(&self) -> Option<Expected> {
         let sums = self.sums();
-        let known = sums.responses >= RESPONSES_MIN && sums.bytes >= 1.0;
-        known.then(|| Expected {
-            latency: seconds(sums.latency),
-            // Bytes that were there before anybody waited took no time, and say nothing.
-            rate: sums.bytes / sums.reading.max(1e-4),
-        })
+        let known = sums.responses >= RESPONSES_MIN && sums.reading >= READING_ALL_MIN;
+        known.then(|| Expected { latency: seconds(sums.latency), rate: sums.bytes.max(1.0) / sums.reading })
     }
 
     fn sums(&self) -> std::sync::MutexGuard<'_, Sums> {
@@ -104,7 +110,7 @@ mod tests {
         for n in 0..RESPONSES_MIN {
             assert_eq!(pace.expected(), None, "{n} responses");
             pace.responded(ms(20));
-            pace.received(1_000_000, ms(10));
+            pace.received(1_500_000, ms(15));
         }
         let expected = pace.expected().unwrap();
         assert_eq!((expected.latency, expected.rate.round()), (ms(20), 1e8));
@@ -115,6 +121,16 @@ mod tests {
         }
         let rate = pace.expected().unwrap().rate;
         assert!((1e7..1.1e7).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn what_comes_at_once_with_the_responses_says_nothing() {
+        let pace = Pace::new();
+        for _ in 0..20 {
+            pace.responded(Duration::from_millis(20));
+            pace.received(65_536, Duration::from_micros(100));
+        }
+        assert_eq!(pace.expected(), None);
     }
 
     #[test]

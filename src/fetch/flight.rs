@@ -29,10 +29,7 @@ use crate::response::{Opened, Pin};
 use crate::retry::Try;
 use crate::transport::Lease;
 
-/// How long bytes may gather in the kernel before they are handed on though they are few: so many times longer
-/// than they are expected to take, within these limits.
-const GATHERING: u32 = 4;
-const GATHERING_MIN: Duration = Duration::from_millis(10);
+/// How long bytes may gather in the kernel before they are handed on though they are few, at most.
 const GATHERING_MAX: Duration = Duration::from_millis(200);
 
 /// What a flight brings.
@@ -64,6 +61,8 @@ enum Stage {
 struct Landed {
     /// Until it was handed out.
     opened: Option<(Opened, Duration)>,
+    /// How long it took to begin.
+    latency: Duration,
     body: Incoming,
     lease: Lease,
     /// The offset in the object of the body's next byte.
@@ -103,7 +102,12 @@ impl Flight {
         landed.received += data.len() as u64;
         self.waiting = None;
         self.spent += now - since;
-        self.shared.pace.received(data.len(), now - since);
+        if landed.received > data.len() as u64 {
+            self.shared.pace.received(data.len(), now - since);
+        } else if data.len() as u64 == self.asked.len() {
+            // What comes at once with a response says nothing by itself; this is all there is.
+            self.shared.pace.received(data.len(), landed.latency + (now - since));
+        }
         self.shared.counters.add_fetched(data.len());
         Ok(Event::Data(at, data))
     }
@@ -181,7 +185,7 @@ async fn depart(shared: Arc<Shared>, asked: ByteRange, attempt: Try) -> Result<L
     shared.pace.responded(latency);
     shared.throttle.all_is_well(Instant::now());
     let at = opened.body.start();
-    Ok(Landed { opened: Some((opened, latency)), body, lease, at, received: 0 })
+    Ok(Landed { opened: Some((opened, latency)), latency, body, lease, at, received: 0 })
 }
 
 /// A refused `If-Match` is the object having changed, and so is a range that is no longer there. The old
@@ -217,8 +221,7 @@ impl Landed {
         // As many as fill a frame, so that it goes on as it is; but never more than are certain to come, and
         // those of a slow connection not for long.
         let gathering = shared.pace.expected().map_or(GATHERING_MAX, |expected| {
-            let frame = GATHERING * expected.reading(shared.read_buffer as u64);
-            frame.clamp(GATHERING_MIN, GATHERING_MAX)
+            expected.reading_until_known(shared.read_buffer as u64).min(GATHERING_MAX)
         });
         if left > shared.read_buffer && since.elapsed() < gathering {
             self.lease.gather(shared.read_buffer);

@@ -12,6 +12,7 @@ use super::Shared;
 use super::flight::{Event, Flight};
 use crate::error::Result;
 use crate::events;
+use crate::hedge;
 use crate::lane::LaneSender;
 use crate::range::ByteRange;
 
@@ -132,11 +133,12 @@ impl Race {
             let rate = expected.rate * shared.slots.in_use().max(1) as f64;
             Duration::from_secs_f64((ahead / rate).min(1e6))
         };
-        // Where the others wait for room it is not the network that they wait for.
-        let others_may = is_alone || shared.window.is_full();
+        // Where the others wait for room it is not the network that they wait for, and leave it to a new request.
+        let is_full = shared.window.is_full();
+        let late = if is_full { hedge::LATE_WHERE_ALL_WAIT } else { hedge::LATE };
         let is_late = |flight: &Flight| {
-            flight.progress().is_late(rest.bytes.len(), &expected, turn)
-                && (others_may || flight.others_get_on())
+            flight.progress().is_late(late, rest.bytes.len(), &expected, turn)
+                && (is_alone || is_full || flight.others_get_on())
         };
         if !is_late(&self.first) || self.second.as_ref().is_some_and(|second| !is_late(&second.flight)) {
             return;
