@@ -5,6 +5,7 @@
 //! questions that need those (is the endpoint a URL? is there a region?) to who asks them.
 
 mod help;
+mod itself;
 pub(crate) mod values;
 mod words;
 
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
-use clap::{ArgAction, Parser, value_parser};
+use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, ValueHint, value_parser};
 
 use crate::checksum::ChecksumMode;
 use crate::config::Settings;
@@ -53,10 +54,13 @@ pub struct Invocation {
     pub settings: Settings,
 }
 
-/// Parses the process's arguments. `--help` and `--version` print and exit with 0; a flag that is
-/// unknown, missing or out of its limits prints what is right and exits with 2.
+/// Parses the process's arguments. `--help`, `--version`, `--completions` and `--man` print and exit with 0; a flag
+/// that is unknown, missing or out of its limits prints what is right and exits with 2.
 pub fn parse() -> Result<Invocation> {
-    Args::parse().try_into()
+    let command = Args::command();
+    let matches = command.clone().get_matches();
+    itself::answer(&matches, &command)?;
+    Args::from_arg_matches(&matches).unwrap_or_else(|e| e.exit()).try_into()
 }
 
 /// The flags as they are typed; what one flag alone can get wrong is refused here.
@@ -76,7 +80,7 @@ struct Args {
     /// The object, or several, whose bytes then follow one another; or URLs, presigned ones for example
     ///
     /// Keys are taken as they are typed: nothing is percent-decoded, and there are no patterns: * is a letter of the key.
-    #[arg(value_name = "s3://BUCKET/KEY|URL", required = true)]
+    #[arg(value_name = "s3://BUCKET/KEY|URL", required = true, value_hint = ValueHint::Url)]
     uris: Vec<String>,
 
     /// Read this version of the object instead of the newest
@@ -286,8 +290,11 @@ struct Args {
     ///
     /// A file holds the 32 bytes of the key, or these in base64; fileb:// may stand before its name. A key on the
     /// command line can be seen by everybody on this machine. It is never sent over plain HTTP to another one.
-    #[arg(long, value_name = "KEY", help_heading = SERVER)]
+    #[arg(long, value_name = "KEY", help_heading = SERVER, value_hint = ValueHint::FilePath)]
     sse_c_key: Option<KeyText>,
+
+    #[command(flatten)]
+    itself: itself::Itself,
 }
 
 const OUTPUT: &str = "Output";

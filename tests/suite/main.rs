@@ -33,6 +33,7 @@ mod file_resume;
 mod file_urls;
 mod hedge;
 mod interrupt;
+mod itself;
 mod keys;
 mod limit_rate;
 mod log;

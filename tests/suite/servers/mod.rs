@@ -163,7 +163,7 @@ fn every_case(server: &Server) {
 }
 
 /// On stderr itself: what goes through `eprintln!` is shown only where a test fails.
-fn tell(line: &str) {
+pub(crate) fn tell(line: &str) {
     // A test does not fail because nobody listens.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
