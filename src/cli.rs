@@ -69,6 +69,7 @@ pub fn parse() -> Result<Invocation> {
 #[command(
     name = "s3fcp",
     version,
+    long_version = help::LONG_VERSION,
     about = "Download an S3 object to stdout or a file, by parallel range requests, in order",
     long_about = help::LONG_ABOUT,
     after_help = "Examples, exit codes and environment: s3fcp --help",

@@ -1,6 +1,6 @@
 //! The prose of `--help`, around the options that clap describes.
 //!
-//! Constants only. Lines stay within 78 columns: clap would break longer ones in the middle of a table.
+//! Constants only, the commit and the target out of build.rs among them. Lines stay within 78 columns: clap would break longer ones in the middle of a table.
 
 /// Above the options.
 pub(super) const LONG_ABOUT: &str = "\
@@ -56,3 +56,7 @@ Exit codes:
   8  the output could not be written
   A closed pipe or an interrupt ends the process by its signal: a shell shows
   141 or 130.";
+
+/// What a report of a fault needs to know of the program; `-V` is its first line without the commit.
+pub(super) const LONG_VERSION: &str =
+    concat!(env!("S3FCP_VERSION"), "\ntarget: ", env!("S3FCP_TARGET"), "\nTLS: rustls over aws-lc");

@@ -1,4 +1,5 @@
-//! What the program prints of itself: completions, which shells take, and its man page. Both know every option.
+//! What the program prints of itself: its version; completions, which shells take, and its man page. Both know every
+//! option.
 
 use std::io::ErrorKind;
 use std::process::{Command, Stdio};
@@ -96,6 +97,16 @@ fn the_man_page_has_every_option_and_every_part_of_the_help() {
     // A table that is not filled to a paragraph.
     assert!(page.contains("\n0  every byte was delivered\n1  something else failed\n"), "{page}");
     assert_eq!(page, printed(&["--man"]), "the same, whenever");
+}
+
+#[test]
+fn the_version_is_a_line_or_what_a_report_needs() {
+    let number = concat!("s3fcp ", env!("CARGO_PKG_VERSION"));
+    assert_eq!(printed(&["-V"]), format!("{number}\n"));
+    let long = printed(&["--version"]);
+    assert!(long.starts_with(concat!("s3fcp ", env!("S3FCP_VERSION"), "\ntarget: ")), "{long}");
+    assert!(long.starts_with(number) && long.contains("\nTLS: rustls over aws-lc\n"), "{long}");
+    assert!(long.contains(std::env::consts::ARCH), "{long}");
 }
 
 #[test]

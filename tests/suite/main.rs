@@ -5,6 +5,9 @@
 //! plain downloads to servers that lie. Nothing here reaches beyond loopback, and nothing depends
 //! on how fast the machine is: where order matters, gates decide it.
 
+#[path = "../../build.rs"]
+#[expect(dead_code, clippy::print_stdout, reason = "its main is for cargo, and prints what cargo reads")]
+mod build_script;
 mod cases;
 mod certificate;
 mod fault;
