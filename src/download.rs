@@ -41,6 +41,7 @@ use crate::fetch::{self, Leave, RangeFrames, Shared};
 use crate::frame::Frame;
 use crate::hedge::Hedge;
 use crate::level::Level;
+use crate::meter::Meter;
 use crate::range::{ByteRange, Plan, RangeSpec};
 use crate::response::ObjectInfo;
 use crate::source::Source;
@@ -313,6 +314,12 @@ impl Download {
             throttled: self.shared.counters.throttled(),
             concurrency: self.shared.slots.most(),
         }
+    }
+
+    /// What shows how far it is, also where the download itself has been given away.
+    #[must_use]
+    pub fn meter(&self) -> Meter {
+        Meter::new(Arc::clone(&self.shared.counters), self.wanted.len())
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {

@@ -6,6 +6,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 /// A `Result` whose error is [`Error`].
@@ -135,7 +136,7 @@ impl Error {
 
     /// The output could not be written.
     #[must_use]
-    pub fn output(cause: std::io::Error) -> Self {
+    pub fn output(cause: io::Error) -> Self {
         Self::new(ErrorKind::Output, "the output could not be written").with_source(cause)
     }
 
@@ -223,8 +224,8 @@ impl Error {
     /// Whether the output was a pipe whose reader has closed it: an end, rather than a failure.
     #[must_use]
     pub fn is_closed_pipe(&self) -> bool {
-        let cause = self.0.source.as_deref().and_then(|s| s.downcast_ref::<std::io::Error>());
-        self.0.kind == ErrorKind::Output && cause.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+        let cause = self.0.source.as_deref().and_then(|s| s.downcast_ref::<io::Error>());
+        self.0.kind == ErrorKind::Output && cause.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
     }
 
     /// The exit status for this error: see [`ErrorKind::exit_code`].
@@ -281,6 +282,21 @@ impl StdError for Error {
     }
 }
 
+/// For readers and writers, whose errors these are: `StreamReader` of tokio-util, or a decoder. The error itself is
+/// inside, and comes back by [`io::Error::downcast`].
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::NotFound => io::ErrorKind::NotFound,
+            ErrorKind::Access => io::ErrorKind::PermissionDenied,
+            ErrorKind::Usage => io::ErrorKind::InvalidInput,
+            ErrorKind::Integrity => io::ErrorKind::InvalidData,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,9 +324,23 @@ mod tests {
 
     #[test]
     fn causes_are_shown_once_each() {
-        let inner = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "reset by peer");
+        let inner = io::Error::new(io::ErrorKind::ConnectionReset, "reset by peer");
         let outer = Error::network("reading the body failed").with_source(inner);
         assert!(outer.is_retryable());
         assert_eq!(outer.to_string(), "reading the body failed: reset by peer");
+    }
+
+    #[test]
+    fn readers_get_it_whole_and_their_own_kind() {
+        for (kind, of_io) in [
+            (ErrorKind::NotFound, io::ErrorKind::NotFound),
+            (ErrorKind::Access, io::ErrorKind::PermissionDenied),
+            (ErrorKind::Integrity, io::ErrorKind::InvalidData),
+            (ErrorKind::Network, io::ErrorKind::Other),
+        ] {
+            let error = io::Error::from(Error::new(kind, "it failed").on("s3://b/k"));
+            assert_eq!((error.kind(), error.to_string().as_str()), (of_io, "s3://b/k: it failed"));
+            assert_eq!(error.downcast::<Error>().expect("the error itself").kind(), kind);
+        }
     }
 }

@@ -65,7 +65,7 @@ pub(crate) struct Shared {
     pub(crate) pin: OnceLock<Pin>,
     /// Set after a 412: from then on requests name the version that is pinned.
     pub(crate) by_version: AtomicBool,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) pace: Pace,
     pub(crate) throttle: Throttle,
     pub(crate) hedging: hedge::Budget,

@@ -75,6 +75,55 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Embedding
+//!
+//! - A download needs a tokio runtime with I/O and time; one thread is enough, and what blocks it for long (a decoder, a
+//!   slow disk) slows the download: give that a thread of its own.
+//! - [`Download`] is a [`Stream`](futures_util::Stream) of `Bytes`. [`Download::next_frame`] yields [`Frame`]s instead,
+//!   which count against the window until they are dropped: with them memory is bounded also where a consumer keeps some.
+//! - To end a download, drop it. All its requests end with it.
+//! - The bytes are right when the stream has ended without an error, and not before: behind the last byte an error of
+//!   kind [`Integrity`](ErrorKind::Integrity) may come. A decoder that is content earlier must be read on to the end.
+//! - An [`Error`] has a [`kind`](Error::kind), what the [`service`](Error::service) said, and a message of one to three
+//!   lines. It becomes an [`io::Error`](std::io::Error) and comes back out of it.
+//! - How far it is, a [`Meter`] shows.
+//!
+//! Into a decoder, which wants a reader (this is `examples/untar.rs` in short; beside it are `to_file.rs` and
+//! `progress.rs`):
+//!
+//! ```
+//! use std::io::Error;
+//!
+//! use futures_util::TryStreamExt;
+//! use s3fcp::{Download, Options};
+//! use tokio_util::io::{StreamReader, SyncIoBridge};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! # let server = s3server::Server::builder().anonymous().start();
+//! # let mut archive = tar::Builder::new(Vec::new());
+//! # let mut header = tar::Header::new_gnu();
+//! # header.set_size(0);
+//! # archive.append_data(&mut header, "empty", &b""[..])?;
+//! # server.put("bucket", "archive.tar", archive.into_inner()?);
+//! # let settings = s3fcp::Settings { endpoint: Some(server.endpoint()), no_sign_request: true, ..Default::default() };
+//! # let config = s3fcp::config::load(&settings).await?;
+//! # let uri: s3fcp::S3Uri = "s3://bucket/archive.tar".parse()?;
+//! let download = Download::start(&config, &uri, &Options::default()).await?;
+//! let body = SyncIoBridge::new(StreamReader::new(download.map_err(Error::from)));
+//! let names = tokio::task::spawn_blocking(move || {
+//!     let mut archive = tar::Archive::new(body);
+//!     let names: Result<Vec<_>, Error> =
+//!         archive.entries()?.map(|entry| Ok(entry?.path()?.into_owned())).collect();
+//!     // To the end of the object: only there it is known that the bytes were the right ones.
+//!     std::io::copy(&mut archive.into_inner(), &mut std::io::sink())?;
+//!     names
+//! });
+//! assert_eq!(names.await??, [std::path::Path::new("empty")]);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod app;
 mod budget;
@@ -104,6 +153,7 @@ mod interrupt;
 mod lane;
 mod level;
 mod log;
+mod meter;
 mod pace;
 pub mod progress;
 mod proxy;
@@ -134,6 +184,7 @@ pub use error::{Error, ErrorKind, Result, ServiceError};
 pub use etag::ETag;
 pub use frame::Frame;
 pub use hedge::Hedge;
+pub use meter::Meter;
 pub use proxy::Proxies;
 pub use range::{RangeSpec, Shard};
 pub use response::ObjectInfo;

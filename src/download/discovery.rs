@@ -85,7 +85,7 @@ pub(super) async fn shared(
         zero_copy_min: budget.zero_copy_min,
         pin: OnceLock::new(),
         by_version: AtomicBool::new(false),
-        counters: Counters::default(),
+        counters: Arc::new(Counters::default()),
         pace: Pace::new(),
         throttle: Throttle::new(slots),
         hedging: hedge::Budget::new(options.hedge),

@@ -23,6 +23,7 @@ mod continuation;
 mod credential_sources;
 mod discovery;
 mod end_to_end;
+mod examples;
 mod expired;
 mod fault_again;
 mod fault_itself;
