@@ -1,4 +1,5 @@
-//! The system's allocator, told once at the start what this program is like. It decides nothing else.
+//! The allocator: glibc's, told once at the start what this program is like; another one in place of musl's, which
+//! cannot be told; elsewhere the system's as it is. It decides nothing else.
 
 /// Read buffers come and go, hundreds of KiB each: glibc would map and unmap them one by one, and every one
 /// would begin with page faults (40,000 a GiB; without them a tenth less CPU at one connection).
@@ -13,6 +14,13 @@ pub(crate) fn keep_freed_memory() {
         libc::mallopt(libc::M_TRIM_THRESHOLD, TRIM_FROM);
     }
 }
+
+/// musl maps and unmaps everything from 128 KiB on, each time with fresh pages: 250,000 page faults a GiB, and half as much
+/// CPU again (1.0 to 1.4 seconds a GiB where glibc as above takes 0.6 to 0.9). This one stays within a tenth of glibc, and,
+/// without huge pages, within the memory that is promised.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub(crate) fn keep_freed_memory() {}
