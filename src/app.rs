@@ -18,9 +18,8 @@ use crate::download::{Download, inspect};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
 use crate::interrupt::Interrupt;
-use crate::progress::Progress;
+use crate::progress::{Progress, Show};
 use crate::sink::{self, Delivery, Ended, Sink};
-use crate::source::Source;
 use crate::stats::Stats;
 use crate::target::Target;
 use crate::{config, info, log, transfer};
@@ -61,9 +60,14 @@ pub async fn run(invocation: &Invocation, began: Instant) -> Result<(), Stopped>
     };
     let delivery = Arc::new(Delivery::since(began));
     let to_stdout = matches!(target, Target::Stdout { .. });
-    let mut progress = Progress::new(invocation.quiet, to_stdout, Arc::clone(&delivery));
-    progress.start(sequence.bytes(), &name(uris));
-    let next = |download: &Download| progress.extend(download.range().end - download.range().start);
+    let show = if invocation.quiet { Show::Off } else { invocation.progress };
+    // Those before the first one were complete when the run began.
+    let objects = 1 + sequence.rest().len();
+    let mut progress = Progress::new(show, objects, to_stdout, Arc::clone(&delivery));
+    let mut object_begins =
+        |download: &Download, had| progress.begin(download.source().to_string(), had, download.meter());
+    object_begins(sequence.current(), sequence.had());
+    let next = |download: &Download| object_begins(download, 0);
     let ended = sink::deliver(&mut sequence, &mut sink, &delivery, interrupted(), next).await;
     let can_be_resumed = sink.can_be_resumed();
     let ended = finish(sink, ended);
@@ -129,14 +133,6 @@ fn finish(sink: Sink, ended: Result<Ended>) -> Result<Ended> {
             sink.abandon(false);
             ended
         }
-    }
-}
-
-/// What is downloaded, for the last line of the progress.
-fn name(uris: &[Source]) -> String {
-    match uris {
-        [uri] => uri.to_string(),
-        uris => format!("{} objects", uris.len()),
     }
 }
 

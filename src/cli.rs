@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::etag::ETag;
 use crate::format::Format;
 use crate::hedge::Hedge;
+use crate::progress::Show;
 use crate::range::{RangeSpec, Shard};
 use crate::source::Source;
 use crate::sse_c::KeyText;
@@ -44,6 +45,8 @@ pub struct Invocation {
     pub target: Target,
     /// No progress bar.
     pub quiet: bool,
+    /// How it is shown else.
+    pub progress: Show,
     /// Describe the object instead of downloading it.
     pub info: Option<Format>,
     /// Tell at the end what the download cost.
@@ -131,9 +134,14 @@ struct Args {
     )]
     stats: Option<Format>,
 
-    /// No progress bar
+    /// How progress is shown on stderr
     ///
-    /// There is none anyway when stderr is not a terminal, or when the bytes go to one.
+    /// A bar tells percentage, bytes, speed and time left, and retries and hedges where there are any; several objects
+    /// have one each under a total. There is none when stderr is not a terminal, or when the bytes go to one.
+    #[arg(long, value_name = "FORM", default_value = "auto", hide_default_value = true)]
+    progress: Show,
+
+    /// No progress, as --progress=off
     #[arg(short, long)]
     quiet: bool,
 
@@ -337,6 +345,7 @@ impl TryFrom<Args> for Invocation {
             download,
             target,
             quiet: args.quiet,
+            progress: args.progress,
             info: args.info,
             stats: args.stats,
             verbosity: args.verbose,
@@ -440,6 +449,7 @@ mod tests {
                 download: Options::default(),
                 target: Target::default(),
                 quiet: false,
+                progress: Show::Auto,
                 info: None,
                 stats: None,
                 verbosity: 0,
@@ -453,7 +463,8 @@ mod tests {
         assert_eq!(invocation(&["--info=json", URI]).info, Some(Format::Json));
         let line = "--version-id v1 --range -5 --if-match e -c 3 --chunk-size 1MB --max-memory 64MiB \
                     --max-attempts 7 --first-byte-timeout 5 --stall-timeout 500ms --hedge off --checksum require \
-                    --addressing-style path --stats=json --quiet -vv --endpoint http://h:9 --region eu-west-1 --profile p \
+                    --addressing-style path --stats=json --progress json --quiet -vv --endpoint http://h:9 \
+                    --region eu-west-1 --profile p \
                     --no-sign-request --ca-bundle ca.pem --fips --dualstack=false --accelerate=true \
                     --request-payer requester --sse-c-key key --continue --force --limit-rate 50MiB/s s3://b/k";
         let mut line: Vec<&str> = line.split_whitespace().collect();
@@ -479,6 +490,7 @@ mod tests {
                 download,
                 target: Target::File { path: "a b/".into(), existing: Existing::Replace { resume: true } },
                 quiet: true,
+                progress: Show::Json,
                 info: None,
                 stats: Some(Format::Json),
                 verbosity: 2,

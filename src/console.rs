@@ -1,18 +1,18 @@
-//! stderr, for lines that come while a progress bar may be there: they stand above it, and none is torn.
+//! stderr, for lines that come while progress bars may be there: they stand above them, and none is torn.
 //!
-//! It knows the bar on show, if any, and gets whole lines. What cannot be written is lost: a terminal that went away is
+//! It knows the bars on show, if any, and gets whole lines. What cannot be written is lost: a terminal that went away is
 //! no reason to fail a download.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
-use indicatif::ProgressBar;
+use indicatif::MultiProgress;
 
-static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+static BARS: Mutex<Option<MultiProgress>> = Mutex::new(None);
 
-/// From now on lines stand above `bar`; `None` where there is no bar any more.
-pub(crate) fn shares_with(bar: Option<&ProgressBar>) {
-    *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar.cloned();
+/// From now on lines stand above `bars`; `None` where there are none any more.
+pub(crate) fn shares_with(bars: Option<&MultiProgress>) {
+    *BARS.lock().unwrap_or_else(PoisonError::into_inner) = bars.cloned();
 }
 
 /// Where lines go.
@@ -23,8 +23,8 @@ impl Write for Console {
         let write = || {
             let _ = io::stderr().write_all(lines);
         };
-        match &*BAR.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(bar) => bar.suspend(write),
+        match &*BARS.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(bars) => bars.suspend(write),
             None => write(),
         }
         Ok(lines.len())

@@ -203,6 +203,7 @@ mod tests {
     use super::*;
     use crate::config::Settings;
     use crate::error::ServiceError;
+    use crate::progress::Show;
     use crate::target::Existing;
 
     const COMMAND: &str = "\n    s3fcp ";
@@ -218,6 +219,7 @@ mod tests {
             download,
             target: Target::default(),
             quiet: false,
+            progress: Show::default(),
             info: None,
             stats: None,
             verbosity: 0,

@@ -1,173 +1,182 @@
-//! The progress bar on stderr: percentage, bytes, speed and time left of what was *delivered*.
+//! Progress on stderr, of what was *delivered*: bars for a person, lines for a log or for a program.
 //!
-//! It gets the total once the first response tells it, and the counter that the writer adds to. It
-//! stands beside the flow: that counter is one relaxed atomic, and a thread of its own copies it into
-//! the bar ten times a second, so that no byte ever waits for a terminal or a lock. It never writes
-//! to stdout, and nowhere with `--quiet` or without a terminal.
+//! It gets each object as it begins, and the counter that the writer adds to. It stands beside the flow: a thread of its
+//! own looks at the counters ten times a second, so that no byte ever waits for a terminal or a lock. It never writes
+//! to stdout.
+//!
+//! `account.rs` knows what there is and how far it is; `bars.rs` and `lines.rs` show that.
 
-use std::fmt::Write;
+mod account;
+mod bars;
+mod lines;
+
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{BinaryBytes, ProgressDrawTarget};
 
-use crate::console;
+use account::{Account, Snapshot};
+use bars::Bars;
+use lines::Lines;
+
+use crate::format::Format;
+use crate::meter::Meter;
 use crate::sink::Delivery;
 
-/// How often the counter is copied into the bar.
+/// How often the counters are looked at.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Without the bar itself this takes 50 columns, 58 at most: one line on a terminal of 60.
-const TEMPLATE: &str =
-    "{done:>4} [{wide_bar}] {binary_bytes:>10}/{binary_total_bytes} {binary_bytes_per_sec:>12} eta {left}";
+/// Who looks at the progress.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Show {
+    /// A person, where stderr is a terminal; nobody elsewhere.
+    #[default]
+    Auto,
+    /// Whoever reads the log: a line every few seconds.
+    Plain,
+    /// A program: a line of JSON every second.
+    Json,
+    /// Nobody.
+    Off,
+}
 
-/// A bar that may be hidden. Dropped unfinished it disappears, so that what is printed next starts
-/// on a clean line.
-#[derive(Debug)]
+/// How a download ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Complete,
+    Incomplete,
+}
+
+/// What shows the progress. It belongs to the thread that draws.
+trait View: Send {
+    fn draw(&mut self, now: &Snapshot);
+    /// The last time. Where there is an error to be told, it comes on a line of its own behind this.
+    fn end(self: Box<Self>, now: &Snapshot, end: End);
+}
+
+/// The progress of a run. Dropped before its end it leaves no half of anything.
 pub struct Progress {
-    delivery: Arc<Delivery>,
-    begun: Instant,
-    /// Where to draw, until [`Progress::start`] takes it; `None` where nothing is to be seen.
-    target: Option<ProgressDrawTarget>,
-    shown: Option<Shown>,
+    account: Arc<Account>,
+    /// Until the first object begins.
+    view: Option<Box<dyn View>>,
+    ticker: Option<Ticker>,
 }
 
 impl Progress {
-    /// Nothing is drawn before [`start`](Self::start); nor after it if `quiet`, if stderr is no
-    /// terminal, or if the object's bytes go to one: they and the bar would mix there.
+    /// For so many objects, whose bytes `delivery` counts; nothing is shown before the first one [begins](Self::begin).
+    /// Where the bytes go `to_stdout` and that is a terminal, there are no bars: they would mix.
     #[must_use]
-    pub fn new(quiet: bool, to_stdout: bool, delivery: Arc<Delivery>) -> Self {
-        let hidden = quiet || (to_stdout && io::stdout().is_terminal());
-        Self::on(if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }, delivery)
+    pub fn new(show: Show, objects: usize, to_stdout: bool, delivery: Arc<Delivery>) -> Self {
+        let view: Option<Box<dyn View>> = match show {
+            Show::Plain => Some(Box::new(Lines::new(Format::Text))),
+            Show::Json => Some(Box::new(Lines::new(Format::Json))),
+            Show::Auto if io::stderr().is_terminal() && !(to_stdout && io::stdout().is_terminal()) => {
+                // Where the cursor cannot be moved a bar would be drawn over and over, line after line.
+                match std::env::var("TERM").as_deref() {
+                    Ok("dumb") => Some(Box::new(Lines::new(Format::Text))),
+                    _ => Some(Box::new(Bars::new(ProgressDrawTarget::stderr(), objects))),
+                }
+            }
+            Show::Auto | Show::Off => None,
+        };
+        Self::on(view, objects, delivery)
     }
 
-    fn on(target: ProgressDrawTarget, delivery: Arc<Delivery>) -> Self {
-        let target = Some(target).filter(|target| !target.is_hidden());
-        Self { delivery, begun: Instant::now(), target, shown: None }
+    fn on(view: Option<Box<dyn View>>, objects: usize, delivery: Arc<Delivery>) -> Self {
+        Self { account: Arc::new(Account::new(objects, delivery)), view, ticker: None }
     }
 
-    /// Shows the bar for an object of `total` bytes, from the next tick on. `name` appears on the
-    /// line that [`finish`](Self::finish) leaves; it must be free of control characters.
-    pub fn start(&mut self, total: u64, name: &str) {
-        if let Some(target) = self.target.take() {
-            // The speed counts from here: looking up a host and a round trip are not bandwidth.
-            let bar = bar(total, target);
-            console::shares_with(Some(&bar));
-            // Where the system gives no thread, the download goes on without a bar.
-            self.shown = Ticker::spawn(bar.clone(), Arc::clone(&self.delivery)).ok().map(|ticker| Shown {
-                name: name.to_owned(),
-                bar,
-                ticker,
-            });
+    /// The next object begins, with the `had` bytes before those that `meter` counts there already. Its `name` must be
+    /// free of control characters.
+    pub fn begin(&mut self, name: String, had: u64, meter: Meter) {
+        self.account.begin(name, had, meter);
+        if let Some(view) = self.view.take() {
+            // Where the system gives no thread, the download goes on without progress.
+            self.ticker = Ticker::spawn(view, Arc::clone(&self.account)).ok();
         }
     }
 
-    /// Makes room for another object, of so many bytes, behind those that were begun.
-    pub fn extend(&mut self, bytes: u64) {
-        if let Some(shown) = &self.shown {
-            shown.bar.inc_length(bytes);
-        }
-    }
-
-    /// Ends a download that succeeded: name, bytes, time and mean speed take the bar's place.
+    /// Ends a download that succeeded: what was delivered, how long it took and at what speed is the last line.
     pub fn finish(mut self) {
-        if let Some(shown) = self.shown.take() {
-            let line = summary(&shown.name, self.delivery.bytes(), self.begun.elapsed());
-            shown.clear();
-            // A terminal that went away is no reason to fail a download that succeeded.
-            let _ = io::stderr().write_all(line.as_bytes());
-        }
+        self.end(End::Complete);
     }
 
-    /// Ends a download that did not: the bar disappears, as it does when this is dropped.
+    /// Ends a download that did not: bars disappear, as they do when this is dropped.
     pub fn abandon(self) {
         drop(self);
+    }
+
+    fn end(&mut self, end: End) {
+        if let Some(view) = self.ticker.take().and_then(Ticker::stop) {
+            view.end(&self.account.now(), end);
+        }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(shown) = self.shown.take() {
-            shown.clear();
-        }
+        self.end(End::Incomplete);
     }
 }
 
-/// What there is between `start` and the end.
-#[derive(Debug)]
-struct Shown {
-    name: String,
-    bar: ProgressBar,
-    ticker: Ticker,
-}
-
-impl Shown {
-    fn clear(self) {
-        // The ticker ends first: it must not draw again over what is printed next.
-        drop(self.ticker);
-        console::shares_with(None);
-        self.bar.finish_and_clear();
-    }
-}
-
-/// The thread that redraws; dropping this ends it and waits for its last draw.
-#[derive(Debug)]
+/// The thread that draws.
 struct Ticker {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<Box<dyn View>>,
 }
 
 impl Ticker {
-    fn spawn(bar: ProgressBar, delivery: Arc<Delivery>) -> io::Result<Self> {
+    fn spawn(mut view: Box<dyn View>, account: Arc<Account>) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let redraw = move || {
-            loop {
+        let draw = move || {
+            while !stopped.load(Relaxed) {
+                view.draw(&account.now());
                 thread::park_timeout(TICK);
-                if stopped.load(Relaxed) {
-                    return;
-                }
-                bar.update(|state| state.set_pos(delivery.bytes()));
             }
+            view
         };
-        let thread = thread::Builder::new().name("progress".into()).spawn(redraw)?;
-        Ok(Self { stop, thread: Some(thread) })
+        let thread = thread::Builder::new().name("progress".into()).spawn(draw)?;
+        Ok(Self { stop, thread })
     }
-}
 
-impl Drop for Ticker {
-    fn drop(&mut self) {
+    /// Waits for the last draw, so that nothing is drawn over what is printed next. `None` where the thread died.
+    fn stop(self) -> Option<Box<dyn View>> {
         self.stop.store(true, Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            // A thread that only draws has no result that could matter.
-            let _ = thread.join();
-        }
+        self.thread.thread().unpark();
+        self.thread.join().ok()
     }
 }
 
-fn bar(total: u64, target: ProgressDrawTarget) -> ProgressBar {
-    let style = ProgressStyle::with_template(TEMPLATE)
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("=> ")
-        .with_key("done", |state: &ProgressState, out: &mut dyn Write| {
-            let _ = write!(out, "{}%", percent(state.pos(), state.len().unwrap_or(0)));
-        })
-        .with_key("left", |state: &ProgressState, out: &mut dyn Write| {
-            // Without a speed the library's estimate is zero, which reads as "done".
-            let known = state.per_sec() >= 1.0;
-            let _ = out.write_str(&if known { clock(state.eta()) } else { "--:--".to_owned() });
-        });
-    ProgressBar::with_draw_target(Some(total), target).with_style(style)
+/// The last line for people.
+fn summary(now: &Snapshot) -> String {
+    let name = match now.items.as_slice() {
+        [item] if now.objects == 1 => item.name.to_string(),
+        items if items.len() == now.objects => format!("{} objects", now.objects),
+        items => format!("{} of {} objects", items.len(), now.objects),
+    };
+    let per_second = u128::from(now.delivered) * 1000 / now.elapsed.as_millis().max(1);
+    let speed = BinaryBytes(u64::try_from(per_second).unwrap_or(u64::MAX));
+    let (bytes, seconds) = (BinaryBytes(now.delivered), now.elapsed.as_secs_f64());
+    let mut line = format!("{name}: {bytes} in {seconds:.1} s, {speed}/s");
+    if now.had > 0 {
+        // Writing to a string cannot fail.
+        let _ = write!(line, ", {} were there", BinaryBytes(now.had));
+    }
+    line + &trouble(", ", now) + "\n"
 }
 
-/// Rounded down, so that 100 means every byte.
-fn percent(done: u64, total: u64) -> u64 {
-    let share = u128::from(done) * 100 / u128::from(total.max(1));
-    u64::try_from(share).map_or(100, |share| share.min(100))
+/// Retries and hedges behind `before`, where there are any.
+fn trouble(before: &str, now: &Snapshot) -> String {
+    let count =
+        |n: u64, one: &str, more: &str| (n > 0).then(|| format!("{n} {}", if n == 1 { one } else { more }));
+    let parts = [count(now.retries, "retry", "retries"), count(now.hedges, "hedge", "hedges")];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { String::new() } else { format!("{before}{}", parts.join(", ")) }
 }
 
 /// `12:34`, from an hour on `1:23:45`; beyond 99 hours an estimate is worth no more than that.
@@ -181,68 +190,21 @@ fn clock(time: Duration) -> String {
     }
 }
 
-fn summary(name: &str, bytes: u64, time: Duration) -> String {
-    let per_second = u128::from(bytes) * 1000 / time.as_millis().max(1);
-    let speed = BinaryBytes(u64::try_from(per_second).unwrap_or(u64::MAX));
-    format!("{name}: {} in {:.1} s, {speed}/s\n", BinaryBytes(bytes), time.as_secs_f64())
+/// Rounded down, so that 100 means every byte.
+fn percent(done: u64, total: u64) -> u64 {
+    let share = u128::from(done) * 100 / u128::from(total.max(1));
+    u64::try_from(share).map_or(100, |share| share.min(100))
+}
+
+/// Writes to stderr. A terminal that went away is no reason to fail a download.
+fn tell(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use indicatif::InMemoryTerm;
-
-    const GIB: u64 = 1 << 30;
-
-    fn target(columns: u16) -> (InMemoryTerm, ProgressDrawTarget) {
-        let term = InMemoryTerm::new(4, columns);
-        (term.clone(), ProgressDrawTarget::term_like(Box::new(term)))
-    }
-
-    #[test]
-    fn one_row_of_the_terminals_width_whatever_the_numbers() {
-        for columns in [60, 80, 200] {
-            // 1000 GiB in a microsecond also makes the speed as long as it gets.
-            for (done, total) in [(1, 2), (2 * GIB, 4 * GIB), (1000 * GIB, 1023 * GIB), (4 * GIB, 4 * GIB)] {
-                let (term, target) = target(columns);
-                let bar = bar(total, target);
-                bar.update(|state| state.set_pos(done));
-                let row = term.contents();
-                assert_eq!(row.lines().count(), 1, "{columns}: {row}");
-                assert!((columns - 8..=columns).contains(&u16::try_from(row.len()).unwrap()), "{row:?}");
-                for part in ["% [", "] ", "B/", "B/s eta "] {
-                    assert!(row.contains(part), "{columns}: no {part:?} in {row:?}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_ticker_shows_the_counter_and_an_abandoned_bar_leaves_nothing() {
-        let (term, target) = target(80);
-        let delivery = Arc::new(Delivery::since(Instant::now()));
-        let mut progress = Progress::on(target, Arc::clone(&delivery));
-        assert_eq!(term.contents(), "", "nothing is known before start");
-        progress.start(4 * GIB, "s3://b/k");
-        delivery.wrote(usize::try_from(GIB).unwrap(), Instant::now());
-        let deadline = Instant::now() + Duration::from_mins(1);
-        while !term.contents().contains(" 25% [") {
-            assert!(Instant::now() < deadline, "the ticker never drew: {:?}", term.contents());
-            thread::sleep(Duration::from_millis(5));
-        }
-        assert!(term.contents().contains("1.00 GiB/4.00 GiB"), "{}", term.contents());
-        progress.abandon();
-        assert_eq!(term.contents(), "");
-    }
-
-    #[test]
-    fn a_hidden_bar_draws_nothing() {
-        let delivery = Arc::new(Delivery::since(Instant::now()));
-        let mut progress = Progress::on(ProgressDrawTarget::hidden(), delivery);
-        progress.start(10, "s3://b/k");
-        assert!(progress.shown.is_none(), "no thread, no drawing");
-        progress.finish();
-    }
+    use account::tests::{GIB, item, snapshot};
 
     #[test]
     fn percentages_round_down_and_stay_in_range() {
@@ -271,13 +233,20 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_names_object_bytes_time_and_speed() {
-        for (bytes, millis, expected) in [
-            (512 << 20, 2_000, "s3://b/k: 512.00 MiB in 2.0 s, 256.00 MiB/s\n"),
-            (0, 0, "s3://b/k: 0 B in 0.0 s, 0 B/s\n"),
-            (u64::MAX, 0, "s3://b/k: 16.00 EiB in 0.0 s, 16.00 EiB/s\n"),
+    fn the_summary_tells_what_was_delivered_and_what_it_took() {
+        let one = || snapshot(vec![item("s3://b/k", 0, GIB / 2, GIB / 2)]);
+        let two = || Snapshot { objects: 3, ..snapshot(vec![item("a", 0, GIB, GIB), item("b", 0, GIB, 0)]) };
+        for (now, expected) in [
+            (one(), "s3://b/k: 512.00 MiB in 2.0 s, 256.00 MiB/s\n"),
+            (Snapshot { delivered: 0, elapsed: Duration::ZERO, ..one() }, "s3://b/k: 0 B in 0.0 s, 0 B/s\n"),
+            (
+                Snapshot { had: GIB, retries: 1, hedges: 2, ..one() },
+                "s3://b/k: 512.00 MiB in 2.0 s, 256.00 MiB/s, 1.00 GiB were there, 1 retry, 2 hedges\n",
+            ),
+            (two(), "2 of 3 objects: 1.00 GiB in 2.0 s, 512.00 MiB/s\n"),
+            (Snapshot { objects: 2, ..two() }, "2 objects: 1.00 GiB in 2.0 s, 512.00 MiB/s\n"),
         ] {
-            assert_eq!(summary("s3://b/k", bytes, Duration::from_millis(millis)), expected);
+            assert_eq!(summary(&now), expected);
         }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Sequence<'a> {
     config: &'a Config,
     options: &'a Options,
     current: Download,
+    /// Bytes before the current one's range that were there already.
+    had: u64,
     /// The objects behind those that were asked for.
     rest: &'a [Source],
     next: Option<AbortOnDropHandle<Result<Download>>>,
@@ -45,7 +47,7 @@ impl<'a> Sequence<'a> {
         let (uri, rest) = uris.split_first().ok_or_else(|| Error::usage("an object is missing"))?;
         let current = Download::start_behind(config, uri, first, had).await?;
         let (next, before, spent, all_verified) = (None, 0, Traffic::default(), true);
-        Ok(Self { config, options, current, rest, next, before, spent, all_verified })
+        Ok(Self { config, options, current, had, rest, next, before, spent, all_verified })
     }
 
     /// The download under way.
@@ -56,6 +58,11 @@ impl<'a> Sequence<'a> {
     /// The same, to be told of the bytes before its range.
     pub(crate) fn current_mut(&mut self) -> &mut Download {
         &mut self.current
+    }
+
+    /// The bytes before its range that an earlier run brought.
+    pub(crate) fn had(&self) -> u64 {
+        self.had
     }
 
     /// The objects that have not begun.
@@ -125,6 +132,7 @@ impl<'a> Sequence<'a> {
         self.spent = self.traffic();
         self.rest = rest;
         self.current = download;
+        self.had = 0;
         Some(Ok(&self.current))
     }
 }

@@ -34,7 +34,7 @@ Continue:
 
 Memory:
   At most concurrency x chunk-size bytes of the object are held at a time,
-  whatever its size; by default 256 MiB, and mostly far less. See --max-memory.
+  whatever its size; by default 56 MiB. See --max-memory.
 
 Environment:
   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE and

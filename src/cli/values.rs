@@ -15,6 +15,7 @@ use crate::download::Options;
 use crate::endpoint::AddressingStyle;
 use crate::format::Format;
 use crate::hedge::Hedge;
+use crate::progress::Show;
 
 /// A `--chunk-size`: bytes, or a number with a binary (`MiB`, `Mi`) or decimal (`MB`, `M`) unit.
 pub(crate) fn chunk_size(text: &str) -> Result<NonZeroU64, String> {
@@ -82,6 +83,23 @@ impl ValueEnum for Hedge {
         Some(match self {
             Self::Auto => PossibleValue::new("auto").help("Where one is much later than the others"),
             Self::Off => PossibleValue::new("off").help("Never"),
+        })
+    }
+}
+
+impl ValueEnum for Show {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::Plain, Self::Json, Self::Off]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Auto => {
+                PossibleValue::new("auto").help("A bar where stderr is a terminal, nothing elsewhere")
+            }
+            Self::Plain => PossibleValue::new("plain").help("A line every five seconds"),
+            Self::Json => PossibleValue::new("json").help("A line of JSON with stable keys every second"),
+            Self::Off => PossibleValue::new("off").help("Nothing"),
         })
     }
 }

@@ -12,6 +12,7 @@ use crate::download::Options;
 use crate::endpoint::AddressingStyle;
 use crate::format::Format;
 use crate::hedge::Hedge;
+use crate::progress::Show;
 use crate::range::RangeSpec;
 use crate::source::Source;
 use crate::sse_c::KeyText;
@@ -22,7 +23,7 @@ impl Invocation {
     /// itself and for a URL's query, which their owner has to add again.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
-        let Self { uris, download, target, quiet, info, stats, verbosity, settings } = self;
+        let Self { uris, download, target, quiet, progress, info, stats, verbosity, settings } = self;
         let Options {
             version_id,
             range,
@@ -70,6 +71,15 @@ impl Invocation {
         words.format("--info", *info);
         words.format("--stats", *stats);
         words.flag("--quiet", *quiet);
+        words.option(
+            "--progress",
+            match progress {
+                Show::Auto => None,
+                Show::Plain => Some("plain"),
+                Show::Json => Some("json"),
+                Show::Off => Some("off"),
+            },
+        );
         (0..*verbosity).for_each(|_| words.flag("--verbose", true));
         words.option("-c", concurrency.as_ref());
         words.option("--chunk-size", chunk_size.as_ref());

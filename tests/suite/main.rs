@@ -48,6 +48,7 @@ mod no_stderr;
 mod nonblocking;
 mod order;
 mod output;
+mod progress;
 mod proxy;
 mod random;
 mod ranges;

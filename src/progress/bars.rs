@@ -1,0 +1,244 @@
+//! Progress as bars on a terminal: one, or for several objects one each under a total.
+//!
+//! It gets snapshots and where to draw. At its end the bars are gone, and what is printed next starts on a clean line.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use super::account::{Item, Snapshot};
+use super::{End, View, clock, percent, summary, tell, trouble};
+use crate::console;
+
+/// Without the bar itself this takes 50 columns, 58 at most: one line on a terminal of 60.
+const ALONE: &str =
+    "{done:>4} [{wide_bar}] {binary_bytes:>10}/{binary_total_bytes} {binary_bytes_per_sec:>12} eta {left}";
+/// The same for one of several: 49 columns, whose speed is that of all.
+const ONE_OF_SEVERAL: &str = "{prefix:16!} {done:>4} [{wide_bar}] {binary_bytes:>10}/{binary_total_bytes:10}";
+/// Above several, while not all of them have begun: how large the others are is not known.
+const ALL_UNKNOWN: &str = "{prefix} {binary_bytes:>10} {binary_bytes_per_sec:>12}";
+/// Retries and hedges, under it all.
+const TROUBLE: &str = "{msg}";
+/// Of the objects that are complete, the latest so many keep their bars.
+const COMPLETE_MAX: usize = 5;
+/// Columns for a name.
+const NAME: usize = 16;
+
+pub(super) struct Bars {
+    shown: MultiProgress,
+    /// Of several objects.
+    all: Option<ProgressBar>,
+    /// Of the objects that have begun, but for old ones that are complete.
+    each: Vec<ProgressBar>,
+    begun: usize,
+    trouble: Option<ProgressBar>,
+}
+
+impl Bars {
+    pub(super) fn new(target: ProgressDrawTarget, objects: usize) -> Self {
+        let bars = MultiProgress::with_draw_target(target);
+        console::shares_with(Some(&bars));
+        let all = (objects > 1).then(|| add(&bars, style(ALL_UNKNOWN), 0, 0));
+        Self { shown: bars, all, each: Vec::new(), begun: 0, trouble: None }
+    }
+
+    fn begin(&mut self, item: &Item) {
+        let template = if self.all.is_some() { ONE_OF_SEVERAL } else { ALONE };
+        // Trouble stays below.
+        if let Some(trouble) = self.trouble.take() {
+            self.shown.remove(&trouble);
+        }
+        let bar = add(&self.shown, style(template), item.had, item.total);
+        bar.set_prefix(short(&item.name));
+        self.each.push(bar);
+        self.begun += 1;
+        while self.each.len() > COMPLETE_MAX + 1 {
+            self.shown.remove(&self.each.remove(0));
+        }
+    }
+
+    fn draw_all(&self, now: &Snapshot) {
+        let Some(all) = &self.all else { return };
+        all.set_prefix(format!("{} of {} objects", now.items.len(), now.objects));
+        if let Some(total) = now.total()
+            && all.length() != Some(total)
+        {
+            all.set_length(total);
+            all.set_style(style(ALONE));
+        }
+        all.set_position(now.done());
+    }
+
+    fn draw_trouble(&mut self, now: &Snapshot) {
+        let text = trouble("     ", now);
+        if text.is_empty() {
+            return;
+        }
+        let bar = self.trouble.get_or_insert_with(|| add(&self.shown, style(TROUBLE), 0, 0));
+        if bar.message() != text {
+            bar.set_message(text);
+        }
+    }
+}
+
+impl View for Bars {
+    fn draw(&mut self, now: &Snapshot) {
+        for item in now.items.iter().skip(self.begun) {
+            self.begin(item);
+        }
+        let first = now.items.len().saturating_sub(self.each.len());
+        for (bar, item) in self.each.iter().zip(&now.items[first..]) {
+            bar.set_position(item.done);
+        }
+        self.draw_all(now);
+        self.draw_trouble(now);
+    }
+
+    fn end(self: Box<Self>, now: &Snapshot, end: End) {
+        console::shares_with(None);
+        // Also what was never drawn is at its end: nothing of it appears later.
+        for bar in self.all.iter().chain(&self.each).chain(&self.trouble) {
+            bar.finish_and_clear();
+        }
+        let _ = self.shown.clear();
+        if end == End::Complete {
+            tell(&summary(now));
+        }
+    }
+}
+
+fn add(bars: &MultiProgress, style: ProgressStyle, had: u64, total: u64) -> ProgressBar {
+    let bar = bars.add(ProgressBar::new(total).with_style(style).with_position(had));
+    // What was there already is not speed.
+    bar.reset_eta();
+    bar
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+        .with_key("done", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let _ = write!(out, "{}%", percent(state.pos(), state.len().unwrap_or(0)));
+        })
+        .with_key("left", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            // Without a speed the library's estimate is zero, which reads as "done".
+            let known = state.per_sec() >= 1.0;
+            let _ = out.write_str(&if known { clock(state.eta()) } else { "--:--".to_owned() });
+        })
+}
+
+/// The end of a name, which tells objects apart.
+fn short(name: &str) -> String {
+    let length = name.chars().count();
+    if length <= NAME {
+        name.to_owned()
+    } else {
+        format!("..{}", name.chars().skip(length - NAME + 2).collect::<String>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::account::tests::{GIB, item, snapshot};
+    use super::*;
+    use indicatif::InMemoryTerm;
+
+    const WIDTHS: [u16; 3] = [60, 80, 200];
+
+    fn bars(columns: u16, objects: usize) -> (InMemoryTerm, Bars) {
+        let term = InMemoryTerm::new(12, columns);
+        let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
+        (term, Bars::new(target, objects))
+    }
+
+    #[track_caller]
+    fn rows(term: &InMemoryTerm, columns: u16) -> Vec<String> {
+        let rows: Vec<_> = term.contents().lines().map(str::to_owned).collect();
+        assert!(rows.iter().all(|row| row.len() <= usize::from(columns)), "{columns}: {rows:?}");
+        rows
+    }
+
+    #[test]
+    fn one_row_of_the_terminals_width_whatever_the_numbers() {
+        for columns in WIDTHS {
+            for (done, total) in [(1, 2), (2 * GIB, 4 * GIB), (1000 * GIB, 1023 * GIB), (4 * GIB, 4 * GIB)] {
+                let (term, mut bars) = bars(columns, 1);
+                bars.draw(&snapshot(vec![item("s3://b/k", 0, total, done)]));
+                let rows = rows(&term, columns);
+                assert_eq!(rows.len(), 1, "{columns}: {rows:?}");
+                assert!(rows[0].len() >= usize::from(columns) - 8, "{rows:?}");
+                for part in ["% [", "] ", "B/", "B/s eta "] {
+                    assert!(rows[0].contains(part), "{columns}: no {part:?} in {rows:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn retries_and_hedges_have_a_row_of_their_own_when_there_are_any() {
+        for columns in WIDTHS {
+            let (term, mut bars) = bars(columns, 1);
+            let now = |retries, hedges| Snapshot {
+                retries,
+                hedges,
+                ..snapshot(vec![item("s3://b/k", GIB, 4 * GIB, 2 * GIB)])
+            };
+            bars.draw(&now(0, 0));
+            assert_eq!(rows(&term, columns).len(), 1);
+            bars.draw(&now(1, 0));
+            assert_eq!(rows(&term, columns)[1], "     1 retry");
+            bars.draw(&now(12, 3));
+            let rows = rows(&term, columns);
+            assert!(rows[0].starts_with(" 50% ["), "{rows:?}");
+            assert_eq!(rows[1..], ["     12 retries, 3 hedges"]);
+            Box::new(bars).end(&now(12, 3), End::Incomplete);
+            assert_eq!(term.contents(), "");
+        }
+    }
+
+    #[test]
+    fn several_have_a_bar_each_under_a_total() {
+        for columns in WIDTHS {
+            let (term, mut bars) = bars(columns, 3);
+            let named = |n: u64, done| item(&format!("s3://bucket/a/long/key/{n}"), 0, GIB, done);
+            let first = Snapshot { objects: 3, ..snapshot(vec![named(1, GIB / 2)]) };
+            bars.draw(&first);
+            let rows_then = rows(&term, columns);
+            assert!(rows_then[0].starts_with("1 of 3 objects 512.00 MiB"), "{rows_then:?}");
+            assert!(rows_then[1].starts_with("..t/a/long/key/1  50% ["), "{rows_then:?}");
+            assert_eq!(rows_then.len(), 2);
+            bars.draw(&Snapshot { retries: 1, ..first });
+            bars.draw(&Snapshot {
+                retries: 1,
+                ..snapshot(vec![named(1, GIB), named(2, GIB), named(3, GIB / 4)])
+            });
+            let rows = rows(&term, columns);
+            let begins =
+                [" 75% [", "..t/a/long/key/1 100% [", "..t/a/long/key/2 100% [", "..t/a/long/key/3  25% ["];
+            assert_eq!(rows.len(), 5, "{rows:?}");
+            assert!(rows.iter().zip(begins).all(|(row, begin)| row.starts_with(begin)), "{rows:?}");
+            assert_eq!(rows[4], "     1 retry");
+        }
+    }
+
+    #[test]
+    fn many_do_not_fill_the_terminal() {
+        let (term, mut bars) = bars(80, 100);
+        let items = (0..100).map(|n| item(&n.to_string(), 0, 10, if n == 99 { 5 } else { 10 }));
+        bars.draw(&snapshot(items.collect()));
+        let rows = rows(&term, 80);
+        assert_eq!(rows.len(), COMPLETE_MAX + 2, "{rows:?}");
+        assert!(rows[6].starts_with("99 ") && rows[6].contains("  50% ["), "{rows:?}");
+        Box::new(bars).end(&snapshot(vec![item("k", 0, 1, 0)]), End::Incomplete);
+        assert_eq!(term.contents(), "");
+    }
+
+    #[test]
+    fn names_are_cut_at_their_beginning() {
+        assert_eq!(
+            (short("s3://b/key"), short("1234567890123456")),
+            ("s3://b/key".into(), "1234567890123456".into())
+        );
+        let cut = short("s3://bucket/some/key");
+        assert_eq!((cut.as_str(), cut.len()), ("..ucket/some/key", NAME));
+    }
+}
