@@ -13,8 +13,9 @@ const MEMORY: Duration = Duration::from_secs(2);
 const RESPONSES_MIN: u32 = 4;
 /// A body's rate is not known before so much time was spent in reading it.
 const READING_MIN: Duration = Duration::from_millis(5);
-/// All together; before, little was seen but what came at once with the responses.
+/// All together; before, and before so many bodies ended, little was seen but what came at once with the responses.
 const READING_ALL_MIN: f64 = 0.05;
+const ENDED_MIN: u32 = 2;
 /// The weight of a new response among those before it.
 const LATEST: f64 = 0.1;
 
@@ -30,6 +31,8 @@ struct Sums {
     /// In seconds.
     latency: f64,
     responses: u32,
+    /// Bodies that came to their end.
+    ended: u32,
 }
 
 /// What a request can be expected to achieve.
@@ -62,7 +65,7 @@ impl Expected {
 impl Pace {
     /// Nothing seen yet.
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Sums { bytes: 0.0, reading: 0.0, latency: 0.0, responses: 0 }))
+        Self(Mutex::new(Sums { bytes: 0.0, reading: 0.0, latency: 0.0, responses: 0, ended: 0 }))
     }
 
     /// A response began `latency` after its request.
@@ -71,6 +74,12 @@ impl Pace {
         sums.responses = sums.responses.saturating_add(1);
         let weight = LATEST.max(1.0 / f64::from(sums.responses));
         sums.latency += weight * (latency.as_secs_f64() - sums.latency);
+    }
+
+    /// A body has come to its end.
+    pub(crate) fn ended(&self) {
+        let mut sums = self.sums();
+        sums.ended = sums.ended.saturating_add(1);
     }
 
     /// So many `bytes` came on one connection that waited for them for `reading`.
@@ -85,8 +94,12 @@ impl Pace {
     /// What to expect of a request; `None` while too little was seen.
     pub(crate) fn expected(&self) -> Option<Expected> {
         let sums = self.sums();
-        let known = sums.responses >= RESPONSES_MIN && sums.reading >= READING_ALL_MIN;
-        known.then(|| Expected { latency: seconds(sums.latency), rate: sums.bytes.max(1.0) / sums.reading })
+        let is_read = sums.reading >= READING_ALL_MIN || sums.ended >= ENDED_MIN;
+        let known = sums.responses >= RESPONSES_MIN && is_read;
+        known.then(|| Expected {
+            latency: seconds(sums.latency),
+            rate: sums.bytes.max(1.0) / sums.reading.max(1e-4),
+        })
     }
 
     fn sums(&self) -> std::sync::MutexGuard<'_, Sums> {
@@ -131,6 +144,9 @@ mod tests {
             pace.received(65_536, Duration::from_micros(100));
         }
         assert_eq!(pace.expected(), None);
+        // But where these are whole bodies, it is what there is to know.
+        (0..ENDED_MIN).for_each(|_| pace.ended());
+        assert!(pace.expected().is_some());
     }
 
     #[test]

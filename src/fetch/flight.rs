@@ -100,6 +100,9 @@ impl Flight {
         landed.at += data.len() as u64;
         landed.lease.received(data.len());
         landed.received += data.len() as u64;
+        if landed.at >= self.asked.end() {
+            self.shared.pace.ended();
+        }
         self.waiting = None;
         self.spent += now - since;
         if landed.received > data.len() as u64 {
