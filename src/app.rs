@@ -18,7 +18,7 @@ use crate::download::{Download, inspect};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
 use crate::interrupt::Interrupt;
-use crate::progress::{Progress, Show};
+use crate::progress::{End, Progress, Show};
 use crate::sink::{self, Delivery, Ended, Sink};
 use crate::stats::Stats;
 use crate::target::Target;
@@ -65,16 +65,18 @@ pub async fn run(invocation: &Invocation, began: Instant) -> Result<(), Stopped>
     let objects = 1 + sequence.rest().len();
     let mut progress = Progress::new(show, objects, to_stdout, Arc::clone(&delivery));
     let mut object_begins =
-        |download: &Download, had| progress.begin(download.source().to_string(), had, download.meter());
+        |download: &Download, had| progress.begin(download.source(), had, download.meter());
     object_begins(sequence.current(), sequence.had());
     let next = |download: &Download| object_begins(download, 0);
     let ended = sink::deliver(&mut sequence, &mut sink, &delivery, interrupted(), next).await;
     let can_be_resumed = sink.can_be_resumed();
     let ended = finish(sink, ended);
-    match ended {
-        Ok(Ended::Complete) => progress.finish(),
-        _ => progress.abandon(),
-    }
+    progress.finish(match &ended {
+        Ok(Ended::Complete) => End::Complete,
+        Ok(Ended::Interrupted { .. }) => End::Interrupted,
+        Err(error) if error.is_closed_pipe() => End::BrokenPipe,
+        Err(_) => End::Failed,
+    });
     if let Some(format) = invocation.stats {
         let (traffic, verified) = (sequence.traffic(), sequence.verified());
         let took = config.credentials.first_took();

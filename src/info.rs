@@ -85,11 +85,7 @@ struct Json<'a> {
 
 fn json(uri: &Source, info: &ObjectInfo) -> String {
     let view = Json {
-        // Not `Display`, which escapes for terminals: JSON escapes by itself, and can be undone.
-        uri: match uri {
-            Source::S3(uri) => format!("s3://{}/{}", uri.bucket(), uri.key()),
-            Source::Url(url) => url.to_string(),
-        },
+        uri: uri.raw(),
         size: info.size,
         etag: info.etag.as_deref(),
         version_id: info.version_id.as_deref(),

@@ -4,11 +4,12 @@
 //! own looks at the counters ten times a second, so that no byte ever waits for a terminal or a lock. It never writes
 //! to stdout.
 //!
-//! `account.rs` knows what there is and how far it is; `bars.rs` and `lines.rs` show that.
+//! `account.rs` knows what there is and how far it is; `bars.rs`, by way of `screen.rs`, and `lines.rs` show that.
 
 mod account;
 mod bars;
 mod lines;
+mod screen;
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
@@ -17,15 +18,17 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use indicatif::{BinaryBytes, ProgressDrawTarget};
+use indicatif::BinaryBytes;
 
 use account::{Account, Snapshot};
 use bars::Bars;
 use lines::Lines;
+use screen::Screen;
 
 use crate::format::Format;
 use crate::meter::Meter;
 use crate::sink::Delivery;
+use crate::source::Source;
 
 /// How often the counters are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -46,9 +49,15 @@ pub enum Show {
 
 /// How a download ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub enum End {
+    /// Every byte was delivered.
     Complete,
-    Incomplete,
+    /// An error ended it.
+    Failed,
+    /// A signal ended it.
+    Interrupted,
+    /// Who read it had enough.
+    BrokenPipe,
 }
 
 /// What shows the progress. It belongs to the thread that draws.
@@ -78,7 +87,7 @@ impl Progress {
                 // Where the cursor cannot be moved a bar would be drawn over and over, line after line.
                 match std::env::var("TERM").as_deref() {
                     Ok("dumb") => Some(Box::new(Lines::new(Format::Text))),
-                    _ => Some(Box::new(Bars::new(ProgressDrawTarget::stderr(), objects))),
+                    _ => Screen::stderr().map(|screen| Box::new(Bars::on(screen, objects)) as _),
                 }
             }
             Show::Auto | Show::Off => None,
@@ -90,24 +99,19 @@ impl Progress {
         Self { account: Arc::new(Account::new(objects, delivery)), view, ticker: None }
     }
 
-    /// The next object begins, with the `had` bytes before those that `meter` counts there already. Its `name` must be
-    /// free of control characters.
-    pub fn begin(&mut self, name: String, had: u64, meter: Meter) {
-        self.account.begin(name, had, meter);
+    /// The next object begins, with the `had` bytes before those that `meter` counts there already.
+    pub fn begin(&mut self, source: &Source, had: u64, meter: Meter) {
+        self.account.begin(source, had, meter);
         if let Some(view) = self.view.take() {
             // Where the system gives no thread, the download goes on without progress.
             self.ticker = Ticker::spawn(view, Arc::clone(&self.account)).ok();
         }
     }
 
-    /// Ends a download that succeeded: what was delivered, how long it took and at what speed is the last line.
-    pub fn finish(mut self) {
-        self.end(End::Complete);
-    }
-
-    /// Ends a download that did not: bars disappear, as they do when this is dropped.
-    pub fn abandon(self) {
-        drop(self);
+    /// Bars disappear, as they do when this is dropped. Of a download that succeeded the last line is what was delivered,
+    /// how long it took and at what speed.
+    pub fn finish(mut self, end: End) {
+        self.end(end);
     }
 
     fn end(&mut self, end: End) {
@@ -119,7 +123,7 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.end(End::Incomplete);
+        self.end(End::Failed);
     }
 }
 
@@ -159,8 +163,7 @@ fn summary(now: &Snapshot) -> String {
         items if items.len() == now.objects => format!("{} objects", now.objects),
         items => format!("{} of {} objects", items.len(), now.objects),
     };
-    let per_second = u128::from(now.delivered) * 1000 / now.elapsed.as_millis().max(1);
-    let speed = BinaryBytes(u64::try_from(per_second).unwrap_or(u64::MAX));
+    let speed = BinaryBytes(now.average());
     let (bytes, seconds) = (BinaryBytes(now.delivered), now.elapsed.as_secs_f64());
     let mut line = format!("{name}: {bytes} in {seconds:.1} s, {speed}/s");
     if now.had > 0 {

@@ -46,6 +46,14 @@ impl Source {
         }
     }
 
+    /// For JSON. Not `Display`, which escapes for terminals: JSON escapes by itself, and can be undone.
+    pub(crate) fn raw(&self) -> String {
+        match self {
+            Self::S3(uri) => format!("s3://{}/{}", uri.bucket(), uri.key()),
+            Self::Url(url) => url.to_string(),
+        }
+    }
+
     /// Whether [`Source::identity`] is all of it.
     pub(crate) fn is_known_by_identity(&self) -> bool {
         self.url().is_none_or(|url| url.query().is_none())

@@ -3,22 +3,22 @@
 //! It gets each object as it begins, and hands on snapshots of all of them. It shows nothing.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::meter::Meter;
 use crate::sink::Delivery;
+use crate::source::Source;
 
 /// The objects of a run.
 pub(super) struct Account {
     objects: usize,
     delivery: Arc<Delivery>,
-    /// The speed counts from here: looking up a host and a round trip are not bandwidth.
-    begun: Instant,
-    begun_objects: Mutex<Vec<Begun>>,
+    begun: Mutex<Vec<Begun>>,
 }
 
 struct Begun {
     name: Arc<str>,
+    uri: Arc<str>,
     had: u64,
     /// What was delivered of the objects before.
     before: u64,
@@ -36,6 +36,7 @@ pub(super) struct Snapshot {
     pub(super) delivered: u64,
     /// Bytes that an earlier one had delivered of these objects.
     pub(super) had: u64,
+    /// Since the process began, as in the figures of `--stats`.
     pub(super) elapsed: Duration,
     pub(super) retries: u64,
     pub(super) hedges: u64,
@@ -44,7 +45,10 @@ pub(super) struct Snapshot {
 /// An object that has begun, or the part of it that is asked for.
 #[derive(Debug)]
 pub(super) struct Item {
+    /// For terminals and logs: without control characters.
     pub(super) name: Arc<str>,
+    /// For programs: as it is.
+    pub(super) uri: Arc<str>,
     /// Its bytes that were there at the beginning.
     pub(super) had: u64,
     /// Its bytes that are there now.
@@ -54,29 +58,31 @@ pub(super) struct Item {
 
 impl Account {
     pub(super) fn new(objects: usize, delivery: Arc<Delivery>) -> Self {
-        Self { objects, delivery, begun: Instant::now(), begun_objects: Mutex::default() }
+        Self { objects, delivery, begun: Mutex::default() }
     }
 
-    pub(super) fn begin(&self, name: String, had: u64, meter: Meter) {
-        let mut begun = self.begun_objects.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn begin(&self, source: &Source, had: u64, meter: Meter) {
+        let (name, uri) = (source.to_string().into(), source.raw().into());
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         let before = begun.iter().map(|object| object.meter.total()).sum();
-        begun.push(Begun { name: name.into(), had, before, meter });
+        begun.push(Begun { name, uri, had, before, meter });
     }
 
     pub(super) fn now(&self) -> Snapshot {
-        let begun = self.begun_objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         let delivered = self.delivery.bytes();
         let items = begun.iter().map(|object| {
-            let Begun { name, had, before, meter } = object;
+            let Begun { name, uri, had, before, meter } = object;
             let new = delivered.saturating_sub(*before).min(meter.total());
-            Item { name: Arc::clone(name), had: *had, done: had + new, total: had + meter.total() }
+            let (name, uri) = (Arc::clone(name), Arc::clone(uri));
+            Item { name, uri, had: *had, done: had + new, total: had + meter.total() }
         });
         Snapshot {
             objects: self.objects,
             items: items.collect(),
             delivered,
             had: begun.iter().map(|object| object.had).sum(),
-            elapsed: self.begun.elapsed(),
+            elapsed: self.delivery.elapsed(),
             retries: begun.iter().map(|object| object.meter.retries()).sum(),
             hedges: begun.iter().map(|object| object.meter.hedges()).sum(),
         }
@@ -89,6 +95,12 @@ impl Snapshot {
         self.had + self.delivered
     }
 
+    /// Bytes a second of the whole run.
+    pub(super) fn average(&self) -> u64 {
+        let per_second = u128::from(self.delivered) * 1_000_000 / self.elapsed.as_micros().max(1);
+        u64::try_from(per_second).unwrap_or(u64::MAX)
+    }
+
     /// The bytes of all objects; `None` until the last one has begun, for what has not is of unknown size.
     pub(super) fn total(&self) -> Option<u64> {
         (self.items.len() >= self.objects).then(|| self.items.iter().map(|item| item.total).sum())
@@ -97,13 +109,15 @@ impl Snapshot {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::counters::Counters;
 
     pub(in super::super) const GIB: u64 = 1 << 30;
 
     pub(in super::super) fn item(name: &str, had: u64, total: u64, done: u64) -> Item {
-        Item { name: name.into(), had, done, total }
+        Item { name: name.into(), uri: name.into(), had, done, total }
     }
 
     /// After two seconds, with nothing wrong.
@@ -125,13 +139,15 @@ pub(super) mod tests {
         let delivery = Arc::new(Delivery::since(Instant::now()));
         let account = Account::new(2, Arc::clone(&delivery));
         let (first, second) = (Arc::new(Counters::default()), Arc::new(Counters::default()));
-        account.begin("a".into(), 50, Meter::new(Arc::clone(&first), 100));
+        let source = |text: &str| text.parse::<Source>().expect("a URI");
+        account.begin(&source("s3://b/a\tb"), 50, Meter::new(Arc::clone(&first), 100));
         delivery.wrote(30, Instant::now());
         first.add_retry();
         let now = account.now();
+        assert_eq!((&*now.items[0].name, &*now.items[0].uri), ("s3://b/a\\tb", "s3://b/a\tb"));
         assert_eq!((now.items[0].done, now.items[0].total), (80, 150));
         assert_eq!((now.done(), now.total(), now.retries, now.hedges), (80, None, 1, 0));
-        account.begin("b".into(), 0, Meter::new(Arc::clone(&second), 10));
+        account.begin(&source("s3://b/b"), 0, Meter::new(Arc::clone(&second), 10));
         delivery.wrote(75, Instant::now());
         second.add_retry();
         second.add_hedge();

@@ -2,21 +2,40 @@
 //!
 //! It gets snapshots and where to draw. At its end the bars are gone, and what is printed next starts on a clean line.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 
 use super::account::{Item, Snapshot};
 use super::{End, View, clock, percent, summary, tell, trouble};
 use crate::console;
 
-/// Without the bar itself this takes 50 columns, 58 at most: one line on a terminal of 60.
-const ALONE: &str =
-    "{done:>4} [{wide_bar}] {binary_bytes:>10}/{binary_total_bytes} {binary_bytes_per_sec:>12} eta {left}";
-/// The same for one of several: 49 columns, whose speed is that of all.
-const ONE_OF_SEVERAL: &str = "{prefix:16!} {done:>4} [{wide_bar}] {binary_bytes:>10}/{binary_total_bytes:10}";
-/// Above several, while not all of them have begun: how large the others are is not known.
-const ALL_UNKNOWN: &str = "{prefix} {binary_bytes:>10} {binary_bytes_per_sec:>12}";
+/// What the rows look like.
+struct Rows {
+    /// The bar of one object, or that of all.
+    alone: &'static str,
+    /// That of one of several, whose speed is that of all.
+    one_of_several: &'static str,
+    /// Above several, while not all of them have begun: how large the others are is not known.
+    all_unknown: &'static str,
+}
+
+/// Without the bars themselves they take 58 columns at most.
+const WIDE: Rows = Rows {
+    alone: "{done:>4} [{wide_bar}] {binary_bytes:>10}/{binary_total_bytes} {binary_bytes_per_sec:>12} eta {left}",
+    one_of_several: "{prefix:16!} {done:>4} [{wide_bar}] {binary_bytes:>10}/{binary_total_bytes:10}",
+    all_unknown: "{prefix} {binary_bytes:>10} {binary_bytes_per_sec:>12}",
+};
+/// They take 30 columns at most.
+const NARROW: Rows = Rows {
+    alone: "{done:>4} {binary_bytes} {binary_bytes_per_sec}",
+    one_of_several: "{prefix:16!} {done:>4}",
+    all_unknown: "{prefix} {binary_bytes}",
+};
+/// Terminals of so many columns have wide rows.
+const WIDE_FROM: u16 = 60;
 /// Retries and hedges, under it all.
-const TROUBLE: &str = "{msg}";
+const TROUBLE: &str = "{wide_msg}";
+/// The library's own rate.
+const DRAWS_PER_SECOND: u8 = 20;
 /// Of the objects that are complete, the latest so many keep their bars.
 const COMPLETE_MAX: usize = 5;
 /// Columns for a name.
@@ -24,7 +43,9 @@ const NAME: usize = 16;
 
 pub(super) struct Bars {
     shown: MultiProgress,
-    /// Of several objects.
+    rows: &'static Rows,
+    objects: usize,
+    /// Of several objects, from the first one on.
     all: Option<ProgressBar>,
     /// Of the objects that have begun, but for old ones that are complete.
     each: Vec<ProgressBar>,
@@ -33,36 +54,49 @@ pub(super) struct Bars {
 }
 
 impl Bars {
-    pub(super) fn new(target: ProgressDrawTarget, objects: usize) -> Self {
-        let bars = MultiProgress::with_draw_target(target);
-        console::shares_with(Some(&bars));
-        let all = (objects > 1).then(|| add(&bars, style(ALL_UNKNOWN), 0, 0));
-        Self { shown: bars, all, each: Vec::new(), begun: 0, trouble: None }
+    pub(super) fn on(screen: impl TermLike + 'static, objects: usize) -> Self {
+        let columns = screen.width();
+        Self::new(ProgressDrawTarget::term_like_with_hz(Box::new(screen), DRAWS_PER_SECOND), columns, objects)
+    }
+
+    fn new(target: ProgressDrawTarget, columns: u16, objects: usize) -> Self {
+        let shown = MultiProgress::with_draw_target(target);
+        console::shares_with(Some(&shown));
+        let rows = if columns < WIDE_FROM { &NARROW } else { &WIDE };
+        Self { shown, rows, objects, all: None, each: Vec::new(), begun: 0, trouble: None }
     }
 
     fn begin(&mut self, item: &Item) {
-        let template = if self.all.is_some() { ONE_OF_SEVERAL } else { ALONE };
+        let mut template = self.rows.alone;
+        if self.objects > 1 {
+            template = self.rows.one_of_several;
+            if self.all.is_none() {
+                self.all = Some(add(&self.shown, self.rows.all_unknown, self.count(1), item.had, 0));
+            }
+        }
         // Trouble stays below.
         if let Some(trouble) = self.trouble.take() {
             self.shown.remove(&trouble);
         }
-        let bar = add(&self.shown, style(template), item.had, item.total);
-        bar.set_prefix(short(&item.name));
-        self.each.push(bar);
+        self.each.push(add(&self.shown, template, short(&item.name), item.had, item.total));
         self.begun += 1;
         while self.each.len() > COMPLETE_MAX + 1 {
             self.shown.remove(&self.each.remove(0));
         }
     }
 
+    fn count(&self, begun: usize) -> String {
+        format!("{begun} of {} objects", self.objects)
+    }
+
     fn draw_all(&self, now: &Snapshot) {
         let Some(all) = &self.all else { return };
-        all.set_prefix(format!("{} of {} objects", now.items.len(), now.objects));
+        all.set_prefix(self.count(now.items.len()));
         if let Some(total) = now.total()
             && all.length() != Some(total)
         {
             all.set_length(total);
-            all.set_style(style(ALONE));
+            all.set_style(style(self.rows.alone));
         }
         all.set_position(now.done());
     }
@@ -72,7 +106,7 @@ impl Bars {
         if text.is_empty() {
             return;
         }
-        let bar = self.trouble.get_or_insert_with(|| add(&self.shown, style(TROUBLE), 0, 0));
+        let bar = self.trouble.get_or_insert_with(|| add(&self.shown, TROUBLE, String::new(), 0, 0));
         if bar.message() != text {
             bar.set_message(text);
         }
@@ -105,10 +139,14 @@ impl View for Bars {
     }
 }
 
-fn add(bars: &MultiProgress, style: ProgressStyle, had: u64, total: u64) -> ProgressBar {
-    let bar = bars.add(ProgressBar::new(total).with_style(style).with_position(had));
-    // What was there already is not speed.
-    bar.reset_eta();
+fn add(bars: &MultiProgress, template: &str, prefix: String, had: u64, total: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total).with_style(style(template)).with_prefix(prefix).with_position(had);
+    let bar = bars.add(bar);
+    if had > 0 {
+        // What was there already is not speed: it is looked at, and then forgotten.
+        bar.tick();
+        bar.reset_eta();
+    }
     bar
 }
 
@@ -142,12 +180,12 @@ mod tests {
     use super::*;
     use indicatif::InMemoryTerm;
 
-    const WIDTHS: [u16; 3] = [60, 80, 200];
+    const WIDTHS: [u16; 5] = [30, 50, 60, 80, 200];
 
     fn bars(columns: u16, objects: usize) -> (InMemoryTerm, Bars) {
         let term = InMemoryTerm::new(12, columns);
         let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
-        (term, Bars::new(target, objects))
+        (term, Bars::new(target, columns, objects))
     }
 
     #[track_caller]
@@ -165,8 +203,10 @@ mod tests {
                 bars.draw(&snapshot(vec![item("s3://b/k", 0, total, done)]));
                 let rows = rows(&term, columns);
                 assert_eq!(rows.len(), 1, "{columns}: {rows:?}");
-                assert!(rows[0].len() >= usize::from(columns) - 8, "{rows:?}");
-                for part in ["% [", "] ", "B/", "B/s eta "] {
+                assert!(columns < WIDE_FROM || rows[0].len() >= usize::from(columns) - 8, "{rows:?}");
+                let parts: &[_] =
+                    if columns < WIDE_FROM { &["% ", "B ", "B/s"] } else { &["% [", "] ", "B/", "B/s eta "] };
+                for part in parts {
                     assert!(rows[0].contains(part), "{columns}: no {part:?} in {rows:?}");
                 }
             }
@@ -188,9 +228,9 @@ mod tests {
             assert_eq!(rows(&term, columns)[1], "     1 retry");
             bars.draw(&now(12, 3));
             let rows = rows(&term, columns);
-            assert!(rows[0].starts_with(" 50% ["), "{rows:?}");
+            assert!(rows[0].starts_with(" 50% "), "{rows:?}");
             assert_eq!(rows[1..], ["     12 retries, 3 hedges"]);
-            Box::new(bars).end(&now(12, 3), End::Incomplete);
+            Box::new(bars).end(&now(12, 3), End::Interrupted);
             assert_eq!(term.contents(), "");
         }
     }
@@ -204,7 +244,7 @@ mod tests {
             bars.draw(&first);
             let rows_then = rows(&term, columns);
             assert!(rows_then[0].starts_with("1 of 3 objects 512.00 MiB"), "{rows_then:?}");
-            assert!(rows_then[1].starts_with("..t/a/long/key/1  50% ["), "{rows_then:?}");
+            assert!(rows_then[1].starts_with("..t/a/long/key/1  50%"), "{rows_then:?}");
             assert_eq!(rows_then.len(), 2);
             bars.draw(&Snapshot { retries: 1, ..first });
             bars.draw(&Snapshot {
@@ -212,11 +252,25 @@ mod tests {
                 ..snapshot(vec![named(1, GIB), named(2, GIB), named(3, GIB / 4)])
             });
             let rows = rows(&term, columns);
-            let begins =
-                [" 75% [", "..t/a/long/key/1 100% [", "..t/a/long/key/2 100% [", "..t/a/long/key/3  25% ["];
+            let begins = [" 75% ", "..t/a/long/key/1 100%", "..t/a/long/key/2 100%", "..t/a/long/key/3  25%"];
             assert_eq!(rows.len(), 5, "{rows:?}");
             assert!(rows.iter().zip(begins).all(|(row, begin)| row.starts_with(begin)), "{rows:?}");
             assert_eq!(rows[4], "     1 retry");
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_run_brought_is_not_speed() {
+        for objects in [1, 2] {
+            let (_term, mut bars) = bars(80, objects);
+            let now = |done| Snapshot { objects, ..snapshot(vec![item("k", GIB, 4 * GIB, GIB + done)]) };
+            for tick in 0..3 {
+                bars.draw(&now(tick * 1000));
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            for bar in bars.all.iter().chain(&bars.each) {
+                assert!(bar.per_sec() < 1e6, "{objects}: {}", bar.per_sec());
+            }
         }
     }
 
@@ -228,7 +282,7 @@ mod tests {
         let rows = rows(&term, 80);
         assert_eq!(rows.len(), COMPLETE_MAX + 2, "{rows:?}");
         assert!(rows[6].starts_with("99 ") && rows[6].contains("  50% ["), "{rows:?}");
-        Box::new(bars).end(&snapshot(vec![item("k", 0, 1, 0)]), End::Incomplete);
+        Box::new(bars).end(&snapshot(vec![item("k", 0, 1, 0)]), End::Failed);
         assert_eq!(term.contents(), "");
     }
 

@@ -27,18 +27,19 @@ pub(super) struct Lines<W = io::Stderr> {
     speed: Speed,
 }
 
-/// A moving average.
+/// A moving average that begins at 0, which [`Speed::per_second`] takes out again.
 #[derive(Default)]
 struct Speed {
-    at: Duration,
+    /// The first look and the latest. What came before the first, a name and a round trip, is not bandwidth.
+    looks: Option<(Duration, Duration)>,
     delivered: u64,
-    per_second: Option<f64>,
+    average: f64,
 }
 
 /// One line of `--progress=json`. Its keys stay as they are.
 #[derive(Serialize)]
 struct Line<'a> {
-    /// `running`; in the last line `complete` or `incomplete`.
+    /// `running`; in the last line `complete`, `failed`, `interrupted` or `broken_pipe`.
     state: &'a str,
     /// The object that is under way, counted from 1, of so many.
     object: usize,
@@ -73,16 +74,16 @@ impl<W: Write + Send> Lines<W> {
         let _ = self.out.write_all(line.as_bytes());
     }
 
-    fn json(&self, now: &Snapshot, state: &str) -> String {
+    fn json(&self, now: &Snapshot, state: &str, bytes_per_second: u64) -> String {
         let line = Line {
             state,
             object: now.items.len(),
             objects: now.objects,
-            uri: now.items.last().map_or("", |item| &item.name),
+            uri: now.items.last().map_or("", |item| &item.uri),
             bytes: now.done(),
             total: now.total(),
             seconds: now.elapsed.as_secs_f64(),
-            bytes_per_second: self.speed.whole(),
+            bytes_per_second,
             eta_seconds: self.speed.time_left(now).map(|left| left.as_secs()),
             retries: now.retries,
             hedges: now.hedges,
@@ -122,7 +123,7 @@ impl<W: Write + Send> View for Lines<W> {
         }
         let (line, interval) = match self.format {
             Format::Text => (self.plain(now), PLAIN),
-            Format::Json => (self.json(now, "running"), JSON),
+            Format::Json => (self.json(now, "running", self.speed.whole()), JSON),
         };
         self.due = now.elapsed + interval;
         self.write(&line);
@@ -132,25 +133,40 @@ impl<W: Write + Send> View for Lines<W> {
         self.speed.update(now);
         let line = match (self.format, end) {
             (Format::Text, End::Complete) => summary(now),
-            (Format::Text, End::Incomplete) => return,
-            (Format::Json, End::Complete) => self.json(now, "complete"),
-            (Format::Json, End::Incomplete) => self.json(now, "incomplete"),
+            (Format::Text, _) => return,
+            (Format::Json, _) => self.json(now, state(end), now.average()),
         };
         self.write(&line);
+    }
+}
+
+fn state(end: End) -> &'static str {
+    match end {
+        End::Complete => "complete",
+        End::Failed => "failed",
+        End::Interrupted => "interrupted",
+        End::BrokenPipe => "broken_pipe",
     }
 }
 
 impl Speed {
     #[expect(clippy::cast_precision_loss, reason = "for an average")]
     fn update(&mut self, now: &Snapshot) {
-        let time = now.elapsed.saturating_sub(self.at).as_secs_f64();
-        if time <= 0.0 {
-            return;
+        let (first, at) = self.looks.unwrap_or((now.elapsed, now.elapsed));
+        let time = now.elapsed.saturating_sub(at).as_secs_f64();
+        if time > 0.0 {
+            let latest = now.delivered.saturating_sub(self.delivered) as f64 / time;
+            self.average = latest + kept(time) * (self.average - latest);
         }
-        let latest = now.delivered.saturating_sub(self.delivered) as f64 / time;
-        let kept = (-time / MEMORY.as_secs_f64()).exp();
-        self.per_second = Some(self.per_second.map_or(latest, |before| latest + kept * (before - latest)));
-        (self.at, self.delivered) = (now.elapsed, now.delivered);
+        self.looks = Some((first, now.elapsed));
+        self.delivered = now.delivered;
+    }
+
+    /// In bytes; `None` before the second look.
+    fn per_second(&self) -> Option<f64> {
+        let (first, at) = self.looks.filter(|(first, at)| first < at)?;
+        // The share of the average that was seen: the rest is the 0 that it began with.
+        Some(self.average / (1.0 - kept(at.saturating_sub(first).as_secs_f64())))
     }
 
     /// In bytes a second.
@@ -160,16 +176,21 @@ impl Speed {
         reason = "it is finite and not negative"
     )]
     fn whole(&self) -> u64 {
-        self.per_second.unwrap_or(0.0) as u64
+        self.per_second().unwrap_or(0.0).round() as u64
     }
 
     /// `None` while it is not known.
     #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
     fn time_left(&self, now: &Snapshot) -> Option<Duration> {
         let left = now.total()?.saturating_sub(now.done());
-        let per_second = self.per_second.filter(|rate| *rate >= 1.0)?;
+        let per_second = self.per_second().filter(|rate| *rate >= 1.0)?;
         Duration::try_from_secs_f64(left as f64 / per_second).ok()
     }
+}
+
+/// The share that what is known keeps, so many seconds later.
+fn kept(seconds: f64) -> f64 {
+    (-seconds / MEMORY.as_secs_f64()).exp()
 }
 
 #[cfg(test)]
@@ -225,6 +246,56 @@ mod tests {
              \"total\":4294967296,\"seconds\":1.0,\"bytes_per_second\":1073741824,\"eta_seconds\":3,\"retries\":3,\
              \"hedges\":0}\n"
         );
+    }
+
+    #[test]
+    fn a_first_look_right_at_the_beginning_weighs_no_more_than_its_time() {
+        for first in [0, GIB / 1024] {
+            let mut speed = Speed::default();
+            speed.update(&at(0, 0));
+            speed.update(&Snapshot { elapsed: Duration::from_micros(300), ..at(0, first) });
+            for tick in 1..=10 {
+                speed.update(&Snapshot {
+                    elapsed: Duration::from_millis(100 * tick),
+                    ..at(0, tick * GIB / 10)
+                });
+            }
+            let error = speed.whole().abs_diff(GIB);
+            assert!(error < GIB / 100, "{first}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_last_line_of_json_tells_how_it_ended_and_the_average_of_the_whole_run() {
+        for (end, state) in [
+            (End::Complete, "complete"),
+            (End::Failed, "failed"),
+            (End::Interrupted, "interrupted"),
+            (End::BrokenPipe, "broken_pipe"),
+        ] {
+            let out = Shared::default();
+            let mut lines = Lines::on(out.clone(), Format::Json);
+            lines.due = Duration::MAX;
+            lines.draw(&at(7, 0));
+            Box::new(lines).end(&at(8, GIB), end);
+            let line: serde_json::Value =
+                serde_json::from_slice(&out.0.lock().expect("a line")).expect("JSON");
+            assert_eq!((&line["state"], &line["bytes_per_second"]), (&state.into(), &(GIB / 8).into()));
+        }
+    }
+
+    /// What is written stays when who wrote it is gone.
+    #[derive(Clone, Default)]
+    struct Shared(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("the bytes").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
 
     #[test]

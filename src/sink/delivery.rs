@@ -31,6 +31,11 @@ impl Delivery {
         }
     }
 
+    /// How long ago the beginning was.
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     /// How many bytes were written.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)

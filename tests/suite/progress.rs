@@ -64,9 +64,9 @@ fn a_failure_has_a_last_line_of_json_before_its_message() {
     let outcome = run(&server, "json").download(URI);
     assert_eq!(outcome.code(), Some(4));
     let (json, message): (Vec<_>, Vec<_>) = outcome.stderr.lines().partition(|line| line.starts_with('{'));
-    assert_eq!(lines(json.last().expect("a line"))[0]["state"], "incomplete");
+    assert_eq!(lines(json.last().expect("a line"))[0]["state"], "failed");
     assert!(message[0].starts_with("s3fcp: "), "{message:?}");
-    assert!(outcome.stderr.find("incomplete") < outcome.stderr.find("s3fcp: "), "{}", outcome.stderr);
+    assert!(outcome.stderr.find("failed") < outcome.stderr.find("s3fcp: "), "{}", outcome.stderr);
 }
 
 #[test]
