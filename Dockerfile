@@ -5,13 +5,17 @@
 
 FROM rust:1.95-alpine AS build
 # What compiles aws-lc and mimalloc.
-RUN apk add --no-cache build-base
+RUN apk add --no-cache build-base ca-certificates
 WORKDIR /s3fcp
 COPY . .
 # There is no git in here to ask.
 ARG COMMIT=
 RUN S3FCP_COMMIT="$COMMIT" cargo build --release --locked --bin s3fcp
 
-FROM gcr.io/distroless/static-debian12:nonroot
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /s3fcp/target/release/s3fcp /usr/bin/s3fcp
+# A user that may do nothing; profiles are looked for in its home.
+ENV HOME=/home/nonroot
+USER 65532:65532
 ENTRYPOINT ["/usr/bin/s3fcp"]
