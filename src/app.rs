@@ -80,7 +80,7 @@ pub async fn run(invocation: &Invocation, began: Instant) -> Result<(), Stopped>
     if let Some(format) = invocation.stats {
         let (traffic, verified) = (sequence.traffic(), sequence.verified());
         let took = config.credentials.first_took();
-        let stats = Stats::collect(began.elapsed(), took, traffic, verified, &delivery);
+        let stats = Stats::collect(took, traffic, verified, &delivery);
         // They are for looking at: a stderr that is gone does not make a download fail.
         let _ = std::io::stderr().write_all(stats.render(format).as_bytes());
     }

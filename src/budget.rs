@@ -28,7 +28,7 @@ const SHARE: u64 = 4;
 
 /// What a connection reads at once, in bytes: the larger, the fewer system calls; but it is memory beside
 /// the window, so small chunks have small ones. The least is what hyper allows.
-const READ_BUFFER_MAX: u64 = 256 << 10;
+pub(crate) const READ_BUFFER_MAX: u64 = 256 << 10;
 const READ_BUFFER_MIN: u64 = 8 << 10;
 /// Where bytes may come at a rate only, so much of a second's at once: else a low one would come in large steps.
 const READS_PER_SECOND: u64 = 20;

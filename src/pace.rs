@@ -50,7 +50,7 @@ impl Expected {
     }
 
     /// How long a body must be read until its rate says something, where up to `unseen` bytes gather unseen: so long
-    /// that these would have come three times.
+    /// that these would have come twice.
     pub(crate) fn reading_until_known(&self, unseen: u64) -> Duration {
         (2 * self.reading(unseen)).max(READING_MIN)
     }

@@ -39,14 +39,10 @@ impl Source {
     /// What it is known by from one run to another: of a URL all but its query, which is a secret, and a new one
     /// whenever the URL is presigned again. That it is the same object still an `ETag` has to show.
     pub(crate) fn identity(&self) -> String {
-        match self {
-            // Not as it is displayed, which escapes for terminals.
-            Self::S3(uri) => format!("s3://{}/{}", uri.bucket(), uri.key()),
-            Self::Url(url) => url.without_query(),
-        }
+        self.url().map_or_else(|| self.raw(), HttpUrl::without_query)
     }
 
-    /// For JSON. Not `Display`, which escapes for terminals: JSON escapes by itself, and can be undone.
+    /// For programs. Not `Display`, which escapes for terminals: JSON and shells have their own ways, which can be undone.
     pub(crate) fn raw(&self) -> String {
         match self {
             Self::S3(uri) => format!("s3://{}/{}", uri.bucket(), uri.key()),

@@ -71,17 +71,16 @@ pub enum Bottleneck {
 }
 
 impl Stats {
-    /// The figures as they are now, `elapsed` after the start of the process; the bytes were found equal to the checksum
+    /// The figures as they are now; times are those of `delivery`. The bytes were found equal to the checksum
     /// `verified`, and `credentials` is what the first ones took.
     #[must_use]
     pub fn collect(
-        elapsed: Duration,
         credentials: Option<Duration>,
         traffic: Traffic,
         verified: Option<&'static str>,
         delivery: &Delivery,
     ) -> Self {
-        let seconds = elapsed.as_secs_f64();
+        let seconds = delivery.elapsed().as_secs_f64();
         let bytes = delivery.bytes();
         let cpu_seconds = cpu_seconds();
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]

@@ -52,12 +52,8 @@ impl Invocation {
             sse_c_key,
         } = settings;
 
-        // Not as it is displayed, which escapes for terminals.
         let mut words = Words(vec!["s3fcp".to_owned()]);
-        words.0.extend(uris.iter().map(|uri| match uri {
-            Source::S3(uri) => format!("s3://{}/{}", uri.bucket(), uri.key()),
-            Source::Url(url) => url.to_string(),
-        }));
+        words.0.extend(uris.iter().map(Source::raw));
         match target {
             Target::Stdout { even_binary } => words.option("-o", even_binary.then_some("-")),
             Target::File { path, existing } => {

@@ -6,6 +6,7 @@
 use http::Uri;
 
 use crate::error::{Error, Result};
+use crate::source::HttpUrl;
 
 /// Parses `text`; `origin` says in errors where it stands.
 pub(crate) fn parse(text: &str, origin: &str) -> Result<Uri> {
@@ -19,20 +20,11 @@ pub(crate) fn parse(text: &str, origin: &str) -> Result<Uri> {
     if text.contains(['?', '#']) {
         return Err(bad("it has a query or a fragment"));
     }
-    if !["http://", "https://"].iter().any(|s| text.get(..s.len()).is_some_and(|t| t.eq_ignore_ascii_case(s)))
-    {
+    if !HttpUrl::is_meant_by(text) {
         return Err(bad("it does not start with http:// or https://"));
     }
     let uri = text.parse::<Uri>().map_err(|e| bad("it is not a URL").with_source(e))?;
-    let Some(authority) = uri.authority().filter(|a| !a.host().is_empty()) else {
-        return Err(bad("the host is missing"));
-    };
-    if authority.as_str().contains('@') {
-        return Err(bad("it has a user name or a password"));
-    }
-    if authority.as_str() != authority.host() && authority.port_u16().is_none_or(|port| port == 0) {
-        return Err(bad("the port is not a number from 1 to 65535"));
-    }
+    HttpUrl::authority_of(&uri).map_err(bad)?;
     Ok(uri)
 }
 

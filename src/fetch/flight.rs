@@ -60,7 +60,7 @@ enum Stage {
 /// The body of a response, and the connection that it comes on.
 struct Landed {
     /// Until it was handed out.
-    opened: Option<(Opened, Duration)>,
+    opened: Option<Opened>,
     /// How long it took to begin.
     latency: Duration,
     body: Incoming,
@@ -92,8 +92,8 @@ impl Flight {
         let Stage::Landed(landed) = &mut self.stage else {
             return Err(Error::new(ErrorKind::Other, "a response was lost"));
         };
-        if let Some((opened, latency)) = landed.opened.take() {
-            return Ok(Event::Opened(opened, latency));
+        if let Some(opened) = landed.opened.take() {
+            return Ok(Event::Opened(opened, landed.latency));
         }
         let data = landed.data(&self.shared, lane, since, self.asked.end()).await?;
         let (now, at) = (Instant::now(), landed.at);
@@ -188,7 +188,7 @@ async fn depart(shared: Arc<Shared>, asked: ByteRange, attempt: Try) -> Result<L
     shared.pace.responded(latency);
     shared.throttle.all_is_well(Instant::now());
     let at = opened.body.start();
-    Ok(Landed { opened: Some((opened, latency)), latency, body, lease, at, received: 0 })
+    Ok(Landed { opened: Some(opened), latency, body, lease, at, received: 0 })
 }
 
 /// A refused `If-Match` is the object having changed, and so is a range that is no longer there. The old

@@ -159,10 +159,12 @@ impl Race {
     /// Resolves when the flights may be late; never where that is of no interest.
     fn look_again(&self, shared: &Shared, rest: Rest) -> impl Future<Output = ()> + use<> {
         let is_of_interest = rest.may_hedge && !shared.hedging.is_off();
-        let expected = shared.pace.expected();
-        let wait = |flight: &Flight| flight.progress().look_again(expected.as_ref());
-        let second = self.second.as_ref().map_or(Duration::ZERO, |second| wait(&second.flight));
-        let look = is_of_interest.then(|| wait(&self.first).max(second));
+        let look = is_of_interest.then(|| {
+            let expected = shared.pace.expected();
+            let wait = |flight: &Flight| flight.progress().look_again(expected.as_ref());
+            let second = self.second.as_ref().map_or(Duration::ZERO, |second| wait(&second.flight));
+            wait(&self.first).max(second)
+        });
         // Not at once and again: they may be late, and not hedged, for another reason.
         let not_before = self.looked.map(|looked| looked + LOOK_AGAIN);
         async move {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use http::Uri;
+use http::uri::Authority;
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 use url::Url;
 
@@ -34,6 +35,18 @@ impl HttpUrl {
     /// Whether `text` starts as such a URL does.
     pub(crate) fn is_meant_by(text: &str) -> bool {
         ["http://", "https://"].iter().any(|scheme| starts_with(text, scheme))
+    }
+
+    /// Host and port of `uri`, or why they are none to connect to.
+    pub(crate) fn authority_of(uri: &Uri) -> std::result::Result<&Authority, &'static str> {
+        let authority = uri.authority().filter(|a| !a.host().is_empty()).ok_or("the host is missing")?;
+        if authority.as_str().contains('@') {
+            return Err("it has a user name or a password");
+        }
+        if authority.as_str() != authority.host() && authority.port_u16().is_none_or(|port| port == 0) {
+            return Err("the port is not a number from 1 to 65535");
+        }
+        Ok(authority)
     }
 
     /// The URL that `reference`, the value of a `Location` header, leads to from here (RFC 9110, section 10.2.2).
@@ -96,15 +109,7 @@ impl FromStr for HttpUrl {
         // Nothing is normalised; what is not ASCII goes out as browsers send it.
         let ascii = utf8_percent_encode(text, &AsciiSet::EMPTY).to_string();
         let uri: Uri = ascii.parse().map_err(|_| bad("it is none: are there spaces in it, or quotes?"))?;
-        let Some(authority) = uri.authority().filter(|a| !a.host().is_empty()) else {
-            return Err(bad("the host is missing"));
-        };
-        if authority.as_str().contains('@') {
-            return Err(bad("it has a user name or a password"));
-        }
-        if authority.as_str() != authority.host() && authority.port_u16().is_none_or(|port| port == 0) {
-            return Err(bad("the port is not a number from 1 to 65535"));
-        }
+        let authority = Self::authority_of(&uri).map_err(bad)?;
         let is_https = uri.scheme_str() == Some("https");
         let own = if is_https { 443 } else { 80 };
         let authority = match authority.port_u16() {

@@ -69,12 +69,10 @@ fn stats_count_all_of_them_and_info_tells_each() {
     );
 }
 
-/// The last bytes of one object hold back: the next is asked for all the same, and no more than the start of it.
-#[test]
-fn the_next_one_is_on_its_way_while_the_last_one_ends() {
+/// A server on which the last bytes of `a` wait for the gate.
+fn holding_back_the_end_of_a(bytes: &Bytes) -> (FaultServer, Gate) {
     let release = Gate::closed();
     let held = release.clone();
-    let bytes = object(SIZE);
     let server = FaultServer::start(bytes.clone(), move |request: &Request| {
         let is_end = request.range.as_ref().is_some_and(|range| range.end >= SIZE);
         if key(request) == "a" && request.is_get() && is_end {
@@ -83,6 +81,14 @@ fn the_next_one_is_on_its_way_while_the_last_one_ends() {
             Reply::ok()
         }
     });
+    (server, release)
+}
+
+/// The last bytes of one object hold back: the next is asked for all the same, and no more than the start of it.
+#[test]
+fn the_next_one_is_on_its_way_while_the_last_one_ends() {
+    let bytes = object(SIZE);
+    let (server, release) = holding_back_the_end_of_a(&bytes);
     let run = S3fcp::at(&server.endpoint()).window(3, CHUNK);
     let running = run.args(["s3://bucket/a", "s3://bucket/b", "s3://bucket/c"]).start();
     let asked = |which: &str| server.gets().iter().filter(|request| key(request) == which).count();
@@ -99,17 +105,8 @@ fn the_next_one_is_on_its_way_while_the_last_one_ends() {
 /// With one request at a time there is none for the next object while one is under way.
 #[test]
 fn exactly_so_many_requests_are_under_way() {
-    let release = Gate::closed();
-    let held = release.clone();
     let bytes = object(SIZE);
-    let server = FaultServer::start(bytes.clone(), move |request: &Request| {
-        let is_end = request.range.as_ref().is_some_and(|range| range.end >= SIZE);
-        if key(request) == "a" && request.is_get() && is_end {
-            Reply::ok().pause_after(1, &held)
-        } else {
-            Reply::ok()
-        }
-    });
+    let (server, release) = holding_back_the_end_of_a(&bytes);
     let run = S3fcp::at(&server.endpoint()).window(1, CHUNK);
     let running = run.args(["s3://bucket/a", "s3://bucket/b"]).start();
     server.settled();
