@@ -19,6 +19,9 @@ const CONNECTIONS_MAX: usize = 64;
 /// The largest window where neither memory nor concurrency is given. Measured: with less the connections wait
 /// for room, and what is more is touched for the first time for nothing.
 const WINDOW_MAX: u64 = 56 << 20;
+/// The largest reserve beyond it: what a fast link brings in the time that a late range takes to be seen and asked for
+/// again. Measured: twice as much gains nothing.
+const RESERVE_MAX: u64 = WINDOW_MAX;
 /// The smallest window: the head of the line and one range behind it.
 const WINDOW_MIN: u64 = 2 * CHUNK;
 /// What the process takes beside the window: its code, TLS, buffers of connections.
@@ -38,6 +41,8 @@ const READS_PER_SECOND: u64 = 20;
 pub(crate) struct Budget {
     /// Body bytes held at once.
     pub(crate) window: u64,
+    /// How many more are held while a range is late, so that those behind it go on.
+    pub(crate) reserve: u64,
     /// Bytes a request asks for.
     pub(crate) chunk: u64,
     /// Where chunks may differ in size: that of a chunk of which few are fetched at once.
@@ -69,14 +74,16 @@ impl Budget {
         let chunk_max = ceilings.chunk_size.map_or(u64::MAX, NonZero::get);
         let default_chunk = default_chunk.min(chunk_max);
         let chunk = options.chunk_size.map_or(default_chunk, |c| c.get().min(Options::CHUNK_SIZE_MAX));
-        let (window, connections) = if let Some(n) = options.concurrency {
+        let (window, reserve, connections) = if let Some(n) = options.concurrency {
             let asked = chunk.saturating_mul(n.get() as u64);
-            (allowed.filter(|_| explicit).map_or(asked, |a| a.min(asked)), n.get())
+            (allowed.filter(|_| explicit).map_or(asked, |a| a.min(asked)), 0, n.get())
         } else {
             let window = allowed.map_or(WINDOW_MAX, |a| if explicit { a } else { a.min(WINDOW_MAX) });
             let ceiling = ceilings.concurrency.map_or(CONNECTIONS_MAX, |n| CONNECTIONS_MAX.min(n.get()));
             // A single chunk that the user wants larger than the window is the window.
-            (window.max(if explicit { 0 } else { chunk }), ceiling)
+            let window = window.max(if explicit { 0 } else { chunk });
+            let reserve = allowed.map_or(RESERVE_MAX, |a| a.saturating_sub(window).min(RESERVE_MAX));
+            (window, reserve, ceiling)
         };
         let chunk = chunk.min(window);
         // Those of all connections together stay a small part of the window.
@@ -87,6 +94,7 @@ impl Budget {
         let adaptive = options.concurrency.is_none();
         Self {
             window,
+            reserve,
             chunk,
             // Sizes that differ go half a chunk beyond it: below a low ceiling all are the same.
             large: (adaptive && options.chunk_size.is_none() && chunk + chunk / 2 <= chunk_max)
@@ -140,6 +148,7 @@ mod tests {
         assert_eq!((one.connections, one.window, one.read_buffer), (1, 8 * MIB, 256 << 10));
         let tiny = budget(3, 1, 0, None);
         assert_eq!((tiny.connections, tiny.chunk, tiny.window), (3, 1, 3));
+        assert_eq!((b.reserve, one.reserve, tiny.reserve), (0, 0, 0));
         // A limit from outside is for defaults: who names numbers means them.
         assert_eq!(budget(16, 8 * MIB, 0, Some(64 * MIB)).window, 128 * MIB);
     }
@@ -149,6 +158,8 @@ mod tests {
         let b = budget(16, 8 * MIB, 64 * MIB, None);
         assert_eq!((b.connections, b.chunk), (16, 8 * MIB));
         assert!(b.window * 5 / 4 + BESIDE <= 64 * MIB, "{b:?}");
+        let adaptive = budget(0, 0, 64 * MIB, None);
+        assert!((adaptive.window + adaptive.reserve) * 5 / 4 + BESIDE <= 64 * MIB, "{adaptive:?}");
         let shrunk = budget(2, 100 * MIB, 64 * MIB, None);
         assert!(shrunk.chunk <= 32 * MIB && shrunk.window >= shrunk.chunk, "{shrunk:?}");
         // Less than can be done with is the least that can.
@@ -159,9 +170,12 @@ mod tests {
     fn defaults_adapt_to_the_machine() {
         let b = budget(0, 0, 0, None);
         assert_eq!((b.connections, b.chunk, b.adaptive, b.large), (64, CHUNK, true, Some(WINDOW_MAX / 4)));
-        assert_eq!(b.window, WINDOW_MAX);
+        assert_eq!((b.window, b.reserve), (WINDOW_MAX, RESERVE_MAX));
         let small = budget(0, 0, 0, Some(64 * MIB));
-        assert!(small.connections == 64 && small.window < WINDOW_MAX, "{small:?}");
+        assert!(small.connections == 64 && small.window < WINDOW_MAX && small.reserve == 0, "{small:?}");
+        let larger = budget(0, 0, 0, Some(120 * MIB));
+        assert_eq!(larger.window, WINDOW_MAX);
+        assert!(0 < larger.reserve && larger.reserve < RESERVE_MAX, "{larger:?}");
         let large = budget(0, 512 * MIB, 0, None);
         assert_eq!((large.window, large.chunk), (512 * MIB, 512 * MIB));
     }

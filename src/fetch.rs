@@ -5,6 +5,7 @@
 //! asked for again. It never looks at other ranges.
 
 mod flight;
+mod loan;
 mod race;
 
 use std::future::{Future, poll_fn};
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) slots: Arc<Slots>,
     /// Ranges begun and not yet delivered, so that a slow consumer does not fill the window for nothing.
     pub(crate) places: Arc<Slots>,
+    /// How many more there are while the window is widened.
+    pub(crate) reserve_places: usize,
     pub(crate) window: Window,
     pub(crate) slabs: Arc<Slabs>,
     /// The user's own limit of tries.

@@ -12,12 +12,18 @@ use std::time::Duration;
 use crate::budget::READ_BUFFER_MAX;
 use crate::pace::Expected;
 
-/// So many times longer than a new request makes one late.
-pub(crate) const LATE: u32 = 3;
-/// The same while all others wait for its bytes: what it costs is the whole rate.
-pub(crate) const LATE_WHERE_ALL_WAIT: u32 = 2;
-/// Less than this is not worth another request.
-const WORTH: Duration = Duration::from_millis(100);
+/// How much longer than a new request makes one late.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    times: u32,
+    /// Less than this is not worth another request.
+    worth: Duration,
+}
+
+/// While others get on.
+pub(crate) const PATIENCE: Patience = Patience { times: 3, worth: Duration::from_millis(100) };
+/// While all others wait for its bytes: what it costs is the whole rate.
+pub(crate) const WHERE_ALL_WAIT: Patience = Patience { times: 2, worth: Duration::from_millis(30) };
 /// What a body is waited for at once, in bytes: less may gather unseen for a while.
 const FRAME: u64 = READ_BUFFER_MAX;
 /// So many hedges are always allowed, whatever the size of the object.
@@ -37,13 +43,20 @@ pub enum Hedge {
     Off,
 }
 
+impl Patience {
+    /// What is more than this is late, where a new request takes `anew`.
+    fn than(self, anew: Duration) -> Duration {
+        self.times * anew + self.worth
+    }
+}
+
 /// How far a request has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// No response yet, for so long.
     Waiting(Duration),
-    /// So many bytes came, in so much time spent in waiting for them; so many are still to come. `silent` is the
-    /// end of that time, in which none came.
+    /// So many bytes came after those that came with the response, in so much time spent in waiting for them; so
+    /// many are still to come. `silent` is the end of that time, in which none came.
     Reading { bytes: u64, spent: Duration, silent: Duration, left: u64 },
 }
 
@@ -54,7 +67,7 @@ impl Progress {
         match self {
             // The longer it has not come, the longer it will not.
             Self::Waiting(silent) | Self::Reading { silent, .. } if silent > self.patience(expected) => {
-                Some(LATE * (silent + WORTH))
+                Some(PATIENCE.times * (silent + PATIENCE.worth))
             }
             Self::Waiting(_) => None,
             Self::Reading { spent, .. } if spent < expected.reading_until_known(FRAME) => None,
@@ -68,8 +81,8 @@ impl Progress {
     /// How long no byte may come.
     fn patience(self, expected: &Expected) -> Duration {
         match self {
-            Self::Waiting(_) => LATE * expected.latency + WORTH,
-            Self::Reading { left, .. } => LATE * expected.time(left.min(FRAME)) + WORTH,
+            Self::Waiting(_) => PATIENCE.than(expected.latency),
+            Self::Reading { left, .. } => PATIENCE.than(expected.time(left.min(FRAME))),
         }
     }
 
@@ -82,21 +95,21 @@ impl Progress {
     }
 
     /// Whether a new request for what is still to come of `whole` bytes would be done so much sooner that it is
-    /// worth it, which is `late` times, where its turn in the output comes in `turn`.
-    pub(crate) fn is_late(self, late: u32, whole: u64, expected: &Expected, turn: Duration) -> bool {
+    /// worth it, where its turn in the output comes in `turn`.
+    pub(crate) fn is_late(self, late: Patience, whole: u64, expected: &Expected, turn: Duration) -> bool {
         let anew = self.time_anew(expected, whole);
-        self.time_left(expected).is_some_and(|left| left > late * anew + WORTH && left > turn)
+        self.time_left(expected).is_some_and(|left| left > late.than(anew) && left > turn)
     }
 
     /// When it is to be looked at again, should nothing come until then: when it could be late by then.
     #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
     pub(crate) fn look_again(self, expected: Option<&Expected>) -> Duration {
-        let Some(expected) = expected else { return WORTH };
+        let Some(expected) = expected else { return PATIENCE.worth };
         match self {
             Self::Waiting(silent) => self.patience(expected).saturating_sub(silent),
             Self::Reading { bytes, spent, silent, left } => {
-                // Late is when left x spent / bytes > 2 x (time anew) + some: solved for what is spent.
-                let allowed = (LATE_WHERE_ALL_WAIT * expected.time(left) + WORTH).as_secs_f64();
+                // Late is when left x spent / bytes is more than allowed: solved for what is spent.
+                let allowed = WHERE_ALL_WAIT.than(expected.time(left)).as_secs_f64();
                 let late = allowed * bytes.max(1) as f64 / left.max(1) as f64;
                 let known = expected.reading_until_known(FRAME);
                 let late = Duration::from_secs_f64(late.min(1e6)).max(known).saturating_sub(spent);
@@ -200,7 +213,7 @@ mod tests {
             (Progress::Waiting(ms(100)), NOW, false),
             (Progress::Waiting(ms(200)), NOW, true),
         ] {
-            assert_eq!(progress.is_late(LATE, 4 * MIB, &s3(), turn), is_late, "{progress:?}");
+            assert_eq!(progress.is_late(PATIENCE, 4 * MIB, &s3(), turn), is_late, "{progress:?}");
         }
     }
 
@@ -210,9 +223,9 @@ mod tests {
             let at = |spent| Progress::Reading { bytes, spent, silent: NOW, left: 3 * MIB };
             let wait = at(ms(5)).look_again(Some(&s3()));
             let then = ms(5) + wait;
-            assert!(at(then + ms(1)).is_late(LATE_WHERE_ALL_WAIT, 4 * MIB, &s3(), NOW), "{bytes}: {then:?}");
+            assert!(at(then + ms(1)).is_late(WHERE_ALL_WAIT, 4 * MIB, &s3(), NOW), "{bytes}: {then:?}");
             let before = then.saturating_sub(ms(1));
-            assert!(!at(before).is_late(LATE_WHERE_ALL_WAIT, 4 * MIB, &s3(), NOW), "{bytes}: {then:?}");
+            assert!(!at(before).is_late(WHERE_ALL_WAIT, 4 * MIB, &s3(), NOW), "{bytes}: {then:?}");
         }
         let waiting = Progress::Waiting(ms(5)).look_again(Some(&s3()));
         assert_eq!(waiting, ms(170));

@@ -16,6 +16,8 @@ pub(crate) struct Slots {
     size: AtomicUsize,
     /// How many there should be.
     target: AtomicUsize,
+    /// How many there should be beyond these, for a while.
+    extra: AtomicUsize,
     /// How many there may be, whatever the target; `usize::MAX` where nothing limits them.
     ceiling: AtomicUsize,
     in_use: AtomicUsize,
@@ -36,6 +38,7 @@ impl Slots {
             free: Arc::new(Semaphore::new(target)),
             size: AtomicUsize::new(target),
             target: AtomicUsize::new(target),
+            extra: AtomicUsize::new(0),
             ceiling: AtomicUsize::new(usize::MAX),
             in_use: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
@@ -52,7 +55,8 @@ impl Slots {
 
     /// How many ranges may be fetched at once.
     pub(crate) fn target(&self) -> usize {
-        self.target.load(Ordering::Relaxed).min(self.ceiling.load(Ordering::Relaxed))
+        let wanted = self.target.load(Ordering::Relaxed) + self.extra.load(Ordering::Relaxed);
+        wanted.min(self.ceiling.load(Ordering::Relaxed))
     }
 
     /// How many are in use.
@@ -76,13 +80,23 @@ impl Slots {
         self.add_missing();
     }
 
+    /// Adds so many beyond the target, until as many are taken back by [`Slots::narrow`].
+    pub(crate) fn widen(&self, extra: usize) {
+        self.extra.fetch_add(extra, Ordering::Relaxed);
+        self.add_missing();
+    }
+
+    /// Takes back what [`Slots::widen`] added, as it becomes free.
+    pub(crate) fn narrow(&self, extra: usize) {
+        self.extra.fetch_sub(extra, Ordering::Relaxed);
+        self.forget_surplus();
+    }
+
     /// Allows half as many as there are, at least one, until they grow again.
     pub(crate) fn halve(&self) {
         let ceiling = (self.target() / 2).max(1);
         self.ceiling.store(ceiling, Ordering::Relaxed);
-        // Those that nobody holds go at once, the others as they come back.
-        let surplus = self.size.load(Ordering::Relaxed).saturating_sub(ceiling);
-        self.size.fetch_sub(self.free.forget_permits(surplus), Ordering::Relaxed);
+        self.forget_surplus();
     }
 
     /// Allows one more.
@@ -98,6 +112,12 @@ impl Slots {
     /// Whether fewer are allowed than there should be.
     pub(crate) fn is_halved(&self) -> bool {
         self.ceiling.load(Ordering::Relaxed) != usize::MAX
+    }
+
+    /// Those that nobody holds go at once, the others as they come back.
+    fn forget_surplus(&self) {
+        let surplus = self.size.load(Ordering::Relaxed).saturating_sub(self.target());
+        self.size.fetch_sub(self.free.forget_permits(surplus), Ordering::Relaxed);
     }
 
     fn add_missing(&self) {
@@ -152,6 +172,20 @@ mod tests {
         (0..5).for_each(|_| slots.grow());
         assert_eq!((slots.target(), slots.is_halved()), (8, false));
         drop((two, third));
+    }
+
+    #[tokio::test]
+    async fn wider_for_a_while() {
+        let slots = Slots::new(1);
+        let first = slots.acquire().await.unwrap();
+        slots.widen(2);
+        let second = slots.acquire().now_or_never().unwrap().unwrap();
+        slots.narrow(2);
+        assert!(slots.acquire().now_or_never().is_none(), "what nobody held is gone at once");
+        drop(first);
+        assert!(slots.acquire().now_or_never().is_none(), "one is in use still");
+        drop(second);
+        assert!(slots.acquire().now_or_never().is_some());
     }
 
     #[tokio::test]

@@ -76,7 +76,8 @@ pub(super) async fn shared(
         slots: Arc::clone(&slots),
         // All ranges of an explicit number have room at once: no more is asked for than can be held.
         places: Slots::new(if budget.adaptive { places(connections) } else { connections }),
-        window: Window::new(budget.window),
+        reserve_places: usize::try_from(budget.reserve / budget.chunk).unwrap_or(usize::MAX),
+        window: Window::new(budget.window, budget.reserve),
         slabs: Arc::new(Slabs::default()),
         max_attempts,
         read_buffer: budget.read_buffer,

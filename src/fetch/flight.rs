@@ -29,7 +29,9 @@ use crate::response::{Opened, Pin};
 use crate::retry::Try;
 use crate::transport::Lease;
 
-/// How long bytes may gather in the kernel before they are handed on though they are few, at most.
+/// How long bytes may gather in the kernel before they are handed on though they are few: twice as long as a buffer
+/// takes to fill, between these.
+const GATHERING_MIN: Duration = Duration::from_millis(5);
 const GATHERING_MAX: Duration = Duration::from_millis(200);
 
 /// What a flight brings.
@@ -68,6 +70,8 @@ struct Landed {
     /// The offset in the object of the body's next byte.
     at: u64,
     received: u64,
+    /// The first of these, which came with the response.
+    at_once: u64,
 }
 
 impl Flight {
@@ -104,12 +108,15 @@ impl Flight {
             self.shared.pace.ended();
         }
         self.waiting = None;
-        self.spent += now - since;
         if landed.received > data.len() as u64 {
+            self.spent += now - since;
             self.shared.pace.received(data.len(), now - since);
-        } else if data.len() as u64 == self.asked.len() {
-            // What comes at once with a response says nothing by itself; this is all there is.
-            self.shared.pace.received(data.len(), landed.latency + (now - since));
+        } else {
+            // What comes at once with a response says nothing by itself, but where it is all there is.
+            landed.at_once = landed.received;
+            if data.len() as u64 == self.asked.len() {
+                self.shared.pace.received(data.len(), landed.latency + (now - since));
+            }
         }
         self.shared.counters.add_fetched(data.len());
         Ok(Event::Data(at, data))
@@ -142,13 +149,20 @@ impl Flight {
         }
     }
 
+    /// What has come of its body is wanted at once, be it little.
+    pub(super) fn hurry(&self) {
+        if let Stage::Landed(landed) = &self.stage {
+            landed.lease.gather(1);
+        }
+    }
+
     /// How far it has got.
     pub(super) fn progress(&self) -> Progress {
         let waiting = self.waiting.map_or(Duration::ZERO, |(since, _)| since.elapsed());
         match &self.stage {
             Stage::Departing(_) => Progress::Waiting(waiting),
             Stage::Landed(landed) => Progress::Reading {
-                bytes: landed.received,
+                bytes: landed.received - landed.at_once,
                 spent: self.spent + waiting,
                 silent: waiting,
                 left: self.asked.end().saturating_sub(landed.at),
@@ -188,7 +202,7 @@ async fn depart(shared: Arc<Shared>, asked: ByteRange, attempt: Try) -> Result<L
     shared.pace.responded(latency);
     shared.throttle.all_is_well(Instant::now());
     let at = opened.body.start();
-    Ok(Landed { opened: Some(opened), latency, body, lease, at, received: 0 })
+    Ok(Landed { opened: Some(opened), latency, body, lease, at, received: 0, at_once: 0 })
 }
 
 /// A refused `If-Match` is the object having changed, and so is a range that is no longer there. The old
@@ -224,7 +238,7 @@ impl Landed {
         // As many as fill a frame, so that it goes on as it is; but never more than are certain to come, and
         // those of a slow connection not for long.
         let gathering = shared.pace.expected().map_or(GATHERING_MAX, |expected| {
-            expected.reading_until_known(shared.read_buffer as u64).min(GATHERING_MAX)
+            (2 * expected.reading(shared.read_buffer as u64)).clamp(GATHERING_MIN, GATHERING_MAX)
         });
         if left > shared.read_buffer && since.elapsed() < gathering {
             self.lease.gather(shared.read_buffer);

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
 use super::flight::{Event, Flight};
+use super::loan::Loan;
 use crate::error::Result;
 use crate::events;
 use crate::hedge;
@@ -18,6 +19,8 @@ use crate::range::ByteRange;
 
 /// So long after they were looked at, flights are looked at again at the earliest.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// So long after one was first found late, in which what has gathered unseen comes to light.
+const COME_TO_LIGHT: Duration = Duration::from_millis(2);
 
 /// What is still wanted of a range, and where it stands in the object.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +38,10 @@ pub(super) struct Race {
     second: Option<Hedge>,
     /// When they were last found late, or not.
     looked: Option<Instant>,
+    /// They were found late the last time, and told to hand on what there is.
+    suspect: bool,
+    /// Once they were found late.
+    loan: Option<Loan>,
 }
 
 struct Hedge {
@@ -53,7 +60,7 @@ enum Happened {
 impl Race {
     /// One flight, for now.
     pub(super) fn new(first: Flight) -> Self {
-        Self { first, second: None, looked: None }
+        Self { first, second: None, looked: None, suspect: false, loan: None }
     }
 
     /// Whether a response has begun.
@@ -83,6 +90,7 @@ impl Race {
                     () = look => Happened::Nothing,
                 },
             };
+            self.suspect &= matches!(happened, Happened::Nothing);
             match happened {
                 Happened::First(Err(error)) => {
                     let Some(second) = self.lose_second(shared, rest) else { return Err(error) };
@@ -135,7 +143,7 @@ impl Race {
         };
         // Where the others wait for room it is not the network that they wait for, and leave it to a new request.
         let is_full = shared.window.is_full();
-        let late = if is_full { hedge::LATE_WHERE_ALL_WAIT } else { hedge::LATE };
+        let late = if is_full { hedge::WHERE_ALL_WAIT } else { hedge::PATIENCE };
         let is_late = |flight: &Flight| {
             flight.progress().is_late(late, rest.bytes.len(), &expected, turn)
                 && (is_alone || is_full || flight.others_get_on())
@@ -143,6 +151,14 @@ impl Race {
         if !is_late(&self.first) || self.second.as_ref().is_some_and(|second| !is_late(&second.flight)) {
             return;
         }
+        if !std::mem::replace(&mut self.suspect, true) {
+            self.first.hurry();
+            if let Some(second) = &self.second {
+                second.flight.hurry();
+            }
+            return;
+        }
+        self.loan.get_or_insert_with(|| Loan::of(shared));
         // As many as its chunks, and the smaller ones at the start.
         let sent = shared.client.requests().saturating_sub(shared.counters.hedges());
         let requests = shared.size().div_ceil(shared.chunk).max(sent);
@@ -166,7 +182,8 @@ impl Race {
             wait(&self.first).max(second)
         });
         // Not at once and again: they may be late, and not hedged, for another reason.
-        let not_before = self.looked.map(|looked| looked + LOOK_AGAIN);
+        let pause = if self.suspect { COME_TO_LIGHT } else { LOOK_AGAIN };
+        let not_before = self.looked.map(|looked| looked + pause);
         async move {
             match look {
                 Some(wait) => {

@@ -176,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn short_and_interrupted_writes_lose_nothing_and_frames_free_their_room() {
-        let window = Window::new(1000);
+        let window = Window::new(1000, 0);
         let mut room = window.reserve(0, 1000).await;
         let mut want = Vec::new();
         let mut frames = VecDeque::new();

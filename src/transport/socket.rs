@@ -78,7 +78,10 @@ impl AsyncRead for Socket {
         let bytes = this.low_water.bytes.load(Ordering::Relaxed);
         if bytes != this.told {
             gather(this.stream.get_ref(), bytes);
-            this.told = bytes;
+            let enough = std::mem::replace(&mut this.told, bytes) > bytes && this.stream.buffer().is_empty();
+            if enough && at_hand(this.stream.get_ref(), buf) {
+                return Poll::Ready(Ok(()));
+            }
         }
         Pin::new(&mut this.stream).poll_read(cx, buf)
     }
@@ -115,8 +118,26 @@ fn gather(stream: &TcpStream, bytes: usize) {
     let _ = setsockopt(stream, ReceiveLowWater, &i32::try_from(bytes).unwrap_or(i32::MAX));
 }
 
+/// Reads what has gathered, should that be enough now. The runtime does not know of it yet, and where it is busy
+/// hears of it late.
+#[cfg(target_os = "linux")]
+fn at_hand(stream: &TcpStream, buf: &mut ReadBuf<'_>) -> bool {
+    use nix::sys::socket::{MsgFlags, recv};
+    use std::os::fd::AsRawFd;
+
+    let read = recv(stream.as_raw_fd(), buf.initialize_unfilled(), MsgFlags::MSG_DONTWAIT);
+    let count = read.unwrap_or(0);
+    buf.advance(count);
+    count > 0
+}
+
 #[cfg(not(target_os = "linux"))]
 fn gather(_: &TcpStream, _: usize) {}
+
+#[cfg(not(target_os = "linux"))]
+fn at_hand(_: &TcpStream, _: &mut ReadBuf<'_>) -> bool {
+    false
+}
 
 #[cfg(test)]
 mod tests {
