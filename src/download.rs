@@ -289,6 +289,11 @@ impl Download {
         self.shared.ceiling.clone()
     }
 
+    /// How many connections it uses at present, at most.
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.slots.target()
+    }
+
     /// Waits until all bytes that were handed on are gone, and their memory is free. Only at the end.
     pub(crate) async fn drained(&self) {
         self.shared.window.all().await;

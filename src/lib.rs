@@ -16,7 +16,8 @@
 //!                                               |
 //!            sequence: several objects, one behind the other
 //!                                               |
-//!            sink: one writer thread to stdout,     progress, stats: what was delivered
+//!            sink: to stdout, at once or by a       progress, stats: what was delivered
+//!                  thread that may be kept waiting,
 //!                  or into FILE.part, which becomes FILE
 //!                                               |
 //!            continuation: what to tell when it ended in the middle, by an error or an interrupt

@@ -38,7 +38,7 @@ impl Delivery {
 
     /// How many bytes were written.
     pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+        self.bytes.load(Ordering::Acquire)
     }
 
     /// When the first byte was written, counted from the beginning.
@@ -62,7 +62,8 @@ impl Delivery {
 
     pub(crate) fn wrote(&self, bytes: usize, began: Instant) {
         self.first_byte.get_or_init(|| self.began.elapsed());
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        // Who sees the sum may write what comes next.
+        self.bytes.fetch_add(bytes as u64, Ordering::Release);
         let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.writing.fetch_add(took, Ordering::Relaxed);
     }

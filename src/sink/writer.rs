@@ -1,7 +1,8 @@
 //! The writer: one blocking thread that writes frames, gathered, straight from where they lie.
 //!
 //! It gets frames by a short queue and an open file, a pipe or a device. Each frame is dropped, and its
-//! room given back, as soon as it is written. It never opens, renames or ends anything.
+//! room given back, as soon as it is written. Where nothing waits for the thread a frame may be written without it. It
+//! never opens, renames or ends anything.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::Delivery;
+use super::direct::Direct;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 
@@ -33,6 +35,10 @@ pub(super) struct Writer {
     frames: Option<mpsc::Sender<Frame>>,
     written: oneshot::Receiver<io::Result<()>>,
     last_write: Duration,
+    direct: Option<Direct>,
+    delivery: Arc<Delivery>,
+    /// What is written once all that was handed over is.
+    due: u64,
 }
 
 impl Writer {
@@ -40,6 +46,7 @@ impl Writer {
     pub(super) fn start(mut out: File, delivery: &Arc<Delivery>) -> Result<Self> {
         let is_file = out.metadata().is_ok_and(|found| found.is_file());
         let last_write = if is_file { LAST_WRITE_TO_FILE } else { LAST_WRITE };
+        let direct = Direct::to(&out);
         let (frames, queue) = mpsc::channel(QUEUE);
         let (result, written) = oneshot::channel();
         let noted = Arc::clone(delivery);
@@ -47,11 +54,25 @@ impl Writer {
             .name("writer".into())
             .spawn(move || result.send(write(&mut out, queue, &noted)))
             .map_err(Error::output)?;
-        Ok(Self { frames: Some(frames), written, last_write })
+        let (delivery, due) = (Arc::clone(delivery), delivery.bytes());
+        Ok(Self { frames: Some(frames), written, last_write, direct, delivery, due })
+    }
+
+    /// Writes a frame where nothing is before it and that need not be waited for.
+    pub(super) async fn write(&mut self, mut frame: Frame) -> bool {
+        if let Some(direct) = &self.direct
+            && self.delivery.bytes() == self.due
+        {
+            let written = direct.write(&frame, &self.delivery);
+            self.due += written as u64;
+            frame.skip(written);
+        }
+        frame.is_empty() || self.send(frame).await
     }
 
     /// Puts a frame into the queue; `false` where the writer is gone, which says why in [`Writer::end`].
-    pub(super) async fn send(&self, frame: Frame) -> bool {
+    pub(super) async fn send(&mut self, frame: Frame) -> bool {
+        self.due += frame.len() as u64;
         match &self.frames {
             Some(frames) => frames.send(frame).await.is_ok(),
             None => false,
@@ -192,5 +213,38 @@ mod tests {
         assert!(delivery.first_byte().is_some() && delivery.writing() > Duration::ZERO);
         drop(room);
         assert_eq!(window.reserve(0, 1000).await.bytes(), 1000, "all room is free again");
+    }
+
+    #[tokio::test]
+    async fn frames_written_at_once_and_by_the_thread_keep_their_order() {
+        let (mut reader, pipe) = io::pipe().unwrap();
+        let delivery = Arc::new(Delivery::since(Instant::now()));
+        let mut writer = Writer::start(std::os::fd::OwnedFd::from(pipe).into(), &delivery).unwrap();
+        let reading = std::thread::spawn(move || {
+            let (mut got, mut part, mut count) = (Vec::new(), [0; 10_000], 1);
+            // Sometimes it is ahead, sometimes behind.
+            while count > 0 {
+                count = io::Read::read(&mut reader, &mut part).unwrap();
+                got.extend_from_slice(&part[..count]);
+                if got.len() % 3 == 0 {
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+            }
+            got
+        });
+        let window = Window::new(1 << 20, 0);
+        let mut want = Vec::new();
+        for n in 0..300_usize {
+            let bytes: Vec<u8> = (0..=250).cycle().skip(n).take(1 + n * 7919 % 30_011).collect();
+            want.extend_from_slice(&bytes);
+            let room = window.reserve(0, bytes.len()).await;
+            let frame = Frame::new(Bytes::from(bytes), room);
+            assert!(if n % 5 == 0 { writer.send(frame).await } else { writer.write(frame).await });
+            tokio::task::yield_now().await;
+        }
+        writer.end().await.unwrap();
+        drop(writer);
+        assert_eq!(delivery.bytes(), want.len() as u64);
+        assert!(reading.join().unwrap() == want);
     }
 }
