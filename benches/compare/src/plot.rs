@@ -131,6 +131,7 @@ fn colour(tool: Tool) -> RGBColor {
         Tool::S5cmd => RGBColor(120, 135, 158),
         Tool::Aws => RGBColor(140, 153, 173),
         Tool::Rclone => RGBColor(158, 170, 188),
+        Tool::S3get => RGBColor(174, 184, 199),
     }
 }
 

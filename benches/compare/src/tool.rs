@@ -28,6 +28,8 @@ pub(crate) enum Tool {
     Aws,
     /// rclone cat
     Rclone,
+    /// s3get to stdout
+    S3get,
 }
 
 /// A client that is here.
@@ -43,8 +45,8 @@ pub(crate) struct Installed {
 
 impl Tool {
     /// All of them, in the order of the tables.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::S3fcp, Self::Floor, Self::Sdk, Self::Curl, Self::S5cmd, Self::Aws, Self::Rclone];
+    pub(crate) const ALL: [Self; 8] =
+        [Self::S3fcp, Self::Floor, Self::Sdk, Self::Curl, Self::S5cmd, Self::Aws, Self::Rclone, Self::S3get];
 
     /// As the command line and the tables have it.
     pub(crate) fn name(self) -> &'static str {
@@ -56,6 +58,7 @@ impl Tool {
             Self::S5cmd => "s5cmd",
             Self::Aws => "aws",
             Self::Rclone => "rclone",
+            Self::S3get => "s3get",
         }
     }
 
@@ -74,7 +77,9 @@ impl Tool {
                 let version = ask(&program, "--version")?;
                 (program, version)
             }
-            Self::Curl | Self::Aws => (self.name().into(), ask(Path::new(self.name()), "--version")?),
+            Self::Curl | Self::Aws | Self::S3get => {
+                (self.name().into(), ask(Path::new(self.name()), "--version")?)
+            }
             Self::S5cmd | Self::Rclone => (self.name().into(), ask(Path::new(self.name()), "version")?),
         };
         Ok(Installed { tool: self, version, program, extra: Vec::new() })

@@ -49,6 +49,7 @@ impl Installed {
                 .args(["--aws-sigv4", &format!("aws:amz:{REGION}:s3")])
                 .args(["--user", &format!("{ACCESS_KEY}:{SECRET_KEY}")])
                 .arg(format!("{endpoint}{path}")),
+            Tool::S3get => command.arg(&uri),
             Tool::S5cmd => command.args(["--endpoint-url", &endpoint, "cat", &uri]),
             Tool::Aws => command.args(["--endpoint-url", &endpoint, "s3", "cp", "--quiet", &uri, "-"]),
             Tool::Rclone => {
