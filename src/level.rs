@@ -16,7 +16,7 @@ use std::time::Duration;
 const AIM: f64 = 2000.0 * MIB;
 const MIB: f64 = 1024.0 * 1024.0;
 /// The first connection is judged after so long, or so many bytes, whichever is first.
-const FIRST_LOOK: Duration = Duration::from_millis(10);
+const FIRST_LOOK: Duration = Duration::from_millis(3);
 const FIRST_BYTES: u64 = 8 << 20;
 /// But never by less than this, which the network may have delivered in one go.
 const FIRST_LOOK_MIN: Duration = Duration::from_millis(2);

@@ -158,7 +158,8 @@ impl Race {
             }
             return;
         }
-        self.loan.get_or_insert_with(|| Loan::of(shared));
+        let lent = || Loan::of(&shared.window, &shared.places, shared.reserve_places);
+        self.loan.get_or_insert_with(lent);
         // As many as its chunks, and the smaller ones at the start.
         let sent = shared.client.requests().saturating_sub(shared.counters.hedges());
         let requests = shared.size().div_ceil(shared.chunk).max(sent);
