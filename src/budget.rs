@@ -41,7 +41,7 @@ const READS_PER_SECOND: u64 = 20;
 pub(crate) struct Budget {
     /// Body bytes held at once.
     pub(crate) window: u64,
-    /// How many more are held while a range is late, so that those behind it go on.
+    /// How many more are held once ranges have been late, so that those behind one go on.
     pub(crate) reserve: u64,
     /// Bytes a request asks for.
     pub(crate) chunk: u64,

@@ -5,13 +5,12 @@
 //! asked for again. It never looks at other ranges.
 
 mod flight;
-mod loan;
 mod race;
 
 use std::future::{Future, poll_fn};
 use std::num::NonZeroU32;
 use std::pin::pin;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -50,9 +49,10 @@ pub(crate) struct Shared {
     pub(crate) slots: Arc<Slots>,
     /// Ranges begun and not yet delivered, so that a slow consumer does not fill the window for nothing.
     pub(crate) places: Arc<Slots>,
-    /// How many more there are while the window is widened.
-    pub(crate) reserve_places: usize,
     pub(crate) window: Window,
+    /// By how much the window is widened, in bytes, once ranges have been late.
+    pub(crate) reserve: u64,
+    pub(crate) is_wide: AtomicBool,
     pub(crate) slabs: Arc<Slabs>,
     /// The user's own limit of tries.
     pub(crate) max_attempts: Option<NonZeroU32>,
@@ -77,6 +77,15 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Ranges may be late, as is known now: from here on there is room for what comes behind one meanwhile. Taken back
+    /// it would be missed at the next one, while what fills it is still being delivered.
+    fn make_way(&self) {
+        if !self.is_wide.swap(true, Ordering::Relaxed) {
+            self.window.widen(self.reserve);
+            self.places.widen(usize::try_from(self.reserve / self.chunk).unwrap_or(usize::MAX));
+        }
+    }
+
     /// How many bytes the object has, or 0 while that is not known.
     fn size(&self) -> u64 {
         self.pin.get().map_or(0, Pin::size)

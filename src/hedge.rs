@@ -26,6 +26,9 @@ pub(crate) const PATIENCE: Patience = Patience { times: 3, worth: Duration::from
 pub(crate) const WHERE_ALL_WAIT: Patience = Patience { times: 2, worth: Duration::from_millis(30) };
 /// What a body is waited for at once, in bytes: less may gather unseen for a while.
 const FRAME: u64 = READ_BUFFER_MAX;
+/// How long a body is read at least before it is late, where hedges are spent faster than the object is downloaded:
+/// on a busy machine some are of no use, and the last of them are to be had at its end too.
+const SURE: Duration = Duration::from_millis(30);
 /// So many hedges are always allowed, whatever the size of the object.
 const ALWAYS: u64 = 4;
 /// Beyond those, one in so many of the requests, and of the bytes, that the object needs.
@@ -75,6 +78,14 @@ impl Progress {
                 let rate = bytes.max(1) as f64 / spent.as_secs_f64();
                 Some(Duration::from_secs_f64((left as f64 / rate).min(1e6)))
             }
+        }
+    }
+
+    /// Whether it is to be believed that it is late even where hedges become scarce.
+    pub(crate) fn is_sure(self) -> bool {
+        match self {
+            Self::Waiting(_) => true,
+            Self::Reading { spent, .. } => spent >= SURE,
         }
     }
 
@@ -160,6 +171,11 @@ impl Budget {
         is_allowed
     }
 
+    /// Whether more hedges were spent than so many `requests` for the object have a right to.
+    pub(crate) fn is_scarce(&self, requests: u64) -> bool {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).hedges > requests / SHARE + 1
+    }
+
     /// Of a hedge's bytes so many did not come twice after all.
     pub(crate) fn refund(&self, bytes: u64) {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -215,6 +231,7 @@ mod tests {
         ] {
             assert_eq!(progress.is_late(PATIENCE, 4 * MIB, &s3(), turn), is_late, "{progress:?}");
         }
+        assert!(!read(MIB / 16, 20, 4 * MIB).is_sure() && read(MIB / 16, 40, 4 * MIB).is_sure());
     }
 
     #[test]
@@ -239,6 +256,9 @@ mod tests {
         assert_eq!(count(&Budget::new(Hedge::Auto), 10 * MIB), 4);
         assert_eq!(count(&Budget::new(Hedge::Auto), 1024 * MIB), 12);
         assert_eq!(count(&Budget::new(Hedge::Off), 1024 * MIB), 0);
+        let spent = Budget::new(Hedge::Auto);
+        assert_eq!(count(&spent, 1024 * MIB), 12);
+        assert!(spent.is_scarce(4 * SHARE) && !spent.is_scarce(11 * SHARE));
         // Bytes count too, until they turn out not to have come.
         let bytes = Budget::new(Hedge::Auto);
         assert!((0..4).all(|_| bytes.spend(20 * MIB, 1024 * MIB, 1024)));

@@ -147,7 +147,7 @@ mod tests {
     use futures_util::FutureExt;
 
     async fn frame(bytes: &'static [u8]) -> Frame {
-        Frame::new(Bytes::from_static(bytes), Window::new(10, 0).reserve(0, 1).await)
+        Frame::new(Bytes::from_static(bytes), Window::new(10).reserve(0, 1).await)
     }
 
     #[tokio::test]
@@ -166,7 +166,7 @@ mod tests {
     #[tokio::test]
     async fn packed_bytes_gather_until_they_are_wanted_and_keep_their_order() {
         let (sender, mut receiver) = lane(Arc::default());
-        let window = Window::new(100, 0);
+        let window = Window::new(100);
         for bytes in [b"ab", b"cd"] {
             sender.pack(bytes, 10, window.reserve(0, 2).await);
         }

@@ -16,7 +16,7 @@ pub(crate) struct Slots {
     size: AtomicUsize,
     /// How many there should be.
     target: AtomicUsize,
-    /// How many there should be beyond these, for a while.
+    /// How many there should be beyond these.
     extra: AtomicUsize,
     /// How many there may be, whatever the target; `usize::MAX` where nothing limits them.
     ceiling: AtomicUsize,
@@ -80,23 +80,19 @@ impl Slots {
         self.add_missing();
     }
 
-    /// Adds so many beyond the target, until as many are taken back by [`Slots::narrow`].
+    /// Adds so many to every target, this one and those to come.
     pub(crate) fn widen(&self, extra: usize) {
         self.extra.fetch_add(extra, Ordering::Relaxed);
         self.add_missing();
-    }
-
-    /// Takes back what [`Slots::widen`] added, as it becomes free.
-    pub(crate) fn narrow(&self, extra: usize) {
-        self.extra.fetch_sub(extra, Ordering::Relaxed);
-        self.forget_surplus();
     }
 
     /// Allows half as many as there are, at least one, until they grow again.
     pub(crate) fn halve(&self) {
         let ceiling = (self.target() / 2).max(1);
         self.ceiling.store(ceiling, Ordering::Relaxed);
-        self.forget_surplus();
+        // Those that nobody holds go at once, the others as they come back.
+        let surplus = self.size.load(Ordering::Relaxed).saturating_sub(ceiling);
+        self.size.fetch_sub(self.free.forget_permits(surplus), Ordering::Relaxed);
     }
 
     /// Allows one more.
@@ -112,12 +108,6 @@ impl Slots {
     /// Whether fewer are allowed than there should be.
     pub(crate) fn is_halved(&self) -> bool {
         self.ceiling.load(Ordering::Relaxed) != usize::MAX
-    }
-
-    /// Those that nobody holds go at once, the others as they come back.
-    fn forget_surplus(&self) {
-        let surplus = self.size.load(Ordering::Relaxed).saturating_sub(self.target());
-        self.size.fetch_sub(self.free.forget_permits(surplus), Ordering::Relaxed);
     }
 
     fn add_missing(&self) {
@@ -175,17 +165,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn wider_for_a_while() {
+    async fn wider_whatever_the_target() {
         let slots = Slots::new(1);
-        let first = slots.acquire().await.unwrap();
         slots.widen(2);
-        let second = slots.acquire().now_or_never().unwrap().unwrap();
-        slots.narrow(2);
-        assert!(slots.acquire().now_or_never().is_none(), "what nobody held is gone at once");
-        drop(first);
-        assert!(slots.acquire().now_or_never().is_none(), "one is in use still");
-        drop(second);
-        assert!(slots.acquire().now_or_never().is_some());
+        slots.set_target(2);
+        assert_eq!(slots.target(), 4);
+        let _held =
+            [slots.acquire().await, slots.acquire().await, slots.acquire().await, slots.acquire().await];
+        assert!(slots.acquire().now_or_never().is_none());
     }
 
     #[tokio::test]

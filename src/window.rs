@@ -3,8 +3,7 @@
 //! A fetch reserves room for what it is about to read; each frame takes its part of that room along and
 //! gives it back when it is dropped. Where room is short it goes by the order of the object: to the head of
 //! the line first, for which a part of the window is kept, so that a download can never lock itself up
-//! behind bytes that are not wanted yet. While a range is late the window is wider, by its reserve, for those
-//! behind it.
+//! behind bytes that are not wanted yet. Once ranges have been late it is wider: those behind one go on meanwhile.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -18,21 +17,13 @@ const HEAD_MAX: usize = 4 << 20;
 
 /// Memory for body bytes, counted in bytes.
 #[derive(Debug, Clone)]
-pub(crate) struct Window(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    bytes: usize,
-    /// What it has beyond these while it is widened.
-    reserve: usize,
-    state: Mutex<State>,
-}
+pub(crate) struct Window(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    used: usize,
-    /// How often it was widened and not yet narrowed.
-    widened: usize,
+    /// All of it.
+    bytes: usize,
+    free: usize,
     /// Where the head of the line begins.
     head: u64,
     /// Who waits for room, by where its range begins.
@@ -54,12 +45,10 @@ pub(crate) struct Room {
 }
 
 impl Window {
-    /// A window of so many bytes, and of `reserve` more while it is widened.
-    pub(crate) fn new(bytes: u64, reserve: u64) -> Self {
+    /// A window of so many bytes.
+    pub(crate) fn new(bytes: u64) -> Self {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).max(1);
-        let reserve = usize::try_from(reserve).unwrap_or(usize::MAX).min(usize::MAX - bytes);
-        let state = State { used: 0, widened: 0, head: 0, waiting: BTreeMap::new() };
-        Self(Arc::new(Inner { bytes, reserve, state: Mutex::new(state) }))
+        Self(Arc::new(Mutex::new(State { bytes, free: bytes, head: 0, waiting: BTreeMap::new() })))
     }
 
     /// Room for up to `bytes`, at least one, for the range that begins at `start`; waits for its turn.
@@ -71,30 +60,29 @@ impl Window {
     /// All of it: waits until nobody holds any. Where others ask for room, they and this wait for each other.
     pub(crate) async fn all(&self) -> Room {
         let mut all = Room::default();
-        while all.bytes() < self.most() {
-            all.merge(self.reserve(0, self.most()).await);
+        loop {
+            let bytes = self.state().bytes;
+            if all.bytes() == bytes {
+                return all;
+            }
+            all.merge(self.reserve(0, bytes).await);
         }
-        all
     }
 
-    /// Gives the reserve to all who ask, until [`Window::narrow`] is called as often as this.
-    pub(crate) fn widen(&self) {
+    /// Makes it larger.
+    pub(crate) fn widen(&self, more: u64) {
         let mut state = self.state();
-        state.widened += 1;
-        self.wake_next(state);
-    }
-
-    /// Takes the reserve back, as it becomes free.
-    pub(crate) fn narrow(&self) {
-        let mut state = self.state();
-        state.widened = state.widened.saturating_sub(1);
+        let more = usize::try_from(more).unwrap_or(usize::MAX).min(usize::MAX - state.bytes);
+        state.bytes += more;
+        state.free += more;
+        wake_next(state);
     }
 
     /// The head of the line is now the range that begins at `start`.
     pub(crate) fn head_is(&self, start: u64) {
         let mut state = self.state();
         state.head = start;
-        self.wake_next(state);
+        wake_next(state);
     }
 
     /// Whether anybody waits for room.
@@ -104,49 +92,44 @@ impl Window {
 
     fn poll_reserve(&self, start: u64, bytes: usize, cx: &mut Context<'_>) -> Poll<Room> {
         let mut state = self.state();
-        let granted = self.grant(&state, start, bytes);
+        let granted = state.grant(start, bytes);
         if granted == 0 {
             state.waiting.insert(start, Waiting { bytes, waker: cx.waker().clone() });
             return Poll::Pending;
         }
         state.waiting.remove(&start);
-        state.used += granted;
-        self.wake_next(state);
+        state.free -= granted;
+        wake_next(state);
         Poll::Ready(Room { window: Some(self.clone()), bytes: granted })
     }
 
-    /// How much of `bytes` the range at `start` may have now. The head takes what there is, the reserve too, which
-    /// others may be slow to give back; the others, all or nothing, what is left by the head and by those before
-    /// them.
-    fn grant(&self, state: &State, start: u64, bytes: usize) -> usize {
-        if start <= state.head {
-            return bytes.min(self.most() - state.used);
-        }
-        let kept = (self.0.bytes / HEAD_SHARE).clamp(1, HEAD_MAX);
-        let bytes = bytes.min(self.0.bytes - kept);
-        let first = state.waiting.first_key_value().is_none_or(|(before, _)| start <= *before);
-        let limit = if state.widened > 0 { self.most() } else { self.0.bytes };
-        if first && limit.saturating_sub(state.used) >= bytes + kept { bytes } else { 0 }
-    }
-
-    /// How many bytes there may ever be in it.
-    fn most(&self) -> usize {
-        self.0.bytes + self.0.reserve
-    }
-
-    /// Wakes who is first in line, if there is room for it now; it wakes the next.
-    fn wake_next(&self, mut state: MutexGuard<'_, State>) {
-        let Some((&start, waiting)) = state.waiting.first_key_value() else { return };
-        if self.grant(&state, start, waiting.bytes) > 0
-            && let Some(woken) = state.waiting.remove(&start)
-        {
-            drop(state);
-            woken.waker.wake();
-        }
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// How much of `bytes` the range at `start` may have now. The head takes what there is; the others, all
+    /// or nothing, what is left by the head and by those before them.
+    fn grant(&self, start: u64, bytes: usize) -> usize {
+        if start <= self.head {
+            return bytes.min(self.free);
+        }
+        let kept = (self.bytes / HEAD_SHARE).clamp(1, HEAD_MAX);
+        let bytes = bytes.min(self.bytes - kept);
+        let first = self.waiting.first_key_value().is_none_or(|(before, _)| start <= *before);
+        if first && self.free >= bytes + kept { bytes } else { 0 }
+    }
+}
+
+/// Wakes who is first in line, if there is room for it now; it wakes the next.
+fn wake_next(mut state: MutexGuard<'_, State>) {
+    let Some((&start, waiting)) = state.waiting.first_key_value() else { return };
+    if state.grant(start, waiting.bytes) > 0
+        && let Some(woken) = state.waiting.remove(&start)
+    {
+        drop(state);
+        woken.waker.wake();
     }
 }
 
@@ -160,7 +143,7 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut state = self.window.state();
         state.waiting.remove(&self.start);
-        self.window.wake_next(state);
+        wake_next(state);
     }
 }
 
@@ -192,8 +175,8 @@ impl Drop for Room {
             && self.bytes > 0
         {
             let mut state = window.state();
-            state.used -= self.bytes;
-            window.wake_next(state);
+            state.free += self.bytes;
+            wake_next(state);
         }
     }
 }
@@ -210,7 +193,7 @@ mod tests {
 
     #[tokio::test]
     async fn room_comes_back_by_parts_and_goes_by_the_order_of_the_object() {
-        let window = Window::new(16, 0);
+        let window = Window::new(16);
         let mut first = now(&window, 5, 12).unwrap();
         let mut later = Box::pin(window.reserve(30, 4));
         assert!((&mut later).now_or_never().is_none());
@@ -229,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_head_of_the_line_always_finds_room() {
-        let window = Window::new(16, 0);
+        let window = Window::new(16);
         let other = now(&window, 20, 100).unwrap();
         assert_eq!(other.bytes(), 14, "two are for the head");
         assert!(now(&window, 10, 2).is_none());
@@ -246,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_gives_up_waiting_holds_up_nobody() {
-        let window = Window::new(16, 0);
+        let window = Window::new(16);
         let held = now(&window, 5, 12).unwrap();
         let mut given_up = Box::pin(window.reserve(10, 8));
         assert!((&mut given_up).now_or_never().is_none());
@@ -259,7 +242,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_window_of_one_byte_is_for_the_head() {
-        let window = Window::new(1, 0);
+        let window = Window::new(1);
         assert!(now(&window, 10, 1).is_none());
         window.head_is(10);
         assert_eq!(now(&window, 10, 5).unwrap().bytes(), 1);
@@ -267,39 +250,34 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wider_window_is_for_all_and_narrow_again_when_it_is_free() {
-        let window = Window::new(16, 16);
-        let held = now(&window, 20, 14).unwrap();
-        let mut more = Box::pin(window.reserve(30, 14));
+    async fn a_wider_window_is_for_all() {
+        let window = Window::new(16);
+        let _held = now(&window, 20, 14).unwrap();
+        let mut more = Box::pin(window.reserve(30, 10));
         assert!((&mut more).now_or_never().is_none());
-        window.widen();
-        let more = more.now_or_never().unwrap();
-        assert!(now(&window, 40, 3).is_none(), "two are for the head");
-        window.narrow();
-        drop(held);
-        assert!(now(&window, 40, 1).is_none(), "what is held is all that there is now");
+        window.widen(16);
+        let _more = more.now_or_never().unwrap();
+        assert!(now(&window, 40, 5).is_none(), "four are for the head");
         window.head_is(10);
-        assert_eq!(now(&window, 10, 5).unwrap().bytes(), 5, "the head goes on whatever is held");
-        drop(more);
-        assert_eq!(now(&window, 40, 100).unwrap().bytes(), 14);
+        assert_eq!(now(&window, 10, 9).unwrap().bytes(), 8);
     }
 
     #[tokio::test]
     async fn all_of_it_is_there_once_nobody_holds_any() {
-        for (bytes, reserve) in [(1, 0), (16, 0), (10, 6)] {
-            let window = Window::new(bytes, reserve);
+        for bytes in [1, 16] {
+            let window = Window::new(bytes);
             let held = now(&window, 0, 1).unwrap();
             let mut all = Box::pin(window.all());
             assert!((&mut all).now_or_never().is_none());
             drop(held);
-            assert_eq!(all.now_or_never().unwrap().bytes() as u64, bytes + reserve);
+            assert_eq!(all.now_or_never().unwrap().bytes() as u64, bytes);
             assert_eq!(now(&window, 0, 1).unwrap().bytes(), 1, "it came back");
         }
     }
 
     #[tokio::test]
     async fn rooms_merge_and_no_more_is_split_off_than_there_is() {
-        let window = Window::new(10, 0);
+        let window = Window::new(10);
         let mut room = Room::default();
         room.merge(now(&window, 0, 3).unwrap());
         room.merge(now(&window, 0, 4).unwrap());

@@ -76,8 +76,9 @@ pub(super) async fn shared(
         slots: Arc::clone(&slots),
         // All ranges of an explicit number have room at once: no more is asked for than can be held.
         places: Slots::new(if budget.adaptive { places(connections) } else { connections }),
-        reserve_places: usize::try_from(budget.reserve / budget.chunk).unwrap_or(usize::MAX),
-        window: Window::new(budget.window, budget.reserve),
+        window: Window::new(budget.window),
+        reserve: budget.reserve,
+        is_wide: AtomicBool::new(false),
         slabs: Arc::new(Slabs::default()),
         max_attempts,
         read_buffer: budget.read_buffer,

@@ -10,7 +10,6 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
 use super::flight::{Event, Flight};
-use super::loan::Loan;
 use crate::error::Result;
 use crate::events;
 use crate::hedge;
@@ -40,8 +39,6 @@ pub(super) struct Race {
     looked: Option<Instant>,
     /// They were found late the last time, and told to hand on what there is.
     suspect: bool,
-    /// Once they were found late.
-    loan: Option<Loan>,
 }
 
 struct Hedge {
@@ -60,7 +57,7 @@ enum Happened {
 impl Race {
     /// One flight, for now.
     pub(super) fn new(first: Flight) -> Self {
-        Self { first, second: None, looked: None, suspect: false, loan: None }
+        Self { first, second: None, looked: None, suspect: false }
     }
 
     /// Whether a response has begun.
@@ -158,16 +155,18 @@ impl Race {
             }
             return;
         }
-        let lent = || Loan::of(&shared.window, &shared.places, shared.reserve_places);
-        self.loan.get_or_insert_with(lent);
-        // As many as its chunks, and the smaller ones at the start.
         let sent = shared.client.requests().saturating_sub(shared.counters.hedges());
+        if shared.hedging.is_scarce(sent) && !self.first.progress().is_sure() {
+            return;
+        }
+        // As many as its chunks, and the smaller ones at the start.
         let requests = shared.size().div_ceil(shared.chunk).max(sent);
         if !shared.hedging.spend(rest.bytes.len(), shared.size(), requests) {
             return;
         }
         drop(self.lose_second(shared, rest));
         shared.counters.add_hedge();
+        shared.make_way();
         events::hedged(rest.bytes);
         let flight = self.first.hedged(shared, rest.bytes);
         self.second = Some(Hedge { flight, asked: rest.bytes });

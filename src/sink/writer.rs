@@ -197,7 +197,7 @@ mod tests {
 
     #[tokio::test]
     async fn short_and_interrupted_writes_lose_nothing_and_frames_free_their_room() {
-        let window = Window::new(1000, 0);
+        let window = Window::new(1000);
         let mut room = window.reserve(0, 1000).await;
         let mut want = Vec::new();
         let mut frames = VecDeque::new();
@@ -232,7 +232,7 @@ mod tests {
             }
             got
         });
-        let window = Window::new(1 << 20, 0);
+        let window = Window::new(1 << 20);
         let mut want = Vec::new();
         for n in 0..300_usize {
             let bytes: Vec<u8> = (0..=250).cycle().skip(n).take(1 + n * 7919 % 30_011).collect();
