@@ -77,7 +77,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Ranges may be late, as is known now: from here on there is room for what comes behind one meanwhile. Taken back
+    /// There are stragglers, as is known now: from here on there is room for what comes behind one meanwhile. Taken back
     /// it would be missed at the next one, while what fills it is still being delivered.
     fn make_way(&self) {
         if !self.is_wide.swap(true, Ordering::Relaxed) {

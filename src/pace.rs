@@ -12,7 +12,7 @@ const MEMORY: Duration = Duration::from_secs(2);
 /// Responses before which nothing is known.
 const RESPONSES_MIN: u32 = 4;
 /// A body's rate is not known before so much time was spent in reading it.
-const READING_MIN: Duration = Duration::from_millis(10);
+const READING_MIN: Duration = Duration::from_millis(12);
 /// All together; before, and before so many bodies ended, little was seen but what came at once with the responses.
 const READING_ALL_MIN: f64 = 0.05;
 const ENDED_MIN: u32 = 2;

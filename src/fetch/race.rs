@@ -108,6 +108,7 @@ impl Race {
                     }
                     if let Some(second) = self.lose_second(shared, rest) {
                         shared.counters.add_hedge_won();
+                        shared.make_way();
                         events::hedge_goes_on(rest.bytes, None);
                         self.first = second;
                     }
@@ -129,26 +130,12 @@ impl Race {
     /// Sends a second request where the first one is late, or a third where both are.
     fn consider(&mut self, shared: &Arc<Shared>, rest: Rest) {
         self.looked = Some(Instant::now());
-        // A busy server gets no more requests than it must.
-        let Some(expected) = shared.pace.expected().filter(|_| !shared.slots.is_halved()) else { return };
-        let is_alone = shared.slots.in_use() <= 1;
-        #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
-        let turn = {
-            let ahead = rest.start.saturating_sub(shared.wanted.start() + shared.counters.yielded()) as f64;
-            let rate = expected.rate * shared.slots.in_use().max(1) as f64;
-            Duration::from_secs_f64((ahead / rate).min(1e6))
-        };
-        // Where the others wait for room it is not the network that they wait for, and leave it to a new request.
-        let is_full = shared.window.is_full();
-        let late = if is_full { hedge::WHERE_ALL_WAIT } else { hedge::PATIENCE };
-        let is_late = |flight: &Flight| {
-            flight.progress().is_late(late, rest.bytes.len(), &expected, turn)
-                && (is_alone || is_full || flight.others_get_on())
-        };
-        if !is_late(&self.first) || self.second.as_ref().is_some_and(|second| !is_late(&second.flight)) {
+        let was_suspect = std::mem::take(&mut self.suspect);
+        if !self.is_late(shared, rest) {
             return;
         }
-        if !std::mem::replace(&mut self.suspect, true) {
+        if !was_suspect {
+            self.suspect = true;
             self.first.hurry();
             if let Some(second) = &self.second {
                 second.flight.hurry();
@@ -166,10 +153,27 @@ impl Race {
         }
         drop(self.lose_second(shared, rest));
         shared.counters.add_hedge();
-        shared.make_way();
         events::hedged(rest.bytes);
         let flight = self.first.hedged(shared, rest.bytes);
         self.second = Some(Hedge { flight, asked: rest.bytes });
+    }
+
+    /// Whether all flights are so late that a new request would be worth it.
+    fn is_late(&self, shared: &Shared, rest: Rest) -> bool {
+        // A busy server gets no more requests than it must.
+        let Some(expected) = shared.pace.expected().filter(|_| !shared.slots.is_halved()) else {
+            return false;
+        };
+        let is_alone = shared.slots.in_use() <= 1;
+        // Where the others wait for room it is not the network that they wait for, and leave it to a new request.
+        let is_full = shared.window.is_full();
+        let late = if is_full { hedge::WHERE_ALL_WAIT } else { hedge::PATIENCE };
+        let turn = turn(shared, rest, expected.rate);
+        let is_late = |flight: &Flight| {
+            flight.progress().is_late(late, rest.bytes.len(), &expected, turn)
+                && (is_alone || is_full || flight.others_get_on())
+        };
+        is_late(&self.first) && self.second.as_ref().is_none_or(|second| is_late(&second.flight))
     }
 
     /// Resolves when the flights may be late; never where that is of no interest.
@@ -203,4 +207,12 @@ impl Race {
         shared.hedging.refund(asked.len().saturating_sub(twice));
         Some(flight)
     }
+}
+
+/// When it is about to be the range's turn in the output, connections bringing `rate` bytes a second each.
+#[expect(clippy::cast_precision_loss, reason = "for an estimate")]
+fn turn(shared: &Shared, rest: Rest, rate: f64) -> Duration {
+    let ahead = rest.start.saturating_sub(shared.wanted.start() + shared.counters.yielded()) as f64;
+    let rate = rate * shared.slots.in_use().max(1) as f64;
+    Duration::from_secs_f64((ahead / rate).min(1e6))
 }
