@@ -16,7 +16,10 @@ use std::time::Duration;
 const AIM: f64 = 2000.0 * MIB;
 const MIB: f64 = 1024.0 * 1024.0;
 /// The first connection is judged after so long, or so many bytes, whichever is first.
-const FIRST_LOOK: Duration = Duration::from_millis(3);
+const FIRST_LOOK: Duration = Duration::from_millis(10);
+/// The same where a response takes longer than that: each request that is not under way costs more there than a wrong
+/// guess does. Where it takes next to nothing, a hiccup of so short a time would be taken for a slow connection.
+const FIRST_LOOK_AFAR: Duration = Duration::from_millis(3);
 const FIRST_BYTES: u64 = 8 << 20;
 /// But never by less than this, which the network may have delivered in one go.
 const FIRST_LOOK_MIN: Duration = Duration::from_millis(2);
@@ -160,7 +163,8 @@ impl Level {
 
     fn first(&mut self, began: Mark, here: Mark) {
         let (took, got) = (here.at.saturating_sub(began.at), here.bytes - began.bytes);
-        if took < FIRST_LOOK_MIN || (took < FIRST_LOOK && got < FIRST_BYTES) || got == 0 {
+        let look = if self.latency > FIRST_LOOK { FIRST_LOOK_AFAR } else { FIRST_LOOK };
+        if took < FIRST_LOOK_MIN || (took < look && got < FIRST_BYTES) || got == 0 {
             return;
         }
         let transfer = self.chunk / began.rate(here);
