@@ -2,7 +2,8 @@
 //!
 //! Gets the clients, hands on a [`Comparison`] with all their runs. In a first round, which is not measured, every
 //! byte is compared with the object; the rounds that count are interleaved, so that whatever else the machine does
-//! hits all clients alike. A client that failed once is not run again.
+//! hits all clients alike, each in another order, so that what a client leaves behind hits another one each time. A client
+//! that failed once is not run again.
 
 use std::iter::once;
 
@@ -45,7 +46,11 @@ pub(crate) fn compare(
         tools.iter().map(|t| Row { tool: t.tool, runs: Vec::new(), failure: None }).collect();
     let drains = once(Drain::Check(server.object())).chain((0..rounds).map(|_| Drain::Discard));
     for (round, drain) in drains.enumerate() {
-        for (tool, row) in tools.iter().zip(&mut rows).filter(|(_, row)| row.failure.is_none()) {
+        for index in order(tools.len(), round) {
+            let (tool, row) = (&tools[index], &mut rows[index]);
+            if row.failure.is_some() {
+                continue;
+            }
             eprintln!("{title}: round {round} of {rounds}: {}", tool.tool.name());
             let run = run::run(tool.command(server, tls), server, drain)?;
             row.failure.clone_from(&run.failure);
@@ -55,6 +60,18 @@ pub(crate) fn compare(
         }
     }
     Ok(Comparison { title, size: server.object().size, rows })
+}
+
+/// The order of `count` clients in a round. None comes behind the same other one every time: what that one did to caches
+/// and to free memory is in its figures.
+fn order(count: usize, round: usize) -> impl Iterator<Item = usize> {
+    let steps: Vec<usize> = (1..=count).filter(|step| gcd(*step, count) == 1).collect();
+    let step = steps.get(round % steps.len().max(1)).copied().unwrap_or(1);
+    (0..count).map(move |place| (place * step + round) % count)
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 impl Comparison {
@@ -105,6 +122,19 @@ fn median(mut values: Vec<f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_round_has_all_clients_and_another_order() {
+        for count in 1..9 {
+            for round in 0..9 {
+                let mut all: Vec<_> = order(count, round).collect();
+                all.sort_unstable();
+                assert_eq!(all, (0..count).collect::<Vec<_>>());
+            }
+        }
+        let before = |round| order(8, round).zip(order(8, round).skip(1)).find(|pair| pair.1 == 0);
+        assert_ne!(before(1).map(|pair| pair.0), before(2).map(|pair| pair.0));
+    }
 
     #[test]
     fn medians() {
