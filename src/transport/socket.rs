@@ -79,7 +79,7 @@ impl AsyncRead for Socket {
         if bytes != this.told {
             gather(this.stream.get_ref(), bytes);
             let enough = std::mem::replace(&mut this.told, bytes) > bytes && this.stream.buffer().is_empty();
-            if enough && at_hand(this.stream.get_ref(), buf) {
+            if enough && at_hand(this.stream.get_ref(), buf)? {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -121,22 +121,29 @@ fn gather(stream: &TcpStream, bytes: usize) {
 /// Reads what has gathered, should that be enough now. The runtime does not know of it yet, and where it is busy
 /// hears of it late.
 #[cfg(target_os = "linux")]
-fn at_hand(stream: &TcpStream, buf: &mut ReadBuf<'_>) -> bool {
+fn at_hand(stream: &TcpStream, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
+    use nix::errno::Errno;
     use nix::sys::socket::{MsgFlags, recv};
     use std::os::fd::AsRawFd;
 
-    let read = recv(stream.as_raw_fd(), buf.initialize_unfilled(), MsgFlags::MSG_DONTWAIT);
-    let count = read.unwrap_or(0);
-    buf.advance(count);
-    count > 0
+    match recv(stream.as_raw_fd(), buf.initialize_unfilled(), MsgFlags::MSG_DONTWAIT) {
+        // The end of the stream is told as often as it is asked for.
+        Ok(count) => {
+            buf.advance(count);
+            Ok(count > 0)
+        }
+        Err(Errno::EAGAIN | Errno::EINTR) => Ok(false),
+        // An error only once.
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
 fn gather(_: &TcpStream, _: usize) {}
 
 #[cfg(not(target_os = "linux"))]
-fn at_hand(_: &TcpStream, _: &mut ReadBuf<'_>) -> bool {
-    false
+fn at_hand(_: &TcpStream, _: &mut ReadBuf<'_>) -> io::Result<bool> {
+    Ok(false)
 }
 
 #[cfg(test)]
@@ -176,6 +183,32 @@ mod tests {
         low_water.set(1);
         let (first, second) = reader.await.unwrap();
         assert!(first >= 1000 && first + second == 1050, "{first} and {second}");
+    }
+
+    #[tokio::test]
+    #[cfg(target_os = "linux")]
+    async fn what_is_at_hand_is_read_and_an_error_is_told() {
+        let (socket, mut peer) = pair().await;
+        let mut bytes = [0; 100];
+        let mut buf = ReadBuf::new(&mut bytes);
+        assert!(!at_hand(socket.stream(), &mut buf).unwrap(), "nothing yet");
+        peer.write_all(b"some").await.unwrap();
+        socket.stream().readable().await.unwrap();
+        assert!(at_hand(socket.stream(), &mut buf).unwrap());
+        assert_eq!(buf.filled(), b"some");
+        peer.set_zero_linger().unwrap();
+        drop(peer);
+        let mut told = None;
+        for _ in 0..400 {
+            match at_hand(socket.stream(), &mut buf) {
+                Ok(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                Err(error) => {
+                    told = Some(error.kind());
+                    break;
+                }
+            }
+        }
+        assert_eq!(told, Some(io::ErrorKind::ConnectionReset));
     }
 
     #[tokio::test]
