@@ -10,7 +10,7 @@ mod race;
 use std::future::{Future, poll_fn};
 use std::num::NonZeroU32;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -50,9 +50,8 @@ pub(crate) struct Shared {
     /// Ranges begun and not yet delivered, so that a slow consumer does not fill the window for nothing.
     pub(crate) places: Arc<Slots>,
     pub(crate) window: Window,
-    /// By how much the window is widened, in bytes, once ranges have been late.
-    pub(crate) reserve: u64,
-    pub(crate) is_wide: AtomicBool,
+    /// By how much the window is widened, in bytes, once a straggler was overtaken; 0 when it was.
+    pub(crate) reserve: AtomicU64,
     pub(crate) slabs: Arc<Slabs>,
     /// The user's own limit of tries.
     pub(crate) max_attempts: Option<NonZeroU32>,
@@ -80,10 +79,9 @@ impl Shared {
     /// There are stragglers, as is known now: from here on there is room for what comes behind one meanwhile. Taken back
     /// it would be missed at the next one, while what fills it is still being delivered.
     fn make_way(&self) {
-        if !self.is_wide.swap(true, Ordering::Relaxed) {
-            self.window.widen(self.reserve);
-            self.places.widen(usize::try_from(self.reserve / self.chunk).unwrap_or(usize::MAX));
-        }
+        let more = self.reserve.swap(0, Ordering::Relaxed);
+        self.window.widen(more);
+        self.places.widen(usize::try_from(more / self.chunk).unwrap_or(usize::MAX));
     }
 
     /// How many bytes the object has, or 0 while that is not known.

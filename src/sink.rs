@@ -1,8 +1,9 @@
 //! Ordered bytes to where they go: stdout, a file, or a piece of one.
 //!
 //! One way for all of them: frames go to one blocking thread, which writes them, gathered, straight from where
-//! they lie; only where few connections leave the time is a pipe filled by the thread that reads. What a file needs beyond that, from its first byte to its name, is in the files below. It never buffers
-//! beyond a few frames and never writes anything else.
+//! they lie; only where few connections leave the time is a pipe filled by the thread that reads. What a file needs
+//! beyond that, from its first byte to its name, is in the files below. It never buffers beyond a few frames and never
+//! writes anything else.
 
 mod checkpoint;
 mod deliver;

@@ -112,13 +112,8 @@ impl Slots {
 
     fn add_missing(&self) {
         let target = self.target();
-        while self
-            .size
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < target).then_some(n + 1))
-            .is_ok()
-        {
-            self.free.add_permits(1);
-        }
+        let before = self.size.fetch_max(target, Ordering::Relaxed);
+        self.free.add_permits(target.saturating_sub(before));
     }
 
     /// No more slots: nothing that has not begun will.

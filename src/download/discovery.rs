@@ -6,7 +6,7 @@
 //! the end need the size first: there the HEAD goes ahead.
 
 use std::future::poll_fn;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -77,8 +77,7 @@ pub(super) async fn shared(
         // All ranges of an explicit number have room at once: no more is asked for than can be held.
         places: Slots::new(if budget.adaptive { places(connections) } else { connections }),
         window: Window::new(budget.window),
-        reserve: budget.reserve,
-        is_wide: AtomicBool::new(false),
+        reserve: AtomicU64::new(budget.reserve),
         slabs: Arc::new(Slabs::default()),
         max_attempts,
         read_buffer: budget.read_buffer,

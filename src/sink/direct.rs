@@ -5,6 +5,7 @@
 //! such a write; elsewhere a pipe takes nothing at once.
 
 use std::fs::File;
+use std::os::unix::fs::FileTypeExt;
 use std::time::Instant;
 
 use super::Delivery;
@@ -15,18 +16,9 @@ pub(super) struct Direct(File);
 
 impl Direct {
     /// `out`, where it is a pipe.
-    #[cfg(target_os = "linux")]
     pub(super) fn to(out: &File) -> Option<Self> {
-        use std::os::unix::fs::FileTypeExt;
-
         let is_pipe = out.metadata().is_ok_and(|found| found.file_type().is_fifo());
-        is_pipe.then(|| out.try_clone().ok().map(Self)).flatten()
-    }
-
-    /// None: it would wait.
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn to(_: &File) -> Option<Self> {
-        None
+        if is_pipe { out.try_clone().ok().map(Self) } else { None }
     }
 
     /// Writes what there is room for of `bytes`, notes it in `delivery`, and says how much that was. Whatever is wrong
