@@ -10,13 +10,12 @@ pub(crate) mod endpoint_url;
 mod http_client;
 mod lookup;
 mod refusal;
-mod region;
 mod s3;
 mod sources;
 
+pub use crate::region::Region;
 pub use aws_smithy_runtime_api::client::identity::Identity;
 pub use credentials::Credentials;
-pub use region::Region;
 pub use s3::{Ceilings, ChecksumValidation};
 
 use std::num::NonZeroU32;

@@ -15,8 +15,8 @@ pub(crate) use partition::same_partition;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::config::Region;
 use crate::error::Result;
+use crate::region::Region;
 use crate::source::{HttpUrl, Query};
 use crate::uri::S3Uri;
 

@@ -159,6 +159,7 @@ mod pace;
 pub mod progress;
 mod proxy;
 mod range;
+mod region;
 mod request;
 mod response;
 mod retry;

@@ -114,8 +114,8 @@ pub(crate) fn extra(config: &Config) -> HeaderMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Region;
     use crate::endpoint::AddressingStyle;
+    use crate::region::Region;
 
     fn endpoint() -> Endpoint {
         let custom = "http://127.0.0.1:9000".parse().unwrap();

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use crate::config::Region;
 use crate::endpoint::same_partition;
 use crate::error::Error;
+use crate::region::Region;
 
 /// Tries without a byte of the object ever seen: a wrong host fails within seconds.
 const ATTEMPTS_BEFORE_FIRST_BYTE: u32 = 4;

@@ -12,10 +12,11 @@ use aws_sigv4::http_request::{
     UriPathNormalizationMode, sign as sigv4,
 };
 use aws_sigv4::sign::v4;
+use aws_smithy_runtime_api::client::identity::Identity;
 use http::Request;
 
-use crate::config::{Identity, Region};
 use crate::error::{Error, ErrorKind, Result};
+use crate::region::Region;
 
 /// Signs `request`, which must already hold its `Host` and has no body, for `service`, which is `s3` or what
 /// stands before it, in `region`.

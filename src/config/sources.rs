@@ -24,9 +24,10 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::Env;
 
 use super::refusal::Asked;
-use super::{Region, variable};
+use super::variable;
 use crate::endpoint::Variant;
 use crate::error::{Error, ErrorKind, Result};
+use crate::region::Region;
 
 /// How long STS or SSO may take for one try; a download stands still meanwhile.
 const TRY_TIMEOUT: Duration = Duration::from_secs(15);

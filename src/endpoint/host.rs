@@ -5,8 +5,8 @@
 
 use super::partition::Partition;
 use super::{Addressing, AddressingStyle, Scope, same_partition};
-use crate::config::Region;
 use crate::error::{Error, Result};
+use crate::region::Region;
 use crate::uri::{AccessPoint, S3Uri, Service};
 
 /// A host's name, and what it means.

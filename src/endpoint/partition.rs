@@ -5,7 +5,7 @@
 //!
 //! Source: the partitions of AWS's endpoint rules, as fixtures/endpoints has them.
 
-use crate::config::Region;
+use crate::region::Region;
 
 /// A part of AWS with accounts, credentials and hosts of its own.
 #[derive(Debug, PartialEq, Eq)]

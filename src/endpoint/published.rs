@@ -3,8 +3,9 @@
 use serde::Deserialize;
 
 use super::{Addressing, AddressingStyle, Endpoint, Variant};
-use crate::config::{Region, endpoint_url};
+use crate::config::endpoint_url;
 use crate::error::Result;
+use crate::region::Region;
 use crate::uri::S3Uri;
 
 /// A line of the table: see generate.py there.

@@ -10,9 +10,9 @@ use http::response::Parts;
 use serde::Deserialize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::config::Region;
 use crate::error::{Error, ErrorKind, ServiceError};
 use crate::range::unsatisfied_range;
+use crate::region::Region;
 
 /// The error that a response other than 200 and 206 stands for; `body` may be cut or not XML at all.
 pub(crate) fn failure(head: &Parts, body: &[u8]) -> Error {
