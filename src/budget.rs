@@ -7,7 +7,7 @@ use std::num::{NonZero, NonZeroU64};
 use std::path::Path;
 
 use crate::config::Ceilings;
-use crate::download::Options;
+use crate::options::Options;
 
 /// The size of a chunk where none is given, in bytes. Half of what clients of S3 are used to ask for at
 /// once: with as many connections as a link needs, the window stays small and its bytes warm.

@@ -16,28 +16,6 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-/// Whether the delivered bytes are compared with a checksum that the store keeps of the object.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ChecksumMode {
-    /// Where the store shows one of the full object: CRC64NVME, or CRC32C, CRC32, SHA-256 or SHA-1 that it
-    /// declares `FULL_OBJECT`. Nothing waits for it but the end of the download, and that for
-    /// [`ChecksumMode::LATE`] at most; without one the download is not verified and succeeds.
-    #[default]
-    Auto,
-    /// Always: also by a checksum of the parts' checksums or by an MD5 in the `ETag`, for which the sizes of the
-    /// parts are asked for. No byte is yielded before it is known what the object is to be compared with; where
-    /// there is nothing, the download fails ([`ErrorKind::Usage`](crate::ErrorKind::Usage)).
-    Require,
-    /// Never.
-    Off,
-}
-
-impl ChecksumMode {
-    /// How long the end of a download waits for an answer to its HEAD that has not come with all the bytes.
-    pub const LATE: std::time::Duration = std::time::Duration::from_secs(3);
-}
-
 /// An algorithm whose values S3 keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Algorithm {

@@ -16,14 +16,14 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, ValueHint, value_parser};
 
-use crate::checksum::ChecksumMode;
 use crate::config::Settings;
-use crate::download::Options;
 use crate::endpoint::AddressingStyle;
 use crate::error::{Error, Result};
 use crate::etag::ETag;
 use crate::format::Format;
-use crate::hedge::Hedge;
+use crate::options::ChecksumMode;
+use crate::options::Hedge;
+use crate::options::Options;
 use crate::progress::Show;
 use crate::range::{RangeSpec, Shard};
 use crate::source::Source;

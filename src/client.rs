@@ -16,11 +16,11 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use crate::config::{Config, Identity};
-use crate::download::Options;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::events::{self, Account};
 use crate::follow::Redirects;
+use crate::options::Options;
 use crate::region::Region;
 use crate::request::{self, Ask};
 use crate::response::{failure, failure_of_url};

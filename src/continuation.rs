@@ -7,11 +7,11 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::path::Path;
 
-use crate::checksum::ChecksumMode;
 use crate::cli::Invocation;
-use crate::download::Options;
 use crate::error::{Error, ErrorKind};
 use crate::etag::ETag;
+use crate::options::ChecksumMode;
+use crate::options::Options;
 use crate::range::RangeSpec;
 use crate::response::ObjectInfo;
 use crate::source::Source;

@@ -10,9 +10,9 @@ use http::response::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::cli::values;
-use crate::download::Options;
 use crate::endpoint::{AddressingStyle, Endpoint};
 use crate::etag::ETag;
+use crate::options::Options;
 use crate::range::{ByteRange, RangeSpec, content_range};
 use crate::request::{self, Ask};
 use crate::response::{ObjectInfo, Opened, Pin, failure};

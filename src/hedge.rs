@@ -10,6 +10,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::budget::READ_BUFFER_MAX;
+use crate::options::Hedge;
 use crate::pace::Expected;
 
 /// How much longer than a new request makes one late.
@@ -33,18 +34,6 @@ const SURE: Duration = Duration::from_millis(30);
 const ALWAYS: u64 = 4;
 /// Beyond those, one in so many of the requests, and of the bytes, that the object needs.
 const SHARE: u64 = 20;
-
-/// Whether requests are hedged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Hedge {
-    /// Where one is much later than the others, within a budget: up to 5 % more requests and 5 % more bytes than
-    /// the object needs, but always up to 4 hedges.
-    #[default]
-    Auto,
-    /// Never.
-    Off,
-}
 
 impl Patience {
     /// What is more than this is late, where a new request takes `anew`.

@@ -7,9 +7,10 @@
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::Config;
-use crate::download::{Download, Options, Traffic};
+use crate::download::{Download, Traffic};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
+use crate::options::Options;
 use crate::source::Source;
 
 /// Downloads in a row.

@@ -7,8 +7,8 @@ use std::io::Write;
 
 use crate::cli::Invocation;
 use crate::config::Config;
-use crate::download::Options;
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::Options;
 use crate::range::RangeSpec;
 use crate::sequence::Sequence;
 use crate::sink::{Left, Resume, Sink};

@@ -10,11 +10,11 @@ use bytesize::ByteSize;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
-use crate::checksum::ChecksumMode;
-use crate::download::Options;
 use crate::endpoint::AddressingStyle;
 use crate::format::Format;
-use crate::hedge::Hedge;
+use crate::options::ChecksumMode;
+use crate::options::Hedge;
+use crate::options::Options;
 use crate::progress::Show;
 
 /// A `--chunk-size`: bytes, or a number with a binary (`MiB`, `Mi`) or decimal (`MB`, `M`) unit.

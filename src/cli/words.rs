@@ -6,12 +6,12 @@
 use std::path::Path;
 
 use super::Invocation;
-use crate::checksum::ChecksumMode;
 use crate::config::Settings;
-use crate::download::Options;
 use crate::endpoint::AddressingStyle;
 use crate::format::Format;
-use crate::hedge::Hedge;
+use crate::options::ChecksumMode;
+use crate::options::Hedge;
+use crate::options::Options;
 use crate::progress::Show;
 use crate::range::RangeSpec;
 use crate::source::Source;

@@ -11,9 +11,9 @@ use bytesize::ByteSize;
 
 use super::Settings;
 use super::lookup::{Found, Setting};
-use crate::checksum::ChecksumMode;
 use crate::endpoint::{Addressing, AddressingStyle, Variant};
 use crate::error::Result;
+use crate::options::ChecksumMode;
 
 /// What a download should not go beyond where nothing else is said: `max_concurrent_requests`, `multipart_chunksize`
 /// and `max_bandwidth` of the profile's block `s3 =`.

@@ -14,7 +14,6 @@ use http::StatusCode;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::Options;
 use super::head::{Head, describe};
 use crate::budget::Budget;
 use crate::ceiling::Ceiling;
@@ -26,6 +25,7 @@ use crate::events;
 use crate::fetch::{self, Found, Leave, RangeFrames, Shared};
 use crate::frame::Slabs;
 use crate::hedge;
+use crate::options::Options;
 use crate::pace::Pace;
 use crate::range::ByteRange;
 use crate::request::Ask;

@@ -10,13 +10,13 @@ use http::StatusCode;
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Options;
 use crate::budget::Budget;
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::{ErrorKind, Result};
 use crate::events;
 use crate::fetch::Shared;
+use crate::options::Options;
 use crate::range::ByteRange;
 use crate::request::Ask;
 use crate::response::{ObjectInfo, Opened, Pin as Pinned};

@@ -12,9 +12,10 @@ use tokio::time::{Sleep, sleep};
 use super::head::{self, Head};
 use super::parts;
 use super::patience::patiently;
-use crate::checksum::{ChecksumMode, Expected, Verifier};
+use crate::checksum::{Expected, Verifier};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::Shared;
+use crate::options::ChecksumMode;
 use crate::response::{ObjectInfo, Pin as Pinned};
 use crate::source::Source;
 
