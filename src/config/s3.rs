@@ -5,48 +5,14 @@
 //!
 //! Sources: AWS SDKs and Tools Reference Guide, "Settings reference"; AWS CLI, "S3 configuration" (topic s3-config).
 
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::NonZeroU64;
 
 use bytesize::ByteSize;
 
-use super::Settings;
 use super::lookup::{Found, Setting};
+use super::settings::{Ceilings, ChecksumValidation, Settings};
 use crate::endpoint::{Addressing, AddressingStyle, Variant};
 use crate::error::Result;
-use crate::options::ChecksumMode;
-
-/// What a download should not go beyond where nothing else is said: `max_concurrent_requests`, `multipart_chunksize`
-/// and `max_bandwidth` of the profile's block `s3 =`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Ceilings {
-    /// Ranges fetched at once.
-    pub concurrency: Option<NonZeroUsize>,
-    /// Bytes of a range.
-    pub chunk_size: Option<NonZeroU64>,
-    /// Body bytes received in a second.
-    pub bytes_per_second: Option<NonZeroU64>,
-}
-
-/// Whether what comes is checked against the store's checksums.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ChecksumValidation {
-    /// Wherever the store has one.
-    #[default]
-    WhenSupported,
-    /// Only where an operation asks for it, which reading an object does not: never.
-    WhenRequired,
-}
-
-impl ChecksumValidation {
-    /// What it makes of `mode`: the setting is the default, and what a download's options ask for goes before it.
-    pub(crate) fn refine(self, mode: ChecksumMode) -> ChecksumMode {
-        match (mode, self) {
-            // A GET requires none.
-            (ChecksumMode::Auto, Self::WhenRequired) => ChecksumMode::Off,
-            (mode, _) => mode,
-        }
-    }
-}
 
 /// Which hosts are asked, and how.
 pub(super) fn addressing(found: &Found, settings: &Settings) -> Result<Addressing> {

@@ -23,8 +23,8 @@ use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::Env;
 
+use super::lookup::variable;
 use super::refusal::Asked;
-use super::variable;
 use crate::endpoint::Variant;
 use crate::error::{Error, ErrorKind, Result};
 use crate::region::Region;
