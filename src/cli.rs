@@ -16,8 +16,8 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, ValueHint, value_parser};
 
+use crate::addressing::AddressingStyle;
 use crate::config::Settings;
-use crate::endpoint::AddressingStyle;
 use crate::error::{Error, Result};
 use crate::etag::ETag;
 use crate::format::Format;

@@ -10,10 +10,10 @@ use std::path::Path;
 use crate::cli::Invocation;
 use crate::error::{Error, ErrorKind};
 use crate::etag::ETag;
+use crate::object::ObjectInfo;
 use crate::options::ChecksumMode;
 use crate::options::Options;
 use crate::range::RangeSpec;
-use crate::response::ObjectInfo;
 use crate::source::Source;
 use crate::target::Target;
 

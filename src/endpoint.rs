@@ -15,50 +15,12 @@ pub(crate) use partition::same_partition;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use self::host::Scope;
+use crate::addressing::Addressing;
 use crate::error::Result;
 use crate::region::Region;
 use crate::source::{HttpUrl, Query};
 use crate::uri::S3Uri;
-
-/// How the bucket is addressed (Amazon S3 User Guide, "Virtual hosting of buckets").
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum AddressingStyle {
-    /// Path style for custom endpoints and bucket names that are no host label; virtual-hosted for AWS.
-    #[default]
-    Auto,
-    /// `https://host/bucket/key`.
-    Path,
-    /// `https://bucket.host/key`, but for bucket names that DNS does not allow.
-    Virtual,
-}
-
-/// Which of AWS's hosts for S3 are asked. With a custom endpoint none of these can be.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Variant {
-    /// Hosts with validated cryptography (FIPS 140).
-    pub fips: bool,
-    /// Hosts with IPv4 and IPv6 addresses.
-    pub dualstack: bool,
-    /// S3 Transfer Acceleration, for buckets where it is enabled.
-    pub accelerate: bool,
-}
-
-/// What is configured of hosts, beside the endpoint and the region.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Addressing {
-    /// Where the bucket's name goes.
-    pub style: AddressingStyle,
-    /// Which of AWS's hosts.
-    pub variant: Variant,
-    /// Access points whose ARN names another region than the configured one are refused.
-    pub own_region_only: bool,
-}
-
-impl From<AddressingStyle> for Addressing {
-    fn from(style: AddressingStyle) -> Self {
-        Self { style, ..Self::default() }
-    }
-}
 
 /// The host that serves one bucket, and the path of one object on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,15 +33,6 @@ pub(crate) struct Endpoint {
     /// A URL's own; what is signed here has none but the version.
     query: Option<Query>,
     scope: Scope,
-}
-
-/// What a signature is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Scope {
-    /// Mostly the region that was configured; an access point has its own.
-    pub(crate) region: Region,
-    /// The name of the service.
-    pub(crate) service: &'static str,
 }
 
 /// Everything but the unreserved characters and the slash is encoded (Amazon S3 API Reference,
@@ -170,6 +123,7 @@ impl Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::addressing::AddressingStyle;
 
     fn resolve(uri: &str, region: &str, custom: Option<&str>, style: AddressingStyle) -> Result<Endpoint> {
         let custom = custom.map(|c| c.parse().unwrap());

@@ -50,9 +50,9 @@ use tracing::{debug, info, trace, warn};
 
 use crate::budget::Budget;
 use crate::error::Error;
+use crate::object::ObjectInfo;
 use crate::proxy::Proxy;
 use crate::range::ByteRange;
-use crate::response::ObjectInfo;
 use crate::source::Source;
 
 /// Requests.

@@ -8,10 +8,8 @@ mod flight;
 mod race;
 
 use std::future::{Future, poll_fn};
-use std::num::NonZeroU32;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,72 +21,17 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::flight::{Event, Flight};
 use self::race::{Race, Rest};
-use crate::ceiling::Ceiling;
-use crate::client::Client;
-use crate::counters::Counters;
+use crate::context::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events;
-use crate::frame::{Frame, Slabs};
-use crate::hedge;
+use crate::frame::Frame;
 use crate::lane::{LaneReceiver, LaneSender, lane};
-use crate::pace::Pace;
+use crate::object::ObjectInfo;
 use crate::range::ByteRange;
-use crate::response::{ObjectInfo, Opened, Pin};
+use crate::response::{Opened, Pin};
 use crate::retry::{Tries, Try};
-use crate::slots::{Slot, Slots};
-use crate::throttle::Throttle;
-use crate::wanted::Wanted;
+use crate::slots::Slot;
 use crate::window::{Room, Window};
-
-/// What all fetches of one download share.
-pub(crate) struct Shared {
-    pub(crate) client: Client,
-    /// The bytes to deliver, and of which version.
-    pub(crate) wanted: Wanted,
-    /// Ranges fetched at once; closed when one has failed for good.
-    pub(crate) slots: Arc<Slots>,
-    /// Ranges begun and not yet delivered, so that a slow consumer does not fill the window for nothing.
-    pub(crate) places: Arc<Slots>,
-    pub(crate) window: Window,
-    /// By how much the window is widened, in bytes, once a straggler was overtaken; 0 when it was.
-    pub(crate) reserve: AtomicU64,
-    pub(crate) slabs: Arc<Slabs>,
-    /// The user's own limit of tries.
-    pub(crate) max_attempts: Option<NonZeroU32>,
-    /// What a connection reads at once, in bytes.
-    pub(crate) read_buffer: usize,
-    /// How long a body may bring no byte while it is being read.
-    pub(crate) stall_timeout: Duration,
-    /// A ceiling on the rate of all fetches together, and of those of the downloads before and behind this one.
-    pub(crate) ceiling: Option<Arc<Ceiling>>,
-    /// The least bytes of a frame that may go on without a copy: see `Budget`.
-    pub(crate) zero_copy_min: usize,
-    /// Set by the first response; every later one is checked against it.
-    pub(crate) pin: OnceLock<Pin>,
-    /// Set after a 412: from then on requests name the version that is pinned.
-    pub(crate) by_version: AtomicBool,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) pace: Pace,
-    pub(crate) throttle: Throttle,
-    pub(crate) hedging: hedge::Budget,
-    /// Bytes of a usual range.
-    pub(crate) chunk: u64,
-}
-
-impl Shared {
-    /// There are stragglers, as is known now: from here on there is room for what comes behind one meanwhile. Taken back
-    /// it would be missed at the next one, while what fills it is still being delivered.
-    fn make_way(&self) {
-        let more = self.reserve.swap(0, Ordering::Relaxed);
-        self.window.widen(more);
-        self.places.widen(usize::try_from(more / self.chunk).unwrap_or(usize::MAX));
-    }
-
-    /// How many bytes the object has, or 0 while that is not known.
-    fn size(&self) -> u64 {
-        self.pin.get().map_or(0, Pin::size)
-    }
-}
 
 /// What the first response shows.
 #[derive(Debug)]

@@ -9,13 +9,15 @@ use std::fmt::Display;
 use http::response::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
+use crate::addressing::AddressingStyle;
 use crate::cli::values;
-use crate::endpoint::{AddressingStyle, Endpoint};
+use crate::endpoint::Endpoint;
 use crate::etag::ETag;
+use crate::object::ObjectInfo;
 use crate::options::Options;
 use crate::range::{ByteRange, RangeSpec, content_range};
 use crate::request::{self, Ask};
-use crate::response::{ObjectInfo, Opened, Pin, failure};
+use crate::response::{Opened, Pin, failure};
 use crate::uri::S3Uri;
 
 /// What takes the bytes.

@@ -10,7 +10,7 @@ use bytesize::{ByteSize, KIB};
 use serde::Serialize;
 
 use crate::format::Format;
-use crate::response::ObjectInfo;
+use crate::object::ObjectInfo;
 use crate::source::Source;
 
 /// Describes an object, in `format`; the text ends with a newline.

@@ -126,6 +126,7 @@
 //! # }
 //! ```
 
+mod addressing;
 pub mod app;
 mod budget;
 mod ceiling;
@@ -134,6 +135,7 @@ pub mod cli;
 mod client;
 pub mod config;
 mod console;
+mod context;
 mod continuation;
 mod counters;
 mod download;
@@ -155,8 +157,10 @@ mod lane;
 mod level;
 mod log;
 mod meter;
+mod object;
 mod options;
 mod pace;
+mod plan;
 pub mod progress;
 mod proxy;
 mod range;
@@ -179,17 +183,17 @@ mod uri;
 mod wanted;
 mod window;
 
+pub use addressing::{Addressing, AddressingStyle, Variant};
 pub use config::{Config, Settings};
 pub use download::{Download, Traffic, inspect};
-pub use endpoint::{Addressing, AddressingStyle, Variant};
 pub use error::{Error, ErrorKind, Result, ServiceError};
 pub use etag::ETag;
 pub use frame::Frame;
 pub use meter::Meter;
+pub use object::ObjectInfo;
 pub use options::{ChecksumMode, Hedge, Options};
 pub use proxy::Proxies;
 pub use range::{RangeSpec, Shard};
-pub use response::ObjectInfo;
 pub use source::{HttpUrl, Source};
 pub use target::{Existing, Target};
 pub use uri::S3Uri;

@@ -114,7 +114,7 @@ pub(crate) fn extra(config: &Config) -> HeaderMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::AddressingStyle;
+    use crate::addressing::AddressingStyle;
     use crate::region::Region;
 
     fn endpoint() -> Endpoint {

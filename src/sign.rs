@@ -65,7 +65,8 @@ fn settings() -> SigningSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::{AddressingStyle, Endpoint};
+    use crate::addressing::AddressingStyle;
+    use crate::endpoint::Endpoint;
     use crate::range::ByteRange;
     use crate::request::{Ask, build};
     use aws_credential_types::Credentials;

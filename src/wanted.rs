@@ -5,8 +5,8 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::etag::ETag;
+use crate::object::ObjectInfo;
 use crate::range::{ByteRange, RangeSpec};
-use crate::response::ObjectInfo;
 
 /// The bytes wanted, and what is known of the object before the first response.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Algorithm, Hasher};
+use super::algorithm::{Algorithm, Hasher};
 
 #[derive(Debug)]
 pub(crate) struct Running {

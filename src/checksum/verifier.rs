@@ -3,8 +3,9 @@
 //! HEAD may answer after the first bytes. Until then every checksum that it could show is computed, those
 //! that are not cheap for the first bytes only; when it is in, what is not needed is dropped.
 
+use super::algorithm::{Algorithm, Hasher};
+use super::expected::Expected;
 use super::running::Running;
-use super::{Algorithm, Expected, Hasher};
 use crate::error::{Error, ErrorKind, Result};
 
 /// For so many bytes SHA-256 and SHA-1 are computed before it is known whether they are needed: what a

@@ -10,7 +10,7 @@ use bytesize::ByteSize;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
-use crate::endpoint::AddressingStyle;
+use crate::addressing::AddressingStyle;
 use crate::format::Format;
 use crate::options::ChecksumMode;
 use crate::options::Hedge;

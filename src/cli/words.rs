@@ -6,8 +6,8 @@
 use std::path::Path;
 
 use super::Invocation;
+use crate::addressing::AddressingStyle;
 use crate::config::Settings;
-use crate::endpoint::AddressingStyle;
 use crate::format::Format;
 use crate::options::ChecksumMode;
 use crate::options::Hedge;

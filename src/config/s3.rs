@@ -11,7 +11,7 @@ use bytesize::ByteSize;
 
 use super::lookup::{Found, Setting};
 use super::settings::{Ceilings, ChecksumValidation, Settings};
-use crate::endpoint::{Addressing, AddressingStyle, Variant};
+use crate::addressing::{Addressing, AddressingStyle, Variant};
 use crate::error::Result;
 
 /// Which hosts are asked, and how.

@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use super::credentials::Credentials;
-use crate::endpoint::{Addressing, AddressingStyle};
+use crate::addressing::{Addressing, AddressingStyle};
 use crate::options::ChecksumMode;
 use crate::proxy::Proxies;
 use crate::region::Region;

@@ -25,7 +25,7 @@ use aws_types::os_shim_internal::Env;
 
 use super::lookup::variable;
 use super::refusal::Asked;
-use crate::endpoint::Variant;
+use crate::addressing::Variant;
 use crate::error::{Error, ErrorKind, Result};
 use crate::region::Region;
 

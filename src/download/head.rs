@@ -13,13 +13,14 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::budget::Budget;
 use crate::client::Client;
 use crate::config::Config;
+use crate::context::Shared;
 use crate::error::{ErrorKind, Result};
 use crate::events;
-use crate::fetch::Shared;
+use crate::object::ObjectInfo;
 use crate::options::Options;
 use crate::range::ByteRange;
 use crate::request::Ask;
-use crate::response::{ObjectInfo, Opened, Pin as Pinned};
+use crate::response::{Opened, Pin as Pinned};
 use crate::retry::{Tries, Try};
 use crate::source::Source;
 

@@ -10,10 +10,11 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
 
 use super::patience::patiently;
+use crate::context::Shared;
 use crate::error::{Error, Result};
-use crate::fetch::Shared;
+use crate::object::ObjectInfo;
 use crate::request::Ask;
-use crate::response::{Listed, ObjectInfo, part_size, parts_listed};
+use crate::response::{Listed, part_size, parts_listed};
 use crate::retry::Try;
 
 /// A page of 1000 parts has some 250 KiB. A server that does not know the request may send the object itself.

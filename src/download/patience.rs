@@ -1,8 +1,8 @@
 //! One question that is asked again while that may help, with the pauses that every retry has.
 
+use crate::context::Shared;
 use crate::error::Result;
 use crate::events;
-use crate::fetch::Shared;
 use crate::retry::{Tries, Try};
 
 /// Asks until there is an answer, or an error that another try does not mend, or too many of them.

@@ -13,10 +13,11 @@ use super::head::{self, Head};
 use super::parts;
 use super::patience::patiently;
 use crate::checksum::{Expected, Verifier};
+use crate::context::Shared;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fetch::Shared;
+use crate::object::ObjectInfo;
 use crate::options::ChecksumMode;
-use crate::response::{ObjectInfo, Pin as Pinned};
+use crate::response::Pin as Pinned;
 use crate::source::Source;
 
 /// Compares one download with what the store keeps.

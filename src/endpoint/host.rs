@@ -3,11 +3,20 @@
 //! It gets what is configured and hands on a [`Host`], or says which two things do not go together. It knows of
 //! names only: scheme, port and path are `endpoint.rs`'s.
 
-use super::partition::Partition;
-use super::{Addressing, AddressingStyle, Scope, same_partition};
+use super::partition::{Partition, same_partition};
+use crate::addressing::{Addressing, AddressingStyle};
 use crate::error::{Error, Result};
 use crate::region::Region;
 use crate::uri::{AccessPoint, S3Uri, Service};
+
+/// What a signature is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scope {
+    /// Mostly the region that was configured; an access point has its own.
+    pub(crate) region: Region,
+    /// The name of the service.
+    pub(crate) service: &'static str,
+}
 
 /// A host's name, and what it means.
 pub(super) struct Host {

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{Addressing, AddressingStyle, Endpoint, Variant};
+use super::Endpoint;
+use crate::addressing::{Addressing, AddressingStyle, Variant};
 use crate::config::endpoint_url;
 use crate::error::Result;
 use crate::region::Region;

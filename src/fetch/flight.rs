@@ -17,8 +17,8 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::Shared;
 use crate::client::Exchange;
+use crate::context::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events;
 use crate::hedge::Progress;

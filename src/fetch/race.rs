@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::Shared;
 use super::flight::{Event, Flight};
+use crate::context::Shared;
 use crate::error::Result;
 use crate::events;
 use crate::hedge;

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::response::Parts;
 use serde::Deserialize;
 
-use super::{ObjectInfo, content_length};
+use crate::object::{ObjectInfo, content_length};
 use crate::range::content_range;
 
 /// A page of the list of parts.

@@ -1,8 +1,8 @@
 //! The version of the object that a download is pinned to, and the check of every later response
 //! against it.
 
-use super::ObjectInfo;
 use crate::error::{Error, ErrorKind, Result};
+use crate::object::ObjectInfo;
 
 /// What the first response to a GET showed.
 #[derive(Debug, Clone)]

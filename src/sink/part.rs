@@ -16,8 +16,8 @@ use super::place::{Place, failed, shown, unusable};
 use super::sidecar::{self, Piece, Resume, State};
 use crate::download::Download;
 use crate::error::{Error, ErrorKind, Result};
+use crate::object::ObjectInfo;
 use crate::range::RangeSpec;
-use crate::response::ObjectInfo;
 use crate::source::Source;
 
 /// What is read back at once, in bytes.

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::etag::ETag;
+use crate::object::ObjectInfo;
 use crate::range::RangeSpec;
-use crate::response::ObjectInfo;
 use crate::source::Source;
 
 const FORMAT: u32 = 1;

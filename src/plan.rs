@@ -1,0 +1,87 @@
+//! The plan that cuts an object into the ranges that are asked for.
+
+use crate::range::ByteRange;
+
+/// The first of chunks that are fetched together from the start: one in so many of a whole one.
+const GRADES: u64 = 16;
+/// So few ranges at once that memory is no concern.
+const FEW: u64 = 3;
+
+/// Cuts what is left of an object into chunks, in order, each when it is about to be asked for.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    left: ByteRange,
+    chunk: u64,
+    /// Where sizes may differ: that of a chunk of which few are fetched at once.
+    large: Option<u64>,
+    planned: u64,
+}
+
+impl Plan {
+    /// Chunks of `chunk` bytes for all of `range`. With `large` their sizes may differ: it is that of chunks
+    /// of which few are fetched at once.
+    pub(crate) fn new(range: ByteRange, chunk: u64, large: Option<u64>) -> Self {
+        Self { left: range, chunk: chunk.max(1), large, planned: 0 }
+    }
+
+    /// Whether every byte is in a chunk.
+    pub(crate) fn is_done(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    /// The next chunk, one of `at_once` that are fetched at the same time; `None` when all are planned.
+    pub(crate) fn next(&mut self, at_once: u64) -> Option<ByteRange> {
+        let size = match self.large {
+            // A connection by itself idles between two requests: fewer of them cost nothing here.
+            Some(large) if at_once <= FEW => large,
+            // Connections that begin together would end together, the last one's bytes waiting for all the
+            // others: their first chunks grow from a small one, so that they end, and begin anew, in order.
+            Some(_) if self.planned < at_once => {
+                let first = self.chunk / GRADES;
+                (first + (self.chunk - first) / at_once * self.planned).max(1)
+            }
+            _ => self.chunk,
+        };
+        self.planned += 1;
+        let chunk =
+            ByteRange::new(self.left.start(), self.left.start().saturating_add(size).min(self.left.end()));
+        self.left = self.left.remainder(chunk.len());
+        (!chunk.is_empty()).then_some(chunk)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_plan_covers_its_range_once_in_order(
+            start in 0_u64..1 << 50,
+            len in 0_u64..100_000,
+            size in 1_u64..5_000,
+            graded: bool,
+            at_once in 1_u64..100,
+        ) {
+            let range = ByteRange::new(start, start + len);
+            let large = graded.then_some(4 * size);
+            let mut plan = Plan::new(range, size, large);
+            let chunks: Vec<_> = std::iter::from_fn(|| plan.next(at_once)).collect();
+            let mut at = range.start();
+            for c in &chunks {
+                prop_assert_eq!(c.start(), at);
+                let most = match large {
+                    Some(large) if at_once <= FEW => large,
+                    _ => size,
+                };
+                prop_assert!(!c.is_empty() && c.len() <= most);
+                at = c.end();
+            }
+            prop_assert_eq!(at, range.end());
+            if !graded {
+                prop_assert_eq!(chunks.len() as u64, len.div_ceil(size));
+            }
+        }
+    }
+}
