@@ -6,8 +6,8 @@
 use std::num::{NonZero, NonZeroU64};
 use std::path::Path;
 
-use crate::config::Ceilings;
-use crate::options::Options;
+use crate::config::{Ceilings, ChecksumValidation};
+use crate::options::{ChecksumMode, Options};
 
 /// The size of a chunk where none is given, in bytes. Half of what clients of S3 are used to ask for at
 /// once: with as many connections as a link needs, the window stays small and its bytes warm.
@@ -105,6 +105,16 @@ impl Budget {
             read_buffer: usize::try_from(read_buffer).unwrap_or(usize::MAX),
             zero_copy_min: usize::try_from(read_buffer / 4 * 3).unwrap_or(usize::MAX),
         }
+    }
+}
+
+/// What is compared: `validation`, the configuration's word, is the default, and what a download's options ask for goes
+/// before it.
+pub(crate) fn checksum_mode(options: &Options, validation: ChecksumValidation) -> ChecksumMode {
+    match (options.checksum, validation) {
+        // A GET requires none.
+        (ChecksumMode::Auto, ChecksumValidation::WhenRequired) => ChecksumMode::Off,
+        (mode, _) => mode,
     }
 }
 

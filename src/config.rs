@@ -17,6 +17,7 @@ mod sources;
 pub use crate::region::Region;
 pub use aws_smithy_runtime_api::client::identity::Identity;
 pub use credentials::Credentials;
+use credentials::log_credentials;
 pub use settings::{Ceilings, ChecksumValidation, Config, Settings};
 
 use std::path::PathBuf;
@@ -27,7 +28,6 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::Env;
 
 use crate::error::Result;
-use crate::events;
 use crate::proxy::Proxies;
 use crate::sse_c::CustomerKey;
 use lookup::{Found, variable};
@@ -76,7 +76,7 @@ async fn load_from(
         credentials: Credentials::anonymous(),
     };
     if settings.no_sign_request {
-        events::credentials("none: requests are not signed", None, None);
+        log_credentials("none: requests are not signed", None, None);
         return Ok(config);
     }
 
@@ -93,7 +93,7 @@ async fn load_from(
     let began = Instant::now();
     let (origin, keys) = sources.ask().await.map_err(|e| refusal::refused(&e))?;
     let took = began.elapsed();
-    events::credentials(&sources.name(origin), Some(took), keys.expiry());
+    log_credentials(&sources.name(origin), Some(took), keys.expiry());
     if origin == Origin::Instance && !config.region_configured {
         // Only now is it known that there is a metadata service which answers at once.
         if let Some(region) = sources.instance_region().await {

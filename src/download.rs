@@ -7,7 +7,6 @@
 mod discovery;
 mod head;
 mod parts;
-mod patience;
 mod verify;
 
 pub use head::inspect;
@@ -25,16 +24,17 @@ use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt, stream};
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{debug, info, trace};
 
 use self::discovery::Started;
 use self::head::Head;
 use self::verify::Verify;
-use crate::budget::Budget;
+use crate::budget::{Budget, checksum_mode};
 use crate::ceiling::Ceiling;
 use crate::config::Config;
 use crate::context::Shared;
 use crate::error::{Error, ErrorKind, Result};
-use crate::events;
+use crate::events::{DOWNLOAD, LEVEL};
 use crate::fetch::{self, Leave, RangeFrames};
 use crate::frame::Frame;
 use crate::level::Level;
@@ -132,7 +132,7 @@ impl Download {
         let room = if is_ahead { Some(shared.window.all().await) } else { None };
         let started = discovery::start(&shared, budget.chunk, said).await.map_err(|e| source.explain(e))?;
         let wanted = started.wanted;
-        events::download(source, &started.info, wanted, &budget);
+        log_start(source, &started.info, wanted, &budget);
         let rest = wanted.remainder(started.first_range.len());
         let all_asked = rest.is_empty();
         let planned =
@@ -140,7 +140,7 @@ impl Download {
         let Started { info, first, mut head, latency, .. } = started;
         let under_way = first.into_iter().collect();
         let whole = wanted == ByteRange::new(had, info.size);
-        let mode = config.checksum_validation.refine(options.checksum);
+        let mode = checksum_mode(options, config.checksum_validation);
         let verify = Verify::new(mode, &shared, &info, whole, &mut head).await;
         let verify = verify.map_err(|e| e.on(source))?;
         let (failed, ahead, steering) = (false, room.map(|room| Ahead { _room: room, latency }), None);
@@ -397,11 +397,30 @@ fn steer(shared: &Arc<Shared>, budget: &Budget, latency: Duration) -> AbortOnDro
             let fetched = shared.counters.fetched();
             let held = fetched.saturating_sub(shared.counters.yielded());
             let connections = level.tick(began.elapsed(), fetched, held);
-            events::level(connections, std::mem::replace(&mut before, connections), fetched, held);
+            trace!(target: LEVEL, concurrency = connections, fetched, held, "looked");
+            if connections != before {
+                debug!(target: LEVEL, concurrency = connections, before, "another number of ranges at once");
+            }
+            before = connections;
             shared.slots.set_target(connections);
             shared.places.set_target(discovery::places(connections));
         }
     }))
+}
+
+/// Reports what there is, which part of it is wanted, and how it will be asked for; `concurrency` where that is given.
+fn log_start(source: &Source, info: &ObjectInfo, wanted: ByteRange, budget: &Budget) {
+    info!(
+        target: DOWNLOAD,
+        size = info.size,
+        etag = info.etag,
+        version_id = info.version_id,
+        range = (!wanted.is_empty()).then(|| wanted.to_string()),
+        chunk = budget.chunk,
+        concurrency = (!budget.adaptive).then_some(budget.connections),
+        object = source.to_string(),
+        "the download begins"
+    );
 }
 
 /// The bytes alone: each item is the consumer's own from the moment it is yielded, and no longer counts

@@ -39,21 +39,8 @@
 //! tracing_subscriber::registry().with(tracing_subscriber::fmt::layer()).with(wanted).init();
 //! ```
 
-mod account;
-
-pub(crate) use account::Account;
-
-use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
-
-use tracing::{debug, info, trace, warn};
-
-use crate::budget::Budget;
-use crate::error::Error;
-use crate::object::ObjectInfo;
-use crate::proxy::Proxy;
-use crate::range::ByteRange;
-use crate::source::Source;
+use std::fmt::Display;
+use std::time::Duration;
 
 /// Requests.
 pub const REQUEST: &str = "s3fcp::request";
@@ -78,119 +65,13 @@ pub const LEVEL: &str = "s3fcp::level";
 pub const TARGETS: [&str; 9] =
     [REQUEST, RETRY, THROTTLE, HEDGE, CORRECTION, CREDENTIALS, DOWNLOAD, CONNECTION, LEVEL];
 
-/// A try, which had this number, failed with `error`; the next one, for `rest` where it is about a range, comes after
-/// `delay`.
-pub(crate) fn retry(rest: Option<ByteRange>, attempt: u32, error: &Error, delay: Duration) {
-    warn!(
-        target: RETRY,
-        range = rest.map(|range| range.to_string()),
-        attempt,
-        delay_ms = milliseconds(delay),
-        reason = first_line(error),
-        "a try failed"
-    );
-}
-
-/// The server is busy.
-pub(crate) fn throttled(pause: Duration, concurrency: usize) {
-    warn!(target: THROTTLE, pause_ms = milliseconds(pause), concurrency, "the server asks for fewer requests");
-}
-
-/// What is left of a range is asked for a second time.
-pub(crate) fn hedged(rest: ByteRange) {
-    info!(target: HEDGE, range = rest.to_string(), "a range is late, and is asked for a second time");
-}
-
-/// The second request for a range is the one that goes on: it was faster, or the first one failed with `error`.
-pub(crate) fn hedge_goes_on(rest: ByteRange, error: Option<&Error>) {
-    info!(
-        target: HEDGE,
-        range = rest.to_string(),
-        reason = error.map(first_line),
-        "the second request goes on alone"
-    );
-}
-
-/// What the next request does otherwise.
-pub(crate) fn corrected(what: &str, to: Option<&dyn std::fmt::Display>) {
-    info!(target: CORRECTION, what, to = to.map(ToString::to_string), "asked again at once");
-}
-
-/// `source` handed out keys, after so long, that are good until `expires`.
-pub(crate) fn credentials(source: &str, took: Option<Duration>, expires: Option<SystemTime>) {
-    info!(
-        target: CREDENTIALS,
-        source,
-        elapsed_ms = took.map(milliseconds),
-        expires = expires.map(|end| humantime::format_rfc3339_seconds(end).to_string()),
-        "found"
-    );
-}
-
-/// A source has no keys.
-pub(crate) fn no_credentials(source: &str, reason: &str) {
-    debug!(target: CREDENTIALS, source, reason, "no credentials here");
-}
-
-/// The source of credentials is of no use now, and those that are held still hold.
-pub(crate) fn not_renewed(error: &Error) {
-    warn!(target: CREDENTIALS, reason = first_line(error), "the credentials could not be renewed");
-}
-
-/// What there is, which part of it is wanted, and how it will be asked for; `concurrency` where that is given.
-pub(crate) fn download(source: &Source, info: &ObjectInfo, wanted: ByteRange, budget: &Budget) {
-    info!(
-        target: DOWNLOAD,
-        size = info.size,
-        etag = info.etag,
-        version_id = info.version_id,
-        range = (!wanted.is_empty()).then(|| wanted.to_string()),
-        chunk = budget.chunk,
-        concurrency = (!budget.adaptive).then_some(budget.connections),
-        object = source.to_string(),
-        "the download begins"
-    );
-}
-
-/// A resolver knows a host.
-pub(crate) fn resolved(host: &str, addresses: &[SocketAddr]) {
-    debug!(target: CONNECTION, host, ?addresses, "resolved");
-}
-
-/// A connection is there.
-pub(crate) fn connected(
-    host: &str,
-    proxy: Option<&Proxy>,
-    peer: Option<SocketAddr>,
-    connection: u64,
-    took: Duration,
-) {
-    debug!(
-        target: CONNECTION,
-        host,
-        proxy = proxy.map(ToString::to_string),
-        peer = peer.map(tracing::field::display),
-        connection,
-        elapsed_ms = milliseconds(took),
-        "connected"
-    );
-}
-
-/// So many ranges are to be fetched at once, `before` until now, `fetched` bytes having come, `held` of them still here.
-pub(crate) fn level(concurrency: usize, before: usize, fetched: u64, held: u64) {
-    trace!(target: LEVEL, concurrency, fetched, held, "looked");
-    if concurrency != before {
-        debug!(target: LEVEL, concurrency, before, "another number of ranges at once");
-    }
-}
-
-/// To a tenth of one.
-fn milliseconds(time: Duration) -> f64 {
+/// `time` in milliseconds, rounded to a tenth.
+pub(crate) fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e4).round() / 10.0
 }
 
-/// The lines behind it are hints for a person.
-fn first_line(error: &Error) -> String {
+/// The first line of an error: the lines after it are hints for a person.
+pub(crate) fn first_line(error: &dyn Display) -> String {
     let text = error.to_string();
     text.lines().next().unwrap_or_default().to_owned()
 }

@@ -23,13 +23,12 @@ use self::flight::{Event, Flight};
 use self::race::{Race, Rest};
 use crate::context::Shared;
 use crate::error::{Error, ErrorKind, Result};
-use crate::events;
 use crate::frame::Frame;
 use crate::lane::{LaneReceiver, LaneSender, lane};
 use crate::object::ObjectInfo;
 use crate::range::ByteRange;
 use crate::response::{Opened, Pin};
-use crate::retry::{Tries, Try};
+use crate::retry::{Tries, Try, log_retry};
 use crate::slots::Slot;
 use crate::window::{Room, Window};
 
@@ -127,7 +126,7 @@ impl Fetch {
                 return shared.slots.close();
             };
             shared.counters.add_retry();
-            events::retry(Some(self.range.remainder(self.done)), tries.count(), &error, delay);
+            log_retry(Some(self.range.remainder(self.done)), tries.count(), &error, delay);
             if !error.is_throttling() {
                 sleep(delay).await;
                 continue;

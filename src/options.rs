@@ -3,6 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
+use crate::client::ClientOptions;
 use crate::etag::ETag;
 use crate::range::RangeSpec;
 
@@ -51,6 +52,15 @@ impl Options {
     pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
     /// The smallest [`Options::max_memory`] that can be kept: 34 MiB.
     pub const MAX_MEMORY_MIN: u64 = 34 << 20;
+
+    /// What of this concerns requests; connections read `read_buffer` bytes at once.
+    pub(crate) fn for_client(&self, read_buffer: usize) -> ClientOptions {
+        ClientOptions {
+            version_id: self.version_id.clone(),
+            first_byte_timeout: self.first_byte_timeout.unwrap_or(Self::FIRST_BYTE_TIMEOUT),
+            read_buffer,
+        }
+    }
 }
 
 /// Whether requests are hedged.

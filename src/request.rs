@@ -7,13 +7,10 @@ use http::header::{ACCEPT_ENCODING, HOST, IF_MATCH, RANGE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
 use http_body_util::Empty;
 
-use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::range::ByteRange;
-
-/// A request of ours: it never has a body.
-pub(crate) type Outgoing = Request<Empty<Bytes>>;
+use crate::sse_c::CustomerKey;
 
 /// `x-amz-checksum-mode: ENABLED` makes HEAD show the object's checksums (S3 API, `HeadObject`).
 const CHECKSUM_MODE: HeaderName = HeaderName::from_static("x-amz-checksum-mode");
@@ -68,7 +65,11 @@ impl Ask<'_> {
 }
 
 /// Builds the request for `ask`, for the given version where there is one.
-pub(crate) fn build(endpoint: &Endpoint, ask: Ask<'_>, version_id: Option<&str>) -> Result<Outgoing> {
+pub(crate) fn build(
+    endpoint: &Endpoint,
+    ask: Ask<'_>,
+    version_id: Option<&str>,
+) -> Result<Request<Empty<Bytes>>> {
     let mut request = Request::builder()
         .method(ask.method())
         .version(Version::HTTP_11)
@@ -100,12 +101,12 @@ pub(crate) fn build(endpoint: &Endpoint, ask: Ask<'_>, version_id: Option<&str>)
 }
 
 /// The headers that every request carries, whatever it asks for; they are signed with it.
-pub(crate) fn extra(config: &Config) -> HeaderMap {
+pub(crate) fn common_headers(request_payer: bool, sse_c: Option<&CustomerKey>) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    if config.request_payer {
+    if request_payer {
         headers.insert(REQUEST_PAYER, HeaderValue::from_static("requester"));
     }
-    if let Some(key) = &config.sse_c {
+    if let Some(key) = sse_c {
         key.add_to(&mut headers);
     }
     headers

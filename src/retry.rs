@@ -1,15 +1,16 @@
-//! Which failures are worth another try, what must be put right before it, and how long to wait.
-//!
-//! It gets errors and hands on advice and delays; the clock is never read here and nothing is sent.
+//! Attempts: which failures are worth another one, how long to wait before it, and when to give up.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use crate::endpoint::same_partition;
-use crate::error::Error;
-use crate::region::Region;
+use tokio::time::sleep;
+use tracing::warn;
+
+use crate::error::{Error, Result};
+use crate::events::{RETRY, first_line, milliseconds};
+use crate::range::ByteRange;
 
 /// Tries without a byte of the object ever seen: a wrong host fails within seconds.
 const ATTEMPTS_BEFORE_FIRST_BYTE: u32 = 4;
@@ -22,34 +23,6 @@ const DELAY_MIN: Duration = Duration::from_millis(100);
 const DELAY_MAX: Duration = Duration::from_secs(5);
 /// A server may ask for a longer pause than our own longest, but not for any length.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
-
-/// What has to change before the same request can succeed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Correction {
-    /// Sign for this region, and ask its host.
-    Region(Region),
-    /// Sign with the server's clock, in seconds since the epoch.
-    Clock(u64),
-    /// Ask the source of the credentials for new ones.
-    Credentials,
-}
-
-/// What can be put right about `error`, an answer to a request signed for `region`, if anything: each
-/// correction is worth one try, at once.
-pub(crate) fn correction(error: &Error, region: &Region) -> Option<Correction> {
-    let service = error.service()?;
-    match (service.status, service.code()) {
-        (_, "RequestTimeTooSkewed") => service.date.map(Correction::Clock),
-        (_, "ExpiredToken" | "TokenRefreshRequired") => Some(Correction::Credentials),
-        // HEAD has no body: a redirect or a 400 that names a region stands for the code.
-        (301 | 307 | 400, _) => {
-            let named = service.region.as_deref().and_then(|r| Region::parse(r).ok())?;
-            // Credentials of one partition are not shown to another.
-            (named != *region && same_partition(&named, region)).then_some(Correction::Region(named))
-        }
-        _ => None,
-    }
-}
 
 /// Which try a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +43,39 @@ impl Try {
     pub(crate) fn after(failed: u32) -> Self {
         Self { number: failed.saturating_add(1), ..Self::FIRST }
     }
+}
+
+/// Asks until there is an answer, or an error that another try does not mend, or too many of them.
+// Not an `AsyncFn`: whether its futures are Send cannot be said yet, and a download must be.
+pub(crate) async fn retry<T, F>(max_attempts: Option<NonZeroU32>, ask: impl Fn(Try) -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let mut tries = Tries::new(max_attempts);
+    loop {
+        let error = match ask(Try::after(tries.count())).await {
+            Ok(answer) => return Ok(answer),
+            Err(e) => e,
+        };
+        let Some(delay) = tries.failed(&error, 0, false) else {
+            return Err(error.after_attempts(tries.count()));
+        };
+        log_retry(None, tries.count(), &error, delay);
+        sleep(delay).await;
+    }
+}
+
+/// Reports that attempt number `attempt` failed with `error`, and that the next one, for `rest` where it is about a
+/// range, comes after `delay`.
+pub(crate) fn log_retry(rest: Option<ByteRange>, attempt: u32, error: &Error, delay: Duration) {
+    warn!(
+        target: RETRY,
+        range = rest.map(|range| range.to_string()),
+        attempt,
+        delay_ms = milliseconds(delay),
+        reason = first_line(error),
+        "a try failed"
+    );
 }
 
 /// Counts tries in a row that brought no new byte, and says how long to wait before the next.
@@ -130,34 +136,6 @@ mod tests {
     fn of(status: u16, code: &str) -> ServiceError {
         let code = (!code.is_empty()).then(|| code.to_owned());
         ServiceError { status, code, ..ServiceError::default() }
-    }
-
-    #[test]
-    fn what_can_be_put_right() {
-        let here = Region::parse("us-east-1").unwrap();
-        let named = |region: &str| Some(region.to_owned());
-        let moved = Some(Correction::Region(Region::parse("eu-west-1").unwrap()));
-        let skewed = ServiceError { date: Some(7), ..of(403, "RequestTimeTooSkewed") };
-        for (service, want) in [
-            (skewed, Some(Correction::Clock(7))),
-            (of(400, "ExpiredToken"), Some(Correction::Credentials)),
-            (of(400, "TokenRefreshRequired"), Some(Correction::Credentials)),
-            (ServiceError { region: named("eu-west-1"), ..of(301, "PermanentRedirect") }, moved.clone()),
-            (ServiceError { region: named("eu-west-1"), ..of(307, "TemporaryRedirect") }, moved.clone()),
-            (ServiceError { region: named("eu-west-1"), ..of(301, "") }, moved.clone()),
-            (ServiceError { region: named("eu-west-1"), ..of(400, "") }, moved.clone()),
-            (ServiceError { region: named("eu-west-1"), ..of(400, "AuthorizationHeaderMalformed") }, moved),
-            (of(301, "PermanentRedirect"), None),
-            (ServiceError { region: named("us-east-1"), ..of(400, "") }, None),
-            (ServiceError { region: named("cn-north-1"), ..of(301, "PermanentRedirect") }, None),
-            (ServiceError { region: named("us-gov-west-1"), ..of(301, "PermanentRedirect") }, None),
-            (ServiceError { region: named("evil.example/"), ..of(301, "") }, None),
-            (ServiceError { region: named("eu-west-1"), ..of(403, "AccessDenied") }, None),
-            (ServiceError { region: named("eu-west-1"), ..of(404, "NoSuchKey") }, None),
-        ] {
-            let error = Error::new(ErrorKind::Server, "failed").with_service(service.clone());
-            assert_eq!(correction(&error, &here), want, "{service:?}");
-        }
     }
 
     #[test]

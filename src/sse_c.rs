@@ -13,7 +13,6 @@ use base64::prelude::BASE64_STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use md5::{Digest, Md5};
 
-use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 
 const ALGORITHM: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-customer-algorithm");
@@ -103,16 +102,6 @@ impl CustomerKey {
         headers.insert(KEY, self.base64.clone());
         headers.insert(KEY_MD5, self.md5.clone());
     }
-}
-
-/// The key travels in a header: it is refused where anybody could read it on the way, as could a proxy that
-/// `is_forwarded` says of.
-pub(crate) fn may_travel_to(endpoint: &Endpoint, is_forwarded: bool) -> Result<()> {
-    if endpoint.is_https() || (endpoint.is_loopback() && !is_forwarded) {
-        return Ok(());
-    }
-    Err(Error::usage("the key of --sse-c-key would travel unencrypted: the endpoint is plain HTTP")
-        .with_hint("use an https:// endpoint; plain HTTP is for this machine alone (localhost)"))
 }
 
 fn from_base64(text: &[u8]) -> Option<CustomerKey> {

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::events;
+use crate::events::{THROTTLE, milliseconds};
 use crate::slots::Slots;
+use tracing::warn;
 
 /// The first pause; it doubles while answers stay as they are.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -50,7 +51,8 @@ impl Throttle {
             state.until = Some(now + pause);
             state.good = 0;
             self.slots.halve();
-            events::throttled(pause.max(asked), self.slots.target());
+            let (pause_ms, concurrency) = (milliseconds(pause.max(asked)), self.slots.target());
+            warn!(target: THROTTLE, pause_ms, concurrency, "the server asks for fewer requests");
         }
         state.until = state.until.max(Some(now + asked));
     }

@@ -14,7 +14,8 @@ use tokio::sync::Mutex;
 
 use super::refusal::refused;
 use crate::error::Result;
-use crate::events;
+use crate::events::{CREDENTIALS, first_line, milliseconds};
+use tracing::{info, warn};
 
 /// How long before they expire new credentials are asked for: instance metadata has the next ones
 /// ready five minutes ahead.
@@ -124,12 +125,13 @@ impl Cache {
         let mut held = self.held.lock().await;
         match (answer, &mut *held) {
             (Ok(keys), held) => {
-                events::credentials("the same as before", None, keys.expiry());
+                log_credentials("the same as before", None, keys.expiry());
                 let new = held.insert(Held::new(keys.into(), now));
                 Ok(new.identity.clone())
             }
             (Err(e), Some(old)) if old.is_valid(now) => {
-                events::not_renewed(&refused(&e));
+                let reason = first_line(&refused(&e));
+                warn!(target: CREDENTIALS, reason, "the credentials could not be renewed");
                 old.renew_at = Some(now + PAUSE);
                 Ok(old.identity.clone())
             }
@@ -173,6 +175,17 @@ fn is_same(a: &Identity, b: &Identity) -> bool {
         (Some(a), Some(b)) => std::ptr::eq(a, b),
         _ => false,
     }
+}
+
+/// Reports that `source` handed out keys, after so long, that are good until `expires`.
+pub(super) fn log_credentials(source: &str, took: Option<Duration>, expires: Option<SystemTime>) {
+    info!(
+        target: CREDENTIALS,
+        source,
+        elapsed_ms = took.map(milliseconds),
+        expires = expires.map(|end| humantime::format_rfc3339_seconds(end).to_string()),
+        "found"
+    );
 }
 
 #[cfg(test)]

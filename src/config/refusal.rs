@@ -9,7 +9,8 @@ use std::iter::successors;
 use aws_credential_types::provider::error::CredentialsError;
 
 use crate::error::{Error, ErrorKind};
-use crate::events;
+use crate::events::CREDENTIALS;
+use tracing::debug;
 
 /// What was asked in vain, as a cause inside a [`CredentialsError`], which alone fits the AWS crates' trait.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ impl Asked {
     /// Adds a source, and why it has nothing.
     pub(super) fn add(&mut self, source: impl Into<String>, error: &CredentialsError) {
         let (source, why) = (source.into(), causes(error).unwrap_or_else(|| "no keys".to_owned()));
-        events::no_credentials(&source, &why);
+        debug!(target: CREDENTIALS, source, reason = why, "no credentials here");
         self.0.push((source, why));
     }
 

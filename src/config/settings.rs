@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use super::credentials::Credentials;
 use crate::addressing::{Addressing, AddressingStyle};
-use crate::options::ChecksumMode;
 use crate::proxy::Proxies;
 use crate::region::Region;
 use crate::sse_c::{CustomerKey, KeyText};
@@ -87,15 +86,4 @@ pub enum ChecksumValidation {
     WhenSupported,
     /// Only where an operation asks for it, which reading an object does not: never.
     WhenRequired,
-}
-
-impl ChecksumValidation {
-    /// What it makes of `mode`: the setting is the default, and what a download's options ask for goes before it.
-    pub(crate) fn refine(self, mode: ChecksumMode) -> ChecksumMode {
-        match (mode, self) {
-            // A GET requires none.
-            (ChecksumMode::Auto, Self::WhenRequired) => ChecksumMode::Off,
-            (mode, _) => mode,
-        }
-    }
 }

@@ -12,9 +12,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tokio::sync::oneshot;
-use tokio::time::sleep;
 
-use super::head::{Head, describe};
+use super::head::Head;
 use crate::budget::Budget;
 use crate::ceiling::Ceiling;
 use crate::client::Client;
@@ -22,17 +21,17 @@ use crate::config::Config;
 use crate::context::Shared;
 use crate::counters::Counters;
 use crate::error::{Error, ErrorKind, Result};
-use crate::events;
 use crate::fetch::{self, Found, Leave, RangeFrames};
 use crate::frame::Slabs;
 use crate::hedge;
+use crate::metadata::describe;
 use crate::object::ObjectInfo;
 use crate::options::Options;
 use crate::pace::Pace;
 use crate::range::ByteRange;
 use crate::request::Ask;
 use crate::response::Opened;
-use crate::retry::{Tries, Try};
+use crate::retry::{Try, retry};
 use crate::slots::Slots;
 use crate::source::Source;
 use crate::throttle::Throttle;
@@ -62,7 +61,7 @@ pub(super) async fn shared(
     ceiling: Option<Arc<Ceiling>>,
 ) -> Result<(Shared, Option<ObjectInfo>)> {
     let connections = if budget.adaptive { 1 } else { budget.connections };
-    let client = Client::new(config.clone(), source.clone(), options, budget.read_buffer)?;
+    let client = Client::new(config.clone(), source.clone(), options.for_client(budget.read_buffer))?;
     let if_match = || options.if_match.clone();
     let max_attempts = options.max_attempts.or(config.max_attempts);
     let (wanted, said) = if let Some(wanted) = Wanted::new(options.range, if_match()) {
@@ -178,18 +177,14 @@ async fn confirm_empty(shared: &Arc<Shared>, head: &mut Head) -> Result<ObjectIn
     if let Some(info) = head.answer().await.filter(|info| info.size == 0) {
         return Ok(info);
     }
-    let mut tries = Tries::new(shared.max_attempts);
-    loop {
-        let answer = shared.client.exchange(Ask::GetWhole, None, Try::after(tries.count())).await;
-        let error = match answer.and_then(|a| Opened::check(&a.head, ByteRange::new(0, 1), None)) {
-            Ok(Opened { info, .. }) if info.size == 0 => return Ok(info),
-            Ok(_) => Error::new(ErrorKind::Changed, "the object was empty a moment ago and is no longer"),
-            Err(e) => e,
-        };
-        let Some(delay) = tries.failed(&error, 0, false) else {
-            return Err(error.after_attempts(tries.count()));
-        };
-        events::retry(None, tries.count(), &error, delay);
-        sleep(delay).await;
+    retry(shared.max_attempts, |attempt| ask_whole(shared, attempt)).await
+}
+
+/// A GET of all that there is, which must be nothing.
+async fn ask_whole(shared: &Shared, attempt: Try) -> Result<ObjectInfo> {
+    let answer = shared.client.exchange(Ask::GetWhole, None, attempt).await?;
+    match Opened::check(&answer.head, ByteRange::new(0, 1), None)? {
+        Opened { info, .. } if info.size == 0 => Ok(info),
+        _ => Err(Error::new(ErrorKind::Changed, "the object was empty a moment ago and is no longer")),
     }
 }

@@ -1,27 +1,22 @@
 //! HEAD: what a store says of an object beyond what a GET shows, its checksums above all.
 
 use std::future::{Future, poll_fn};
-use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::StatusCode;
-use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::budget::Budget;
 use crate::client::Client;
 use crate::config::Config;
 use crate::context::Shared;
-use crate::error::{ErrorKind, Result};
-use crate::events;
+use crate::error::Result;
+use crate::metadata::{describe, head};
 use crate::object::ObjectInfo;
 use crate::options::Options;
-use crate::range::ByteRange;
-use crate::request::Ask;
-use crate::response::{Opened, Pin as Pinned};
-use crate::retry::{Tries, Try};
+use crate::response::Pin as Pinned;
+use crate::retry::Try;
 use crate::source::Source;
 
 /// A HEAD under way beside a download, and then what it said; dropping it ends it.
@@ -95,62 +90,7 @@ pub(super) fn is_of(said: &ObjectInfo, shown: &ObjectInfo) -> bool {
 pub async fn inspect(config: &Config, source: impl Into<Source>, options: &Options) -> Result<ObjectInfo> {
     let source = &source.into();
     let read_buffer = Budget::of(options, &config.ceilings).read_buffer;
-    let client = Client::new(config.clone(), source.clone(), options, read_buffer)?;
+    let client = Client::new(config.clone(), source.clone(), options.for_client(read_buffer))?;
     let described = describe(&client, options.max_attempts.or(config.max_attempts)).await;
     described.map_err(|e| source.explain(e))
-}
-
-/// What the store says of the client's object, by HEAD or else, and for a URL at once, by a GET of its first byte.
-pub(super) async fn describe(client: &Client, max_attempts: Option<NonZeroU32>) -> Result<ObjectInfo> {
-    let mut tries = Tries::new(max_attempts);
-    loop {
-        let attempt = Try::after(tries.count());
-        let asked =
-            if client.is_s3() { head(client, attempt).await } else { first_byte(client, attempt).await };
-        let asked = match asked {
-            // A refused HEAD has no body to say why; the same GET has one, or is allowed where HEAD is not.
-            Err(refused) if client.is_s3() && refused.service().is_some() => {
-                first_byte(client, attempt).await
-            }
-            asked => asked,
-        };
-        let error = match asked {
-            Ok(info) => return Ok(info),
-            Err(e) => e,
-        };
-        match tries.failed(&error, 0, false) {
-            Some(delay) => {
-                events::retry(None, tries.count(), &error, delay);
-                sleep(delay).await;
-            }
-            None => return Err(error.after_attempts(tries.count())),
-        }
-    }
-}
-
-/// One HEAD, with checksums where the server knows of them.
-pub(super) async fn head(client: &Client, attempt: Try) -> Result<ObjectInfo> {
-    let ask = |checksums| client.exchange(Ask::Head { checksums }, None, attempt);
-    let answer = match ask(true).await {
-        Err(e) if e.kind() == ErrorKind::Server && !e.is_retryable() => ask(false).await?,
-        answer => answer?,
-    };
-    let info = ObjectInfo::from_head(&answer.head)?;
-    // A response to HEAD ends with its head.
-    answer.lease.give_back();
-    Ok(info)
-}
-
-/// What a GET of the first byte says, or one of all there is where there is no first byte.
-async fn first_byte(client: &Client, attempt: Try) -> Result<ObjectInfo> {
-    let range = ByteRange::new(0, 1);
-    match client.exchange(Ask::Get { range, if_match: None }, None, attempt).await {
-        Ok(answer) => Ok(Opened::check(&answer.head, range, None)?.info),
-        // It is there, and empty.
-        Err(e) if e.service().is_some_and(|s| s.status == StatusCode::RANGE_NOT_SATISFIABLE.as_u16()) => {
-            let answer = client.exchange(Ask::GetWhole, None, attempt).await?;
-            Ok(Opened::check(&answer.head, range, None)?.info)
-        }
-        Err(e) => Err(e),
-    }
 }

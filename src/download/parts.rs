@@ -3,19 +3,17 @@
 //! One request lists them (`GetObjectAttributes`) where the store keeps a checksum of each part and lets us; else
 //! each part is asked for (HEAD with `partNumber`). What is handed on adds up to the object; nothing is guessed.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tokio::time::timeout;
 
-use super::patience::patiently;
-use crate::context::Shared;
-use crate::error::{Error, Result};
+use crate::client::Client;
+use crate::error::Result;
 use crate::object::ObjectInfo;
 use crate::request::Ask;
 use crate::response::{Listed, part_size, parts_listed};
-use crate::retry::Try;
+use crate::retry::{Try, retry};
 
 /// A page of 1000 parts has some 250 KiB. A server that does not know the request may send the object itself.
 const PAGE_MAX: usize = 1 << 20;
@@ -25,7 +23,12 @@ const AT_ONCE: usize = 8;
 
 /// The sizes of the `count` parts of the object `info`, in bytes and in order; `None` where the store does not
 /// tell them. An error where it might another time.
-pub(super) async fn sizes(shared: &Shared, info: &ObjectInfo, count: u32) -> Result<Option<Vec<u64>>> {
+pub(crate) async fn part_sizes(
+    client: &Client,
+    max_attempts: Option<NonZeroU32>,
+    info: &ObjectInfo,
+    count: u32,
+) -> Result<Option<Vec<u64>>> {
     if count == 1 {
         return Ok(Some(vec![info.size]));
     }
@@ -34,20 +37,25 @@ pub(super) async fn sizes(shared: &Shared, info: &ObjectInfo, count: u32) -> Res
         // No part of several is empty (S3 User Guide, "Amazon S3 multipart upload limits").
         sizes.len() == count as usize && sum == Some(info.size) && !sizes.contains(&0)
     };
-    match listed(shared, info, count).await?.filter(fits) {
+    match listed(client, max_attempts, info, count).await?.filter(fits) {
         Some(sizes) => Ok(Some(sizes)),
-        None => Ok(one_by_one(shared, info, count).await?.filter(fits)),
+        None => Ok(one_by_one(client, max_attempts, info, count).await?.filter(fits)),
     }
 }
 
 /// By pages of one list.
-async fn listed(shared: &Shared, info: &ObjectInfo, count: u32) -> Result<Option<Vec<u64>>> {
+async fn listed(
+    client: &Client,
+    max_attempts: Option<NonZeroU32>,
+    info: &ObjectInfo,
+    count: u32,
+) -> Result<Option<Vec<u64>>> {
     let mut sizes = Vec::new();
     // Every page brings a part at least, so this ends.
     while let Ok(after) = u32::try_from(sizes.len())
         && after < count
     {
-        let page = patiently(shared, |attempt| page(shared, info, after, attempt)).await;
+        let page = retry(max_attempts, |attempt| page(client, info, after, attempt)).await;
         let Some(Listed { sizes: next, more }) = told(page)? else { return Ok(None) };
         sizes.extend(next);
         if !more {
@@ -57,23 +65,21 @@ async fn listed(shared: &Shared, info: &ObjectInfo, count: u32) -> Result<Option
     Ok(Some(sizes))
 }
 
-async fn page(shared: &Shared, info: &ObjectInfo, after: u32, attempt: Try) -> Result<Option<Listed>> {
-    let answer = shared.client.exchange(Ask::Parts { after }, None, attempt).await?;
-    match timeout(PAGE_TIMEOUT, Limited::new(answer.body, PAGE_MAX).collect()).await {
-        Ok(Ok(body)) => {
-            answer.lease.give_back();
-            Ok(parts_listed(&body.to_bytes(), after, info))
-        }
-        Ok(Err(e)) if e.is::<LengthLimitError>() => Ok(None),
-        Ok(Err(e)) => Err(Error::network("the list of parts was cut").with_source(e)),
-        Err(_) => Err(Error::network("the list of parts stalled")),
-    }
+async fn page(client: &Client, info: &ObjectInfo, after: u32, attempt: Try) -> Result<Option<Listed>> {
+    let answer = client.exchange(Ask::Parts { after }, None, attempt).await?;
+    let body = answer.body.collect(PAGE_MAX, PAGE_TIMEOUT).await?;
+    Ok(body.and_then(|body| parts_listed(&body, after, info)))
 }
 
 /// By a HEAD of each.
-async fn one_by_one(shared: &Shared, info: &ObjectInfo, count: u32) -> Result<Option<Vec<u64>>> {
+async fn one_by_one(
+    client: &Client,
+    max_attempts: Option<NonZeroU32>,
+    info: &ObjectInfo,
+    count: u32,
+) -> Result<Option<Vec<u64>>> {
     let mut parts = stream::iter(1..=count)
-        .map(|number| patiently(shared, move |attempt| part(shared, info, number, count, attempt)))
+        .map(|number| retry(max_attempts, move |attempt| part(client, info, number, count, attempt)))
         .buffered(AT_ONCE);
     let (mut sizes, mut end) = (Vec::new(), 0_u64);
     while let Some(part) = parts.next().await {
@@ -88,14 +94,14 @@ async fn one_by_one(shared: &Shared, info: &ObjectInfo, count: u32) -> Result<Op
 }
 
 async fn part(
-    shared: &Shared,
+    client: &Client,
     info: &ObjectInfo,
     number: u32,
     count: u32,
     attempt: Try,
 ) -> Result<Option<(Option<u64>, u64)>> {
-    let answer = shared.client.exchange(Ask::HeadPart { number }, None, attempt).await?;
-    answer.lease.give_back();
+    let answer = client.exchange(Ask::HeadPart { number }, None, attempt).await?;
+    answer.body.give_back();
     Ok(part_size(&answer.head, count, info))
 }
 

@@ -10,14 +10,15 @@ use std::task::{Context, Poll, ready};
 use tokio::time::{Sleep, sleep};
 
 use super::head::{self, Head};
-use super::parts;
-use super::patience::patiently;
+use super::parts::part_sizes;
 use crate::checksum::{Expected, Verifier};
 use crate::context::Shared;
 use crate::error::{Error, ErrorKind, Result};
+use crate::metadata;
 use crate::object::ObjectInfo;
 use crate::options::ChecksumMode;
 use crate::response::Pin as Pinned;
+use crate::retry::retry;
 use crate::source::Source;
 
 /// Compares one download with what the store keeps.
@@ -95,7 +96,7 @@ async fn required(shared: &Arc<Shared>, info: &ObjectInfo, head: &mut Head) -> R
     };
     let said = match head.answer().await {
         Some(said) => said,
-        None => patiently(shared, |attempt| head::head(&shared.client, attempt))
+        None => retry(shared.max_attempts, |attempt| metadata::head(&shared.client, attempt))
             .await
             .map_err(|e| e.with_hint("--checksum require needs the answer to HEAD; auto does without"))?,
     };
@@ -108,7 +109,7 @@ async fn required(shared: &Arc<Shared>, info: &ObjectInfo, head: &mut Head) -> R
         return Err(unverifiable("the store keeps no checksum of it that could be computed here"));
     };
     let Some(count) = expected.parts else { return Ok(Verifier::whole(expected)) };
-    match parts::sizes(shared, &said, count).await? {
+    match part_sizes(&shared.client, shared.max_attempts, &said, count).await? {
         Some(sizes) => Ok(Verifier::parts(expected, sizes)),
         None => Err(unverifiable("its checksum is one of parts, and the store does not tell their sizes")),
     }

@@ -11,23 +11,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http::StatusCode;
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
+use tracing::info;
 
-use crate::client::Exchange;
 use crate::context::Shared;
 use crate::error::{Error, ErrorKind, Result};
-use crate::events;
+use crate::events::CORRECTION;
+use crate::exchange::{Exchange, ResponseBody};
 use crate::hedge::Progress;
 use crate::lane::LaneSender;
 use crate::range::ByteRange;
 use crate::request::Ask;
 use crate::response::{Opened, Pin};
 use crate::retry::Try;
-use crate::transport::Lease;
 
 /// How long bytes may gather in the kernel before they are handed on though they are few: twice as long as a buffer
 /// takes to fill, between these.
@@ -65,8 +62,7 @@ struct Landed {
     opened: Option<Opened>,
     /// How long it took to begin.
     latency: Duration,
-    body: Incoming,
-    lease: Lease,
+    body: ResponseBody,
     /// The offset in the object of the body's next byte.
     at: u64,
     received: u64,
@@ -102,7 +98,6 @@ impl Flight {
         let data = landed.data(&self.shared, lane, since, self.asked.end()).await?;
         let (now, at) = (Instant::now(), landed.at);
         landed.at += data.len() as u64;
-        landed.lease.received(data.len());
         landed.received += data.len() as u64;
         if landed.at >= self.asked.end() {
             self.shared.pace.ended();
@@ -152,7 +147,7 @@ impl Flight {
     /// What has come of its body is wanted at once, be it little.
     pub(super) fn hurry(&self) {
         if let Stage::Landed(landed) = &self.stage {
-            landed.lease.gather(1);
+            landed.body.set_low_water(1);
         }
     }
 
@@ -178,12 +173,7 @@ impl Flight {
     /// The body was read to its end: the connection may be used again.
     pub(super) async fn land(self) {
         let Stage::Landed(landed) = self.stage else { return };
-        let Landed { mut body, lease, .. } = *landed;
-        // A chunked body has its end still to come; a connection is only used again behind it.
-        if body.is_end_stream() || matches!(timeout(self.shared.stall_timeout, body.frame()).await, Ok(None))
-        {
-            lease.give_back();
-        }
+        landed.body.finish(self.shared.stall_timeout).await;
     }
 }
 
@@ -193,8 +183,7 @@ async fn depart(shared: Arc<Shared>, asked: ByteRange, attempt: Try) -> Result<L
     let ask = Ask::Get { range: asked, if_match: pin.map_or(shared.wanted.if_match(), Pin::if_match) };
     let version = pin.and_then(Pin::version_id).filter(|_| shared.by_version.load(Ordering::Relaxed));
     let exchanged = shared.client.exchange(ask, version, attempt).await;
-    let Exchange { head, body, lease, latency } =
-        exchanged.map_err(|e| changed(&shared, e, version.is_some()))?;
+    let Exchange { head, body, latency } = exchanged.map_err(|e| changed(&shared, e, version.is_some()))?;
     let opened = Opened::check(&head, asked, pin.map(Pin::size))?;
     if let Some(pin) = pin {
         pin.check(&opened.info)?;
@@ -202,7 +191,7 @@ async fn depart(shared: Arc<Shared>, asked: ByteRange, attempt: Try) -> Result<L
     shared.pace.responded(latency);
     shared.throttle.all_is_well(Instant::now());
     let at = opened.body.start();
-    Ok(Landed { opened: Some(opened), latency, body, lease, at, received: 0, at_once: 0 })
+    Ok(Landed { opened: Some(opened), latency, body, at, received: 0, at_once: 0 })
 }
 
 /// A refused `If-Match` is the object having changed, and so is a range that is no longer there. The old
@@ -219,7 +208,7 @@ fn changed(shared: &Shared, error: Error, named: bool) -> Error {
     }
     match status {
         Ok(StatusCode::PRECONDITION_FAILED) if may_name => {
-            events::corrected("version", pin.version_id().as_ref().map(|id| id as _));
+            info!(target: CORRECTION, what = "version", to = pin.version_id(), "asked again at once");
             shared.by_version.store(true, Ordering::Relaxed);
             error.retryable(true)
         }
@@ -241,34 +230,24 @@ impl Landed {
             (2 * expected.reading(shared.read_buffer as u64)).clamp(GATHERING_MIN, GATHERING_MAX)
         });
         if left > shared.read_buffer && since.elapsed() < gathering {
-            self.lease.gather(shared.read_buffer);
+            self.body.set_low_water(shared.read_buffer);
             if let Ok(data) = timeout_at(since + gathering, self.some_data(lane)).await {
                 return data;
             }
         }
-        self.lease.gather(1);
+        self.body.set_low_water(1);
         let stalled = || Err(Error::network(format!("the body stalled for {:?}", shared.stall_timeout)));
         timeout_at(since + shared.stall_timeout, self.some_data(lane)).await.unwrap_or_else(|_| stalled())
     }
 
     async fn some_data(&mut self, lane: &LaneSender) -> Result<Bytes> {
-        loop {
-            let mut frame = self.body.frame();
-            let frame = poll_fn(|cx| {
-                // At the head of the line every byte goes on as it comes.
-                if lane.poll_is_head(cx) {
-                    self.lease.gather(1);
-                }
-                frame.poll_unpin(cx)
-            });
-            let frame = frame
-                .await
-                .ok_or_else(|| Error::network("the body ended early"))?
-                .map_err(|e| Error::network("the body was cut").with_source(e))?;
-            // Trailers carry no bytes of the object.
-            if let Ok(data) = frame.into_data() {
-                return Ok(data);
+        poll_fn(|cx| {
+            // At the head of the line every byte goes on as it comes.
+            if lane.poll_is_head(cx) {
+                self.body.set_low_water(1);
             }
-        }
+            self.body.poll_data(cx)
+        })
+        .await
     }
 }

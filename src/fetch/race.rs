@@ -10,11 +10,12 @@ use tokio::time::{Instant, sleep_until};
 
 use super::flight::{Event, Flight};
 use crate::context::Shared;
-use crate::error::Result;
-use crate::events;
+use crate::error::{Error, Result};
+use crate::events::{HEDGE, first_line};
 use crate::hedge;
 use crate::lane::LaneSender;
 use crate::range::ByteRange;
+use tracing::info;
 
 /// So long after they were looked at, flights are looked at again at the earliest.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -92,7 +93,7 @@ impl Race {
                 Happened::First(Err(error)) => {
                     let Some(second) = self.lose_second(shared, rest) else { return Err(error) };
                     shared.counters.add_retry();
-                    events::hedge_goes_on(rest.bytes, Some(&error));
+                    log_hedge_won(rest.bytes, Some(&error));
                     self.first = second;
                 }
                 Happened::First(event) => {
@@ -109,7 +110,7 @@ impl Race {
                     if let Some(second) = self.lose_second(shared, rest) {
                         shared.counters.add_hedge_won();
                         shared.make_way();
-                        events::hedge_goes_on(rest.bytes, None);
+                        log_hedge_won(rest.bytes, None);
                         self.first = second;
                     }
                     return Ok(Event::Data(at, data));
@@ -153,7 +154,7 @@ impl Race {
         }
         drop(self.lose_second(shared, rest));
         shared.counters.add_hedge();
-        events::hedged(rest.bytes);
+        info!(target: HEDGE, range = rest.bytes.to_string(), "a range is late, and is asked for a second time");
         let flight = self.first.hedged(shared, rest.bytes);
         self.second = Some(Hedge { flight, asked: rest.bytes });
     }
@@ -215,4 +216,15 @@ fn turn(shared: &Shared, rest: Rest, rate: f64) -> Duration {
     let ahead = rest.start.saturating_sub(shared.wanted.start() + shared.counters.yielded()) as f64;
     let rate = rate * shared.slots.in_use().max(1) as f64;
     Duration::from_secs_f64((ahead / rate).min(1e6))
+}
+
+/// Reports that the second request for a range is the one that goes on: it was faster, or the first one failed with
+/// `error`.
+fn log_hedge_won(rest: ByteRange, error: Option<&Error>) {
+    info!(
+        target: HEDGE,
+        range = rest.to_string(),
+        reason = error.map(|error| first_line(error)),
+        "the second request goes on alone"
+    );
 }

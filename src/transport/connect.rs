@@ -18,7 +18,8 @@ use tower_service::Service;
 
 use super::socket::Socket;
 use super::{ADDRESSES, CONNECT_TIMEOUT};
-use crate::events;
+use crate::events::CONNECTION;
+use tracing::debug;
 
 /// rustls asks its socket for a few KiB at a time; one system call fetches at most this many bytes for it.
 const TLS_BUFFER_MAX: usize = 128 << 10;
@@ -75,7 +76,7 @@ impl Tcp {
         let mut found = lookup(host, port)
             .await
             .map_err(|e| io::Error::new(e.kind(), format!("resolving {host}: {e}")))?;
-        events::resolved(host, &found);
+        debug!(target: CONNECTION, host, addresses = ?found, "resolved");
         fastrand::shuffle(&mut found);
         let mut addresses = self.lock();
         // Connections that start together resolve together: the first answer stays.

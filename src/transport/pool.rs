@@ -7,12 +7,13 @@
 use std::fmt::Write;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Response, Uri};
+use http::{Request, Response, Uri};
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -21,17 +22,16 @@ use hyper_util::rt::TokioIo;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tower_service::Service;
+use tracing::debug;
 
 use super::connect::Tcp;
 use super::route::Route;
 use super::socket::LowWater;
 use super::wire::Wire;
 use super::{ADDRESSES, CONNECT_TIMEOUT, IDLE_TIMEOUT, tls};
-use crate::config::Config;
-use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
-use crate::events::{self, Account};
-use crate::request::Outgoing;
+use crate::events::{CONNECTION, milliseconds};
+use crate::proxy::Proxies;
 
 /// Connections to one endpoint.
 pub(crate) struct Pool {
@@ -72,21 +72,22 @@ pub(crate) struct Lease {
     connection: Connection,
     pool: Arc<Pool>,
     reused: bool,
-    account: Account,
 }
 
 impl Pool {
-    /// A pool without connections for the host of `endpoint`; each reads `read_buffer` bytes at once, which
-    /// is the largest frame and the largest response head.
-    pub(crate) fn new(endpoint: &Endpoint, config: &Config, read_buffer: usize) -> Result<Arc<Self>> {
-        let base: Uri = endpoint
-            .base()
-            .parse()
-            .map_err(|e| Error::usage("the endpoint is not a valid host").with_source(e))?;
-        let proxy = config.proxies.of(&base)?;
-        let is_tls =
-            endpoint.is_https() || proxy.as_ref().is_some_and(|p| p.uri().scheme_str() == Some("https"));
-        let tls = if is_tls { tls::config(config.ca_bundle.as_deref()) } else { tls::unused() }?;
+    /// A pool without connections for the scheme and host of `base`; each reads `read_buffer` bytes at once, which
+    /// is the largest frame and the largest response head. `ca_bundle` is trusted in place of the system's
+    /// certificates.
+    pub(crate) fn new(
+        base: Uri,
+        ca_bundle: Option<&Path>,
+        proxies: &Proxies,
+        read_buffer: usize,
+    ) -> Result<Arc<Self>> {
+        let proxy = proxies.of(&base)?;
+        let is_https = |uri: &Uri| uri.scheme_str() == Some("https");
+        let is_tls = is_https(&base) || proxy.as_ref().is_some_and(|p| is_https(p.uri()));
+        let tls = if is_tls { tls::config(ca_bundle) } else { tls::unused() }?;
         let tcp = if is_tls { Tcp::under_tls(read_buffer) } else { Tcp::plain() };
         let route = Route::new(tcp, proxy, &tls);
         let connector = HttpsConnectorBuilder::new()
@@ -144,7 +145,15 @@ impl Pool {
             .map_err(|e| Error::network("the connection failed").with_source(e))?;
         let number = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
         let host = self.base.authority().map_or("", |a| a.as_str());
-        events::connected(host, self.route.proxy(), peer, number, began.elapsed());
+        debug!(
+            target: CONNECTION,
+            host,
+            proxy = self.route.proxy().map(ToString::to_string),
+            peer = peer.map(tracing::field::display),
+            connection = number,
+            elapsed_ms = milliseconds(began.elapsed()),
+            "connected"
+        );
         // Its error reaches whoever waits for the response or reads the body.
         let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
         Ok(Connection { sender, driver, low_water, number, peer })
@@ -187,33 +196,21 @@ fn below<T>(stream: &MaybeHttpsStream<T>) -> &T {
 
 impl Lease {
     fn new(connection: Connection, pool: &Arc<Pool>, reused: bool) -> Self {
-        Self { connection, pool: Arc::clone(pool), reused, account: Account::default() }
-    }
-
-    /// What is told of the request from now on: with this lease it ends.
-    pub(crate) fn tell(&mut self, account: Account) {
-        self.account = account;
+        Self { connection, pool: Arc::clone(pool), reused }
     }
 
     /// Sends one request and waits for the head of its response.
-    pub(crate) async fn send(&mut self, mut request: Outgoing) -> hyper::Result<Response<Incoming>> {
+    pub(crate) async fn send(
+        &mut self,
+        mut request: Request<Empty<Bytes>>,
+    ) -> hyper::Result<Response<Incoming>> {
         self.pool.route.forward(&mut request, &self.pool.base);
-        let answer = self.connection.sender.send_request(request).await;
-        match &answer {
-            Ok(response) => self.account.answered(response.status(), response.headers()),
-            Err(error) => self.account.failed(error),
-        }
-        answer
+        self.connection.sender.send_request(request).await
     }
 
     /// Lets bytes gather in the kernel until there are so many.
-    pub(crate) fn gather(&self, bytes: usize) {
+    pub(crate) fn set_low_water(&self, bytes: usize) {
         self.connection.low_water.set(bytes);
-    }
-
-    /// So many bytes of the body came.
-    pub(crate) fn received(&mut self, bytes: usize) {
-        self.account.received(bytes);
     }
 
     /// The connection's number in its pool, from 1.
@@ -233,8 +230,7 @@ impl Lease {
 
     /// Puts the connection back for the next request. Only for a response read to its end.
     pub(crate) fn give_back(self) {
-        let Self { connection, pool, mut account, .. } = self;
-        account.completed();
+        let Self { connection, pool, .. } = self;
         connection.low_water.set(1);
         if !connection.sender.is_closed() {
             let mut idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner);

@@ -23,7 +23,6 @@ use tower_service::Service;
 use super::connect::Tcp;
 use super::socket::Socket;
 use crate::proxy::Proxy;
-use crate::request::Outgoing;
 
 /// To the host or to the proxy: the latter may itself speak TLS.
 pub(super) type Hop = MaybeHttpsStream<TokioIo<Socket>>;
@@ -58,7 +57,7 @@ impl Route {
 
     /// Addresses `request` to the host `base` where a proxy is to forward it; any other stays as it is. What is
     /// signed is not touched.
-    pub(super) fn forward(&self, request: &mut Outgoing, base: &Uri) {
+    pub(super) fn forward(&self, request: &mut Request<Empty<Bytes>>, base: &Uri) {
         let Some(proxy) = self.proxy().filter(|_| !is_https(base)) else { return };
         let mut parts = base.clone().into_parts();
         parts.path_and_query = request.uri().path_and_query().cloned();

@@ -1,6 +1,6 @@
 //! One request, from the moment it is sent until its connection is given back or closed; then it is told.
 //!
-//! It travels with the connection ([`Lease`]), so that nobody has to remember it. Where nobody listens there is none.
+//! It travels with the exchange, so that nobody has to remember it. Where nobody listens there is none.
 
 use std::error::Error as StdError;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, Method, StatusCode};
 use tracing::{Level, debug, enabled, info};
 
-use super::{REQUEST, milliseconds};
+use crate::events::{REQUEST, milliseconds};
 use crate::request::Ask;
 use crate::retry::Try;
 use crate::source::{HttpUrl, Source};
@@ -17,9 +17,9 @@ use crate::transport::Lease;
 
 /// What will be told of a request.
 #[derive(Default)]
-pub(crate) struct Account(Option<Box<Inner>>);
+pub(crate) struct RequestLog(Option<Box<LoggedRequest>>);
 
-struct Inner {
+struct LoggedRequest {
     method: Method,
     range: Option<String>,
     query: Option<String>,
@@ -29,7 +29,7 @@ struct Inner {
     connection: u64,
     is_reused: bool,
     sent: Instant,
-    head: Option<Head>,
+    head: Option<ResponseHead>,
     bytes: u64,
     error: Option<String>,
     is_complete: bool,
@@ -37,16 +37,16 @@ struct Inner {
     urls: Vec<HttpUrl>,
 }
 
-struct Head {
+struct ResponseHead {
     after: Duration,
     status: StatusCode,
     request_id: Option<String>,
     id_2: Option<String>,
 }
 
-impl Account {
+impl RequestLog {
     /// Of a request for `ask` that `lease` is about to send; `here` is where a URL has led to.
-    pub(crate) fn open(
+    pub(crate) fn start(
         source: &Source,
         here: Option<&HttpUrl>,
         ask: Ask<'_>,
@@ -56,7 +56,7 @@ impl Account {
         if !enabled!(target: REQUEST, Level::INFO) {
             return Self(None);
         }
-        let inner = Inner {
+        let inner = LoggedRequest {
             method: ask.method(),
             range: ask.range().map(|range| range.to_string()),
             query: ask.query(),
@@ -96,7 +96,7 @@ impl Account {
         let text =
             |name: &str| headers.get(name)?.to_str().ok().filter(|text| !is_told(text)).map(str::to_owned);
         let (request_id, id_2) = (text("x-amz-request-id"), text("x-amz-id-2"));
-        inner.head = Some(Head { after: inner.sent.elapsed(), status, request_id, id_2 });
+        inner.head = Some(ResponseHead { after: inner.sent.elapsed(), status, request_id, id_2 });
     }
 
     /// It failed before that.
@@ -114,14 +114,14 @@ impl Account {
     }
 
     /// The body was read to its end.
-    pub(crate) fn completed(&mut self) {
+    pub(crate) fn completed(mut self) {
         if let Some(inner) = &mut self.0 {
             inner.is_complete = true;
         }
     }
 }
 
-impl Drop for Inner {
+impl Drop for LoggedRequest {
     fn drop(&mut self) {
         let head = self.head.as_ref();
         let outcome = match (head, self.is_complete) {

@@ -1,0 +1,73 @@
+//! What a service may correct: the region, the clock, the credentials. Pure: the clock is never read here and nothing
+//! is sent.
+
+use crate::endpoint::same_partition;
+use crate::error::Error;
+use crate::region::Region;
+
+/// What has to change before the same request can succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Correction {
+    /// Sign for this region, and ask its host.
+    Region(Region),
+    /// Sign with the server's clock, in seconds since the epoch.
+    Clock(u64),
+    /// Ask the source of the credentials for new ones.
+    Credentials,
+}
+
+/// What can be put right about `error`, an answer to a request signed for `region`, if anything: each
+/// correction is worth one try, at once.
+pub(crate) fn correction(error: &Error, region: &Region) -> Option<Correction> {
+    let service = error.service()?;
+    match (service.status, service.code()) {
+        (_, "RequestTimeTooSkewed") => service.date.map(Correction::Clock),
+        (_, "ExpiredToken" | "TokenRefreshRequired") => Some(Correction::Credentials),
+        // HEAD has no body: a redirect or a 400 that names a region stands for the code.
+        (301 | 307 | 400, _) => {
+            let named = service.region.as_deref().and_then(|r| Region::parse(r).ok())?;
+            // Credentials of one partition are not shown to another.
+            (named != *region && same_partition(&named, region)).then_some(Correction::Region(named))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{ErrorKind, ServiceError};
+
+    fn of(status: u16, code: &str) -> ServiceError {
+        let code = (!code.is_empty()).then(|| code.to_owned());
+        ServiceError { status, code, ..ServiceError::default() }
+    }
+
+    #[test]
+    fn what_can_be_put_right() {
+        let here = Region::parse("us-east-1").unwrap();
+        let named = |region: &str| Some(region.to_owned());
+        let moved = Some(Correction::Region(Region::parse("eu-west-1").unwrap()));
+        let skewed = ServiceError { date: Some(7), ..of(403, "RequestTimeTooSkewed") };
+        for (service, want) in [
+            (skewed, Some(Correction::Clock(7))),
+            (of(400, "ExpiredToken"), Some(Correction::Credentials)),
+            (of(400, "TokenRefreshRequired"), Some(Correction::Credentials)),
+            (ServiceError { region: named("eu-west-1"), ..of(301, "PermanentRedirect") }, moved.clone()),
+            (ServiceError { region: named("eu-west-1"), ..of(307, "TemporaryRedirect") }, moved.clone()),
+            (ServiceError { region: named("eu-west-1"), ..of(301, "") }, moved.clone()),
+            (ServiceError { region: named("eu-west-1"), ..of(400, "") }, moved.clone()),
+            (ServiceError { region: named("eu-west-1"), ..of(400, "AuthorizationHeaderMalformed") }, moved),
+            (of(301, "PermanentRedirect"), None),
+            (ServiceError { region: named("us-east-1"), ..of(400, "") }, None),
+            (ServiceError { region: named("cn-north-1"), ..of(301, "PermanentRedirect") }, None),
+            (ServiceError { region: named("us-gov-west-1"), ..of(301, "PermanentRedirect") }, None),
+            (ServiceError { region: named("evil.example/"), ..of(301, "") }, None),
+            (ServiceError { region: named("eu-west-1"), ..of(403, "AccessDenied") }, None),
+            (ServiceError { region: named("eu-west-1"), ..of(404, "NoSuchKey") }, None),
+        ] {
+            let error = Error::new(ErrorKind::Server, "failed").with_service(service.clone());
+            assert_eq!(correction(&error, &here), want, "{service:?}");
+        }
+    }
+}

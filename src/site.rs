@@ -1,0 +1,62 @@
+//! Where requests go: an endpoint and the pool of connections to it.
+
+use std::sync::Arc;
+
+use http::Uri;
+
+use crate::config::Config;
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result};
+use crate::region::Region;
+use crate::source::HttpUrl;
+use crate::transport::Pool;
+use crate::uri::S3Uri;
+
+/// Where requests go, and what they are signed for.
+pub(crate) struct Site {
+    /// Of a URL: the one given, or where that redirects to.
+    pub(crate) url: Option<HttpUrl>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) pool: Arc<Pool>,
+}
+
+impl Site {
+    /// On AWS the region is part of the host; a custom endpoint's host never changes.
+    pub(crate) fn new(config: &Config, uri: &S3Uri, region: &Region, read_buffer: usize) -> Result<Self> {
+        let endpoint = Endpoint::resolve(uri, region, config.endpoint.as_ref(), config.addressing)?;
+        let pool = pool(config, &endpoint, read_buffer)?;
+        if config.sse_c.is_some() {
+            check_key_may_travel(&endpoint, pool.has_proxy())?;
+        }
+        Ok(Self { url: None, endpoint, pool })
+    }
+
+    /// The site of what `url` names.
+    pub(crate) fn of_url(config: &Config, url: &HttpUrl, read_buffer: usize) -> Result<Self> {
+        let endpoint = Endpoint::of_url(url);
+        let pool = pool(config, &endpoint, read_buffer)?;
+        Ok(Self { url: Some(url.clone()), endpoint, pool })
+    }
+
+    /// The region that requests are signed for.
+    pub(crate) fn region(&self) -> &Region {
+        &self.endpoint.scope().region
+    }
+}
+
+fn pool(config: &Config, endpoint: &Endpoint, read_buffer: usize) -> Result<Arc<Pool>> {
+    let base: Uri = endpoint
+        .base()
+        .parse()
+        .map_err(|e| Error::usage("the endpoint is not a valid host").with_source(e))?;
+    Pool::new(base, config.ca_bundle.as_deref(), &config.proxies, read_buffer)
+}
+
+/// Checks that the key of `--sse-c-key`, which travels in a header, cannot be read on the way, not even by a proxy.
+fn check_key_may_travel(endpoint: &Endpoint, has_proxy: bool) -> Result<()> {
+    if endpoint.is_https() || (endpoint.is_loopback() && !has_proxy) {
+        return Ok(());
+    }
+    Err(Error::usage("the key of --sse-c-key would travel unencrypted: the endpoint is plain HTTP")
+        .with_hint("use an https:// endpoint; plain HTTP is for this machine alone (localhost)"))
+}
