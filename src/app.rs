@@ -14,12 +14,13 @@ use signal_hook::low_level::emulate_default_handler;
 use crate::cli::Invocation;
 use crate::config::Config;
 use crate::continuation::{self, Partial};
+use crate::deliver::{Ended, deliver};
 use crate::download::{Download, inspect};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
 use crate::interrupt::Interrupt;
 use crate::progress::{End, Progress, Show};
-use crate::sink::{self, Delivery, Ended, Sink};
+use crate::sink::{self, Delivery, Sink};
 use crate::stats::Stats;
 use crate::target::Target;
 use crate::{config, info, log, transfer};
@@ -68,7 +69,7 @@ pub async fn run(invocation: &Invocation, began: Instant) -> Result<(), Stopped>
         |download: &Download, had| progress.begin(download.source(), had, download.meter());
     object_begins(sequence.current(), sequence.had());
     let next = |download: &Download| object_begins(download, 0);
-    let ended = sink::deliver(&mut sequence, &mut sink, &delivery, interrupted(), next).await;
+    let ended = deliver(&mut sequence, &mut sink, &delivery, interrupted(), next).await;
     let can_be_resumed = sink.can_be_resumed();
     let ended = finish(sink, ended);
     progress.finish(match &ended {

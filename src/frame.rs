@@ -29,11 +29,6 @@ impl Frame {
         Self { bytes, _room: room }
     }
 
-    /// Leaves out the first `count` bytes, which are done with.
-    pub(crate) fn skip(&mut self, count: usize) {
-        drop(self.bytes.split_to(count));
-    }
-
     /// The bytes, no longer counted: from here on their memory is the caller's concern.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {

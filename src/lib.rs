@@ -139,6 +139,7 @@ mod context;
 mod continuation;
 mod correction;
 mod counters;
+mod deliver;
 mod download;
 mod endpoint;
 mod error;

@@ -6,7 +6,6 @@
 //! writes anything else.
 
 mod checkpoint;
-mod deliver;
 mod delivery;
 mod direct;
 mod file;
@@ -18,11 +17,11 @@ mod sidecar;
 mod stream;
 mod writer;
 
-pub(crate) use deliver::{Ended, deliver};
 pub use delivery::Delivery;
 pub(crate) use file::stdout_file;
-pub(crate) use part::Left;
+pub(crate) use part::{Left, ObjectFacts};
 pub(crate) use sidecar::Resume;
+pub(crate) use writer::Writer;
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -35,7 +34,6 @@ use self::in_place::InPlace;
 use self::part::Part;
 use self::place::{Place, failed};
 use self::stream::Stream;
-use crate::download::Download;
 use crate::error::{Error, Result};
 use crate::range::RangeSpec;
 use crate::source::Source;
@@ -87,9 +85,9 @@ impl Sink {
         if let Self::Part(part) = self { part.resume(resume) } else { Ok(()) }
     }
 
-    /// Tells `download` the `count` bytes from `start` on that are there already.
-    pub(crate) async fn read_back(&self, start: u64, count: u64, download: &mut Download) -> Result<()> {
-        if let Self::Part(part) = self { part.read_back(start, count, download).await } else { Ok(()) }
+    /// Reads the `count` bytes from `start` on that are there already, for `each`.
+    pub(crate) async fn read_back(&self, start: u64, count: u64, each: impl AsyncFnMut(&[u8])) -> Result<()> {
+        if let Self::Part(part) = self { part.read_back(start, count, each).await } else { Ok(()) }
     }
 
     /// Throws away what an earlier run left.
@@ -97,12 +95,12 @@ impl Sink {
         if let Self::Part(part) = self { part.start_over() } else { Ok(()) }
     }
 
-    /// The bytes that come next are those of `download`.
-    pub(crate) fn begin(&mut self, download: &Download, asked: Option<RangeSpec>) -> Result<()> {
+    /// The bytes that come next are those of `object`.
+    pub(crate) fn begin(&mut self, object: &ObjectFacts<'_>) -> Result<()> {
         match self {
             Self::Stream(_) => Ok(()),
-            Self::Part(part) => part.begin(download.source(), asked, download.info(), &download.range()),
-            Self::InPlace(file) => file.begin(download.range().start, download.info().size),
+            Self::Part(part) => part.begin(object),
+            Self::InPlace(file) => file.begin(object.range.start, object.info.size),
         }
     }
 
@@ -141,7 +139,7 @@ impl Sink {
         matches!(self, Self::Part(part) if !part.is_nothing())
     }
 
-    fn file(&self) -> io::Result<File> {
+    pub(crate) fn file(&self) -> io::Result<File> {
         match self {
             Self::Stream(stream) => stream.file(),
             Self::Part(part) => part.file(),
@@ -149,12 +147,12 @@ impl Sink {
         }
     }
 
-    fn check(&self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn check(&self, bytes: &[u8]) -> Result<()> {
         if let Self::Stream(stream) = self { stream.check(bytes) } else { Ok(()) }
     }
 
     /// Resolves when nobody reads any more what is written.
-    fn closed(&self) -> impl Future<Output = ()> + use<> {
+    pub(crate) fn closed(&self) -> impl Future<Output = ()> + use<> {
         let watched = if let Self::Stream(stream) = self { stream.watched() } else { None };
         async {
             match watched {
@@ -164,7 +162,7 @@ impl Sink {
         }
     }
 
-    fn has_lost_reader(&self) -> bool {
+    pub(crate) fn has_lost_reader(&self) -> bool {
         matches!(self, Self::Stream(stream) if stream.has_lost_reader())
     }
 }

@@ -7,6 +7,7 @@ use std::io::Write;
 
 use crate::cli::Invocation;
 use crate::config::Config;
+use crate::deliver::facts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
 use crate::range::RangeSpec;
@@ -34,7 +35,7 @@ pub(crate) async fn begin<'a>(
     let sequence = Sequence::start(config, uris, options).await?;
     // Only now: while nobody answers, what there is stays.
     sink.start_over()?;
-    sink.begin(sequence.current(), options.range)?;
+    sink.begin(&facts(sequence.current(), options.range))?;
     Ok(sequence)
 }
 
@@ -60,10 +61,11 @@ async fn go_on<'a>(
         Err(e) => return Err(e),
     };
     sink.resume(resume)?;
-    match sink.begin(sequence.current(), options.range) {
+    match sink.begin(&facts(sequence.current(), options.range)) {
         Ok(()) if had > 0 && sequence.current_mut().wants_earlier().await => {
             // A checksum is of all bytes, those of earlier runs included.
-            sink.read_back(resume.length - had, had, sequence.current_mut()).await?;
+            let download = sequence.current_mut();
+            sink.read_back(resume.length - had, had, async |bytes| download.earlier(bytes).await).await?;
             Ok(Ok(sequence))
         }
         Ok(()) => Ok(Ok(sequence)),

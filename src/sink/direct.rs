@@ -8,7 +8,7 @@ use std::fs::File;
 use std::os::unix::fs::FileTypeExt;
 use std::time::Instant;
 
-use super::Delivery;
+use super::delivery::Delivery;
 
 /// The pipe.
 #[derive(Debug)]

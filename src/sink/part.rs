@@ -14,7 +14,6 @@ use super::checkpoint::{Checkpoints, Kept};
 use super::names::{locked, rename_to_new, sync_folder};
 use super::place::{Place, failed, shown, unusable};
 use super::sidecar::{self, Piece, Resume, State};
-use crate::download::Download;
 use crate::error::{Error, ErrorKind, Result};
 use crate::object::ObjectInfo;
 use crate::range::RangeSpec;
@@ -35,6 +34,17 @@ pub(crate) struct Part {
     /// The piece that is gone on with, until it begins.
     resumed: Option<Piece>,
     checkpoints: Option<Checkpoints>,
+}
+
+/// The object whose bytes come next.
+#[derive(Debug)]
+pub(crate) struct ObjectFacts<'a> {
+    pub(crate) source: &'a Source,
+    /// The range that the user named.
+    pub(crate) asked: Option<RangeSpec>,
+    pub(crate) info: &'a ObjectInfo,
+    /// The bytes that are delivered, by their offsets in the object.
+    pub(crate) range: Range<u64>,
 }
 
 /// What there is of a download.
@@ -93,32 +103,31 @@ impl Part {
     }
 
     /// From here on the bytes are those of `range` of the object that `info` describes.
-    pub(super) fn begin(
-        &mut self,
-        uri: &Source,
-        asked: Option<RangeSpec>,
-        info: &ObjectInfo,
-        range: &Range<u64>,
-    ) -> Result<()> {
+    pub(super) fn begin(&mut self, object: &ObjectFacts<'_>) -> Result<()> {
         if self.checkpoints.is_none()
             && let Ok(file) = self.file.try_clone()
         {
             self.checkpoints = Checkpoints::start(file, self.kept.clone());
         }
         if let Some(piece) = self.resumed.take() {
-            return if piece.is_of(info, range.end) {
+            return if piece.is_of(object.info, object.range.end) {
                 Ok(())
             } else {
                 Err(Error::new(ErrorKind::Changed, "the object is not the one that was begun"))
             };
         }
-        let piece = Piece::new(uri, asked, info, range);
+        let piece = Piece::new(object.source, object.asked, object.info, &object.range);
         self.keep(|state| state.objects.push(piece))
     }
 
-    /// Tells `download` the `count` bytes from `start` on, which an earlier run wrote. A disk is waited for on another
+    /// Reads the `count` bytes from `start` on, which an earlier run wrote, for `each`. A disk is waited for on another
     /// thread: meanwhile the download goes on.
-    pub(super) async fn read_back(&self, start: u64, count: u64, download: &mut Download) -> Result<()> {
+    pub(super) async fn read_back(
+        &self,
+        start: u64,
+        count: u64,
+        mut each: impl AsyncFnMut(&[u8]),
+    ) -> Result<()> {
         let failed = |e| self.failed("it could not be read", e);
         let mut file = self.file.try_clone().map_err(failed)?;
         let (mut bytes, mut at, end) = (vec![0; READ_BACK], start, start + count);
@@ -136,7 +145,7 @@ impl Part {
                 Err(e) => return Err(failed(e)),
             };
             (file, bytes) = (read.0, read.1);
-            download.earlier(&bytes[..count]).await;
+            each(&bytes[..count]).await;
             at += count as u64;
         }
         Ok(())

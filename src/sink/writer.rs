@@ -15,10 +15,9 @@ use rustix::event::{PollFd, PollFlags};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::Delivery;
+use super::delivery::Delivery;
 use super::direct::Direct;
 use crate::error::{Error, Result};
-use crate::frame::Frame;
 
 /// Frames on their way to the writer: enough that it is busy while the thread that feeds it is.
 const QUEUE: usize = 16;
@@ -31,8 +30,8 @@ const LAST_WRITE_TO_FILE: Duration = Duration::from_secs(10);
 
 /// The thread, and the way to it.
 #[derive(Debug)]
-pub(super) struct Writer {
-    frames: Option<mpsc::Sender<Frame>>,
+pub(crate) struct Writer<B> {
+    pieces: Option<mpsc::Sender<Unwritten<B>>>,
     written: oneshot::Receiver<io::Result<()>>,
     last_write: Duration,
     direct: Option<Direct>,
@@ -41,13 +40,26 @@ pub(super) struct Writer {
     due: u64,
 }
 
-impl Writer {
+/// Bytes of which the first `done` are written.
+#[derive(Debug)]
+struct Unwritten<B> {
+    bytes: B,
+    done: usize,
+}
+
+impl<B: AsRef<[u8]>> Unwritten<B> {
+    fn rest(&self) -> &[u8] {
+        &self.bytes.as_ref()[self.done..]
+    }
+}
+
+impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
     /// Starts to write to `out`, and to note in `delivery` what is written.
-    pub(super) fn start(mut out: File, delivery: &Arc<Delivery>) -> Result<Self> {
+    pub(crate) fn start(mut out: File, delivery: &Arc<Delivery>) -> Result<Self> {
         let is_file = out.metadata().is_ok_and(|found| found.is_file());
         let last_write = if is_file { LAST_WRITE_TO_FILE } else { LAST_WRITE };
         let direct = Direct::to(&out);
-        let (frames, queue) = mpsc::channel(QUEUE);
+        let (pieces, queue) = mpsc::channel(QUEUE);
         let (result, written) = oneshot::channel();
         let noted = Arc::clone(delivery);
         std::thread::Builder::new()
@@ -55,48 +67,52 @@ impl Writer {
             .spawn(move || result.send(write(&mut out, queue, &noted)))
             .map_err(Error::output)?;
         let (delivery, due) = (Arc::clone(delivery), delivery.bytes());
-        Ok(Self { frames: Some(frames), written, last_write, direct, delivery, due })
+        Ok(Self { pieces: Some(pieces), written, last_write, direct, delivery, due })
     }
 
-    /// Writes a frame where nothing is before it and that need not be waited for.
-    pub(super) async fn write(&mut self, mut frame: Frame) -> bool {
+    /// Writes `bytes` where nothing is before them and they need not be waited for; else as [`Writer::send`].
+    pub(crate) async fn write(&mut self, bytes: B) -> bool {
+        let mut piece = Unwritten { bytes, done: 0 };
         if let Some(direct) = &self.direct
             && self.delivery.bytes() == self.due
         {
-            let written = direct.write(&frame, &self.delivery);
-            self.due += written as u64;
-            frame.skip(written);
+            piece.done = direct.write(piece.rest(), &self.delivery);
+            self.due += piece.done as u64;
         }
-        frame.is_empty() || self.send(frame).await
+        piece.rest().is_empty() || self.enqueue(piece).await
     }
 
-    /// Puts a frame into the queue; `false` where the writer is gone, which says why in [`Writer::end`].
-    pub(super) async fn send(&mut self, frame: Frame) -> bool {
-        self.due += frame.len() as u64;
-        match &self.frames {
-            Some(frames) => frames.send(frame).await.is_ok(),
+    /// Puts `bytes` into the queue; `false` where the writer is gone, which says why in [`Writer::end`].
+    pub(crate) async fn send(&mut self, bytes: B) -> bool {
+        self.enqueue(Unwritten { bytes, done: 0 }).await
+    }
+
+    async fn enqueue(&mut self, piece: Unwritten<B>) -> bool {
+        self.due += piece.rest().len() as u64;
+        match &self.pieces {
+            Some(pieces) => pieces.send(piece).await.is_ok(),
             None => false,
         }
     }
 
     /// Waits until all that was sent is written.
-    pub(super) async fn end(&mut self) -> Result<()> {
-        self.frames = None;
+    pub(crate) async fn end(&mut self) -> Result<()> {
+        self.pieces = None;
         let written = (&mut self.written).await;
         written.unwrap_or_else(|_| Err(io::Error::other("the writer died"))).map_err(Error::output)
     }
 
     /// Writes no more than the write that is under way, and says whether that came to an end.
-    pub(super) async fn stop(mut self, delivery: &Delivery) -> bool {
+    pub(crate) async fn stop(mut self, delivery: &Delivery) -> bool {
         delivery.stop();
-        self.frames = None;
+        self.pieces = None;
         matches!(timeout(self.last_write, self.written).await, Ok(Ok(Ok(()))))
     }
 }
 
-fn write(
+fn write<B: AsRef<[u8]>>(
     out: &mut (impl Write + AsFd),
-    mut queue: mpsc::Receiver<Frame>,
+    mut queue: mpsc::Receiver<Unwritten<B>>,
     delivery: &Delivery,
 ) -> io::Result<()> {
     let mut batch = Vec::with_capacity(GATHER);
@@ -106,20 +122,18 @@ fn write(
     out.flush()
 }
 
-/// Writes the frames and drops each one when its last byte is out.
-fn write_all(
+/// Writes the pieces and drops each one when its last byte is out.
+fn write_all<B: AsRef<[u8]>>(
     out: &mut (impl Write + AsFd),
-    frames: &mut VecDeque<Frame>,
+    pieces: &mut VecDeque<Unwritten<B>>,
     delivery: &Delivery,
 ) -> io::Result<()> {
-    let mut offset = 0;
-    while let Some(first) = frames.front().filter(|_| !delivery.is_stopped()) {
+    while !pieces.is_empty() && !delivery.is_stopped() {
         let mut slices = [IoSlice::new(&[]); GATHER];
-        let rest = frames.iter().skip(1).map(|f| &**f);
-        for (slice, bytes) in slices.iter_mut().zip(std::iter::once(&first[offset..]).chain(rest)) {
-            *slice = IoSlice::new(bytes);
+        for (slice, piece) in slices.iter_mut().zip(pieces.iter()) {
+            *slice = IoSlice::new(piece.rest());
         }
-        let count = frames.len().min(GATHER);
+        let count = pieces.len().min(GATHER);
         let began = Instant::now();
         let mut written = match out.write_vectored(&slices[..count]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -132,15 +146,14 @@ fn write_all(
             Err(e) => return Err(e),
         };
         delivery.wrote(written, began);
-        while let Some(first) = frames.front() {
-            let left = first.len() - offset;
+        while let Some(first) = pieces.front_mut() {
+            let left = first.rest().len();
             if written < left {
-                offset += written;
+                first.done += written;
                 break;
             }
             written -= left;
-            offset = 0;
-            frames.pop_front();
+            pieces.pop_front();
         }
     }
     Ok(())
@@ -158,8 +171,21 @@ fn wait_writable(out: &impl AsFd) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::window::Window;
-    use bytes::Bytes;
+
+    /// Bytes that count how many of them are still held.
+    struct Counted(Vec<u8>, Arc<std::sync::atomic::AtomicUsize>);
+
+    impl AsRef<[u8]> for Counted {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.1.fetch_sub(self.0.len(), std::sync::atomic::Ordering::Relaxed);
+        }
+    }
 
     /// Takes at most three bytes a call, over all slices, and is interrupted or full now and then.
     #[derive(Default)]
@@ -195,24 +221,23 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn short_and_interrupted_writes_lose_nothing_and_frames_free_their_room() {
-        let window = Window::new(1000);
-        let mut room = window.reserve(0, 1000).await;
+    #[test]
+    fn short_and_interrupted_writes_lose_nothing_and_written_pieces_are_dropped() {
+        let held = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let mut want = Vec::new();
         let mut frames = VecDeque::new();
         for n in 0..100_u8 {
             let bytes = vec![n; usize::from(n % 7)];
             want.extend_from_slice(&bytes);
-            frames.push_back(Frame::new(Bytes::from(bytes), room.split(usize::from(n % 7))));
+            held.fetch_add(bytes.len(), std::sync::atomic::Ordering::Relaxed);
+            frames.push_back(Unwritten { bytes: Counted(bytes, Arc::clone(&held)), done: 0 });
         }
         let (mut out, delivery) = (Narrow::default(), Delivery::since(Instant::now()));
         write_all(&mut out, &mut frames, &delivery).unwrap();
         assert_eq!(out.0, want);
         assert_eq!(delivery.bytes(), want.len() as u64);
         assert!(delivery.first_byte().is_some() && delivery.writing() > Duration::ZERO);
-        drop(room);
-        assert_eq!(window.reserve(0, 1000).await.bytes(), 1000, "all room is free again");
+        assert_eq!(held.load(std::sync::atomic::Ordering::Relaxed), 0, "every piece was dropped");
     }
 
     #[tokio::test]
@@ -232,14 +257,11 @@ mod tests {
             }
             got
         });
-        let window = Window::new(1 << 20);
         let mut want = Vec::new();
         for n in 0..300_usize {
             let bytes: Vec<u8> = (0..=250).cycle().skip(n).take(1 + n * 7919 % 30_011).collect();
             want.extend_from_slice(&bytes);
-            let room = window.reserve(0, bytes.len()).await;
-            let frame = Frame::new(Bytes::from(bytes), room);
-            assert!(if n % 5 == 0 { writer.send(frame).await } else { writer.write(frame).await });
+            assert!(if n % 5 == 0 { writer.send(bytes).await } else { writer.write(bytes).await });
             tokio::task::yield_now().await;
         }
         writer.end().await.unwrap();

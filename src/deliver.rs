@@ -6,11 +6,12 @@
 use std::io;
 use std::sync::Arc;
 
-use super::writer::Writer;
-use super::{Delivery, Sink};
 use crate::download::Download;
 use crate::error::{Error, Result};
+use crate::frame::Frame;
+use crate::range::RangeSpec;
 use crate::sequence::Sequence;
+use crate::sink::{Delivery, ObjectFacts, Sink, Writer};
 
 /// With so few connections the thread that reads has the time to write too, and its bytes are warm. Measured: with
 /// more they are cold, and it is better for reading than for writing.
@@ -70,7 +71,7 @@ pub(crate) async fn deliver(
 async fn feed(
     sequence: &mut Sequence<'_>,
     sink: &mut Sink,
-    writer: &mut Writer,
+    writer: &mut Writer<Frame>,
     began: &mut impl FnMut(&Download),
 ) -> Result<()> {
     loop {
@@ -87,9 +88,14 @@ async fn feed(
             None => return Ok(()),
             Some(download) => {
                 let download = download?;
-                sink.begin(download, None)?;
+                sink.begin(&facts(download, None))?;
                 began(download);
             }
         }
     }
+}
+
+/// What the sink is to know of the object that `download` brings, of which the user `asked` for a range.
+pub(crate) fn facts(download: &Download, asked: Option<RangeSpec>) -> ObjectFacts<'_> {
+    ObjectFacts { source: download.source(), asked, info: download.info(), range: download.range() }
 }
