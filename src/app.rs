@@ -12,18 +12,23 @@ use signal_hook::consts::SIGPIPE;
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::cli::Invocation;
-use crate::config::Config;
+use crate::config;
+use crate::config::settings::Config;
 use crate::continuation::{self, Partial};
 use crate::deliver::{Ended, deliver};
-use crate::download::{Download, inspect};
+use crate::download::Download;
+use crate::download::head::inspect;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Format;
+use crate::info;
 use crate::interrupt::Interrupt;
+use crate::log;
 use crate::progress::{End, Progress, Show};
-use crate::sink::{self, Delivery, Sink};
+use crate::sink::delivery::Delivery;
+use crate::sink::{self, Sink};
 use crate::stats::Stats;
 use crate::target::Target;
-use crate::{config, info, log, transfer};
+use crate::transfer;
 
 /// Why a run did not reach its end, and what is to be told of it.
 #[derive(Debug)]

@@ -4,10 +4,10 @@
 //! that config.rs completes from the environment. It reads no variable and no file, and leaves
 //! questions that need those (is the endpoint a URL? is there a region?) to who asks them.
 
-mod help;
-mod itself;
+pub(crate) mod help;
+pub(crate) mod itself;
 pub(crate) mod values;
-mod words;
+pub(crate) mod words;
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
@@ -16,18 +16,19 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, ValueHint, value_parser};
 
-use crate::addressing::AddressingStyle;
-use crate::config::Settings;
+use crate::config::settings::Settings;
 use crate::error::{Error, Result};
-use crate::etag::ETag;
 use crate::format::Format;
 use crate::options::ChecksumMode;
 use crate::options::Hedge;
 use crate::options::Options;
 use crate::progress::Show;
-use crate::range::{RangeSpec, Shard};
-use crate::source::Source;
-use crate::sse_c::KeyText;
+use crate::s3::address::addressing::AddressingStyle;
+use crate::s3::address::source::Source;
+use crate::s3::etag::ETag;
+use crate::s3::range_spec::RangeSpec;
+use crate::s3::shard::Shard;
+use crate::s3::sse_c::KeyText;
 use crate::target::{Existing, Target};
 
 /// The largest `--concurrency`. At S3's 85-90 MB/s a connection this is more than any network card

@@ -12,19 +12,22 @@ use http::{HeaderMap, StatusCode};
 use tokio::time::timeout;
 use tracing::info;
 
-use crate::config::{Config, Identity};
+use crate::config::Identity;
+use crate::config::settings::Config;
 use crate::correction::{Correction, correction};
 use crate::error::{Error, Result};
 use crate::events::CORRECTION;
 use crate::exchange::{Exchange, ResponseBody};
-use crate::follow::Redirects;
-use crate::request::{self, Ask};
 use crate::request_log::RequestLog;
-use crate::response::{failure, failure_of_url};
 use crate::retry::Try;
-use crate::sign::sign;
+use crate::s3::address::http_url::HttpUrl;
+use crate::s3::address::source::Source;
+use crate::s3::error_response::failure;
+use crate::s3::error_response::failure_of_url;
+use crate::s3::redirect::Redirects;
+use crate::s3::request::{self, Ask};
+use crate::s3::sign::sign;
 use crate::site::Site;
-use crate::source::{HttpUrl, Source};
 
 /// An error document is small; what a broken server sends instead of one is not read on and on.
 const ERROR_BODY_MAX: usize = 64 << 10;

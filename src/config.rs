@@ -5,20 +5,20 @@
 //! credentials' own source, waits for instance metadata only where nothing else is set up, and reads
 //! no root certificate itself.
 
-mod credentials;
-pub(crate) mod endpoint_url;
-mod http_client;
-mod lookup;
-mod refusal;
-mod s3;
-mod settings;
-mod sources;
+pub(crate) mod credentials;
+use crate::s3::address::endpoint_url;
+pub(crate) mod http_client;
+pub(crate) mod lookup;
+pub(crate) mod refusal;
+pub(crate) mod s3;
+pub(crate) mod settings;
+pub(crate) mod sources;
 
-pub use crate::region::Region;
+pub use crate::config::credentials::Credentials;
+use crate::config::credentials::log_credentials;
+pub use crate::config::settings::{Ceilings, ChecksumValidation, Config, Settings};
+pub use crate::s3::address::region::Region;
 pub use aws_smithy_runtime_api::client::identity::Identity;
-pub use credentials::Credentials;
-use credentials::log_credentials;
-pub use settings::{Ceilings, ChecksumValidation, Config, Settings};
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -27,11 +27,11 @@ use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::Env;
 
+use crate::config::lookup::{Found, variable};
+use crate::config::sources::{Origin, Sources};
 use crate::error::Result;
 use crate::proxy::Proxies;
-use crate::sse_c::CustomerKey;
-use lookup::{Found, variable};
-use sources::{Origin, Sources};
+use crate::s3::sse_c::CustomerKey;
 
 /// Completes `settings` from the environment and the profile, and asks for the first credentials.
 ///

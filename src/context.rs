@@ -11,7 +11,7 @@ use crate::counters::Counters;
 use crate::frame::Slabs;
 use crate::hedge;
 use crate::pace::Pace;
-use crate::response::Pin;
+use crate::s3::pinned::Pin;
 use crate::slots::Slots;
 use crate::throttle::Throttle;
 use crate::wanted::Wanted;

@@ -9,12 +9,12 @@ use std::path::Path;
 
 use crate::cli::Invocation;
 use crate::error::{Error, ErrorKind};
-use crate::etag::ETag;
-use crate::object::ObjectInfo;
 use crate::options::ChecksumMode;
 use crate::options::Options;
-use crate::range::RangeSpec;
-use crate::source::Source;
+use crate::s3::address::source::Source;
+use crate::s3::etag::ETag;
+use crate::s3::object::ObjectInfo;
+use crate::s3::range_spec::RangeSpec;
 use crate::target::Target;
 
 /// A download that ended in its middle.
@@ -201,7 +201,7 @@ fn is_printable(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Settings;
+    use crate::config::settings::Settings;
     use crate::error::ServiceError;
     use crate::progress::Show;
     use crate::target::Existing;

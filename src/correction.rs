@@ -1,9 +1,9 @@
 //! What a service may correct: the region, the clock, the credentials. Pure: the clock is never read here and nothing
 //! is sent.
 
-use crate::endpoint::same_partition;
 use crate::error::Error;
-use crate::region::Region;
+use crate::s3::address::partition::same_partition;
+use crate::s3::address::region::Region;
 
 /// What has to change before the same request can succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]

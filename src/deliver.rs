@@ -9,9 +9,12 @@ use std::sync::Arc;
 use crate::download::Download;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
-use crate::range::RangeSpec;
+use crate::s3::range_spec::RangeSpec;
 use crate::sequence::Sequence;
-use crate::sink::{Delivery, ObjectFacts, Sink, Writer};
+use crate::sink::Sink;
+use crate::sink::delivery::Delivery;
+use crate::sink::part::ObjectFacts;
+use crate::sink::writer::Writer;
 
 /// With so few connections the thread that reads has the time to write too, and its bytes are warm. Measured: with
 /// more they are cold, and it is better for reading than for writing.

@@ -4,12 +4,12 @@
 //! ranged GET leave together; the first GET's response tells the size and pins the version, and its body
 //! is the first chunk. Memory stays inside the window whatever the consumer does.
 
-mod discovery;
-mod head;
-mod parts;
-mod verify;
+pub(crate) mod discovery;
+pub(crate) mod head;
+pub(crate) mod parts;
+pub(crate) mod verify;
 
-pub use head::inspect;
+pub use crate::download::head::inspect;
 
 use std::collections::VecDeque;
 use std::ops::{Add, Range};
@@ -26,25 +26,25 @@ use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, trace};
 
-use self::discovery::Started;
-use self::head::Head;
-use self::verify::Verify;
 use crate::budget::{Budget, checksum_mode};
 use crate::ceiling::Ceiling;
-use crate::config::Config;
+use crate::config::settings::Config;
 use crate::context::Shared;
+use crate::download::discovery::Started;
+use crate::download::head::Head;
+use crate::download::verify::Verify;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{DOWNLOAD, LEVEL};
 use crate::fetch::{self, Leave, RangeFrames};
 use crate::frame::Frame;
 use crate::level::Level;
 use crate::meter::Meter;
-use crate::object::ObjectInfo;
 use crate::options::ChecksumMode;
 use crate::options::Options;
 use crate::plan::Plan;
-use crate::range::ByteRange;
-use crate::source::Source;
+use crate::s3::address::source::Source;
+use crate::s3::object::ObjectInfo;
+use crate::s3::range::ByteRange;
 use crate::window::Room;
 
 /// How often it is looked whether the number of connections is right: while it is being found, and then.
@@ -436,7 +436,7 @@ impl Stream for Download {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::uri::S3Uri;
+    use crate::s3::address::s3_uri::S3Uri;
 
     #[test]
     fn a_download_may_begin_and_go_on_in_a_task_of_its_own() {

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::error::{Error, Result};
 use crate::request_log::RequestLog;
-use crate::transport::Lease;
+use crate::transport::pool::Lease;
 
 /// A response, and the connection that its body comes on.
 pub(crate) struct Exchange {

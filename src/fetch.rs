@@ -4,8 +4,8 @@
 //! while the consumer is busy) and hands on frames through a lane. A byte that was handed on is never
 //! asked for again. It never looks at other ranges.
 
-mod flight;
-mod race;
+pub(crate) mod flight;
+pub(crate) mod race;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -19,16 +19,17 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
-use self::flight::{Event, Flight};
-use self::race::{Race, Rest};
 use crate::context::Shared;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fetch::flight::{Event, Flight};
+use crate::fetch::race::{Race, Rest};
 use crate::frame::Frame;
 use crate::lane::{LaneReceiver, LaneSender, lane};
-use crate::object::ObjectInfo;
-use crate::range::ByteRange;
-use crate::response::{Opened, Pin};
 use crate::retry::{Tries, Try, log_retry};
+use crate::s3::object::ObjectInfo;
+use crate::s3::pinned::Pin;
+use crate::s3::range::ByteRange;
+use crate::s3::response::Opened;
 use crate::slots::Slot;
 use crate::window::{Room, Window};
 

@@ -9,16 +9,19 @@ use std::fmt::Display;
 use http::response::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
-use crate::addressing::AddressingStyle;
 use crate::cli::values;
-use crate::endpoint::Endpoint;
-use crate::etag::ETag;
-use crate::object::ObjectInfo;
 use crate::options::Options;
-use crate::range::{ByteRange, RangeSpec, content_range};
-use crate::request::{self, Ask};
-use crate::response::{Opened, Pin, failure};
-use crate::uri::S3Uri;
+use crate::s3::address::addressing::AddressingStyle;
+use crate::s3::address::endpoint::Endpoint;
+use crate::s3::address::s3_uri::S3Uri;
+use crate::s3::error_response::failure;
+use crate::s3::etag::ETag;
+use crate::s3::object::ObjectInfo;
+use crate::s3::pinned::Pin;
+use crate::s3::range::{ByteRange, content_range};
+use crate::s3::range_spec::RangeSpec;
+use crate::s3::request::{self, Ask};
+use crate::s3::response::Opened;
 
 /// What takes the bytes.
 pub type Target = fn(&[u8]);
@@ -53,7 +56,7 @@ pub fn uri(data: &[u8]) {
         assert_eq!(uri.to_string().parse::<S3Uri>().ok().as_ref(), Some(&uri));
     }
     let custom = http::Uri::from_static("http://127.0.0.1:9000/prefix");
-    let region = crate::config::Region::default();
+    let region = crate::s3::address::region::Region::default();
     for (endpoint, style) in [
         (None, AddressingStyle::Path),
         (None, AddressingStyle::Virtual),
@@ -152,7 +155,7 @@ pub fn response_head(data: &[u8]) {
 /// What a server calls a version goes back to it in a header and in a query.
 fn pinned_request(pin: &Pin) {
     let uri = "s3://b/k".parse::<S3Uri>().expect("a URI");
-    let region = crate::config::Region::default();
+    let region = crate::s3::address::region::Region::default();
     let endpoint = Endpoint::resolve(&uri, &region, None, AddressingStyle::Path.into()).expect("an endpoint");
     let ask = Ask::Get { range: ByteRange::new(0, 1), if_match: pin.if_match() };
     assert!(request::build(&endpoint, ask, pin.version_id()).is_ok(), "any version can be asked for");

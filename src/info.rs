@@ -10,8 +10,8 @@ use bytesize::{ByteSize, KIB};
 use serde::Serialize;
 
 use crate::format::Format;
-use crate::object::ObjectInfo;
-use crate::source::Source;
+use crate::s3::address::source::Source;
+use crate::s3::object::ObjectInfo;
 
 /// Describes an object, in `format`; the text ends with a newline.
 ///

@@ -126,11 +126,9 @@
 //! # }
 //! ```
 
-mod addressing;
 pub mod app;
 mod budget;
 mod ceiling;
-mod checksum;
 pub mod cli;
 mod client;
 pub mod config;
@@ -141,13 +139,10 @@ mod correction;
 mod counters;
 mod deliver;
 mod download;
-mod endpoint;
 mod error;
-mod etag;
 pub mod events;
 mod exchange;
 mod fetch;
-mod follow;
 pub mod format;
 mod frame;
 #[cfg(any(test, fuzzing))]
@@ -161,49 +156,44 @@ mod level;
 mod log;
 mod metadata;
 mod meter;
-mod object;
 mod options;
 mod pace;
 mod plan;
 pub mod progress;
 mod proxy;
-mod range;
-mod region;
-mod request;
 mod request_log;
-mod response;
 mod retry;
+mod s3;
 mod sequence;
-mod sign;
 pub mod sink;
 mod site;
 mod slots;
-mod source;
-pub mod sse_c;
 pub mod stats;
 mod target;
 mod throttle;
 mod transfer;
 mod transport;
-mod uri;
 mod wanted;
 mod window;
 
-pub use addressing::{Addressing, AddressingStyle, Variant};
 pub use config::{Config, Settings};
 pub use download::{Download, Traffic, inspect};
 pub use error::{Error, ErrorKind, Result, ServiceError};
-pub use etag::ETag;
 pub use frame::Frame;
 pub use meter::Meter;
-pub use object::ObjectInfo;
 pub use options::{ChecksumMode, Hedge, Options};
 pub use proxy::Proxies;
-pub use range::{RangeSpec, Shard};
-pub use source::{HttpUrl, Source};
+pub use s3::address::addressing::{Addressing, AddressingStyle, Variant};
+pub use s3::address::http_url::HttpUrl;
+pub use s3::address::s3_uri::S3Uri;
+pub use s3::address::source::Source;
+pub use s3::etag::ETag;
+pub use s3::object::ObjectInfo;
+pub use s3::range_spec::RangeSpec;
+pub use s3::shard::Shard;
+pub use s3::sse_c;
 pub use target::{Existing, Target};
-pub use uri::S3Uri;
 
 // For benches/sign.rs, and no part of the API.
 #[doc(hidden)]
-pub use sign::sign;
+pub use s3::sign::sign;

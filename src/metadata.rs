@@ -6,11 +6,11 @@ use http::StatusCode;
 
 use crate::client::Client;
 use crate::error::{ErrorKind, Result};
-use crate::object::ObjectInfo;
-use crate::range::ByteRange;
-use crate::request::Ask;
-use crate::response::Opened;
 use crate::retry::{Try, retry};
+use crate::s3::object::ObjectInfo;
+use crate::s3::range::ByteRange;
+use crate::s3::request::Ask;
+use crate::s3::response::Opened;
 
 /// What the store says of the client's object, by HEAD or else, and for a URL at once, by a GET of its first byte.
 pub(crate) async fn describe(client: &Client, max_attempts: Option<NonZeroU32>) -> Result<ObjectInfo> {

@@ -4,8 +4,8 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use crate::client::ClientOptions;
-use crate::etag::ETag;
-use crate::range::RangeSpec;
+use crate::s3::etag::ETag;
+use crate::s3::range_spec::RangeSpec;
 
 /// How a download is made. By default it finds its own level: few connections where one is fast or the
 /// reader slow, up to 64 where that pays.

@@ -1,6 +1,6 @@
 //! The plan that cuts an object into the ranges that are asked for.
 
-use crate::range::ByteRange;
+use crate::s3::range::ByteRange;
 
 /// The first of chunks that are fetched together from the start: one in so many of a whole one.
 const GRADES: u64 = 16;

@@ -6,10 +6,10 @@
 //!
 //! `account.rs` knows what there is and how far it is; `bars.rs`, by way of `screen.rs`, and `lines.rs` show that.
 
-mod account;
-mod bars;
-mod lines;
-mod screen;
+pub(crate) mod account;
+pub(crate) mod bars;
+pub(crate) mod lines;
+pub(crate) mod screen;
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
@@ -20,15 +20,15 @@ use std::time::Duration;
 
 use indicatif::BinaryBytes;
 
-use account::{Account, Snapshot};
-use bars::Bars;
-use lines::Lines;
-use screen::Screen;
+use crate::progress::account::{Account, Snapshot};
+use crate::progress::bars::Bars;
+use crate::progress::lines::Lines;
+use crate::progress::screen::Screen;
 
 use crate::format::Format;
 use crate::meter::Meter;
-use crate::sink::Delivery;
-use crate::source::Source;
+use crate::s3::address::source::Source;
+use crate::sink::delivery::Delivery;
 
 /// How often the counters are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -207,7 +207,7 @@ fn tell(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use account::tests::{GIB, item, snapshot};
+    use crate::progress::account::tests::{GIB, item, snapshot};
 
     #[test]
     fn percentages_round_down_and_stay_in_range() {

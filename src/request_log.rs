@@ -10,10 +10,11 @@ use http::{HeaderMap, Method, StatusCode};
 use tracing::{Level, debug, enabled, info};
 
 use crate::events::{REQUEST, milliseconds};
-use crate::request::Ask;
 use crate::retry::Try;
-use crate::source::{HttpUrl, Source};
-use crate::transport::Lease;
+use crate::s3::address::http_url::HttpUrl;
+use crate::s3::address::source::Source;
+use crate::s3::request::Ask;
+use crate::transport::pool::Lease;
 
 /// What will be told of a request.
 #[derive(Default)]

@@ -10,7 +10,7 @@ use tracing::warn;
 
 use crate::error::{Error, Result};
 use crate::events::{RETRY, first_line, milliseconds};
-use crate::range::ByteRange;
+use crate::s3::range::ByteRange;
 
 /// Tries without a byte of the object ever seen: a wrong host fails within seconds.
 const ATTEMPTS_BEFORE_FIRST_BYTE: u32 = 4;

@@ -6,12 +6,12 @@
 
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::Config;
+use crate::config::settings::Config;
 use crate::download::{Download, Traffic};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Frame;
 use crate::options::Options;
-use crate::source::Source;
+use crate::s3::address::source::Source;
 
 /// Downloads in a row.
 pub(crate) struct Sequence<'a> {

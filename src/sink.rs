@@ -5,23 +5,22 @@
 //! beyond that, from its first byte to its name, is in the files below. It never buffers beyond a few frames and never
 //! writes anything else.
 
-mod checkpoint;
-mod delivery;
-mod direct;
-mod file;
-mod in_place;
-mod names;
-mod part;
-mod place;
-mod sidecar;
-mod stream;
-mod writer;
+pub(crate) mod checkpoint;
+pub(crate) mod delivery;
+pub(crate) mod direct;
+pub(crate) mod file;
+pub(crate) mod in_place;
+pub(crate) mod names;
+pub(crate) mod part;
+pub(crate) mod place;
+pub(crate) mod sidecar;
+pub(crate) mod stream;
+pub(crate) mod writer;
 
-pub use delivery::Delivery;
-pub(crate) use file::stdout_file;
-pub(crate) use part::{Left, ObjectFacts};
-pub(crate) use sidecar::Resume;
-pub(crate) use writer::Writer;
+pub use crate::sink::delivery::Delivery;
+pub(crate) use crate::sink::file::stdout_file;
+pub(crate) use crate::sink::part::{Left, ObjectFacts};
+pub(crate) use crate::sink::sidecar::Resume;
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -30,13 +29,13 @@ use std::path::Path;
 
 use tokio::io::Interest;
 
-use self::in_place::InPlace;
-use self::part::Part;
-use self::place::{Place, failed};
-use self::stream::Stream;
 use crate::error::{Error, Result};
-use crate::range::RangeSpec;
-use crate::source::Source;
+use crate::s3::address::source::Source;
+use crate::s3::range_spec::RangeSpec;
+use crate::sink::in_place::InPlace;
+use crate::sink::part::Part;
+use crate::sink::place::{Place, failed};
+use crate::sink::stream::Stream;
 use crate::target::{Existing, Target};
 
 /// Where the bytes of a run go, open.

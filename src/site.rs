@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use http::Uri;
 
-use crate::config::Config;
-use crate::endpoint::Endpoint;
+use crate::config::settings::Config;
 use crate::error::{Error, Result};
-use crate::region::Region;
-use crate::source::HttpUrl;
-use crate::transport::Pool;
-use crate::uri::S3Uri;
+use crate::s3::address::endpoint::Endpoint;
+use crate::s3::address::http_url::HttpUrl;
+use crate::s3::address::region::Region;
+use crate::s3::address::s3_uri::S3Uri;
+use crate::transport::pool::Pool;
 
 /// Where requests go, and what they are signed for.
 pub(crate) struct Site {

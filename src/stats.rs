@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::download::Traffic;
 use crate::format::Format;
-use crate::sink::Delivery;
+use crate::sink::delivery::Delivery;
 
 /// The figures of one download, from the start of the process to its end.
 ///

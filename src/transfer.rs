@@ -6,13 +6,15 @@
 use std::io::Write;
 
 use crate::cli::Invocation;
-use crate::config::Config;
+use crate::config::settings::Config;
 use crate::deliver::facts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
-use crate::range::RangeSpec;
+use crate::s3::range_spec::RangeSpec;
 use crate::sequence::Sequence;
-use crate::sink::{Left, Resume, Sink};
+use crate::sink::Sink;
+use crate::sink::part::Left;
+use crate::sink::sidecar::Resume;
 
 /// Asks for the first object of `invocation` that is not complete in `sink`.
 pub(crate) async fn begin<'a>(

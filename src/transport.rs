@@ -6,14 +6,12 @@
 //! download wants to choose: a retry takes another connection, new connections are spread over all
 //! addresses that DNS gives, and none is opened that serves nothing. It never looks at a status.
 
-mod connect;
-mod pool;
-mod route;
-mod socket;
-mod tls;
-mod wire;
-
-pub(crate) use pool::{Lease, Pool};
+pub(crate) mod connect;
+pub(crate) mod pool;
+pub(crate) mod route;
+pub(crate) mod socket;
+pub(crate) mod tls;
+pub(crate) mod wire;
 
 use std::time::Duration;
 

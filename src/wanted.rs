@@ -4,9 +4,10 @@
 //! deliver, or says why there are none. Pure: it asks nobody.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::etag::ETag;
-use crate::object::ObjectInfo;
-use crate::range::{ByteRange, RangeSpec};
+use crate::s3::etag::ETag;
+use crate::s3::object::ObjectInfo;
+use crate::s3::range::ByteRange;
+use crate::s3::range_spec::RangeSpec;
 
 /// The bytes wanted, and what is known of the object before the first response.
 #[derive(Debug, Clone, PartialEq, Eq)]

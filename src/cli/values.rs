@@ -10,12 +10,12 @@ use bytesize::ByteSize;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
-use crate::addressing::AddressingStyle;
 use crate::format::Format;
 use crate::options::ChecksumMode;
 use crate::options::Hedge;
 use crate::options::Options;
 use crate::progress::Show;
+use crate::s3::address::addressing::AddressingStyle;
 
 /// A `--chunk-size`: bytes, or a number with a binary (`MiB`, `Mi`) or decimal (`MB`, `M`) unit.
 pub(crate) fn chunk_size(text: &str) -> Result<NonZeroU64, String> {

@@ -5,17 +5,17 @@
 
 use std::path::Path;
 
-use super::Invocation;
-use crate::addressing::AddressingStyle;
-use crate::config::Settings;
+use crate::cli::Invocation;
+use crate::config::settings::Settings;
 use crate::format::Format;
 use crate::options::ChecksumMode;
 use crate::options::Hedge;
 use crate::options::Options;
 use crate::progress::Show;
-use crate::range::RangeSpec;
-use crate::source::Source;
-use crate::sse_c::KeyText;
+use crate::s3::address::addressing::AddressingStyle;
+use crate::s3::address::source::Source;
+use crate::s3::range_spec::RangeSpec;
+use crate::s3::sse_c::KeyText;
 use crate::target::{Existing, Target};
 
 impl Invocation {
@@ -156,8 +156,8 @@ impl Words {
 mod tests {
     use clap::Parser;
 
-    use super::super::Args;
     use super::*;
+    use crate::cli::Args;
 
     fn parsed(words: &[String]) -> Invocation {
         Args::try_parse_from(words).unwrap_or_else(|e| panic!("{words:?}: {e}")).try_into().unwrap()

@@ -14,8 +14,8 @@ use aws_runtime::env_config::EnvConfigValue;
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
 
-use super::endpoint_url;
 use crate::error::{Error, Result};
+use crate::s3::address::endpoint_url;
 
 /// The profiles in `files`, with the one called `name` selected, which must be there; `default` always
 /// is, if only empty.

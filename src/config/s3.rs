@@ -9,10 +9,10 @@ use std::num::NonZeroU64;
 
 use bytesize::ByteSize;
 
-use super::lookup::{Found, Setting};
-use super::settings::{Ceilings, ChecksumValidation, Settings};
-use crate::addressing::{Addressing, AddressingStyle, Variant};
+use crate::config::lookup::{Found, Setting};
+use crate::config::settings::{Ceilings, ChecksumValidation, Settings};
 use crate::error::Result;
+use crate::s3::address::addressing::{Addressing, AddressingStyle, Variant};
 
 /// Which hosts are asked, and how.
 pub(super) fn addressing(found: &Found, settings: &Settings) -> Result<Addressing> {

@@ -23,11 +23,11 @@ use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::Env;
 
-use super::lookup::variable;
-use super::refusal::Asked;
-use crate::addressing::Variant;
+use crate::config::lookup::variable;
+use crate::config::refusal::Asked;
 use crate::error::{Error, ErrorKind, Result};
-use crate::region::Region;
+use crate::s3::address::addressing::Variant;
+use crate::s3::address::region::Region;
 
 /// How long STS or SSO may take for one try; a download stands still meanwhile.
 const TRY_TIMEOUT: Duration = Duration::from_secs(15);

@@ -9,15 +9,15 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::budget::Budget;
 use crate::client::Client;
-use crate::config::Config;
+use crate::config::settings::Config;
 use crate::context::Shared;
 use crate::error::Result;
 use crate::metadata::{describe, head};
-use crate::object::ObjectInfo;
 use crate::options::Options;
-use crate::response::Pin as Pinned;
 use crate::retry::Try;
-use crate::source::Source;
+use crate::s3::address::source::Source;
+use crate::s3::object::ObjectInfo;
+use crate::s3::pinned::Pin as Pinned;
 
 /// A HEAD under way beside a download, and then what it said; dropping it ends it.
 pub(super) struct Head {

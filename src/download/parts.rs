@@ -10,10 +10,10 @@ use futures_util::{StreamExt, stream};
 
 use crate::client::Client;
 use crate::error::Result;
-use crate::object::ObjectInfo;
-use crate::request::Ask;
-use crate::response::{Listed, part_size, parts_listed};
 use crate::retry::{Try, retry};
+use crate::s3::object::ObjectInfo;
+use crate::s3::part_list::{Listed, part_size, parts_listed};
+use crate::s3::request::Ask;
 
 /// A page of 1000 parts has some 250 KiB. A server that does not know the request may send the object itself.
 const PAGE_MAX: usize = 1 << 20;

@@ -9,17 +9,18 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::{Sleep, sleep};
 
-use super::head::{self, Head};
-use super::parts::part_sizes;
-use crate::checksum::{Expected, Verifier};
 use crate::context::Shared;
+use crate::download::head::{self, Head};
+use crate::download::parts::part_sizes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata;
-use crate::object::ObjectInfo;
 use crate::options::ChecksumMode;
-use crate::response::Pin as Pinned;
 use crate::retry::retry;
-use crate::source::Source;
+use crate::s3::address::source::Source;
+use crate::s3::checksum::expected::Expected;
+use crate::s3::checksum::verifier::Verifier;
+use crate::s3::object::ObjectInfo;
+use crate::s3::pinned::Pin as Pinned;
 
 /// Compares one download with what the store keeps.
 pub(super) struct Verify {

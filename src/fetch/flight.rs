@@ -21,10 +21,11 @@ use crate::events::CORRECTION;
 use crate::exchange::{Exchange, ResponseBody};
 use crate::hedge::Progress;
 use crate::lane::LaneSender;
-use crate::range::ByteRange;
-use crate::request::Ask;
-use crate::response::{Opened, Pin};
 use crate::retry::Try;
+use crate::s3::pinned::Pin;
+use crate::s3::range::ByteRange;
+use crate::s3::request::Ask;
+use crate::s3::response::Opened;
 
 /// How long bytes may gather in the kernel before they are handed on though they are few: twice as long as a buffer
 /// takes to fill, between these.

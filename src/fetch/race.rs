@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::flight::{Event, Flight};
 use crate::context::Shared;
 use crate::error::{Error, Result};
 use crate::events::{HEDGE, first_line};
+use crate::fetch::flight::{Event, Flight};
 use crate::hedge;
 use crate::lane::LaneSender;
-use crate::range::ByteRange;
+use crate::s3::range::ByteRange;
 use tracing::info;
 
 /// So long after they were looked at, flights are looked at again at the earliest.

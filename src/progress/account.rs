@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::meter::Meter;
-use crate::sink::Delivery;
-use crate::source::Source;
+use crate::s3::address::source::Source;
+use crate::sink::delivery::Delivery;
 
 /// The objects of a run.
 pub(super) struct Account {

@@ -4,9 +4,9 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 
-use super::account::{Item, Snapshot};
-use super::{End, View, clock, percent, summary, tell, trouble};
 use crate::console;
+use crate::progress::account::{Item, Snapshot};
+use crate::progress::{End, View, clock, percent, summary, tell, trouble};
 
 /// What the rows look like.
 struct Rows {
@@ -176,8 +176,8 @@ fn short(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::account::tests::{GIB, item, snapshot};
     use super::*;
+    use crate::progress::account::tests::{GIB, item, snapshot};
     use indicatif::InMemoryTerm;
 
     const WIDTHS: [u16; 5] = [30, 50, 60, 80, 200];

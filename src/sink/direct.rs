@@ -8,7 +8,7 @@ use std::fs::File;
 use std::os::unix::fs::FileTypeExt;
 use std::time::Instant;
 
-use super::delivery::Delivery;
+use crate::sink::delivery::Delivery;
 
 /// The pipe.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-use super::place::{Place, failed, unusable};
 use crate::error::Result;
+use crate::sink::place::{Place, failed, unusable};
 
 /// The file, open for one piece.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use std::path::Path;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::place::{failed, unusable};
 use crate::error::Result;
+use crate::sink::place::{failed, unusable};
 
 /// Opens `part`, made if need be, for this process alone.
 pub(super) fn locked(part: &Path) -> Result<File> {

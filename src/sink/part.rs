@@ -10,14 +10,14 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::checkpoint::{Checkpoints, Kept};
-use super::names::{locked, rename_to_new, sync_folder};
-use super::place::{Place, failed, shown, unusable};
-use super::sidecar::{self, Piece, Resume, State};
 use crate::error::{Error, ErrorKind, Result};
-use crate::object::ObjectInfo;
-use crate::range::RangeSpec;
-use crate::source::Source;
+use crate::s3::address::source::Source;
+use crate::s3::object::ObjectInfo;
+use crate::s3::range_spec::RangeSpec;
+use crate::sink::checkpoint::{Checkpoints, Kept};
+use crate::sink::names::{locked, rename_to_new, sync_folder};
+use crate::sink::place::{Place, failed, shown, unusable};
+use crate::sink::sidecar::{self, Piece, Resume, State};
 
 /// What is read back at once, in bytes.
 const READ_BACK: usize = 256 << 10;

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::Source;
+use crate::s3::address::source::Source;
 
 /// Links that are followed before it is taken for a circle, as Linux does.
 const LINKS_MAX: usize = 40;

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::etag::ETag;
-use crate::object::ObjectInfo;
-use crate::range::RangeSpec;
-use crate::source::Source;
+use crate::s3::address::source::Source;
+use crate::s3::etag::ETag;
+use crate::s3::object::ObjectInfo;
+use crate::s3::range_spec::RangeSpec;
 
 const FORMAT: u32 = 1;
 

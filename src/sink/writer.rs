@@ -15,9 +15,9 @@ use rustix::event::{PollFd, PollFlags};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::delivery::Delivery;
-use super::direct::Direct;
 use crate::error::{Error, Result};
+use crate::sink::delivery::Delivery;
+use crate::sink::direct::Direct;
 
 /// Frames on their way to the writer: enough that it is busy while the thread that feeds it is.
 const QUEUE: usize = 16;

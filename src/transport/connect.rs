@@ -16,9 +16,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower_service::Service;
 
-use super::socket::Socket;
-use super::{ADDRESSES, CONNECT_TIMEOUT};
 use crate::events::CONNECTION;
+use crate::transport::socket::Socket;
+use crate::transport::{ADDRESSES, CONNECT_TIMEOUT};
 use tracing::debug;
 
 /// rustls asks its socket for a few KiB at a time; one system call fetches at most this many bytes for it.

@@ -24,14 +24,15 @@ use tokio::time::timeout;
 use tower_service::Service;
 use tracing::debug;
 
-use super::connect::Tcp;
-use super::route::Route;
-use super::socket::LowWater;
-use super::wire::Wire;
-use super::{ADDRESSES, CONNECT_TIMEOUT, IDLE_TIMEOUT, tls};
 use crate::error::{Error, Result};
 use crate::events::{CONNECTION, milliseconds};
 use crate::proxy::Proxies;
+use crate::transport::connect::Tcp;
+use crate::transport::route::Route;
+use crate::transport::socket::LowWater;
+use crate::transport::tls;
+use crate::transport::wire::Wire;
+use crate::transport::{ADDRESSES, CONNECT_TIMEOUT, IDLE_TIMEOUT};
 
 /// Connections to one endpoint.
 pub(crate) struct Pool {

@@ -20,9 +20,9 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tower_service::Service;
 
-use super::connect::Tcp;
-use super::socket::Socket;
 use crate::proxy::Proxy;
+use crate::transport::connect::Tcp;
+use crate::transport::socket::Socket;
 
 /// To the host or to the proxy: the latter may itself speak TLS.
 pub(super) type Hop = MaybeHttpsStream<TokioIo<Socket>>;

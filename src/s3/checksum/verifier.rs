@@ -3,10 +3,10 @@
 //! HEAD may answer after the first bytes. Until then every checksum that it could show is computed, those
 //! that are not cheap for the first bytes only; when it is in, what is not needed is dropped.
 
-use super::algorithm::{Algorithm, Hasher};
-use super::expected::Expected;
-use super::running::Running;
 use crate::error::{Error, ErrorKind, Result};
+use crate::s3::checksum::algorithm::{Algorithm, Hasher};
+use crate::s3::checksum::composite::Running;
+use crate::s3::checksum::expected::Expected;
 
 /// For so many bytes SHA-256 and SHA-1 are computed before it is known whether they are needed: what a
 /// connection to S3 brings in a fifth of a second, and some 20 ms of a processor.

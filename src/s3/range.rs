@@ -2,12 +2,6 @@
 //!
 //! Pure arithmetic and the header formats (RFC 9110, sections 14.1 and 14.4); below it, `--range` and `--shard`. It never sees a request.
 
-mod shard;
-mod spec;
-
-pub use shard::Shard;
-pub use spec::RangeSpec;
-
 use std::fmt;
 
 /// The bytes from `start` up to, not including, `end`.

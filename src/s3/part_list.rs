@@ -7,8 +7,8 @@ use http::HeaderMap;
 use http::response::Parts;
 use serde::Deserialize;
 
-use crate::object::{ObjectInfo, content_length};
-use crate::range::content_range;
+use crate::s3::object::{ObjectInfo, content_length};
+use crate::s3::range::content_range;
 
 /// A page of the list of parts.
 #[derive(Debug, PartialEq, Eq)]

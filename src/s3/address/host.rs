@@ -3,11 +3,12 @@
 //! It gets what is configured and hands on a [`Host`], or says which two things do not go together. It knows of
 //! names only: scheme, port and path are `endpoint.rs`'s.
 
-use super::partition::{Partition, same_partition};
-use crate::addressing::{Addressing, AddressingStyle};
 use crate::error::{Error, Result};
-use crate::region::Region;
-use crate::uri::{AccessPoint, S3Uri, Service};
+use crate::s3::address::access_point::{AccessPoint, Service};
+use crate::s3::address::addressing::{Addressing, AddressingStyle};
+use crate::s3::address::partition::{Partition, same_partition};
+use crate::s3::address::region::Region;
+use crate::s3::address::s3_uri::S3Uri;
 
 /// What a signature is for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use http::header::LOCATION;
 use http::response::Parts;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::HttpUrl;
+use crate::s3::address::http_url::HttpUrl;
 
 /// Redirects in a row; a chain of more leads nowhere.
 const REDIRECTS_MAX: u32 = 5;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::algorithm::{Algorithm, Hasher};
+use crate::s3::checksum::algorithm::{Algorithm, Hasher};
 
 #[derive(Debug)]
 pub(crate) struct Running {

@@ -4,8 +4,8 @@ use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
 use http::response::Parts;
 
-use crate::checksum::Algorithm;
 use crate::error::{Error, ErrorKind, Result};
+use crate::s3::checksum::algorithm::Algorithm;
 
 /// What a store says of an object (Amazon S3 API Reference, `HeadObject`). Header values are kept as
 /// they were sent.

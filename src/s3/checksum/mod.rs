@@ -4,11 +4,7 @@
 //! Source: Amazon S3 User Guide, "Checking object integrity in Amazon S3". Pure: what HEAD says is a
 //! parameter, and nothing is asked for or waited for here.
 
-mod algorithm;
-mod expected;
-mod running;
-mod verifier;
-
-pub(crate) use algorithm::Algorithm;
-pub(crate) use expected::Expected;
-pub(crate) use verifier::Verifier;
+pub(crate) mod algorithm;
+pub(crate) mod composite;
+pub(crate) mod expected;
+pub(crate) mod verifier;

@@ -7,8 +7,8 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 
-use super::{ByteRange, number};
 use crate::error::Error;
+use crate::s3::range::{ByteRange, number};
 
 /// One of several pieces, that cover an object once, one behind the other. They are whole units long, but for the
 /// object's end, and differ by no more than one unit; where an object has fewer units than pieces, some are empty.

@@ -8,8 +8,8 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::algorithm::Algorithm;
-use crate::object::ObjectInfo;
+use crate::s3::checksum::algorithm::Algorithm;
+use crate::s3::object::ObjectInfo;
 
 /// A value, how it is computed, and of what.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use aws_smithy_runtime_api::client::identity::Identity;
 use http::Request;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::region::Region;
+use crate::s3::address::region::Region;
 
 /// Signs `request`, which must already hold its `Host` and has no body, for `service`, which is `s3` or what
 /// stands before it, in `region`.
@@ -65,10 +65,10 @@ fn settings() -> SigningSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::addressing::AddressingStyle;
-    use crate::endpoint::Endpoint;
-    use crate::range::ByteRange;
-    use crate::request::{Ask, build};
+    use crate::s3::address::addressing::AddressingStyle;
+    use crate::s3::address::endpoint::Endpoint;
+    use crate::s3::range::ByteRange;
+    use crate::s3::request::{Ask, build};
     use aws_credential_types::Credentials;
     use http::header::AUTHORIZATION;
     use serde::Deserialize;
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn secrets_do_not_show_in_the_debug_form_of_a_signed_request() {
-        let text = include_str!("../fixtures/sigv4/session-token/vector.json");
+        let text = include_str!("../../fixtures/sigv4/session-token/vector.json");
         let vector: Vector = serde_json::from_str(text).unwrap();
         let shown = format!("{:?}", signed(&vector));
         assert!(shown.contains("Sensitive"), "{shown}");

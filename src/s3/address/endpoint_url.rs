@@ -6,7 +6,7 @@
 use http::Uri;
 
 use crate::error::{Error, Result};
-use crate::source::HttpUrl;
+use crate::s3::address::http_url::HttpUrl;
 
 /// Parses `text`; `origin` says in errors where it stands.
 pub(crate) fn parse(text: &str, origin: &str) -> Result<Uri> {

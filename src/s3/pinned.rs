@@ -2,7 +2,7 @@
 //! against it.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::object::ObjectInfo;
+use crate::s3::object::ObjectInfo;
 
 /// What the first response to a GET showed.
 #[derive(Debug, Clone)]

@@ -3,8 +3,6 @@
 //! It gets the text that a user typed and hands on one of the two. Pure. In no `Display` or `Debug` form does it
 //! show what may be a secret, which a URL's query is.
 
-mod url;
-
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
@@ -12,10 +10,8 @@ use std::str::FromStr;
 use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, Result};
-use crate::uri::S3Uri;
-
-pub use url::HttpUrl;
-pub(crate) use url::Query;
+use crate::s3::address::http_url::HttpUrl;
+use crate::s3::address::s3_uri::S3Uri;
 
 /// What is downloaded.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 //! Source: Amazon S3 User Guide, "Using Amazon S3 compatible operations with access points"; the AWS CLI's reading of
 //! such arguments. Each part may be separated by a colon or a slash.
 
-use crate::region::Region;
+use crate::s3::address::region::Region;
 
 /// An access point: a name that stands for a bucket, with a policy and a host of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

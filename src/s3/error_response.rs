@@ -11,8 +11,8 @@ use serde::Deserialize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, ErrorKind, ServiceError};
-use crate::range::unsatisfied_range;
-use crate::region::Region;
+use crate::s3::address::region::Region;
+use crate::s3::range::unsatisfied_range;
 
 /// The error that a response other than 200 and 206 stands for; `body` may be cut or not XML at all.
 pub(crate) fn failure(head: &Parts, body: &[u8]) -> Error {

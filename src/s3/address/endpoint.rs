@@ -6,21 +6,14 @@
 //!
 //! Source: AWS's endpoint rules for S3; fixtures/endpoints has the published cases.
 
-mod host;
-mod partition;
-#[cfg(test)]
-mod published;
-
-pub(crate) use partition::same_partition;
-
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use self::host::Scope;
-use crate::addressing::Addressing;
 use crate::error::Result;
-use crate::region::Region;
-use crate::source::{HttpUrl, Query};
-use crate::uri::S3Uri;
+use crate::s3::address::addressing::Addressing;
+use crate::s3::address::host::{self, Scope};
+use crate::s3::address::http_url::{HttpUrl, Query};
+use crate::s3::address::region::Region;
+use crate::s3::address::s3_uri::S3Uri;
 
 /// The host that serves one bucket, and the path of one object on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +116,7 @@ impl Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::addressing::AddressingStyle;
+    use crate::s3::address::addressing::AddressingStyle;
 
     fn resolve(uri: &str, region: &str, custom: Option<&str>, style: AddressingStyle) -> Result<Endpoint> {
         let custom = custom.map(|c| c.parse().unwrap());

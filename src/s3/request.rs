@@ -7,10 +7,10 @@ use http::header::{ACCEPT_ENCODING, HOST, IF_MATCH, RANGE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
 use http_body_util::Empty;
 
-use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
-use crate::range::ByteRange;
-use crate::sse_c::CustomerKey;
+use crate::s3::address::endpoint::Endpoint;
+use crate::s3::range::ByteRange;
+use crate::s3::sse_c::CustomerKey;
 
 /// `x-amz-checksum-mode: ENABLED` makes HEAD show the object's checksums (S3 API, `HeadObject`).
 const CHECKSUM_MODE: HeaderName = HeaderName::from_static("x-amz-checksum-mode");
@@ -115,8 +115,8 @@ pub(crate) fn common_headers(request_payer: bool, sse_c: Option<&CustomerKey>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::addressing::AddressingStyle;
-    use crate::region::Region;
+    use crate::s3::address::addressing::AddressingStyle;
+    use crate::s3::address::region::Region;
 
     fn endpoint() -> Endpoint {
         let custom = "http://127.0.0.1:9000".parse().unwrap();

@@ -3,21 +3,13 @@
 //! It gets heads (and bounded error bodies) and checks each against what was asked: status,
 //! `Content-Range`, size, `ETag`. Pure; it decides no retry (that is `retry.rs`).
 
-mod failure;
-mod parts;
-mod pin;
-
-pub(crate) use failure::{failure, failure_of_url};
-pub(crate) use parts::{Listed, part_size, parts_listed};
-pub(crate) use pin::Pin;
-
 use http::header::{CONTENT_RANGE, ETAG, LAST_MODIFIED};
 use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::object::{ObjectInfo, content_length, nonsense};
-use crate::range::{ByteRange, content_range};
+use crate::s3::object::{ObjectInfo, content_length, nonsense};
+use crate::s3::range::{ByteRange, content_range};
 
 /// A successful response to a ranged GET: what the object is, and which of its bytes follow.
 #[derive(Debug)]

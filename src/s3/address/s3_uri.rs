@@ -4,14 +4,11 @@
 //! ordinary characters, `//` and `..` are kept. What this file never does is touch the network or
 //! decide how the key is written on the wire (that is `endpoint.rs`).
 
-mod access_point;
-
-pub(crate) use access_point::{AccessPoint, Service};
-
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind};
+use crate::s3::address::access_point::{self, AccessPoint};
 
 /// The longest key that S3 allows, in bytes of UTF-8 (Amazon S3 User Guide, "Naming objects").
 const KEY_BYTES_MAX: usize = 1024;

@@ -2,12 +2,12 @@
 
 use serde::Deserialize;
 
-use super::Endpoint;
-use crate::addressing::{Addressing, AddressingStyle, Variant};
-use crate::config::endpoint_url;
 use crate::error::Result;
-use crate::region::Region;
-use crate::uri::S3Uri;
+use crate::s3::address::addressing::{Addressing, AddressingStyle, Variant};
+use crate::s3::address::endpoint::Endpoint;
+use crate::s3::address::endpoint_url;
+use crate::s3::address::region::Region;
+use crate::s3::address::s3_uri::S3Uri;
 
 /// A line of the table: see generate.py there.
 #[derive(Deserialize)]
@@ -58,7 +58,7 @@ impl Case {
 
 #[test]
 fn every_published_case() {
-    let table = include_str!("../../fixtures/endpoints/cases.jsonl");
+    let table = include_str!("../../../fixtures/endpoints/cases.jsonl");
     let (mut same, mut refused, mut unsupported) = (0, 0, 0);
     for line in table.lines() {
         let case: Case = serde_json::from_str(line).unwrap();

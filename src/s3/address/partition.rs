@@ -5,7 +5,7 @@
 //!
 //! Source: the partitions of AWS's endpoint rules, as fixtures/endpoints has them.
 
-use crate::region::Region;
+use crate::s3::address::region::Region;
 
 /// A part of AWS with accounts, credentials and hosts of its own.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn they_are_those_that_aws_publishes() {
-        let text = include_str!("../../fixtures/endpoints/partitions.json");
+        let text = include_str!("../../../fixtures/endpoints/partitions.json");
         let published: Vec<Published> = serde_json::from_str(text).unwrap();
         assert_eq!(published.len(), PARTITIONS.len());
         for (ours, theirs) in PARTITIONS.iter().zip(&published) {

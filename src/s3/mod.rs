@@ -1,0 +1,19 @@
+//! The S3 protocol, without I/O: addresses, requests, signatures, responses, checksums.
+//!
+//! Nothing here names tokio or hyper, reads a clock or waits.
+
+pub(crate) mod address;
+pub(crate) mod checksum;
+pub(crate) mod error_response;
+pub(crate) mod etag;
+pub(crate) mod object;
+pub(crate) mod part_list;
+pub(crate) mod pinned;
+pub(crate) mod range;
+pub(crate) mod range_spec;
+pub(crate) mod redirect;
+pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod shard;
+pub(crate) mod sign;
+pub mod sse_c;
