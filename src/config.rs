@@ -30,8 +30,8 @@ use aws_types::os_shim_internal::Env;
 use crate::config::lookup::{Found, variable};
 use crate::config::sources::{Origin, Sources};
 use crate::error::Result;
-use crate::proxy::Proxies;
 use crate::s3::sse_c::CustomerKey;
+use crate::transport::proxy::Proxies;
 
 /// Completes `settings` from the environment and the profile, and asks for the first credentials.
 ///

@@ -160,7 +160,6 @@ mod options;
 mod pace;
 mod plan;
 pub mod progress;
-mod proxy;
 mod request_log;
 mod retry;
 mod s3;
@@ -182,7 +181,6 @@ pub use error::{Error, ErrorKind, Result, ServiceError};
 pub use frame::Frame;
 pub use meter::Meter;
 pub use options::{ChecksumMode, Hedge, Options};
-pub use proxy::Proxies;
 pub use s3::address::addressing::{Addressing, AddressingStyle, Variant};
 pub use s3::address::http_url::HttpUrl;
 pub use s3::address::s3_uri::S3Uri;
@@ -193,6 +191,7 @@ pub use s3::range_spec::RangeSpec;
 pub use s3::shard::Shard;
 pub use s3::sse_c;
 pub use target::{Existing, Target};
+pub use transport::proxy::Proxies;
 
 // For benches/sign.rs, and no part of the API.
 #[doc(hidden)]

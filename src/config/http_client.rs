@@ -20,7 +20,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::proxy::Proxies;
+use crate::transport::proxy::Proxies;
 
 /// A client that trusts the certificates in `ca_bundle`, or the operating system's without one.
 pub(super) fn new(ca_bundle: Option<PathBuf>, proxies: Proxies) -> SharedHttpClient {

@@ -4,10 +4,10 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use crate::config::credentials::Credentials;
-use crate::proxy::Proxies;
 use crate::s3::address::addressing::{Addressing, AddressingStyle};
 use crate::s3::address::region::Region;
 use crate::s3::sse_c::{CustomerKey, KeyText};
+use crate::transport::proxy::Proxies;
 
 /// What the command line said; each value goes before the environment's and the profile's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

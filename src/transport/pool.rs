@@ -26,12 +26,12 @@ use tracing::debug;
 
 use crate::error::{Error, Result};
 use crate::events::{CONNECTION, milliseconds};
-use crate::proxy::Proxies;
+use crate::transport::coalesce::Wire;
 use crate::transport::connect::Tcp;
-use crate::transport::route::Route;
+use crate::transport::proxy::Proxies;
 use crate::transport::socket::LowWater;
 use crate::transport::tls;
-use crate::transport::wire::Wire;
+use crate::transport::tunnel::Route;
 use crate::transport::{ADDRESSES, CONNECT_TIMEOUT, IDLE_TIMEOUT};
 
 /// Connections to one endpoint.

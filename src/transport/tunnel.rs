@@ -20,8 +20,8 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tower_service::Service;
 
-use crate::proxy::Proxy;
 use crate::transport::connect::Tcp;
+use crate::transport::proxy::Proxy;
 use crate::transport::socket::Socket;
 
 /// To the host or to the proxy: the latter may itself speak TLS.

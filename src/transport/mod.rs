@@ -6,12 +6,13 @@
 //! download wants to choose: a retry takes another connection, new connections are spread over all
 //! addresses that DNS gives, and none is opened that serves nothing. It never looks at a status.
 
+pub(crate) mod coalesce;
 pub(crate) mod connect;
 pub(crate) mod pool;
-pub(crate) mod route;
+pub(crate) mod proxy;
 pub(crate) mod socket;
 pub(crate) mod tls;
-pub(crate) mod wire;
+pub(crate) mod tunnel;
 
 use std::time::Duration;
 
