@@ -12,7 +12,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_smithy_runtime_api::client::identity::Identity;
 use tokio::sync::Mutex;
 
-use crate::config::refusal::refused;
+use crate::config::chain_error::refused;
 use crate::error::Result;
 use crate::events::{CREDENTIALS, first_line, milliseconds};
 use tracing::{info, warn};

@@ -9,7 +9,7 @@ use std::num::NonZeroU64;
 
 use bytesize::ByteSize;
 
-use crate::config::lookup::{Found, Setting};
+use crate::config::profile::{Found, Setting};
 use crate::config::settings::{Ceilings, ChecksumValidation, Settings};
 use crate::error::Result;
 use crate::s3::address::addressing::{Addressing, AddressingStyle, Variant};

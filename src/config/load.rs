@@ -5,21 +5,6 @@
 //! credentials' own source, waits for instance metadata only where nothing else is set up, and reads
 //! no root certificate itself.
 
-pub(crate) mod credentials;
-use crate::s3::address::endpoint_url;
-pub(crate) mod http_client;
-pub(crate) mod lookup;
-pub(crate) mod refusal;
-pub(crate) mod s3;
-pub(crate) mod settings;
-pub(crate) mod sources;
-
-pub use crate::config::credentials::Credentials;
-use crate::config::credentials::log_credentials;
-pub use crate::config::settings::{Ceilings, ChecksumValidation, Config, Settings};
-pub use crate::s3::address::region::Region;
-pub use aws_smithy_runtime_api::client::identity::Identity;
-
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -27,9 +12,16 @@ use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::Env;
 
-use crate::config::lookup::{Found, variable};
-use crate::config::sources::{Origin, Sources};
+use super::chain_error::refused;
+use super::credentials::{Credentials, log_credentials};
+use super::profile::{self, Found, variable};
+use super::provider_chain::{self, Origin, Sources};
+use super::provider_http;
+use super::s3_block;
+use super::settings::{Config, Settings};
 use crate::error::Result;
+use crate::s3::address::endpoint_url;
+use crate::s3::address::region::Region;
 use crate::s3::sse_c::CustomerKey;
 use crate::transport::proxy::Proxies;
 
@@ -37,7 +29,7 @@ use crate::transport::proxy::Proxies;
 ///
 /// Sources: AWS SDKs and Tools Reference Guide, "Settings reference".
 pub async fn load(settings: &Settings) -> Result<Config> {
-    load_from(settings, &Env::real(), EnvConfigFiles::default(), http_client::new).await
+    load_from(settings, &Env::real(), EnvConfigFiles::default(), provider_http::new).await
 }
 
 /// [`load`] from any environment and files, with any client for the credential sources.
@@ -48,7 +40,7 @@ async fn load_from(
     http_client: impl FnOnce(Option<PathBuf>, Proxies) -> SharedHttpClient,
 ) -> Result<Config> {
     let name = settings.profile.clone().or_else(|| variable(env, "AWS_PROFILE"));
-    let profiles = lookup::profiles(env, &files, name).await?;
+    let profiles = profile::profiles(env, &files, name).await?;
     let found = Found { env, profiles: &profiles };
 
     let region =
@@ -65,12 +57,12 @@ async fn load_from(
         region_configured: region.is_some(),
         region: region.unwrap_or_default(),
         endpoint,
-        addressing: s3::addressing(&found, settings)?,
+        addressing: s3_block::addressing(&found, settings)?,
         ca_bundle,
         proxies: Proxies::new(|name| variable(env, name)),
         max_attempts: found.max_attempts()?,
-        checksum_validation: s3::checksum_validation(&found)?,
-        ceilings: s3::ceilings(&found)?,
+        checksum_validation: s3_block::checksum_validation(&found)?,
+        ceilings: s3_block::ceilings(&found)?,
         request_payer: settings.request_payer,
         sse_c: settings.sse_c_key.as_ref().map(CustomerKey::read).transpose()?,
         credentials: Credentials::anonymous(),
@@ -82,7 +74,7 @@ async fn load_from(
 
     let sources = Sources {
         // Who names a profile on the command line means its credentials: the AWS CLI reads it so too.
-        keys: if settings.profile.is_some() { None } else { sources::keys_in(env)? },
+        keys: if settings.profile.is_some() { None } else { provider_chain::keys_in(env)? },
         files,
         profile: profiles.selected_profile().to_owned(),
         region: config.region.clone(),
@@ -91,7 +83,7 @@ async fn load_from(
         http: http_client(config.ca_bundle.clone(), config.proxies.clone()),
     };
     let began = Instant::now();
-    let (origin, keys) = sources.ask().await.map_err(|e| refusal::refused(&e))?;
+    let (origin, keys) = sources.ask().await.map_err(|e| refused(&e))?;
     let took = began.elapsed();
     log_credentials(&sources.name(origin), Some(took), keys.expiry());
     if origin == Origin::Instance && !config.region_configured {
@@ -279,7 +271,7 @@ mod tests {
         write("first");
         let files = EnvConfigFiles::builder().with_file(EnvConfigFileKind::Credentials, file.path()).build();
         let settings = Settings { region: Some("r".into()), ..Settings::default() };
-        let config = load_from(&settings, &Env::from_slice(&[]), files, http_client::new).await.unwrap();
+        let config = load_from(&settings, &Env::from_slice(&[]), files, provider_http::new).await.unwrap();
         let first = config.credentials.current().await.unwrap().unwrap();
         write("second");
         config.credentials.refresh(&first).await;

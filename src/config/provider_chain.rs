@@ -23,8 +23,8 @@ use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::Env;
 
-use crate::config::lookup::variable;
-use crate::config::refusal::Asked;
+use crate::config::chain_error::Asked;
+use crate::config::profile::variable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::addressing::Variant;
 use crate::s3::address::region::Region;

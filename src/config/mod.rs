@@ -1,0 +1,19 @@
+//! What the command line, the environment and the profile say, put together once. The only room that names
+//! `aws_config`.
+
+pub(crate) mod chain_error;
+pub(crate) mod credentials;
+pub(crate) mod load;
+pub(crate) mod profile;
+pub(crate) mod provider_chain;
+pub(crate) mod provider_http;
+pub(crate) mod s3_block;
+pub(crate) mod settings;
+
+pub use aws_smithy_runtime_api::client::identity::Identity;
+
+pub use credentials::Credentials;
+pub use load::load;
+pub use settings::{Ceilings, ChecksumValidation, Config, Settings};
+
+pub use crate::s3::address::region::Region;
