@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::ceiling::Ceiling;
-use crate::client::Client;
+use crate::client::object_client::Client;
 use crate::counters::Counters;
 use crate::frame::Slabs;
 use crate::hedge;

@@ -6,7 +6,6 @@
 
 pub(crate) mod discovery;
 pub(crate) mod head;
-pub(crate) mod parts;
 pub(crate) mod verify;
 
 pub use crate::download::head::inspect;

@@ -19,13 +19,13 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::client::retry::{Tries, Try, log_retry};
 use crate::context::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::flight::{Event, Flight};
 use crate::fetch::race::{Race, Rest};
 use crate::frame::Frame;
 use crate::lane::{LaneReceiver, LaneSender, lane};
-use crate::retry::{Tries, Try, log_retry};
 use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::Pin;
 use crate::s3::range::ByteRange;

@@ -12,8 +12,8 @@ pub(crate) mod settings;
 
 pub use aws_smithy_runtime_api::client::identity::Identity;
 
-pub use credentials::Credentials;
-pub use load::load;
-pub use settings::{Ceilings, ChecksumValidation, Config, Settings};
+pub use crate::config::credentials::Credentials;
+pub use crate::config::load::load;
+pub use crate::config::settings::{Ceilings, ChecksumValidation, Config, Settings};
 
 pub use crate::s3::address::region::Region;

@@ -8,13 +8,13 @@ use std::task::{Context, Poll, ready};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::budget::Budget;
-use crate::client::Client;
+use crate::client::metadata::{describe, head};
+use crate::client::object_client::Client;
+use crate::client::retry::Try;
 use crate::config::settings::Config;
 use crate::context::Shared;
 use crate::error::Result;
-use crate::metadata::{describe, head};
 use crate::options::Options;
-use crate::retry::Try;
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::Pin as Pinned;

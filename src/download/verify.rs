@@ -9,13 +9,13 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::{Sleep, sleep};
 
+use crate::client::metadata;
+use crate::client::part_sizes::part_sizes;
+use crate::client::retry::retry;
 use crate::context::Shared;
 use crate::download::head::{self, Head};
-use crate::download::parts::part_sizes;
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata;
 use crate::options::ChecksumMode;
-use crate::retry::retry;
 use crate::s3::address::source::Source;
 use crate::s3::checksum::expected::Expected;
 use crate::s3::checksum::verifier::Verifier;

@@ -15,13 +15,13 @@ use http::StatusCode;
 use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
+use crate::client::exchange::{Exchange, ResponseBody};
+use crate::client::retry::Try;
 use crate::context::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::CORRECTION;
-use crate::exchange::{Exchange, ResponseBody};
 use crate::hedge::Progress;
 use crate::lane::LaneSender;
-use crate::retry::Try;
 use crate::s3::pinned::Pin;
 use crate::s3::range::ByteRange;
 use crate::s3::request::Ask;

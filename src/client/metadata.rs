@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 
 use http::StatusCode;
 
-use crate::client::Client;
+use crate::client::object_client::Client;
+use crate::client::retry::{Try, retry};
 use crate::error::{ErrorKind, Result};
-use crate::retry::{Try, retry};
 use crate::s3::object::ObjectInfo;
 use crate::s3::range::ByteRange;
 use crate::s3::request::Ask;

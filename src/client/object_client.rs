@@ -12,14 +12,15 @@ use http::{HeaderMap, StatusCode};
 use tokio::time::timeout;
 use tracing::info;
 
+use crate::client::correction::{Correction, correction};
+use crate::client::exchange::{Exchange, ResponseBody};
+use crate::client::request_log::RequestLog;
+use crate::client::retry::Try;
+use crate::client::site::Site;
 use crate::config::Identity;
 use crate::config::settings::Config;
-use crate::correction::{Correction, correction};
 use crate::error::{Error, Result};
 use crate::events::CORRECTION;
-use crate::exchange::{Exchange, ResponseBody};
-use crate::request_log::RequestLog;
-use crate::retry::Try;
 use crate::s3::address::http_url::HttpUrl;
 use crate::s3::address::source::Source;
 use crate::s3::error_response::failure;
@@ -27,7 +28,6 @@ use crate::s3::error_response::failure_of_url;
 use crate::s3::redirect::Redirects;
 use crate::s3::request::{self, Ask};
 use crate::s3::sign::sign;
-use crate::site::Site;
 
 /// An error document is small; what a broken server sends instead of one is not read on and on.
 const ERROR_BODY_MAX: usize = 64 << 10;

@@ -10,8 +10,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use tokio::time::timeout;
 
+use crate::client::request_log::RequestLog;
 use crate::error::{Error, Result};
-use crate::request_log::RequestLog;
 use crate::transport::pool::Lease;
 
 /// A response, and the connection that its body comes on.

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 
-use crate::client::Client;
+use crate::client::object_client::Client;
+use crate::client::retry::{Try, retry};
 use crate::error::Result;
-use crate::retry::{Try, retry};
 use crate::s3::object::ObjectInfo;
 use crate::s3::part_list::{Listed, part_size, parts_listed};
 use crate::s3::request::Ask;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, Method, StatusCode};
 use tracing::{Level, debug, enabled, info};
 
+use crate::client::retry::Try;
 use crate::events::{REQUEST, milliseconds};
-use crate::retry::Try;
 use crate::s3::address::http_url::HttpUrl;
 use crate::s3::address::source::Source;
 use crate::s3::request::Ask;

@@ -1,0 +1,10 @@
+//! One exchange with S3 or with a URL's server: sent, corrected, sent again.
+
+pub(crate) mod correction;
+pub(crate) mod exchange;
+pub(crate) mod metadata;
+pub(crate) mod object_client;
+pub(crate) mod part_sizes;
+pub(crate) mod request_log;
+pub(crate) mod retry;
+pub(crate) mod site;
