@@ -17,11 +17,11 @@ use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, ValueHint, value_parser};
 
 use crate::config::settings::Settings;
+use crate::download::options::ChecksumMode;
+use crate::download::options::Hedge;
+use crate::download::options::Options;
 use crate::error::{Error, Result};
 use crate::format::Format;
-use crate::options::ChecksumMode;
-use crate::options::Hedge;
-use crate::options::Options;
 use crate::progress::Show;
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::address::source::Source;

@@ -8,9 +8,9 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::cli::Invocation;
+use crate::download::options::ChecksumMode;
+use crate::download::options::Options;
 use crate::error::{Error, ErrorKind};
-use crate::options::ChecksumMode;
-use crate::options::Options;
 use crate::s3::address::source::Source;
 use crate::s3::etag::ETag;
 use crate::s3::object::ObjectInfo;

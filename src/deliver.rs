@@ -6,11 +6,11 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::download::Download;
+use crate::download::memory::frame::Frame;
+use crate::download::sequence::Sequence;
+use crate::download::stream::Download;
 use crate::error::{Error, Result};
-use crate::frame::Frame;
 use crate::s3::range_spec::RangeSpec;
-use crate::sequence::Sequence;
 use crate::sink::Sink;
 use crate::sink::delivery::Delivery;
 use crate::sink::part::ObjectFacts;

@@ -10,7 +10,7 @@ use http::response::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::cli::values;
-use crate::options::Options;
+use crate::download::options::Options;
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::address::endpoint::Endpoint;
 use crate::s3::address::s3_uri::S3Uri;

@@ -127,54 +127,37 @@
 //! ```
 
 pub mod app;
-mod budget;
-mod ceiling;
 pub mod cli;
 mod client;
 pub mod config;
 mod console;
-mod context;
 mod continuation;
-mod counters;
 mod deliver;
 mod download;
 mod error;
 pub mod events;
-mod fetch;
 pub mod format;
-mod frame;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod hedge;
 pub mod info;
 mod interrupt;
-mod lane;
-mod level;
 mod log;
-mod meter;
-mod options;
-mod pace;
-mod plan;
 pub mod progress;
 mod s3;
-mod sequence;
 pub mod sink;
-mod slots;
 pub mod stats;
 mod target;
-mod throttle;
 mod transfer;
 mod transport;
-mod wanted;
-mod window;
 
 pub use config::{Config, Settings};
-pub use download::{Download, Traffic, inspect};
+pub use download::memory::frame::Frame;
+pub use download::meter::Meter;
+pub use download::options::{ChecksumMode, Hedge, Options};
+pub use download::pending_head::inspect;
+pub use download::stream::{Download, Traffic};
 pub use error::{Error, ErrorKind, Result, ServiceError};
-pub use frame::Frame;
-pub use meter::Meter;
-pub use options::{ChecksumMode, Hedge, Options};
 pub use s3::address::addressing::{Addressing, AddressingStyle, Variant};
 pub use s3::address::http_url::HttpUrl;
 pub use s3::address::s3_uri::S3Uri;

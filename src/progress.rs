@@ -25,8 +25,8 @@ use crate::progress::bars::Bars;
 use crate::progress::lines::Lines;
 use crate::progress::screen::Screen;
 
+use crate::download::meter::Meter;
 use crate::format::Format;
-use crate::meter::Meter;
 use crate::s3::address::source::Source;
 use crate::sink::delivery::Delivery;
 

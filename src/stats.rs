@@ -11,7 +11,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use serde::Serialize;
 
-use crate::download::Traffic;
+use crate::download::stream::Traffic;
 use crate::format::Format;
 use crate::sink::delivery::Delivery;
 

@@ -10,10 +10,10 @@ use bytesize::ByteSize;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
+use crate::download::options::ChecksumMode;
+use crate::download::options::Hedge;
+use crate::download::options::Options;
 use crate::format::Format;
-use crate::options::ChecksumMode;
-use crate::options::Hedge;
-use crate::options::Options;
 use crate::progress::Show;
 use crate::s3::address::addressing::AddressingStyle;
 

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use crate::cli::Invocation;
 use crate::config::settings::Settings;
+use crate::download::options::ChecksumMode;
+use crate::download::options::Hedge;
+use crate::download::options::Options;
 use crate::format::Format;
-use crate::options::ChecksumMode;
-use crate::options::Hedge;
-use crate::options::Options;
 use crate::progress::Show;
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::address::source::Source;

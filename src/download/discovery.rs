@@ -13,30 +13,30 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::sync::oneshot;
 
-use crate::budget::Budget;
-use crate::ceiling::Ceiling;
 use crate::client::metadata::describe;
 use crate::client::object_client::Client;
 use crate::client::retry::{Try, retry};
 use crate::config::settings::Config;
-use crate::context::Shared;
-use crate::counters::Counters;
-use crate::download::head::Head;
+use crate::download::concurrency::limit::Slots;
+use crate::download::concurrency::rate_limit::Ceiling;
+use crate::download::concurrency::throttle::Throttle;
+use crate::download::context::Shared;
+use crate::download::counters::Counters;
+use crate::download::fetch::stats::Pace;
+use crate::download::fetch::straggler;
+use crate::download::fetch::{self, Found, Leave, RangeFrames};
+use crate::download::limits::Budget;
+use crate::download::memory::frame::Slabs;
+use crate::download::memory::window::Window;
+use crate::download::options::Options;
+use crate::download::pending_head::Head;
+use crate::download::requested::{Wanted, beyond};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fetch::{self, Found, Leave, RangeFrames};
-use crate::frame::Slabs;
-use crate::hedge;
-use crate::options::Options;
-use crate::pace::Pace;
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range::ByteRange;
 use crate::s3::request::Ask;
 use crate::s3::response::Opened;
-use crate::slots::Slots;
-use crate::throttle::Throttle;
-use crate::wanted::{Wanted, beyond};
-use crate::window::Window;
 
 /// What discovery found.
 pub(super) struct Started {
@@ -90,7 +90,7 @@ pub(super) async fn shared(
         counters: Arc::new(Counters::default()),
         pace: Pace::new(),
         throttle: Throttle::new(slots),
-        hedging: hedge::Budget::new(options.hedge),
+        hedging: straggler::Budget::new(options.hedge),
         chunk: budget.chunk,
     };
     Ok((shared, said))

@@ -12,10 +12,10 @@ use tokio::time::{Sleep, sleep};
 use crate::client::metadata;
 use crate::client::part_sizes::part_sizes;
 use crate::client::retry::retry;
-use crate::context::Shared;
-use crate::download::head::{self, Head};
+use crate::download::context::Shared;
+use crate::download::options::ChecksumMode;
+use crate::download::pending_head::{self, Head};
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::ChecksumMode;
 use crate::s3::address::source::Source;
 use crate::s3::checksum::expected::Expected;
 use crate::s3::checksum::verifier::Verifier;
@@ -84,7 +84,7 @@ impl Verify {
         if self.verifier.is_guessing()
             && let Poll::Ready(said) = head.poll(cx)
         {
-            let said = said.filter(|said| head::is_of(said, info));
+            let said = said.filter(|said| pending_head::is_of(said, info));
             self.verifier.settle(said.and_then(Expected::full_object));
         }
     }

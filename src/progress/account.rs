@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::meter::Meter;
+use crate::download::meter::Meter;
 use crate::s3::address::source::Source;
 use crate::sink::delivery::Delivery;
 
@@ -112,7 +112,7 @@ pub(super) mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::counters::Counters;
+    use crate::download::counters::Counters;
 
     pub(in super::super) const GIB: u64 = 1 << 30;
 

@@ -12,9 +12,9 @@ use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 
+use crate::download::memory::frame::{Frame, Packer, Slabs};
+use crate::download::memory::window::Room;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Frame, Packer, Slabs};
-use crate::window::Room;
 
 /// Frames that may wait at the head of the line and still count as going on at once.
 const AT_ONCE: usize = 2;
@@ -142,7 +142,7 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::window::Window;
+    use crate::download::memory::window::Window;
     use bytes::Bytes;
     use futures_util::FutureExt;
 

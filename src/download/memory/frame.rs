@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
-use crate::window::Room;
+use crate::download::memory::window::Room;
 
 /// The size of a slab, in bytes.
 const SLAB: usize = 256 << 10;

@@ -4,11 +4,8 @@
 //! ranged GET leave together; the first GET's response tells the size and pins the version, and its body
 //! is the first chunk. Memory stays inside the window whatever the consumer does.
 
-pub(crate) mod discovery;
-pub(crate) mod head;
-pub(crate) mod verify;
-
-pub use crate::download::head::inspect;
+use crate::download::discovery;
+use crate::download::pending_head as head;
 
 use std::collections::VecDeque;
 use std::ops::{Add, Range};
@@ -25,26 +22,26 @@ use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, trace};
 
-use crate::budget::{Budget, checksum_mode};
-use crate::ceiling::Ceiling;
 use crate::config::settings::Config;
-use crate::context::Shared;
+use crate::download::concurrency::controller::Level;
+use crate::download::concurrency::rate_limit::Ceiling;
+use crate::download::context::Shared;
 use crate::download::discovery::Started;
-use crate::download::head::Head;
+use crate::download::fetch::{self, Leave, RangeFrames};
+use crate::download::limits::{Budget, checksum_mode};
+use crate::download::memory::frame::Frame;
+use crate::download::memory::window::Room;
+use crate::download::meter::Meter;
+use crate::download::options::ChecksumMode;
+use crate::download::options::Options;
+use crate::download::pending_head::Head;
+use crate::download::plan::Plan;
 use crate::download::verify::Verify;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{DOWNLOAD, LEVEL};
-use crate::fetch::{self, Leave, RangeFrames};
-use crate::frame::Frame;
-use crate::level::Level;
-use crate::meter::Meter;
-use crate::options::ChecksumMode;
-use crate::options::Options;
-use crate::plan::Plan;
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range::ByteRange;
-use crate::window::Room;
 
 /// How often it is looked whether the number of connections is right: while it is being found, and then.
 const TICK: Duration = Duration::from_millis(2);

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::download::concurrency::limit::Slots;
 use crate::events::{THROTTLE, milliseconds};
-use crate::slots::Slots;
 use tracing::warn;
 
 /// The first pause; it doubles while answers stay as they are.

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::context::Shared;
+use crate::download::context::Shared;
+use crate::download::fetch::attempt::{Event, Flight};
+use crate::download::fetch::frame_queue::LaneSender;
+use crate::download::fetch::straggler;
 use crate::error::{Error, Result};
 use crate::events::{HEDGE, first_line};
-use crate::fetch::flight::{Event, Flight};
-use crate::hedge;
-use crate::lane::LaneSender;
 use crate::s3::range::ByteRange;
 use tracing::info;
 
@@ -168,7 +168,7 @@ impl Race {
         let is_alone = shared.slots.in_use() <= 1;
         // Where the others wait for room it is not the network that they wait for, and leave it to a new request.
         let is_full = shared.window.is_full();
-        let late = if is_full { hedge::WHERE_ALL_WAIT } else { hedge::PATIENCE };
+        let late = if is_full { straggler::WHERE_ALL_WAIT } else { straggler::PATIENCE };
         let turn = turn(shared, rest, expected.rate);
         let is_late = |flight: &Flight| {
             flight.progress().is_late(late, rest.bytes.len(), &expected, turn)

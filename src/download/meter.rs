@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::counters::Counters;
+use crate::download::counters::Counters;
 
 /// Shows how far a [`Download`](crate::Download) is, from any thread, as often as one likes: while it is read, and when
 /// it has been moved into a decoder or dropped.

@@ -5,17 +5,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::ceiling::Ceiling;
 use crate::client::object_client::Client;
-use crate::counters::Counters;
-use crate::frame::Slabs;
-use crate::hedge;
-use crate::pace::Pace;
+use crate::download::concurrency::limit::Slots;
+use crate::download::concurrency::rate_limit::Ceiling;
+use crate::download::concurrency::throttle::Throttle;
+use crate::download::counters::Counters;
+use crate::download::fetch::stats::Pace;
+use crate::download::fetch::straggler;
+use crate::download::memory::frame::Slabs;
+use crate::download::memory::window::Window;
+use crate::download::requested::Wanted;
 use crate::s3::pinned::Pin;
-use crate::slots::Slots;
-use crate::throttle::Throttle;
-use crate::wanted::Wanted;
-use crate::window::Window;
 
 /// What all fetches of one download share.
 pub(crate) struct Shared {
@@ -47,7 +47,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     pub(crate) pace: Pace,
     pub(crate) throttle: Throttle,
-    pub(crate) hedging: hedge::Budget,
+    pub(crate) hedging: straggler::Budget,
     /// Bytes of a usual range.
     pub(crate) chunk: u64,
 }

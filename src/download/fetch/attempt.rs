@@ -17,11 +17,11 @@ use tracing::info;
 
 use crate::client::exchange::{Exchange, ResponseBody};
 use crate::client::retry::Try;
-use crate::context::Shared;
+use crate::download::context::Shared;
+use crate::download::fetch::frame_queue::LaneSender;
+use crate::download::fetch::straggler::Progress;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::CORRECTION;
-use crate::hedge::Progress;
-use crate::lane::LaneSender;
 use crate::s3::pinned::Pin;
 use crate::s3::range::ByteRange;
 use crate::s3::request::Ask;

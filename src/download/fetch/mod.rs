@@ -4,8 +4,11 @@
 //! while the consumer is busy) and hands on frames through a lane. A byte that was handed on is never
 //! asked for again. It never looks at other ranges.
 
-pub(crate) mod flight;
-pub(crate) mod race;
+pub(crate) mod attempt;
+pub(crate) mod frame_queue;
+pub(crate) mod hedged;
+pub(crate) mod stats;
+pub(crate) mod straggler;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -20,18 +23,18 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::retry::{Tries, Try, log_retry};
-use crate::context::Shared;
+use crate::download::concurrency::limit::Slot;
+use crate::download::context::Shared;
+use crate::download::fetch::attempt::{Event, Flight};
+use crate::download::fetch::frame_queue::{LaneReceiver, LaneSender, lane};
+use crate::download::fetch::hedged::{Race, Rest};
+use crate::download::memory::frame::Frame;
+use crate::download::memory::window::{Room, Window};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fetch::flight::{Event, Flight};
-use crate::fetch::race::{Race, Rest};
-use crate::frame::Frame;
-use crate::lane::{LaneReceiver, LaneSender, lane};
 use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::Pin;
 use crate::s3::range::ByteRange;
 use crate::s3::response::Opened;
-use crate::slots::Slot;
-use crate::window::{Room, Window};
 
 /// What the first response shows.
 #[derive(Debug)]

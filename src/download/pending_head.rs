@@ -7,14 +7,14 @@ use std::task::{Context, Poll, ready};
 
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::budget::Budget;
 use crate::client::metadata::{describe, head};
 use crate::client::object_client::Client;
 use crate::client::retry::Try;
 use crate::config::settings::Config;
-use crate::context::Shared;
+use crate::download::context::Shared;
+use crate::download::limits::Budget;
+use crate::download::options::Options;
 use crate::error::Result;
-use crate::options::Options;
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::Pin as Pinned;

@@ -7,7 +7,7 @@ use std::num::{NonZero, NonZeroU64};
 use std::path::Path;
 
 use crate::config::settings::{Ceilings, ChecksumValidation};
-use crate::options::{ChecksumMode, Options};
+use crate::download::options::{ChecksumMode, Options};
 
 /// The size of a chunk where none is given, in bytes. Half of what clients of S3 are used to ask for at
 /// once: with as many connections as a link needs, the window stays small and its bytes warm.

@@ -9,9 +9,9 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use crate::budget::READ_BUFFER_MAX;
-use crate::options::Hedge;
-use crate::pace::Expected;
+use crate::download::fetch::stats::Expected;
+use crate::download::limits::READ_BUFFER_MAX;
+use crate::download::options::Hedge;
 
 /// How much longer than a new request makes one late.
 #[derive(Debug, Clone, Copy)]

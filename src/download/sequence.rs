@@ -7,10 +7,10 @@
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::settings::Config;
-use crate::download::{Download, Traffic};
+use crate::download::memory::frame::Frame;
+use crate::download::options::Options;
+use crate::download::stream::{Download, Traffic};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::Frame;
-use crate::options::Options;
 use crate::s3::address::source::Source;
 
 /// Downloads in a row.

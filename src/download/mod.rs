@@ -1,0 +1,17 @@
+//! One object as an ordered stream, and several of them concatenated.
+
+pub(crate) mod concurrency;
+pub(crate) mod context;
+pub(crate) mod counters;
+pub(crate) mod discovery;
+pub(crate) mod fetch;
+pub(crate) mod limits;
+pub(crate) mod memory;
+pub(crate) mod meter;
+pub(crate) mod options;
+pub(crate) mod pending_head;
+pub(crate) mod plan;
+pub(crate) mod requested;
+pub(crate) mod sequence;
+pub(crate) mod stream;
+pub(crate) mod verify;
