@@ -23,11 +23,12 @@ use crate::format::Format;
 use crate::info;
 use crate::interrupt::Interrupt;
 use crate::log;
+use crate::output::sink::Sink;
+use crate::output::stdout_path::stdout_file;
+use crate::output::target::Target;
+use crate::output::written::Delivery;
 use crate::progress::{End, Progress, Show};
-use crate::sink::delivery::Delivery;
-use crate::sink::{self, Sink};
 use crate::stats::Stats;
-use crate::target::Target;
 use crate::transfer;
 
 /// Why a run did not reach its end, and what is to be told of it.
@@ -101,7 +102,7 @@ pub async fn run(invocation: &Invocation, began: Instant) -> Result<(), Stopped>
             (Cause::Failed(error), can_continue)
         }
     };
-    let file = sink::stdout_file();
+    let file = stdout_file();
     let download = sequence.current();
     let partial = Partial {
         invocation,

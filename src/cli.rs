@@ -22,6 +22,7 @@ use crate::download::options::Hedge;
 use crate::download::options::Options;
 use crate::error::{Error, Result};
 use crate::format::Format;
+use crate::output::target::{Existing, Target};
 use crate::progress::Show;
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::address::source::Source;
@@ -29,7 +30,6 @@ use crate::s3::etag::ETag;
 use crate::s3::range_spec::RangeSpec;
 use crate::s3::shard::Shard;
 use crate::s3::sse_c::KeyText;
-use crate::target::{Existing, Target};
 
 /// The largest `--concurrency`. At S3's 85-90 MB/s a connection this is more than any network card
 /// takes, and it stays within the usual limit of 1024 open files together with everything else.

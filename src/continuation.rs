@@ -11,11 +11,11 @@ use crate::cli::Invocation;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Options;
 use crate::error::{Error, ErrorKind};
+use crate::output::target::Target;
 use crate::s3::address::source::Source;
 use crate::s3::etag::ETag;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range_spec::RangeSpec;
-use crate::target::Target;
 
 /// A download that ended in its middle.
 #[derive(Debug, Clone)]
@@ -203,8 +203,8 @@ mod tests {
     use super::*;
     use crate::config::settings::Settings;
     use crate::error::ServiceError;
+    use crate::output::target::Existing;
     use crate::progress::Show;
-    use crate::target::Existing;
 
     const COMMAND: &str = "\n    s3fcp ";
 

@@ -10,11 +10,11 @@ use crate::download::memory::frame::Frame;
 use crate::download::sequence::Sequence;
 use crate::download::stream::Download;
 use crate::error::{Error, Result};
+use crate::output::part_file::ObjectFacts;
+use crate::output::sink::Sink;
+use crate::output::writer::Writer;
+use crate::output::written::Delivery;
 use crate::s3::range_spec::RangeSpec;
-use crate::sink::Sink;
-use crate::sink::delivery::Delivery;
-use crate::sink::part::ObjectFacts;
-use crate::sink::writer::Writer;
 
 /// With so few connections the thread that reads has the time to write too, and its bytes are warm. Measured: with
 /// more they are cold, and it is better for reading than for writing.

@@ -143,11 +143,10 @@ pub mod fuzzing;
 pub mod info;
 mod interrupt;
 mod log;
+mod output;
 pub mod progress;
 mod s3;
-pub mod sink;
 pub mod stats;
-mod target;
 mod transfer;
 mod transport;
 
@@ -158,6 +157,7 @@ pub use download::options::{ChecksumMode, Hedge, Options};
 pub use download::pending_head::inspect;
 pub use download::stream::{Download, Traffic};
 pub use error::{Error, ErrorKind, Result, ServiceError};
+pub use output::target::{Existing, Target};
 pub use s3::address::addressing::{Addressing, AddressingStyle, Variant};
 pub use s3::address::http_url::HttpUrl;
 pub use s3::address::s3_uri::S3Uri;
@@ -167,7 +167,6 @@ pub use s3::object::ObjectInfo;
 pub use s3::range_spec::RangeSpec;
 pub use s3::shard::Shard;
 pub use s3::sse_c;
-pub use target::{Existing, Target};
 pub use transport::proxy::Proxies;
 
 // For benches/sign.rs, and no part of the API.

@@ -27,8 +27,8 @@ use crate::progress::screen::Screen;
 
 use crate::download::meter::Meter;
 use crate::format::Format;
+use crate::output::written::Delivery;
 use crate::s3::address::source::Source;
-use crate::sink::delivery::Delivery;
 
 /// How often the counters are looked at.
 const TICK: Duration = Duration::from_millis(100);

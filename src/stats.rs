@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::download::stream::Traffic;
 use crate::format::Format;
-use crate::sink::delivery::Delivery;
+use crate::output::written::Delivery;
 
 /// The figures of one download, from the start of the process to its end.
 ///

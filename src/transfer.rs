@@ -11,10 +11,10 @@ use crate::deliver::facts;
 use crate::download::options::Options;
 use crate::download::sequence::Sequence;
 use crate::error::{Error, ErrorKind, Result};
+use crate::output::part_file::Left;
+use crate::output::sidecar::Resume;
+use crate::output::sink::Sink;
 use crate::s3::range_spec::RangeSpec;
-use crate::sink::Sink;
-use crate::sink::part::Left;
-use crate::sink::sidecar::Resume;
 
 /// Asks for the first object of `invocation` that is not complete in `sink`.
 pub(crate) async fn begin<'a>(

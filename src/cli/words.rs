@@ -11,12 +11,12 @@ use crate::download::options::ChecksumMode;
 use crate::download::options::Hedge;
 use crate::download::options::Options;
 use crate::format::Format;
+use crate::output::target::{Existing, Target};
 use crate::progress::Show;
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::address::source::Source;
 use crate::s3::range_spec::RangeSpec;
 use crate::s3::sse_c::KeyText;
-use crate::target::{Existing, Target};
 
 impl Invocation {
     /// The program's name and the arguments that parse to this, none of them quoted; but for a key that was typed

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::download::meter::Meter;
+use crate::output::written::Delivery;
 use crate::s3::address::source::Source;
-use crate::sink::delivery::Delivery;
 
 /// The objects of a run.
 pub(super) struct Account {

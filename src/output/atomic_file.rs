@@ -11,7 +11,7 @@ use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error::Result;
-use crate::sink::place::{failed, unusable};
+use crate::output::path::{failed, unusable};
 
 /// Opens `part`, made if need be, for this process alone.
 pub(super) fn locked(part: &Path) -> Result<File> {

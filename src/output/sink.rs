@@ -5,23 +5,6 @@
 //! beyond that, from its first byte to its name, is in the files below. It never buffers beyond a few frames and never
 //! writes anything else.
 
-pub(crate) mod checkpoint;
-pub(crate) mod delivery;
-pub(crate) mod direct;
-pub(crate) mod file;
-pub(crate) mod in_place;
-pub(crate) mod names;
-pub(crate) mod part;
-pub(crate) mod place;
-pub(crate) mod sidecar;
-pub(crate) mod stream;
-pub(crate) mod writer;
-
-pub use crate::sink::delivery::Delivery;
-pub(crate) use crate::sink::file::stdout_file;
-pub(crate) use crate::sink::part::{Left, ObjectFacts};
-pub(crate) use crate::sink::sidecar::Resume;
-
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::FileTypeExt;
@@ -30,13 +13,14 @@ use std::path::Path;
 use tokio::io::Interest;
 
 use crate::error::{Error, Result};
+use crate::output::in_place::InPlace;
+use crate::output::part_file::{self, Left, ObjectFacts, Part};
+use crate::output::path::{self, Place, failed};
+use crate::output::sidecar::Resume;
+use crate::output::stream::Stream;
+use crate::output::target::{Existing, Target};
 use crate::s3::address::source::Source;
 use crate::s3::range_spec::RangeSpec;
-use crate::sink::in_place::InPlace;
-use crate::sink::part::Part;
-use crate::sink::place::{Place, failed};
-use crate::sink::stream::Stream;
-use crate::target::{Existing, Target};
 
 /// Where the bytes of a run go, open.
 #[derive(Debug)]
@@ -69,7 +53,7 @@ impl Sink {
                 let stream = named(&place.path, found, replace, resume)?;
                 Ok(Some(Self::Stream(stream)))
             }
-            Some(_) if resume && part::is_done(&place, uris, range) => Ok(None),
+            Some(_) if resume && part_file::is_done(&place, uris, range) => Ok(None),
             _ => Ok(Some(Self::Part(Box::new(Part::open(place, replace)?)))),
         }
     }
@@ -123,8 +107,8 @@ impl Sink {
     pub(crate) fn shown(&self) -> String {
         match self {
             Self::Stream(_) => "stdout".to_owned(),
-            Self::Part(part) => place::shown(part.path()),
-            Self::InPlace(file) => place::shown(file.path()),
+            Self::Part(part) => path::shown(part.path()),
+            Self::InPlace(file) => path::shown(file.path()),
         }
     }
 
@@ -169,10 +153,10 @@ impl Sink {
 /// Opens what is no regular file, such as a pipe with a name: it is written as it is.
 fn named(path: &Path, found: &Metadata, replace: bool, resume: bool) -> Result<Stream> {
     if resume {
-        return Err(Error::usage(format!("--continue needs a regular file: {}", place::shown(path))));
+        return Err(Error::usage(format!("--continue needs a regular file: {}", path::shown(path))));
     }
     if found.file_type().is_block_device() && !replace {
-        return Err(part::exists(path));
+        return Err(part_file::exists(path));
     }
     let file = File::options().write(true).open(path);
     Ok(Stream::named(file.map_err(|e| failed(path, "it could not be opened", e))?))

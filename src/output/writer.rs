@@ -16,8 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::error::{Error, Result};
-use crate::sink::delivery::Delivery;
-use crate::sink::direct::Direct;
+use crate::output::pipe::Direct;
+use crate::output::written::Delivery;
 
 /// Frames on their way to the writer: enough that it is busy while the thread that feeds it is.
 const QUEUE: usize = 16;

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use crate::error::Result;
-use crate::sink::place::{Place, failed, unusable};
+use crate::output::path::{Place, failed, unusable};
 
 /// The file, open for one piece.
 #[derive(Debug)]

@@ -11,13 +11,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::output::atomic_file::{locked, rename_to_new, sync_folder};
+use crate::output::checkpoint::{Checkpoints, Kept};
+use crate::output::path::{Place, failed, shown, unusable};
+use crate::output::sidecar::{self, Piece, Resume, State};
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range_spec::RangeSpec;
-use crate::sink::checkpoint::{Checkpoints, Kept};
-use crate::sink::names::{locked, rename_to_new, sync_folder};
-use crate::sink::place::{Place, failed, shown, unusable};
-use crate::sink::sidecar::{self, Piece, Resume, State};
 
 /// What is read back at once, in bytes.
 const READ_BACK: usize = 256 << 10;

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::sink::sidecar::{self, State};
+use crate::output::sidecar::{self, State};
 
 /// How much of a download a crash of the system may cost, but for what a slow disk is behind.
 const INTERVAL: Duration = Duration::from_secs(10);

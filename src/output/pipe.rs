@@ -8,7 +8,7 @@ use std::fs::File;
 use std::os::unix::fs::FileTypeExt;
 use std::time::Instant;
 
-use crate::sink::delivery::Delivery;
+use crate::output::written::Delivery;
 
 /// The pipe.
 #[derive(Debug)]
