@@ -9,7 +9,7 @@ use std::fmt::Display;
 use http::response::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
-use crate::cli::values;
+use crate::cli::value_parsers;
 use crate::download::options::Options;
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::address::endpoint::Endpoint;
@@ -76,10 +76,10 @@ pub fn uri(data: &[u8]) {
 /// `--chunk-size` and `--max-memory`.
 pub fn sizes(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    if let Ok(size) = values::chunk_size(text) {
+    if let Ok(size) = value_parsers::chunk_size(text) {
         assert!((1..=Options::CHUNK_SIZE_MAX).contains(&size.get()));
     }
-    if let Ok(size) = values::max_memory(text) {
+    if let Ok(size) = value_parsers::max_memory(text) {
         assert!(size.get() >= Options::MAX_MEMORY_MIN);
     }
 }

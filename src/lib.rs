@@ -126,28 +126,18 @@
 //! # }
 //! ```
 
-pub mod app;
+#[doc(hidden)]
 pub mod cli;
 mod client;
 pub mod config;
-mod console;
-mod continuation;
-mod deliver;
 mod download;
 mod error;
 pub mod events;
-pub mod format;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod info;
-mod interrupt;
-mod log;
 mod output;
-pub mod progress;
 mod s3;
-pub mod stats;
-mod transfer;
 mod transport;
 
 pub use config::{Config, Settings};
@@ -157,7 +147,6 @@ pub use download::options::{ChecksumMode, Hedge, Options};
 pub use download::pending_head::inspect;
 pub use download::stream::{Download, Traffic};
 pub use error::{Error, ErrorKind, Result, ServiceError};
-pub use output::target::{Existing, Target};
 pub use s3::address::addressing::{Addressing, AddressingStyle, Variant};
 pub use s3::address::http_url::HttpUrl;
 pub use s3::address::s3_uri::S3Uri;

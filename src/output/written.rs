@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// What the sink has done so far; it may be looked at while it goes on.
 #[derive(Debug)]
-pub struct Delivery {
+pub(crate) struct Delivery {
     began: Instant,
     bytes: AtomicU64,
     first_byte: OnceLock<Duration>,
@@ -21,7 +21,7 @@ pub struct Delivery {
 impl Delivery {
     /// Nothing delivered yet; times count from `began`.
     #[must_use]
-    pub fn since(began: Instant) -> Self {
+    pub(crate) fn since(began: Instant) -> Self {
         Self {
             began,
             bytes: AtomicU64::new(0),
@@ -32,22 +32,22 @@ impl Delivery {
     }
 
     /// How long ago the beginning was.
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 
     /// How many bytes were written.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Acquire)
     }
 
     /// When the first byte was written, counted from the beginning.
-    pub fn first_byte(&self) -> Option<Duration> {
+    pub(crate) fn first_byte(&self) -> Option<Duration> {
         self.first_byte.get().copied()
     }
 
     /// How long was spent in writing, blocked by the reader or not.
-    pub fn writing(&self) -> Duration {
+    pub(crate) fn writing(&self) -> Duration {
         Duration::from_nanos(self.writing.load(Ordering::Relaxed))
     }
 

@@ -5,14 +5,14 @@
 
 use std::path::Path;
 
-use crate::cli::Invocation;
+use crate::cli::args::Invocation;
+use crate::cli::progress::Show;
+use crate::cli::report::format::Format;
 use crate::config::settings::Settings;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Hedge;
 use crate::download::options::Options;
-use crate::format::Format;
 use crate::output::target::{Existing, Target};
-use crate::progress::Show;
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::address::source::Source;
 use crate::s3::range_spec::RangeSpec;
@@ -22,7 +22,7 @@ impl Invocation {
     /// The program's name and the arguments that parse to this, none of them quoted; but for a key that was typed
     /// itself and for a URL's query, which their owner has to add again.
     #[must_use]
-    pub fn words(&self) -> Vec<String> {
+    pub(crate) fn words(&self) -> Vec<String> {
         let Self { uris, download, target, quiet, progress, info, stats, verbosity, settings } = self;
         let Options {
             version_id,
@@ -157,7 +157,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::Args;
+    use crate::cli::args::Args;
 
     fn parsed(words: &[String]) -> Invocation {
         Args::try_parse_from(words).unwrap_or_else(|e| panic!("{words:?}: {e}")).try_into().unwrap()

@@ -11,8 +11,8 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use serde::Serialize;
 
+use crate::cli::report::format::Format;
 use crate::download::stream::Traffic;
-use crate::format::Format;
 use crate::output::written::Delivery;
 
 /// The figures of one download, from the start of the process to its end.
@@ -20,48 +20,48 @@ use crate::output::written::Delivery;
 /// Its fields are the keys of `--stats=json`, and stay as they are; all are numbers but `checksum` and `bottleneck`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct Stats {
+pub(crate) struct Stats {
     /// Bytes delivered.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// From the start of the process.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// `bytes` over `seconds`, in MiB/s.
-    pub mib_per_second: f64,
+    pub(crate) mib_per_second: f64,
     /// How long the source of the credentials took to hand out the first ones; `null` where requests are unsigned.
-    pub credentials_seconds: Option<f64>,
+    pub(crate) credentials_seconds: Option<f64>,
     /// From the start of the process to the first byte written; `null` where none was.
-    pub first_byte_seconds: Option<f64>,
+    pub(crate) first_byte_seconds: Option<f64>,
     /// Requests sent, each try counted.
-    pub requests: u64,
+    pub(crate) requests: u64,
     /// Connections opened.
-    pub connections: u64,
+    pub(crate) connections: u64,
     /// Tries of ranges that failed and were made again.
-    pub retries: u64,
+    pub(crate) retries: u64,
     /// Requests for what was left of a range that was late.
-    pub hedges: u64,
+    pub(crate) hedges: u64,
     /// Those of them that were faster than the first request.
-    pub hedges_won: u64,
+    pub(crate) hedges_won: u64,
     /// Answers by which the server asked for fewer requests.
-    pub throttled: u64,
+    pub(crate) throttled: u64,
     /// Body bytes received beyond those delivered: what retries brought twice, or an end came before.
-    pub bytes_beyond: u64,
+    pub(crate) bytes_beyond: u64,
     /// The most ranges that were fetched at once.
-    pub concurrency: usize,
+    pub(crate) concurrency: usize,
     /// The most memory that was resident, in bytes; `null` where the system does not tell.
-    pub peak_memory: Option<u64>,
+    pub(crate) peak_memory: Option<u64>,
     /// The checksum of the store that the bytes were found equal to, such as `crc64nvme`; `null` where none was.
-    pub checksum: Option<&'static str>,
+    pub(crate) checksum: Option<&'static str>,
     /// Of the whole process, user and system.
-    pub cpu_seconds: f64,
+    pub(crate) cpu_seconds: f64,
     /// What held the download back: `network`, `reader` or `cpu`.
-    pub bottleneck: Bottleneck,
+    pub(crate) bottleneck: Bottleneck,
 }
 
 /// What held a download back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum Bottleneck {
+pub(crate) enum Bottleneck {
     /// The store or the way to it: the process waited for bytes.
     Network,
     /// Who reads stdout: most of the time was spent in writing, and not on the processor.
@@ -74,7 +74,7 @@ impl Stats {
     /// The figures as they are now; times are those of `delivery`. The bytes were found equal to the checksum
     /// `verified`, and `credentials` is what the first ones took.
     #[must_use]
-    pub fn collect(
+    pub(crate) fn collect(
         credentials: Option<Duration>,
         traffic: Traffic,
         verified: Option<&'static str>,
@@ -108,7 +108,7 @@ impl Stats {
 
     /// The figures in `format`; the text ends with a newline.
     #[must_use]
-    pub fn render(&self, format: Format) -> String {
+    pub(crate) fn render(&self, format: Format) -> String {
         match format {
             Format::Text => self.text(),
             // Numbers and one word: there is nothing in it that could fail.

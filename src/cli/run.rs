@@ -11,29 +11,29 @@ use std::time::Instant;
 use signal_hook::consts::SIGPIPE;
 use signal_hook::low_level::emulate_default_handler;
 
-use crate::cli::Invocation;
+use crate::cli::args::Invocation;
+use crate::cli::deliver::{Ended, deliver};
+use crate::cli::interrupt::Interrupt;
+use crate::cli::log;
+use crate::cli::progress::{End, Progress, Show};
+use crate::cli::report::format::Format;
+use crate::cli::report::info;
+use crate::cli::report::stats::Stats;
+use crate::cli::resume_hint::{self, Partial};
+use crate::cli::transfer;
 use crate::config;
 use crate::config::settings::Config;
-use crate::continuation::{self, Partial};
-use crate::deliver::{Ended, deliver};
 use crate::download::pending_head::inspect;
 use crate::download::stream::Download;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::Format;
-use crate::info;
-use crate::interrupt::Interrupt;
-use crate::log;
 use crate::output::sink::Sink;
 use crate::output::stdout_path::stdout_file;
 use crate::output::target::Target;
 use crate::output::written::Delivery;
-use crate::progress::{End, Progress, Show};
-use crate::stats::Stats;
-use crate::transfer;
 
 /// Why a run did not reach its end, and what is to be told of it.
 #[derive(Debug)]
-pub struct Stopped {
+pub(crate) struct Stopped {
     cause: Cause,
     /// How it can be continued, as lines.
     continuation: Option<String>,
@@ -47,7 +47,7 @@ enum Cause {
 }
 
 /// Runs `invocation`, of a process that began at `began`.
-pub async fn run(invocation: &Invocation, began: Instant) -> Result<(), Stopped> {
+pub(crate) async fn run(invocation: &Invocation, began: Instant) -> Result<(), Stopped> {
     log::start(invocation.verbosity)?;
     let mut settings = invocation.settings.clone();
     // Whose URL it is has signed it, if anybody: for URLs alone no credentials are looked for.
@@ -98,7 +98,7 @@ pub async fn run(invocation: &Invocation, began: Instant) -> Result<(), Stopped>
         }
         Err(error) => {
             let source = sequence.asked_for(delivery.bytes());
-            let can_continue = continuation::is_worth_it(&error, source, can_be_resumed);
+            let can_continue = resume_hint::is_worth_it(&error, source, can_be_resumed);
             (Cause::Failed(error), can_continue)
         }
     };
@@ -164,7 +164,7 @@ impl Stopped {
     /// Tells why on stderr and gives the exit code; where a signal is the reason it does not return, but ends
     /// the process by that signal, as `cat` ends: silently, but for how to continue.
     #[must_use]
-    pub fn report(&self) -> ExitCode {
+    pub(crate) fn report(&self) -> ExitCode {
         let signal = match &self.cause {
             Cause::Failed(error) if error.is_closed_pipe() => Some(SIGPIPE),
             Cause::Failed(_) => None,

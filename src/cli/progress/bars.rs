@@ -4,9 +4,9 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 
-use crate::console;
-use crate::progress::account::{Item, Snapshot};
-use crate::progress::{End, View, clock, percent, summary, tell, trouble};
+use crate::cli::progress::account::{Item, Snapshot};
+use crate::cli::progress::{End, View, clock, percent, summary, tell, trouble};
+use crate::cli::stderr;
 
 /// What the rows look like.
 struct Rows {
@@ -61,7 +61,7 @@ impl Bars {
 
     fn new(target: ProgressDrawTarget, columns: u16, objects: usize) -> Self {
         let shown = MultiProgress::with_draw_target(target);
-        console::shares_with(Some(&shown));
+        stderr::shares_with(Some(&shown));
         let rows = if columns < WIDE_FROM { &NARROW } else { &WIDE };
         Self { shown, rows, objects, all: None, each: Vec::new(), begun: 0, trouble: None }
     }
@@ -127,7 +127,7 @@ impl View for Bars {
     }
 
     fn end(self: Box<Self>, now: &Snapshot, end: End) {
-        console::shares_with(None);
+        stderr::shares_with(None);
         // Also what was never drawn is at its end: nothing of it appears later.
         for bar in self.all.iter().chain(&self.each).chain(&self.trouble) {
             bar.finish_and_clear();
@@ -177,7 +177,7 @@ fn short(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::account::tests::{GIB, item, snapshot};
+    use crate::cli::progress::account::tests::{GIB, item, snapshot};
     use indicatif::InMemoryTerm;
 
     const WIDTHS: [u16; 5] = [30, 50, 60, 80, 200];

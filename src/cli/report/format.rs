@@ -2,7 +2,7 @@
 
 /// How a description is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// Lines for people; what is not known is left out.
     #[default]
     Text,

@@ -9,7 +9,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::prelude::*;
 
-use crate::console::Console;
+use crate::cli::stderr::Console;
 use crate::error::{Error, Result};
 use crate::events;
 

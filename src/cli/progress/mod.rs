@@ -20,13 +20,13 @@ use std::time::Duration;
 
 use indicatif::BinaryBytes;
 
-use crate::progress::account::{Account, Snapshot};
-use crate::progress::bars::Bars;
-use crate::progress::lines::Lines;
-use crate::progress::screen::Screen;
+use crate::cli::progress::account::{Account, Snapshot};
+use crate::cli::progress::bars::Bars;
+use crate::cli::progress::lines::Lines;
+use crate::cli::progress::screen::Screen;
 
+use crate::cli::report::format::Format;
 use crate::download::meter::Meter;
-use crate::format::Format;
 use crate::output::written::Delivery;
 use crate::s3::address::source::Source;
 
@@ -35,7 +35,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Who looks at the progress.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Show {
+pub(crate) enum Show {
     /// A person, where stderr is a terminal; nobody elsewhere.
     #[default]
     Auto,
@@ -49,7 +49,7 @@ pub enum Show {
 
 /// How a download ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// Every byte was delivered.
     Complete,
     /// An error ended it.
@@ -68,7 +68,7 @@ trait View: Send {
 }
 
 /// The progress of a run. Dropped before its end it leaves no half of anything.
-pub struct Progress {
+pub(crate) struct Progress {
     account: Arc<Account>,
     /// Until the first object begins.
     view: Option<Box<dyn View>>,
@@ -79,7 +79,7 @@ impl Progress {
     /// For so many objects, whose bytes `delivery` counts; nothing is shown before the first one [begins](Self::begin).
     /// Where the bytes go `to_stdout` and that is a terminal, there are no bars: they would mix.
     #[must_use]
-    pub fn new(show: Show, objects: usize, to_stdout: bool, delivery: Arc<Delivery>) -> Self {
+    pub(crate) fn new(show: Show, objects: usize, to_stdout: bool, delivery: Arc<Delivery>) -> Self {
         let view: Option<Box<dyn View>> = match show {
             Show::Plain => Some(Box::new(Lines::new(Format::Text))),
             Show::Json => Some(Box::new(Lines::new(Format::Json))),
@@ -100,7 +100,7 @@ impl Progress {
     }
 
     /// The next object begins, with the `had` bytes before those that `meter` counts there already.
-    pub fn begin(&mut self, source: &Source, had: u64, meter: Meter) {
+    pub(crate) fn begin(&mut self, source: &Source, had: u64, meter: Meter) {
         self.account.begin(source, had, meter);
         if let Some(view) = self.view.take() {
             // Where the system gives no thread, the download goes on without progress.
@@ -110,7 +110,7 @@ impl Progress {
 
     /// Bars disappear, as they do when this is dropped. Of a download that succeeded the last line is what was delivered,
     /// how long it took and at what speed.
-    pub fn finish(mut self, end: End) {
+    pub(crate) fn finish(mut self, end: End) {
         self.end(end);
     }
 
@@ -207,7 +207,7 @@ fn tell(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::account::tests::{GIB, item, snapshot};
+    use crate::cli::progress::account::tests::{GIB, item, snapshot};
 
     #[test]
     fn percentages_round_down_and_stay_in_range() {

@@ -5,9 +5,9 @@
 
 use std::io::Write;
 
-use crate::cli::Invocation;
+use crate::cli::args::Invocation;
+use crate::cli::deliver::facts;
 use crate::config::settings::Config;
-use crate::deliver::facts;
 use crate::download::options::Options;
 use crate::download::sequence::Sequence;
 use crate::error::{Error, ErrorKind, Result};

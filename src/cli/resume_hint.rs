@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::path::Path;
 
-use crate::cli::Invocation;
+use crate::cli::args::Invocation;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Options;
 use crate::error::{Error, ErrorKind};
@@ -201,10 +201,10 @@ fn is_printable(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::progress::Show;
     use crate::config::settings::Settings;
     use crate::error::ServiceError;
     use crate::output::target::Existing;
-    use crate::progress::Show;
 
     const COMMAND: &str = "\n    s3fcp ";
 

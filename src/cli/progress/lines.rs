@@ -8,9 +8,9 @@ use std::time::Duration;
 use indicatif::BinaryBytes;
 use serde::Serialize;
 
-use crate::format::Format;
-use crate::progress::account::Snapshot;
-use crate::progress::{End, View, clock, percent, summary, trouble};
+use crate::cli::progress::account::Snapshot;
+use crate::cli::progress::{End, View, clock, percent, summary, trouble};
+use crate::cli::report::format::Format;
 
 /// Between two lines for people.
 const PLAIN: Duration = Duration::from_secs(5);
@@ -196,7 +196,7 @@ fn kept(seconds: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::account::tests::{GIB, item, snapshot};
+    use crate::cli::progress::account::tests::{GIB, item, snapshot};
 
     fn at(seconds: u64, done: u64) -> Snapshot {
         Snapshot {

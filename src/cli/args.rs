@@ -4,11 +4,9 @@
 //! that config.rs completes from the environment. It reads no variable and no file, and leaves
 //! questions that need those (is the endpoint a URL? is there a region?) to who asks them.
 
-pub(crate) mod help;
-pub(crate) mod itself;
-pub(crate) mod values;
-pub(crate) mod words;
-
+use crate::cli::completions as itself;
+use crate::cli::help;
+use crate::cli::value_parsers as values;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,14 +14,14 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, ValueHint, value_parser};
 
+use crate::cli::progress::Show;
+use crate::cli::report::format::Format;
 use crate::config::settings::Settings;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Hedge;
 use crate::download::options::Options;
 use crate::error::{Error, Result};
-use crate::format::Format;
 use crate::output::target::{Existing, Target};
-use crate::progress::Show;
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::address::source::Source;
 use crate::s3::etag::ETag;
@@ -37,30 +35,30 @@ const CONCURRENCY_MAX: i64 = 1000;
 
 /// What to download and how: every value is within its limits, `None` means "not said".
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invocation {
+pub(crate) struct Invocation {
     /// The objects and URLs, at least one, in the order of their bytes.
-    pub uris: Vec<Source>,
+    pub(crate) uris: Vec<Source>,
     /// Which version of them, and how.
-    pub download: Options,
+    pub(crate) download: Options,
     /// Where their bytes go.
-    pub target: Target,
+    pub(crate) target: Target,
     /// No progress bar.
-    pub quiet: bool,
+    pub(crate) quiet: bool,
     /// How it is shown else.
-    pub progress: Show,
+    pub(crate) progress: Show,
     /// Describe the object instead of downloading it.
-    pub info: Option<Format>,
+    pub(crate) info: Option<Format>,
     /// Tell at the end what the download cost.
-    pub stats: Option<Format>,
+    pub(crate) stats: Option<Format>,
     /// How much of what happens is told on stderr.
-    pub verbosity: u8,
+    pub(crate) verbosity: u8,
     /// What the environment and the profile may add to.
-    pub settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 /// Parses the process's arguments. `--help`, `--version`, `--completions` and `--man` print and exit with 0; a flag
 /// that is unknown, missing or out of its limits prints what is right and exits with 2.
-pub fn parse() -> Result<Invocation> {
+pub(crate) fn parse() -> Result<Invocation> {
     let command = Args::command();
     let matches = command.clone().get_matches();
     itself::answer(&matches, &command)?;
@@ -81,7 +79,7 @@ pub fn parse() -> Result<Invocation> {
     max_term_width = 100,
     args_override_self = true
 )]
-struct Args {
+pub(super) struct Args {
     /// The object, or several, whose bytes then follow one another; or URLs, presigned ones for example
     ///
     /// Keys are taken as they are typed: nothing is percent-decoded, and there are no patterns: * is a letter of the key.

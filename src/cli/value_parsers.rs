@@ -10,11 +10,11 @@ use bytesize::ByteSize;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
+use crate::cli::progress::Show;
+use crate::cli::report::format::Format;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Hedge;
 use crate::download::options::Options;
-use crate::format::Format;
-use crate::progress::Show;
 use crate::s3::address::addressing::AddressingStyle;
 
 /// A `--chunk-size`: bytes, or a number with a binary (`MiB`, `Mi`) or decimal (`MB`, `M`) unit.

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use bytesize::{ByteSize, KIB};
 use serde::Serialize;
 
-use crate::format::Format;
+use crate::cli::report::format::Format;
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 
@@ -29,7 +29,7 @@ use crate::s3::object::ObjectInfo;
 ///
 /// The text form has the same keys, with one line `checksum_<algorithm>` for each checksum.
 #[must_use]
-pub fn render(uri: &Source, info: &ObjectInfo, format: Format) -> String {
+pub(crate) fn render(uri: &Source, info: &ObjectInfo, format: Format) -> String {
     match format {
         Format::Text => text(uri, info),
         Format::Json => json(uri, info),

@@ -1,0 +1,47 @@
+//! The program: its options, a run from beginning to end, what it shows, and how the process ends.
+
+pub(crate) mod args;
+pub(crate) mod command_line;
+pub(crate) mod completions;
+pub(crate) mod deliver;
+pub(crate) mod help;
+pub(crate) mod interrupt;
+pub(crate) mod log;
+pub(crate) mod progress;
+pub(crate) mod report;
+pub(crate) mod resume_hint;
+pub(crate) mod run;
+pub(crate) mod stderr;
+pub(crate) mod transfer;
+pub(crate) mod value_parsers;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::error::{Error, ErrorKind};
+
+/// Number of tasks that tokio polls before it checks I/O and timers. One poll of a range moves up to 256 KiB: with
+/// tokio's default of 61 a busy download would keep the bytes of the front range waiting for milliseconds.
+const EVENT_INTERVAL: u32 = 8;
+
+/// Runs the program of a process that began at `began`: parses its arguments, downloads, and returns the exit code.
+#[must_use]
+pub fn main(began: Instant) -> ExitCode {
+    match try_main(began) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stopped) => stopped.report(),
+    }
+}
+
+fn try_main(began: Instant) -> Result<(), run::Stopped> {
+    let invocation = args::parse()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .event_interval(EVENT_INTERVAL)
+        .build()
+        .map_err(|e| Error::new(ErrorKind::Other, "the runtime could not be started").with_source(e))?;
+    let result = runtime.block_on(run::run(&invocation, began));
+    // A name lookup or a writer may be blocked for long: the process ends without it.
+    runtime.shutdown_background();
+    result
+}
