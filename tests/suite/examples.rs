@@ -9,8 +9,8 @@ use s3fcp::{Config, Error, Options, S3Uri, Settings};
 use s3server::{Checksum, Object, Server};
 use tempfile::TempDir;
 
-use crate::checksum::value;
-use crate::object::object;
+use crate::checksum::auto::value;
+use crate::support::object::object;
 
 #[path = "../../examples/progress.rs"]
 #[expect(dead_code, reason = "its main is for cargo run")]

@@ -12,9 +12,9 @@ use tokio::time::{sleep, timeout};
 use super::fault::Drawn;
 use super::oracle::{self, Ended};
 use super::schedule::Schedule;
-use crate::fault::{FaultServer, Request};
-use crate::object::object;
-use crate::run::{ACCESS_KEY, SECRET_KEY, URI};
+use crate::support::fault_server::{FaultServer, Request};
+use crate::support::object::object;
+use crate::support::run::{ACCESS_KEY, SECRET_KEY, URI};
 
 /// Far beyond what the tries of any schedule take, also on a loaded machine.
 const TIME_LIMIT: Duration = Duration::from_mins(2);

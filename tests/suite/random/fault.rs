@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use fastrand::Rng;
 
-use crate::fault::{ETAG, Reply, Request};
+use crate::support::fault_server::{ETAG, Reply, Request};
 
 /// A request, and what the server's answers to it depend on.
 pub(super) struct Moment<'a> {

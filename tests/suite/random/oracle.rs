@@ -12,7 +12,7 @@ use s3fcp::{Error, Hedge, Traffic};
 use super::download::Log;
 use super::fault::Effect;
 use super::schedule::Schedule;
-use crate::run::SECRET_KEY;
+use crate::support::run::SECRET_KEY;
 
 /// How a download ended.
 pub(super) struct Ended {

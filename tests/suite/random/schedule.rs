@@ -11,7 +11,7 @@ use fastrand::Rng;
 use s3fcp::{Hedge, Options};
 
 use super::fault::{Drawn, Moment};
-use crate::fault::Request;
+use crate::support::fault_server::Request;
 
 /// The largest object, in bytes: some chunks of more than one read buffer each.
 const SIZE_MAX: u64 = 300_000;

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::client::Refused;
 use super::{NO_SUCH_ENDPOINT, Server};
-use crate::object::{CHUNK, SIZE, object};
-use crate::run::{Outcome, S3fcp};
+use crate::support::object::{CHUNK, SIZE, object};
+use crate::support::run::{Outcome, S3fcp};
 
 type Case = Box<dyn Fn(&Server) -> Result<(), Refused>>;
 type Named = (&'static str, fn(&Server) -> Result<(), Refused>);

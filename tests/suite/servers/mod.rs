@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use client::{Client, Refused};
 
-use crate::run::{Outcome, S3fcp};
+use crate::support::run::{Outcome, S3fcp};
 
 /// The region of the servers that take any.
 const REGION: &str = "us-east-1";

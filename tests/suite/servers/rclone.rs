@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::process::{Process, command, folder, installed};
 use super::{Client, Keys, Lacks, REGION, Server};
-use crate::run::{ACCESS_KEY, SECRET_KEY};
+use crate::support::run::{ACCESS_KEY, SECRET_KEY};
 
 const LACKS: &[Lacks] = &[
     ("key with two slashes", "unsupported characters"),

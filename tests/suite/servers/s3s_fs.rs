@@ -12,7 +12,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::TcpListener;
 
 use super::{Client, Keys, Lacks, NO_SUCH_ENDPOINT, REGION, Server, process};
-use crate::run::{ACCESS_KEY, SECRET_KEY};
+use crate::support::run::{ACCESS_KEY, SECRET_KEY};
 
 const LACKS: &[Lacks] = &[
     ("key with a slash first", "500 Internal Server Error"),

@@ -1,0 +1,137 @@
+//! `-o` and what a name may stand for: folders, links, pipes, devices, a disk that is full.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::thread;
+
+use crate::output::file::{assert_good, names, run, start};
+use crate::support::fault_server::{FaultServer, Reply};
+use crate::support::object::{CHUNK, SIZE, object};
+use crate::support::run::{S3fcp, URI, folder};
+use crate::support::table;
+
+fn server() -> FaultServer {
+    FaultServer::start(object(SIZE), |_| Reply::ok())
+}
+
+#[test]
+fn a_folder_takes_the_last_name_of_the_key() {
+    let server = server();
+    for slash in ["", "/"] {
+        let folder = folder();
+        let path = format!("{}{slash}", folder.path().display());
+        let outcome = run(&server, Path::new(&path), &[]).download("s3://bucket/a/b/c d.tar");
+        assert_good(&outcome);
+        assert!(fs::read(folder.path().join("c d.tar")).expect("the file") == object(SIZE));
+        assert_eq!(names(folder.path()), ["c d.tar"]);
+    }
+}
+
+#[test]
+fn what_cannot_be_a_file_is_told_before_anything_is_asked() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("folder/key")).expect("folders");
+    fs::write(at("file"), "mine").expect("a file");
+    symlink("nowhere", at("link.part")).expect("a link");
+    fs::create_dir(at("taken.part")).expect("a folder");
+    let table = [
+        ("a folder that is not there", ("none/", URI, 8, "no such folder")),
+        ("in a folder that is not there", ("none/file", URI, 8, "could not be opened")),
+        ("a file as a folder", ("file/", URI, 8, "no such folder")),
+        ("below a file", ("file/x", URI, 8, "looked at")),
+        ("a folder in a folder", ("folder", URI, 8, "it is a folder")),
+        ("a key without a last name", ("folder", "s3://bucket/a/", 2, "last name")),
+        ("a key that leaves the folder", ("folder", "s3://bucket/a/..", 2, "last name")),
+        ("a link in the part's place", ("link", URI, 8, "could not be opened")),
+        ("a folder in the part's place", ("taken", URI, 8, "link.part")),
+    ];
+    let server = server();
+    table::each(&table[..8], |(name, uri, code, says)| {
+        let outcome = run(&server, &at(name), &[]).download(uri);
+        outcome.assert_failed(*code, &[]);
+        assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
+    });
+    start(&server, &at("taken"), &[]).wait().assert_failed(8, &[]);
+    assert_eq!(server.connections(), 0);
+    assert_eq!(names(folder.path()), ["file", "folder", "link.part", "taken.part"]);
+}
+
+#[test]
+fn a_link_is_followed_to_its_file() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("disk")).expect("a folder");
+    symlink("disk/object", at("link")).expect("a link");
+    let server = server();
+    assert_good(&start(&server, &at("link"), &[]).wait());
+    for args in [&[][..], &["--force"]] {
+        let outcome = start(&server, &at("link"), args).wait();
+        assert_eq!(outcome.code(), Some(if args.is_empty() { 8 } else { 0 }), "{}", outcome.stderr);
+        assert!(fs::symlink_metadata(at("link")).expect("a link").is_symlink());
+        assert!(fs::read(at("disk/object")).expect("the file") == object(SIZE));
+        assert_eq!((names(folder.path()).len(), names(&at("disk")).len()), (2, 1));
+    }
+}
+
+#[test]
+fn a_device_is_written_as_it_is() {
+    let server = server();
+    for device in ["/dev/null", "/dev/stdout"] {
+        let outcome = start(&server, Path::new(device), &[]).wait();
+        assert_eq!((outcome.code(), outcome.stderr.as_str()), (Some(0), ""));
+        assert_eq!(outcome.stdout.len() as u64, if device == "/dev/stdout" { SIZE } else { 0 });
+        assert!(!Path::new(&format!("{device}.part")).exists());
+    }
+    start(&server, Path::new("/dev/null"), &["--continue"]).wait().assert_failed(2, &[]);
+    #[cfg(target_os = "linux")]
+    start(&server, Path::new("/dev/full"), &[]).wait().assert_failed(8, &[]);
+}
+
+#[test]
+fn a_pipe_with_a_name_gets_the_bytes_and_its_end() {
+    let folder = folder();
+    let pipe = folder.path().join("pipe");
+    let made = S3fcp::shell(&format!("/usr/bin/mkfifo '{}'", pipe.display())).start().wait();
+    assert_eq!(made.code(), Some(0), "{}", made.stderr);
+    let server = server();
+    let reader = thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read(pipe).expect("a pipe")
+    });
+    assert_good(&start(&server, &pipe, &[]).wait());
+    assert!(reader.join().expect("a reader") == object(SIZE));
+    // A reader that goes away ends it as it ends `cat`.
+    let big = FaultServer::start(object(16 << 20), |_| Reply::ok());
+    let running = start(&big, &pipe, &[]);
+    File::open(&pipe).expect("a pipe").read_exact(&mut [0; 1000]).expect("bytes");
+    let outcome = running.wait();
+    assert_eq!((outcome.signal(), outcome.stderr.as_str()), (Some(13), ""));
+    assert_eq!(names(folder.path()), ["pipe"]);
+}
+
+/// What came before is kept; with room again the command that is told brings the rest.
+#[test]
+fn a_full_disk_is_exit_8_and_can_be_continued() {
+    let folder = folder();
+    let out = folder.path().join("out");
+    let server = server();
+    // A limit of the process stands for the disk's; in blocks of 512 bytes.
+    let limited = format!(
+        "trap '' XFSZ; ulimit -f 300; exec s3fcp --endpoint {} -c 4 --chunk-size {CHUNK} --hedge off -o '{}' {URI}",
+        server.endpoint(),
+        out.display()
+    );
+    let outcome = S3fcp::shell(&limited).start().wait();
+    outcome.assert_failed(8, &[]);
+    assert_eq!(names(folder.path()), ["out.part", "out.part.json"]);
+    let had = fs::metadata(folder.path().join("out.part")).expect("a part").len();
+    let command = outcome.command().expect("a command");
+    assert!(had > 0 && command.contains(" --continue "), "{had} {command}");
+    let before = server.object_bytes();
+    assert_good(&S3fcp::shell(&command).start().wait());
+    assert!(fs::read(&out).expect("the file") == object(SIZE));
+    assert_eq!(server.object_bytes() - before, SIZE - had);
+}

@@ -1,0 +1,238 @@
+//! A server whose every answer a script decides: for each request, the right one or one that is
+//! wrong in a chosen way, from a refused connection to the last byte of a body.
+//!
+//! It gets one object and a function from [`Request`] to [`Reply`], listens on a free loopback port
+//! on a thread of its own, and hands on what it saw: requests in order, connections, bytes of the
+//! object sent. Any bucket and key name the object. It speaks HTTP/1.1 over bare sockets, because no
+//! HTTP server can be made to send what these tests need; it never checks a signature.
+
+mod connection;
+mod gate;
+mod render;
+mod reply;
+mod request;
+mod script;
+mod self_test;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+
+pub(crate) use gate::Gate;
+pub(crate) use render::{ETAG, REQUEST_ID};
+pub(crate) use reply::Reply;
+pub(crate) use request::Request;
+pub(crate) use script::{always, cut_then, once};
+
+/// How the server meets a new connection, before TLS and before any request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Greeting {
+    Serve,
+    Close,
+    Reset,
+    /// Accepts it and says nothing.
+    Stall,
+}
+
+/// A running server; dropping it ends its connections and its thread.
+pub(crate) struct FaultServer {
+    address: SocketAddr,
+    is_tls: bool,
+    shared: Arc<Shared>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What to serve by, other than the object and the script.
+#[derive(Default)]
+pub(crate) struct Options {
+    tls: Option<Arc<ServerConfig>>,
+    greet: Option<Greet>,
+}
+
+type Greet = Box<dyn Fn(usize) -> Greeting + Send + Sync>;
+
+/// What the connections share.
+struct Shared {
+    object: Bytes,
+    script: Box<dyn Fn(&Request) -> Reply + Send + Sync>,
+    log: Mutex<Vec<Request>>,
+    connections: AtomicUsize,
+    object_bytes: Mutex<u64>,
+}
+
+impl Options {
+    /// Speaks TLS.
+    pub(crate) fn tls(mut self, config: Arc<ServerConfig>) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
+    /// Decides by a connection's number, from 0, how it is met.
+    pub(crate) fn greet(mut self, greet: impl Fn(usize) -> Greeting + Send + Sync + 'static) -> Self {
+        self.greet = Some(Box::new(greet));
+        self
+    }
+
+    /// Starts the server.
+    pub(crate) fn start(
+        self,
+        object: Bytes,
+        script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> FaultServer {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
+        listener.set_nonblocking(true).expect("a listener that can be polled");
+        let address = listener.local_addr().expect("a bound listener's address");
+        let shared = Arc::new(Shared {
+            object,
+            script: Box::new(script),
+            log: Mutex::default(),
+            connections: AtomicUsize::new(0),
+            object_bytes: Mutex::default(),
+        });
+        let (stop, stopped) = oneshot::channel();
+        let is_tls = self.tls.is_some();
+        let state = Arc::clone(&shared);
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            // Connections are tasks: they end with the runtime, at the end of this thread.
+            runtime.expect("a runtime").block_on(async {
+                tokio::select! {
+                    () = accept(listener, self, state) => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        FaultServer { address, is_tls, shared, stop: Some(stop), thread: Some(thread) }
+    }
+}
+
+impl FaultServer {
+    /// Serves `object` over plain HTTP by `script`.
+    pub(crate) fn start(object: Bytes, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Options::default().start(object, script)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What to give to `--endpoint`.
+    pub(crate) fn endpoint(&self) -> String {
+        format!("{}://{}", if self.is_tls { "https" } else { "http" }, self.address)
+    }
+
+    /// Every request so far, in the order in which their heads were complete.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.shared.log().clone()
+    }
+
+    /// The GETs so far, in order.
+    pub(crate) fn gets(&self) -> Vec<Request> {
+        self.shared.log().iter().filter(|r| r.is_get()).cloned().collect()
+    }
+
+    /// How many HEADs came.
+    pub(crate) fn heads(&self) -> usize {
+        self.shared.log().iter().filter(|r| r.method == "HEAD").count()
+    }
+
+    /// How many connections were accepted.
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.connections.load(Relaxed)
+    }
+
+    /// Bytes of the object that went into sockets so far; those of errors do not count.
+    pub(crate) fn object_bytes(&self) -> u64 {
+        *self.shared.object_bytes()
+    }
+
+    /// The same once no more have been sent for a while. A machine so slow that this is too early sees
+    /// less than there is to see, and nothing that is not there.
+    pub(crate) fn settled(&self) -> u64 {
+        let mut before = 0;
+        loop {
+            thread::sleep(Duration::from_millis(400));
+            let now = self.object_bytes();
+            if now == before && now > 0 {
+                return now;
+            }
+            before = now;
+        }
+    }
+}
+
+impl Drop for FaultServer {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join)
+            && !thread::panicking()
+        {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+impl Shared {
+    fn size(&self) -> u64 {
+        self.object.len() as u64
+    }
+
+    fn object_bytes(&self) -> MutexGuard<'_, u64> {
+        self.object_bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log(&self) -> MutexGuard<'_, Vec<Request>> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Numbers the request and adds it to the log.
+    fn record(&self, mut request: Request, connection: usize) -> Request {
+        let mut log = self.log();
+        request.connection = connection;
+        request.serial = log.iter().filter(|r| r.method == request.method).count();
+        request.attempt = log.iter().filter(|r| r.is_same_chunk(&request)).count();
+        log.push(request.clone());
+        request
+    }
+}
+
+async fn accept(listener: std::net::TcpListener, options: Options, shared: Arc<Shared>) {
+    let listener = TcpListener::from_std(listener).expect("a listener on this runtime");
+    let tls = options.tls.map(TlsAcceptor::from);
+    while let Ok((socket, _)) = listener.accept().await {
+        let number = shared.connections.fetch_add(1, Relaxed);
+        let greeting = options.greet.as_ref().map_or(Greeting::Serve, |greet| greet(number));
+        tokio::spawn(meet(socket, greeting, number, tls.clone(), Arc::clone(&shared)));
+    }
+}
+
+async fn meet(
+    socket: TcpStream,
+    greeting: Greeting,
+    number: usize,
+    tls: Option<TlsAcceptor>,
+    shared: Arc<Shared>,
+) {
+    // Small writes must reach the client as they are made: tests depend on what it has seen.
+    let _ = socket.set_nodelay(true);
+    match (greeting, tls) {
+        (Greeting::Close, _) => {}
+        (Greeting::Reset, _) => connection::reset(&socket),
+        (Greeting::Stall, _) => std::future::pending().await,
+        (Greeting::Serve, None) => connection::serve(socket, number, shared).await,
+        (Greeting::Serve, Some(tls)) => {
+            if let Ok(socket) = tls.accept(socket).await {
+                connection::serve(socket, number, shared).await;
+            }
+        }
+    }
+}
