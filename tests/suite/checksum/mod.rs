@@ -1,4 +1,4 @@
 //! Checksums of whole objects: compared where the store declares one (`auto`), or demanded (`require`).
 
-pub(crate) mod auto;
+mod auto;
 mod required;

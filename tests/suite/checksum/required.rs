@@ -7,7 +7,7 @@ use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use s3server::{Checksum, Object, Server};
 
-use crate::checksum::auto::{HEADERS, assert_right, assert_wrong, digest, full, value, with_head};
+use crate::support::checksums::{HEADERS, assert_right, assert_wrong, digest, full, value, with_head};
 use crate::support::fault_server::{ETAG, FaultServer, Gate, Reply};
 use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{ACCESS_KEY, Outcome, S3fcp, SECRET_KEY, URI};

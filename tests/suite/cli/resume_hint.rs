@@ -4,9 +4,8 @@ use std::fs::{self, File};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use tempfile::TempDir;
-
 use crate::support::fault_server::{FaultServer, Reply, Request, always};
+use crate::support::files::folder;
 use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{S3fcp, SECRET_KEY, URI};
 use crate::support::table;
@@ -105,7 +104,7 @@ fn the_command_brings_the_rest() {
     ];
     table::each(&table, |case| {
         let server = Server::start(dies_at(150_000, case.server), case.server);
-        let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let folder = folder();
         let out = folder.path().join("it's an $object");
         let run = S3fcp::at(&server.inner.endpoint()).window(4, CHUNK).args(["--max-attempts", "2"]);
         let run = run.args(case.args).stdout(File::create(&out).expect("a file"));
@@ -142,7 +141,7 @@ fn a_server_without_ranges_is_continued_too() {
         if request.is_get() { whole.cut_after(if request.serial == 0 { 150_000 } else { 0 }) } else { whole }
     };
     let server = Server::start(cut, Reply::whole_with_200);
-    let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let folder = folder();
     let out = folder.path().join("out");
     let run = S3fcp::at(&server.inner.endpoint()).window(4, CHUNK).args(["--max-attempts", "2"]);
     let outcome = run.stdout(File::create(&out).expect("a file")).download(URI);
@@ -157,7 +156,7 @@ fn a_server_without_ranges_is_continued_too() {
 fn credentials_that_expired_are_told_how_to_go_on() {
     let expired = always(3, Reply::status(400).code("ExpiredToken"));
     let server = Server::start(expired, Reply::ok);
-    let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let folder = folder();
     let out = folder.path().join("out");
     let run = S3fcp::at(&server.inner.endpoint()).env("AWS_SESSION_TOKEN", "token-1").window(4, CHUNK);
     let outcome = run.stdout(File::create(&out).expect("a file")).download(URI);

@@ -4,7 +4,8 @@
 use std::io::ErrorKind;
 use std::process::{Command, Stdio};
 
-use crate::servers::tell;
+use crate::support::files::file;
+use crate::support::notes::tell;
 use crate::support::run::{S3fcp, URI};
 use crate::support::table;
 
@@ -44,8 +45,7 @@ fn the_completions_of_every_shell_know_every_option() {
 #[test]
 fn shells_that_are_here_can_read_their_completions() {
     for shell in ["bash", "zsh", "fish"] {
-        let file = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a file");
-        std::fs::write(file.path(), printed(&["--completions", shell])).expect("a script");
+        let file = file(&printed(&["--completions", shell]));
         match Command::new(shell).arg("-n").arg(file.path()).output() {
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 tell(&format!("SKIPPED completions of {shell}: it is not installed"));

@@ -2,6 +2,7 @@
 
 use s3server::Server;
 
+use crate::support::files::folder;
 use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI};
 use crate::support::table;
@@ -63,7 +64,7 @@ fn a_session_token_is_sent_and_signed() {
 fn keys_come_from_a_profile_too() {
     let server = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).region("eu-central-1").start();
     server.put("bucket", "key", object(SIZE));
-    let folder = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let folder = folder();
     let file = folder.path().join("config");
     let profile = format!(
         "[profile lab]\nregion = eu-central-1\nendpoint_url = {}\n\

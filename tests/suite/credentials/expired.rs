@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use crate::support::fault_server::{FaultServer, Reply, Request, always, cut_then};
+use crate::support::files::folder;
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI};
 use crate::support::table;
@@ -17,7 +18,7 @@ struct Process(TempDir);
 impl Process {
     /// It fails, with a word of its own, where its number is `fails`.
     fn new(fails: usize) -> Self {
-        let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let folder = folder();
         let at = |name: &str| folder.path().join(name);
         let (script, asked) = (at("process"), at("asked"));
         // Nothing but the shell itself: there is no PATH. Each call leaves a letter.

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use crate::checksum::auto::{HEADERS, assert_wrong, full, value, with_head};
 use crate::support::certificate::self_signed;
+use crate::support::checksums::{HEADERS, assert_wrong, full, value, with_head};
 use crate::support::fault_server::{FaultServer, Gate, Options, Reply, Request};
+use crate::support::files::folder;
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::proxy::{Proxy, Seen};
 use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI};
@@ -60,7 +61,7 @@ struct Files(TempDir);
 
 impl Files {
     fn new(config: &str) -> Self {
-        let files = Self(TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder"));
+        let files = Self(folder());
         files.write("config", config);
         files
     }

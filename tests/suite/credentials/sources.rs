@@ -7,6 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::fault_server::{FaultServer, Reply, Request};
+use crate::support::files::folder;
 use crate::support::object::{SIZE, object};
 use crate::support::run::{S3fcp, SECRET_KEY, SESSION_TOKEN, URI};
 use crate::support::table;
@@ -37,7 +38,7 @@ impl Machine {
             "/ecs" => Reply::status(200).body(keys("container")),
             _ => Reply::status(200).body(assumed("web")),
         };
-        let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let folder = folder();
         Self { folder, server: FaultServer::start(object(SIZE), answer) }
     }
 

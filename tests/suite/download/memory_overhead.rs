@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::support::certificate::self_signed;
 use crate::support::fault_server::{FaultServer, Gate, Options, Reply, Request};
+use crate::support::files::file;
 use crate::support::object::object;
 use crate::support::run::{Running, S3fcp, URI};
 use crate::support::table;
@@ -50,8 +51,7 @@ fn an_explicit_limit_is_kept() {
     table::each(&table, |&(is_tls, args)| {
         let bytes = object(48 * MIB);
         let (config, certificate) = self_signed("127.0.0.1");
-        let trusted = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a file");
-        std::fs::write(&trusted, certificate).expect("a certificate");
+        let trusted = file(&certificate);
         let release = Gate::closed();
         let held = release.clone();
         let options = if is_tls { Options::default().tls(config) } else { Options::default() };

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use rustix::process::Signal;
 use s3server::{Object, Server};
 
-use crate::output::file::{assert_good, names, wait_for};
 use crate::support::fault_server::{FaultServer, Gate, Reply, Request};
+use crate::support::files::{assert_good, folder, names, wait_for};
 use crate::support::object::{CHUNK, SIZE, object};
-use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, folder};
+use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY};
 
 /// One server for objects `a`, `b` and so on, which differ.
 fn server(sizes: &[u64]) -> (Server, Vec<String>, Vec<Bytes>) {

@@ -1,16 +1,16 @@
 //! `--shard I/N`: N pieces are the object, wherever they run.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use s3server::{Object, Server};
 
-use crate::output::file::{assert_good, names};
 use crate::support::fault_server::{ETAG, FaultServer, Reply};
+use crate::support::files::{assert_good, folder, names};
+use crate::support::notes::tell;
 use crate::support::object::{CHUNK, SIZE, object};
-use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI, folder};
+use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI};
 use crate::support::table;
 
 fn shard(server: &FaultServer, index: u64, count: u64) -> S3fcp {
@@ -125,8 +125,7 @@ fn the_job_for_gnu_parallel() {
         }
         other => panic!("{other}"),
     };
-    // Past the test's own capture: who reads the log is to know which it was.
-    let _ = writeln!(std::io::stderr(), "{tried}");
+    tell(tried);
     assert!(fs::read(&out).expect("the file") == bytes);
     assert_eq!(names(folder.path()), ["out"]);
     // A piece that fails makes the job fail.

@@ -2,43 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::thread;
-use std::time::Duration;
 
 use crate::support::fault_server::{FaultServer, Gate, Reply, always, once};
+use crate::support::files::{assert_good, folder, names, start, wait_for};
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
-use crate::support::run::{Outcome, Running, S3fcp, URI, folder};
+use crate::support::run::URI;
 use crate::support::table;
-
-/// The names in a folder.
-pub(crate) fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).expect("a folder");
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
-    names.sort();
-    names
-}
-
-pub(crate) fn wait_for(file: &Path, bytes: u64) {
-    while fs::metadata(file).map_or(0, |file| file.len()) < bytes {
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// A run with `-o`.
-pub(crate) fn run(server: &FaultServer, out: &Path, args: &[&str]) -> S3fcp {
-    S3fcp::at(&server.endpoint()).window(4, CHUNK).args(["-o".as_ref(), out.as_os_str()]).args(args)
-}
-
-pub(crate) fn start(server: &FaultServer, out: &Path, args: &[&str]) -> Running {
-    run(server, out, args).args([URI]).start()
-}
-
-#[track_caller]
-pub(crate) fn assert_good(outcome: &Outcome) {
-    assert_eq!((outcome.code(), outcome.stderr.as_str(), outcome.stdout.len()), (Some(0), "", 0));
-}
 
 #[test]
 fn a_file_is_there_when_it_is_whole() {

@@ -6,10 +6,10 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::thread;
 
-use crate::output::file::{assert_good, names, run, start};
 use crate::support::fault_server::{FaultServer, Reply};
+use crate::support::files::{assert_good, folder, names, run, start};
 use crate::support::object::{CHUNK, SIZE, object};
-use crate::support::run::{S3fcp, URI, folder};
+use crate::support::run::{S3fcp, URI};
 use crate::support::table;
 
 fn server() -> FaultServer {

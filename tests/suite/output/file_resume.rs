@@ -11,11 +11,11 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::checksum::auto::{full, value, verified, with_head};
-use crate::output::file::{assert_good, names, run, start, wait_for};
+use crate::support::checksums::{full, value, verified, with_head};
 use crate::support::fault_server::{FaultServer, Reply, Request, once};
+use crate::support::files::{assert_good, folder, names, run, start, wait_for};
 use crate::support::object::{CHUNK, SIZE, object};
-use crate::support::run::{S3fcp, URI, folder};
+use crate::support::run::{S3fcp, URI};
 use crate::support::table;
 
 /// A folder with what is left of a download that was killed behind `reached` bytes.

@@ -7,11 +7,11 @@ use std::time::SystemTime;
 use rustix::process::Signal;
 use s3server::Server;
 
-use crate::output::file::{assert_good, names, wait_for};
-use crate::request::urls::{SECRET, presigned, run};
 use crate::support::fault_server::{ETAG, FaultServer, Reply, always, once};
+use crate::support::files::{assert_good, folder, names, wait_for};
 use crate::support::object::{CHUNK, SIZE, object};
-use crate::support::run::{ACCESS_KEY, Outcome, Running, S3fcp, SECRET_KEY, folder};
+use crate::support::presigned::{SECRET, presigned, run};
+use crate::support::run::{ACCESS_KEY, Outcome, Running, S3fcp, SECRET_KEY};
 
 fn signed(server: &FaultServer, signature: &str) -> String {
     format!("{}/a/the%20file?X-Amz-Signature={signature}", server.endpoint())

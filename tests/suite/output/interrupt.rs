@@ -2,31 +2,19 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tempfile::TempDir;
 
 use crate::support::fault_server::{FaultServer, Gate, Reply, once};
+use crate::support::files::{folder, wait_for};
 use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{S3fcp, URI};
 
 /// Both, but for one that is ignored here.
 fn signals() -> impl Iterator<Item = Signal> {
     [Signal::INT, Signal::TERM].into_iter().filter(|signal| !is_ignored(*signal))
-}
-
-fn folder() -> TempDir {
-    TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
-}
-
-/// Waits until so many bytes are in the file.
-fn wait_for(file: &Path, bytes: u64) {
-    while fs::metadata(file).map_or(0, |file| file.len()) < bytes {
-        thread::sleep(Duration::from_millis(2));
-    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Where the bytes go: stdout, a file, a pipe or a terminal, and what is reported beside them when a run is interrupted,
 //! its reader goes away, or its output takes nothing.
 
-pub(crate) mod file;
+mod file;
 mod file_kinds;
 mod file_resume;
 mod file_urls;

@@ -5,8 +5,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::fault_server::{FaultServer, Reply, always, once};
+use crate::support::files::folder;
 use crate::support::object::{CHUNK, SIZE, object};
-use crate::support::run::{S3fcp, URI, folder};
+use crate::support::run::{S3fcp, URI};
 use crate::support::table;
 
 fn run(server: &FaultServer, progress: &str) -> S3fcp {

@@ -2,9 +2,9 @@
 //! are on HEAD and GET and signed (the server refuses `x-amz-` headers that are not), and the key stays a secret.
 
 use s3server::{Logged, Server};
-use tempfile::TempDir;
 
 use crate::support::fault_server::{FaultServer, Reply};
+use crate::support::files::folder;
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI};
 use crate::support::table;
@@ -54,7 +54,7 @@ fn who_pays_is_said_by_every_request_and_signed() {
 
 #[test]
 fn a_customers_key_goes_with_every_request_and_is_signed() {
-    let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let folder = folder();
     let file = folder.path().join("key.bin");
     let bytes: Vec<u8> = (0..32).collect();
     std::fs::write(&file, bytes).expect("a file");
@@ -87,7 +87,7 @@ fn a_customers_key_is_not_sent_over_plain_http_to_another_machine() {
 
 #[test]
 fn what_is_no_key_is_refused_before_anything_is_asked_and_not_repeated() {
-    let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let folder = folder();
     let short = folder.path().join("hunter2");
     std::fs::write(&short, [7; 31]).expect("a file");
     let server = FaultServer::start(object(SIZE), |_| Reply::ok());

@@ -8,4 +8,4 @@ mod proxies;
 mod redirects;
 mod regions;
 mod tls;
-pub(crate) mod urls;
+mod urls;

@@ -4,10 +4,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use s3server::Server;
-use tempfile::NamedTempFile;
 
 use crate::support::certificate::self_signed;
 use crate::support::fault_server::{FaultServer, Reply};
+use crate::support::files::file;
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::proxy::{Options, Seen};
 use crate::support::run::{ACCESS_KEY, Outcome, S3fcp, SECRET_KEY, URI};
@@ -20,12 +20,6 @@ fn store(tls: bool) -> Server {
     let server = if tls { builder.tls() } else { builder }.start();
     server.put("bucket", "key", object(SIZE));
     server
-}
-
-fn file(pem: &str) -> NamedTempFile {
-    let file = NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a file");
-    std::fs::write(&file, pem).expect("a file that can be written");
-    file
 }
 
 /// Four at once, and each range asked for once, however slow the machine is.

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use s3server::{Server, TlsVersion};
 use tempfile::TempDir;
 
+use crate::support::files::folder;
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI};
 use crate::support::table;
 
 /// A PEM file for `AWS_CA_BUNDLE`, for as long as the folder lives.
 fn bundle(pem: &str) -> (TempDir, PathBuf) {
-    let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let folder = folder();
     let file = folder.path().join("ca.pem");
     std::fs::write(&file, pem).expect("a file");
     (folder, file)

@@ -3,58 +3,21 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{
-    PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings,
-    UriPathNormalizationMode, sign,
-};
-use aws_sigv4::sign::v4;
 use s3server::Server;
 
 use crate::support::certificate::self_signed;
 use crate::support::fault_server::{FaultServer, Options, Reply, Request, always};
+use crate::support::files::file;
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
+use crate::support::presigned::{SECRET, presigned, run};
 use crate::support::run::{ACCESS_KEY, Outcome, S3fcp, SECRET_KEY};
 use crate::support::table;
-
-/// What no message may have in it: a query's value.
-pub(crate) const SECRET: &str = "f00dfeedf00dfeed";
-
-/// The program without any keys: a URL needs none. Each range is asked for once, however slow the machine is.
-pub(crate) fn run() -> S3fcp {
-    let run = S3fcp::new().args(["--hedge", "off"]).logged();
-    run.without_env("AWS_ACCESS_KEY_ID").without_env("AWS_SECRET_ACCESS_KEY")
-}
 
 fn store() -> Server {
     let server = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).log_requests().start();
     server.put("bucket", "a key", object(SIZE));
     server.put("bucket", "empty", object(0));
     server
-}
-
-/// A URL for a GET of `path` on the store, signed at `time` for five minutes, by AWS's own signer.
-pub(crate) fn presigned(store: &Server, path: &str, time: SystemTime) -> String {
-    let identity = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test").into();
-    let mut settings = SigningSettings::default();
-    settings.signature_location = SignatureLocation::QueryParams;
-    settings.expires_in = Some(Duration::from_mins(5));
-    settings.percent_encoding_mode = PercentEncodingMode::Single;
-    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-    let params = v4::SigningParams::builder()
-        .identity(&identity)
-        .region("us-east-1")
-        .name("s3")
-        .time(time)
-        .settings(settings)
-        .build()
-        .expect("parameters");
-    let url = format!("{}{path}", store.endpoint());
-    let request = SignableRequest::new("GET", &url, std::iter::empty(), SignableBody::UnsignedPayload)
-        .expect("a request");
-    let mut signed = http::Request::get(&url).body(()).expect("a URL");
-    sign(request, &params.into()).expect("a signature").into_parts().0.apply_to_request_http1x(&mut signed);
-    signed.uri().to_string()
 }
 
 fn tokened(server: &FaultServer) -> String {
@@ -185,8 +148,7 @@ fn redirects_that_are_not_followed() {
     let elsewhere = FaultServer::start(object(SIZE), |_| Reply::ok());
     let to = tokened(&elsewhere);
     let (config, pem) = self_signed("127.0.0.1");
-    let bundle = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a file");
-    std::fs::write(&bundle, pem).expect("a file that can be written");
+    let bundle = file(&pem);
     let down = to.clone();
     let tls = Options::default()
         .tls(config)

@@ -13,13 +13,13 @@ mod rclone;
 mod s3s_fs;
 
 use std::any::Any;
-use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use client::{Client, Refused};
 
+use crate::support::notes::tell;
 use crate::support::run::{Outcome, S3fcp};
 
 /// The region of the servers that take any.
@@ -160,10 +160,4 @@ fn every_case(server: &Server) {
     assert!(failed.is_empty(), "{name} {version}: {} cases failed:\n{}", failed.len(), failed.join("\n"));
     let lacking = if lacking.is_empty() { "nothing".to_owned() } else { lacking.join(", ") };
     tell(&format!("TESTED real server {name} {version}: {passed} cases; it has no: {lacking}"));
-}
-
-/// On stderr itself: what goes through `eprintln!` is shown only where a test fails.
-pub(crate) fn tell(line: &str) {
-    // A test does not fail because nobody listens.
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::support::files::folder;
+
 /// Far beyond what any server needs to start, also on a loaded machine.
 const START_LIMIT: Duration = Duration::from_mins(1);
 /// How often it is looked whether a server is ready.
@@ -46,11 +48,6 @@ pub(super) fn command(program: &Path, args: &[&str]) -> Command {
 pub(super) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
     listener.local_addr().expect("a bound listener's address").port()
-}
-
-/// A folder that is there as long as the value is.
-pub(super) fn folder() -> TempDir {
-    TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
 }
 
 /// A running program, with all that it writes in a file.

@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::process::{Process, command, folder, installed};
+use super::process::{Process, command, installed};
 use super::{Client, Keys, Lacks, REGION, Server};
+use crate::support::files::folder;
 use crate::support::run::{ACCESS_KEY, SECRET_KEY};
 
 const LACKS: &[Lacks] = &[

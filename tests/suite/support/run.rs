@@ -42,11 +42,6 @@ const DESCRIPTION_MAX: usize = 64 << 10;
 /// Any object: where the server does not care which.
 pub(crate) const URI: &str = "s3://bucket/key";
 
-/// A folder that is removed with what is in it.
-pub(crate) fn folder() -> TempDir {
-    TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
-}
-
 /// What is tested.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_s3fcp");
 /// Far beyond any run here, also on a loaded machine: a run that is still going then hangs.

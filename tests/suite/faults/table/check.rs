@@ -12,6 +12,7 @@ use tokio::net::TcpSocket;
 use super::case::{ATTEMPTS, Case, Ends, Fault, Place, Times};
 use crate::support::certificate::self_signed;
 use crate::support::fault_server::{FaultServer, Greeting, Options, Reply, Request};
+use crate::support::files::folder;
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::run::{Outcome, S3fcp, SESSION_TOKEN, URI};
 
@@ -102,7 +103,7 @@ impl Served {
             if let Fault::Untrusted = case.fault {
                 pem = self_signed(name).1;
             }
-            let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+            let folder = folder();
             std::fs::write(folder.path().join("ca.pem"), pem).expect("a file");
             trusted = Some(folder);
         }

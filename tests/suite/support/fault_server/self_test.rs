@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::support::table;
 use crate::support::fault_server::{ETAG, FaultServer, Gate, Greeting, Options, Reply};
 use crate::support::object::object;
+use crate::support::table;
 
 /// What a client saw: all bytes until the end, and whether the end was a reset.
 #[derive(Debug, PartialEq)]

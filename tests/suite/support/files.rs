@@ -1,0 +1,56 @@
+//! Files and folders of tests, and runs of the program that write to a file.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use tempfile::{NamedTempFile, TempDir};
+
+use super::fault_server::FaultServer;
+use super::object::CHUNK;
+use super::run::{Outcome, Running, S3fcp, URI};
+
+/// A folder that is removed with what is in it.
+pub(crate) fn folder() -> TempDir {
+    TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
+}
+
+/// A file with this text, which is removed when it is dropped.
+pub(crate) fn file(text: &str) -> NamedTempFile {
+    let file = NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a file");
+    fs::write(&file, text).expect("a file that can be written");
+    file
+}
+
+/// The names in a folder.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
+    names.sort();
+    names
+}
+
+/// Waits until so many bytes are in the file.
+pub(crate) fn wait_for(file: &Path, bytes: u64) {
+    while fs::metadata(file).map_or(0, |file| file.len()) < bytes {
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A run to be that writes to a file: with `-o`, and without its object.
+pub(crate) fn run(server: &FaultServer, out: &Path, args: &[&str]) -> S3fcp {
+    S3fcp::at(&server.endpoint()).window(4, CHUNK).args(["-o".as_ref(), out.as_os_str()]).args(args)
+}
+
+/// The same of any object, started.
+pub(crate) fn start(server: &FaultServer, out: &Path, args: &[&str]) -> Running {
+    run(server, out, args).args([URI]).start()
+}
+
+/// Success with nothing on stdout and stderr, as it is where the bytes go to a file.
+#[track_caller]
+pub(crate) fn assert_good(outcome: &Outcome) {
+    assert_eq!((outcome.code(), outcome.stderr.as_str(), outcome.stdout.len()), (Some(0), "", 0));
+}
