@@ -7,27 +7,36 @@ use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI};
 use crate::support::table;
 
-/// A change to a run, the object, the exit code and a part of the message.
-type Refusal<'a> = (fn(S3fcp) -> S3fcp, &'a str, i32, &'a str);
+/// A request that the server refuses.
+struct Refusal {
+    /// What makes it one that is refused.
+    change: fn(S3fcp) -> S3fcp,
+    uri: &'static str,
+    exit_code: i32,
+    /// A part of the message.
+    message: &'static str,
+}
 
 #[test]
 fn refusals_end_at_once_with_their_code() {
-    let table: [(&str, Refusal); 5] = [
+    let denied = |change, message| Refusal { change, uri: URI, exit_code: 4, message };
+    let missing = |uri, message| Refusal { change: |run| run, uri, exit_code: 3, message };
+    let table = [
         (
             "wrong secret",
-            (|run| run.env("AWS_SECRET_ACCESS_KEY", "not/the/secret"), URI, 4, "SignatureDoesNotMatch"),
+            denied(|run| run.env("AWS_SECRET_ACCESS_KEY", "not/the/secret"), "SignatureDoesNotMatch"),
         ),
-        ("unknown key", (|run| run.env("AWS_ACCESS_KEY_ID", "AKIANOBODY"), URI, 4, "InvalidAccessKeyId")),
-        ("unsigned", (|run| run.args(["--no-sign-request"]), URI, 4, "AccessDenied")),
-        ("missing key", (|run| run, "s3://bucket/other", 3, "NoSuchKey")),
-        ("missing bucket", (|run| run, "s3://other/key", 3, "NoSuchBucket")),
+        ("unknown key", denied(|run| run.env("AWS_ACCESS_KEY_ID", "AKIANOBODY"), "InvalidAccessKeyId")),
+        ("unsigned", denied(|run| run.args(["--no-sign-request"]), "AccessDenied")),
+        ("missing key", missing("s3://bucket/other", "NoSuchKey")),
+        ("missing bucket", missing("s3://other/key", "NoSuchBucket")),
     ];
-    table::each(&table, |(change, uri, code, says)| {
+    table::each(&table, |&Refusal { change, uri, exit_code, message }| {
         let server = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).start();
         server.put("bucket", "key", object(SIZE));
         let outcome = change(S3fcp::at(&server.endpoint())).download(uri);
-        outcome.assert_failed(*code, &[]);
-        assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
+        outcome.assert_failed(exit_code, &[]);
+        assert!(outcome.stderr.contains(message), "{}", outcome.stderr);
         assert!(outcome.stderr.contains(uri), "{}", outcome.stderr);
         assert!(outcome.stderr.lines().count() <= 3, "{}", outcome.stderr);
         assert_eq!(server.stats().gets, 1);

@@ -33,7 +33,7 @@ fn part(start: u64, end: u64) -> bytes::Bytes {
     object(SIZE).slice(usize::try_from(start).expect("small")..usize::try_from(end).expect("small"))
 }
 
-/// The table for `cases::each`, each range being its own name.
+/// The table for `table::each`, each range being its own name.
 fn ranges() -> Vec<(&'static str, (&'static str, u64, u64))> {
     RANGES.iter().map(|range| (range.0, *range)).collect()
 }
@@ -141,20 +141,28 @@ fn beyond_the_end_is_exit_2_and_asked_once() {
 /// HEAD is of no help, nor, in the last ones, is the 416.
 #[test]
 fn where_the_object_ends_is_found_out_without_a_head_too() {
+    struct Case {
+        /// The first byte of the range, which has no last one.
+        start: u64,
+        /// Whether a 416 says how long the object is.
+        shows_size: bool,
+        exit_code: i32,
+        gets: usize,
+    }
     let table = [
-        ("at its end", (SIZE, true, 0, 2)),
-        ("behind it", (SIZE + 1, true, 2, 1)),
-        ("at its end, not shown", (SIZE, false, 0, 2)),
-        ("behind it, not shown", (SIZE + 1, false, 2, 2)),
+        ("at its end", Case { start: SIZE, shows_size: true, exit_code: 0, gets: 2 }),
+        ("behind it", Case { start: SIZE + 1, shows_size: true, exit_code: 2, gets: 1 }),
+        ("at its end, not shown", Case { start: SIZE, shows_size: false, exit_code: 0, gets: 2 }),
+        ("behind it, not shown", Case { start: SIZE + 1, shows_size: false, exit_code: 2, gets: 2 }),
     ];
-    table::each(&table, |&(start, shows, exit, gets)| {
+    table::each(&table, |&Case { start, shows_size, exit_code, gets }| {
         let server = FaultServer::start(object(SIZE), move |request: &Request| match &request.range {
             _ if !request.is_get() => Reply::status(403),
-            Some(range) if range.is_empty() && !shows => Reply::ok().without("content-range"),
+            Some(range) if range.is_empty() && !shows_size => Reply::ok().without("content-range"),
             _ => Reply::ok(),
         });
         let outcome = S3fcp::at(&server.endpoint()).args([format!("--range={start}-")]).download(URI);
-        assert_eq!((outcome.code(), outcome.stdout.len()), (Some(exit), 0), "{}", outcome.stderr);
+        assert_eq!((outcome.code(), outcome.stdout.len()), (Some(exit_code), 0), "{}", outcome.stderr);
         assert_eq!(server.gets().len(), gets);
     });
 }

@@ -31,28 +31,37 @@ fn a_folder_takes_the_last_name_of_the_key() {
 
 #[test]
 fn what_cannot_be_a_file_is_told_before_anything_is_asked() {
+    struct Refusal {
+        /// What `-o` names.
+        out: &'static str,
+        uri: &'static str,
+        exit_code: i32,
+        /// A part of the message.
+        message: &'static str,
+    }
     let folder = folder();
     let at = |name: &str| folder.path().join(name);
     fs::create_dir_all(at("folder/key")).expect("folders");
     fs::write(at("file"), "mine").expect("a file");
     symlink("nowhere", at("link.part")).expect("a link");
     fs::create_dir(at("taken.part")).expect("a folder");
+    let of_out = |out, message| Refusal { out, uri: URI, exit_code: 8, message };
+    let of_key = |uri| Refusal { out: "folder", uri, exit_code: 2, message: "last name" };
     let table = [
-        ("a folder that is not there", ("none/", URI, 8, "no such folder")),
-        ("in a folder that is not there", ("none/file", URI, 8, "could not be opened")),
-        ("a file as a folder", ("file/", URI, 8, "no such folder")),
-        ("below a file", ("file/x", URI, 8, "looked at")),
-        ("a folder in a folder", ("folder", URI, 8, "it is a folder")),
-        ("a key without a last name", ("folder", "s3://bucket/a/", 2, "last name")),
-        ("a key that leaves the folder", ("folder", "s3://bucket/a/..", 2, "last name")),
-        ("a link in the part's place", ("link", URI, 8, "could not be opened")),
-        ("a folder in the part's place", ("taken", URI, 8, "link.part")),
+        ("a folder that is not there", of_out("none/", "no such folder")),
+        ("in a folder that is not there", of_out("none/file", "could not be opened")),
+        ("a file as a folder", of_out("file/", "no such folder")),
+        ("below a file", of_out("file/x", "looked at")),
+        ("a folder in a folder", of_out("folder", "it is a folder")),
+        ("a key without a last name", of_key("s3://bucket/a/")),
+        ("a key that leaves the folder", of_key("s3://bucket/a/..")),
+        ("a link in the part's place", of_out("link", "could not be opened")),
     ];
     let server = server();
-    table::each(&table[..8], |(name, uri, code, says)| {
-        let outcome = run(&server, &at(name), &[]).download(uri);
-        outcome.assert_failed(*code, &[]);
-        assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
+    table::each(&table, |&Refusal { out, uri, exit_code, message }| {
+        let outcome = run(&server, &at(out), &[]).download(uri);
+        outcome.assert_failed(exit_code, &[]);
+        assert!(outcome.stderr.contains(message), "{}", outcome.stderr);
     });
     start(&server, &at("taken"), &[]).wait().assert_failed(8, &[]);
     assert_eq!(server.connections(), 0);

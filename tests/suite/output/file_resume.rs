@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::checksums::{full, value, verified, with_head};
-use crate::support::fault_server::{FaultServer, Reply, Request, once};
+use crate::support::fault_server::{ETAG, FaultServer, Reply, Request, once};
 use crate::support::files::{assert_good, folder, names, run, start, wait_for};
 use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{S3fcp, URI};
@@ -160,11 +160,9 @@ fn a_failure_tells_the_command_that_continues() {
 
 #[test]
 fn a_range_and_a_shard_are_continued_as_well() {
-    for args in [
-        &["--range", "1000-300000"][..],
-        &["--range", "-200000"],
-        &["--shard=1/2", "--if-match", crate::support::fault_server::ETAG],
-    ] {
+    for args in
+        [&["--range", "1000-300000"][..], &["--range", "-200000"], &["--shard=1/2", "--if-match", ETAG]]
+    {
         let whole = folder();
         let (server, out) = (well(), whole.path().join("out"));
         assert_good(&start(&server, &out, args).wait());
@@ -195,78 +193,84 @@ fn a_range_and_a_shard_are_continued_as_well() {
 /// Each is said aloud, and ends with the right bytes all the same.
 #[test]
 fn what_cannot_be_continued_starts_over() {
-    type Damage = fn(&TempDir);
-    type Case = (&'static [&'static str], Damage, &'static [&'static str], &'static str);
+    struct Case {
+        /// What the run before had on its command line.
+        first_args: &'static [&'static str],
+        /// What happens to its files before the next run.
+        damage: fn(&TempDir),
+        /// What the next run has on its command line, beside `--continue`.
+        args: &'static [&'static str],
+        /// A part of the message.
+        message: &'static str,
+    }
+    const CASE: Case = Case { first_args: &[], damage: |_| {}, args: &[], message: "" };
     let part = |folder: &TempDir| folder.path().join("out.part");
-    let another: Damage = |folder| kept(folder, |kept| kept["objects"][0]["etag"] = "\"other\"".into());
-    let table: [(&str, Case); 8] = [
-        ("another ETag", (&[], another, &[], "the object is another one now")),
-        (
-            "another ETag by name",
-            (
-                &[],
-                another,
-                &["--if-match", crate::support::fault_server::ETAG],
-                "the object is another one now",
-            ),
-        ),
+    let another = Case {
+        damage: |folder| kept(folder, |kept| kept["objects"][0]["etag"] = "\"other\"".into()),
+        message: "the object is another one now",
+        ..CASE
+    };
+    let another_by_name = Case { args: &["--if-match", ETAG], ..another };
+    let table = [
+        ("another ETag", another),
+        ("another ETag by name", another_by_name),
         (
             "another object",
-            (
-                &[],
-                |folder| kept(folder, |kept| kept["objects"][0]["uri"] = "s3://bucket/other".into()),
-                &[],
-                "it is of something else",
-            ),
+            Case {
+                damage: |folder| kept(folder, |kept| kept["objects"][0]["uri"] = "s3://bucket/other".into()),
+                message: "it is of something else",
+                ..CASE
+            },
         ),
-        ("another range", (&["--range", "0-400000"], |_| {}, &[], "it is of something else")),
+        (
+            "another range",
+            Case { first_args: &["--range", "0-400000"], message: "it is of something else", ..CASE },
+        ),
         (
             "nothing kept",
-            (
-                &[],
-                |folder| fs::remove_file(folder.path().join("out.part.json")).expect("what is kept"),
-                &[],
-                "nothing tells what it is of",
-            ),
+            Case {
+                damage: |folder| fs::remove_file(folder.path().join("out.part.json")).expect("what is kept"),
+                message: "nothing tells what it is of",
+                ..CASE
+            },
         ),
         (
             "damage",
-            (
-                &[],
-                |folder| fs::write(folder.path().join("out.part.json"), "{\"format\":1,").expect("damage"),
-                &[],
-                "nothing tells what it is of",
-            ),
+            Case {
+                damage: |folder| {
+                    fs::write(folder.path().join("out.part.json"), "{\"format\":1,").expect("damage");
+                },
+                message: "nothing tells what it is of",
+                ..CASE
+            },
         ),
         (
             "longer than the object",
-            (
-                &[],
-                |folder| {
+            Case {
+                damage: |folder| {
                     let file = fs::OpenOptions::new().write(true).open(folder.path().join("out.part"));
                     file.and_then(|file| file.set_len(SIZE + 1)).expect("a length");
                 },
-                &[],
-                "it is longer",
-            ),
+                message: "it is longer",
+                ..CASE
+            },
         ),
         (
             "nothing pins it",
-            (
-                &[],
-                |folder| kept(folder, |kept| kept["objects"][0]["etag"] = "W/\"weak\"".into()),
-                &[],
-                "nothing shows whether the object is still the same",
-            ),
+            Case {
+                damage: |folder| kept(folder, |kept| kept["objects"][0]["etag"] = "W/\"weak\"".into()),
+                message: "nothing shows whether the object is still the same",
+                ..CASE
+            },
         ),
     ];
-    table::each(&table, |(first, damage, args, says)| {
-        let (folder, server) = (killed(2 * CHUNK, first), well());
+    table::each(&table, |&Case { first_args, damage, args, message }| {
+        let (folder, server) = (killed(2 * CHUNK, first_args), well());
         damage(&folder);
         assert!(part(&folder).exists());
         let (sent, said) = continued(&folder, &server, args);
         assert_eq!(sent, SIZE);
-        assert!(said.contains(says) && said.trim_end().ends_with("starting over"), "{said}");
+        assert!(said.contains(message) && said.trim_end().ends_with("starting over"), "{said}");
     });
 }
 
