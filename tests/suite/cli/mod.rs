@@ -1,6 +1,7 @@
 //! The command line: its arguments, what it prints about objects and about itself, its log, its figures, and the text of
 //! every message.
 
+mod info;
 mod log;
 mod resume_hint;
 mod server_messages;
