@@ -1,4 +1,4 @@
-//! The programs of examples/, run on a server: what embeds the library in them is all there, and fails as it should.
+//! The programs in examples/, run against a server: they do what they are an example of, and fail as they should.
 
 use std::fs;
 use std::future::Future;

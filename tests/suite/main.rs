@@ -1,9 +1,9 @@
-//! The program from outside: the binary against servers, over real sockets. Nearly all of them run in this process;
-//! `servers` adds some of other people's, where they are installed.
+//! The program tested from outside: the binary against servers, over real sockets. Nearly all servers run in this
+//! process; `servers` adds other people's, if they are installed.
 //!
-//! One test binary, so that there is one link step. `support` has what the tests share, and each other folder the tests
-//! of one topic. Nothing here reaches beyond loopback, and nothing depends on how fast the machine is: where order
-//! matters, gates decide it.
+//! It is a single test binary, so that there is a single link step. `support` has what the tests share, and each other
+//! folder the tests of one topic. Nothing reaches beyond loopback, and nothing depends on how fast the machine is:
+//! where order matters, gates decide it.
 
 #[path = "../../build.rs"]
 #[expect(dead_code, clippy::print_stdout, reason = "its main is for cargo, and prints what cargo reads")]

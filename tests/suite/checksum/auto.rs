@@ -1,4 +1,5 @@
-//! `--checksum auto`: what HEAD declares of the whole object is compared with what was delivered, and nothing else is.
+//! `--checksum auto`: if HEAD declares a checksum of the whole object, the delivered bytes are compared with it;
+//! nothing else is compared.
 
 use std::io::Read as _;
 

@@ -1,5 +1,5 @@
-//! `--checksum require`: whatever the store has to compare with is compared, parts included, and where
-//! there is nothing no byte is delivered.
+//! `--checksum require`: anything the store offers to compare with is compared, checksums of parts included. If there
+//! is nothing, no byte is delivered.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,5 +1,5 @@
-//! `-v` and `RUST_LOG`: each request is a line with what one wants to know of it, so is what goes wrong, and without
-//! them there is none. That no secret is among them is looked for in every run; many of them are logged.
+//! `-v` and `RUST_LOG`: one line for each request and for each thing that goes wrong, and no line without them. The
+//! runner looks for secrets in the output of every run, and many runs are logged.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What is told when a download fails in its middle: run by a shell, the command brings the rest.
+//! The command that is printed when a download fails in the middle: run by a shell, it fetches the rest.
 
 use std::fs::{self, File};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a server says goes to a terminal: no control character of its text, and not without end.
+//! Text from a server reaches a terminal without its control characters and cut to a limited length.
 
 use crate::support::fault_server::{FaultServer, Reply, always, once};
 use crate::support::object::{CHUNK, SIZE, object};

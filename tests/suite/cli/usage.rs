@@ -1,4 +1,4 @@
-//! Arguments and configuration that are wrong end with exit code 2, before any request is sent.
+//! Wrong arguments and wrong configuration end with exit code 2 before any request is sent.
 
 use s3server::Server;
 

@@ -1,5 +1,5 @@
-//! What the program prints of itself: its version; completions, which shells take, and its man page. Both know every
-//! option.
+//! What the program prints about itself: its version, completions for shells, and its man page. The last two know
+//! every option.
 
 use std::io::ErrorKind;
 use std::process::{Command, Stdio};

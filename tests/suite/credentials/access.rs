@@ -1,4 +1,4 @@
-//! Credentials: who is let in, what is sent to whom, and how a refusal ends.
+//! Credentials that are accepted or refused: what is sent, to whom, and the exit code of a refusal.
 
 use s3server::Server;
 

@@ -1,5 +1,5 @@
-//! Credentials that expire while a download runs: their source is asked again, once, and the download
-//! goes on from where it was.
+//! Credentials that expire during a download: their source is asked again, once, and the download continues where it
+//! was.
 
 use std::fs;
 use std::path::PathBuf;

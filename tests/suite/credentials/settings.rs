@@ -1,6 +1,6 @@
-//! Every row of the README's table of settings, as a user sets it: files, variables and flags of a real process. Each
-//! does what the table says, goes before what it should, and a bad value is exit 2 with its name before anything is
-//! asked.
+//! Every row of the README's table of settings, set as a user sets it: by files, variables and flags of a real
+//! process. Each setting does what the table says and takes precedence as it says; a bad value is exit code 2, with
+//! the setting's name, before any request is sent.
 
 use std::path::PathBuf;
 

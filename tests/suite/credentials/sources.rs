@@ -1,5 +1,5 @@
-//! Each source of credentials from a cold start: whose keys requests are signed with, what `--stats` says of the time
-//! that took, and, where a source is broken, that the message says which one it was and why.
+//! Each source of credentials from a cold start: whose keys sign the requests, how `--stats` reports the time it took,
+//! and, when a source is broken, that the message names it and says why.
 
 use std::path::PathBuf;
 

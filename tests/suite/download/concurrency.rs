@@ -1,4 +1,4 @@
-//! As many requests at once as the user asks for, from the first chunk on, whatever their size.
+//! `-c N` means N requests at the same time, from the first chunk on and for any chunk size.
 
 use crate::support::fault_server::{FaultServer, Gate, Reply};
 use crate::support::object::object;

@@ -1,4 +1,4 @@
-//! The start: HEAD and the first GET leave together, and the download needs the GET alone.
+//! How a download starts: HEAD and the first GET are sent together, and only the GET is needed.
 
 use crate::support::fault_server::{FaultServer, Gate, Reply, Request};
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};

@@ -1,5 +1,5 @@
-//! Whole downloads from a server that checks signatures: the right bytes, by no more requests and
-//! bytes than the object needs.
+//! Whole downloads from a server that checks signatures: the right bytes, with no more requests and bytes than the
+//! object needs.
 
 use s3server::{Builder, Logged, Server};
 

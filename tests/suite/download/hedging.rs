@@ -1,5 +1,5 @@
-//! Stragglers: what is left of a range that is much later than the others is asked for a second time, and
-//! the download does not wait for the first answer.
+//! Stragglers: when a range is much later than the others, what is left of it is requested a second time, and the
+//! download does not wait for the first response.
 
 use serde_json::Value;
 

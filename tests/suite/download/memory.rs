@@ -1,4 +1,4 @@
-//! Memory: what is held never exceeds the window, concurrency x chunk size, whatever holds it up.
+//! Memory: a download never holds more than its window (concurrency times chunk size), whatever delays it.
 
 use std::io::Read as _;
 use std::process::ChildStdout;

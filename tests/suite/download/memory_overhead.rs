@@ -1,4 +1,5 @@
-//! Memory beside the bytes that are held: what they come in, and what an explicit limit leaves.
+//! Memory in addition to the bytes of the window: the buffers they arrive in, and the explicit limit of
+//! `--max-memory`.
 
 use std::io::Read as _;
 use std::thread;

@@ -1,5 +1,5 @@
-//! A server that knows no ranges, and a window smaller than what it sends at once: the object comes as
-//! one stream, through whatever room there is.
+//! A server without range support, and a window smaller than its response: the object arrives as one stream, however
+//! little memory there is.
 
 use std::io::Read as _;
 

@@ -1,4 +1,4 @@
-//! Ranges that complete in any order come out in the object's.
+//! Ranges may complete in any order; the output is always in the order of the object.
 
 use crate::support::fault_server::{FaultServer, Gate, Reply, Request};
 use crate::support::object::{CHUNK, object};

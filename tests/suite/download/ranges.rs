@@ -1,5 +1,5 @@
-//! `--range` and `--if-match`: exactly the bytes asked for, of exactly the object named, by no more requests
-//! and bytes than they need.
+//! `--range` and `--if-match`: exactly the bytes and the object that were named, with no more requests and bytes than
+//! that takes.
 
 use s3server::Server;
 

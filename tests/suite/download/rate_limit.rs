@@ -1,4 +1,5 @@
-//! `--limit-rate`: no faster than asked for. How much slower a loaded machine is no test can say.
+//! `--limit-rate`: a download is no faster than the limit. (How much slower it may be on a loaded machine, no test can
+//! say.)
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Several objects: their bytes one behind the other, as `cat` does it.
+//! Several objects in one run: their bytes are concatenated, as `cat` concatenates files.
 
 use std::fs;
 use std::io::Read as _;

@@ -1,4 +1,4 @@
-//! `--shard I/N`: N pieces are the object, wherever they run.
+//! `--shard I/N`: the N pieces make up the object, wherever each of them runs.
 
 use std::fs;
 use std::os::unix::fs::FileExt as _;

@@ -1,5 +1,5 @@
-//! A server that says "slow down" again and again: it is asked again on the connections that it has
-//! already, for a new one each time would be the opposite.
+//! A server that keeps asking to slow down: requests are repeated on connections that exist already, because new ones
+//! would add to its load.
 
 use crate::support::fault_server::{FaultServer, Gate, Reply, Request};
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};

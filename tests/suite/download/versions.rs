@@ -1,4 +1,4 @@
-//! Versions of an object: the one that was asked for, or the one that was there first.
+//! Versions of an object: the one that was asked for, or the one that was current when the download began.
 
 use s3server::Server;
 

@@ -1,5 +1,5 @@
-//! Answers that no second try can change: the download ends at once, with the right exit code and a
-//! message that says what the service said.
+//! Responses that no retry can change: the download ends after the first of them, with the right exit code and a
+//! message that repeats what the service said.
 
 use crate::support::fault_server::{FaultServer, Gate, REQUEST_ID, Reply};
 use crate::support::object::{CHUNK, SIZE, object};

@@ -1,5 +1,5 @@
-//! Answers that look like success and are not what was asked for: those that are not in the table of
-//! faults, because the object's size or the clock matters.
+//! Responses that look like success and are not what was asked for. The ones here depend on the object's size or on
+//! timing, so they are not in the table of faults.
 
 use crate::support::fault_server::{FaultServer, Reply, Request, always};
 use crate::support::object::{CHUNK, SIZE, object};

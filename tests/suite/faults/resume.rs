@@ -1,5 +1,5 @@
-//! Connections that break: what was delivered, and when, and how long it is tried. Where they may break
-//! stands in the table of faults.
+//! Connections that break: what was delivered by then, when it was delivered, and how long the download keeps trying.
+//! The table of faults has all the places where they can break.
 
 use std::io::Read as _;
 use std::ops::Range;

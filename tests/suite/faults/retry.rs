@@ -1,5 +1,5 @@
-//! Answers that ask for patience: how long, how often, and what is told when it ends. Which answers those are
-//! stands in the table of faults.
+//! Responses that ask the client to wait: how long it waits, how often it tries, and the message when it gives up. The
+//! table of faults has the list of these responses.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `-o FILE`: there is never a FILE that looks whole and is not.
+//! `-o FILE`: there is never a FILE that looks complete and is not.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

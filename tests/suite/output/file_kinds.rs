@@ -1,4 +1,4 @@
-//! `-o` and what a name may stand for: folders, links, pipes, devices, a disk that is full.
+//! What the name after `-o` can stand for: folders, links, pipes, devices, a disk that is full.
 
 use std::fs::{self, File};
 use std::io::Read as _;

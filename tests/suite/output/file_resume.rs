@@ -1,4 +1,4 @@
-//! `--continue`: whenever a run ends, the next one ends with the right bytes.
+//! `--continue`: whenever a run ends, the next one completes the file with the right bytes.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! URLs into files, continued, in pieces, and among objects of S3: a query shows in no file and no message.
+//! URLs downloaded into files, continued, in shards, and together with objects of S3: no file and no message contains
+//! a query.
 
 use std::fs;
 use std::path::Path;

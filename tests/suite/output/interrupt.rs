@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: the process ends by them, and tells how to go on where there is something to go on from.
+//! SIGINT and SIGTERM: they end the process, as a signal, and the message says how to continue if there is something
+//! to continue from.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};

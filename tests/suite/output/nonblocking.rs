@@ -1,4 +1,5 @@
-//! A stdout that does not block, as whoever shares it may have made it: full means to wait.
+//! A stdout in nonblocking mode, as another process that shares it may have set it: when it is full, the program
+//! waits.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};

@@ -1,4 +1,4 @@
-//! `--progress`: lines for a log and for a program, on stderr alone, and nothing where nobody asked.
+//! `--progress`: lines for a log or for a program, on stderr only, and none unless somebody asked for them.
 
 use std::path::Path;
 

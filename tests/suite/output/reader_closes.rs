@@ -1,4 +1,4 @@
-//! A reader that goes away when it has all it wants: whoever got every byte got the download.
+//! A reader that closes the pipe once it has all it wants: if it got every byte, the download succeeded.
 
 use std::io::{self, Read as _};
 

@@ -1,5 +1,5 @@
-//! Where the bytes go: nothing but them on stdout, nothing at all on stderr when all is well, and
-//! an end like `cat`'s when nobody takes them.
+//! Stdout: nothing but the bytes of the object, nothing on stderr when all is well, and an end like that of `cat` when
+//! the reader goes away.
 
 use std::fs::File;
 use std::io::Read as _;

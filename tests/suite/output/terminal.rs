@@ -1,4 +1,4 @@
-//! Stdout as a terminal: text may go there, other bytes only when they are asked for.
+//! Stdout as a terminal: text may go there, other bytes only on request.
 
 use std::fs::File;
 use std::io::Read as _;

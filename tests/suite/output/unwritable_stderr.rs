@@ -1,4 +1,4 @@
-//! A stderr that takes nothing: the exit code alone tells, and it is the right one.
+//! A stderr that cannot be written to: the exit code alone reports the outcome, and it is the right one.
 
 use crate::support::fault_server::{FaultServer, Reply};
 use crate::support::object::{CHUNK, SIZE, object};

@@ -1,4 +1,4 @@
-//! One download by the library, as its schedule has it.
+//! Runs one download of the library by its schedule.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

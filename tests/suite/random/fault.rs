@@ -1,4 +1,4 @@
-//! The faults that a schedule draws from, each with what it may cost and end in.
+//! The faults that a schedule draws from, each with what it may cost and how it may end a download.
 
 use std::ops::Range;
 

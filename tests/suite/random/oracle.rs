@@ -1,6 +1,6 @@
-//! What may have come of a download, given what was done to it: the contract.
+//! The oracle: what the contract allows a download to end in, given the faults that it met.
 //!
-//! The object and no error; or a prefix of it and an error that the faults explain. No more requests, and
+//! Either the object and no error, or a prefix of it and an error that the faults explain; and no more requests, and
 //! no more bytes, than the object and the faults need.
 
 use std::collections::HashMap;

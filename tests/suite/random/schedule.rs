@@ -1,7 +1,7 @@
 //! A download and its server, drawn from a seed.
 //!
-//! What happens to a request depends on the seed, on its last byte and on how often that was asked for before,
-//! and not on the order in which requests come: the same seed is the same schedule on any machine.
+//! What happens to a request depends on the seed, on the request's last byte and on how often that byte was requested
+//! before, but not on the order in which requests arrive: a seed gives the same schedule on any machine.
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! A clock that is wrong: the server's is believed, once, and the download goes on from where it was.
+//! A wrong clock: the server's time is adopted, once, and the download continues where it was.
 
 use crate::support::fault_server::{FaultServer, Reply, Request, always, cut_then};
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};

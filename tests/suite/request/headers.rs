@@ -1,5 +1,5 @@
-//! What requests carry on demand: who pays, and the key of an object that is encrypted with the customer's own. Both
-//! are on HEAD and GET and signed (the server refuses `x-amz-` headers that are not), and the key stays a secret.
+//! Headers that are sent on request: who pays, and the key of an object that is encrypted with the customer's own.
+//! Both are on HEAD and GET and are signed (the server refuses unsigned `x-amz-` headers), and the key stays secret.
 
 use s3server::{Logged, Server};
 

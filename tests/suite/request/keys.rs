@@ -1,5 +1,4 @@
-//! Keys that other clients break: each must reach the server encoded once, with nothing normalised,
-//! and signed as it is sent.
+//! Keys that other clients break: each must reach the server encoded once, not normalised, and signed as it is sent.
 
 use s3server::Server;
 

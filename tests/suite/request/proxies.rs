@@ -1,5 +1,5 @@
-//! Through a proxy: by a tunnel to an https endpoint, by absolute requests to a plain one, with a password that
-//! never shows; and past it.
+//! Proxies: tunnels to an https endpoint, absolute requests to a plain one, a password that never shows, and hosts
+//! that bypass the proxy.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -1,5 +1,5 @@
-//! A `Location` is never followed, whatever stands beside it: credentials go to the host that the user
-//! named, and to no other.
+//! A `Location` of S3 is never followed, whatever comes with it: credentials go to the host that the user named, and
+//! to no other.
 
 use crate::support::fault_server::{FaultServer, Reply, always};
 use crate::support::object::{CHUNK, SIZE, object};

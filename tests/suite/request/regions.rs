@@ -1,5 +1,5 @@
-//! A bucket in another region: the signature follows where the service says, once, and nothing else
-//! does; a custom endpoint's host stays what the user named.
+//! A bucket in another region: the signature uses the region that the service names, once, and nothing else changes. A
+//! custom endpoint keeps its host.
 
 use crate::support::fault_server::{FaultServer, Gate, Reply, Request, always, cut_then};
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};

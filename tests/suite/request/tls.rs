@@ -1,5 +1,5 @@
-//! TLS: both versions, and only with a certificate that is trusted. Cuts of it, and certificates for other
-//! names, stand in the table of faults.
+//! TLS: both versions, and only with a trusted certificate. Broken TLS connections and certificates for other names
+//! are in the table of faults.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! A URL as the argument: a presigned one, and any other. Nothing is signed, nothing but GET is sent, redirects are
-//! followed with care, and a query shows nowhere.
+//! A URL as the argument, presigned or not: nothing is signed, only GETs are sent, redirects are followed with care,
+//! and its query is never shown.
 
 use std::time::{Duration, SystemTime};
 

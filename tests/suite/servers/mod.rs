@@ -1,8 +1,8 @@
-//! Servers that nobody here wrote, and what s3fcp does with each of them: one table of cases for all.
+//! Other people's servers, and what s3fcp does with each of them: one table of cases for all.
 //!
-//! Each file of a server starts it, s3s-fs in this process and the others as programs where they are installed
-//! (tests/servers.sh does that), and says what it lacks; `cases` is the table, `client` puts the objects there.
-//! What was tested, and what was skipped, is told on stderr in a line for each server, also by a run that passes.
+//! Each server has a file that starts it (s3s-fs in this process, the others as programs, if tests/servers.sh has
+//! installed them) and lists what it lacks. `cases` is the table, and `client` uploads the objects. Every run prints a
+//! line on stderr for each server: what was tested, or why it was skipped.
 
 mod cases;
 mod client;

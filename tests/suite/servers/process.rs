@@ -1,7 +1,7 @@
-//! Servers that are programs of their own: where they are installed, and one that runs for as long as a test does.
+//! Servers that are programs of their own: finding them, and running one for as long as a test needs it.
 //!
-//! It gets names and commands and hands on paths and running processes, with what these said. A process ends
-//! when its handle is dropped. Nothing is installed here: tests/servers.sh does that.
+//! A process is killed when its handle is dropped; all it writes is kept for messages. Nothing is installed here:
+//! tests/servers.sh does that.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};

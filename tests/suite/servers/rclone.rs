@@ -1,5 +1,5 @@
-//! `rclone serve s3`: rclone's gofakes3 over a local folder. One process addresses buckets by path, another by
-//! host, and a third serves below a path and speaks TLS: each way is a setting of a whole process.
+//! `rclone serve s3`: rclone's gofakes3 over a local folder. Addressing by path, addressing by host, and serving TLS
+//! below a path are each a setting of a whole process, so there are three.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A certificate for the fault server, made on the spot and signed by nobody but itself.
+//! A self-signed certificate for servers in the tests.
 
 use std::sync::Arc;
 

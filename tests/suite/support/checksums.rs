@@ -1,4 +1,4 @@
-//! Checksums of objects: their values, the HEAD that declares one, and what a run says of it.
+//! Checksums of objects: their values, a HEAD that declares one, and what a run reports about it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

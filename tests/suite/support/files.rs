@@ -1,4 +1,4 @@
-//! Files and folders of tests, and runs of the program that write to a file.
+//! Temporary files and folders, and runs of the program that write to a file.
 
 use std::fs;
 use std::path::Path;

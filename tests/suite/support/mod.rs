@@ -1,6 +1,6 @@
-//! What the tests share: the program's runner, servers to run it against, objects, files and tables of cases.
+//! What the tests share: a runner for the program, servers to run it against, objects, files and tables of cases.
 //!
-//! Helpers that more than one test uses are here and nowhere else: no test imports from another one.
+//! A helper that more than one test needs is here: no test imports from another test.
 
 pub(crate) mod certificate;
 pub(crate) mod checksums;

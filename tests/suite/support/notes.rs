@@ -1,4 +1,4 @@
-//! Notes for whoever reads the log of a test run: what was tested, and what was skipped and why.
+//! Notes for the reader of a test run's log: what was tested, and what was skipped and why.
 
 use std::io::Write as _;
 

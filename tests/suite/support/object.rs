@@ -1,5 +1,4 @@
-//! Objects to download: bytes in which every place looks different, so that a range that is
-//! missing, doubled or in the wrong place shows.
+//! Objects to download. Their bytes differ everywhere, so that a range that is missing, duplicated or misplaced shows.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! URLs that AWS's own signer has signed, and runs that have nothing but a URL to go by.
+//! URLs presigned by AWS's own signer, and runs without any keys.
 
 use std::time::{Duration, SystemTime};
 

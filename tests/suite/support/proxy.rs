@@ -1,8 +1,8 @@
-//! An HTTP proxy in process: CONNECT and absolute-form requests, with or without a password.
+//! An HTTP proxy in this process: CONNECT and absolute-form requests, with or without a password.
 //!
-//! It listens on a free loopback port, by TLS where asked for, connects to the one server that it is made for
-//! whatever host is asked for, and hands on what it saw. A request that is not addressed to a proxy is answered
-//! with 400.
+//! It listens on a free loopback port, with TLS on request, and connects to the one server it is made for, whatever
+//! host a request names. It records what passes through. A request that is not addressed to a proxy is answered with
+//! 400.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};

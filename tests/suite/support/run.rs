@@ -1,9 +1,7 @@
-//! Runs the program as a user's shell does, and says how it ended.
+//! Runs the program as a user's shell does, and returns how it ended.
 //!
-//! It gets arguments and an endpoint, starts the binary in an environment with nothing of this
-//! machine in it (no profile, no metadata service, a home that is empty), and hands on what came out
-//! on stdout and stderr and the exit status. No run outlives its time limit, and none may show a
-//! secret.
+//! The environment has nothing of this machine in it: no profile, no metadata service, an empty home. A run that
+//! exceeds its time limit or prints a secret fails the test.
 
 use std::ffi::OsStr;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! A table of cases, run side by side: most of a case's time is waiting between attempts.
+//! Tables of cases that are run side by side, because most of a case's time is spent waiting between attempts.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

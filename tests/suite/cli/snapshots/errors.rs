@@ -1,4 +1,4 @@
-//! One case for each way in which a user meets an error, by the exit code it ends in.
+//! The cases of the error snapshots: one for each way in which a user meets an error, by the exit code it ends in.
 
 use crate::support::fault_server::{FaultServer, Reply, Request, always, cut_then};
 use crate::support::object::{CHUNK, SIZE, object};

@@ -1,12 +1,12 @@
-//! What people read: the text of each kind of error with its hint, and of the help, compared with what stands beside in
-//! `*.snap`. A text that is meant to change is written anew by
+//! The texts that people read: every kind of error with its hint, and the help, compared with the `*.snap` files next
+//! to this one. After a deliberate change, write them again with
 //!
 //! ```sh
 //! INSTA_UPDATE=always cargo test --test suite snapshots
 //! ```
 //!
-//! and read in the diff. What differs from run to run or from machine to machine (ports, folders, numbers of the
-//! system's errors, what a resolver says) is replaced before.
+//! and review the diff. Whatever differs between runs or machines (ports, folders, error numbers of the system, a
+//! resolver's words) is replaced first.
 
 mod errors;
 

@@ -1,7 +1,7 @@
-//! What a case of the fault table is: a fault, where it strikes, and all that must come of it.
+//! A case of the fault table: a fault, where it strikes, and everything that must follow from it.
 //!
-//! A row builds its cases here, from a place in the download ([`At`]) and what the server does there, and
-//! says what differs from the usual end. `check.rs` runs them, `readme.rs` tells users of them.
+//! The rows build their cases here, from a moment in the download ([`At`]) and what the server does at that moment,
+//! and state only what differs from the usual end. `check.rs` runs the cases; `readme.rs` describes them to users.
 
 use std::ops::{Range, RangeInclusive};
 

@@ -1,8 +1,8 @@
-//! Runs a case: the binary against a server with the fault, first range by range, then several at once.
+//! Runs a case: the binary against a server with the fault, first one range at a time, then several.
 //!
-//! It gets a [`Case`] and asserts the contract (the object, or a prefix of it and the right exit code), the
-//! requests that the server saw and the bytes that it sent. One by one all counts are exact; at once, a
-//! download that ends early may have begun any of the ranges behind.
+//! It asserts the contract (the object, or a prefix of it and the right exit code), the requests that the server saw
+//! and the bytes that it sent. One range at a time, all counts are exact. With several, a download that ends early may
+//! already have requested any of the later ranges.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -1,9 +1,9 @@
-//! The fault table: every fault that the suite knows, at each phase of an exchange and at the first, a middle
-//! and the last range, with what it must end in: the object or a prefix of it, the exit code, how many
-//! requests the server saw and how many bytes it sent.
+//! The fault table: every fault that the suite knows, in each phase of an exchange and in the first, a middle and the
+//! last range, with its outcome: the object or a prefix of it, the exit code, the number of requests, and the bytes
+//! that the server sent.
 //!
-//! `rows.rs` is the table, `case.rs` what a line of it says, `check.rs` runs one, and `readme.rs` shows users
-//! what each fault ends in. What is special about one fault has tests of its own in the files beside.
+//! `rows/` is the table, `case.rs` defines a case, `check.rs` runs one, and `readme.rs` shows users the outcome of
+//! each fault. Tests of a single fault's peculiarities are in the other files of `faults/`.
 
 mod case;
 mod check;

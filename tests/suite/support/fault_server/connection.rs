@@ -1,7 +1,7 @@
-//! One connection: reads request heads, asks the script, and carries its replies out.
+//! One connection: reads request heads, asks the script for a reply, and sends it.
 //!
-//! It gets a stream (TCP or TLS over TCP) and the server's shared state, and counts what it sends.
-//! Every fault that needs a socket happens here. It never decides what to answer.
+//! Every fault that needs a socket happens here, and the bytes that are sent are counted here. What to reply is the
+//! script's decision alone.
 
 use std::future::poll_fn;
 use std::io;

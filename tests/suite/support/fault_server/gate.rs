@@ -1,8 +1,7 @@
-//! A gate that a test opens: what waits for it goes on in an order that the test decides, not the
-//! clock.
+//! A gate that a test opens, so that the test and not the clock decides the order of events.
 //!
-//! It starts closed, opens once and stays open. It never times out; the server that waits for it
-//! ends the wait when it is dropped.
+//! It starts closed, opens once and stays open. It never times out; a server that waits for it stops waiting when the
+//! server is dropped.
 
 use std::sync::Arc;
 

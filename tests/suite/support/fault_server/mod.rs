@@ -1,10 +1,10 @@
-//! A server whose every answer a script decides: for each request, the right one or one that is
-//! wrong in a chosen way, from a refused connection to the last byte of a body.
+//! A server for which a script decides every reply: the right one, or one that is wrong in a chosen way, from a
+//! refused connection to the last byte of a body.
 //!
-//! It gets one object and a function from [`Request`] to [`Reply`], listens on a free loopback port
-//! on a thread of its own, and hands on what it saw: requests in order, connections, bytes of the
-//! object sent. Any bucket and key name the object. It speaks HTTP/1.1 over bare sockets, because no
-//! HTTP server can be made to send what these tests need; it never checks a signature.
+//! It serves one object under any bucket and key, on a free loopback port and a thread of its own. The script is a
+//! function from [`Request`] to [`Reply`]. Tests can ask which requests came and in which order, how many connections
+//! there were, and how many bytes of the object were sent. It speaks HTTP/1.1 over bare sockets, because no HTTP
+//! server can be made to send what these tests need, and it never checks a signature.
 
 mod connection;
 mod gate;

@@ -1,7 +1,5 @@
-//! A reply as bytes: the head with all that S3 sends, and the body as it is framed.
-//!
-//! It gets a [`Reply`], the request and the object, and hands on a [`Rendered`] for `connection.rs` to
-//! send. Pure.
+//! Turns a reply into bytes: the head with all that S3 sends, and the body in its framing. Pure; `connection.rs` sends
+//! the result.
 
 use std::io::Write as _;
 use std::ops::Range;

@@ -1,7 +1,6 @@
-//! What the server does with one request: the right answer, or one that is wrong in a chosen way.
+//! What the server does with one request: the right reply, or one that is wrong in a chosen way.
 //!
-//! A script builds a [`Reply`] from a request and hands it on to `render.rs`, which makes bytes of it,
-//! and to `connection.rs`, which waits, sends and cuts. It only says what is to happen.
+//! A [`Reply`] is only a description. `render.rs` turns it into bytes, and `connection.rs` waits, sends and cuts.
 
 use std::ops::Range;
 

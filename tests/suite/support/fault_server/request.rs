@@ -1,7 +1,6 @@
-//! What a client asked: the request head as it came in, and where it stands among the others.
+//! A request as it arrived, and its number among the others.
 //!
-//! It gets the bytes of a head, parsed by httparse, and hands on a [`Request`], which is what a
-//! script decides by and what a test finds in the log. It never answers anything.
+//! Scripts decide by it, and tests find it in the server's log. Heads are parsed by httparse.
 
 use std::ops::Range;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! Scripts that many tests need: one reply in the place of the right one, once or always.
+//! Scripts that many tests need: one reply instead of the right one, once or always.
 
 use super::{Reply, Request};
 use crate::support::object::CHUNK;

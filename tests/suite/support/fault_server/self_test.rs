@@ -1,5 +1,4 @@
-//! The fault server, tested by bare sockets: a fault test proves something only if its fault
-//! happened.
+//! Tests of the fault server itself, by bare sockets: a test of a fault proves something only if the fault happened.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;

@@ -1,4 +1,5 @@
-//! Answers that are odd, wrong or no HTTP at all: what is right is taken, and nothing else reaches the output.
+//! Responses that are unusual, wrong or not HTTP at all: correct ones are accepted, and nothing of the others reaches
+//! the output.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Connections that are not made, break or fall silent: the next try is on another one, and asks for what is
+//! Connections that cannot be made, break or fall silent: the next attempt uses another one, and asks for what is
 //! missing.
 
 use super::super::case::{ATTEMPTS, At, BODY, Case, Fault, LATER, PLACES, Phase, Place, across};

@@ -1,7 +1,7 @@
-//! The table: every fault that the suite knows, a row for each kind as the README has it, with its cases.
+//! The rows of the table: one for each kind of fault, as in the README, with its cases.
 //!
-//! Rows are in the order in which a request meets them: the connection, the head of a response, its body,
-//! and then what a service answers and what becomes of the object meanwhile.
+//! They are in the order in which a request meets them: the connection, the head of a response, its body, what the
+//! service says, and what happens to the object in the meantime.
 
 mod answers;
 mod connections;

@@ -1,5 +1,5 @@
-//! What S3 itself says: that it is busy, that something must be put right first, that it will not, or that the
-//! object is another one by now.
+//! What S3 itself says: that it is busy, that something must be corrected first, that it refuses, or that the object
+//! has changed.
 
 use super::super::case::{ATTEMPTS, At, Case, Fault, LATER, PLACES, Place};
 use super::{Named, Row, always, each, once};
