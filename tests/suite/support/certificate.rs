@@ -7,8 +7,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-/// A server's configuration with a certificate for `name`, and that certificate in PEM, for the
-/// client to trust.
+/// Returns a server's configuration with a certificate for `name`, and the certificate in PEM for the client to trust.
 pub(crate) fn self_signed(name: &str) -> (Arc<ServerConfig>, String) {
     let CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate");

@@ -9,7 +9,7 @@ use sha2::Digest as _;
 use super::fault_server::{Reply, Request};
 use super::run::Outcome;
 
-/// The header of each algorithm.
+/// The header in which S3 declares the checksum of each algorithm.
 pub(crate) const HEADERS: [&str; 5] = [
     "x-amz-checksum-crc64nvme",
     "x-amz-checksum-crc32c",
@@ -18,7 +18,7 @@ pub(crate) const HEADERS: [&str; 5] = [
     "x-amz-checksum-sha1",
 ];
 
-/// The value of one algorithm over `bytes`, as bytes.
+/// Returns the checksum of `bytes` for the algorithm of `header`, as bytes.
 pub(crate) fn digest(header: &str, bytes: &[u8]) -> Vec<u8> {
     let crc = |algorithm| crc_fast::checksum(algorithm, bytes).to_be_bytes();
     match header {
@@ -31,27 +31,27 @@ pub(crate) fn digest(header: &str, bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The value of one algorithm over `bytes`, in base64 as it stands in the header.
+/// Returns the checksum of `bytes` for the algorithm of `header`, in base64 as the header has it.
 pub(crate) fn value(header: &str, bytes: &[u8]) -> String {
     STANDARD.encode(digest(header, bytes))
 }
 
-/// The name of the algorithm in `--stats`.
+/// Returns the algorithm's name in `--stats`.
 pub(crate) fn name(header: &str) -> &str {
     header.trim_start_matches("x-amz-checksum-")
 }
 
-/// The answer to a HEAD with this checksum of the full object.
+/// Builds the reply to a HEAD that declares this checksum of the full object.
 pub(crate) fn full(header: &'static str, value: impl Into<String>) -> Reply {
     Reply::ok().header(header, value).header("x-amz-checksum-type", "FULL_OBJECT")
 }
 
-/// Answers each HEAD with `head`, and each GET as it should be.
+/// Replies to each HEAD with `head`, and to each GET correctly.
 pub(crate) fn with_head(head: Reply) -> impl Fn(&Request) -> Reply + Send + Sync {
     move |request| if request.is_get() { Reply::ok() } else { head.clone() }
 }
 
-/// What `--stats` says was verified.
+/// Returns the algorithm that was verified according to `--stats=json`.
 #[track_caller]
 pub(crate) fn verified(outcome: &Outcome) -> Option<String> {
     let line = outcome.stderr.lines().find(|line| line.starts_with('{')).expect("a line of figures");
@@ -59,7 +59,7 @@ pub(crate) fn verified(outcome: &Outcome) -> Option<String> {
     stats.get("checksum").expect("the key").as_str().map(str::to_owned)
 }
 
-/// Every byte came out, as the server has them, and exit 7 says that they are wrong.
+/// Asserts that every byte was delivered, as the server has it, and that exit code 7 says that they are wrong.
 #[track_caller]
 pub(crate) fn assert_wrong(outcome: &Outcome, object: &[u8]) {
     assert_eq!(outcome.code(), Some(7), "{}", outcome.stderr);
@@ -68,7 +68,7 @@ pub(crate) fn assert_wrong(outcome: &Outcome, object: &[u8]) {
     assert_eq!(verified(outcome), None);
 }
 
-/// Every byte came out with exit 0, and this was compared.
+/// Asserts that every byte was delivered with exit code 0, and that the checksum `name`, if any, was compared.
 #[track_caller]
 pub(crate) fn assert_right(outcome: &Outcome, object: &[u8], name: Option<&str>) {
     outcome.assert_object(object);

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-/// Writes a line on stderr itself, past the capture of tests that pass: `eprintln!` is shown only where one fails.
+/// Writes a line to stderr itself, past the test harness, which shows what `eprintln!` prints only if a test fails.
 pub(crate) fn tell(line: &str) {
     // A test does not fail because nobody listens.
     let _ = writeln!(std::io::stderr(), "{line}");

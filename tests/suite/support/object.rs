@@ -9,7 +9,7 @@ pub(crate) const SIZE: u64 = 5 * CHUNK + 1234;
 /// How many chunks that is.
 pub(crate) const CHUNKS: usize = 6;
 
-/// `size` bytes, the same in every run.
+/// Returns an object of `size` bytes, the same in every run.
 pub(crate) fn object(size: u64) -> Bytes {
     let mut bytes = vec![0; usize::try_from(size).expect("a size that fits memory")];
     for (word, place) in (0..).zip(bytes.chunks_mut(8)) {

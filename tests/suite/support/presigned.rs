@@ -12,16 +12,17 @@ use s3server::Server;
 
 use super::run::{ACCESS_KEY, S3fcp, SECRET_KEY};
 
-/// What no message may have in it: a query's value.
+/// The value of a query, which no message may contain.
 pub(crate) const SECRET: &str = "f00dfeedf00dfeed";
 
-/// The program without any keys: a URL needs none. Each range is asked for once, however slow the machine is.
+/// Prepares a run without any keys, since a URL needs none, and without hedges, so that each range is requested once
+/// however slow the machine is.
 pub(crate) fn run() -> S3fcp {
     let run = S3fcp::new().args(["--hedge", "off"]).logged();
     run.without_env("AWS_ACCESS_KEY_ID").without_env("AWS_SECRET_ACCESS_KEY")
 }
 
-/// A URL for a GET of `path` on the store, signed at `time` for five minutes, by AWS's own signer.
+/// Returns a URL for a GET of `path` on the store, signed at `time` for five minutes by AWS's own signer.
 pub(crate) fn presigned(store: &Server, path: &str, time: SystemTime) -> String {
     let identity = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test").into();
     let mut settings = SigningSettings::default();

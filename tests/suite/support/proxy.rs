@@ -14,17 +14,17 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-/// What the proxy answers to.
+/// Settings of the proxy.
 #[derive(Default)]
 pub(crate) struct Options {
-    /// The value of `Proxy-Authorization` without which it answers 407.
+    /// The value of `Proxy-Authorization` that it demands; requests without it get a 407.
     pub(crate) auth: Option<&'static str>,
-    /// A status to refuse everything with.
+    /// The status with which it refuses everything.
     pub(crate) refusal: Option<u16>,
     pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
-/// What came by.
+/// What passed through the proxy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// The hosts that tunnels were opened to.
@@ -51,7 +51,7 @@ struct Shared {
 }
 
 impl Options {
-    /// Starts a proxy that leads to `upstream`.
+    /// Starts a proxy that connects to `upstream`.
     pub(crate) fn start(self, upstream: SocketAddr) -> Proxy {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
         listener.set_nonblocking(true).expect("a listener that can be polled");
@@ -74,7 +74,7 @@ impl Options {
 }
 
 impl Proxy {
-    /// One without a password that leads to `upstream`.
+    /// Starts a proxy without a password that connects to `upstream`.
     pub(crate) fn to(upstream: SocketAddr) -> Self {
         Options::default().start(upstream)
     }
@@ -102,11 +102,11 @@ impl Drop for Proxy {
 async fn accept(listener: std::net::TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     let listener = TcpListener::from_std(listener).expect("a listener on this runtime");
     while let Ok((socket, _)) = listener.accept().await {
-        // A wait for an acknowledgement is none of the server's.
+        // Otherwise the server would seem to wait for acknowledgements.
         let _ = socket.set_nodelay(true);
         let (tls, shared) = (tls.clone(), Arc::clone(&shared));
         tokio::spawn(async move {
-            // A client that goes away is no matter of the proxy's.
+            // A client may close its connection at any time.
             let _ = match tls {
                 None => shared.serve(socket).await,
                 Some(tls) => match tls.accept(socket).await {
@@ -118,7 +118,7 @@ async fn accept(listener: std::net::TcpListener, tls: Option<TlsAcceptor>, share
     }
 }
 
-/// A request's head: what it says, and how it goes on to the server.
+/// A request's head: what the proxy looks at, and the headers that it forwards.
 struct Head {
     method: String,
     target: String,
@@ -171,7 +171,7 @@ impl Shared {
         }
     }
 
-    /// `head` and those behind it, as the server wants them.
+    /// Forwards `head` and the requests after it, in origin form.
     async fn forward(
         &self,
         head: Head,
@@ -190,14 +190,15 @@ impl Shared {
 }
 
 impl Head {
-    /// The request for the server itself; `None` where it is not addressed to a proxy.
+    /// Returns the request as the server expects it, or `None` if it is not addressed to a proxy.
     fn origin_form(&self) -> Option<String> {
         let (_, path) = self.target.strip_prefix("http://")?.split_once('/')?;
         Some(format!("{} /{path} HTTP/1.1\r\n{}\r\n", self.method, self.headers))
     }
 }
 
-/// The next request's head; `None` at the end. Clients here send no bodies, and no request before its answer.
+/// Reads the next request's head; returns `None` at the end. Clients here send no bodies, and no request before the
+/// previous one is answered.
 async fn read_head(from: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Option<Head>> {
     let mut bytes = Vec::new();
     loop {

@@ -19,11 +19,11 @@ use tempfile::TempDir;
 pub(crate) const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 /// The secret that belongs to it (the one of AWS's documentation).
 pub(crate) const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-/// Of temporary credentials, for runs that have such.
+/// The session token of runs with temporary credentials.
 pub(crate) const SESSION_TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLESESSIONTOKEN";
-/// What no run may write, on stdout or stderr: secrets, and what stands around a signature in a request.
+/// What no run may write to stdout or stderr: secrets, and the text around a signature in a request.
 ///
-/// Those that tests name for themselves stand behind: in a proxy's URL, a presigned one, and `--sse-c-key`.
+/// The last ones are secrets that tests bring themselves: in a proxy's URL, in a presigned URL, and in `--sse-c-key`.
 const NEVER_WRITTEN: [(&str, &str); 9] = [
     ("the secret key", SECRET_KEY),
     ("the session token", SESSION_TOKEN),
@@ -37,22 +37,22 @@ const NEVER_WRITTEN: [(&str, &str); 9] = [
 ];
 /// Far more than `--info` writes of an object, in bytes.
 const DESCRIPTION_MAX: usize = 64 << 10;
-/// Any object: where the server does not care which.
+/// An object's URI, for servers that do not care which one it is.
 pub(crate) const URI: &str = "s3://bucket/key";
 
-/// What is tested.
+/// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_s3fcp");
-/// Far beyond any run here, also on a loaded machine: a run that is still going then hangs.
+/// Far longer than any run here takes, even on a loaded machine: a run that exceeds it hangs.
 const TIME_LIMIT: Duration = Duration::from_mins(1);
 
-/// A run to be: the program with a clean environment.
+/// A run that has not started: the program with a clean environment.
 pub(crate) struct S3fcp {
     command: Command,
     home: TempDir,
     is_logged: bool,
 }
 
-/// A run under way.
+/// A run in progress.
 pub(crate) struct Running {
     id: u32,
     child: Arc<Mutex<Child>>,
@@ -60,7 +60,7 @@ pub(crate) struct Running {
     stdout: Option<JoinHandle<Vec<u8>>>,
     stderr: Option<JoinHandle<Vec<u8>>>,
     is_logged: bool,
-    /// Dropped with the run: then its time limit is no longer watched.
+    /// Ends the watch on the time limit when it is dropped with the run.
     _limit: Sender<()>,
     _home: TempDir,
 }
@@ -70,25 +70,25 @@ pub(crate) struct Running {
 pub(crate) struct Outcome {
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: String,
-    /// What the program told of what it did, where it was [`logged`](S3fcp::logged): lines that stood on stderr.
+    /// The program's log, if the run was [`logged`](S3fcp::logged): lines taken out of `stderr`.
     pub(crate) log: String,
     pub(crate) status: ExitStatus,
 }
 
 impl S3fcp {
-    /// The bare program: keys in its environment, no arguments, output captured.
+    /// Prepares the program with keys in its environment, no arguments, and its output captured.
     pub(crate) fn new() -> Self {
         Self::of(Command::new(PROGRAM))
     }
 
-    /// The same started by a shell, with redirections such as `2>&-`.
+    /// Prepares the program to be started by a shell, with redirections such as `2>&-`.
     pub(crate) fn redirected(redirections: &str) -> Self {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", &format!("exec \"$0\" \"$@\" {redirections}"), PROGRAM]);
         Self::of(shell)
     }
 
-    /// A shell that runs `command`, which knows the program by its name.
+    /// Prepares a shell that runs `command`, in which `s3fcp` is the program.
     pub(crate) fn shell(command: &str) -> Self {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", command]);
@@ -114,8 +114,8 @@ impl S3fcp {
         Self { command, home, is_logged: false }
     }
 
-    /// With `--endpoint`, and without hedges: on a busy machine some range is late and is asked for twice, and
-    /// most tests count requests.
+    /// Prepares the program with `--endpoint`, and without hedges: on a busy machine some range is late and would be
+    /// requested twice, and most tests count requests.
     pub(crate) fn at(endpoint: &str) -> Self {
         Self::new().args(["--hedge", "off", "--endpoint", endpoint])
     }
@@ -125,7 +125,7 @@ impl S3fcp {
         self
     }
 
-    /// With exactly so many requests at once and chunks of so many bytes.
+    /// Sets the number of requests at the same time, and the size of a chunk in bytes.
     pub(crate) fn window(self, concurrency: u64, chunk: u64) -> Self {
         self.args(["-c", &concurrency.to_string(), "--chunk-size", &chunk.to_string()])
     }
@@ -140,8 +140,7 @@ impl S3fcp {
         self
     }
 
-    /// Tells all that can be told of what it does, by whatever crate: it comes as [`Outcome::log`], and none of it may
-    /// be a secret.
+    /// Turns on all logging, of any crate. It ends up in [`Outcome::log`], and may not contain a secret either.
     pub(crate) fn logged(mut self) -> Self {
         self.is_logged = true;
         self.env("RUST_LOG", "trace")
@@ -159,19 +158,19 @@ impl S3fcp {
         self
     }
 
-    /// Runs to the end with `uri` as the last argument.
+    /// Runs the program to its end with `uri` as the last argument.
     pub(crate) fn download(self, uri: &str) -> Outcome {
         self.args([uri]).start().wait()
     }
 
-    /// Starts it and collects its output.
+    /// Starts the program and collects its output.
     pub(crate) fn start(self) -> Running {
         let (mut running, stdout) = self.start_unread();
         running.stdout = stdout.map(collect);
         running
     }
 
-    /// Starts it and leaves reading its stdout to the caller.
+    /// Starts the program and leaves reading its stdout to the caller.
     pub(crate) fn start_unread(mut self) -> (Running, Option<ChildStdout>) {
         let mut child = self.command.spawn().expect("the program starts");
         let stdout = child.stdout.take();
@@ -188,7 +187,7 @@ impl S3fcp {
 }
 
 impl Running {
-    /// The process's id.
+    /// Returns the process's id.
     pub(crate) fn id(&self) -> u32 {
         self.id
     }
@@ -199,13 +198,13 @@ impl Running {
         kill_process(id, signal).expect("a process that was not waited for");
     }
 
-    /// Whether it has ended.
+    /// Returns whether the process has ended.
     pub(crate) fn has_ended(&self) -> bool {
         lock(&self.child).try_wait().expect("a child of ours").is_some()
     }
 
-    /// The most memory that the process ever had, in bytes; 0 where the system does not tell (it is Linux
-    /// that does) or the process has ended.
+    /// Returns the most memory that the process ever had, in bytes, or 0 if the process has ended or the system is not
+    /// Linux.
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -213,10 +212,10 @@ impl Running {
         kib.map_or(0, |kib| kib << 10)
     }
 
-    /// Waits for the end.
+    /// Waits for the end of the run.
     ///
     /// # Panics
-    /// If the program hangs, or if anything that it wrote has a secret in it.
+    /// If the program hangs, or if it wrote a secret.
     #[track_caller]
     pub(crate) fn wait(mut self) -> Outcome {
         let status = loop {
@@ -230,7 +229,7 @@ impl Running {
         let stderr = String::from_utf8_lossy(&joined(self.stderr.take())).into_owned();
         let stdout = joined(self.stdout.take());
         assert!(in_time, "still running after {TIME_LIMIT:?}; stderr: {stderr}");
-        // What is longer is an object, and compared with it.
+        // Longer output is an object, and compared as such.
         let described = String::from_utf8_lossy(&stdout[..stdout.len().min(DESCRIPTION_MAX)]);
         for (what, secret) in NEVER_WRITTEN {
             assert!(!stderr.contains(secret), "{what} is on stderr: {stderr}");
@@ -251,23 +250,23 @@ impl Drop for Running {
 }
 
 impl Outcome {
-    /// The exit code; `None` if a signal ended the process.
+    /// Returns the exit code, or `None` if a signal ended the process.
     pub(crate) fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
-    /// The signal that ended the process.
+    /// Returns the signal that ended the process, if one did.
     pub(crate) fn signal(&self) -> Option<i32> {
         self.status.signal()
     }
 
-    /// The command that the message gives, on a line of its own.
+    /// Returns the command that the message suggests, which is on a line of its own.
     pub(crate) fn command(&self) -> Option<String> {
         let line = self.stderr.lines().find(|line| line.starts_with("    s3fcp "))?;
         Some(line.trim().to_owned())
     }
 
-    /// Success: exit 0, and stdout is the object.
+    /// Asserts success: exit code 0, and stdout is the object.
     #[track_caller]
     pub(crate) fn assert_object(&self, object: &[u8]) {
         assert_eq!(self.code(), Some(0), "{:?}, stderr: {}", self.status, self.stderr);
@@ -275,7 +274,7 @@ impl Outcome {
         assert_eq!(self.stdout.len(), object.len(), "exit 0 with a part of the object");
     }
 
-    /// Failure as it must be: this exit code, a prefix of the object on stdout, and a message.
+    /// Asserts a failure as it must be: this exit code, a prefix of the object on stdout, and a message.
     #[track_caller]
     pub(crate) fn assert_failed(&self, code: i32, object: &[u8]) {
         assert_eq!(self.code(), Some(code), "{:?}, stderr: {}", self.status, self.stderr);
@@ -283,7 +282,7 @@ impl Outcome {
         assert!(self.stderr.starts_with("s3fcp: "), "no message on stderr: {:?}", self.stderr);
     }
 
-    /// The contract in every case: the object with exit 0, or a prefix of it with another code.
+    /// Asserts the contract: the object with exit code 0, or a prefix of it with another one.
     #[track_caller]
     pub(crate) fn assert_contract(&self, object: &[u8]) {
         match self.code() {
@@ -293,7 +292,7 @@ impl Outcome {
         }
     }
 
-    /// Stdout is the beginning of `object`. It does not print either of them.
+    /// Asserts that stdout is a prefix of `object`, without printing either of them.
     #[track_caller]
     fn assert_prefix(&self, object: &[u8]) {
         if object.starts_with(&self.stdout) {
@@ -309,8 +308,8 @@ impl Outcome {
     }
 }
 
-/// Ends `child` at its time limit, so that who reads its output does not wait for ever; dropping what
-/// is returned calls that off.
+/// Ends `child` at its time limit, so that nobody waits for its output for ever. Dropping the returned value cancels
+/// that.
 fn limited(child: &Arc<Mutex<Child>>) -> Sender<()> {
     let (limit, over) = mpsc::channel();
     let child = Arc::clone(child);
@@ -324,7 +323,7 @@ fn limited(child: &Arc<Mutex<Child>>) -> Sender<()> {
 
 fn end(child: &Mutex<Child>) {
     let mut child = lock(child);
-    // Either can fail only because the process has ended by itself.
+    // Both can fail only if the process has ended by itself.
     let _ = child.kill();
     let _ = child.wait();
 }

@@ -4,13 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
-/// Cases at once: enough to hide the waiting, few enough for a small machine.
+/// Cases that run at the same time: enough to hide the waiting, few enough for a small machine.
 const WORKERS: usize = 8;
 
-/// Runs `check` on every case of a table of names and cases.
+/// Runs `check` on every case of a table of named cases.
 ///
 /// # Panics
-/// Behind the last case, with the names of all that failed; what went wrong stands above it.
+/// After the last case, with the names of all cases that failed. Their own messages are printed above that.
 #[track_caller]
 pub(crate) fn each<T: Sync>(table: &[(&str, T)], check: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);

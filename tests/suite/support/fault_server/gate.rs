@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-/// Closed until somebody opens it; clones are the same gate.
+/// A gate that is closed until somebody opens it. Clones are the same gate.
 #[derive(Debug, Clone)]
 pub(crate) struct Gate(Arc<Semaphore>);
 
@@ -16,7 +16,7 @@ impl Gate {
         Self(Arc::new(Semaphore::new(0)))
     }
 
-    /// Lets everybody pass, now and later.
+    /// Opens the gate for everybody, now and later.
     pub(crate) fn open(&self) {
         self.0.close();
     }

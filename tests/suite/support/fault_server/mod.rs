@@ -32,13 +32,13 @@ pub(crate) use reply::Reply;
 pub(crate) use request::Request;
 pub(crate) use script::{always, cut_then, once};
 
-/// How the server meets a new connection, before TLS and before any request.
+/// What the server does with a new connection, before TLS and before any request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Greeting {
     Serve,
     Close,
     Reset,
-    /// Accepts it and says nothing.
+    /// Accepts it and stays silent.
     Stall,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct FaultServer {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What to serve by, other than the object and the script.
+/// Settings other than the object and the script.
 #[derive(Default)]
 pub(crate) struct Options {
     tls: Option<Arc<ServerConfig>>,
@@ -60,7 +60,7 @@ pub(crate) struct Options {
 
 type Greet = Box<dyn Fn(usize) -> Greeting + Send + Sync>;
 
-/// What the connections share.
+/// What all connections share.
 struct Shared {
     object: Bytes,
     script: Box<dyn Fn(&Request) -> Reply + Send + Sync>,
@@ -76,7 +76,7 @@ impl Options {
         self
     }
 
-    /// Decides by a connection's number, from 0, how it is met.
+    /// Decides by a connection's number, counted from 0, how it is greeted.
     pub(crate) fn greet(mut self, greet: impl Fn(usize) -> Greeting + Send + Sync + 'static) -> Self {
         self.greet = Some(Box::new(greet));
         self
@@ -125,38 +125,38 @@ impl FaultServer {
         self.address
     }
 
-    /// What to give to `--endpoint`.
+    /// Returns the value for `--endpoint`.
     pub(crate) fn endpoint(&self) -> String {
         format!("{}://{}", if self.is_tls { "https" } else { "http" }, self.address)
     }
 
-    /// Every request so far, in the order in which their heads were complete.
+    /// Returns every request so far, in the order in which their heads were complete.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.shared.log().clone()
     }
 
-    /// The GETs so far, in order.
+    /// Returns the GETs so far, in order.
     pub(crate) fn gets(&self) -> Vec<Request> {
         self.shared.log().iter().filter(|r| r.is_get()).cloned().collect()
     }
 
-    /// How many HEADs came.
+    /// Returns the number of HEADs so far.
     pub(crate) fn heads(&self) -> usize {
         self.shared.log().iter().filter(|r| r.method == "HEAD").count()
     }
 
-    /// How many connections were accepted.
+    /// Returns the number of accepted connections.
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Relaxed)
     }
 
-    /// Bytes of the object that went into sockets so far; those of errors do not count.
+    /// Returns how many bytes of the object were written to sockets so far; bodies of errors do not count.
     pub(crate) fn object_bytes(&self) -> u64 {
         *self.shared.object_bytes()
     }
 
-    /// The same once no more have been sent for a while. A machine so slow that this is too early sees
-    /// less than there is to see, and nothing that is not there.
+    /// Waits until no byte has been sent for a while, and returns [`FaultServer::object_bytes`]. On a very slow machine
+    /// that may be too early: the number is then too small, never too large.
     pub(crate) fn settled(&self) -> u64 {
         let mut before = 0;
         loop {
@@ -222,7 +222,7 @@ async fn meet(
     tls: Option<TlsAcceptor>,
     shared: Arc<Shared>,
 ) {
-    // Small writes must reach the client as they are made: tests depend on what it has seen.
+    // Small writes must reach the client immediately: tests depend on what it has seen.
     let _ = socket.set_nodelay(true);
     match (greeting, tls) {
         (Greeting::Close, _) => {}
