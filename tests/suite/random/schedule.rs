@@ -96,8 +96,6 @@ impl Schedule {
         // Longer than any machine makes a download wait that is not stalled.
         options.stall_timeout = Some(Duration::from_secs(1));
         options.first_byte_timeout = Some(Duration::from_secs(10));
-        // On a busy machine some range is late, and asked for twice.
-        options.hedge = s3fcp::Hedge::Off;
         options
     }
 
