@@ -82,7 +82,7 @@ mod tests {
     fn a_checkout_names_its_commit_and_no_other_repository_s() {
         let top = folder();
         if git(top.path(), &["init", "--quiet"]).is_none() {
-            crate::servers::tell("SKIPPED commit of a checkout: there is no git");
+            crate::support::notes::tell("SKIPPED commit of a checkout: there is no git");
             return;
         }
         assert_eq!(of_a_checkout(top.path()), None, "nothing was committed");

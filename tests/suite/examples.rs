@@ -1,4 +1,4 @@
-//! The programs of examples/, run on a server: what embeds the library in them is all there, and fails as it should.
+//! The programs in examples/, run against a server: they do what they are an example of, and fail as they should.
 
 use std::fs;
 use std::future::Future;
@@ -7,10 +7,10 @@ use std::io::ErrorKind;
 use bytes::Bytes;
 use s3fcp::{Config, Error, Options, S3Uri, Settings};
 use s3server::{Checksum, Object, Server};
-use tempfile::TempDir;
 
-use crate::checksum::value;
-use crate::object::object;
+use crate::support::checksums::value;
+use crate::support::files::{folder, names};
+use crate::support::object::object;
 
 #[path = "../../examples/progress.rs"]
 #[expect(dead_code, reason = "its main is for cargo run")]
@@ -44,15 +44,6 @@ fn checked(bytes: impl Into<Bytes>, right: &[u8]) -> Object {
     Object::new(bytes).checksum(Checksum::Crc64Nvme, value(CRC, right))
 }
 
-fn folder() -> TempDir {
-    TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
-}
-
-fn names(folder: &TempDir) -> Vec<String> {
-    let entries = fs::read_dir(folder.path()).expect("a folder");
-    entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name")).collect()
-}
-
 fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     for (name, bytes) in files {
@@ -72,7 +63,7 @@ fn a_file_is_there_when_it_is_whole() {
         on(checked(bytes.clone(), &bytes), async |config, uri| to_file::to_file(&config, &uri, &path).await);
     assert_eq!(copied.expect("a download"), SIZE);
     assert!(fs::read(&path).expect("the file") == bytes);
-    assert_eq!(names(&folder), ["file"]);
+    assert_eq!(names(folder.path()), ["file"]);
 }
 
 #[test]
@@ -84,7 +75,7 @@ fn a_file_is_as_it_was_when_the_checksum_is_another() {
     let error = on(stored, async |config, uri| to_file::to_file(&config, &uri, &path).await).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
     assert_eq!(fs::read(&path).expect("the file"), b"before");
-    assert_eq!(names(&folder), ["file"]);
+    assert_eq!(names(folder.path()), ["file"]);
 }
 
 #[test]
@@ -97,7 +88,7 @@ fn a_file_of_nothing_is_not_made() {
     let error = on(Object::new("x"), missing).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     assert_eq!(error.downcast::<Error>().expect("the error itself").exit_code(), 3);
-    assert_eq!(names(&folder), <[String; 0]>::default());
+    assert_eq!(names(folder.path()), <[String; 0]>::default());
 }
 
 #[test]

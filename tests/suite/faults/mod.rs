@@ -1,30 +1,7 @@
-//! The fault table: every fault that the suite knows, at each phase of an exchange and at the first, a middle
-//! and the last range, with what it must end in: the object or a prefix of it, the exit code, how many
-//! requests the server saw and how many bytes it sent.
-//!
-//! `rows.rs` is the table, `case.rs` what a line of it says, `check.rs` runs one, and `readme.rs` shows users
-//! what each fault ends in. What is special about one fault has tests of its own in the files beside.
+//! Servers and networks that fail: the table of every fault, and tests of what the table cannot say about one.
 
-mod case;
-mod check;
-mod readme;
-mod rows;
-
-use crate::cases;
-use case::Case;
-
-/// The table is of use only while it is quick enough to be run with every change.
-const CASES_MIN: usize = 60;
-
-#[test]
-fn every_fault_ends_as_the_table_says() {
-    let rows = rows::rows();
-    let named = |row: &'static str, case: &Case| {
-        (format!("{row}: {} {:?} {:?}", case.name, case.at, case.times), case.clone())
-    };
-    let all: Vec<_> =
-        rows.iter().flat_map(|row| row.cases.iter().map(|case| named(row.fault, case))).collect();
-    assert!(all.len() >= CASES_MIN);
-    let table: Vec<_> = all.iter().map(|(name, case)| (name.as_str(), case)).collect();
-    cases::each(&table, |case| check::check(case));
-}
+mod final_errors;
+mod lies;
+mod resume;
+mod retry;
+mod table;

@@ -1,4 +1,4 @@
-//! One download by the library, as its schedule has it.
+//! Runs one download of the library by its schedule.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,14 +7,15 @@ use aws_credential_types::Credentials as Keys;
 use futures_util::StreamExt as _;
 use s3fcp::config::Credentials;
 use s3fcp::{Config, Download, Error, S3Uri, Traffic};
+use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 
 use super::fault::Drawn;
 use super::oracle::{self, Ended};
 use super::schedule::Schedule;
-use crate::fault::{FaultServer, Request};
-use crate::object::object;
-use crate::run::{ACCESS_KEY, SECRET_KEY, URI};
+use crate::support::fault_server::{FaultServer, Request};
+use crate::support::object::object;
+use crate::support::run::{ACCESS_KEY, SECRET_KEY, URI};
 
 /// Far beyond what the tries of any schedule take, also on a loaded machine.
 const TIME_LIMIT: Duration = Duration::from_mins(2);
@@ -22,8 +23,8 @@ const TIME_LIMIT: Duration = Duration::from_mins(2);
 /// What happened, in the order in which requests came.
 pub(super) type Log = Vec<(Request, Drawn)>;
 
-/// Downloads by `schedule`, and asks the oracle.
-pub(super) async fn check(schedule: Schedule) {
+/// Downloads by `schedule` in a task of `runtime`, and asks the oracle.
+pub(super) fn check(runtime: &Runtime, schedule: &Schedule) {
     let bytes = object(schedule.size);
     let log = Arc::new(Mutex::new(Log::new()));
     let script = {
@@ -38,15 +39,22 @@ pub(super) async fn check(schedule: Schedule) {
     let server = FaultServer::start(bytes.clone(), script);
     let place = |at: u64| usize::try_from(at).expect("a place in memory");
     let expected = bytes.slice(place(schedule.wanted.start)..place(schedule.wanted.end));
-    let (endpoint, mut received) = (server.endpoint(), Vec::new());
-    let ended = timeout(TIME_LIMIT, download(&schedule, &endpoint, &mut received)).await;
+    let task = {
+        let (endpoint, schedule) = (server.endpoint(), schedule.clone());
+        async move {
+            let mut received = Vec::new();
+            let ended = timeout(TIME_LIMIT, download(&schedule, &endpoint, &mut received)).await;
+            (ended, received)
+        }
+    };
+    let (ended, received) = runtime.block_on(runtime.spawn(task)).expect("a download that does not panic");
     // First what was sent, then why: requests may still come from a download that was left.
     let sent = server.object_bytes();
     let log = log.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let Ok((result, traffic)) = ended else {
         panic!("a hang behind {} bytes: {schedule:?}\n{}", received.len(), oracle::told(&log))
     };
-    oracle::judge(&schedule, &log, &Ended { received, expected, result, traffic, sent });
+    oracle::judge(schedule, &log, &Ended { received, expected, result, traffic, sent });
 }
 
 async fn download(

@@ -1,10 +1,10 @@
-//! The faults that a schedule draws from, each with what it may cost and end in.
+//! The faults that a schedule draws from, each with what it may cost and how it may end a download.
 
 use std::ops::Range;
 
 use fastrand::Rng;
 
-use crate::fault::{ETAG, Reply, Request};
+use crate::support::fault_server::{ETAG, Reply, Request};
 
 /// A request, and what the server's answers to it depend on.
 pub(super) struct Moment<'a> {

@@ -3,8 +3,13 @@
 //!
 //! `schedule.rs` draws a download (sizes, requests at once, tries) and what the server does with each request,
 //! out of the faults in `fault.rs`; `oracle.rs` says what may have come of it. The library runs here in the
-//! test's own process, so that a download costs little, and many wait at once, for most of their time goes by
-//! between tries.
+//! test's own process, so that a download costs little, and many run at the same time, since most of their time
+//! is spent waiting between tries.
+//!
+//! Every schedule runs twice. Once each download has a runtime on one thread, as the program has it. The other time
+//! all of them share a runtime with several threads, as a service has it that embeds the library: there a
+//! download's ranges, its consumer and the task that steers it truly run at the same time, and wake each other across
+//! threads.
 //!
 //! `S3FCP_FAULT_RUNS=100000` makes more of them, `S3FCP_FAULT_SEED=7` others. A failure prints the two for
 //! itself alone.
@@ -21,31 +26,50 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::runtime::Builder;
 
 use schedule::Schedule;
 
 const RUNS: u64 = 4000;
 const SEED: u64 = 1;
-/// Downloads at once: enough to hide the waiting.
+/// Downloads at the same time: enough to hide the waiting.
 const WORKERS: usize = 48;
+/// Threads of the runtime that downloads share: more than a small machine has processors, so that a task is also
+/// interrupted in the middle of what it does.
+const RUNTIME_THREADS: usize = 4;
 /// Failures that are worth printing before it ends.
 const FAILURES_MAX: usize = 5;
 
 #[test]
 fn whatever_a_server_does_the_contract_holds() {
+    check_all(|| {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        move |seed| download::check(&runtime, &Schedule::drawn(seed))
+    });
+}
+
+#[test]
+fn whatever_a_server_does_the_contract_holds_on_several_threads() {
+    let mut builder = Builder::new_multi_thread();
+    let runtime = &builder.worker_threads(RUNTIME_THREADS).enable_all().build().expect("a runtime");
+    check_all(|| move |seed| download::check(runtime, &Schedule::drawn(seed)));
+}
+
+/// Checks the schedules of all seeds, many at the same time: each thread checks one after the other by a `checker` of
+/// its own.
+fn check_all<C: Fn(u64)>(checker: impl Fn() -> C + Sync) {
     raise_file_limit();
     let (runs, first) = (from_env("S3FCP_FAULT_RUNS", RUNS), from_env("S3FCP_FAULT_SEED", SEED));
     let (next, failed) = (AtomicU64::new(0), Mutex::new(Vec::new()));
     let worker = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let check = checker();
         loop {
             let run = next.fetch_add(1, Relaxed);
             if run >= runs || failed.lock().expect("a list").len() >= FAILURES_MAX {
                 return;
             }
             let seed = first.wrapping_add(run);
-            let check = || runtime.block_on(download::check(Schedule::drawn(seed)));
-            if catch_unwind(AssertUnwindSafe(check)).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| check(seed))).is_err() {
                 failed.lock().expect("a list").push(seed);
             }
         }

@@ -1,6 +1,6 @@
-//! What may have come of a download, given what was done to it: the contract.
+//! The oracle: what the contract allows a download to end in, given the faults that it met.
 //!
-//! The object and no error; or a prefix of it and an error that the faults explain. No more requests, and
+//! Either the object and no error, or a prefix of it and an error that the faults explain; and no more requests, and
 //! no more bytes, than the object and the faults need.
 
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use s3fcp::{Error, Hedge, Traffic};
 use super::download::Log;
 use super::fault::Effect;
 use super::schedule::Schedule;
-use crate::run::SECRET_KEY;
+use crate::support::run::SECRET_KEY;
 
 /// How a download ended.
 pub(super) struct Ended {

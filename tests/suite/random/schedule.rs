@@ -1,7 +1,7 @@
 //! A download and its server, drawn from a seed.
 //!
-//! What happens to a request depends on the seed, on its last byte and on how often that was asked for before,
-//! and not on the order in which requests come: the same seed is the same schedule on any machine.
+//! What happens to a request depends on the seed, on the request's last byte and on how often that byte was requested
+//! before, but not on the order in which requests arrive: a seed gives the same schedule on any machine.
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::ops::Range;
@@ -11,7 +11,7 @@ use fastrand::Rng;
 use s3fcp::{Hedge, Options};
 
 use super::fault::{Drawn, Moment};
-use crate::fault::Request;
+use crate::support::fault_server::Request;
 
 /// The largest object, in bytes: some chunks of more than one read buffer each.
 const SIZE_MAX: u64 = 300_000;
@@ -96,8 +96,6 @@ impl Schedule {
         // Longer than any machine makes a download wait that is not stalled.
         options.stall_timeout = Some(Duration::from_secs(1));
         options.first_byte_timeout = Some(Duration::from_secs(10));
-        // On a busy machine some range is late, and asked for twice.
-        options.hedge = s3fcp::Hedge::Off;
         options
     }
 

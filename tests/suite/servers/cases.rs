@@ -1,7 +1,7 @@
-//! The cases that every server gets, each by a name that the servers' lists of what they lack can use.
+//! The cases that are run on every server, each with a name by which a server can list it as lacking.
 //!
-//! A case gets a running server, puts what it needs and runs s3fcp. It panics where s3fcp does not do as it
-//! must, and hands back the server's refusal where that has no such thing.
+//! A case uploads what it needs to a running server and runs s3fcp. It panics if s3fcp does something wrong, and
+//! returns the server's refusal if the server has no such feature.
 
 use std::io::Read as _;
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::client::Refused;
 use super::{NO_SUCH_ENDPOINT, Server};
-use crate::object::{CHUNK, SIZE, object};
-use crate::run::{Outcome, S3fcp};
+use crate::support::object::{CHUNK, SIZE, object};
+use crate::support::run::{Outcome, S3fcp};
 
 type Case = Box<dyn Fn(&Server) -> Result<(), Refused>>;
 type Named = (&'static str, fn(&Server) -> Result<(), Refused>);

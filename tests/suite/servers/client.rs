@@ -1,8 +1,7 @@
-//! Puts objects where s3fcp is to find them: signed requests by a client of the tests' own.
+//! Uploads the objects that s3fcp is to find, by signed requests of the tests' own client.
 //!
-//! It gets a server's address and keys, sends one request on a connection of its own and hands on the answer.
-//! Nothing of the program under test is in it: it builds and signs its requests itself, so that a
-//! mistake of the program cannot cancel itself out.
+//! Each request has its own connection. Nothing of the program under test is used, neither to build nor to sign a
+//! request, so that a mistake of the program cannot cancel itself out.
 
 use std::time::SystemTime;
 

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::process::{Process, command, folder, free_port, installed};
+use super::process::{Process, command, free_port, installed};
 use super::{Client, Keys, Lacks, NO_SUCH_ENDPOINT, Server};
+use crate::support::files::folder;
 
 const LACKS: &[Lacks] = &[
     ("versions", "NotImplemented"),

@@ -1,8 +1,8 @@
-//! Servers that nobody here wrote, and what s3fcp does with each of them: one table of cases for all.
+//! Other people's servers, and what s3fcp does with each of them: one table of cases for all.
 //!
-//! Each file of a server starts it, s3s-fs in this process and the others as programs where they are installed
-//! (tests/servers.sh does that), and says what it lacks; `cases` is the table, `client` puts the objects there.
-//! What was tested, and what was skipped, is told on stderr in a line for each server, also by a run that passes.
+//! Each server has a file that starts it (s3s-fs in this process, the others as programs, if tests/servers.sh has
+//! installed them) and lists what it lacks. `cases` is the table, and `client` uploads the objects. Every run prints a
+//! line on stderr for each server: what was tested, or why it was skipped.
 
 mod cases;
 mod client;
@@ -13,14 +13,14 @@ mod rclone;
 mod s3s_fs;
 
 use std::any::Any;
-use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use client::{Client, Refused};
 
-use crate::run::{Outcome, S3fcp};
+use crate::support::notes::tell;
+use crate::support::run::{Outcome, S3fcp};
 
 /// The region of the servers that take any.
 const REGION: &str = "us-east-1";
@@ -160,10 +160,4 @@ fn every_case(server: &Server) {
     assert!(failed.is_empty(), "{name} {version}: {} cases failed:\n{}", failed.len(), failed.join("\n"));
     let lacking = if lacking.is_empty() { "nothing".to_owned() } else { lacking.join(", ") };
     tell(&format!("TESTED real server {name} {version}: {passed} cases; it has no: {lacking}"));
-}
-
-/// On stderr itself: what goes through `eprintln!` is shown only where a test fails.
-pub(crate) fn tell(line: &str) {
-    // A test does not fail because nobody listens.
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

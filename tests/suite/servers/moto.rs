@@ -9,7 +9,7 @@ use http::Request;
 use super::client::element;
 use super::process::{Process, command, installed};
 use super::{Client, Keys, Lacks, NO_SUCH_ENDPOINT, REGION, Server};
-use crate::run::{ACCESS_KEY, SECRET_KEY};
+use crate::support::run::{ACCESS_KEY, SECRET_KEY};
 
 const LACKS: &[Lacks] = &[
     ("key with control characters", "404 Not Found"),

@@ -1,7 +1,7 @@
-//! Servers that are programs of their own: where they are installed, and one that runs for as long as a test does.
+//! Servers that are programs of their own: finding them, and running one for as long as a test needs it.
 //!
-//! It gets names and commands and hands on paths and running processes, with what these said. A process ends
-//! when its handle is dropped. Nothing is installed here: tests/servers.sh does that.
+//! A process is killed when its handle is dropped; all it writes is kept for messages. Nothing is installed here:
+//! tests/servers.sh does that.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -12,6 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use crate::support::files::folder;
 
 /// Far beyond what any server needs to start, also on a loaded machine.
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -46,11 +48,6 @@ pub(super) fn command(program: &Path, args: &[&str]) -> Command {
 pub(super) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
     listener.local_addr().expect("a bound listener's address").port()
-}
-
-/// A folder that is there as long as the value is.
-pub(super) fn folder() -> TempDir {
-    TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
 }
 
 /// A running program, with all that it writes in a file.

@@ -1,12 +1,13 @@
-//! `rclone serve s3`: rclone's gofakes3 over a local folder. One process addresses buckets by path, another by
-//! host, and a third serves below a path and speaks TLS: each way is a setting of a whole process.
+//! `rclone serve s3`: rclone's gofakes3 over a local folder. Addressing by path, addressing by host, and serving TLS
+//! below a path are each a setting of a whole process, so there are three.
 
 use std::fs;
 use std::path::Path;
 
-use super::process::{Process, command, folder, installed};
+use super::process::{Process, command, installed};
 use super::{Client, Keys, Lacks, REGION, Server};
-use crate::run::{ACCESS_KEY, SECRET_KEY};
+use crate::support::files::folder;
+use crate::support::run::{ACCESS_KEY, SECRET_KEY};
 
 const LACKS: &[Lacks] = &[
     ("key with two slashes", "unsupported characters"),

@@ -11,8 +11,9 @@ use s3s::host::SingleDomain;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::TcpListener;
 
-use super::{Client, Keys, Lacks, NO_SUCH_ENDPOINT, REGION, Server, process};
-use crate::run::{ACCESS_KEY, SECRET_KEY};
+use super::{Client, Keys, Lacks, NO_SUCH_ENDPOINT, REGION, Server};
+use crate::support::files::folder;
+use crate::support::run::{ACCESS_KEY, SECRET_KEY};
 
 const LACKS: &[Lacks] = &[
     ("key with a slash first", "500 Internal Server Error"),
@@ -25,7 +26,7 @@ const LACKS: &[Lacks] = &[
 ];
 
 pub(super) fn start() -> Server {
-    let folder = process::folder();
+    let folder = folder();
     let by_path = serve(folder.path(), false);
     let by_host = serve(folder.path(), true);
     let keys = Keys { id: ACCESS_KEY.to_owned(), secret: SECRET_KEY.to_owned() };

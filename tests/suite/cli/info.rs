@@ -1,0 +1,44 @@
+//! `--info`: a description of the object, by a single HEAD and without downloading anything.
+
+use s3server::{Checksum, Object, Server};
+
+use crate::support::object::object;
+use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI};
+
+#[test]
+fn info_describes_the_object_by_one_head_and_no_get() {
+    let server = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).log_requests().start();
+    let stored = Object::new(object(1234)).content_type("text/plain").storage_class("STANDARD_IA");
+    let version = server.put("bucket", "a key", stored.checksum(Checksum::Crc64Nvme, "AAAAAAAAAAA="));
+
+    let json = S3fcp::at(&server.endpoint()).args(["--info=json"]).download("s3://bucket/a key");
+    assert_eq!((json.code(), json.stderr.as_str()), (Some(0), ""));
+    let told: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(told["uri"], "s3://bucket/a key");
+    assert_eq!(told["size"], 1234);
+    assert_eq!(told["etag"], version.e_tag);
+    assert_eq!(told["version_id"], version.id);
+    assert_eq!(told["storage_class"], "STANDARD_IA");
+    assert_eq!(told["content_type"], "text/plain");
+    assert_eq!(told["checksums"]["crc64nvme"], "AAAAAAAAAAA=");
+
+    let text = S3fcp::at(&server.endpoint()).args(["--info"]).download("s3://bucket/a key");
+    let text = String::from_utf8(text.stdout).expect("text");
+    for part in ["s3://bucket/a key", "1234", &version.e_tag, &version.id, "STANDARD_IA"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let stats = server.stats();
+    assert_eq!((stats.heads, stats.gets), (2, 0));
+
+    S3fcp::at(&server.endpoint()).args(["--info"]).download("s3://bucket/other").assert_failed(3, &[]);
+}
+
+#[test]
+fn info_of_a_version() {
+    let server = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).start();
+    let version = server.put("bucket", "key", object(5));
+    server.put("bucket", "key", object(6));
+    let run = S3fcp::at(&server.endpoint()).args(["--info=json", "--version-id", &version.id]);
+    let told: serde_json::Value = serde_json::from_slice(&run.download(URI).stdout).expect("JSON");
+    assert_eq!((&told["size"], &told["version_id"]), (&5.into(), &version.id.into()));
+}

@@ -1,0 +1,11 @@
+//! The command line: its arguments, what it prints about objects and about itself, its log, its figures, and the text of
+//! every message.
+
+mod info;
+mod log;
+mod resume_hint;
+mod server_messages;
+mod snapshots;
+mod stats;
+mod usage;
+mod version_and_completions;

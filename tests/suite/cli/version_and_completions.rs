@@ -1,0 +1,125 @@
+//! What the program prints about itself: its version, completions for shells, and its man page. The last two know
+//! every option.
+
+use std::io::ErrorKind;
+use std::process::{Command, Stdio};
+
+use crate::support::files::file;
+use crate::support::notes::tell;
+use crate::support::run::{S3fcp, URI};
+use crate::support::table;
+
+const SHELLS: [&str; 5] = ["bash", "elvish", "fish", "powershell", "zsh"];
+
+fn printed(arguments: &[&str]) -> String {
+    let outcome = S3fcp::new().args(arguments).start().wait();
+    assert_eq!((outcome.code(), outcome.stderr.as_str()), (Some(0), ""), "{arguments:?}");
+    String::from_utf8(outcome.stdout).expect("text")
+}
+
+/// The options that `--help` describes, without their dashes.
+fn options() -> Vec<String> {
+    let help = printed(&["--help"]);
+    let described = help.lines().filter_map(|line| {
+        let option = line.trim_start().split(", ").find_map(|spelling| spelling.strip_prefix("--"))?;
+        let is_end = |letter: char| !letter.is_ascii_alphanumeric() && letter != '-';
+        line.starts_with("  ").then(|| option.split(is_end).next().unwrap_or(option).to_owned())
+    });
+    let options: Vec<String> = described.collect();
+    assert!(options.len() > 20 && options.contains(&"quiet".to_owned()), "{options:?}");
+    options
+}
+
+#[test]
+fn the_completions_of_every_shell_know_every_option() {
+    let options = options();
+    for shell in SHELLS {
+        let script = printed(&["--completions", shell]);
+        for option in &options {
+            let spelled = if shell == "fish" { format!("-l {option}") } else { format!("--{option}") };
+            assert!(script.contains(&spelled), "{shell}: no {spelled}");
+        }
+    }
+}
+
+#[test]
+fn shells_that_are_here_can_read_their_completions() {
+    for shell in ["bash", "zsh", "fish"] {
+        let file = file(&printed(&["--completions", shell]));
+        match Command::new(shell).arg("-n").arg(file.path()).output() {
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                tell(&format!("SKIPPED completions of {shell}: it is not installed"));
+            }
+            Err(e) => panic!("{shell}: {e}"),
+            Ok(output) => assert!(output.status.success() && output.stderr.is_empty(), "{shell}: {output:?}"),
+        }
+    }
+}
+
+#[test]
+fn bash_completes_options_and_their_values() {
+    let script = printed(&["--completions", "bash"]);
+    let table = [
+        ("a long option", "--chunk", "s3fcp", "--chunk-size"),
+        ("all that begin alike", "--stall", "s3fcp", "--stall-timeout"),
+        ("a value", "re", "--checksum", "require"),
+        ("a style", "", "--addressing-style", "auto path virtual"),
+        ("no file where none is meant", "/", "--region", "/"),
+        ("only what may stand alone", "--inf", "s3fcp", "--info"),
+        ("nor a format without its =", "t", "--info", ""),
+    ];
+    table::each(&table.map(|(name, word, before, is)| (name, (word, before, is))), |(word, before, is)| {
+        // As bash calls it by Tab behind `s3fcp ... BEFORE WORD`.
+        let call = format!(
+            "{script}\nCOMP_WORDS=(s3fcp {URI} '{before}' '{word}') COMP_CWORD=3\n\
+             compopt() {{ :; }}\n_s3fcp s3fcp '{word}' '{before}'; echo \"${{COMPREPLY[*]}}\""
+        );
+        let bash = Command::new("bash").args(["--norc", "-c", &call]).stderr(Stdio::inherit()).output();
+        let replied = bash.expect("bash").stdout;
+        assert_eq!(String::from_utf8_lossy(&replied).trim_end(), *is, "{word:?} behind {before}");
+    });
+}
+
+#[test]
+fn the_man_page_has_every_option_and_every_part_of_the_help() {
+    let page = printed(&["--man"]);
+    assert!(page.contains("\n.TH S3FCP 1 "), "{page}");
+    for option in options() {
+        let escaped = format!("\\-\\-{}", option.replace('-', "\\-"));
+        assert!(page.contains(&escaped), "no {option}");
+    }
+    let help = printed(&["--help"]);
+    for title in ["Transfer:", "Server and credentials:", "Examples:", "Environment:", "Exit codes:"] {
+        assert!(help.contains(&format!("\n{title}\n")), "{title} in {help}");
+        let section = title.trim_end_matches(':').to_uppercase();
+        assert!(page.contains(&section), "{section}");
+    }
+    // A table that is not filled to a paragraph.
+    assert!(page.contains("\n0  every byte was delivered\n1  something else failed\n"), "{page}");
+    assert_eq!(page, printed(&["--man"]), "the same, whenever");
+}
+
+#[test]
+fn the_version_is_a_line_or_what_a_report_needs() {
+    let number = concat!("s3fcp ", env!("CARGO_PKG_VERSION"));
+    assert_eq!(printed(&["-V"]), format!("{number}\n"));
+    let long = printed(&["--version"]);
+    assert!(long.starts_with(concat!("s3fcp ", env!("S3FCP_VERSION"), "\ntarget: ")), "{long}");
+    assert!(long.starts_with(number) && long.contains("\nTLS: rustls over aws-lc\n"), "{long}");
+    assert!(long.contains(std::env::consts::ARCH), "{long}");
+}
+
+#[test]
+fn they_stand_alone_and_say_where_they_cannot_be_written() {
+    for arguments in
+        [&["--man", URI][..], &["--completions", "bash", URI], &["--completions", "tcsh"], &["--completions"]]
+    {
+        let outcome = S3fcp::new().args(arguments).start().wait();
+        assert_eq!((outcome.code(), outcome.stdout.as_slice()), (Some(2), &[][..]), "{arguments:?}");
+    }
+    for arguments in [&["--man"][..], &["--completions", "zsh"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        let Ok(full) = full else { return };
+        S3fcp::new().args(arguments).stdout(full).start().wait().assert_failed(8, &[]);
+    }
+}

@@ -1,0 +1,7 @@
+//! Credentials and configuration: where they come from, which setting takes precedence, and what happens when access is
+//! denied or credentials expire.
+
+mod access;
+mod expired;
+mod settings;
+mod sources;

@@ -1,0 +1,197 @@
+//! Each source of credentials from a cold start: whose keys sign the requests, how `--stats` reports the time it took,
+//! and, when a source is broken, that the message names it and says why.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::fault_server::{FaultServer, Reply, Request};
+use crate::support::files::folder;
+use crate::support::object::{SIZE, object};
+use crate::support::run::{S3fcp, SECRET_KEY, SESSION_TOKEN, URI};
+use crate::support::table;
+
+/// A machine: a folder with a configuration, and one server that is S3, STS, ECS and EC2 at once.
+struct Machine {
+    folder: TempDir,
+    server: FaultServer,
+}
+
+/// How a machine hands out credentials: a change to a run of it.
+type Setup = fn(&Machine, S3fcp) -> S3fcp;
+
+/// A profile, the source beside it, and parts of the message.
+type Broken<'a> = (&'a str, Setup, &'a [&'a str]);
+
+impl Machine {
+    /// All its sources answer, or each of them is broken.
+    fn new(is_broken: bool) -> Self {
+        let answer = move |request: &Request| match request.target.as_str() {
+            "/bucket/key" => Reply::ok(),
+            _ if is_broken => Reply::status(400).body("out of order"),
+            "/latest/api/token" => {
+                Reply::status(200).body("token").header("x-aws-ec2-metadata-token-ttl-seconds", "60")
+            }
+            "/latest/meta-data/iam/security-credentials/" => Reply::status(200).body("role"),
+            "/latest/meta-data/iam/security-credentials/role" => Reply::status(200).body(keys("instance")),
+            "/ecs" => Reply::status(200).body(keys("container")),
+            _ => Reply::status(200).body(assumed("web")),
+        };
+        let folder = folder();
+        Self { folder, server: FaultServer::start(object(SIZE), answer) }
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path
+    }
+
+    /// A run whose profile is `profile`, with no keys in its environment.
+    fn run(&self, profile: &str) -> S3fcp {
+        S3fcp::at(&self.server.endpoint())
+            .without_env("AWS_ACCESS_KEY_ID")
+            .without_env("AWS_SECRET_ACCESS_KEY")
+            .env("AWS_CONFIG_FILE", self.file("config", &format!("[default]\n{profile}\n")))
+            .args(["--stats=json"])
+            .logged()
+    }
+}
+
+fn keys(id: &str) -> String {
+    format!(
+        "{{\"Version\": 1, \"Code\": \"Success\", \"AccessKeyId\": \"{id}\", \"SecretAccessKey\": \"{SECRET_KEY}\", \
+         \"Token\": \"{SESSION_TOKEN}\", \"SessionToken\": \"{SESSION_TOKEN}\", \"Expiration\": \"2999-01-01T00:00:00Z\"}}"
+    )
+}
+
+/// What STS answers (AWS STS API Reference, `AssumeRoleWithWebIdentity`).
+fn assumed(id: &str) -> String {
+    format!(
+        "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+         <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>{id}</AccessKeyId>\
+         <SecretAccessKey>{SECRET_KEY}</SecretAccessKey><SessionToken>{SESSION_TOKEN}</SessionToken>\
+         <Expiration>2999-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult>\
+         </AssumeRoleWithWebIdentityResponse>"
+    )
+}
+
+fn web_identity(machine: &Machine, run: S3fcp) -> S3fcp {
+    run.env("AWS_WEB_IDENTITY_TOKEN_FILE", machine.file("token", "a.b.c"))
+        .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/reader")
+        .env("AWS_ENDPOINT_URL_STS", machine.server.endpoint())
+}
+
+fn container(machine: &Machine, run: S3fcp) -> S3fcp {
+    run.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/ecs", machine.server.endpoint()))
+}
+
+fn instance(machine: &Machine, run: S3fcp) -> S3fcp {
+    run.without_env("AWS_EC2_METADATA_DISABLED")
+        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", machine.server.endpoint())
+}
+
+fn as_it_is(_: &Machine, run: S3fcp) -> S3fcp {
+    run
+}
+
+#[test]
+fn each_source_signs_and_its_time_is_told() {
+    let of_profile = format!("aws_access_key_id = profile\naws_secret_access_key = {SECRET_KEY}");
+    // A process that takes its time: so much is told at least.
+    let of_process = format!(
+        "credential_process = /bin/sh -c \"/bin/sleep 0.3; echo '{}'\"",
+        keys("process").replace('"', "\\\"")
+    );
+    let environment: Setup =
+        |_, run| run.env("AWS_ACCESS_KEY_ID", "environment").env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+    let table: [(&str, (&str, Setup, f64)); 6] = [
+        ("environment", ("", environment, 0.0)),
+        ("profile", (&of_profile, as_it_is, 0.0)),
+        ("process", (&of_process, as_it_is, 0.3)),
+        ("web", ("", web_identity, 0.0)),
+        ("container", ("", container, 0.0)),
+        ("instance", ("", instance, 0.0)),
+    ];
+    let named: Vec<_> = table.iter().map(|(name, case)| (*name, (*name, case))).collect();
+    table::each(&named, |(name, (profile, setup, least))| {
+        let machine = Machine::new(false);
+        let outcome = setup(&machine, machine.run(profile)).download(URI);
+        outcome.assert_object(&object(SIZE));
+        let get = machine.server.gets().into_iter().rfind(|get| get.target == "/bucket/key").expect("a GET");
+        let authorization = get.header("authorization").expect("a signed request");
+        assert!(authorization.contains(&format!("Credential={name}/")), "{authorization}");
+        let stats: Value = serde_json::from_str(&outcome.stderr).expect("one line of JSON");
+        assert!(stats["credentials_seconds"].as_f64().is_some_and(|s| s >= *least), "{stats}");
+        assert!(stats["credentials_seconds"].as_f64() <= stats["first_byte_seconds"].as_f64(), "{stats}");
+    });
+}
+
+#[test]
+fn unsigned_requests_have_no_time_to_credentials() {
+    let machine = Machine::new(true);
+    let outcome = machine.run("").args(["--no-sign-request"]).download(URI);
+    outcome.assert_object(&object(SIZE));
+    assert!(outcome.stderr.contains("\"credentials_seconds\":null,"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_broken_source_is_named_with_its_reason_and_ends_the_search() {
+    let table: [(&str, Broken); 7] = [
+        (
+            "process",
+            (
+                "credential_process = /bin/sh -c 'echo no card in the reader >&2; exit 1'",
+                container,
+                &["no card"],
+            ),
+        ),
+        ("no keys from a process", ("credential_process = /bin/echo nonsense", container, &["JSON"])),
+        (
+            "a role of nobody",
+            ("role_arn = arn:aws:iam::1:role/r\nsource_profile = none", container, &["`none`"]),
+        ),
+        (
+            "sso that was never logged in",
+            (
+                "sso_account_id = 1\nsso_region = us-east-1\nsso_role_name = r\nsso_start_url = http://127.0.0.1:1",
+                container,
+                &["default"],
+            ),
+        ),
+        ("web identity", ("", web_identity, &["web identity"])),
+        ("container", ("", container, &["ECS or EKS"])),
+        ("instance", ("", instance, &["EC2 instance metadata"])),
+    ];
+    table::each(&table, |(profile, setup, says)| {
+        let machine = Machine::new(true);
+        let outcome = setup(&machine, machine.run(profile).env("AWS_MAX_ATTEMPTS", "1")).download(URI);
+        outcome.assert_failed(4, &[]);
+        let named = if profile.is_empty() { "" } else { "from the profile \"default\": " };
+        for part in says.iter().chain([&named, &"hint: "]) {
+            assert!(outcome.stderr.contains(part), "no {part:?} in {}", outcome.stderr);
+        }
+        assert_eq!(outcome.stderr.lines().count(), 2, "{}", outcome.stderr);
+        let asked_others =
+            machine.server.requests().iter().any(|r| r.target == "/ecs" || r.target == "/bucket/key");
+        assert!(!asked_others || says[0].contains("ECS"), "{:?}", machine.server.requests());
+    });
+}
+
+#[test]
+fn without_any_source_all_that_were_looked_into_are_told() {
+    let machine = Machine::new(false);
+    let outcome = machine.run("region = us-east-1").download(URI);
+    outcome.assert_failed(4, &[]);
+    for part in [
+        "AWS_ACCESS_KEY_ID",
+        "\"default\"",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "ECS",
+        "AWS_EC2_METADATA_DISABLED",
+    ] {
+        assert!(outcome.stderr.contains(part), "no {part:?} in {}", outcome.stderr);
+    }
+    assert_eq!(machine.server.requests().len(), 0);
+}

@@ -1,0 +1,17 @@
+//! The download itself: which requests it makes, in which order, how many at a time and in how much memory; and the
+//! bytes that come of them.
+
+mod concurrency;
+mod discovery;
+mod end_to_end;
+mod hedging;
+mod memory;
+mod memory_overhead;
+mod no_ranges;
+mod order;
+mod ranges;
+mod rate_limit;
+mod several;
+mod shards;
+mod throttling;
+mod versions;

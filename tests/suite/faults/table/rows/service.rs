@@ -1,0 +1,154 @@
+//! What S3 itself says: that it is busy, that something must be corrected first, that it refuses, or that the object
+//! has changed.
+
+use super::super::case::{ATTEMPTS, At, Case, Fault, LATER, PLACES, Place};
+use super::{Named, Row, always, each, once};
+use crate::support::fault_server::Reply;
+
+pub(super) fn rows() -> Vec<Row> {
+    vec![
+        Row::new("the service is busy: `SlowDown`, throttling, 429, 503", patience(&busy())),
+        Row::new("the service fails for a moment: 408, 500, 502, 504", patience(&failing())),
+        Row::new("the clock of this machine is wrong", corrected(&[("skewed", skewed())], 4)),
+        Row::new("credentials have expired", corrected(&expired(), 4)),
+        Row::new("the bucket is in another region", corrected(&elsewhere(), 2)),
+        Row::new("a redirect to anywhere else, which is never followed", [answered(&redirects(), 2)]),
+        Row::new("access is denied, keys are unknown, a signature is refused", [answered(&denied(), 4)]),
+        Row::new("the object is archived", [answered(&archived(), 4)]),
+        Row::new("no such bucket, key or version; a delete marker", [answered(&not_found(), 3)]),
+        Row::new("any other refusal", [answered(&refused(), 5)]),
+        Row::new(
+            "the object is replaced or becomes shorter, whether or not `If-Match` is honoured",
+            changed(),
+        ),
+    ]
+}
+
+fn busy() -> Vec<Named> {
+    vec![
+        ("429", Reply::status(429)),
+        ("503", Reply::status(503)),
+        ("503 ServiceUnavailable", Reply::status(503).code("ServiceUnavailable")),
+        ("503 SlowDown", Reply::status(503).code("SlowDown")),
+        ("503 in HTML", Reply::status(503).header("content-type", "text/html").body("<html>busy")),
+        ("503 for a second", Reply::status(503).retry_after(1)),
+        ("400 ThrottlingException", Reply::status(400).code("ThrottlingException")),
+        ("400 Throttling", Reply::status(400).code("Throttling")),
+    ]
+}
+
+fn failing() -> Vec<Named> {
+    vec![
+        ("408", Reply::status(408)),
+        ("500", Reply::status(500)),
+        ("500 InternalError", Reply::status(500).code("InternalError")),
+        ("500 without end", Reply::endless("HTTP/1.1 500 Oh\r\n\r\n", "<Error>0123456789abcdef")),
+        ("502", Reply::status(502)),
+        ("504", Reply::status(504)),
+        ("400 RequestTimeout", Reply::status(400).code("RequestTimeout")),
+    ]
+}
+
+fn skewed() -> Reply {
+    // As good as any: the server here does not check what it is told.
+    Reply::status(403).code("RequestTimeTooSkewed").header("date", "Wed, 12 Oct 2022 17:05:00 GMT")
+}
+
+fn expired() -> [Named; 2] {
+    let of = |code| (code, Reply::status(400).code(code));
+    [of("ExpiredToken"), of("TokenRefreshRequired")]
+}
+
+fn elsewhere() -> [Named; 3] {
+    let of = |status, code: &'static str| {
+        (code, Reply::status(status).code(code).header("x-amz-bucket-region", "eu-west-1"))
+    };
+    [of(301, "PermanentRedirect"), of(307, "TemporaryRedirect"), of(400, "AuthorizationHeaderMalformed")]
+}
+
+fn redirects() -> Vec<Named> {
+    let to = |status| Reply::status(status).header("location", "http://127.0.0.1:1/bucket/key");
+    vec![("301", to(301)), ("307", to(307)), ("308", to(308))]
+}
+
+/// S3 repeats in full what it was asked to believe; it must go no further.
+const SIGNED: &str = "<Error><Code>SignatureDoesNotMatch</Code><Message>It does not match.</Message>\
+    <StringToSign>AWS4-HMAC-SHA256 20260101T000000Z</StringToSign><SignatureProvided>Signature=00</SignatureProvided>\
+    </Error>";
+
+fn denied() -> Vec<Named> {
+    vec![
+        ("AccessDenied", Reply::status(403).code("AccessDenied")),
+        ("SignatureDoesNotMatch", Reply::status(403).code("SignatureDoesNotMatch")),
+        ("SignatureDoesNotMatch with what was signed", Reply::status(403).body(SIGNED)),
+        ("InvalidAccessKeyId", Reply::status(403).code("InvalidAccessKeyId")),
+        ("another 403", Reply::status(403).code("AllAccessDisabled")),
+        ("a bare 403", Reply::status(403)),
+        ("401", Reply::status(401)),
+    ]
+}
+
+fn archived() -> Vec<Named> {
+    vec![("InvalidObjectState", Reply::status(403).code("InvalidObjectState"))]
+}
+
+fn not_found() -> Vec<Named> {
+    vec![
+        ("NoSuchKey", Reply::status(404).code("NoSuchKey")),
+        ("NoSuchBucket", Reply::status(404).code("NoSuchBucket")),
+        ("NoSuchVersion", Reply::status(404).code("NoSuchVersion")),
+        ("a bare 404", Reply::status(404)),
+        ("a delete marker", Reply::status(405).code("MethodNotAllowed")),
+        ("a bare 405", Reply::status(405)),
+    ]
+}
+
+fn refused() -> Vec<Named> {
+    vec![
+        ("400", Reply::status(400).code("InvalidRequest")),
+        ("501", Reply::status(501).code("NotImplemented")),
+        ("a status nobody knows", Reply::status(499)),
+    ]
+}
+
+fn patience(replies: &[Named]) -> [Vec<Case>; 2] {
+    [each(replies, &PLACES, once), each(replies, &[Place::Middle], always)]
+}
+
+/// What can be put right is put right once, at once, at the start of a range as well as on the way.
+fn corrected(replies: &[Named], code: i32) -> [Vec<Case>; 3] {
+    [
+        each(replies, &PLACES, once),
+        each(replies, &PLACES, rest),
+        each(replies, &PLACES, |at, name, reply| always(at, name, reply).exit(code, ATTEMPTS)),
+    ]
+}
+
+fn rest(at: At, name: &'static str, reply: Reply) -> Case {
+    at.once(name, Fault::Rest(reply))
+}
+
+fn answered(replies: &[Named], code: i32) -> Vec<Case> {
+    each(replies, &PLACES, |at, name, reply| once(at, name, reply).exit_at_once(code))
+}
+
+/// The first response alone may show what it likes: it says which version is downloaded.
+fn changed() -> [Vec<Case>; 2] {
+    let gone = || Reply::status(416).code("InvalidRange").content_range("bytes */100");
+    let replies = [
+        ("another ETag", Reply::ok().etag("\"other\"")),
+        ("no ETag", Reply::ok().without("etag")),
+        ("another size", Reply::ok().content_range("bytes 131072-196607/328915")),
+        ("412", Reply::status(412).code("PreconditionFailed")),
+        ("416", gone()),
+        ("a bare 416", Reply::status(416)),
+    ];
+    let ended = |case: Case| {
+        let length = case.at.place.length();
+        case.exit_at_once(6).wasting(length)
+    };
+    [
+        each(&replies, &LATER, |at, name, reply| ended(once(at, name, reply))),
+        each(&replies, &PLACES, |at, name, reply| ended(rest(at, name, reply))),
+    ]
+}

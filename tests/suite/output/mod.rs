@@ -1,0 +1,14 @@
+//! Where the bytes go: stdout, a file, a pipe or a terminal, and what is reported beside them when a run is interrupted,
+//! its reader goes away, or its output takes nothing.
+
+mod file;
+mod file_kinds;
+mod file_resume;
+mod file_urls;
+mod interrupt;
+mod nonblocking;
+mod progress;
+mod reader_closes;
+mod stdout;
+mod terminal;
+mod unwritable_stderr;

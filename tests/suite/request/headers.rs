@@ -1,0 +1,131 @@
+//! Headers that are sent on request: who pays, and the key of an object that is encrypted with the customer's own.
+//! Both are on HEAD and GET and are signed (the server refuses unsigned `x-amz-` headers), and the key stays secret.
+
+use s3server::{Logged, Server};
+
+use crate::support::fault_server::{FaultServer, Reply};
+use crate::support::files::folder;
+use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
+use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI};
+use crate::support::table;
+
+/// The bytes 0 to 31, and their MD5.
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const KEY_MD5: &str = "tP/LI3N87DFaSk0aoqYgzg==";
+const SSE_C: &str = "x-amz-server-side-encryption-customer-";
+
+/// Downloads and describes the object with these arguments, and hands on all requests.
+fn requests(args: &[&str]) -> Vec<Logged> {
+    let server = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).log_requests().start();
+    server.put("bucket", "key", object(SIZE));
+    let run = || S3fcp::at(&server.endpoint()).logged().args(args);
+    let outcome = run().window(4, CHUNK).download(URI);
+    outcome.assert_object(&object(SIZE));
+    assert_eq!(outcome.stderr, "");
+    let info = run().args(["--info"]).download(URI);
+    assert_eq!(info.code(), Some(0), "{}", info.stderr);
+    let requests = server.requests();
+    assert_eq!(requests.iter().filter(|r| r.method == "GET").count(), CHUNKS);
+    assert!(requests.iter().any(|r| r.method == "HEAD"));
+    requests
+}
+
+fn header<'a>(request: &'a Logged, name: &str) -> Option<&'a str> {
+    request.headers.get(name).map(|value| value.to_str().expect("text"))
+}
+
+fn assert_signed(request: &Logged, name: &str) {
+    let authorization = header(request, "authorization").expect("a signed request");
+    let (_, signed) = authorization.split_once("SignedHeaders=").expect("a list of headers");
+    let signed = signed.split(',').next().unwrap_or_default();
+    assert!(signed.split(';').any(|n| n == name), "{name}: {signed}");
+}
+
+#[test]
+fn who_pays_is_said_by_every_request_and_signed() {
+    for request in requests(&["--request-payer", "requester"]) {
+        assert_eq!(header(&request, "x-amz-request-payer"), Some("requester"), "{request:?}");
+        assert_signed(&request, "x-amz-request-payer");
+    }
+    for request in requests(&[]) {
+        assert_eq!(header(&request, "x-amz-request-payer"), None);
+    }
+}
+
+#[test]
+fn a_customers_key_goes_with_every_request_and_is_signed() {
+    let folder = folder();
+    let file = folder.path().join("key.bin");
+    let bytes: Vec<u8> = (0..32).collect();
+    std::fs::write(&file, bytes).expect("a file");
+    let file = file.to_str().expect("a path in UTF-8");
+    let with_scheme = format!("fileb://{file}");
+    let table = [("base64", KEY), ("a file", file), ("as for the AWS CLI", with_scheme.as_str())];
+    table::each(&table, |key| {
+        for request in requests(&["--sse-c-key", key]) {
+            for (name, value) in [("algorithm", "AES256"), ("key", KEY), ("key-md5", KEY_MD5)] {
+                let name = format!("{SSE_C}{name}");
+                assert_eq!(header(&request, &name), Some(value));
+                assert_signed(&request, &name);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_customers_key_is_not_sent_over_plain_http_to_another_machine() {
+    // An address for documentation (RFC 5737): nobody is there.
+    for endpoint in ["http://192.0.2.1:9000", "http://localhost.example:9000"] {
+        for more in [&[][..], &["--info"], &["--no-sign-request"]] {
+            let outcome = S3fcp::at(endpoint).logged().args(["--sse-c-key", KEY]).args(more).download(URI);
+            outcome.assert_failed(2, &[]);
+            assert!(outcome.stderr.contains("plain HTTP"), "{}", outcome.stderr);
+            assert!(!outcome.stderr.contains(&KEY[..10]), "{}", outcome.stderr);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_key_is_refused_before_anything_is_asked_and_not_repeated() {
+    let folder = folder();
+    let short = folder.path().join("hunter2");
+    std::fs::write(&short, [7; 31]).expect("a file");
+    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    for key in ["hunter2", "aHVudGVyMg==", &KEY[2..], short.to_str().expect("a path in UTF-8"), ""] {
+        let outcome = S3fcp::at(&server.endpoint()).logged().args(["--sse-c-key", key]).download(URI);
+        assert_eq!(outcome.code(), Some(2), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("--sse-c-key"), "{}", outcome.stderr);
+        assert!(key.is_empty() || !outcome.stderr.contains(key), "{}", outcome.stderr);
+    }
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
+fn failures_never_show_the_key() {
+    let message = "<Error><Code>InvalidRequest</Code><Message>The object was stored using a form of Server Side \
+                   Encryption. The correct parameters must be provided to retrieve the object.</Message></Error>";
+    let table = [
+        ("refused", Reply::status(400).body(message)),
+        ("denied", Reply::status(403).code("AccessDenied")),
+        ("broken", Reply::raw("no HTTP at all")),
+    ];
+    table::each(&table, |reply| {
+        let reply = reply.clone();
+        let server = FaultServer::start(object(SIZE), move |_| reply.clone());
+        let run = S3fcp::at(&server.endpoint()).logged().args([
+            "--sse-c-key",
+            KEY,
+            "--stats",
+            "--max-attempts",
+            "1",
+        ]);
+        let outcome = run.download(URI);
+        assert_ne!(outcome.code(), Some(0));
+        for text in [&outcome.stderr, &outcome.log] {
+            assert!(!text.contains(&KEY[..10]) && !text.contains(KEY_MD5), "{text}");
+        }
+        if outcome.stderr.contains("InvalidRequest") {
+            assert!(outcome.stderr.contains("hint: "), "{}", outcome.stderr);
+        }
+    });
+}

@@ -1,0 +1,11 @@
+//! What goes over the wire: the address, the headers and the signature of a request, and the way it takes through TLS,
+//! proxies, redirects and regions.
+
+mod clock;
+mod headers;
+mod keys;
+mod proxies;
+mod redirects;
+mod regions;
+mod tls;
+mod urls;

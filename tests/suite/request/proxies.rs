@@ -1,0 +1,233 @@
+//! Proxies: tunnels to an https endpoint, absolute requests to a plain one, a password that never shows, and hosts
+//! that bypass the proxy.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use s3server::Server;
+
+use crate::support::certificate::self_signed;
+use crate::support::fault_server::{FaultServer, Reply};
+use crate::support::files::file;
+use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
+use crate::support::proxy::{Options, Seen};
+use crate::support::run::{ACCESS_KEY, Outcome, S3fcp, SECRET_KEY, URI};
+
+/// user:hunter2
+const AUTH: &str = "Basic dXNlcjpodW50ZXIy";
+
+fn store(tls: bool) -> Server {
+    let builder = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).log_requests();
+    let server = if tls { builder.tls() } else { builder }.start();
+    server.put("bucket", "key", object(SIZE));
+    server
+}
+
+/// Four at once, and each range asked for once, however slow the machine is.
+fn at(endpoint: &str) -> S3fcp {
+    S3fcp::at(endpoint).window(4, CHUNK).args(["--hedge", "off"]).logged()
+}
+
+/// Nothing of what a proxy is told shows.
+#[track_caller]
+fn assert_silent(outcome: &Outcome) {
+    for secret in ["hunter2", "hunter3", "dXNlcj"] {
+        for text in [&outcome.stderr, &outcome.log] {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_plain_endpoint_by_absolute_requests_to_a_host_that_only_the_proxy_knows() {
+    for (auth, userinfo) in [(None, ""), (Some(AUTH), "user:hunter2@")] {
+        let store = FaultServer::start(object(SIZE), |_| Reply::ok());
+        let proxy = Options { auth, ..Options::default() }.start(store.address());
+        for (name, scheme) in [("HTTP_PROXY", "http://"), ("http_proxy", ""), ("ALL_PROXY", "http://")] {
+            let outcome = at("http://store.invalid:9000")
+                .env(name, format!("{scheme}{userinfo}{}", proxy.address()))
+                .download(URI);
+            outcome.assert_object(&object(SIZE));
+        }
+        let Seen { tunnels, forwarded, refused } = proxy.seen();
+        assert_eq!((tunnels.len(), refused), (0, 0));
+        assert_eq!(forwarded.len(), 3 * (CHUNKS + 1), "the HEAD and a GET for each chunk");
+        assert!(forwarded.iter().all(|target| target == "http://store.invalid:9000/bucket/key"));
+        assert_eq!((store.gets().len(), store.object_bytes()), (3 * CHUNKS, 3 * SIZE));
+        let hosts = store.requests().iter().all(|r| r.header("host") == Some("store.invalid:9000"));
+        assert!(hosts, "what is signed stays as it is");
+    }
+}
+
+#[test]
+fn an_https_endpoint_by_tunnels_its_certificate_checked_behind_them() {
+    let store = store(true);
+    let bundle = file(store.ca_pem());
+    for (auth, userinfo) in [(None, ""), (Some(AUTH), "user:hunter2@")] {
+        let proxy = Options { auth, ..Options::default() }.start(store.address());
+        let url = format!("http://{userinfo}{}", proxy.address());
+        let before = store.stats().gets;
+        let run = || at(&store.endpoint()).env("https_proxy", &url);
+        run().env("AWS_CA_BUNDLE", bundle.path()).download(URI).assert_object(&object(SIZE));
+        assert_eq!(store.stats().gets - before, CHUNKS as u64);
+        let Seen { tunnels, forwarded, refused } = proxy.seen();
+        assert!((1..=5).contains(&tunnels.len()), "one for each connection: {tunnels:?}");
+        assert!(tunnels.iter().all(|host| *host == store.address().to_string()), "{tunnels:?}");
+        assert_eq!((forwarded.len(), refused), (0, 0));
+
+        let other = self_signed("127.0.0.1").1;
+        let outcome = run().env("AWS_CA_BUNDLE", file(&other).path()).download(URI);
+        outcome.assert_failed(5, &[]);
+        assert!(outcome.stderr.contains("certificate is not trusted"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_proxy_that_itself_speaks_tls() {
+    for tls in [false, true] {
+        let store = store(tls);
+        let (config, pem) = self_signed("127.0.0.1");
+        let proxy =
+            Options { auth: Some(AUTH), tls: Some(config), ..Options::default() }.start(store.address());
+        let bundle = file(&(pem + store.ca_pem()));
+        let outcome = at(&store.endpoint())
+            .env("ALL_PROXY", format!("https://user:hunter2@{}", proxy.address()))
+            .env("AWS_CA_BUNDLE", bundle.path())
+            .download(URI);
+        outcome.assert_object(&object(SIZE));
+        let seen = proxy.seen();
+        assert_eq!((seen.tunnels.is_empty(), seen.forwarded.is_empty()), (!tls, tls), "{seen:?}");
+    }
+}
+
+#[test]
+fn a_wrong_password_is_told_at_once_and_never_shown() {
+    for tls in [false, true] {
+        let store = store(tls);
+        let proxy = Options { auth: Some(AUTH), ..Options::default() }.start(store.address());
+        for userinfo in ["", "user:hunter3@"] {
+            let before = proxy.seen().refused;
+            let outcome = S3fcp::at(&store.endpoint())
+                .env("ALL_PROXY", format!("http://{userinfo}{}", proxy.address()))
+                .env("AWS_CA_BUNDLE", file(&self_signed("h").1).path())
+                .args(["--stats"])
+                .download(URI);
+            outcome.assert_failed(4, &[]);
+            assert!(
+                outcome.stderr.contains("the proxy") && outcome.stderr.contains("407"),
+                "{}",
+                outcome.stderr
+            );
+            assert_silent(&outcome);
+            // The first GET's and the HEAD's; the latter may be asked for once more.
+            assert!(proxy.seen().refused - before <= 3, "{:?}", proxy.seen());
+        }
+        assert_eq!(store.requests().len(), 0);
+    }
+}
+
+#[test]
+fn a_proxy_that_refuses_or_is_not_there_is_named_without_its_password() {
+    // Bound and not listening: nobody else gets this port meanwhile, and nobody answers at it.
+    let silent = tokio::net::TcpSocket::new_v4().expect("a socket");
+    silent.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
+    let gone = silent.local_addr().expect("its address");
+    let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+    let forbids = Options { refusal: Some(403), ..Options::default() }.start(upstream);
+    let fails = Options { refusal: Some(502), ..Options::default() }.start(upstream);
+    for (address, endpoint, code, says) in [
+        (gone, "https://store.invalid", 5, "by the proxy http://127.0.0.1"),
+        (gone, "http://store.invalid", 5, "by the proxy http://127.0.0.1"),
+        (forbids.address(), "https://store.invalid", 4, "forbids the host"),
+        (fails.address(), "https://store.invalid", 5, "opened no connection (HTTP 502)"),
+    ] {
+        let outcome = S3fcp::at(endpoint)
+            .env("ALL_PROXY", format!("http://user:hunter2@{address}"))
+            .args(["--max-attempts", "2"])
+            .download(URI);
+        outcome.assert_failed(code, &[]);
+        assert!(outcome.stderr.contains(says) && outcome.stderr.contains("NO_PROXY"), "{}", outcome.stderr);
+        assert_silent(&outcome);
+    }
+    let outcome =
+        S3fcp::at("https://store.invalid").env("https_proxy", "socks5://user:hunter2@p:1").download(URI);
+    outcome.assert_failed(2, &[]);
+    assert!(outcome.stderr.contains("https_proxy"), "{}", outcome.stderr);
+    assert_silent(&outcome);
+}
+
+#[test]
+fn no_proxy_leads_past_it_and_loopback_alone_does_not() {
+    let store = store(false);
+    let proxy = Options::default().start(store.address());
+    let url = format!("http://{}", proxy.address());
+    for (list, passes) in [
+        ("", true),
+        ("localhost, example.com", true),
+        ("127.0.0.1", false),
+        ("127.0.0.0/8", false),
+        ("example.com,127.0.0.1", false),
+        ("*", false),
+    ] {
+        let before = proxy.seen().forwarded.len();
+        let run = at(&store.endpoint()).env("HTTP_PROXY", &url).env("NO_PROXY", list);
+        run.download(URI).assert_object(&object(SIZE));
+        let forwarded = proxy.seen().forwarded.len() - before;
+        assert_eq!(forwarded, if passes { CHUNKS + 1 } else { 0 }, "NO_PROXY={list:?}");
+    }
+    // A caller of a CGI script must not choose its proxy.
+    let before = proxy.seen();
+    let run = S3fcp::at(&store.endpoint()).env("HTTP_PROXY", &url).env("REQUEST_METHOD", "GET");
+    run.download(URI).assert_object(&object(SIZE));
+    assert_eq!(proxy.seen(), before);
+}
+
+#[test]
+fn a_customers_key_is_shown_to_no_proxy() {
+    let store = store(false);
+    let proxy = Options::default().start(store.address());
+    let outcome = S3fcp::at(&store.endpoint())
+        .env("HTTP_PROXY", format!("http://{}", proxy.address()))
+        .args(["--sse-c-key", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="])
+        .download(URI);
+    outcome.assert_failed(2, &[]);
+    assert!(outcome.stderr.contains("--sse-c-key"), "{}", outcome.stderr);
+    assert_eq!(proxy.seen(), Seen::default());
+}
+
+#[test]
+fn credentials_are_asked_for_by_the_proxy_but_never_a_metadata_service() {
+    let store = store(false);
+    let token = file("a token");
+    let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+    let run = || {
+        let run = S3fcp::at(&store.endpoint())
+            .env("AWS_MAX_ATTEMPTS", "1")
+            .env("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "1");
+        run.without_env("AWS_ACCESS_KEY_ID").without_env("AWS_SECRET_ACCESS_KEY")
+    };
+    let proxy = Options { auth: Some(AUTH), ..Options::default() }.start(nobody);
+    let url = format!("http://user:hunter2@{}", proxy.address());
+    let outcome = run()
+        .env("HTTPS_PROXY", &url)
+        .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r")
+        .env("AWS_WEB_IDENTITY_TOKEN_FILE", token.path())
+        .env("AWS_CA_BUNDLE", file(&self_signed("h").1).path())
+        .download(URI);
+    outcome.assert_failed(4, &[]);
+    assert_silent(&outcome);
+    let Seen { tunnels, forwarded, refused } = proxy.seen();
+    assert!(
+        !tunnels.is_empty() && tunnels.iter().all(|host| host == "sts.us-east-1.amazonaws.com:443"),
+        "{tunnels:?}"
+    );
+    assert_eq!((forwarded.len(), refused), (0, 0));
+
+    // A container's own service, that is not there.
+    let proxy = Options::default().start(nobody);
+    let outcome = run()
+        .env("ALL_PROXY", format!("http://{}", proxy.address()))
+        .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/keys")
+        .download(URI);
+    outcome.assert_failed(4, &[]);
+    assert_eq!(proxy.seen(), Seen::default());
+}

@@ -1,0 +1,265 @@
+//! A URL as the argument, presigned or not: nothing is signed, only GETs are sent, redirects are followed with care,
+//! and its query is never shown.
+
+use std::time::{Duration, SystemTime};
+
+use s3server::Server;
+
+use crate::support::certificate::self_signed;
+use crate::support::fault_server::{FaultServer, Options, Reply, Request, always};
+use crate::support::files::file;
+use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
+use crate::support::presigned::{SECRET, presigned, run};
+use crate::support::run::{ACCESS_KEY, Outcome, S3fcp, SECRET_KEY};
+use crate::support::table;
+
+fn store() -> Server {
+    let server = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).log_requests().start();
+    server.put("bucket", "a key", object(SIZE));
+    server.put("bucket", "empty", object(0));
+    server
+}
+
+fn tokened(server: &FaultServer) -> String {
+    format!("{}/path/file?X-Amz-Signature={SECRET}&x=1", server.endpoint())
+}
+
+/// The same without its query, as messages show it.
+fn shown(server: &FaultServer) -> String {
+    format!("{}/path/file?...", server.endpoint())
+}
+
+#[track_caller]
+fn assert_silent(outcome: &Outcome) {
+    for secret in [SECRET, "X-Amz-Signature", ACCESS_KEY] {
+        for text in [&outcome.stderr, &outcome.log] {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
+}
+
+/// Ranged GETs that carry nothing of ours.
+#[track_caller]
+fn assert_unsigned(requests: &[Request]) {
+    for request in requests {
+        assert!(request.is_get() && request.header("range").is_some(), "{request:?}");
+        let signed =
+            request.headers.iter().any(|(name, _)| name == "authorization" || name.starts_with("x-amz"));
+        assert!(!signed, "{request:?}");
+    }
+}
+
+#[test]
+fn a_presigned_url_is_downloaded_by_ranges_and_without_head() {
+    let store = store();
+    let now = SystemTime::now();
+    let url = presigned(&store, "/bucket/a%20key", now);
+    run().window(4, CHUNK).download(&url).assert_object(&object(SIZE));
+    let stats = store.stats();
+    assert_eq!((stats.heads, stats.gets, stats.body_bytes), (0, CHUNKS as u64, SIZE));
+    let requests = store.requests();
+    assert!(requests.iter().all(|r| url.ends_with(&r.target) && !r.headers.contains_key("authorization")));
+    assert_eq!(requests.iter().filter(|r| r.headers.contains_key("if-match")).count(), CHUNKS - 1);
+
+    for (args, want) in [
+        (&["--range", "70000-"][..], &object(SIZE)[70_000..]),
+        (&["--range", "-5"], &object(SIZE)[object(SIZE).len() - 5..]),
+        (&["--range", "5-9"], &object(SIZE)[5..10]),
+    ] {
+        run().window(4, CHUNK).args(args).download(&url).assert_object(want);
+    }
+    run().download(&presigned(&store, "/bucket/empty", now)).assert_object(&[]);
+    assert_eq!(store.stats().heads, 0);
+}
+
+#[test]
+fn what_a_presigned_url_is_refused_for() {
+    let store = store();
+    let now = SystemTime::now();
+    let good = presigned(&store, "/bucket/a%20key", now);
+    let forged = good.replace("a%20key", "another");
+    for (url, code, says) in [
+        (presigned(&store, "/bucket/a%20key", now - Duration::from_hours(1)), 4, "get a new one"),
+        (forged, 4, "get a new one"),
+        (presigned(&store, "/bucket/none", now), 3, "there is nothing at this URL"),
+    ] {
+        let outcome = run().download(&url);
+        outcome.assert_failed(code, &[]);
+        assert!(outcome.stderr.contains(says) && outcome.stderr.contains("?...: "), "{}", outcome.stderr);
+        assert_silent(&outcome);
+    }
+    assert_eq!(store.stats().heads, 0);
+}
+
+#[test]
+fn info_of_a_url_is_asked_by_its_first_byte() {
+    let store = store();
+    let url = presigned(&store, "/bucket/a%20key", SystemTime::now());
+    let outcome = run().args(["--info=json"]).download(&url);
+    let said: serde_json::Value = serde_json::from_slice(&outcome.stdout).expect("JSON");
+    assert_eq!(said["size"], SIZE);
+    assert_eq!(said["uri"], format!("{}/bucket/a%20key?...", store.endpoint()));
+    let stats = store.stats();
+    assert_eq!((stats.heads, stats.gets, stats.body_bytes), (0, 1, 1));
+}
+
+#[test]
+fn a_redirect_is_followed_once_for_all_ranges_and_nothing_is_sent_along() {
+    for status in [301, 302, 303, 307, 308] {
+        let cdn = FaultServer::start(object(SIZE), |_| Reply::ok());
+        let to = tokened(&cdn);
+        let front =
+            FaultServer::start(object(0), move |_| Reply::status(status).header("location", to.clone()));
+        // With keys in the environment, and with none.
+        for run in [run(), S3fcp::new().args(["--hedge", "off"])] {
+            let (fronts, cdns) = (front.requests().len(), cdn.requests().len());
+            let outcome = run.window(4, CHUNK).args(["--stats"]).download(&tokened(&front));
+            outcome.assert_object(&object(SIZE));
+            assert_silent(&outcome);
+            assert_eq!((front.requests().len() - fronts, cdn.requests().len() - cdns), (1, CHUNKS));
+        }
+        assert_unsigned(&front.requests());
+        assert_unsigned(&cdn.requests());
+        assert!(cdn.requests().iter().all(|r| tokened(&cdn).ends_with(&r.target)));
+    }
+}
+
+#[test]
+fn what_a_redirect_led_to_and_expires_is_asked_for_anew() {
+    const GOOD_FOR: usize = 3;
+    // Each of the redirects is good for so many requests.
+    let cdn = FaultServer::start(object(SIZE), |request| {
+        let number: usize = request.target.trim_start_matches("/file?token=").parse().expect("a number");
+        if request.serial < GOOD_FOR + number * (GOOD_FOR + 1) { Reply::ok() } else { Reply::status(403) }
+    });
+    let base = cdn.endpoint();
+    let front = FaultServer::start(object(0), move |request| {
+        Reply::status(302).header("location", format!("{base}/file?token={}", request.serial))
+    });
+    let outcome = run().window(1, CHUNK).download(&tokened(&front));
+    outcome.assert_object(&object(SIZE));
+    let refusals = (CHUNKS - 1) / GOOD_FOR;
+    assert_eq!((front.gets().len(), cdn.gets().len()), (1 + refusals, CHUNKS + refusals));
+    assert_eq!(cdn.object_bytes(), SIZE);
+}
+
+#[test]
+fn redirects_that_are_not_followed() {
+    let elsewhere = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let to = tokened(&elsewhere);
+    let (config, pem) = self_signed("127.0.0.1");
+    let bundle = file(&pem);
+    let down = to.clone();
+    let tls = Options::default()
+        .tls(config)
+        .start(object(0), move |_| Reply::status(302).header("location", down.clone()));
+    let round = FaultServer::start(object(0), |_| Reply::status(302).header("location", "?again"));
+    let userinfo = to.replace("http://", "http://user:f00dfeedf00dfeed@");
+    let with_user =
+        FaultServer::start(object(0), move |_| Reply::status(302).header("location", userinfo.clone()));
+    let nowhere = FaultServer::start(object(0), |_| Reply::status(302));
+    for (server, requests, says) in [
+        (&tls, 1, "plain http"),
+        (&round, 6, "more than 5 times"),
+        (&with_user, 1, "no http(s) URL"),
+        (&nowhere, 1, "HTTP 302"),
+    ] {
+        let outcome =
+            run().args(["--ca-bundle".as_ref(), bundle.path().as_os_str()]).download(&tokened(server));
+        outcome.assert_failed(5, &[]);
+        assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(&shown(server)), "{}", outcome.stderr);
+        assert_silent(&outcome);
+        assert_eq!(server.requests().len(), requests, "{says}");
+    }
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[test]
+fn the_engine_is_behind_it() {
+    let table =
+        [("cut", Reply::ok().cut_after(1000)), ("busy", Reply::status(503)), ("reset", Reply::raw(""))];
+    table::each(&table, |reply| {
+        let reply = reply.clone();
+        let server = FaultServer::start(object(SIZE), move |request| {
+            if request.chunk(CHUNK) == Some(3) && request.attempt == 0 { reply.clone() } else { Reply::ok() }
+        });
+        run().window(4, CHUNK).download(&tokened(&server)).assert_object(&object(SIZE));
+        assert_eq!((server.gets().len(), server.heads(), server.object_bytes()), (CHUNKS + 1, 0, SIZE));
+        assert_unsigned(&server.requests());
+    });
+    let whole = FaultServer::start(object(SIZE), |_| Reply::whole_with_200());
+    run().window(4, CHUNK).download(&tokened(&whole)).assert_object(&object(SIZE));
+    assert_eq!(whole.gets().len(), 1);
+    // A version that its server shows is not asked for: that would be another URL than the one that was signed.
+    let changed = FaultServer::start(object(SIZE), |request| {
+        let reply = if request.serial < 2 { Reply::ok() } else { Reply::status(412) };
+        reply.header("x-amz-version-id", "v1")
+    });
+    let outcome = run().window(1, CHUNK).download(&tokened(&changed));
+    outcome.assert_failed(6, &object(SIZE));
+    assert!(changed.requests().iter().all(|r| tokened(&changed).ends_with(&r.target)));
+}
+
+#[test]
+fn a_failure_in_the_middle_tells_how_to_continue_but_not_the_query() {
+    for (reply, code) in [(Reply::status(403).code("AccessDenied"), 4), (Reply::status(500), 5)] {
+        let server = FaultServer::start(object(SIZE), always(3, reply));
+        let outcome = run().window(1, CHUNK).args(["--max-attempts", "1"]).download(&tokened(&server));
+        outcome.assert_failed(code, &object(SIZE));
+        assert_silent(&outcome);
+        assert!(outcome.stderr.contains("in place of the dots"), "{}", outcome.stderr);
+        let command = outcome.command().expect("a command");
+        assert!(command.contains(&shown(&server)) && command.contains(&format!("--range {}-", 3 * CHUNK)));
+
+        let well = FaultServer::start(object(SIZE), |_| Reply::ok());
+        let command = command.replace(&shown(&server), &tokened(&well)).replace(" >> out", "");
+        let rest = S3fcp::shell(&command).start().wait();
+        rest.assert_object(&object(SIZE)[outcome.stdout.len()..]);
+    }
+}
+
+#[test]
+fn a_server_that_repeats_the_query_is_not_believed_to_be_discreet() {
+    let says = format!("<Error><Code>AccessDenied</Code><Message>no {SECRET}</Message></Error>");
+    let server = FaultServer::start(object(SIZE), move |_| {
+        Reply::status(403).body(says.clone()).header("x-amz-request-id", SECRET).header("x-amz-id-2", SECRET)
+    });
+    let outcome = run().download(&tokened(&server));
+    outcome.assert_failed(4, &[]);
+    assert!(outcome.stderr.contains("AccessDenied"), "{}", outcome.stderr);
+    assert_silent(&outcome);
+}
+
+#[test]
+fn options_without_a_say_are_usage_errors_and_ask_nobody() {
+    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    for args in [
+        &["--endpoint", "http://127.0.0.1:1"][..],
+        &["--region", "us-east-1"],
+        &["--version-id", "v1"],
+        &["--addressing-style", "path"],
+        &["--accelerate"],
+        &["--dualstack"],
+        &["--fips"],
+        &["--checksum", "require"],
+        &["--request-payer", "requester"],
+        &["--sse-c-key", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="],
+    ] {
+        let outcome = run().args(args).download(&tokened(&server));
+        outcome.assert_failed(2, &[]);
+        assert!(outcome.stderr.contains(args[0].split('=').next().unwrap_or_default()), "{}", outcome.stderr);
+        assert_silent(&outcome);
+    }
+    for url in [format!("http://user:{SECRET}@127.0.0.1/"), format!("http://127.0.0.1:0/{SECRET}")] {
+        let outcome = run().download(&url);
+        outcome.assert_failed(2, &[]);
+        assert_silent(&outcome);
+    }
+    assert_eq!(server.connections(), 0);
+    // These have one, or none that could mislead.
+    run()
+        .args(["--no-sign-request", "--max-attempts", "2"])
+        .download(&tokened(&server))
+        .assert_object(&object(SIZE));
+}
