@@ -145,7 +145,7 @@ pub use download::memory::frame::Frame;
 pub use download::meter::Meter;
 pub use download::options::{ChecksumMode, Hedge, Options};
 pub use download::pending_head::inspect;
-pub use download::stream::{Download, Traffic};
+pub use download::stream::{Download, TransferStats};
 pub use error::{Error, ErrorKind, Result, ServiceError};
 pub use s3::address::addressing::{Addressing, AddressingStyle, Variant};
 pub use s3::address::http_url::HttpUrl;

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::download::memory::frame::Frame;
-use crate::download::sequence::Sequence;
+use crate::download::sequence::ObjectSequence;
 use crate::download::stream::Download;
 use crate::error::{Error, Result};
 use crate::output::part_file::ObjectFacts;
@@ -38,7 +38,7 @@ pub(crate) enum Ended {
 /// Writes all of `sequence` to `sink`, and notes in `delivery` what is written; less, when
 /// `interrupt` resolves to the number of a signal before the end. The current object of `sequence` has begun.
 pub(crate) async fn deliver(
-    sequence: &mut Sequence<'_>,
+    sequence: &mut ObjectSequence<'_>,
     sink: &mut Sink,
     delivery: &Arc<Delivery>,
     interrupt: impl Future<Output = i32>,
@@ -72,7 +72,7 @@ pub(crate) async fn deliver(
 
 /// Hands all frames to the writer, or as many as it takes: if it is gone, it says why itself.
 async fn feed(
-    sequence: &mut Sequence<'_>,
+    sequence: &mut ObjectSequence<'_>,
     sink: &mut Sink,
     writer: &mut Writer<Frame>,
     began: &mut impl FnMut(&Download),

@@ -9,7 +9,7 @@ use crate::cli::args::Invocation;
 use crate::cli::deliver::facts;
 use crate::config::settings::Config;
 use crate::download::options::Options;
-use crate::download::sequence::Sequence;
+use crate::download::sequence::ObjectSequence;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::part_file::Left;
 use crate::output::sidecar::Resume;
@@ -21,7 +21,7 @@ pub(crate) async fn begin<'a>(
     invocation: &'a Invocation,
     config: &'a Config,
     sink: &mut Sink,
-) -> Result<Sequence<'a>> {
+) -> Result<ObjectSequence<'a>> {
     let (uris, options) = (&invocation.uris, &invocation.download);
     match sink.left(uris, options.range)? {
         Left::Some(resume) if invocation.target.resumes() => {
@@ -34,7 +34,7 @@ pub(crate) async fn begin<'a>(
         Left::Some(_) => tell(sink, "--continue would go on with it"),
         _ => {}
     }
-    let sequence = Sequence::start(config, uris, options).await?;
+    let sequence = ObjectSequence::start(config, uris, options).await?;
     // Only now: while nobody answers, what there is stays.
     sink.start_over()?;
     sink.begin(&facts(sequence.current(), options.range))?;
@@ -47,13 +47,13 @@ async fn go_on<'a>(
     config: &'a Config,
     sink: &mut Sink,
     resume: &Resume,
-) -> Result<Result<Sequence<'a>, &'static str>> {
+) -> Result<Result<ObjectSequence<'a>, &'static str>> {
     const CHANGED: &str = "the object is another one now";
     let options = &invocation.download;
     let Some(first) = pinned(resume, options) else { return Ok(Err(CHANGED)) };
     let uris = &invocation.uris[resume.complete..];
     let had = resume.within.as_ref().map_or(0, |(_, had)| *had);
-    let started = Sequence::start_behind(config, uris, options, &first, had).await;
+    let started = ObjectSequence::start_behind(config, uris, options, &first, had).await;
     let mut sequence = match started {
         Ok(sequence) => sequence,
         // What the user named himself will not be there for a new start either.

@@ -6,27 +6,27 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::client::object_client::Client;
-use crate::download::concurrency::limit::Slots;
-use crate::download::concurrency::rate_limit::Ceiling;
+use crate::download::concurrency::limit::ConcurrencyLimit;
+use crate::download::concurrency::rate_limit::RateLimit;
 use crate::download::concurrency::throttle::Throttle;
 use crate::download::counters::Counters;
-use crate::download::fetch::stats::Pace;
+use crate::download::fetch::stats::RequestStats;
 use crate::download::fetch::straggler;
 use crate::download::memory::frame::Slabs;
-use crate::download::memory::window::Window;
-use crate::download::requested::Wanted;
+use crate::download::memory::window::MemoryWindow;
+use crate::download::requested::RequestedBytes;
 use crate::s3::pinned::Pin;
 
 /// What all fetches of one download share.
-pub(crate) struct Shared {
+pub(crate) struct DownloadContext {
     pub(crate) client: Client,
     /// The bytes to deliver, and of which version.
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: RequestedBytes,
     /// Ranges fetched at once; closed when one has failed for good.
-    pub(crate) slots: Arc<Slots>,
+    pub(crate) slots: Arc<ConcurrencyLimit>,
     /// Ranges begun and not yet delivered, so that a slow consumer does not fill the window for nothing.
-    pub(crate) places: Arc<Slots>,
-    pub(crate) window: Window,
+    pub(crate) places: Arc<ConcurrencyLimit>,
+    pub(crate) window: MemoryWindow,
     /// By how much the window is widened, in bytes, once a straggler was overtaken; 0 when it was.
     pub(crate) reserve: AtomicU64,
     pub(crate) slabs: Arc<Slabs>,
@@ -37,22 +37,22 @@ pub(crate) struct Shared {
     /// How long a body may bring no byte while it is being read.
     pub(crate) stall_timeout: Duration,
     /// A ceiling on the rate of all fetches together, and of those of the downloads before and behind this one.
-    pub(crate) ceiling: Option<Arc<Ceiling>>,
-    /// The least bytes of a frame that may go on without a copy: see `Budget`.
+    pub(crate) ceiling: Option<Arc<RateLimit>>,
+    /// The least bytes of a frame that may go on without a copy: see `Limits`.
     pub(crate) zero_copy_min: usize,
     /// Set by the first response; every later one is checked against it.
     pub(crate) pin: OnceLock<Pin>,
     /// Set after a 412: from then on requests name the version that is pinned.
     pub(crate) by_version: AtomicBool,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) pace: Pace,
+    pub(crate) pace: RequestStats,
     pub(crate) throttle: Throttle,
-    pub(crate) hedging: straggler::Budget,
+    pub(crate) hedging: straggler::HedgeBudget,
     /// Bytes of a usual range.
     pub(crate) chunk: u64,
 }
 
-impl Shared {
+impl DownloadContext {
     /// There are stragglers, as is known now: from here on there is room for what comes behind one meanwhile. Taken back
     /// it would be missed at the next one, while what fills it is still being delivered.
     pub(crate) fn make_way(&self) {

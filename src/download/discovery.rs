@@ -17,20 +17,20 @@ use crate::client::metadata::describe;
 use crate::client::object_client::Client;
 use crate::client::retry::{Try, retry};
 use crate::config::settings::Config;
-use crate::download::concurrency::limit::Slots;
-use crate::download::concurrency::rate_limit::Ceiling;
+use crate::download::concurrency::limit::ConcurrencyLimit;
+use crate::download::concurrency::rate_limit::RateLimit;
 use crate::download::concurrency::throttle::Throttle;
-use crate::download::context::Shared;
+use crate::download::context::DownloadContext;
 use crate::download::counters::Counters;
-use crate::download::fetch::stats::Pace;
+use crate::download::fetch::stats::RequestStats;
 use crate::download::fetch::straggler;
-use crate::download::fetch::{self, Found, Leave, RangeFrames};
-use crate::download::limits::Budget;
+use crate::download::fetch::{self, Discovered, RangeFrames, RangePermit};
+use crate::download::limits::Limits;
 use crate::download::memory::frame::Slabs;
-use crate::download::memory::window::Window;
+use crate::download::memory::window::MemoryWindow;
 use crate::download::options::Options;
-use crate::download::pending_head::Head;
-use crate::download::requested::{Wanted, beyond};
+use crate::download::pending_head::PendingHead;
+use crate::download::requested::{RequestedBytes, beyond};
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
@@ -39,7 +39,7 @@ use crate::s3::request::Ask;
 use crate::s3::response::Opened;
 
 /// What discovery found.
-pub(super) struct Started {
+pub(super) struct Discovery {
     pub(super) info: ObjectInfo,
     /// The first range, under way; none in an empty object.
     pub(super) first: Option<RangeFrames>,
@@ -47,7 +47,7 @@ pub(super) struct Started {
     pub(super) wanted: ByteRange,
     /// Those of them that the first range brings.
     pub(super) first_range: ByteRange,
-    pub(super) head: Head,
+    pub(super) head: PendingHead,
     /// How long the first response took to begin.
     pub(super) latency: Duration,
 }
@@ -57,40 +57,40 @@ pub(super) async fn shared(
     config: &Config,
     source: &Source,
     options: &Options,
-    budget: &Budget,
-    ceiling: Option<Arc<Ceiling>>,
-) -> Result<(Shared, Option<ObjectInfo>)> {
+    budget: &Limits,
+    ceiling: Option<Arc<RateLimit>>,
+) -> Result<(DownloadContext, Option<ObjectInfo>)> {
     let connections = if budget.adaptive { 1 } else { budget.connections };
     let client = Client::new(config.clone(), source.clone(), options.for_client(budget.read_buffer))?;
     let if_match = || options.if_match.clone();
     let max_attempts = options.max_attempts.or(config.max_attempts);
-    let (wanted, said) = if let Some(wanted) = Wanted::new(options.range, if_match()) {
+    let (wanted, said) = if let Some(wanted) = RequestedBytes::new(options.range, if_match()) {
         (wanted, None)
     } else {
         let info = describe(&client, max_attempts).await?;
-        (Wanted::at_the_end(options.range, if_match(), &info)?, Some(info))
+        (RequestedBytes::at_the_end(options.range, if_match(), &info)?, Some(info))
     };
-    let slots = Slots::new(connections);
-    let shared = Shared {
+    let slots = ConcurrencyLimit::new(connections);
+    let shared = DownloadContext {
         client,
         wanted,
         slots: Arc::clone(&slots),
         // All ranges of an explicit number have room at once: no more is asked for than can be held.
-        places: Slots::new(if budget.adaptive { places(connections) } else { connections }),
-        window: Window::new(budget.window),
+        places: ConcurrencyLimit::new(if budget.adaptive { places(connections) } else { connections }),
+        window: MemoryWindow::new(budget.window),
         reserve: AtomicU64::new(budget.reserve),
         slabs: Arc::new(Slabs::default()),
         max_attempts,
         read_buffer: budget.read_buffer,
         stall_timeout: options.stall_timeout.unwrap_or(Options::STALL_TIMEOUT),
-        ceiling: ceiling.or_else(|| budget.bytes_per_second.map(Ceiling::new).map(Arc::new)),
+        ceiling: ceiling.or_else(|| budget.bytes_per_second.map(RateLimit::new).map(Arc::new)),
         zero_copy_min: budget.zero_copy_min,
         pin: OnceLock::new(),
         by_version: AtomicBool::new(false),
         counters: Arc::new(Counters::default()),
-        pace: Pace::new(),
+        pace: RequestStats::new(),
         throttle: Throttle::new(slots),
-        hedging: straggler::Budget::new(options.hedge),
+        hedging: straggler::HedgeBudget::new(options.hedge),
         chunk: budget.chunk,
     };
     Ok((shared, said))
@@ -104,28 +104,36 @@ pub(super) fn places(connections: usize) -> usize {
 
 /// Sends HEAD, unless its answer is there already, and the first GET, and waits for the head of the latter's
 /// response.
-pub(super) async fn start(shared: &Arc<Shared>, chunk: u64, said: Option<ObjectInfo>) -> Result<Started> {
+pub(super) async fn start(
+    shared: &Arc<DownloadContext>,
+    chunk: u64,
+    said: Option<ObjectInfo>,
+) -> Result<Discovery> {
     let wanted = &shared.wanted;
     let mut head = match &said {
         // There is nothing to ask for.
         Some(info) if wanted.is_nothing() => {
-            return Ok(Started::nothing(wanted.start(), info.clone(), Head::done(shared, info.clone())));
+            return Ok(Discovery::nothing(
+                wanted.start(),
+                info.clone(),
+                PendingHead::done(shared, info.clone()),
+            ));
         }
-        Some(info) => Head::done(shared, info.clone()),
-        None if shared.client.is_s3() => Head::spawn(shared),
+        Some(info) => PendingHead::done(shared, info.clone()),
+        None if shared.client.is_s3() => PendingHead::spawn(shared),
         // A URL that is presigned is so for GET.
-        None => Head::none(shared),
+        None => PendingHead::none(shared),
     };
     let asked = wanted.first(chunk);
     let (found_in, found) = oneshot::channel();
     let ended = || Error::new(ErrorKind::Other, "the download ended before it began");
-    let leave = Leave {
+    let leave = RangePermit {
         place: shared.places.acquire().await.ok_or_else(ended)?,
         slot: shared.slots.acquire().await.ok_or_else(ended)?,
     };
     let mut first = fetch::spawn(Arc::clone(shared), asked, leave, Some(found_in));
-    if let Ok(Found { info, wanted, first: first_range, latency }) = found.await {
-        return Ok(Started { info, wanted, first: Some(first), first_range, head, latency });
+    if let Ok(Discovered { info, wanted, first: first_range, latency }) = found.await {
+        return Ok(Discovery { info, wanted, first: Some(first), first_range, head, latency });
     }
     let error = match poll_fn(|cx| first.poll_frame(cx)).await {
         Some(Err(e)) => e,
@@ -145,12 +153,12 @@ pub(super) async fn start(shared: &Arc<Shared>, chunk: u64, said: Option<ObjectI
             format!("the object ended at byte {} a moment ago and is longer now", wanted.start()),
         ));
     }
-    Ok(Started::nothing(wanted.start(), info, head))
+    Ok(Discovery::nothing(wanted.start(), info, head))
 }
 
-impl Started {
+impl Discovery {
     /// The object has no bytes from `start` on.
-    fn nothing(start: u64, info: ObjectInfo, head: Head) -> Self {
+    fn nothing(start: u64, info: ObjectInfo, head: PendingHead) -> Self {
         let none = ByteRange::new(start, start);
         Self { info, first: None, wanted: none, first_range: none, head, latency: Duration::ZERO }
     }
@@ -159,8 +167,8 @@ impl Started {
 /// A 416 for a byte further on: what HEAD says of the object, or else a GET of its first byte. Where the 416
 /// itself has `shown` that the object ends before `start`, and HEAD is of no help, that is enough.
 async fn confirm_end(
-    shared: &Arc<Shared>,
-    head: &mut Head,
+    shared: &Arc<DownloadContext>,
+    head: &mut PendingHead,
     start: u64,
     shown: Option<u64>,
 ) -> Result<ObjectInfo> {
@@ -173,7 +181,7 @@ async fn confirm_end(
 
 /// A 416 for the first byte: the object is empty, if HEAD says so too, or a GET without a range brings
 /// no bytes.
-async fn confirm_empty(shared: &Arc<Shared>, head: &mut Head) -> Result<ObjectInfo> {
+async fn confirm_empty(shared: &Arc<DownloadContext>, head: &mut PendingHead) -> Result<ObjectInfo> {
     if let Some(info) = head.answer().await.filter(|info| info.size == 0) {
         return Ok(info);
     }
@@ -181,7 +189,7 @@ async fn confirm_empty(shared: &Arc<Shared>, head: &mut Head) -> Result<ObjectIn
 }
 
 /// A GET of all that there is, which must be nothing.
-async fn ask_whole(shared: &Shared, attempt: Try) -> Result<ObjectInfo> {
+async fn ask_whole(shared: &DownloadContext, attempt: Try) -> Result<ObjectInfo> {
     let answer = shared.client.exchange(Ask::GetWhole, None, attempt).await?;
     match Opened::check(&answer.head, ByteRange::new(0, 1), None)? {
         Opened { info, .. } if info.size == 0 => Ok(info),

@@ -38,7 +38,7 @@ const READS_PER_SECOND: u64 = 20;
 
 /// The numbers of one download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Budget {
+pub(crate) struct Limits {
     /// Body bytes held at once.
     pub(crate) window: u64,
     /// How many more are held once ranges have been late, so that those behind one go on.
@@ -59,7 +59,7 @@ pub(crate) struct Budget {
     pub(crate) zero_copy_min: usize,
 }
 
-impl Budget {
+impl Limits {
     /// What `options` allow on this machine, with `ceilings` where they say nothing.
     pub(crate) fn of(options: &Options, ceilings: &Ceilings) -> Self {
         Self::within(options, ceilings, options.max_memory.map(NonZero::get).or_else(unasked))
@@ -139,7 +139,7 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    fn budget(concurrency: usize, chunk: u64, max_memory: u64, outside: Option<u64>) -> Budget {
+    fn budget(concurrency: usize, chunk: u64, max_memory: u64, outside: Option<u64>) -> Limits {
         let options = Options {
             concurrency: NonZeroUsize::new(concurrency),
             chunk_size: NonZeroU64::new(chunk),
@@ -147,7 +147,7 @@ mod tests {
             ..Options::default()
         };
         let ceilings = Ceilings::default();
-        Budget::within(&options, &ceilings, NonZeroU64::new(max_memory).map(NonZeroU64::get).or(outside))
+        Limits::within(&options, &ceilings, NonZeroU64::new(max_memory).map(NonZeroU64::get).or(outside))
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
             chunk_size: NonZeroU64::new(MIB),
             ..Ceilings::default()
         };
-        let unsaid = Budget::within(&Options::default(), &ceilings, None);
+        let unsaid = Limits::within(&Options::default(), &ceilings, None);
         assert_eq!((unsaid.connections, unsaid.chunk, unsaid.large), (6, MIB, None));
         assert!(unsaid.adaptive, "a ceiling is no number to keep");
 
@@ -206,7 +206,7 @@ mod tests {
             chunk_size: NonZeroU64::new(2 * MIB),
             ..Options::default()
         };
-        let said = Budget::within(&said, &ceilings, None);
+        let said = Limits::within(&said, &ceilings, None);
         assert_eq!((said.connections, said.chunk), (9, 2 * MIB));
 
         let high = Ceilings {
@@ -215,8 +215,8 @@ mod tests {
             ..ceilings
         };
         assert_eq!(
-            Budget::within(&Options::default(), &high, None),
-            Budget::within(&Options::default(), &Ceilings::default(), None)
+            Limits::within(&Options::default(), &high, None),
+            Limits::within(&Options::default(), &Ceilings::default(), None)
         );
     }
 
@@ -230,11 +230,11 @@ mod tests {
             (100 * MIB, 100 * MIB, READ_BUFFER_MAX),
         ] {
             let options = Options { limit_rate: NonZeroU64::new(limit_rate), ..Options::default() };
-            let b = Budget::within(&options, &ceilings, None);
+            let b = Limits::within(&options, &ceilings, None);
             assert_eq!(b.bytes_per_second.map_or(0, NonZeroU64::get), rate);
             assert_eq!(b.read_buffer as u64, read_buffer, "{rate}");
         }
-        assert_eq!(Budget::within(&Options::default(), &Ceilings::default(), None).bytes_per_second, None);
+        assert_eq!(Limits::within(&Options::default(), &Ceilings::default(), None).bytes_per_second, None);
     }
 
     #[test]

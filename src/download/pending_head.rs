@@ -11,8 +11,8 @@ use crate::client::metadata::{describe, head};
 use crate::client::object_client::Client;
 use crate::client::retry::Try;
 use crate::config::settings::Config;
-use crate::download::context::Shared;
-use crate::download::limits::Budget;
+use crate::download::context::DownloadContext;
+use crate::download::limits::Limits;
 use crate::download::options::Options;
 use crate::error::Result;
 use crate::s3::address::source::Source;
@@ -20,12 +20,12 @@ use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::Pin as Pinned;
 
 /// A HEAD under way beside a download, and then what it said; dropping it ends it.
-pub(super) struct Head {
-    shared: Arc<Shared>,
-    state: State,
+pub(super) struct PendingHead {
+    shared: Arc<DownloadContext>,
+    state: HeadState,
 }
 
-enum State {
+enum HeadState {
     Asked {
         task: AbortOnDropHandle<Result<ObjectInfo>>,
         /// Whether it is asked once more should this fail.
@@ -34,33 +34,33 @@ enum State {
     Answered(Option<ObjectInfo>),
 }
 
-impl Head {
+impl PendingHead {
     /// Sends a HEAD by the client of `shared`.
-    pub(super) fn spawn(shared: &Arc<Shared>) -> Self {
-        Self { shared: Arc::clone(shared), state: State::asked(shared, true) }
+    pub(super) fn spawn(shared: &Arc<DownloadContext>) -> Self {
+        Self { shared: Arc::clone(shared), state: HeadState::asked(shared, true) }
     }
 
     /// One that is not sent.
-    pub(super) fn none(shared: &Arc<Shared>) -> Self {
-        Self { shared: Arc::clone(shared), state: State::Answered(None) }
+    pub(super) fn none(shared: &Arc<DownloadContext>) -> Self {
+        Self { shared: Arc::clone(shared), state: HeadState::Answered(None) }
     }
 
     /// One that has said `info` already.
-    pub(super) fn done(shared: &Arc<Shared>, info: ObjectInfo) -> Self {
-        Self { shared: Arc::clone(shared), state: State::Answered(Some(info)) }
+    pub(super) fn done(shared: &Arc<DownloadContext>, info: ObjectInfo) -> Self {
+        Self { shared: Arc::clone(shared), state: HeadState::Answered(Some(info)) }
     }
 
     /// What it said; `None` where it failed. A HEAD has no body to say what was wrong: one that failed is sent
     /// once more, for the GETs may have put it right meanwhile.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<&ObjectInfo>> {
-        while let State::Asked { task, again } = &mut self.state {
+        while let HeadState::Asked { task, again } = &mut self.state {
             let said = ready!(Pin::new(task).poll(cx));
             self.state = match said {
-                Ok(Err(_)) if *again => State::asked(&self.shared, false),
-                said => State::Answered(said.ok().and_then(Result::ok)),
+                Ok(Err(_)) if *again => HeadState::asked(&self.shared, false),
+                said => HeadState::Answered(said.ok().and_then(Result::ok)),
             };
         }
-        let State::Answered(said) = &self.state else { return Poll::Pending };
+        let HeadState::Answered(said) = &self.state else { return Poll::Pending };
         Poll::Ready(said.as_ref())
     }
 
@@ -70,8 +70,8 @@ impl Head {
     }
 }
 
-impl State {
-    fn asked(shared: &Arc<Shared>, again: bool) -> Self {
+impl HeadState {
+    fn asked(shared: &Arc<DownloadContext>, again: bool) -> Self {
         let shared = Arc::clone(shared);
         let task = tokio::spawn(async move {
             head(&shared.client, if again { Try::FIRST } else { Try::after(1) }).await
@@ -89,7 +89,7 @@ pub(super) fn is_of(said: &ObjectInfo, shown: &ObjectInfo) -> bool {
 /// [`Options::range`] and [`Options::if_match`] are not looked at.
 pub async fn inspect(config: &Config, source: impl Into<Source>, options: &Options) -> Result<ObjectInfo> {
     let source = &source.into();
-    let read_buffer = Budget::of(options, &config.ceilings).read_buffer;
+    let read_buffer = Limits::of(options, &config.ceilings).read_buffer;
     let client = Client::new(config.clone(), source.clone(), options.for_client(read_buffer))?;
     let described = describe(&client, options.max_attempts.or(config.max_attempts)).await;
     described.map_err(|e| source.explain(e))

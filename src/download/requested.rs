@@ -11,7 +11,7 @@ use crate::s3::range_spec::RangeSpec;
 
 /// The bytes wanted, and what is known of the object before the first response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct RequestedBytes {
     /// As far as the object goes where no end was named.
     range: ByteRange,
     /// The version that the first GET asks for.
@@ -20,9 +20,9 @@ pub(crate) struct Wanted {
     size: Option<u64>,
 }
 
-impl Wanted {
+impl RequestedBytes {
     /// `range` of the version named `if_match`. `None` for bytes counted from the end of an object, or for a part of
-    /// it: where they begin is known once its size is ([`Wanted::at_the_end`]).
+    /// it: where they begin is known once its size is ([`RequestedBytes::at_the_end`]).
     pub(crate) fn new(range: Option<RangeSpec>, if_match: Option<ETag>) -> Option<Self> {
         let range = match range {
             Some(spec) if spec.needs_size() => return None,
@@ -123,9 +123,10 @@ mod tests {
         info
     }
 
-    fn wanted(range: &str, if_match: &str) -> Wanted {
+    fn wanted(range: &str, if_match: &str) -> RequestedBytes {
         let range = Some(range).filter(|r| !r.is_empty()).map(|r| r.parse().unwrap());
-        Wanted::new(range, Some(if_match).filter(|e| !e.is_empty()).map(|e| e.parse().unwrap())).unwrap()
+        RequestedBytes::new(range, Some(if_match).filter(|e| !e.is_empty()).map(|e| e.parse().unwrap()))
+            .unwrap()
     }
 
     #[test]
@@ -164,13 +165,13 @@ mod tests {
     #[test]
     fn the_end_of_an_object_is_that_of_the_object_that_was_measured() {
         let last = Some("-5".parse().unwrap());
-        assert_eq!(Wanted::new(last, None), None);
-        let wanted = Wanted::at_the_end(last, None, &info(20, "\"e\"")).unwrap();
+        assert_eq!(RequestedBytes::new(last, None), None);
+        let wanted = RequestedBytes::at_the_end(last, None, &info(20, "\"e\"")).unwrap();
         assert_eq!((wanted.first(10), wanted.if_match()), (ByteRange::new(15, 20), Some("\"e\"")));
         assert_eq!(wanted.of(&info(21, "\"e\"")).unwrap_err().exit_code(), 6);
-        assert!(Wanted::at_the_end(last, None, &info(0, "\"e\"")).unwrap().is_nothing());
+        assert!(RequestedBytes::at_the_end(last, None, &info(0, "\"e\"")).unwrap().is_nothing());
         let named = Some("f".parse().unwrap());
-        assert_eq!(Wanted::at_the_end(last, named, &info(20, "\"e\"")).unwrap_err().exit_code(), 6);
-        assert_eq!(Wanted::at_the_end(last, None, &info(20, "W/\"e\"")).unwrap().if_match(), None);
+        assert_eq!(RequestedBytes::at_the_end(last, named, &info(20, "\"e\"")).unwrap_err().exit_code(), 6);
+        assert_eq!(RequestedBytes::at_the_end(last, None, &info(20, "W/\"e\"")).unwrap().if_match(), None);
     }
 }

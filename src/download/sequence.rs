@@ -9,12 +9,12 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::config::settings::Config;
 use crate::download::memory::frame::Frame;
 use crate::download::options::Options;
-use crate::download::stream::{Download, Traffic};
+use crate::download::stream::{Download, TransferStats};
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::source::Source;
 
 /// Downloads in a row.
-pub(crate) struct Sequence<'a> {
+pub(crate) struct ObjectSequence<'a> {
     config: &'a Config,
     options: &'a Options,
     current: Download,
@@ -26,12 +26,12 @@ pub(crate) struct Sequence<'a> {
     /// Bytes of the objects that are complete.
     before: u64,
     /// What those cost.
-    spent: Traffic,
+    spent: TransferStats,
     /// Whether all of those were verified.
     all_verified: bool,
 }
 
-impl<'a> Sequence<'a> {
+impl<'a> ObjectSequence<'a> {
     /// Begins with `uris`, all of them as `options` say.
     pub(crate) async fn start(config: &'a Config, uris: &'a [Source], options: &'a Options) -> Result<Self> {
         Self::start_behind(config, uris, options, options, 0).await
@@ -47,7 +47,7 @@ impl<'a> Sequence<'a> {
     ) -> Result<Self> {
         let (uri, rest) = uris.split_first().ok_or_else(|| Error::usage("an object is missing"))?;
         let current = Download::start_behind(config, uri, first, had).await?;
-        let (next, before, spent, all_verified) = (None, 0, Traffic::default(), true);
+        let (next, before, spent, all_verified) = (None, 0, TransferStats::default(), true);
         Ok(Self { config, options, current, had, rest, next, before, spent, all_verified })
     }
 
@@ -90,7 +90,7 @@ impl<'a> Sequence<'a> {
     }
 
     /// What all of them cost so far.
-    pub(crate) fn traffic(&self) -> Traffic {
+    pub(crate) fn traffic(&self) -> TransferStats {
         self.spent + self.current.traffic()
     }
 

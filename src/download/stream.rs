@@ -23,20 +23,20 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, trace};
 
 use crate::config::settings::Config;
-use crate::download::concurrency::controller::Level;
-use crate::download::concurrency::rate_limit::Ceiling;
-use crate::download::context::Shared;
-use crate::download::discovery::Started;
-use crate::download::fetch::{self, Leave, RangeFrames};
-use crate::download::limits::{Budget, checksum_mode};
+use crate::download::concurrency::controller::ConcurrencyController;
+use crate::download::concurrency::rate_limit::RateLimit;
+use crate::download::context::DownloadContext;
+use crate::download::discovery::Discovery;
+use crate::download::fetch::{self, RangeFrames, RangePermit};
+use crate::download::limits::{Limits, checksum_mode};
 use crate::download::memory::frame::Frame;
-use crate::download::memory::window::Room;
+use crate::download::memory::window::Reservation;
 use crate::download::meter::Meter;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Options;
-use crate::download::pending_head::Head;
+use crate::download::pending_head::PendingHead;
 use crate::download::plan::Plan;
-use crate::download::verify::Verify;
+use crate::download::verify::ChecksumCheck;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{DOWNLOAD, LEVEL};
 use crate::s3::address::source::Source;
@@ -50,7 +50,7 @@ const TICK_AT_REST: Duration = Duration::from_millis(200);
 /// An object on its way, in order: frames that count against the window ([`Download::next_frame`]), or
 /// a plain [`Stream`] of bytes. Dropping it ends all its requests.
 pub struct Download {
-    shared: Arc<Shared>,
+    shared: Arc<DownloadContext>,
     info: ObjectInfo,
     /// The bytes to deliver.
     wanted: ByteRange,
@@ -61,29 +61,29 @@ pub struct Download {
     /// Whether every range has begun.
     all_asked: bool,
     failed: bool,
-    head: Head,
-    verify: Verify,
-    budget: Budget,
+    head: PendingHead,
+    verify: ChecksumCheck,
+    budget: Limits,
     /// Until the first frame is asked for, of a download that began ahead of its turn.
-    ahead: Option<Ahead>,
+    ahead: Option<Prefetched>,
     steering: Option<AbortOnDropHandle<()>>,
 }
 
 /// How a download begins that is not alone.
 #[derive(Debug, Default)]
-struct Manner {
+struct StartMode {
     /// The consumer has so many bytes, those before the range.
     had: u64,
     /// Its turn has not come.
     is_ahead: bool,
-    /// Shared with the download before it.
-    ceiling: Option<Arc<Ceiling>>,
+    /// DownloadContext with the download before it.
+    ceiling: Option<Arc<RateLimit>>,
 }
 
 /// What keeps a download from taking in bytes before its turn.
-struct Ahead {
+struct Prefetched {
     /// All of its window.
-    _room: Room,
+    _room: Reservation,
     /// How long the first response took to begin.
     latency: Duration,
 }
@@ -94,7 +94,7 @@ impl Download {
     /// compared with. Must be called in a tokio runtime with I/O and time enabled, as must everything else of a
     /// download.
     pub async fn start(config: &Config, source: impl Into<Source>, options: &Options) -> Result<Self> {
-        Self::begin(config, &source.into(), options, Manner::default()).await
+        Self::begin(config, &source.into(), options, StartMode::default()).await
     }
 
     /// The same for a consumer that has the `had` bytes before the range already. Where they and the range are the
@@ -105,7 +105,7 @@ impl Download {
         options: &Options,
         had: u64,
     ) -> Result<Self> {
-        Self::begin(config, source, options, Manner { had, ..Manner::default() }).await
+        Self::begin(config, source, options, StartMode { had, ..StartMode::default() }).await
     }
 
     /// The same for a download whose turn has not come: until its first frame is asked for, it takes in no bytes of
@@ -114,14 +114,14 @@ impl Download {
         config: &Config,
         source: &Source,
         options: &Options,
-        ceiling: Option<Arc<Ceiling>>,
+        ceiling: Option<Arc<RateLimit>>,
     ) -> Result<Self> {
-        Self::begin(config, source, options, Manner { had: 0, is_ahead: true, ceiling }).await
+        Self::begin(config, source, options, StartMode { had: 0, is_ahead: true, ceiling }).await
     }
 
-    async fn begin(config: &Config, source: &Source, options: &Options, manner: Manner) -> Result<Self> {
-        let Manner { had, is_ahead, ceiling } = manner;
-        let budget = Budget::of(options, &config.ceilings);
+    async fn begin(config: &Config, source: &Source, options: &Options, manner: StartMode) -> Result<Self> {
+        let StartMode { had, is_ahead, ceiling } = manner;
+        let budget = Limits::of(options, &config.ceilings);
         let shared = discovery::shared(config, source, options, &budget, ceiling).await;
         let (shared, said) = shared.map_err(|e| source.explain(e))?;
         let shared = Arc::new(shared);
@@ -133,13 +133,13 @@ impl Download {
         let all_asked = rest.is_empty();
         let planned =
             planned(Arc::clone(&shared), Plan::new(rest, budget.chunk, budget.large)).fuse().boxed();
-        let Started { info, first, mut head, latency, .. } = started;
+        let Discovery { info, first, mut head, latency, .. } = started;
         let under_way = first.into_iter().collect();
         let whole = wanted == ByteRange::new(had, info.size);
         let mode = checksum_mode(options, config.checksum_validation);
-        let verify = Verify::new(mode, &shared, &info, whole, &mut head).await;
+        let verify = ChecksumCheck::new(mode, &shared, &info, whole, &mut head).await;
         let verify = verify.map_err(|e| e.on(source))?;
-        let (failed, ahead, steering) = (false, room.map(|room| Ahead { _room: room, latency }), None);
+        let (failed, ahead, steering) = (false, room.map(|room| Prefetched { _room: room, latency }), None);
         let mut download = Self {
             shared,
             info,
@@ -234,7 +234,7 @@ impl Download {
     }
 
     /// What its bytes are received below, for those of the next download.
-    pub(crate) fn ceiling(&self) -> Option<Arc<Ceiling>> {
+    pub(crate) fn ceiling(&self) -> Option<Arc<RateLimit>> {
         self.shared.ceiling.clone()
     }
 
@@ -257,8 +257,8 @@ impl Download {
 
     /// Requests sent, connections opened and body bytes received so far.
     #[must_use]
-    pub fn traffic(&self) -> Traffic {
-        Traffic {
+    pub fn traffic(&self) -> TransferStats {
+        TransferStats {
             requests: self.shared.client.requests(),
             connections: self.shared.client.connections(),
             fetched: self.shared.counters.fetched(),
@@ -280,7 +280,7 @@ impl Download {
         if self.failed {
             return Poll::Ready(None);
         }
-        if let Some(Ahead { latency, .. }) = self.ahead.take() {
+        if let Some(Prefetched { latency, .. }) = self.ahead.take() {
             self.steer(latency);
         }
         // What may start starts first: the head of the line may take long.
@@ -328,7 +328,7 @@ impl Download {
 /// What a download cost so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Traffic {
+pub struct TransferStats {
     /// Requests sent, every try counted.
     pub requests: u64,
     /// Connections opened.
@@ -348,7 +348,7 @@ pub struct Traffic {
 }
 
 /// Of two downloads, one behind the other.
-impl Add for Traffic {
+impl Add for TransferStats {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
@@ -367,7 +367,7 @@ impl Add for Traffic {
 
 /// The ranges of a plan, each cut and started, in order, when there is a slot and room for it. One after
 /// the other: room is never given to a range while one before it waits.
-fn planned(shared: Arc<Shared>, plan: Plan) -> impl Stream<Item = RangeFrames> + Send {
+fn planned(shared: Arc<DownloadContext>, plan: Plan) -> impl Stream<Item = RangeFrames> + Send {
     stream::unfold((shared, plan), |(shared, mut plan)| async {
         if plan.is_done() {
             return None;
@@ -375,15 +375,15 @@ fn planned(shared: Arc<Shared>, plan: Plan) -> impl Stream<Item = RangeFrames> +
         let place = shared.places.acquire().await?;
         let slot = shared.slots.acquire().await?;
         let range = plan.next(shared.slots.target() as u64)?;
-        let leave = Leave { place, slot };
+        let leave = RangePermit { place, slot };
         Some((fetch::spawn(Arc::clone(&shared), range, leave, None), (shared, plan)))
     })
 }
 
 /// Finds how many connections pay, for as long as the download lasts.
-fn steer(shared: &Arc<Shared>, budget: &Budget, latency: Duration) -> AbortOnDropHandle<()> {
+fn steer(shared: &Arc<DownloadContext>, budget: &Limits, latency: Duration) -> AbortOnDropHandle<()> {
     let shared = Arc::clone(shared);
-    let mut level = Level::new(budget.connections, budget.chunk, budget.window);
+    let mut level = ConcurrencyController::new(budget.connections, budget.chunk, budget.window);
     level.first_response(latency);
     AbortOnDropHandle::new(tokio::spawn(async move {
         let began = Instant::now();
@@ -405,7 +405,7 @@ fn steer(shared: &Arc<Shared>, budget: &Budget, latency: Duration) -> AbortOnDro
 }
 
 /// Reports what there is, which part of it is wanted, and how it will be asked for; `concurrency` where that is given.
-fn log_start(source: &Source, info: &ObjectInfo, wanted: ByteRange, budget: &Budget) {
+fn log_start(source: &Source, info: &ObjectInfo, wanted: ByteRange, budget: &Limits) {
     info!(
         target: DOWNLOAD,
         size = info.size,

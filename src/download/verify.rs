@@ -12,9 +12,9 @@ use tokio::time::{Sleep, sleep};
 use crate::client::metadata;
 use crate::client::part_sizes::part_sizes;
 use crate::client::retry::retry;
-use crate::download::context::Shared;
+use crate::download::context::DownloadContext;
 use crate::download::options::ChecksumMode;
-use crate::download::pending_head::{self, Head};
+use crate::download::pending_head::{self, PendingHead};
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::source::Source;
 use crate::s3::checksum::expected::Expected;
@@ -23,20 +23,20 @@ use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::Pin as Pinned;
 
 /// Compares one download with what the store keeps.
-pub(super) struct Verify {
+pub(super) struct ChecksumCheck {
     verifier: Verifier,
     /// Runs from the last byte on while HEAD is still to answer.
     late: Option<Pin<Box<Sleep>>>,
 }
 
-impl Verify {
+impl ChecksumCheck {
     /// For the object `info`. Only where the `whole` of it is going to be yielded is there a checksum to compare with.
     pub(super) async fn new(
         mode: ChecksumMode,
-        shared: &Arc<Shared>,
+        shared: &Arc<DownloadContext>,
         info: &ObjectInfo,
         whole: bool,
-        head: &mut Head,
+        head: &mut PendingHead,
     ) -> Result<Self> {
         let verifier = match mode {
             ChecksumMode::Off => Verifier::off(),
@@ -49,7 +49,13 @@ impl Verify {
     }
 
     /// The next bytes of the object.
-    pub(super) fn update(&mut self, data: &[u8], head: &mut Head, info: &ObjectInfo, cx: &mut Context<'_>) {
+    pub(super) fn update(
+        &mut self,
+        data: &[u8],
+        head: &mut PendingHead,
+        info: &ObjectInfo,
+        cx: &mut Context<'_>,
+    ) {
         self.look(head, info, cx);
         self.verifier.update(data);
     }
@@ -57,7 +63,7 @@ impl Verify {
     /// All bytes are out: whether they were the right ones.
     pub(super) fn poll_end(
         &mut self,
-        head: &mut Head,
+        head: &mut PendingHead,
         info: &ObjectInfo,
         cx: &mut Context<'_>,
     ) -> Poll<Result<()>> {
@@ -80,7 +86,7 @@ impl Verify {
     }
 
     /// Takes what HEAD said, where it has and that is not known yet.
-    fn look(&mut self, head: &mut Head, info: &ObjectInfo, cx: &mut Context<'_>) {
+    fn look(&mut self, head: &mut PendingHead, info: &ObjectInfo, cx: &mut Context<'_>) {
         if self.verifier.is_guessing()
             && let Poll::Ready(said) = head.poll(cx)
         {
@@ -91,7 +97,11 @@ impl Verify {
 }
 
 /// What the store has to compare the object `info` with, asked for until it is known.
-async fn required(shared: &Arc<Shared>, info: &ObjectInfo, head: &mut Head) -> Result<Verifier> {
+async fn required(
+    shared: &Arc<DownloadContext>,
+    info: &ObjectInfo,
+    head: &mut PendingHead,
+) -> Result<Verifier> {
     let Source::S3(uri) = shared.client.source() else {
         return Err(unverifiable("a URL is asked for by GET alone, which shows no checksum"));
     };

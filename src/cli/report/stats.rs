@@ -12,7 +12,7 @@ use nix::sys::time::TimeValLike;
 use serde::Serialize;
 
 use crate::cli::report::format::Format;
-use crate::download::stream::Traffic;
+use crate::download::stream::TransferStats;
 use crate::output::written::Delivery;
 
 /// The figures of one download, from the start of the process to its end.
@@ -76,7 +76,7 @@ impl Stats {
     #[must_use]
     pub(crate) fn collect(
         credentials: Option<Duration>,
-        traffic: Traffic,
+        traffic: TransferStats,
         verified: Option<&'static str>,
         delivery: &Delivery,
     ) -> Self {

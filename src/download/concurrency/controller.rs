@@ -57,7 +57,7 @@ const REST_MAX: Duration = Duration::from_mins(1);
 
 /// What is found while a download runs.
 #[derive(Debug)]
-pub(crate) struct Level {
+pub(crate) struct ConcurrencyController {
     max: usize,
     chunk: f64,
     window: f64,
@@ -70,21 +70,21 @@ pub(crate) struct Level {
     /// How long a request takes, from what the first one took.
     request: Duration,
     rest: Duration,
-    phase: Phase,
+    phase: SearchPhase,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Phase {
+enum SearchPhase {
     /// One connection, from its first byte.
-    First { began: Option<Mark> },
+    First { began: Option<SpeedMark> },
     /// A number was set: measured from `from` on, which `began` notes once reached.
-    Measure { step: Step, from: Duration, began: Option<Mark> },
+    Measure { step: Step, from: Duration, began: Option<SpeedMark> },
     /// Left alone until then.
     Settled { until: Duration },
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Mark {
+struct SpeedMark {
     at: Duration,
     bytes: u64,
     /// Of those, how many wait for the consumer.
@@ -109,13 +109,13 @@ enum Step {
     },
 }
 
-impl Level {
+impl ConcurrencyController {
     /// Between one connection and `max`, each asking for about `chunk` bytes a request, whose bytes have to
     /// fit into `window`.
     pub(crate) fn new(max: usize, chunk: u64, window: u64) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "sizes, for an estimate")]
         let (chunk, window) = (chunk as f64, window as f64);
-        let phase = Phase::First { began: None };
+        let phase = SearchPhase::First { began: None };
         Self {
             max: max.max(1),
             chunk,
@@ -137,31 +137,33 @@ impl Level {
 
     /// Whether the number is being left alone: then there is no hurry to tick.
     pub(crate) fn is_settled(&self) -> bool {
-        matches!(self.phase, Phase::Settled { .. })
+        matches!(self.phase, SearchPhase::Settled { .. })
     }
 
     /// How many connections there should be, `bytes` having come by `now`; both count from the start of
     /// the download and never go back. Of the bytes `held` wait for the consumer.
     pub(crate) fn tick(&mut self, now: Duration, bytes: u64, held: u64) -> usize {
-        let here = Mark { at: now, bytes, held };
+        let here = SpeedMark { at: now, bytes, held };
         match self.phase {
-            Phase::First { began: None } if bytes > 0 => self.phase = Phase::First { began: Some(here) },
-            Phase::First { began: Some(began) } => self.first(began, here),
-            Phase::Measure { step, from, began: None } if now >= from => {
-                self.phase = Phase::Measure { step, from, began: Some(here) };
+            SearchPhase::First { began: None } if bytes > 0 => {
+                self.phase = SearchPhase::First { began: Some(here) }
             }
-            Phase::Measure { step, began: Some(began), .. }
+            SearchPhase::First { began: Some(began) } => self.first(began, here),
+            SearchPhase::Measure { step, from, began: None } if now >= from => {
+                self.phase = SearchPhase::Measure { step, from, began: Some(here) };
+            }
+            SearchPhase::Measure { step, began: Some(began), .. }
                 if now >= began.at + MEASURE.max(self.request) =>
             {
                 self.judge(step, began.rate(here), here);
             }
-            Phase::Settled { until } if now >= until => self.set(self.connections, Step::START, now),
+            SearchPhase::Settled { until } if now >= until => self.set(self.connections, Step::START, now),
             _ => {}
         }
         self.connections
     }
 
-    fn first(&mut self, began: Mark, here: Mark) {
+    fn first(&mut self, began: SpeedMark, here: SpeedMark) {
         let (took, got) = (here.at.saturating_sub(began.at), here.bytes - began.bytes);
         let look = if self.latency > FIRST_LOOK { FIRST_LOOK_AFAR } else { FIRST_LOOK };
         if took < FIRST_LOOK_MIN || (took < look && got < FIRST_BYTES) || got == 0 {
@@ -178,7 +180,7 @@ impl Level {
         self.set(if wanted > FEW { wanted } else { 1 }, Step::START, here.at);
     }
 
-    fn judge(&mut self, step: Step, rate: f64, here: Mark) {
+    fn judge(&mut self, step: Step, rate: f64, here: SpeedMark) {
         let now = here.at;
         match step {
             Step::Up { before, rate: was } if rate < was * (1.0 + PAYS * self.growth(before)) => {
@@ -227,18 +229,18 @@ impl Level {
         // The first chunks of new connections may be small ones, each with its latency.
         let run_up = if changed { self.latency + RUN_UP + self.request } else { Duration::ZERO };
         self.connections = connections;
-        self.phase = Phase::Measure { step, from: now + run_up, began: None };
+        self.phase = SearchPhase::Measure { step, from: now + run_up, began: None };
     }
 
     fn settle(&mut self, now: Duration) {
-        self.phase = Phase::Settled { until: now + self.rest };
+        self.phase = SearchPhase::Settled { until: now + self.rest };
         self.rest = (self.rest * 2).min(REST_MAX);
     }
 
     /// Whether more waits for the consumer than the order of ranges alone explains: then it is the limit,
     /// and more connections would only fill memory.
     #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
-    fn consumer_is_behind(&self, here: Mark) -> bool {
+    fn consumer_is_behind(&self, here: SpeedMark) -> bool {
         let in_order = BEHIND * self.chunk * self.receiving * count(self.connections);
         here.held as f64 > in_order.min(FULL * self.window)
     }
@@ -263,7 +265,7 @@ impl Step {
     const START: Self = Self::Stay { last: 0.0, measured: 1 };
 }
 
-impl Mark {
+impl SpeedMark {
     /// Bytes a second between this mark and a later one.
     #[expect(clippy::cast_precision_loss, reason = "a rate, for a comparison")]
     fn rate(self, later: Self) -> f64 {
@@ -303,7 +305,7 @@ mod tests {
 
     /// Runs for `seconds` and returns the number settled on, the number of changes, and MiB/s achieved.
     fn run(net: Net, max: usize, seconds: u64) -> (usize, usize, f64) {
-        let mut level = Level::new(max, CHUNK, WINDOW);
+        let mut level = ConcurrencyController::new(max, CHUNK, WINDOW);
         level.first_response(net.latency);
         let worth = worth(net);
         let (mut now, mut mib, mut changes) = (net.latency, 0.0, 0);
@@ -356,7 +358,7 @@ mod tests {
     fn it_stays_inside_its_limit_and_survives_silence() {
         let net = Net { each: 90.0, latency: Duration::from_millis(25), all: 9e9 };
         assert_eq!(run(net, 5, 5).0, 5);
-        let mut level = Level::new(16, CHUNK, WINDOW);
+        let mut level = ConcurrencyController::new(16, CHUNK, WINDOW);
         for second in 0..1000 {
             assert_eq!(level.tick(Duration::from_secs(second), 0, 0), 1);
         }
@@ -365,7 +367,7 @@ mod tests {
     #[test]
     fn a_consumer_that_is_behind_gets_no_more_connections() {
         for (held, range) in [(0, 53..=64), (200 << 20, 34..=36)] {
-            let mut level = Level::new(64, CHUNK, 4 * WINDOW);
+            let mut level = ConcurrencyController::new(64, CHUNK, 4 * WINDOW);
             level.first_response(Duration::from_millis(25));
             let (mut bytes, mut connections) = (0.0, 1);
             for tick in 0..400_u32 {
@@ -379,7 +381,7 @@ mod tests {
 
     #[test]
     fn a_server_that_grows_slower_does_not_pull_it_down() {
-        let mut level = Level::new(32, CHUNK, WINDOW);
+        let mut level = ConcurrencyController::new(32, CHUNK, WINDOW);
         level.first_response(Duration::from_millis(25));
         let (mut bytes, mut least) = (0.0, usize::MAX);
         for tick in 0..24_000_u32 {

@@ -1,7 +1,7 @@
-//! Slots: how many ranges are fetched at once, a number that may change while they are.
+//! ConcurrencyLimit: how many ranges are fetched at once, a number that may change while they are.
 //!
 //! A fetch holds a slot for as long as it lasts. Raising the number takes effect at once, lowering it as
-//! fetches end: none is broken off. Slots are given in the order in which they are asked for.
+//! fetches end: none is broken off. ConcurrencyLimit are given in the order in which they are asked for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A changing number of slots.
 #[derive(Debug)]
-pub(crate) struct Slots {
+pub(crate) struct ConcurrencyLimit {
     free: Arc<Semaphore>,
     /// How many there are, those in use counted.
     size: AtomicUsize,
@@ -26,12 +26,12 @@ pub(crate) struct Slots {
 
 /// The right to fetch one range; dropping it gives it to the next.
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct Permit {
     permit: Option<OwnedSemaphorePermit>,
-    slots: Arc<Slots>,
+    slots: Arc<ConcurrencyLimit>,
 }
 
-impl Slots {
+impl ConcurrencyLimit {
     pub(crate) fn new(target: usize) -> Arc<Self> {
         let target = target.min(Semaphore::MAX_PERMITS);
         Arc::new(Self {
@@ -46,11 +46,11 @@ impl Slots {
     }
 
     /// Waits for a slot; `None` once the slots are closed.
-    pub(crate) async fn acquire(self: &Arc<Self>) -> Option<Slot> {
+    pub(crate) async fn acquire(self: &Arc<Self>) -> Option<Permit> {
         let permit = Arc::clone(&self.free).acquire_owned().await.ok()?;
         let in_use = self.in_use.fetch_add(1, Ordering::Relaxed) + 1;
         self.most.fetch_max(in_use, Ordering::Relaxed);
-        Some(Slot { permit: Some(permit), slots: Arc::clone(self) })
+        Some(Permit { permit: Some(permit), slots: Arc::clone(self) })
     }
 
     /// How many ranges may be fetched at once.
@@ -122,7 +122,7 @@ impl Slots {
     }
 }
 
-impl Drop for Slot {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.slots.in_use.fetch_sub(1, Ordering::Relaxed);
         let target = self.slots.target();
@@ -142,7 +142,7 @@ mod tests {
 
     #[tokio::test]
     async fn half_as_many_until_they_grow() {
-        let slots = Slots::new(4);
+        let slots = ConcurrencyLimit::new(4);
         let held = [slots.acquire().await, slots.acquire().await, slots.acquire().await];
         slots.halve();
         assert_eq!((slots.target(), slots.in_use()), (2, 3));
@@ -161,7 +161,7 @@ mod tests {
 
     #[tokio::test]
     async fn wider_whatever_the_target() {
-        let slots = Slots::new(1);
+        let slots = ConcurrencyLimit::new(1);
         slots.widen(2);
         slots.set_target(2);
         assert_eq!(slots.target(), 4);
@@ -172,7 +172,7 @@ mod tests {
 
     #[tokio::test]
     async fn more_at_once_and_fewer_as_they_end() {
-        let slots = Slots::new(1);
+        let slots = ConcurrencyLimit::new(1);
         let first = slots.acquire().await.unwrap();
         assert!(!slots.has_free());
         let mut second = Box::pin(slots.acquire());

@@ -13,13 +13,13 @@ use tokio::time::Instant;
 
 /// So many bytes a second, shared by all who receive.
 #[derive(Debug)]
-pub(crate) struct Ceiling {
+pub(crate) struct RateLimit {
     bytes_per_second: NonZeroU64,
     /// When what has come so far has had its time.
     due: Mutex<Option<Instant>>,
 }
 
-impl Ceiling {
+impl RateLimit {
     /// Nothing received yet.
     pub(crate) fn new(bytes_per_second: NonZeroU64) -> Self {
         Self { bytes_per_second, due: Mutex::new(None) }
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn what_comes_is_spread_and_idle_time_is_not_saved_up() {
-        let ceiling = Ceiling::new(NonZeroU64::new(1000).unwrap());
+        let ceiling = RateLimit::new(NonZeroU64::new(1000).unwrap());
         let start = Instant::now();
         let second = Duration::from_secs(1);
         assert_eq!(ceiling.at(start, 500), start + second / 2);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::download::concurrency::limit::Slots;
+use crate::download::concurrency::limit::ConcurrencyLimit;
 use crate::events::{THROTTLE, milliseconds};
 use tracing::warn;
 
@@ -22,12 +22,12 @@ const PAUSE_ASKED_MAX: Duration = Duration::from_mins(1);
 /// What a server allows at present.
 #[derive(Debug)]
 pub(crate) struct Throttle {
-    slots: Arc<Slots>,
-    state: Mutex<State>,
+    slots: Arc<ConcurrencyLimit>,
+    state: Mutex<ThrottleState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct ThrottleState {
     until: Option<Instant>,
     pause: Duration,
     /// Good answers since the slots grew last.
@@ -36,8 +36,8 @@ struct State {
 
 impl Throttle {
     /// No limit yet beside that of `slots`.
-    pub(crate) fn new(slots: Arc<Slots>) -> Self {
-        Self { slots, state: Mutex::new(State { until: None, pause: Duration::ZERO, good: 0 }) }
+    pub(crate) fn new(slots: Arc<ConcurrencyLimit>) -> Self {
+        Self { slots, state: Mutex::new(ThrottleState { until: None, pause: Duration::ZERO, good: 0 }) }
     }
 
     /// The server asked for fewer requests, and perhaps for a pause of some length.
@@ -87,7 +87,7 @@ impl Throttle {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ThrottleState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -99,7 +99,7 @@ mod tests {
 
     #[tokio::test]
     async fn answers_of_one_moment_halve_once_and_good_ones_grow_back_slowly() {
-        let slots = Slots::new(16);
+        let slots = ConcurrencyLimit::new(16);
         let throttle = Throttle::new(Arc::clone(&slots));
         let mut now = Instant::now();
         assert!(throttle.clear().now_or_never().is_some());
@@ -122,7 +122,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_pause_that_is_asked_for_is_kept_within_reason() {
-        let throttle = Throttle::new(Slots::new(4));
+        let throttle = Throttle::new(ConcurrencyLimit::new(4));
         let now = Instant::now();
         throttle.slow_down(now, Some(Duration::from_secs(7)));
         assert_eq!(throttle.state().until, Some(now + Duration::from_secs(7)));
@@ -132,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn pauses_grow_to_a_limit() {
-        let throttle = Throttle::new(Slots::new(1));
+        let throttle = Throttle::new(ConcurrencyLimit::new(1));
         let mut now = Instant::now();
         for _ in 0..20 {
             throttle.slow_down(now, None);

@@ -1,6 +1,6 @@
 //! One request for some bytes of the object, from its departure to the last byte of its body.
 //!
-//! It is asked for what comes next ([`Flight::next`], which may be dropped and asked again) and keeps account
+//! It is asked for what comes next ([`RangeRequest::next`], which may be dropped and asked again) and keeps account
 //! of how long it was waited for. It checks each response against the pin; what becomes of the bytes, and
 //! whether another request is sent for them, is decided above.
 
@@ -17,9 +17,9 @@ use tracing::info;
 
 use crate::client::exchange::{Exchange, ResponseBody};
 use crate::client::retry::Try;
-use crate::download::context::Shared;
-use crate::download::fetch::frame_queue::LaneSender;
-use crate::download::fetch::straggler::Progress;
+use crate::download::context::DownloadContext;
+use crate::download::fetch::frame_queue::FrameSender;
+use crate::download::fetch::straggler::RequestProgress;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::CORRECTION;
 use crate::s3::pinned::Pin;
@@ -33,7 +33,7 @@ const GATHERING_MIN: Duration = Duration::from_millis(5);
 const GATHERING_MAX: Duration = Duration::from_millis(200);
 
 /// What a flight brings.
-pub(super) enum Event {
+pub(super) enum RequestEvent {
     /// The response began, so long after the request was sent.
     Opened(Opened, Duration),
     /// Bytes of the object, from this offset on.
@@ -41,24 +41,24 @@ pub(super) enum Event {
 }
 
 /// A request under way.
-pub(super) struct Flight {
-    shared: Arc<Shared>,
+pub(super) struct RangeRequest {
+    shared: Arc<DownloadContext>,
     asked: ByteRange,
     attempt: Try,
-    stage: Stage,
+    stage: RequestStage,
     /// Since when it has been waited for, where it is; and how many bytes had come, of all ranges, by then.
     waiting: Option<(Instant, u64)>,
     /// Spent in waiting for the bytes of the body that came.
     spent: Duration,
 }
 
-enum Stage {
-    Departing(Pinned<Box<dyn Future<Output = Result<Landed>> + Send>>),
-    Landed(Box<Landed>),
+enum RequestStage {
+    Sending(Pinned<Box<dyn Future<Output = Result<Receiving>> + Send>>),
+    Receiving(Box<Receiving>),
 }
 
 /// The body of a response, and the connection that it comes on.
-struct Landed {
+struct Receiving {
     /// Until it was handed out.
     opened: Option<Opened>,
     /// How long it took to begin.
@@ -71,30 +71,30 @@ struct Landed {
     at_once: u64,
 }
 
-impl Flight {
+impl RangeRequest {
     /// Asks for `asked`. Nothing is sent before the first
-    /// [`Flight::next`].
-    pub(super) fn depart(shared: &Arc<Shared>, asked: ByteRange, attempt: Try) -> Self {
+    /// [`RangeRequest::next`].
+    pub(super) fn depart(shared: &Arc<DownloadContext>, asked: ByteRange, attempt: Try) -> Self {
         let departure = Box::pin(depart(Arc::clone(shared), asked, attempt));
-        let stage = Stage::Departing(departure);
+        let stage = RequestStage::Sending(departure);
         Self { shared: Arc::clone(shared), asked, attempt, stage, waiting: None, spent: Duration::ZERO }
     }
 
     /// What comes next; there must be more. Cancel safe.
-    pub(super) async fn next(&mut self, lane: &LaneSender) -> Result<Event> {
+    pub(super) async fn next(&mut self, lane: &FrameSender) -> Result<RequestEvent> {
         let fetched = self.shared.counters.fetched();
         let (since, _) = *self.waiting.get_or_insert_with(|| (Instant::now(), fetched));
-        if let Stage::Departing(departure) = &mut self.stage {
+        if let RequestStage::Sending(departure) = &mut self.stage {
             let landed = departure.await?;
-            self.stage = Stage::Landed(Box::new(landed));
+            self.stage = RequestStage::Receiving(Box::new(landed));
             self.waiting = None;
         }
         // It is that now.
-        let Stage::Landed(landed) = &mut self.stage else {
+        let RequestStage::Receiving(landed) = &mut self.stage else {
             return Err(Error::new(ErrorKind::Other, "a response was lost"));
         };
         if let Some(opened) = landed.opened.take() {
-            return Ok(Event::Opened(opened, landed.latency));
+            return Ok(RequestEvent::Opened(opened, landed.latency));
         }
         let data = landed.data(&self.shared, lane, since, self.asked.end()).await?;
         let (now, at) = (Instant::now(), landed.at);
@@ -115,49 +115,49 @@ impl Flight {
             }
         }
         self.shared.counters.add_fetched(data.len());
-        Ok(Event::Data(at, data))
+        Ok(RequestEvent::Data(at, data))
     }
 
     /// It is not waited for any more, for a while: what comes in that time is not late.
     pub(super) fn pause(&mut self) {
         if let Some((since, _)) = self.waiting.take()
-            && matches!(self.stage, Stage::Landed(_))
+            && matches!(self.stage, RequestStage::Receiving(_))
         {
             self.spent += since.elapsed();
         }
     }
 
     /// A second one that races with it.
-    pub(super) fn hedged(&self, shared: &Arc<Shared>, asked: ByteRange) -> Self {
+    pub(super) fn hedged(&self, shared: &Arc<DownloadContext>, asked: ByteRange) -> Self {
         Self::depart(shared, asked, Try { is_hedge: true, is_fresh: false, ..self.attempt })
     }
 
     /// Whether its response has begun.
     pub(super) fn is_open(&self) -> bool {
-        matches!(&self.stage, Stage::Landed(landed) if landed.opened.is_none())
+        matches!(&self.stage, RequestStage::Receiving(landed) if landed.opened.is_none())
     }
 
     /// How many bytes its body has brought.
     pub(super) fn received(&self) -> u64 {
         match &self.stage {
-            Stage::Departing(_) => 0,
-            Stage::Landed(landed) => landed.received,
+            RequestStage::Sending(_) => 0,
+            RequestStage::Receiving(landed) => landed.received,
         }
     }
 
     /// What has come of its body is wanted at once, be it little.
     pub(super) fn hurry(&self) {
-        if let Stage::Landed(landed) = &self.stage {
+        if let RequestStage::Receiving(landed) = &self.stage {
             landed.body.set_low_water(1);
         }
     }
 
     /// How far it has got.
-    pub(super) fn progress(&self) -> Progress {
+    pub(super) fn progress(&self) -> RequestProgress {
         let waiting = self.waiting.map_or(Duration::ZERO, |(since, _)| since.elapsed());
         match &self.stage {
-            Stage::Departing(_) => Progress::Waiting(waiting),
-            Stage::Landed(landed) => Progress::Reading {
+            RequestStage::Sending(_) => RequestProgress::Waiting(waiting),
+            RequestStage::Receiving(landed) => RequestProgress::Reading {
                 bytes: landed.received - landed.at_once,
                 spent: self.spent + waiting,
                 silent: waiting,
@@ -173,13 +173,13 @@ impl Flight {
 
     /// The body was read to its end: the connection may be used again.
     pub(super) async fn land(self) {
-        let Stage::Landed(landed) = self.stage else { return };
+        let RequestStage::Receiving(landed) = self.stage else { return };
         landed.body.finish(self.shared.stall_timeout).await;
     }
 }
 
 /// Sends the request and checks the head of its response.
-async fn depart(shared: Arc<Shared>, asked: ByteRange, attempt: Try) -> Result<Landed> {
+async fn depart(shared: Arc<DownloadContext>, asked: ByteRange, attempt: Try) -> Result<Receiving> {
     let pin = shared.pin.get();
     let ask = Ask::Get { range: asked, if_match: pin.map_or(shared.wanted.if_match(), Pin::if_match) };
     let version = pin.and_then(Pin::version_id).filter(|_| shared.by_version.load(Ordering::Relaxed));
@@ -192,13 +192,13 @@ async fn depart(shared: Arc<Shared>, asked: ByteRange, attempt: Try) -> Result<L
     shared.pace.responded(latency);
     shared.throttle.all_is_well(Instant::now());
     let at = opened.body.start();
-    Ok(Landed { opened: Some(opened), latency, body, at, received: 0, at_once: 0 })
+    Ok(Receiving { opened: Some(opened), latency, body, at, received: 0, at_once: 0 })
 }
 
 /// A refused `If-Match` is the object having changed, and so is a range that is no longer there. The old
 /// version can still be had by its id, where the store showed one and gives leave; `named` says that the
 /// request did so already.
-fn changed(shared: &Shared, error: Error, named: bool) -> Error {
+fn changed(shared: &DownloadContext, error: Error, named: bool) -> Error {
     let (Some(pin), Some(service)) = (shared.pin.get(), error.service()) else { return error };
     let status = StatusCode::from_u16(service.status);
     let client = &shared.client;
@@ -221,9 +221,15 @@ fn changed(shared: &Shared, error: Error, named: bool) -> Error {
     }
 }
 
-impl Landed {
+impl Receiving {
     /// The next bytes of the body, waited for since `since`; the bytes asked for end at `end`.
-    async fn data(&mut self, shared: &Shared, lane: &LaneSender, since: Instant, end: u64) -> Result<Bytes> {
+    async fn data(
+        &mut self,
+        shared: &DownloadContext,
+        lane: &FrameSender,
+        since: Instant,
+        end: u64,
+    ) -> Result<Bytes> {
         let left = usize::try_from(end.saturating_sub(self.at)).unwrap_or(usize::MAX);
         // As many as fill a frame, so that it goes on as it is; but never more than are certain to come, and
         // those of a slow connection not for long.
@@ -241,7 +247,7 @@ impl Landed {
         timeout_at(since + shared.stall_timeout, self.some_data(lane)).await.unwrap_or_else(|_| stalled())
     }
 
-    async fn some_data(&mut self, lane: &LaneSender) -> Result<Bytes> {
+    async fn some_data(&mut self, lane: &FrameSender) -> Result<Bytes> {
         poll_fn(|cx| {
             // At the head of the line every byte goes on as it comes.
             if lane.poll_is_head(cx) {

@@ -12,15 +12,15 @@ use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 
-use crate::download::memory::frame::{Frame, Packer, Slabs};
-use crate::download::memory::window::Room;
+use crate::download::memory::frame::{Frame, FrameCoalescer, Slabs};
+use crate::download::memory::window::Reservation;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Frames that may wait at the head of the line and still count as going on at once.
 const AT_ONCE: usize = 2;
 
 #[derive(Debug)]
-struct Lane {
+struct FrameQueue {
     queue: Mutex<Queue>,
     consumer: AtomicWaker,
     fetch: AtomicWaker,
@@ -31,31 +31,31 @@ struct Lane {
 struct Queue {
     frames: VecDeque<Frame>,
     /// Behind `frames`: bytes that wait in a slab until it is full, or the consumer wants them.
-    packer: Packer,
+    packer: FrameCoalescer,
     end: Option<Result<()>>,
 }
 
 /// The end at which a fetch puts frames in.
 #[derive(Debug)]
-pub(crate) struct LaneSender(Arc<Lane>);
+pub(crate) struct FrameSender(Arc<FrameQueue>);
 
 /// The end at which the ordered stream takes them out.
 #[derive(Debug)]
-pub(crate) struct LaneReceiver(Arc<Lane>);
+pub(crate) struct FrameReceiver(Arc<FrameQueue>);
 
 /// An empty lane, whose bytes wait in `slabs`.
-pub(crate) fn lane(slabs: Arc<Slabs>) -> (LaneSender, LaneReceiver) {
-    let queue = Queue { frames: VecDeque::new(), packer: Packer::new(slabs), end: None };
-    let lane = Arc::new(Lane {
+pub(crate) fn lane(slabs: Arc<Slabs>) -> (FrameSender, FrameReceiver) {
+    let queue = Queue { frames: VecDeque::new(), packer: FrameCoalescer::new(slabs), end: None };
+    let lane = Arc::new(FrameQueue {
         queue: Mutex::new(queue),
         consumer: AtomicWaker::new(),
         fetch: AtomicWaker::new(),
         is_head: AtomicBool::new(false),
     });
-    (LaneSender(Arc::clone(&lane)), LaneReceiver(lane))
+    (FrameSender(Arc::clone(&lane)), FrameReceiver(lane))
 }
 
-impl LaneSender {
+impl FrameSender {
     /// Puts a frame in as it is.
     pub(crate) fn push(&self, frame: Frame) {
         let mut queue = self.0.queue();
@@ -68,7 +68,7 @@ impl LaneSender {
 
     /// Copies `data`, which has `room`. `left` is how many bytes the range still has, those of `data`
     /// counted.
-    pub(crate) fn pack(&self, mut data: &[u8], mut left: u64, mut room: Room) {
+    pub(crate) fn pack(&self, mut data: &[u8], mut left: u64, mut room: Reservation) {
         let mut queue = self.0.queue();
         while !data.is_empty() {
             let count = queue.packer.pack(data, left, &mut room);
@@ -107,13 +107,13 @@ impl LaneSender {
     }
 }
 
-impl Drop for LaneSender {
+impl Drop for FrameSender {
     fn drop(&mut self) {
         self.finish(Err(Error::new(ErrorKind::Other, "a part of the download ended early")));
     }
 }
 
-impl LaneReceiver {
+impl FrameReceiver {
     /// The next frame; `None` when the range is complete. Being polled makes the range the head.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         if !self.0.is_head.swap(true, Ordering::Relaxed) {
@@ -133,7 +133,7 @@ impl LaneReceiver {
     }
 }
 
-impl Lane {
+impl FrameQueue {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -142,12 +142,12 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::download::memory::window::Window;
+    use crate::download::memory::window::MemoryWindow;
     use bytes::Bytes;
     use futures_util::FutureExt;
 
     async fn frame(bytes: &'static [u8]) -> Frame {
-        Frame::new(Bytes::from_static(bytes), Window::new(10).reserve(0, 1).await)
+        Frame::new(Bytes::from_static(bytes), MemoryWindow::new(10).reserve(0, 1).await)
     }
 
     #[tokio::test]
@@ -166,7 +166,7 @@ mod tests {
     #[tokio::test]
     async fn packed_bytes_gather_until_they_are_wanted_and_keep_their_order() {
         let (sender, mut receiver) = lane(Arc::default());
-        let window = Window::new(100);
+        let window = MemoryWindow::new(100);
         for bytes in [b"ab", b"cd"] {
             sender.pack(bytes, 10, window.reserve(0, 2).await);
         }
@@ -194,7 +194,8 @@ mod tests {
     #[tokio::test]
     async fn only_the_head_keeps_pace_with_the_consumer() {
         let (sender, mut receiver) = lane(Arc::default());
-        let is_head = |sender: &LaneSender| poll_fn(|cx| Poll::Ready(sender.poll_is_head(cx))).now_or_never();
+        let is_head =
+            |sender: &FrameSender| poll_fn(|cx| Poll::Ready(sender.poll_is_head(cx))).now_or_never();
         assert_eq!(is_head(&sender), Some(false));
         for _ in 0..AT_ONCE {
             sender.push(frame(b"a").await);

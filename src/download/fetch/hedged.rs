@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::download::context::Shared;
-use crate::download::fetch::attempt::{Event, Flight};
-use crate::download::fetch::frame_queue::LaneSender;
+use crate::download::context::DownloadContext;
+use crate::download::fetch::attempt::{RangeRequest, RequestEvent};
+use crate::download::fetch::frame_queue::FrameSender;
 use crate::download::fetch::straggler;
 use crate::error::{Error, Result};
 use crate::events::{HEDGE, first_line};
@@ -24,7 +24,7 @@ const COME_TO_LIGHT: Duration = Duration::from_millis(2);
 
 /// What is still wanted of a range, and where it stands in the object.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rest {
+pub(super) struct Remaining {
     pub(super) bytes: ByteRange,
     /// Where the range begins.
     pub(super) start: u64,
@@ -33,31 +33,31 @@ pub(super) struct Rest {
 }
 
 /// The flights that are out for one range.
-pub(super) struct Race {
-    first: Flight,
-    second: Option<Hedge>,
+pub(super) struct HedgedRequest {
+    first: RangeRequest,
+    second: Option<SecondRequest>,
     /// When they were last found late, or not.
     looked: Option<Instant>,
     /// They were found late the last time, and told to hand on what there is.
     suspect: bool,
 }
 
-struct Hedge {
-    flight: Flight,
+struct SecondRequest {
+    flight: RangeRequest,
     /// What it asked for: what may come twice.
     asked: ByteRange,
 }
 
-enum Happened {
-    First(Result<Event>),
-    Second(Result<Event>),
+enum RaceEvent {
+    First(Result<RequestEvent>),
+    Second(Result<RequestEvent>),
     /// Nothing for so long that it may be late.
     Nothing,
 }
 
-impl Race {
+impl HedgedRequest {
     /// One flight, for now.
-    pub(super) fn new(first: Flight) -> Self {
+    pub(super) fn new(first: RangeRequest) -> Self {
         Self { first, second: None, looked: None, suspect: false }
     }
 
@@ -69,40 +69,40 @@ impl Race {
     /// What comes next from the flight that is ahead, `rest` being still to come. Cancel safe.
     pub(super) async fn next(
         &mut self,
-        shared: &Arc<Shared>,
-        lane: &LaneSender,
-        rest: Rest,
-    ) -> Result<Event> {
+        shared: &Arc<DownloadContext>,
+        lane: &FrameSender,
+        rest: Remaining,
+    ) -> Result<RequestEvent> {
         loop {
             let look = self.look_again(shared, rest);
             let happened = match &mut self.second {
                 None => tokio::select! {
                     biased;
-                    event = self.first.next(lane) => Happened::First(event),
-                    () = look => Happened::Nothing,
+                    event = self.first.next(lane) => RaceEvent::First(event),
+                    () = look => RaceEvent::Nothing,
                 },
                 Some(second) => tokio::select! {
                     biased;
-                    event = second.flight.next(lane) => Happened::Second(event),
-                    event = self.first.next(lane) => Happened::First(event),
-                    () = look => Happened::Nothing,
+                    event = second.flight.next(lane) => RaceEvent::Second(event),
+                    event = self.first.next(lane) => RaceEvent::First(event),
+                    () = look => RaceEvent::Nothing,
                 },
             };
-            self.suspect &= matches!(happened, Happened::Nothing);
+            self.suspect &= matches!(happened, RaceEvent::Nothing);
             match happened {
-                Happened::First(Err(error)) => {
+                RaceEvent::First(Err(error)) => {
                     let Some(second) = self.lose_second(shared, rest) else { return Err(error) };
                     shared.counters.add_retry();
                     log_hedge_won(rest.bytes, Some(&error));
                     self.first = second;
                 }
-                Happened::First(event) => {
+                RaceEvent::First(event) => {
                     if let Some(second) = &mut self.second {
                         second.flight.pause();
                     }
                     return event;
                 }
-                Happened::Second(Ok(Event::Data(at, data))) => {
+                RaceEvent::Second(Ok(RequestEvent::Data(at, data))) => {
                     if at + data.len() as u64 <= rest.bytes.start() {
                         // The first flight has brought these.
                         continue;
@@ -113,23 +113,23 @@ impl Race {
                         log_hedge_won(rest.bytes, None);
                         self.first = second;
                     }
-                    return Ok(Event::Data(at, data));
+                    return Ok(RequestEvent::Data(at, data));
                 }
-                Happened::Second(Ok(Event::Opened(opened, _))) if !opened.whole => {}
-                Happened::Second(_) => drop(self.lose_second(shared, rest)),
-                Happened::Nothing => self.consider(shared, rest),
+                RaceEvent::Second(Ok(RequestEvent::Opened(opened, _))) if !opened.whole => {}
+                RaceEvent::Second(_) => drop(self.lose_second(shared, rest)),
+                RaceEvent::Nothing => self.consider(shared, rest),
             }
         }
     }
 
     /// The winner's body was read to its end.
-    pub(super) async fn land(mut self, shared: &Shared, rest: Rest) {
+    pub(super) async fn land(mut self, shared: &DownloadContext, rest: Remaining) {
         drop(self.lose_second(shared, rest));
         self.first.land().await;
     }
 
     /// Sends a second request where the first one is late, or a third where both are.
-    fn consider(&mut self, shared: &Arc<Shared>, rest: Rest) {
+    fn consider(&mut self, shared: &Arc<DownloadContext>, rest: Remaining) {
         self.looked = Some(Instant::now());
         let was_suspect = std::mem::take(&mut self.suspect);
         if !self.is_late(shared, rest) {
@@ -156,11 +156,11 @@ impl Race {
         shared.counters.add_hedge();
         info!(target: HEDGE, range = rest.bytes.to_string(), "a range is late, and is asked for a second time");
         let flight = self.first.hedged(shared, rest.bytes);
-        self.second = Some(Hedge { flight, asked: rest.bytes });
+        self.second = Some(SecondRequest { flight, asked: rest.bytes });
     }
 
     /// Whether all flights are so late that a new request would be worth it.
-    fn is_late(&self, shared: &Shared, rest: Rest) -> bool {
+    fn is_late(&self, shared: &DownloadContext, rest: Remaining) -> bool {
         // A busy server gets no more requests than it must.
         let Some(expected) = shared.pace.expected().filter(|_| !shared.slots.is_halved()) else {
             return false;
@@ -170,7 +170,7 @@ impl Race {
         let is_full = shared.window.is_full();
         let late = if is_full { straggler::WHERE_ALL_WAIT } else { straggler::PATIENCE };
         let turn = turn(shared, rest, expected.rate);
-        let is_late = |flight: &Flight| {
+        let is_late = |flight: &RangeRequest| {
             flight.progress().is_late(late, rest.bytes.len(), &expected, turn)
                 && (is_alone || is_full || flight.others_get_on())
         };
@@ -178,11 +178,11 @@ impl Race {
     }
 
     /// Resolves when the flights may be late; never where that is of no interest.
-    fn look_again(&self, shared: &Shared, rest: Rest) -> impl Future<Output = ()> + use<> {
+    fn look_again(&self, shared: &DownloadContext, rest: Remaining) -> impl Future<Output = ()> + use<> {
         let is_of_interest = rest.may_hedge && !shared.hedging.is_off();
         let look = is_of_interest.then(|| {
             let expected = shared.pace.expected();
-            let wait = |flight: &Flight| flight.progress().look_again(expected.as_ref());
+            let wait = |flight: &RangeRequest| flight.progress().look_again(expected.as_ref());
             let second = self.second.as_ref().map_or(Duration::ZERO, |second| wait(&second.flight));
             wait(&self.first).max(second)
         });
@@ -201,8 +201,8 @@ impl Race {
     }
 
     /// Takes the second flight out of the race, and gives back what it did not cost.
-    fn lose_second(&mut self, shared: &Shared, rest: Rest) -> Option<Flight> {
-        let Hedge { flight, asked } = self.second.take()?;
+    fn lose_second(&mut self, shared: &DownloadContext, rest: Remaining) -> Option<RangeRequest> {
+        let SecondRequest { flight, asked } = self.second.take()?;
         // What both have brought so far came twice.
         let twice = flight.received().min(rest.bytes.start().saturating_sub(asked.start()));
         shared.hedging.refund(asked.len().saturating_sub(twice));
@@ -212,7 +212,7 @@ impl Race {
 
 /// When it is about to be the range's turn in the output, connections bringing `rate` bytes a second each.
 #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
-fn turn(shared: &Shared, rest: Rest, rate: f64) -> Duration {
+fn turn(shared: &DownloadContext, rest: Remaining, rate: f64) -> Duration {
     let ahead = rest.start.saturating_sub(shared.wanted.start() + shared.counters.yielded()) as f64;
     let rate = rate * shared.slots.in_use().max(1) as f64;
     Duration::from_secs_f64((ahead / rate).min(1e6))

@@ -23,13 +23,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::retry::{Tries, Try, log_retry};
-use crate::download::concurrency::limit::Slot;
-use crate::download::context::Shared;
-use crate::download::fetch::attempt::{Event, Flight};
-use crate::download::fetch::frame_queue::{LaneReceiver, LaneSender, lane};
-use crate::download::fetch::hedged::{Race, Rest};
+use crate::download::concurrency::limit::Permit;
+use crate::download::context::DownloadContext;
+use crate::download::fetch::attempt::{RangeRequest, RequestEvent};
+use crate::download::fetch::frame_queue::{FrameReceiver, FrameSender, lane};
+use crate::download::fetch::hedged::{HedgedRequest, Remaining};
 use crate::download::memory::frame::Frame;
-use crate::download::memory::window::{Room, Window};
+use crate::download::memory::window::{MemoryWindow, Reservation};
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::Pin;
@@ -38,7 +38,7 @@ use crate::s3::response::Opened;
 
 /// What the first response shows.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct Discovered {
     pub(crate) info: ObjectInfo,
     /// The bytes that are to be delivered of the object.
     pub(crate) wanted: ByteRange,
@@ -51,12 +51,12 @@ pub(crate) struct Found {
 /// The frames of one range, in order. Dropping it ends the fetch.
 #[derive(Debug)]
 pub(crate) struct RangeFrames {
-    lane: LaneReceiver,
-    window: Window,
+    lane: FrameReceiver,
+    window: MemoryWindow,
     start: u64,
     is_head: bool,
     _task: AbortOnDropHandle<()>,
-    _place: Slot,
+    _place: Permit,
 }
 
 impl RangeFrames {
@@ -70,41 +70,42 @@ impl RangeFrames {
 }
 
 /// What a range needs to begin, in the order in which it is waited for.
-pub(crate) struct Leave {
-    pub(crate) place: Slot,
-    pub(crate) slot: Slot,
+pub(crate) struct RangePermit {
+    pub(crate) place: Permit,
+    pub(crate) slot: Permit,
 }
 
 /// Starts to fetch `range`. `found` is told what the first response shows.
 pub(crate) fn spawn(
-    shared: Arc<Shared>,
+    shared: Arc<DownloadContext>,
     range: ByteRange,
-    leave: Leave,
-    found: Option<oneshot::Sender<Found>>,
+    leave: RangePermit,
+    found: Option<oneshot::Sender<Discovered>>,
 ) -> RangeFrames {
-    let Leave { place, slot } = leave;
+    let RangePermit { place, slot } = leave;
     let (sender, receiver) = lane(Arc::clone(&shared.slabs));
     let (window, start) = (shared.window.clone(), range.start());
-    let fetch = Fetch { shared, range, done: 0, whole: false, room: Room::default(), lane: sender, found };
+    let fetch =
+        RangeTask { shared, range, done: 0, whole: false, room: Reservation::default(), lane: sender, found };
     let task = AbortOnDropHandle::new(tokio::spawn(fetch.run(slot)));
     RangeFrames { lane: receiver, window, start, is_head: false, _task: task, _place: place }
 }
 
-struct Fetch {
-    shared: Arc<Shared>,
+struct RangeTask {
+    shared: Arc<DownloadContext>,
     range: ByteRange,
     /// How many bytes of the range were handed on.
     done: u64,
     /// The server knows no ranges and sends the whole object.
     whole: bool,
     /// For bytes that are about to be read.
-    room: Room,
-    lane: LaneSender,
-    found: Option<oneshot::Sender<Found>>,
+    room: Reservation,
+    lane: FrameSender,
+    found: Option<oneshot::Sender<Discovered>>,
 }
 
-impl Fetch {
-    async fn run(mut self, slot: Slot) {
+impl RangeTask {
+    async fn run(mut self, slot: Permit) {
         let shared = Arc::clone(&self.shared);
         let mut tries = Tries::new(shared.max_attempts);
         let mut slot = Some(slot);
@@ -147,7 +148,7 @@ impl Fetch {
     /// A slot, but for the head of the line, which those that have one may be waiting for: it goes on without. So
     /// does a range once another has failed for good: what lies before that one is delivered still, and what lies
     /// behind ends with the download.
-    async fn slot_again(&self) -> Option<Slot> {
+    async fn slot_again(&self) -> Option<Permit> {
         let mut slot = pin!(self.shared.slots.acquire());
         poll_fn(|cx| match slot.as_mut().poll(cx) {
             Poll::Pending if self.lane.poll_is_head(cx) => Poll::Ready(None),
@@ -161,7 +162,7 @@ impl Fetch {
     async fn attempt(&mut self, attempt: Try) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         shared.throttle.clear().await;
-        let mut race = Race::new(Flight::depart(&shared, self.rest().bytes, attempt));
+        let mut race = HedgedRequest::new(RangeRequest::depart(&shared, self.rest().bytes, attempt));
         let mut due = None;
         while self.done < self.range.len() {
             if race.is_open() {
@@ -172,8 +173,8 @@ impl Fetch {
                 self.make_room(shared.read_buffer).await;
             }
             match race.next(&shared, &self.lane, self.rest()).await? {
-                Event::Opened(opened, latency) => self.opened(&opened, latency)?,
-                Event::Data(at, data) => {
+                RequestEvent::Opened(opened, latency) => self.opened(&opened, latency)?,
+                RequestEvent::Data(at, data) => {
                     due = shared.ceiling.as_ref().map(|ceiling| ceiling.received(data.len()));
                     self.hand_on(at, data).await?;
                 }
@@ -184,9 +185,9 @@ impl Fetch {
         Ok(())
     }
 
-    fn rest(&self) -> Rest {
+    fn rest(&self) -> Remaining {
         let may_hedge = !self.whole && self.shared.pin.get().is_some();
-        Rest { bytes: self.range.remainder(self.done), start: self.range.start(), may_hedge }
+        Remaining { bytes: self.range.remainder(self.done), start: self.range.start(), may_hedge }
     }
 
     /// A response began. The first one pins the download.
@@ -212,12 +213,12 @@ impl Fetch {
         if let Some(found) = self.found.take() {
             // Nobody waits any more only when the download was dropped.
             let info = opened.info.clone();
-            let _ = found.send(Found { info, wanted, first: self.range, latency });
+            let _ = found.send(Discovered { info, wanted, first: self.range, latency });
         }
         Ok(())
     }
 
-    /// Room for `bytes`, or for all that is left of the range; in a small or full window, for some of it. Waits
+    /// Reservation for `bytes`, or for all that is left of the range; in a small or full window, for some of it. Waits
     /// only while there is none: who waited for more with some in hand could wait for himself.
     async fn make_room(&mut self, bytes: usize) {
         let left = usize::try_from(self.range.len() - self.done).unwrap_or(usize::MAX);

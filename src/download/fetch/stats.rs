@@ -21,10 +21,10 @@ const LATEST: f64 = 0.1;
 
 /// A moving average over all requests of a download.
 #[derive(Debug)]
-pub(crate) struct Pace(Mutex<Sums>);
+pub(crate) struct RequestStats(Mutex<ReadingTotals>);
 
 #[derive(Debug)]
-struct Sums {
+struct ReadingTotals {
     bytes: f64,
     /// Spent by all connections together in waiting for these bytes, in seconds.
     reading: f64,
@@ -37,13 +37,13 @@ struct Sums {
 
 /// What a request can be expected to achieve.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Expected {
+pub(crate) struct Estimate {
     pub(crate) latency: Duration,
     /// Bytes a second of one connection.
     pub(crate) rate: f64,
 }
 
-impl Expected {
+impl Estimate {
     /// How long `bytes` would take if they were asked for now.
     pub(crate) fn time(&self, bytes: u64) -> Duration {
         self.latency + self.reading(bytes)
@@ -62,10 +62,10 @@ impl Expected {
     }
 }
 
-impl Pace {
+impl RequestStats {
     /// Nothing seen yet.
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Sums { bytes: 0.0, reading: 0.0, latency: 0.0, responses: 0, ended: 0 }))
+        Self(Mutex::new(ReadingTotals { bytes: 0.0, reading: 0.0, latency: 0.0, responses: 0, ended: 0 }))
     }
 
     /// A response began `latency` after its request.
@@ -92,17 +92,17 @@ impl Pace {
     }
 
     /// What to expect of a request; `None` while too little was seen.
-    pub(crate) fn expected(&self) -> Option<Expected> {
+    pub(crate) fn expected(&self) -> Option<Estimate> {
         let sums = self.sums();
         let is_read = sums.reading >= READING_ALL_MIN || sums.ended >= ENDED_MIN;
         let known = sums.responses >= RESPONSES_MIN && is_read;
-        known.then(|| Expected {
+        known.then(|| Estimate {
             latency: seconds(sums.latency),
             rate: sums.bytes.max(1.0) / sums.reading.max(1e-4),
         })
     }
 
-    fn sums(&self) -> std::sync::MutexGuard<'_, Sums> {
+    fn sums(&self) -> std::sync::MutexGuard<'_, ReadingTotals> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_request_is_expected_to_do_what_others_do_now() {
         let ms = Duration::from_millis;
-        let pace = Pace::new();
+        let pace = RequestStats::new();
         for n in 0..RESPONSES_MIN {
             assert_eq!(pace.expected(), None, "{n} responses");
             pace.responded(ms(20));
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_comes_at_once_with_the_responses_says_nothing() {
-        let pace = Pace::new();
+        let pace = RequestStats::new();
         for _ in 0..20 {
             pace.responded(Duration::from_millis(20));
             pace.received(65_536, Duration::from_micros(100));
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn one_slow_connection_among_many_changes_little() {
         let ms = Duration::from_millis;
-        let pace = Pace::new();
+        let pace = RequestStats::new();
         for _ in 0..20 {
             pace.responded(ms(20));
             pace.received(1_000_000, ms(10));
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_straggler_that_all_others_wait_for_is_not_what_is_usual() {
         let ms = Duration::from_millis;
-        let pace = Pace::new();
+        let pace = RequestStats::new();
         for _ in 0..200 {
             pace.responded(ms(20));
             pace.received(1_000_000, ms(10));

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use crate::download::fetch::stats::Expected;
+use crate::download::fetch::stats::Estimate;
 use crate::download::limits::READ_BUFFER_MAX;
 use crate::download::options::Hedge;
 
@@ -44,7 +44,7 @@ impl Patience {
 
 /// How far a request has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Progress {
+pub(crate) enum RequestProgress {
     /// No response yet, for so long.
     Waiting(Duration),
     /// So many bytes came after those that came with the response, in so much time spent in waiting for them; so
@@ -52,10 +52,10 @@ pub(crate) enum Progress {
     Reading { bytes: u64, spent: Duration, silent: Duration, left: u64 },
 }
 
-impl Progress {
+impl RequestProgress {
     /// How long it takes from now at the rate that it had so far; `None` where that is not known yet.
     #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
-    fn time_left(self, expected: &Expected) -> Option<Duration> {
+    fn time_left(self, expected: &Estimate) -> Option<Duration> {
         match self {
             // The longer it has not come, the longer it will not.
             Self::Waiting(silent) | Self::Reading { silent, .. } if silent > self.patience(expected) => {
@@ -79,7 +79,7 @@ impl Progress {
     }
 
     /// How long no byte may come.
-    fn patience(self, expected: &Expected) -> Duration {
+    fn patience(self, expected: &Estimate) -> Duration {
         match self {
             Self::Waiting(_) => PATIENCE.than(expected.latency),
             Self::Reading { left, .. } => PATIENCE.than(expected.time(left.min(FRAME))),
@@ -87,7 +87,7 @@ impl Progress {
     }
 
     /// How long a new request would take for the same bytes.
-    fn time_anew(self, expected: &Expected, whole: u64) -> Duration {
+    fn time_anew(self, expected: &Estimate, whole: u64) -> Duration {
         match self {
             Self::Waiting(_) => expected.time(whole),
             Self::Reading { left, .. } => expected.time(left),
@@ -96,14 +96,14 @@ impl Progress {
 
     /// Whether a new request for what is still to come of `whole` bytes would be done so much sooner that it is
     /// worth it, where its turn in the output comes in `turn`.
-    pub(crate) fn is_late(self, late: Patience, whole: u64, expected: &Expected, turn: Duration) -> bool {
+    pub(crate) fn is_late(self, late: Patience, whole: u64, expected: &Estimate, turn: Duration) -> bool {
         let anew = self.time_anew(expected, whole);
         self.time_left(expected).is_some_and(|left| left > late.than(anew) && left > turn)
     }
 
     /// When it is to be looked at again, should nothing come until then: when it could be late by then.
     #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
-    pub(crate) fn look_again(self, expected: Option<&Expected>) -> Duration {
+    pub(crate) fn look_again(self, expected: Option<&Estimate>) -> Duration {
         let Some(expected) = expected else { return PATIENCE.worth };
         match self {
             Self::Waiting(silent) => self.patience(expected).saturating_sub(silent),
@@ -121,19 +121,19 @@ impl Progress {
 
 /// How much hedging a download may do.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub(crate) struct HedgeBudget {
     mode: Hedge,
-    spent: Mutex<Spent>,
+    spent: Mutex<HedgesSpent>,
 }
 
 #[derive(Debug, Default)]
-struct Spent {
+struct HedgesSpent {
     hedges: u64,
     /// What they may bring twice.
     bytes: u64,
 }
 
-impl Budget {
+impl HedgeBudget {
     /// Nothing spent yet.
     pub(crate) fn new(mode: Hedge) -> Self {
         Self { mode, spent: Mutex::default() }
@@ -184,14 +184,15 @@ mod tests {
     }
 
     /// S3: 25 ms and 90 MiB/s.
-    fn s3() -> Expected {
-        Expected { latency: ms(25), rate: 90.0 * 1_048_576.0 }
+    fn s3() -> Estimate {
+        Estimate { latency: ms(25), rate: 90.0 * 1_048_576.0 }
     }
 
     #[test]
     fn what_is_late() {
-        let read = |bytes, spent, left| Progress::Reading { bytes, spent: ms(spent), silent: NOW, left };
-        let stopped = |silent, left| Progress::Reading {
+        let read =
+            |bytes, spent, left| RequestProgress::Reading { bytes, spent: ms(spent), silent: NOW, left };
+        let stopped = |silent, left| RequestProgress::Reading {
             bytes: 3 * MIB,
             spent: ms(silent + 33),
             silent: ms(silent),
@@ -214,9 +215,9 @@ mod tests {
             (stopped(100, MIB), NOW, false),
             (stopped(300, MIB), NOW, true),
             (stopped(300, 1), NOW, true),
-            (Progress::Waiting(ms(25)), NOW, false),
-            (Progress::Waiting(ms(100)), NOW, false),
-            (Progress::Waiting(ms(200)), NOW, true),
+            (RequestProgress::Waiting(ms(25)), NOW, false),
+            (RequestProgress::Waiting(ms(100)), NOW, false),
+            (RequestProgress::Waiting(ms(200)), NOW, true),
         ] {
             assert_eq!(progress.is_late(PATIENCE, 4 * MIB, &s3(), turn), is_late, "{progress:?}");
         }
@@ -226,30 +227,30 @@ mod tests {
     #[test]
     fn it_is_looked_at_when_it_may_be_late() {
         for bytes in [1, MIB / 16, MIB] {
-            let at = |spent| Progress::Reading { bytes, spent, silent: NOW, left: 3 * MIB };
+            let at = |spent| RequestProgress::Reading { bytes, spent, silent: NOW, left: 3 * MIB };
             let wait = at(ms(5)).look_again(Some(&s3()));
             let then = ms(5) + wait;
             assert!(at(then + ms(1)).is_late(WHERE_ALL_WAIT, 4 * MIB, &s3(), NOW), "{bytes}: {then:?}");
             let before = then.saturating_sub(ms(1));
             assert!(!at(before).is_late(WHERE_ALL_WAIT, 4 * MIB, &s3(), NOW), "{bytes}: {then:?}");
         }
-        let waiting = Progress::Waiting(ms(5)).look_again(Some(&s3()));
+        let waiting = RequestProgress::Waiting(ms(5)).look_again(Some(&s3()));
         assert_eq!(waiting, ms(170));
     }
 
     #[test]
     fn a_budget_of_five_percent_but_always_four() {
-        let count = |budget: &Budget, size: u64| {
+        let count = |budget: &HedgeBudget, size: u64| {
             (0..1000).filter(|_| budget.spend(MIB, size, size / (4 * MIB))).count()
         };
-        assert_eq!(count(&Budget::new(Hedge::Auto), 10 * MIB), 4);
-        assert_eq!(count(&Budget::new(Hedge::Auto), 1024 * MIB), 12);
-        assert_eq!(count(&Budget::new(Hedge::Off), 1024 * MIB), 0);
-        let spent = Budget::new(Hedge::Auto);
+        assert_eq!(count(&HedgeBudget::new(Hedge::Auto), 10 * MIB), 4);
+        assert_eq!(count(&HedgeBudget::new(Hedge::Auto), 1024 * MIB), 12);
+        assert_eq!(count(&HedgeBudget::new(Hedge::Off), 1024 * MIB), 0);
+        let spent = HedgeBudget::new(Hedge::Auto);
         assert_eq!(count(&spent, 1024 * MIB), 12);
         assert!(spent.is_scarce(4 * SHARE) && !spent.is_scarce(11 * SHARE));
         // Bytes count too, until they turn out not to have come.
-        let bytes = Budget::new(Hedge::Auto);
+        let bytes = HedgeBudget::new(Hedge::Auto);
         assert!((0..4).all(|_| bytes.spend(20 * MIB, 1024 * MIB, 1024)));
         assert!(!bytes.spend(MIB, 1024 * MIB, 1024));
         bytes.refund(60 * MIB);

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
-use crate::download::memory::window::Room;
+use crate::download::memory::window::Reservation;
 
 /// The size of a slab, in bytes.
 const SLAB: usize = 256 << 10;
@@ -21,11 +21,11 @@ const SLAB: usize = 256 << 10;
 #[derive(Debug)]
 pub struct Frame {
     bytes: Bytes,
-    _room: Room,
+    _room: Reservation,
 }
 
 impl Frame {
-    pub(crate) fn new(bytes: Bytes, room: Room) -> Self {
+    pub(crate) fn new(bytes: Bytes, room: Reservation) -> Self {
         Self { bytes, _room: room }
     }
 
@@ -79,22 +79,22 @@ impl Slabs {
 
 /// Copies the bytes of one range into slabs. Together they are no larger than the range.
 #[derive(Debug)]
-pub(crate) struct Packer {
+pub(crate) struct FrameCoalescer {
     slabs: Arc<Slabs>,
     open: BytesMut,
     /// The room of what is in the open slab and not yet taken.
-    room: Room,
+    room: Reservation,
     pooled: bool,
 }
 
-impl Packer {
+impl FrameCoalescer {
     pub(crate) fn new(slabs: Arc<Slabs>) -> Self {
-        Self { slabs, open: BytesMut::new(), room: Room::default(), pooled: false }
+        Self { slabs, open: BytesMut::new(), room: Reservation::default(), pooled: false }
     }
 
     /// Copies the front of `data`, as much as the open slab takes, and says how much that was. `left` is
     /// how many bytes the range still has, those of `data` counted: a slab for its end is cut to measure.
-    pub(crate) fn pack(&mut self, data: &[u8], left: u64, room: &mut Room) -> usize {
+    pub(crate) fn pack(&mut self, data: &[u8], left: u64, room: &mut Reservation) -> usize {
         if self.open.capacity() == 0 {
             self.retire();
             let left = usize::try_from(left).unwrap_or(usize::MAX);
@@ -127,7 +127,7 @@ impl Packer {
     }
 }
 
-impl Drop for Packer {
+impl Drop for FrameCoalescer {
     fn drop(&mut self) {
         self.retire();
     }
@@ -139,12 +139,12 @@ mod tests {
 
     /// Packs `data` in pieces of `step` and gives the frames back, taken when full.
     fn pack(slabs: &Arc<Slabs>, data: &[u8], step: usize) -> Vec<Bytes> {
-        let mut packer = Packer::new(Arc::clone(slabs));
+        let mut packer = FrameCoalescer::new(Arc::clone(slabs));
         let mut frames = Vec::new();
         let mut at = 0;
         while at < data.len() {
             let piece = &data[at..(at + step).min(data.len())];
-            at += packer.pack(piece, (data.len() - at) as u64, &mut Room::default());
+            at += packer.pack(piece, (data.len() - at) as u64, &mut Reservation::default());
             if packer.is_full() {
                 frames.extend(packer.take().map(Frame::into_bytes));
             }

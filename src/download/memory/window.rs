@@ -17,49 +17,49 @@ const HEAD_MAX: usize = 4 << 20;
 
 /// Memory for body bytes, counted in bytes.
 #[derive(Debug, Clone)]
-pub(crate) struct Window(Arc<Mutex<State>>);
+pub(crate) struct MemoryWindow(Arc<Mutex<WindowState>>);
 
 #[derive(Debug)]
-struct State {
+struct WindowState {
     /// All of it.
     bytes: usize,
     free: usize,
     /// Where the head of the line begins.
     head: u64,
     /// Who waits for room, by where its range begins.
-    waiting: BTreeMap<u64, Waiting>,
+    waiting: BTreeMap<u64, WaitingRange>,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct WaitingRange {
     bytes: usize,
     waker: Waker,
 }
 
 /// A part of the window; dropping it gives it back.
 #[derive(Debug, Default)]
-pub(crate) struct Room {
+pub(crate) struct Reservation {
     /// `None` where there is no room at all.
-    window: Option<Window>,
+    window: Option<MemoryWindow>,
     bytes: usize,
 }
 
-impl Window {
+impl MemoryWindow {
     /// A window of so many bytes.
     pub(crate) fn new(bytes: u64) -> Self {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).max(1);
-        Self(Arc::new(Mutex::new(State { bytes, free: bytes, head: 0, waiting: BTreeMap::new() })))
+        Self(Arc::new(Mutex::new(WindowState { bytes, free: bytes, head: 0, waiting: BTreeMap::new() })))
     }
 
-    /// Room for up to `bytes`, at least one, for the range that begins at `start`; waits for its turn.
-    pub(crate) async fn reserve(&self, start: u64, bytes: usize) -> Room {
-        let _turn = Turn { window: self, start };
+    /// Reservation for up to `bytes`, at least one, for the range that begins at `start`; waits for its turn.
+    pub(crate) async fn reserve(&self, start: u64, bytes: usize) -> Reservation {
+        let _turn = WaiterGuard { window: self, start };
         poll_fn(|cx| self.poll_reserve(start, bytes, cx)).await
     }
 
     /// All of it: waits until nobody holds any. Where others ask for room, they and this wait for each other.
-    pub(crate) async fn all(&self) -> Room {
-        let mut all = Room::default();
+    pub(crate) async fn all(&self) -> Reservation {
+        let mut all = Reservation::default();
         loop {
             let bytes = self.state().bytes;
             if all.bytes() == bytes {
@@ -90,25 +90,25 @@ impl Window {
         !self.state().waiting.is_empty()
     }
 
-    fn poll_reserve(&self, start: u64, bytes: usize, cx: &mut Context<'_>) -> Poll<Room> {
+    fn poll_reserve(&self, start: u64, bytes: usize, cx: &mut Context<'_>) -> Poll<Reservation> {
         let mut state = self.state();
         let granted = state.grant(start, bytes);
         if granted == 0 {
-            state.waiting.insert(start, Waiting { bytes, waker: cx.waker().clone() });
+            state.waiting.insert(start, WaitingRange { bytes, waker: cx.waker().clone() });
             return Poll::Pending;
         }
         state.waiting.remove(&start);
         state.free -= granted;
         wake_next(state);
-        Poll::Ready(Room { window: Some(self.clone()), bytes: granted })
+        Poll::Ready(Reservation { window: Some(self.clone()), bytes: granted })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, WindowState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl WindowState {
     /// How much of `bytes` the range at `start` may have now. The head takes what there is; the others, all
     /// or nothing, what is left by the head and by those before them.
     fn grant(&self, start: u64, bytes: usize) -> usize {
@@ -123,7 +123,7 @@ impl State {
 }
 
 /// Wakes who is first in line, if there is room for it now; it wakes the next.
-fn wake_next(mut state: MutexGuard<'_, State>) {
+fn wake_next(mut state: MutexGuard<'_, WindowState>) {
     let Some((&start, waiting)) = state.waiting.first_key_value() else { return };
     if state.grant(start, waiting.bytes) > 0
         && let Some(woken) = state.waiting.remove(&start)
@@ -134,12 +134,12 @@ fn wake_next(mut state: MutexGuard<'_, State>) {
 }
 
 /// A place among those who wait, given up when the wait is.
-struct Turn<'a> {
-    window: &'a Window,
+struct WaiterGuard<'a> {
+    window: &'a MemoryWindow,
     start: u64,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for WaiterGuard<'_> {
     fn drop(&mut self) {
         let mut state = self.window.state();
         state.waiting.remove(&self.start);
@@ -147,7 +147,7 @@ impl Drop for Turn<'_> {
     }
 }
 
-impl Room {
+impl Reservation {
     /// How many bytes have room here.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
@@ -169,7 +169,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for Reservation {
     fn drop(&mut self) {
         if let Some(window) = &self.window
             && self.bytes > 0
@@ -187,13 +187,13 @@ mod tests {
     use futures_util::FutureExt;
 
     /// What the range at `start` gets at once.
-    fn now(window: &Window, start: u64, bytes: usize) -> Option<Room> {
+    fn now(window: &MemoryWindow, start: u64, bytes: usize) -> Option<Reservation> {
         Box::pin(window.reserve(start, bytes)).now_or_never()
     }
 
     #[tokio::test]
     async fn room_comes_back_by_parts_and_goes_by_the_order_of_the_object() {
-        let window = Window::new(16);
+        let window = MemoryWindow::new(16);
         let mut first = now(&window, 5, 12).unwrap();
         let mut later = Box::pin(window.reserve(30, 4));
         assert!((&mut later).now_or_never().is_none());
@@ -212,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_head_of_the_line_always_finds_room() {
-        let window = Window::new(16);
+        let window = MemoryWindow::new(16);
         let other = now(&window, 20, 100).unwrap();
         assert_eq!(other.bytes(), 14, "two are for the head");
         assert!(now(&window, 10, 2).is_none());
@@ -229,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_gives_up_waiting_holds_up_nobody() {
-        let window = Window::new(16);
+        let window = MemoryWindow::new(16);
         let held = now(&window, 5, 12).unwrap();
         let mut given_up = Box::pin(window.reserve(10, 8));
         assert!((&mut given_up).now_or_never().is_none());
@@ -242,7 +242,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_window_of_one_byte_is_for_the_head() {
-        let window = Window::new(1);
+        let window = MemoryWindow::new(1);
         assert!(now(&window, 10, 1).is_none());
         window.head_is(10);
         assert_eq!(now(&window, 10, 5).unwrap().bytes(), 1);
@@ -251,7 +251,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_wider_window_is_for_all() {
-        let window = Window::new(16);
+        let window = MemoryWindow::new(16);
         let _held = now(&window, 20, 14).unwrap();
         let mut more = Box::pin(window.reserve(30, 10));
         assert!((&mut more).now_or_never().is_none());
@@ -265,7 +265,7 @@ mod tests {
     #[tokio::test]
     async fn all_of_it_is_there_once_nobody_holds_any() {
         for bytes in [1, 16] {
-            let window = Window::new(bytes);
+            let window = MemoryWindow::new(bytes);
             let held = now(&window, 0, 1).unwrap();
             let mut all = Box::pin(window.all());
             assert!((&mut all).now_or_never().is_none());
@@ -277,11 +277,11 @@ mod tests {
 
     #[tokio::test]
     async fn rooms_merge_and_no_more_is_split_off_than_there_is() {
-        let window = Window::new(10);
-        let mut room = Room::default();
+        let window = MemoryWindow::new(10);
+        let mut room = Reservation::default();
         room.merge(now(&window, 0, 3).unwrap());
         room.merge(now(&window, 0, 4).unwrap());
-        room.merge(Room::default());
+        room.merge(Reservation::default());
         assert_eq!((room.split(100).bytes(), room.bytes(), room.split(1).bytes()), (7, 0, 0));
         assert_eq!(now(&window, 0, usize::MAX).unwrap().bytes(), 10);
     }

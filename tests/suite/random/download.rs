@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials as Keys;
 use futures_util::StreamExt as _;
 use s3fcp::config::Credentials;
-use s3fcp::{Config, Download, Error, S3Uri, Traffic};
+use s3fcp::{Config, Download, Error, S3Uri, TransferStats};
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 
@@ -61,7 +61,7 @@ async fn download(
     schedule: &Schedule,
     endpoint: &str,
     received: &mut Vec<u8>,
-) -> (Result<(), Error>, Option<Traffic>) {
+) -> (Result<(), Error>, Option<TransferStats>) {
     let keys = Keys::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
     let config = Config {
         region: s3fcp::config::Region::default(),

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use s3fcp::{Error, Hedge, Traffic};
+use s3fcp::{Error, Hedge, TransferStats};
 
 use super::download::Log;
 use super::fault::Effect;
@@ -20,7 +20,7 @@ pub(super) struct Ended {
     pub(super) expected: Bytes,
     pub(super) result: Result<(), Error>,
     /// None where it did not begin.
-    pub(super) traffic: Option<Traffic>,
+    pub(super) traffic: Option<TransferStats>,
     /// Body bytes that the server sent.
     pub(super) sent: u64,
 }
