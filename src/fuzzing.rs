@@ -14,14 +14,14 @@ use crate::download::options::Options;
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::address::endpoint::Endpoint;
 use crate::s3::address::s3_uri::S3Uri;
-use crate::s3::error_response::failure;
+use crate::s3::error_response::error_from_response;
 use crate::s3::etag::ETag;
 use crate::s3::object::ObjectInfo;
-use crate::s3::pinned::Pin;
+use crate::s3::pinned::PinnedVersion;
 use crate::s3::range::{ByteRange, content_range};
 use crate::s3::range_spec::RangeSpec;
-use crate::s3::request::{self, Ask};
-use crate::s3::response::Opened;
+use crate::s3::request::{self, S3Request};
+use crate::s3::response::RangeResponse;
 
 /// What takes the bytes.
 pub type Target = fn(&[u8]);
@@ -65,7 +65,7 @@ pub fn uri(data: &[u8]) {
     ] {
         // A bucket may be no host name: that is an error, and any key is a path.
         let Ok(endpoint) = Endpoint::resolve(&uri, &region, endpoint, style.into()) else { continue };
-        let ask = Ask::Get { range: ByteRange::new(0, 1), if_match: None };
+        let ask = S3Request::Get { range: ByteRange::new(0, 1), if_match: None };
         let built = request::build(&endpoint, ask, None).expect("a request for any key");
         let path = built.uri().path();
         let decoded = percent_encoding::percent_decode_str(path).collect::<Vec<u8>>();
@@ -115,7 +115,7 @@ pub fn content_ranges(data: &[u8]) {
 /// A response that is an error: the first line is its head, as [`head`] has it, the rest its body.
 pub fn error_response(data: &[u8]) {
     let (head, body) = divided(data);
-    let error = failure(&head, body);
+    let error = error_from_response(&head, body);
     assert_harmless(&error);
     assert!((1..=6).contains(&error.exit_code()));
     let service = error.service().expect("what the service said");
@@ -138,13 +138,13 @@ pub fn response_head(data: &[u8]) {
         assert!(info.checksums.len() <= 5);
     }
     for size in [None, Some(number(2))] {
-        match Opened::check(&head, asked, size) {
+        match RangeResponse::check(&head, asked, size) {
             Err(error) => assert_harmless(&error),
             Ok(opened) if opened.whole => assert_eq!(opened.body, ByteRange::new(0, opened.info.size)),
             Ok(opened) => {
                 assert_eq!(opened.body, asked.clipped(opened.info.size), "the bytes asked for");
                 assert!(size.is_none_or(|size| size == opened.info.size), "of the same object");
-                let pin = Pin::new(&opened.info);
+                let pin = PinnedVersion::new(&opened.info);
                 assert!(pin.check(&opened.info).is_ok(), "a version is itself");
                 pinned_request(&pin);
             }
@@ -153,11 +153,11 @@ pub fn response_head(data: &[u8]) {
 }
 
 /// What a server calls a version goes back to it in a header and in a query.
-fn pinned_request(pin: &Pin) {
+fn pinned_request(pin: &PinnedVersion) {
     let uri = "s3://b/k".parse::<S3Uri>().expect("a URI");
     let region = crate::s3::address::region::Region::default();
     let endpoint = Endpoint::resolve(&uri, &region, None, AddressingStyle::Path.into()).expect("an endpoint");
-    let ask = Ask::Get { range: ByteRange::new(0, 1), if_match: pin.if_match() };
+    let ask = S3Request::Get { range: ByteRange::new(0, 1), if_match: pin.if_match() };
     assert!(request::build(&endpoint, ask, pin.version_id()).is_ok(), "any version can be asked for");
 }
 

@@ -147,7 +147,7 @@ pub use download::options::{ChecksumMode, Hedge, Options};
 pub use download::pending_head::inspect;
 pub use download::stream::{Download, TransferStats};
 pub use error::{Error, ErrorKind, Result, ServiceError};
-pub use s3::address::addressing::{Addressing, AddressingStyle, Variant};
+pub use s3::address::addressing::{Addressing, AddressingStyle, EndpointVariant};
 pub use s3::address::http_url::HttpUrl;
 pub use s3::address::s3_uri::S3Uri;
 pub use s3::address::source::Source;

@@ -275,17 +275,17 @@ pub(super) struct Args {
     #[arg(long, value_name = "STYLE", help_heading = SERVER)]
     addressing_style: Option<AddressingStyle>,
 
-    /// Ask the hosts of S3 Transfer Acceleration, for buckets where it is enabled
+    /// S3Request the hosts of S3 Transfer Acceleration, for buckets where it is enabled
     #[arg(long, value_name = "BOOL", help_heading = SERVER, num_args = 0..=1, require_equals = true,
           default_missing_value = "true")]
     accelerate: Option<bool>,
 
-    /// Ask AWS's hosts that have IPv6 addresses too
+    /// S3Request AWS's hosts that have IPv6 addresses too
     #[arg(long, visible_alias = "dual-stack", value_name = "BOOL", help_heading = SERVER, num_args = 0..=1,
           require_equals = true, default_missing_value = "true")]
     dualstack: Option<bool>,
 
-    /// Ask AWS's hosts with validated cryptography (FIPS 140)
+    /// S3Request AWS's hosts with validated cryptography (FIPS 140)
     #[arg(long, value_name = "BOOL", help_heading = SERVER, num_args = 0..=1, require_equals = true,
           default_missing_value = "true")]
     fips: Option<bool>,

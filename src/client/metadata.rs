@@ -9,8 +9,8 @@ use crate::client::retry::{Try, retry};
 use crate::error::{ErrorKind, Result};
 use crate::s3::object::ObjectInfo;
 use crate::s3::range::ByteRange;
-use crate::s3::request::Ask;
-use crate::s3::response::Opened;
+use crate::s3::request::S3Request;
+use crate::s3::response::RangeResponse;
 
 /// What the store says of the client's object, by HEAD or else, and for a URL at once, by a GET of its first byte.
 pub(crate) async fn describe(client: &Client, max_attempts: Option<NonZeroU32>) -> Result<ObjectInfo> {
@@ -30,7 +30,7 @@ async fn ask_once(client: &Client, attempt: Try) -> Result<ObjectInfo> {
 
 /// One HEAD, with checksums where the server knows of them.
 pub(crate) async fn head(client: &Client, attempt: Try) -> Result<ObjectInfo> {
-    let ask = |checksums| client.exchange(Ask::Head { checksums }, None, attempt);
+    let ask = |checksums| client.exchange(S3Request::Head { checksums }, None, attempt);
     let answer = match ask(true).await {
         Err(e) if e.kind() == ErrorKind::Server && !e.is_retryable() => ask(false).await?,
         answer => answer?,
@@ -44,12 +44,12 @@ pub(crate) async fn head(client: &Client, attempt: Try) -> Result<ObjectInfo> {
 /// What a GET of the first byte says, or one of all there is where there is no first byte.
 async fn first_byte(client: &Client, attempt: Try) -> Result<ObjectInfo> {
     let range = ByteRange::new(0, 1);
-    match client.exchange(Ask::Get { range, if_match: None }, None, attempt).await {
-        Ok(answer) => Ok(Opened::check(&answer.head, range, None)?.info),
+    match client.exchange(S3Request::Get { range, if_match: None }, None, attempt).await {
+        Ok(answer) => Ok(RangeResponse::check(&answer.head, range, None)?.info),
         // It is there, and empty.
         Err(e) if e.service().is_some_and(|s| s.status == StatusCode::RANGE_NOT_SATISFIABLE.as_u16()) => {
-            let answer = client.exchange(Ask::GetWhole, None, attempt).await?;
-            Ok(Opened::check(&answer.head, range, None)?.info)
+            let answer = client.exchange(S3Request::GetWhole, None, attempt).await?;
+            Ok(RangeResponse::check(&answer.head, range, None)?.info)
         }
         Err(e) => Err(e),
     }

@@ -23,10 +23,10 @@ use crate::error::{Error, Result};
 use crate::events::CORRECTION;
 use crate::s3::address::http_url::HttpUrl;
 use crate::s3::address::source::Source;
-use crate::s3::error_response::failure;
-use crate::s3::error_response::failure_of_url;
+use crate::s3::error_response::error_from_response;
+use crate::s3::error_response::error_from_url_response;
 use crate::s3::redirect::Redirects;
-use crate::s3::request::{self, Ask};
+use crate::s3::request::{self, S3Request};
 use crate::s3::sign::sign;
 
 /// An error document is small; what a broken server sends instead of one is not read on and on.
@@ -114,7 +114,7 @@ impl Client {
     /// `version` where the user named none.
     pub(crate) async fn exchange(
         &self,
-        ask: Ask<'_>,
+        ask: S3Request<'_>,
         version: Option<&str>,
         attempt: Try,
     ) -> Result<Exchange> {
@@ -153,7 +153,7 @@ impl Client {
     async fn send(
         &self,
         site: &Site,
-        ask: Ask<'_>,
+        ask: S3Request<'_>,
         version: Option<&str>,
         identity: Option<&Identity>,
         attempt: Try,
@@ -199,10 +199,10 @@ impl Client {
         let document =
             body.collect(ERROR_BODY_MAX, ERROR_BODY_TIMEOUT).await.ok().flatten().unwrap_or_default();
         match (here, self.source.url()) {
-            (Some(here), Some(given)) => {
-                failure_of_url(&head, &document, |text| here.is_told_by(text) || given.is_told_by(text))
-            }
-            _ => failure(&head, &document),
+            (Some(here), Some(given)) => error_from_url_response(&head, &document, |text| {
+                here.is_told_by(text) || given.is_told_by(text)
+            }),
+            _ => error_from_response(&head, &document),
         }
     }
 

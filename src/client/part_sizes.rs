@@ -12,8 +12,8 @@ use crate::client::object_client::Client;
 use crate::client::retry::{Try, retry};
 use crate::error::Result;
 use crate::s3::object::ObjectInfo;
-use crate::s3::part_list::{Listed, part_size, parts_listed};
-use crate::s3::request::Ask;
+use crate::s3::part_list::{PartsPage, part_size, parts_listed};
+use crate::s3::request::S3Request;
 
 /// A page of 1000 parts has some 250 KiB. A server that does not know the request may send the object itself.
 const PAGE_MAX: usize = 1 << 20;
@@ -56,7 +56,7 @@ async fn listed(
         && after < count
     {
         let page = retry(max_attempts, |attempt| page(client, info, after, attempt)).await;
-        let Some(Listed { sizes: next, more }) = told(page)? else { return Ok(None) };
+        let Some(PartsPage { sizes: next, more }) = told(page)? else { return Ok(None) };
         sizes.extend(next);
         if !more {
             break;
@@ -65,8 +65,8 @@ async fn listed(
     Ok(Some(sizes))
 }
 
-async fn page(client: &Client, info: &ObjectInfo, after: u32, attempt: Try) -> Result<Option<Listed>> {
-    let answer = client.exchange(Ask::Parts { after }, None, attempt).await?;
+async fn page(client: &Client, info: &ObjectInfo, after: u32, attempt: Try) -> Result<Option<PartsPage>> {
+    let answer = client.exchange(S3Request::Parts { after }, None, attempt).await?;
     let body = answer.body.collect(PAGE_MAX, PAGE_TIMEOUT).await?;
     Ok(body.and_then(|body| parts_listed(&body, after, info)))
 }
@@ -100,7 +100,7 @@ async fn part(
     count: u32,
     attempt: Try,
 ) -> Result<Option<(Option<u64>, u64)>> {
-    let answer = client.exchange(Ask::HeadPart { number }, None, attempt).await?;
+    let answer = client.exchange(S3Request::HeadPart { number }, None, attempt).await?;
     answer.body.give_back();
     Ok(part_size(&answer.head, count, info))
 }

@@ -13,7 +13,7 @@ use crate::client::retry::Try;
 use crate::events::{REQUEST, milliseconds};
 use crate::s3::address::http_url::HttpUrl;
 use crate::s3::address::source::Source;
-use crate::s3::request::Ask;
+use crate::s3::request::S3Request;
 use crate::transport::pool::Lease;
 
 /// What will be told of a request.
@@ -50,7 +50,7 @@ impl RequestLog {
     pub(crate) fn start(
         source: &Source,
         here: Option<&HttpUrl>,
-        ask: Ask<'_>,
+        ask: S3Request<'_>,
         attempt: Try,
         lease: &Lease,
     ) -> Self {

@@ -26,7 +26,7 @@ use aws_types::os_shim_internal::Env;
 use crate::config::chain_error::Asked;
 use crate::config::profile::variable;
 use crate::error::{Error, ErrorKind, Result};
-use crate::s3::address::addressing::Variant;
+use crate::s3::address::addressing::EndpointVariant;
 use crate::s3::address::region::Region;
 
 /// How long STS or SSO may take for one try; a download stands still meanwhile.
@@ -59,7 +59,7 @@ pub(super) struct Sources {
     /// The region of STS, for roles.
     pub(super) region: Region,
     /// Which hosts of STS and SSO are asked; there is no acceleration for them.
-    pub(super) variant: Variant,
+    pub(super) variant: EndpointVariant,
     pub(super) retries: RetryConfig,
     pub(super) http: SharedHttpClient,
 }

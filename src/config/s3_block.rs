@@ -12,7 +12,7 @@ use bytesize::ByteSize;
 use crate::config::profile::{Found, Setting};
 use crate::config::settings::{Ceilings, ChecksumValidation, Settings};
 use crate::error::Result;
-use crate::s3::address::addressing::{Addressing, AddressingStyle, Variant};
+use crate::s3::address::addressing::{Addressing, AddressingStyle, EndpointVariant};
 
 /// Which hosts are asked, and how.
 pub(super) fn addressing(found: &Found, settings: &Settings) -> Result<Addressing> {
@@ -28,12 +28,12 @@ pub(super) fn addressing(found: &Found, settings: &Settings) -> Result<Addressin
     };
     let accelerate = block.switch("use_accelerate_endpoint")?;
     let any_region = found.switch(&["AWS_S3_USE_ARN_REGION"], "s3_use_arn_region")?;
-    let variant = Variant {
+    let variant = EndpointVariant {
         fips: settings.fips.or(fips?).unwrap_or(false),
         dualstack: settings.dualstack.or(dualstack).unwrap_or(false),
         accelerate: settings.accelerate.or(accelerate).unwrap_or(false),
     };
-    Ok(Addressing { style, variant, own_region_only: any_region == Some(false) })
+    Ok(Addressing { style, variant, arn_region_must_match: any_region == Some(false) })
 }
 
 /// `AWS_RESPONSE_CHECKSUM_VALIDATION`.

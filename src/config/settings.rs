@@ -24,11 +24,11 @@ pub struct Settings {
     pub ca_bundle: Option<PathBuf>,
     /// Where the bucket's name goes.
     pub addressing_style: Option<AddressingStyle>,
-    /// Ask AWS's hosts with validated cryptography.
+    /// S3Request AWS's hosts with validated cryptography.
     pub fips: Option<bool>,
-    /// Ask AWS's hosts with IPv4 and IPv6 addresses.
+    /// S3Request AWS's hosts with IPv4 and IPv6 addresses.
     pub dualstack: Option<bool>,
-    /// Ask the hosts of S3 Transfer Acceleration.
+    /// S3Request the hosts of S3 Transfer Acceleration.
     pub accelerate: Option<bool>,
     /// Who asks pays for the request, where the bucket's owner wants that.
     pub request_payer: bool,

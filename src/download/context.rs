@@ -15,7 +15,7 @@ use crate::download::fetch::straggler;
 use crate::download::memory::frame::Slabs;
 use crate::download::memory::window::MemoryWindow;
 use crate::download::requested::RequestedBytes;
-use crate::s3::pinned::Pin;
+use crate::s3::pinned::PinnedVersion;
 
 /// What all fetches of one download share.
 pub(crate) struct DownloadContext {
@@ -41,7 +41,7 @@ pub(crate) struct DownloadContext {
     /// The least bytes of a frame that may go on without a copy: see `Limits`.
     pub(crate) zero_copy_min: usize,
     /// Set by the first response; every later one is checked against it.
-    pub(crate) pin: OnceLock<Pin>,
+    pub(crate) pin: OnceLock<PinnedVersion>,
     /// Set after a 412: from then on requests name the version that is pinned.
     pub(crate) by_version: AtomicBool,
     pub(crate) counters: Arc<Counters>,
@@ -63,6 +63,6 @@ impl DownloadContext {
 
     /// How many bytes the object has, or 0 while that is not known.
     pub(crate) fn size(&self) -> u64 {
-        self.pin.get().map_or(0, Pin::size)
+        self.pin.get().map_or(0, PinnedVersion::size)
     }
 }

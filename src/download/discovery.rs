@@ -35,8 +35,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range::ByteRange;
-use crate::s3::request::Ask;
-use crate::s3::response::Opened;
+use crate::s3::request::S3Request;
+use crate::s3::response::RangeResponse;
 
 /// What discovery found.
 pub(super) struct Discovery {
@@ -190,9 +190,9 @@ async fn confirm_empty(shared: &Arc<DownloadContext>, head: &mut PendingHead) ->
 
 /// A GET of all that there is, which must be nothing.
 async fn ask_whole(shared: &DownloadContext, attempt: Try) -> Result<ObjectInfo> {
-    let answer = shared.client.exchange(Ask::GetWhole, None, attempt).await?;
-    match Opened::check(&answer.head, ByteRange::new(0, 1), None)? {
-        Opened { info, .. } if info.size == 0 => Ok(info),
+    let answer = shared.client.exchange(S3Request::GetWhole, None, attempt).await?;
+    match RangeResponse::check(&answer.head, ByteRange::new(0, 1), None)? {
+        RangeResponse { info, .. } if info.size == 0 => Ok(info),
         _ => Err(Error::new(ErrorKind::Changed, "the object was empty a moment ago and is no longer")),
     }
 }

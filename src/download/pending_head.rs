@@ -17,7 +17,7 @@ use crate::download::options::Options;
 use crate::error::Result;
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
-use crate::s3::pinned::Pin as Pinned;
+use crate::s3::pinned::PinnedVersion;
 
 /// A HEAD under way beside a download, and then what it said; dropping it ends it.
 pub(super) struct PendingHead {
@@ -82,7 +82,7 @@ impl HeadState {
 
 /// Whether what HEAD said speaks of the version that the first GET showed.
 pub(super) fn is_of(said: &ObjectInfo, shown: &ObjectInfo) -> bool {
-    Pinned::new(shown).check(said).is_ok()
+    PinnedVersion::new(shown).check(said).is_ok()
 }
 
 /// What the store says of `source`; nothing of the object is downloaded, but its first byte of a URL.

@@ -17,10 +17,10 @@ use crate::download::options::ChecksumMode;
 use crate::download::pending_head::{self, PendingHead};
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::source::Source;
-use crate::s3::checksum::expected::Expected;
+use crate::s3::checksum::expected::ExpectedChecksum;
 use crate::s3::checksum::verifier::Verifier;
 use crate::s3::object::ObjectInfo;
-use crate::s3::pinned::Pin as Pinned;
+use crate::s3::pinned::PinnedVersion;
 
 /// Compares one download with what the store keeps.
 pub(super) struct ChecksumCheck {
@@ -91,7 +91,7 @@ impl ChecksumCheck {
             && let Poll::Ready(said) = head.poll(cx)
         {
             let said = said.filter(|said| pending_head::is_of(said, info));
-            self.verifier.settle(said.and_then(Expected::full_object));
+            self.verifier.settle(said.and_then(ExpectedChecksum::full_object));
         }
     }
 }
@@ -111,12 +111,12 @@ async fn required(
             .await
             .map_err(|e| e.with_hint("--checksum require needs the answer to HEAD; auto does without"))?,
     };
-    Pinned::new(info).check(&said)?;
-    if let Some(expected) = Expected::full_object(&said) {
+    PinnedVersion::new(info).check(&said)?;
+    if let Some(expected) = ExpectedChecksum::full_object(&said) {
         return Ok(Verifier::whole(expected));
     }
-    let of_etag = Expected::of_etag(&said, uri.bucket());
-    let Some(expected) = Expected::composite(&said).or(of_etag) else {
+    let of_etag = ExpectedChecksum::of_etag(&said, uri.bucket());
+    let Some(expected) = ExpectedChecksum::composite(&said).or(of_etag) else {
         return Err(unverifiable("the store keeps no checksum of it that could be computed here"));
     };
     let Some(count) = expected.parts else { return Ok(Verifier::whole(expected)) };

@@ -15,7 +15,7 @@ use crate::s3::address::region::Region;
 use crate::s3::range::unsatisfied_range;
 
 /// The error that a response other than 200 and 206 stands for; `body` may be cut or not XML at all.
-pub(crate) fn failure(head: &Parts, body: &[u8]) -> Error {
+pub(crate) fn error_from_response(head: &Parts, body: &[u8]) -> Error {
     let service = read(head, body);
     let (kind, what, hint) = meaning(head.status, service.code(), service.region.is_some());
     let mut error = Error::new(kind, what).retryable(is_transient(&service));
@@ -35,7 +35,7 @@ pub(crate) fn failure(head: &Parts, body: &[u8]) -> Error {
 
 /// The error that such a response from a URL's server stands for. No credentials were sent, and what the server says
 /// is left out where it `tells` of the URL's secret.
-pub(crate) fn failure_of_url(head: &Parts, body: &[u8], tells: impl Fn(&str) -> bool) -> Error {
+pub(crate) fn error_from_url_response(head: &Parts, body: &[u8], tells: impl Fn(&str) -> bool) -> Error {
     const DENIED: &str = "a presigned URL is good for a time, for GET and for its own headers: get a new one";
     let mut service = read(head, body);
     for text in [&mut service.code, &mut service.message, &mut service.request_id] {
@@ -67,7 +67,7 @@ const ELSEWHERE: &str = "name the bucket's region with --region";
 /// The fields of S3's `<Error>` document that are of use here.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
-struct Document {
+struct ErrorDocument {
     code: Option<String>,
     message: Option<String>,
     request_id: Option<String>,
@@ -76,7 +76,8 @@ struct Document {
 }
 
 fn read(head: &Parts, body: &[u8]) -> ServiceError {
-    let xml = std::str::from_utf8(body).ok().and_then(|text| quick_xml::de::from_str::<Document>(text).ok());
+    let xml =
+        std::str::from_utf8(body).ok().and_then(|text| quick_xml::de::from_str::<ErrorDocument>(text).ok());
     let document = xml.unwrap_or_default();
     let header = |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
     ServiceError {
@@ -197,7 +198,7 @@ mod tests {
             .unwrap()
             .into_parts()
             .0;
-        failure(&head, body.as_bytes())
+        error_from_response(&head, body.as_bytes())
     }
 
     #[test]
@@ -268,7 +269,7 @@ mod tests {
             if let Some(value) = header {
                 head = head.header(CONTENT_RANGE, value);
             }
-            let error = failure(&head.body(()).unwrap().into_parts().0, body.as_bytes());
+            let error = error_from_response(&head.body(()).unwrap().into_parts().0, body.as_bytes());
             assert_eq!(
                 (error.exit_code(), error.service().unwrap().object_size),
                 (2, size),
@@ -302,6 +303,6 @@ mod tests {
             .unwrap()
             .into_parts()
             .0;
-        assert!(failure(&head, b"").to_string().contains("--region eu-west-1"));
+        assert!(error_from_response(&head, b"").to_string().contains("--region eu-west-1"));
     }
 }

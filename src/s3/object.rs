@@ -5,7 +5,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
 use http::response::Parts;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::s3::checksum::algorithm::Algorithm;
+use crate::s3::checksum::algorithm::ChecksumAlgorithm;
 
 /// What a store says of an object (Amazon S3 API Reference, `HeadObject`). Header values are kept as
 /// they were sent.
@@ -42,7 +42,7 @@ impl ObjectInfo {
 
     pub(crate) fn from_headers(headers: &HeaderMap, size: u64) -> Self {
         let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let checksum = |algorithm: Algorithm| {
+        let checksum = |algorithm: ChecksumAlgorithm| {
             let name = algorithm.name();
             text(&format!("x-amz-checksum-{name}")).map(|value| (name.to_owned(), value))
         };
@@ -54,7 +54,7 @@ impl ObjectInfo {
             last_modified: text(LAST_MODIFIED.as_str()),
             storage_class: text("x-amz-storage-class"),
             checksum_type: text("x-amz-checksum-type"),
-            checksums: Algorithm::OF_HEADERS.into_iter().filter_map(checksum).collect(),
+            checksums: ChecksumAlgorithm::OF_HEADERS.into_iter().filter_map(checksum).collect(),
             content_type: text(CONTENT_TYPE.as_str()),
             encryption: text("x-amz-server-side-encryption")
                 .or_else(|| customer_key.then(|| "SSE-C".to_owned())),

@@ -12,7 +12,7 @@ use crate::s3::range::content_range;
 
 /// A page of the list of parts.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Listed {
+pub(crate) struct PartsPage {
     /// In bytes, in the order of the parts.
     pub(crate) sizes: Vec<u64>,
     /// Whether there are more behind these.
@@ -21,9 +21,9 @@ pub(crate) struct Listed {
 
 /// Reads a response to `GetObjectAttributes` (S3 API Reference) that was asked for the parts behind number `after`
 /// of the object `info`. `None` where it lists none, or not the next ones, or is of another object.
-pub(crate) fn parts_listed(body: &[u8], after: u32, info: &ObjectInfo) -> Option<Listed> {
+pub(crate) fn parts_listed(body: &[u8], after: u32, info: &ObjectInfo) -> Option<PartsPage> {
     let text = std::str::from_utf8(body).ok()?;
-    let document: Document = quick_xml::de::from_str(text).ok()?;
+    let document: PartListDocument = quick_xml::de::from_str(text).ok()?;
     let etag = info.etag.as_deref().map(unquoted);
     if document.e_tag.as_deref().map(unquoted).is_some_and(|shown| Some(shown) != etag)
         || document.object_size.is_some_and(|size| size != info.size)
@@ -33,12 +33,12 @@ pub(crate) fn parts_listed(body: &[u8], after: u32, info: &ObjectInfo) -> Option
     let ObjectParts { is_truncated, part } = document.object_parts?;
     let in_order = (after + 1..).zip(&part).all(|(number, part)| part.part_number == number);
     (in_order && !part.is_empty())
-        .then(|| Listed { sizes: part.iter().map(|part| part.size).collect(), more: is_truncated })
+        .then(|| PartsPage { sizes: part.iter().map(|part| part.size).collect(), more: is_truncated })
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Document {
+struct PartListDocument {
     #[serde(rename = "ETag")]
     e_tag: Option<String>,
     object_size: Option<u64>,
@@ -49,12 +49,12 @@ struct Document {
 #[serde(rename_all = "PascalCase", default)]
 struct ObjectParts {
     is_truncated: bool,
-    part: Vec<Part>,
+    part: Vec<ListedPart>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Part {
+struct ListedPart {
     part_number: u32,
     size: u64,
 }
@@ -108,7 +108,7 @@ mod tests {
 
     fn part(number: &str, size: &str) -> String {
         format!(
-            "<Part><PartNumber>{number}</PartNumber><ChecksumCRC32>x</ChecksumCRC32><Size>{size}</Size></Part>"
+            "<ListedPart><PartNumber>{number}</PartNumber><ChecksumCRC32>x</ChecksumCRC32><Size>{size}</Size></ListedPart>"
         )
     }
 
@@ -131,7 +131,7 @@ mod tests {
             ("nothing", String::new(), 0, None),
         ] {
             let listed = parts_listed(body.as_bytes(), after, &info());
-            assert_eq!(listed, want.map(|(sizes, more)| Listed { sizes, more }), "{why}");
+            assert_eq!(listed, want.map(|(sizes, more)| PartsPage { sizes, more }), "{why}");
         }
         assert_eq!(parts_listed(b"\xff\xfe", 0, &info()), None);
     }

@@ -6,14 +6,14 @@ use crate::s3::object::ObjectInfo;
 
 /// What the first response to a GET showed.
 #[derive(Debug, Clone)]
-pub(crate) struct Pin {
+pub(crate) struct PinnedVersion {
     size: u64,
     etag: Option<String>,
     last_modified: Option<String>,
     version_id: Option<String>,
 }
 
-impl Pin {
+impl PinnedVersion {
     /// Pins to the object that `info`, from a GET, describes.
     pub(crate) fn new(info: &ObjectInfo) -> Self {
         Self {
@@ -76,20 +76,20 @@ mod tests {
 
     #[test]
     fn another_version_is_seen_by_etag_size_or_date() {
-        let pin = Pin::new(&info(Some("\"a\""), 5, "Mon"));
+        let pin = PinnedVersion::new(&info(Some("\"a\""), 5, "Mon"));
         assert_eq!(pin.if_match(), Some("\"a\""));
         assert!(pin.check(&info(Some("\"a\""), 5, "Tue")).is_ok(), "a strong ETag says enough");
         for other in [info(Some("\"b\""), 5, "Mon"), info(None, 5, "Mon"), info(Some("\"a\""), 6, "Mon")] {
             assert_eq!(pin.check(&other).unwrap_err().kind(), ErrorKind::Changed);
         }
-        let none = Pin::new(&info(None, 5, "Mon"));
+        let none = PinnedVersion::new(&info(None, 5, "Mon"));
         assert!(none.check(&info(None, 5, "Mon")).is_ok());
         assert!(none.check(&info(None, 5, "Tue")).is_err());
     }
 
     #[test]
     fn a_weak_etag_is_compared_but_not_asked_for() {
-        let pin = Pin::new(&info(Some("W/\"a\""), 5, "Mon"));
+        let pin = PinnedVersion::new(&info(Some("W/\"a\""), 5, "Mon"));
         assert_eq!(pin.if_match(), None);
         assert!(pin.check(&info(Some("W/\"a\""), 5, "Mon")).is_ok());
         assert!(pin.check(&info(Some("W/\"b\""), 5, "Mon")).is_err());

@@ -24,7 +24,7 @@ const REQUEST_PAYER: HeaderName = HeaderName::from_static("x-amz-request-payer")
 
 /// What one request asks for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Ask<'a> {
+pub(crate) enum S3Request<'a> {
     /// What the object is, with the checksums that the store keeps where `checksums` is set.
     Head { checksums: bool },
     /// Some bytes, of the version whose `ETag` is `if_match` where one is pinned.
@@ -37,7 +37,7 @@ pub(crate) enum Ask<'a> {
     HeadPart { number: u32 },
 }
 
-impl Ask<'_> {
+impl S3Request<'_> {
     /// `GET` or `HEAD`.
     pub(crate) fn method(self) -> Method {
         match self {
@@ -67,7 +67,7 @@ impl Ask<'_> {
 /// Builds the request for `ask`, for the given version where there is one.
 pub(crate) fn build(
     endpoint: &Endpoint,
-    ask: Ask<'_>,
+    ask: S3Request<'_>,
     version_id: Option<&str>,
 ) -> Result<Request<Empty<Bytes>>> {
     let mut request = Request::builder()
@@ -80,13 +80,13 @@ pub(crate) fn build(
         // A body re-coded on the way would have other offsets.
         .header(ACCEPT_ENCODING, "identity");
     request = match ask {
-        Ask::Head { checksums: true } => request.header(CHECKSUM_MODE, "ENABLED"),
-        Ask::Head { checksums: false } | Ask::HeadPart { .. } | Ask::GetWhole => request,
-        Ask::Parts { after } => request
+        S3Request::Head { checksums: true } => request.header(CHECKSUM_MODE, "ENABLED"),
+        S3Request::Head { checksums: false } | S3Request::HeadPart { .. } | S3Request::GetWhole => request,
+        S3Request::Parts { after } => request
             .header(OBJECT_ATTRIBUTES, "ETag,ObjectSize,ObjectParts")
             .header(MAX_PARTS, "1000")
             .header(PART_NUMBER_MARKER, after.to_string()),
-        Ask::Get { range, if_match } => {
+        S3Request::Get { range, if_match } => {
             let request = request.header(RANGE, range.to_string());
             match if_match {
                 Some(etag) => request.header(IF_MATCH, etag),
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_ranged_get_is_pinned_and_has_the_port_in_host() {
-        let ask = Ask::Get { range: ByteRange::new(0, 10), if_match: Some("\"e\"") };
+        let ask = S3Request::Get { range: ByteRange::new(0, 10), if_match: Some("\"e\"") };
         let request = build(&endpoint(), ask, None).unwrap();
         assert_eq!(request.method(), Method::GET);
         assert_eq!(request.uri(), "/bkt/a%20b");
@@ -143,21 +143,21 @@ mod tests {
 
     #[test]
     fn what_is_asked_of_parts_goes_into_the_query_too() {
-        let request = build(&endpoint(), Ask::Parts { after: 1000 }, None).unwrap();
+        let request = build(&endpoint(), S3Request::Parts { after: 1000 }, None).unwrap();
         assert_eq!(
             (request.method(), request.uri().to_string()),
             (&Method::GET, "/bkt/a%20b?attributes".into())
         );
         assert_eq!(request.headers()[PART_NUMBER_MARKER], "1000");
         assert!(request.headers()[OBJECT_ATTRIBUTES].to_str().unwrap().contains("ObjectParts"));
-        let request = build(&endpoint(), Ask::HeadPart { number: 7 }, Some("v/1")).unwrap();
+        let request = build(&endpoint(), S3Request::HeadPart { number: 7 }, Some("v/1")).unwrap();
         assert_eq!(request.method(), Method::HEAD);
         assert_eq!(request.uri(), "/bkt/a%20b?partNumber=7&versionId=v%2F1");
     }
 
     #[test]
     fn a_version_goes_into_the_query_and_head_asks_for_checksums() {
-        let request = build(&endpoint(), Ask::Head { checksums: true }, Some("v=1")).unwrap();
+        let request = build(&endpoint(), S3Request::Head { checksums: true }, Some("v=1")).unwrap();
         assert_eq!(request.method(), Method::HEAD);
         assert_eq!(request.uri(), "/bkt/a%20b?versionId=v%3D1");
         assert_eq!(request.headers()[CHECKSUM_MODE], "ENABLED");

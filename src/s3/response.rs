@@ -13,7 +13,7 @@ use crate::s3::range::{ByteRange, content_range};
 
 /// A successful response to a ranged GET: what the object is, and which of its bytes follow.
 #[derive(Debug)]
-pub(crate) struct Opened {
+pub(crate) struct RangeResponse {
     /// What the object is. Checksums are left out: a server may show those of the part or of the object.
     pub(crate) info: ObjectInfo,
     /// The bytes that the body holds.
@@ -22,7 +22,7 @@ pub(crate) struct Opened {
     pub(crate) whole: bool,
 }
 
-impl Opened {
+impl RangeResponse {
     /// Checks the head of a 200 or 206 that answers a GET of `asked`; the object may end before `asked`
     /// does only while its size is not known (`size` is `None`).
     pub(crate) fn check(head: &Parts, asked: ByteRange, size: Option<u64>) -> Result<Self> {
@@ -109,12 +109,15 @@ mod tests {
     fn a_partial_response_must_be_the_range_asked() {
         let asked = ByteRange::new(10, 20);
         let ok = [("content-range", "bytes 10-19/30"), ("content-length", "10"), ("etag", "\"e\"")];
-        let opened = Opened::check(&head(206, &ok), asked, None).unwrap();
+        let opened = RangeResponse::check(&head(206, &ok), asked, None).unwrap();
         assert_eq!((opened.body, opened.info.size, opened.whole), (asked, 30, false));
         assert_eq!(opened.info.etag.as_deref(), Some("\"e\""));
         // The object may end inside the first range, whose size was not known.
         let short = [("content-range", "bytes 10-14/15"), ("content-length", "5")];
-        assert_eq!(Opened::check(&head(206, &short), asked, None).unwrap().body, ByteRange::new(10, 15));
+        assert_eq!(
+            RangeResponse::check(&head(206, &short), asked, None).unwrap().body,
+            ByteRange::new(10, 15)
+        );
         for (why, headers, size, kind) in [
             ("no range", vec![("content-length", "10")], None, ErrorKind::Server),
             ("other start", vec![("content-range", "bytes 0-9/30")], None, ErrorKind::Server),
@@ -129,7 +132,7 @@ mod tests {
             ),
             ("grown", vec![("content-range", "bytes 10-19/31")], Some(30), ErrorKind::Changed),
         ] {
-            let error = Opened::check(&head(206, &headers), asked, size).unwrap_err();
+            let error = RangeResponse::check(&head(206, &headers), asked, size).unwrap_err();
             assert_eq!(error.kind(), kind, "{why}: {error}");
         }
     }
@@ -139,7 +142,7 @@ mod tests {
     fn no_header_is_shown_with_a_control_character() {
         for shown in ["bytes \t0-9/30", "bytes\t0-9/30"] {
             let headers = [("content-range", shown)];
-            let error = Opened::check(&head(206, &headers), ByteRange::new(10, 20), None).unwrap_err();
+            let error = RangeResponse::check(&head(206, &headers), ByteRange::new(10, 20), None).unwrap_err();
             assert!(!error.to_string().contains(char::is_control), "{error}");
         }
     }
@@ -148,11 +151,12 @@ mod tests {
     fn a_whole_response_needs_a_length() {
         let asked = ByteRange::new(0, 10);
         let opened =
-            Opened::check(&head(200, &[("content-length", "30"), ("etag", "\"e\"")]), asked, None).unwrap();
+            RangeResponse::check(&head(200, &[("content-length", "30"), ("etag", "\"e\"")]), asked, None)
+                .unwrap();
         assert!(opened.whole);
         assert_eq!(opened.body, ByteRange::new(0, 30));
-        assert!(Opened::check(&head(200, &[("etag", "\"e\"")]), asked, None).is_err());
-        assert!(Opened::check(&head(200, &[("content-length", "30")]), asked, None).is_err());
+        assert!(RangeResponse::check(&head(200, &[("etag", "\"e\"")]), asked, None).is_err());
+        assert!(RangeResponse::check(&head(200, &[("content-length", "30")]), asked, None).is_err());
     }
 
     #[test]
@@ -161,9 +165,9 @@ mod tests {
         let with = |range, length| {
             head(200, &[("content-range", range), ("content-length", length), ("etag", "\"e\"")])
         };
-        let opened = Opened::check(&with("bytes 10-19/30", "10"), asked, None).unwrap();
+        let opened = RangeResponse::check(&with("bytes 10-19/30", "10"), asked, None).unwrap();
         assert_eq!((opened.body, opened.info.size, opened.whole), (asked, 30, false));
-        let opened = Opened::check(&with("bytes 0-29/30", "30"), asked, None).unwrap();
+        let opened = RangeResponse::check(&with("bytes 0-29/30", "30"), asked, None).unwrap();
         assert_eq!((opened.body, opened.whole), (ByteRange::new(0, 30), true));
         for (range, length) in [
             ("bytes 0-9/30", "10"),
@@ -173,7 +177,7 @@ mod tests {
             ("bytes 0-29/30", "10"),
             ("10-19/30", "10"),
         ] {
-            let error = Opened::check(&with(range, length), asked, None).unwrap_err();
+            let error = RangeResponse::check(&with(range, length), asked, None).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Server, "{range}, {length} bytes: {error}");
         }
     }
@@ -190,7 +194,7 @@ mod tests {
         let info = ObjectInfo::from_head(&head(200, &headers)).unwrap();
         assert_eq!(info.checksums, [("crc64nvme".to_owned(), "AAAAAAAAAAA=".to_owned())]);
         assert_eq!(info.version_id, None);
-        let opened = Opened::check(&head(206, &headers), ByteRange::new(0, 30), None).unwrap();
+        let opened = RangeResponse::check(&head(206, &headers), ByteRange::new(0, 30), None).unwrap();
         assert_eq!((opened.info.checksums.len(), opened.info.checksum_type), (0, None));
     }
 }

@@ -68,7 +68,7 @@ mod tests {
     use crate::s3::address::addressing::AddressingStyle;
     use crate::s3::address::endpoint::Endpoint;
     use crate::s3::range::ByteRange;
-    use crate::s3::request::{Ask, build};
+    use crate::s3::request::{S3Request, build};
     use aws_credential_types::Credentials;
     use http::header::AUTHORIZATION;
     use serde::Deserialize;
@@ -101,7 +101,8 @@ mod tests {
         let custom = v.endpoint.as_ref().map(|e| e.parse().unwrap());
         let style = if v.virtual_hosted { AddressingStyle::Virtual } else { AddressingStyle::Auto };
         let endpoint = Endpoint::resolve(&uri, &region, custom.as_ref(), style.into()).unwrap();
-        let ask = Ask::Get { range: ByteRange::new(v.first, v.last + 1), if_match: v.if_match.as_deref() };
+        let ask =
+            S3Request::Get { range: ByteRange::new(v.first, v.last + 1), if_match: v.if_match.as_deref() };
         let mut request = build(&endpoint, ask, v.version_id.as_deref()).unwrap();
         let identity = Credentials::new(&v.access_key, &v.secret_key, v.token.clone(), None, "test").into();
         sign(&mut request, &identity, &region, "s3", UNIX_EPOCH + Duration::from_secs(v.time)).unwrap();
@@ -151,7 +152,7 @@ mod tests {
             let uri = format!("s3://arn:aws:{arn}/a b").parse().unwrap();
             let style = AddressingStyle::Auto.into();
             let endpoint = Endpoint::resolve(&uri, &Region::default(), None, style).unwrap();
-            let mut request = build(&endpoint, Ask::GetWhole, None).unwrap();
+            let mut request = build(&endpoint, S3Request::GetWhole, None).unwrap();
             let identity = Credentials::new("id", "secret", None, None, "test").into();
             let of = endpoint.scope();
             sign(&mut request, &identity, &of.region, of.service, UNIX_EPOCH).unwrap();

@@ -5,7 +5,7 @@
 //! whether another request is sent for them, is decided above.
 
 use std::future::poll_fn;
-use std::pin::Pin as Pinned;
+use std::pin::Pin as StdPin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -22,10 +22,10 @@ use crate::download::fetch::frame_queue::FrameSender;
 use crate::download::fetch::straggler::RequestProgress;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::CORRECTION;
-use crate::s3::pinned::Pin;
+use crate::s3::pinned::PinnedVersion;
 use crate::s3::range::ByteRange;
-use crate::s3::request::Ask;
-use crate::s3::response::Opened;
+use crate::s3::request::S3Request;
+use crate::s3::response::RangeResponse;
 
 /// How long bytes may gather in the kernel before they are handed on though they are few: twice as long as a buffer
 /// takes to fill, between these.
@@ -35,7 +35,7 @@ const GATHERING_MAX: Duration = Duration::from_millis(200);
 /// What a flight brings.
 pub(super) enum RequestEvent {
     /// The response began, so long after the request was sent.
-    Opened(Opened, Duration),
+    RangeResponse(RangeResponse, Duration),
     /// Bytes of the object, from this offset on.
     Data(u64, Bytes),
 }
@@ -53,14 +53,14 @@ pub(super) struct RangeRequest {
 }
 
 enum RequestStage {
-    Sending(Pinned<Box<dyn Future<Output = Result<Receiving>> + Send>>),
+    Sending(StdPin<Box<dyn Future<Output = Result<Receiving>> + Send>>),
     Receiving(Box<Receiving>),
 }
 
 /// The body of a response, and the connection that it comes on.
 struct Receiving {
     /// Until it was handed out.
-    opened: Option<Opened>,
+    opened: Option<RangeResponse>,
     /// How long it took to begin.
     latency: Duration,
     body: ResponseBody,
@@ -94,7 +94,7 @@ impl RangeRequest {
             return Err(Error::new(ErrorKind::Other, "a response was lost"));
         };
         if let Some(opened) = landed.opened.take() {
-            return Ok(RequestEvent::Opened(opened, landed.latency));
+            return Ok(RequestEvent::RangeResponse(opened, landed.latency));
         }
         let data = landed.data(&self.shared, lane, since, self.asked.end()).await?;
         let (now, at) = (Instant::now(), landed.at);
@@ -181,11 +181,15 @@ impl RangeRequest {
 /// Sends the request and checks the head of its response.
 async fn depart(shared: Arc<DownloadContext>, asked: ByteRange, attempt: Try) -> Result<Receiving> {
     let pin = shared.pin.get();
-    let ask = Ask::Get { range: asked, if_match: pin.map_or(shared.wanted.if_match(), Pin::if_match) };
-    let version = pin.and_then(Pin::version_id).filter(|_| shared.by_version.load(Ordering::Relaxed));
+    let ask = S3Request::Get {
+        range: asked,
+        if_match: pin.map_or(shared.wanted.if_match(), PinnedVersion::if_match),
+    };
+    let version =
+        pin.and_then(PinnedVersion::version_id).filter(|_| shared.by_version.load(Ordering::Relaxed));
     let exchanged = shared.client.exchange(ask, version, attempt).await;
     let Exchange { head, body, latency } = exchanged.map_err(|e| changed(&shared, e, version.is_some()))?;
-    let opened = Opened::check(&head, asked, pin.map(Pin::size))?;
+    let opened = RangeResponse::check(&head, asked, pin.map(PinnedVersion::size))?;
     if let Some(pin) = pin {
         pin.check(&opened.info)?;
     }

@@ -115,7 +115,7 @@ impl HedgedRequest {
                     }
                     return Ok(RequestEvent::Data(at, data));
                 }
-                RaceEvent::Second(Ok(RequestEvent::Opened(opened, _))) if !opened.whole => {}
+                RaceEvent::Second(Ok(RequestEvent::RangeResponse(opened, _))) if !opened.whole => {}
                 RaceEvent::Second(_) => drop(self.lose_second(shared, rest)),
                 RaceEvent::Nothing => self.consider(shared, rest),
             }

@@ -32,9 +32,9 @@ use crate::download::memory::frame::Frame;
 use crate::download::memory::window::{MemoryWindow, Reservation};
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::object::ObjectInfo;
-use crate::s3::pinned::Pin;
+use crate::s3::pinned::PinnedVersion;
 use crate::s3::range::ByteRange;
-use crate::s3::response::Opened;
+use crate::s3::response::RangeResponse;
 
 /// What the first response shows.
 #[derive(Debug)]
@@ -173,7 +173,7 @@ impl RangeTask {
                 self.make_room(shared.read_buffer).await;
             }
             match race.next(&shared, &self.lane, self.rest()).await? {
-                RequestEvent::Opened(opened, latency) => self.opened(&opened, latency)?,
+                RequestEvent::RangeResponse(opened, latency) => self.opened(&opened, latency)?,
                 RequestEvent::Data(at, data) => {
                     due = shared.ceiling.as_ref().map(|ceiling| ceiling.received(data.len()));
                     self.hand_on(at, data).await?;
@@ -191,7 +191,7 @@ impl RangeTask {
     }
 
     /// A response began. The first one pins the download.
-    fn opened(&mut self, opened: &Opened, latency: Duration) -> Result<()> {
+    fn opened(&mut self, opened: &RangeResponse, latency: Duration) -> Result<()> {
         if self.shared.pin.get().is_none() {
             return self.found(opened, latency);
         }
@@ -204,10 +204,10 @@ impl RangeTask {
 
     /// The first response pins the download and may show that the object is shorter than asked, or not the
     /// one that was asked for.
-    fn found(&mut self, opened: &Opened, latency: Duration) -> Result<()> {
+    fn found(&mut self, opened: &RangeResponse, latency: Duration) -> Result<()> {
         let wanted = self.shared.wanted.of(&opened.info)?;
         // Only the first range runs before the pin is set.
-        let _ = self.shared.pin.set(Pin::new(&opened.info));
+        let _ = self.shared.pin.set(PinnedVersion::new(&opened.info));
         self.whole = opened.whole;
         self.range = if opened.whole { wanted } else { opened.body };
         if let Some(found) = self.found.take() {

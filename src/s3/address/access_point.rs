@@ -13,7 +13,7 @@ use crate::s3::address::region::Region;
 pub(crate) struct AccessPoint {
     /// The id of the partition, as `aws-cn`.
     pub(crate) partition: String,
-    pub(crate) service: Service,
+    pub(crate) service: SigningService,
     pub(crate) region: Region,
     /// The account's number.
     pub(crate) account: String,
@@ -22,7 +22,7 @@ pub(crate) struct AccessPoint {
 
 /// What answers at an access point.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Service {
+pub(crate) enum SigningService {
     /// A bucket.
     S3,
     /// A function in front of one.
@@ -45,13 +45,13 @@ pub(super) fn split(text: &str) -> Result<(AccessPoint, &str), Why> {
     }
     let mut rest = resource;
     let service = match service {
-        "s3" => Service::S3,
-        "s3-object-lambda" => Service::ObjectLambda,
+        "s3" => SigningService::S3,
+        "s3-object-lambda" => SigningService::ObjectLambda,
         "s3-outposts" => {
             if piece(&mut rest) != "outpost" {
                 return Err("an ARN of Outposts goes on with outpost/ID/accesspoint/NAME".to_owned());
             }
-            Service::Outposts(label(piece(&mut rest), "the Outpost's id")?)
+            SigningService::Outposts(label(piece(&mut rest), "the Outpost's id")?)
         }
         other => return Err(format!("an ARN of {other:?} is none of S3")),
     };
@@ -96,25 +96,25 @@ mod tests {
     #[test]
     fn arns_with_either_separator_and_any_key() {
         for (text, service, name, key) in [
-            ("arn:aws:s3:eu-west-1:123456789012:accesspoint/mine/a/b", Service::S3, "mine", "a/b"),
-            ("arn:aws:s3:eu-west-1:123456789012:accesspoint:mine/a:b", Service::S3, "mine", "a:b"),
-            ("arn:aws:s3:eu-west-1:123456789012:accesspoint/mine//k", Service::S3, "mine", "/k"),
-            ("arn:aws:s3:eu-west-1:123456789012:accesspoint/mine", Service::S3, "mine", ""),
+            ("arn:aws:s3:eu-west-1:123456789012:accesspoint/mine/a/b", SigningService::S3, "mine", "a/b"),
+            ("arn:aws:s3:eu-west-1:123456789012:accesspoint:mine/a:b", SigningService::S3, "mine", "a:b"),
+            ("arn:aws:s3:eu-west-1:123456789012:accesspoint/mine//k", SigningService::S3, "mine", "/k"),
+            ("arn:aws:s3:eu-west-1:123456789012:accesspoint/mine", SigningService::S3, "mine", ""),
             (
                 "arn:aws:s3-object-lambda:eu-west-1:123456789012:accesspoint/mine/k",
-                Service::ObjectLambda,
+                SigningService::ObjectLambda,
                 "mine",
                 "k",
             ),
             (
                 "arn:aws:s3-outposts:eu-west-1:123456789012:outpost/op-01/accesspoint/mine/k",
-                Service::Outposts("op-01".into()),
+                SigningService::Outposts("op-01".into()),
                 "mine",
                 "k",
             ),
             (
                 "arn:aws:s3-outposts:eu-west-1:123456789012:outpost:op-01:accesspoint:mine/k",
-                Service::Outposts("op-01".into()),
+                SigningService::Outposts("op-01".into()),
                 "mine",
                 "k",
             ),

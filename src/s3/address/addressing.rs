@@ -14,7 +14,7 @@ pub enum AddressingStyle {
 
 /// Which of AWS's hosts for S3 are asked. With a custom endpoint none of these can be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Variant {
+pub struct EndpointVariant {
     /// Hosts with validated cryptography (FIPS 140).
     pub fips: bool,
     /// Hosts with IPv4 and IPv6 addresses.
@@ -29,9 +29,9 @@ pub struct Addressing {
     /// Where the bucket's name goes.
     pub style: AddressingStyle,
     /// Which of AWS's hosts.
-    pub variant: Variant,
+    pub variant: EndpointVariant,
     /// Access points whose ARN names another region than the configured one are refused.
-    pub own_region_only: bool,
+    pub arn_region_must_match: bool,
 }
 
 impl From<AddressingStyle> for Addressing {

@@ -10,8 +10,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::Result;
 use crate::s3::address::addressing::Addressing;
-use crate::s3::address::host::{self, Scope};
-use crate::s3::address::http_url::{HttpUrl, Query};
+use crate::s3::address::host::{self, SigningScope};
+use crate::s3::address::http_url::{HttpUrl, UrlQuery};
 use crate::s3::address::region::Region;
 use crate::s3::address::s3_uri::S3Uri;
 
@@ -24,8 +24,8 @@ pub(crate) struct Endpoint {
     /// The object's path, encoded; it starts with `/`.
     path: String,
     /// A URL's own; what is signed here has none but the version.
-    query: Option<Query>,
-    scope: Scope,
+    query: Option<UrlQuery>,
+    scope: SigningScope,
 }
 
 /// Everything but the unreserved characters and the slash is encoded (Amazon S3 API Reference,
@@ -67,12 +67,12 @@ impl Endpoint {
             authority: url.authority().to_owned(),
             path: url.path().to_owned(),
             query: url.query().cloned(),
-            scope: Scope { region: Region::default(), service: "" },
+            scope: SigningScope { region: Region::default(), service: "" },
         }
     }
 
     /// What requests to this endpoint are signed for.
-    pub(crate) fn scope(&self) -> &Scope {
+    pub(crate) fn scope(&self) -> &SigningScope {
         &self.scope
     }
 

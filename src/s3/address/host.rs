@@ -4,7 +4,7 @@
 //! names only: scheme, port and path are `endpoint.rs`'s.
 
 use crate::error::{Error, Result};
-use crate::s3::address::access_point::{AccessPoint, Service};
+use crate::s3::address::access_point::{AccessPoint, SigningService};
 use crate::s3::address::addressing::{Addressing, AddressingStyle};
 use crate::s3::address::partition::{Partition, same_partition};
 use crate::s3::address::region::Region;
@@ -12,7 +12,7 @@ use crate::s3::address::s3_uri::S3Uri;
 
 /// What a signature is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Scope {
+pub(crate) struct SigningScope {
     /// Mostly the region that was configured; an access point has its own.
     pub(crate) region: Region,
     /// The name of the service.
@@ -24,7 +24,7 @@ pub(super) struct Host {
     pub(super) name: String,
     /// Whether the name says which bucket it is, so that the path does not.
     pub(super) has_bucket: bool,
-    pub(super) scope: Scope,
+    pub(super) scope: SigningScope,
 }
 
 /// The pseudo-region of the first partition: signatures and regional hosts are those of us-east-1.
@@ -91,7 +91,7 @@ fn of_bucket(bucket: &str, region: &Region, custom: Option<&str>, addressing: Ad
         AddressingStyle::Auto => custom.is_none() && is_host_name(bucket) && !bucket.contains('.'),
     };
     let name = if in_host { format!("{bucket}.{host}") } else { host };
-    Ok(Host { name, has_bucket: in_host, scope: Scope { region, service: "s3" } })
+    Ok(Host { name, has_bucket: in_host, scope: SigningScope { region, service: "s3" } })
 }
 
 /// One host for all regions, which knows buckets by their names in it alone.
@@ -115,11 +115,13 @@ fn of_access_point(
     custom: Option<&str>,
     addressing: Addressing,
 ) -> Result<Host> {
-    let Addressing { style, variant, own_region_only } = addressing;
+    let Addressing { style, variant, arn_region_must_match } = addressing;
     let (what, kind, service) = match &point.service {
-        Service::S3 => ("access points", "s3-accesspoint", "s3"),
-        Service::ObjectLambda => ("Object Lambda access points", "s3-object-lambda", "s3-object-lambda"),
-        Service::Outposts(_) => ("access points on Outposts", "s3-outposts", "s3-outposts"),
+        SigningService::S3 => ("access points", "s3-accesspoint", "s3"),
+        SigningService::ObjectLambda => {
+            ("Object Lambda access points", "s3-object-lambda", "s3-object-lambda")
+        }
+        SigningService::Outposts(_) => ("access points on Outposts", "s3-outposts", "s3-outposts"),
     };
     if style == AddressingStyle::Path {
         return Err(apart("path-style addressing", what));
@@ -127,13 +129,13 @@ fn of_access_point(
     if variant.accelerate {
         return Err(apart("S3 Transfer Acceleration (--accelerate)", what));
     }
-    if variant.dualstack && point.service != Service::S3 {
+    if variant.dualstack && point.service != SigningService::S3 {
         return Err(apart("dual-stack endpoints (--dualstack)", what));
     }
-    if variant.fips && matches!(point.service, Service::Outposts(_)) {
+    if variant.fips && matches!(point.service, SigningService::Outposts(_)) {
         return Err(apart("FIPS endpoints (--fips)", what));
     }
-    if own_region_only && point.region != *region {
+    if arn_region_must_match && point.region != *region {
         return Err(Error::usage(format!("the access point is in {}, not in {region}", point.region))
             .with_hint("name that region, or leave AWS_S3_USE_ARN_REGION at true"));
     }
@@ -153,9 +155,10 @@ fn of_access_point(
         Some(host) => host.to_owned(),
         None => on_aws(kind, &point.region, addressing),
     };
-    let outpost = if let Service::Outposts(id) = &point.service { format!("{id}.") } else { String::new() };
+    let outpost =
+        if let SigningService::Outposts(id) = &point.service { format!("{id}.") } else { String::new() };
     let name = format!("{}-{}.{outpost}{host}", point.name, point.account);
-    Ok(Host { name, has_bucket: true, scope: Scope { region: point.region.clone(), service } })
+    Ok(Host { name, has_bucket: true, scope: SigningScope { region: point.region.clone(), service } })
 }
 
 fn on_aws(kind: &str, region: &Region, addressing: Addressing) -> String {

@@ -21,12 +21,12 @@ pub struct HttpUrl {
     authority: String,
     /// It starts with `/`.
     path: String,
-    query: Option<Query>,
+    query: Option<UrlQuery>,
 }
 
 /// What stands behind the question mark.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Query(String);
+pub(crate) struct UrlQuery(String);
 
 /// Values that are shorter than this are no keys, and stand in any message by chance.
 const SECRET_BYTES_MIN: usize = 8;
@@ -72,7 +72,7 @@ impl HttpUrl {
         &self.path
     }
 
-    pub(crate) fn query(&self) -> Option<&Query> {
+    pub(crate) fn query(&self) -> Option<&UrlQuery> {
         self.query.as_ref()
     }
 
@@ -116,12 +116,12 @@ impl FromStr for HttpUrl {
             Some(port) if port != own => format!("{}:{port}", authority.host()),
             _ => authority.host().to_owned(),
         };
-        let query = uri.query().map(|query| Query(query.to_owned()));
+        let query = uri.query().map(|query| UrlQuery(query.to_owned()));
         Ok(Self { is_https, authority, path: uri.path().to_owned(), query })
     }
 }
 
-impl Query {
+impl UrlQuery {
     /// The request target: `path` with this.
     pub(crate) fn behind(&self, path: &str) -> String {
         format!("{path}?{}", self.0)
@@ -148,9 +148,9 @@ impl fmt::Debug for HttpUrl {
     }
 }
 
-impl fmt::Debug for Query {
+impl fmt::Debug for UrlQuery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Query(..)")
+        f.write_str("UrlQuery(..)")
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::error::Result;
-use crate::s3::address::addressing::{Addressing, AddressingStyle, Variant};
+use crate::s3::address::addressing::{Addressing, AddressingStyle, EndpointVariant};
 use crate::s3::address::endpoint::Endpoint;
 use crate::s3::address::endpoint_url;
 use crate::s3::address::region::Region;
@@ -50,9 +50,15 @@ impl Case {
             Some(uri) if named(uri) => AddressingStyle::Virtual,
             _ => AddressingStyle::Auto,
         };
-        let variant = Variant { fips: self.fips, dualstack: self.dualstack, accelerate: self.accelerate };
-        let own_region_only = self.use_arn_region == Some(false);
-        Endpoint::resolve(&uri, &region, custom.as_ref(), Addressing { style, variant, own_region_only })
+        let variant =
+            EndpointVariant { fips: self.fips, dualstack: self.dualstack, accelerate: self.accelerate };
+        let arn_region_must_match = self.use_arn_region == Some(false);
+        Endpoint::resolve(
+            &uri,
+            &region,
+            custom.as_ref(),
+            Addressing { style, variant, arn_region_must_match },
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 /// An algorithm whose values S3 keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Algorithm {
+pub(crate) enum ChecksumAlgorithm {
     Crc64Nvme,
     Crc32c,
     Crc32,
@@ -17,7 +17,7 @@ pub(crate) enum Algorithm {
     Md5,
 }
 
-impl Algorithm {
+impl ChecksumAlgorithm {
     /// Those of the headers `x-amz-checksum-*`; the first of several is the one to compute, since it costs least.
     pub(crate) const OF_HEADERS: [Self; 5] =
         [Self::Crc64Nvme, Self::Crc32c, Self::Crc32, Self::Sha256, Self::Sha1];
@@ -51,24 +51,24 @@ impl Algorithm {
     }
 
     pub(crate) fn hasher(self) -> Hasher {
-        let crc = |algorithm| Hasher(State::Crc(crc_fast::Digest::new(algorithm), self.len()));
+        let crc = |algorithm| Hasher(HasherState::Crc(crc_fast::Digest::new(algorithm), self.len()));
         match self {
             Self::Crc64Nvme => crc(CrcAlgorithm::Crc64Nvme),
             Self::Crc32c => crc(CrcAlgorithm::Crc32Iscsi),
             Self::Crc32 => crc(CrcAlgorithm::Crc32IsoHdlc),
-            Self::Sha256 => Hasher(State::Sha256(Sha256::new())),
-            Self::Sha1 => Hasher(State::Sha1(Sha1::new())),
-            Self::Md5 => Hasher(State::Md5(Md5::new())),
+            Self::Sha256 => Hasher(HasherState::Sha256(Sha256::new())),
+            Self::Sha1 => Hasher(HasherState::Sha1(Sha1::new())),
+            Self::Md5 => Hasher(HasherState::Md5(Md5::new())),
         }
     }
 }
 
 /// One algorithm over bytes as they come.
 #[derive(Debug)]
-pub(crate) struct Hasher(State);
+pub(crate) struct Hasher(HasherState);
 
 #[derive(Debug)]
-enum State {
+enum HasherState {
     /// With the length of its value in bytes.
     Crc(crc_fast::Digest, usize),
     Sha256(Sha256),
@@ -79,23 +79,23 @@ enum State {
 impl Hasher {
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
-            State::Crc(digest, _) => digest.update(bytes),
-            State::Sha256(digest) => digest.update(bytes),
-            State::Sha1(digest) => digest.update(bytes),
-            State::Md5(digest) => digest.update(bytes),
+            HasherState::Crc(digest, _) => digest.update(bytes),
+            HasherState::Sha256(digest) => digest.update(bytes),
+            HasherState::Sha1(digest) => digest.update(bytes),
+            HasherState::Md5(digest) => digest.update(bytes),
         }
     }
 
     /// The value, in S3's order of bytes: a CRC has its highest byte first.
     pub(crate) fn finish(self) -> Vec<u8> {
         match self.0 {
-            State::Crc(digest, len) => {
+            HasherState::Crc(digest, len) => {
                 let value = digest.finalize().to_be_bytes();
                 value[value.len() - len..].to_vec()
             }
-            State::Sha256(digest) => digest.finalize().to_vec(),
-            State::Sha1(digest) => digest.finalize().to_vec(),
-            State::Md5(digest) => digest.finalize().to_vec(),
+            HasherState::Sha256(digest) => digest.finalize().to_vec(),
+            HasherState::Sha1(digest) => digest.finalize().to_vec(),
+            HasherState::Md5(digest) => digest.finalize().to_vec(),
         }
     }
 }
@@ -104,16 +104,16 @@ impl Hasher {
 mod tests {
     use super::*;
 
-    const ALL: [Algorithm; 6] = [
-        Algorithm::Crc64Nvme,
-        Algorithm::Crc32c,
-        Algorithm::Crc32,
-        Algorithm::Sha256,
-        Algorithm::Sha1,
-        Algorithm::Md5,
+    const ALL: [ChecksumAlgorithm; 6] = [
+        ChecksumAlgorithm::Crc64Nvme,
+        ChecksumAlgorithm::Crc32c,
+        ChecksumAlgorithm::Crc32,
+        ChecksumAlgorithm::Sha256,
+        ChecksumAlgorithm::Sha1,
+        ChecksumAlgorithm::Md5,
     ];
 
-    fn of(algorithm: Algorithm, pieces: &[&[u8]]) -> String {
+    fn of(algorithm: ChecksumAlgorithm, pieces: &[&[u8]]) -> String {
         let mut hasher = algorithm.hasher();
         for piece in pieces {
             hasher.update(piece);
@@ -130,22 +130,34 @@ mod tests {
         let rising: Vec<u8> = (0..32).collect();
         let million = vec![b'a'; 1_000_000];
         for (algorithm, bytes, want) in [
-            (Algorithm::Crc64Nvme, &b"123456789"[..], "ae8b14860a799888"),
-            (Algorithm::Crc64Nvme, &[0; 4096], "6482d367eb22b64e"),
-            (Algorithm::Crc64Nvme, b"", "0000000000000000"),
-            (Algorithm::Crc32c, b"123456789", "e3069283"),
-            (Algorithm::Crc32c, &[0; 32], "8a9136aa"),
-            (Algorithm::Crc32c, &[0xff; 32], "62a8ab43"),
-            (Algorithm::Crc32c, &rising, "46dd794e"),
-            (Algorithm::Crc32, b"123456789", "cbf43926"),
-            (Algorithm::Crc32, b"", "00000000"),
-            (Algorithm::Sha256, b"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
-            (Algorithm::Sha256, b"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
-            (Algorithm::Sha256, &million, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"),
-            (Algorithm::Sha1, b"abc", "a9993e364706816aba3e25717850c26c9cd0d89d"),
-            (Algorithm::Sha1, &million, "34aa973cd4c4daa4f61eeb2bdbad27316534016f"),
-            (Algorithm::Md5, b"", "d41d8cd98f00b204e9800998ecf8427e"),
-            (Algorithm::Md5, b"message digest", "f96b697d7cb7938d525a2f31aaf161d0"),
+            (ChecksumAlgorithm::Crc64Nvme, &b"123456789"[..], "ae8b14860a799888"),
+            (ChecksumAlgorithm::Crc64Nvme, &[0; 4096], "6482d367eb22b64e"),
+            (ChecksumAlgorithm::Crc64Nvme, b"", "0000000000000000"),
+            (ChecksumAlgorithm::Crc32c, b"123456789", "e3069283"),
+            (ChecksumAlgorithm::Crc32c, &[0; 32], "8a9136aa"),
+            (ChecksumAlgorithm::Crc32c, &[0xff; 32], "62a8ab43"),
+            (ChecksumAlgorithm::Crc32c, &rising, "46dd794e"),
+            (ChecksumAlgorithm::Crc32, b"123456789", "cbf43926"),
+            (ChecksumAlgorithm::Crc32, b"", "00000000"),
+            (
+                ChecksumAlgorithm::Sha256,
+                b"abc",
+                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            ),
+            (
+                ChecksumAlgorithm::Sha256,
+                b"",
+                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            ),
+            (
+                ChecksumAlgorithm::Sha256,
+                &million,
+                "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0",
+            ),
+            (ChecksumAlgorithm::Sha1, b"abc", "a9993e364706816aba3e25717850c26c9cd0d89d"),
+            (ChecksumAlgorithm::Sha1, &million, "34aa973cd4c4daa4f61eeb2bdbad27316534016f"),
+            (ChecksumAlgorithm::Md5, b"", "d41d8cd98f00b204e9800998ecf8427e"),
+            (ChecksumAlgorithm::Md5, b"message digest", "f96b697d7cb7938d525a2f31aaf161d0"),
         ] {
             assert_eq!(of(algorithm, &[bytes]), want, "{algorithm:?} of {} bytes", bytes.len());
             assert_eq!(want.len(), 2 * algorithm.len());

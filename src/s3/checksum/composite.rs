@@ -1,20 +1,20 @@
-//! The running value of one [`Expected`](super::Expected): over the bytes, or part by part over the parts' values.
+//! The running value of one [`ExpectedChecksum`](super::ExpectedChecksum): over the bytes, or part by part over the parts' values.
 
 use std::collections::VecDeque;
 
-use crate::s3::checksum::algorithm::{Algorithm, Hasher};
+use crate::s3::checksum::algorithm::{ChecksumAlgorithm, Hasher};
 
 #[derive(Debug)]
-pub(crate) struct Running {
+pub(crate) struct CompositeDigest {
     /// Over the bytes, or over the values of the parts that are complete.
     outer: Hasher,
-    part: Option<Part>,
+    part: Option<PartDigest>,
 }
 
 /// The part that the next byte belongs to.
 #[derive(Debug)]
-struct Part {
-    algorithm: Algorithm,
+struct PartDigest {
+    algorithm: ChecksumAlgorithm,
     hasher: Hasher,
     /// Bytes of it that are still to come.
     left: u64,
@@ -22,17 +22,17 @@ struct Part {
     next: VecDeque<u64>,
 }
 
-impl Running {
+impl CompositeDigest {
     /// Over the bytes themselves.
     pub(crate) fn whole(hasher: Hasher) -> Self {
         Self { outer: hasher, part: None }
     }
 
     /// Over parts of these sizes, in bytes.
-    pub(crate) fn parts(algorithm: Algorithm, sizes: Vec<u64>) -> Self {
+    pub(crate) fn parts(algorithm: ChecksumAlgorithm, sizes: Vec<u64>) -> Self {
         let mut next = VecDeque::from(sizes);
         let left = next.pop_front().unwrap_or(0);
-        let part = Part { algorithm, hasher: algorithm.hasher(), left, next };
+        let part = PartDigest { algorithm, hasher: algorithm.hasher(), left, next };
         Self { outer: algorithm.hasher(), part: Some(part) }
     }
 
@@ -60,7 +60,7 @@ impl Running {
     }
 }
 
-impl Part {
+impl PartDigest {
     /// The value of the part that ends here.
     fn replace(&mut self) -> Vec<u8> {
         std::mem::replace(&mut self.hasher, self.algorithm.hasher()).finish()
@@ -71,7 +71,7 @@ impl Part {
 mod tests {
     use super::*;
 
-    fn value(algorithm: Algorithm, bytes: &[u8]) -> Vec<u8> {
+    fn value(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> Vec<u8> {
         let mut hasher = algorithm.hasher();
         hasher.update(bytes);
         hasher.finish()
@@ -86,21 +86,28 @@ mod tests {
                 let mut of_parts = Vec::new();
                 for size in &sizes {
                     let end = at + usize::try_from(*size).unwrap();
-                    of_parts.extend(value(Algorithm::Crc32c, &bytes[at..end]));
+                    of_parts.extend(value(ChecksumAlgorithm::Crc32c, &bytes[at..end]));
                     at = end;
                 }
-                let mut running = Running::parts(Algorithm::Crc32c, sizes.clone());
+                let mut running = CompositeDigest::parts(ChecksumAlgorithm::Crc32c, sizes.clone());
                 for piece in bytes.chunks(step) {
                     running.update(piece);
                 }
-                assert_eq!(running.finish(), value(Algorithm::Crc32c, &of_parts), "{sizes:?} by {step}");
+                assert_eq!(
+                    running.finish(),
+                    value(ChecksumAlgorithm::Crc32c, &of_parts),
+                    "{sizes:?} by {step}"
+                );
             }
         }
     }
 
     #[test]
     fn an_empty_object_of_one_part() {
-        let empty = value(Algorithm::Md5, b"");
-        assert_eq!(Running::parts(Algorithm::Md5, vec![0]).finish(), value(Algorithm::Md5, &empty));
+        let empty = value(ChecksumAlgorithm::Md5, b"");
+        assert_eq!(
+            CompositeDigest::parts(ChecksumAlgorithm::Md5, vec![0]).finish(),
+            value(ChecksumAlgorithm::Md5, &empty)
+        );
     }
 }

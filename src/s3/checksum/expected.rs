@@ -8,13 +8,13 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use crate::s3::checksum::algorithm::Algorithm;
+use crate::s3::checksum::algorithm::ChecksumAlgorithm;
 use crate::s3::object::ObjectInfo;
 
 /// A value, how it is computed, and of what.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Expected {
-    pub(crate) algorithm: Algorithm,
+pub(crate) struct ExpectedChecksum {
+    pub(crate) algorithm: ChecksumAlgorithm,
     pub(crate) value: Vec<u8>,
     /// Of the concatenated values of so many parts; of the object's bytes themselves where `None`.
     pub(crate) parts: Option<u32>,
@@ -23,7 +23,7 @@ pub(crate) struct Expected {
 /// S3's limit of parts of an object ("Amazon S3 multipart upload limits").
 const PARTS_MAX: u32 = 10_000;
 
-impl Expected {
+impl ExpectedChecksum {
     /// The checksum of the full object, where there is one.
     ///
     /// CRC64NVME never is anything else (User Guide, "Full object and composite checksum types"), and older servers
@@ -35,7 +35,7 @@ impl Expected {
         first(info, |algorithm, value| {
             let counts = match declared {
                 Some(declared) => declared.eq_ignore_ascii_case("FULL_OBJECT"),
-                None => algorithm == Algorithm::Crc64Nvme,
+                None => algorithm == ChecksumAlgorithm::Crc64Nvme,
             };
             if counts { Self::of_base64(algorithm, value, None) } else { None }
         })
@@ -64,11 +64,11 @@ impl Expected {
             Some((md5, count)) => (md5, Some(parts(count)?)),
             None => (tag, None),
         };
-        let value = hex::decode(md5).ok().filter(|value| value.len() == Algorithm::Md5.len())?;
-        Some(Self { algorithm: Algorithm::Md5, value, parts })
+        let value = hex::decode(md5).ok().filter(|value| value.len() == ChecksumAlgorithm::Md5.len())?;
+        Some(Self { algorithm: ChecksumAlgorithm::Md5, value, parts })
     }
 
-    fn of_base64(algorithm: Algorithm, text: &str, parts: Option<u32>) -> Option<Self> {
+    fn of_base64(algorithm: ChecksumAlgorithm, text: &str, parts: Option<u32>) -> Option<Self> {
         let value = BASE64.decode(text).ok().filter(|value| value.len() == algorithm.len())?;
         Some(Self { algorithm, value, parts })
     }
@@ -76,7 +76,7 @@ impl Expected {
     /// `value` as the store writes this kind of checksum.
     pub(crate) fn shown(&self, value: &[u8]) -> String {
         let mut text = match self.algorithm {
-            Algorithm::Md5 => hex::encode(value),
+            ChecksumAlgorithm::Md5 => hex::encode(value),
             _ => BASE64.encode(value),
         };
         if let Some(parts) = self.parts {
@@ -89,25 +89,28 @@ impl Expected {
     pub(crate) fn name(&self) -> &'static str {
         match (self.algorithm, self.parts) {
             (algorithm, None) => algorithm.name(),
-            (Algorithm::Crc64Nvme, Some(_)) => "crc64nvme-composite",
-            (Algorithm::Crc32c, Some(_)) => "crc32c-composite",
-            (Algorithm::Crc32, Some(_)) => "crc32-composite",
-            (Algorithm::Sha256, Some(_)) => "sha256-composite",
-            (Algorithm::Sha1, Some(_)) => "sha1-composite",
-            (Algorithm::Md5, Some(_)) => "md5-composite",
+            (ChecksumAlgorithm::Crc64Nvme, Some(_)) => "crc64nvme-composite",
+            (ChecksumAlgorithm::Crc32c, Some(_)) => "crc32c-composite",
+            (ChecksumAlgorithm::Crc32, Some(_)) => "crc32-composite",
+            (ChecksumAlgorithm::Sha256, Some(_)) => "sha256-composite",
+            (ChecksumAlgorithm::Sha1, Some(_)) => "sha1-composite",
+            (ChecksumAlgorithm::Md5, Some(_)) => "md5-composite",
         }
     }
 }
 
-impl fmt::Display for Expected {
+impl fmt::Display for ExpectedChecksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown(&self.value))
     }
 }
 
 /// The first algorithm whose value `read` can use.
-fn first(info: &ObjectInfo, read: impl Fn(Algorithm, &str) -> Option<Expected>) -> Option<Expected> {
-    Algorithm::OF_HEADERS.into_iter().find_map(|algorithm| {
+fn first(
+    info: &ObjectInfo,
+    read: impl Fn(ChecksumAlgorithm, &str) -> Option<ExpectedChecksum>,
+) -> Option<ExpectedChecksum> {
+    ChecksumAlgorithm::OF_HEADERS.into_iter().find_map(|algorithm| {
         let (_, value) = info.checksums.iter().find(|(name, _)| name == algorithm.name())?;
         read(algorithm, value)
     })
@@ -149,7 +152,7 @@ mod tests {
             ("unknown", full, &[("crc7", "AA==")], None),
             ("none", full, &[], None),
         ] {
-            let expected = Expected::full_object(&info(declared, checksums));
+            let expected = ExpectedChecksum::full_object(&info(declared, checksums));
             assert_eq!(expected.as_ref().map(ToString::to_string).as_deref(), want, "{why}");
             assert!(expected.is_none_or(|e| e.parts.is_none()), "{why}");
         }
@@ -167,7 +170,7 @@ mod tests {
             (Some("COMPOSITE"), "y/Q5Jg==-+3", None),
             (Some("COMPOSITE"), "y/Q5Jg==-", None),
         ] {
-            let expected = Expected::composite(&info(declared, &[("crc32", value)]));
+            let expected = ExpectedChecksum::composite(&info(declared, &[("crc32", value)]));
             assert_eq!(expected.as_ref().and_then(|e| e.parts), want, "{declared:?} {value}");
             assert!(expected.is_none_or(|e| e.to_string() == value && e.name() == "crc32-composite"));
         }
@@ -196,7 +199,7 @@ mod tests {
                 encryption: encryption.map(str::to_owned),
                 ..ObjectInfo::default()
             };
-            let expected = Expected::of_etag(&info, bucket);
+            let expected = ExpectedChecksum::of_etag(&info, bucket);
             assert_eq!(expected.as_ref().map(|e| (e.parts, e.name())), want, "{etag} {encryption:?}");
             assert!(expected.is_none_or(|e| format!("\"{e}\"") == etag));
         }

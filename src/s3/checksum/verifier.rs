@@ -4,9 +4,9 @@
 //! that are not cheap for the first bytes only; when it is in, what is not needed is dropped.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::s3::checksum::algorithm::{Algorithm, Hasher};
-use crate::s3::checksum::composite::Running;
-use crate::s3::checksum::expected::Expected;
+use crate::s3::checksum::algorithm::{ChecksumAlgorithm, Hasher};
+use crate::s3::checksum::composite::CompositeDigest;
+use crate::s3::checksum::expected::ExpectedChecksum;
 
 /// For so many bytes SHA-256 and SHA-1 are computed before it is known whether they are needed: what a
 /// connection to S3 brings in a fifth of a second, and some 20 ms of a processor.
@@ -14,18 +14,18 @@ const GUESSED_MAX: u64 = 16 << 20;
 
 /// Compares the bytes of one object with what they must come to.
 #[derive(Debug)]
-pub(crate) struct Verifier(State);
+pub(crate) struct Verifier(VerifierState);
 
 #[derive(Debug)]
-enum State {
+enum VerifierState {
     /// It is not known yet what there is to compare with.
     Guessing {
-        hashers: Vec<(Algorithm, Hasher)>,
+        hashers: Vec<(ChecksumAlgorithm, Hasher)>,
         bytes: u64,
     },
     Comparing {
-        expected: Expected,
-        running: Box<Running>,
+        expected: ExpectedChecksum,
+        running: Box<CompositeDigest>,
     },
     Done(Option<&'static str>),
 }
@@ -33,52 +33,52 @@ enum State {
 impl Verifier {
     /// Computes nothing.
     pub(crate) fn off() -> Self {
-        Self(State::Done(None))
+        Self(VerifierState::Done(None))
     }
 
     /// Is told later what to compare with.
     pub(crate) fn guessing() -> Self {
-        let hashers = Algorithm::OF_HEADERS.map(|algorithm| (algorithm, algorithm.hasher()));
-        Self(State::Guessing { hashers: hashers.into(), bytes: 0 })
+        let hashers = ChecksumAlgorithm::OF_HEADERS.map(|algorithm| (algorithm, algorithm.hasher()));
+        Self(VerifierState::Guessing { hashers: hashers.into(), bytes: 0 })
     }
 
     /// Compares with `expected`, a value of the bytes themselves.
-    pub(crate) fn whole(expected: Expected) -> Self {
-        let running = Box::new(Running::whole(expected.algorithm.hasher()));
-        Self(State::Comparing { expected, running })
+    pub(crate) fn whole(expected: ExpectedChecksum) -> Self {
+        let running = Box::new(CompositeDigest::whole(expected.algorithm.hasher()));
+        Self(VerifierState::Comparing { expected, running })
     }
 
     /// Compares with `expected`, a value of parts of these sizes.
-    pub(crate) fn parts(expected: Expected, sizes: Vec<u64>) -> Self {
-        let running = Box::new(Running::parts(expected.algorithm, sizes));
-        Self(State::Comparing { expected, running })
+    pub(crate) fn parts(expected: ExpectedChecksum, sizes: Vec<u64>) -> Self {
+        let running = Box::new(CompositeDigest::parts(expected.algorithm, sizes));
+        Self(VerifierState::Comparing { expected, running })
     }
 
     /// Whether [`Verifier::settle`] is still to be called.
     pub(crate) fn is_guessing(&self) -> bool {
-        matches!(self.0, State::Guessing { .. })
+        matches!(self.0, VerifierState::Guessing { .. })
     }
 
     /// Whether bytes still count: there is something to compare with, or may be.
     pub(crate) fn is_due(&self) -> bool {
-        !matches!(self.0, State::Done(_))
+        !matches!(self.0, VerifierState::Done(_))
     }
 
     /// There is this checksum of the full object to compare with, or none.
-    pub(crate) fn settle(&mut self, expected: Option<Expected>) {
-        let State::Guessing { hashers, .. } = &mut self.0 else { return };
+    pub(crate) fn settle(&mut self, expected: Option<ExpectedChecksum>) {
+        let VerifierState::Guessing { hashers, .. } = &mut self.0 else { return };
         let comparing = expected.and_then(|expected| {
             let at = hashers.iter().position(|(algorithm, _)| *algorithm == expected.algorithm)?;
-            let running = Box::new(Running::whole(hashers.swap_remove(at).1));
-            Some(State::Comparing { expected, running })
+            let running = Box::new(CompositeDigest::whole(hashers.swap_remove(at).1));
+            Some(VerifierState::Comparing { expected, running })
         });
-        self.0 = comparing.unwrap_or(State::Done(None));
+        self.0 = comparing.unwrap_or(VerifierState::Done(None));
     }
 
     /// The next bytes of the object.
     pub(crate) fn update(&mut self, data: &[u8]) {
         match &mut self.0 {
-            State::Guessing { hashers, bytes } => {
+            VerifierState::Guessing { hashers, bytes } => {
                 *bytes += data.len() as u64;
                 if *bytes > GUESSED_MAX {
                     hashers.retain(|(algorithm, _)| algorithm.is_cheap());
@@ -87,36 +87,36 @@ impl Verifier {
                     hasher.update(data);
                 }
             }
-            State::Comparing { running, .. } => running.update(data),
-            State::Done(_) => {}
+            VerifierState::Comparing { running, .. } => running.update(data),
+            VerifierState::Done(_) => {}
         }
     }
 
     /// That was the last byte. An error of kind `Integrity` where the bytes are not those that were stored.
     pub(crate) fn finish(&mut self) -> Result<()> {
         let verified = self.verified();
-        let before = std::mem::replace(&mut self.0, State::Done(verified));
-        let State::Comparing { expected, running } = before else { return Ok(()) };
+        let before = std::mem::replace(&mut self.0, VerifierState::Done(verified));
+        let VerifierState::Comparing { expected, running } = before else { return Ok(()) };
         let computed = running.finish();
         if computed != expected.value {
             return Err(mismatch(&expected, &computed));
         }
-        self.0 = State::Done(Some(expected.name()));
+        self.0 = VerifierState::Done(Some(expected.name()));
         Ok(())
     }
 
     /// What the bytes were found equal to; `None` before the end, and where nothing was compared.
     pub(crate) fn verified(&self) -> Option<&'static str> {
-        if let State::Done(name) = self.0 { name } else { None }
+        if let VerifierState::Done(name) = self.0 { name } else { None }
     }
 }
 
-fn mismatch(expected: &Expected, computed: &[u8]) -> Error {
+fn mismatch(expected: &ExpectedChecksum, computed: &[u8]) -> Error {
     let (name, computed) = (expected.name(), expected.shown(computed));
     let what = format!(
         "the delivered bytes are not the object's: their {name} is {computed}, and the store has {expected}"
     );
-    let advice = if expected.algorithm == Algorithm::Md5 {
+    let advice = if expected.algorithm == ChecksumAlgorithm::Md5 {
         "every byte is out, but wrong: discard them; a store whose ETags are no MD5 needs --checksum auto"
     } else {
         "every byte is out, but wrong: discard what was made of them, and download again; in a pipe, set -o pipefail"
@@ -128,16 +128,16 @@ fn mismatch(expected: &Expected, computed: &[u8]) -> Error {
 mod tests {
     use super::*;
 
-    fn expected(algorithm: Algorithm, bytes: &[u8]) -> Expected {
+    fn expected(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> ExpectedChecksum {
         let mut hasher = algorithm.hasher();
         hasher.update(bytes);
-        Expected { algorithm, value: hasher.finish(), parts: None }
+        ExpectedChecksum { algorithm, value: hasher.finish(), parts: None }
     }
 
     #[test]
     fn what_head_says_counts_whenever_it_comes() {
         let bytes = vec![7; 100_000];
-        for algorithm in Algorithm::OF_HEADERS {
+        for algorithm in ChecksumAlgorithm::OF_HEADERS {
             for at in [0, 1, 50_000, bytes.len()] {
                 let mut verifier = Verifier::guessing();
                 verifier.update(&bytes[..at]);
@@ -160,7 +160,7 @@ mod tests {
         for (extra, want) in [(0, Some("sha256")), (1, None)] {
             let mut all = bytes.repeat(rounds);
             all.extend(vec![8; extra]);
-            for algorithm in [Algorithm::Sha256, Algorithm::Crc32c] {
+            for algorithm in [ChecksumAlgorithm::Sha256, ChecksumAlgorithm::Crc32c] {
                 let mut verifier = Verifier::guessing();
                 for piece in all.chunks(bytes.len()) {
                     verifier.update(piece);
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_mismatch_shows_both_values() {
-        let mut verifier = Verifier::whole(expected(Algorithm::Crc32, b"123456789"));
+        let mut verifier = Verifier::whole(expected(ChecksumAlgorithm::Crc32, b"123456789"));
         verifier.update(b"123456780");
         let error = verifier.finish().unwrap_err();
         assert_eq!((error.exit_code(), error.is_retryable()), (7, false));
