@@ -223,7 +223,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "WHEN", help_heading = TRANSFER, default_value = "auto")]
     checksum: ChecksumMode,
 
-    /// Tries in a row that bring nothing new before giving up [default: 10, or 4 before the first byte]
+    /// RetryPolicy in a row that bring nothing new before giving up [default: 10, or 4 before the first byte]
     #[arg(long, value_name = "N", help_heading = TRANSFER, value_parser = value_parser!(u32).range(1..))]
     max_attempts: Option<u32>,
 

@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 
 use http::StatusCode;
 
-use crate::client::object_client::Client;
-use crate::client::retry::{Try, retry};
+use crate::client::object_client::ObjectClient;
+use crate::client::retry::{Attempt, retry};
 use crate::error::{ErrorKind, Result};
 use crate::s3::object::ObjectInfo;
 use crate::s3::range::ByteRange;
@@ -13,11 +13,11 @@ use crate::s3::request::S3Request;
 use crate::s3::response::RangeResponse;
 
 /// What the store says of the client's object, by HEAD or else, and for a URL at once, by a GET of its first byte.
-pub(crate) async fn describe(client: &Client, max_attempts: Option<NonZeroU32>) -> Result<ObjectInfo> {
+pub(crate) async fn describe(client: &ObjectClient, max_attempts: Option<NonZeroU32>) -> Result<ObjectInfo> {
     retry(max_attempts, |attempt| ask_once(client, attempt)).await
 }
 
-async fn ask_once(client: &Client, attempt: Try) -> Result<ObjectInfo> {
+async fn ask_once(client: &ObjectClient, attempt: Attempt) -> Result<ObjectInfo> {
     if !client.is_s3() {
         return first_byte(client, attempt).await;
     }
@@ -29,7 +29,7 @@ async fn ask_once(client: &Client, attempt: Try) -> Result<ObjectInfo> {
 }
 
 /// One HEAD, with checksums where the server knows of them.
-pub(crate) async fn head(client: &Client, attempt: Try) -> Result<ObjectInfo> {
+pub(crate) async fn head(client: &ObjectClient, attempt: Attempt) -> Result<ObjectInfo> {
     let ask = |checksums| client.exchange(S3Request::Head { checksums }, None, attempt);
     let answer = match ask(true).await {
         Err(e) if e.kind() == ErrorKind::Server && !e.is_retryable() => ask(false).await?,
@@ -42,7 +42,7 @@ pub(crate) async fn head(client: &Client, attempt: Try) -> Result<ObjectInfo> {
 }
 
 /// What a GET of the first byte says, or one of all there is where there is no first byte.
-async fn first_byte(client: &Client, attempt: Try) -> Result<ObjectInfo> {
+async fn first_byte(client: &ObjectClient, attempt: Attempt) -> Result<ObjectInfo> {
     let range = ByteRange::new(0, 1);
     match client.exchange(S3Request::Get { range, if_match: None }, None, attempt).await {
         Ok(answer) => Ok(RangeResponse::check(&answer.head, range, None)?.info),

@@ -15,7 +15,7 @@ use tracing::info;
 use crate::client::correction::{Correction, correction};
 use crate::client::exchange::{Exchange, ResponseBody};
 use crate::client::request_log::RequestLog;
-use crate::client::retry::Try;
+use crate::client::retry::Attempt;
 use crate::client::site::Site;
 use crate::config::Identity;
 use crate::config::settings::Config;
@@ -45,7 +45,7 @@ pub(crate) struct ClientOptions {
 }
 
 /// Sends requests for one object.
-pub(crate) struct Client {
+pub(crate) struct ObjectClient {
     config: Config,
     source: Source,
     options: ClientOptions,
@@ -60,7 +60,7 @@ pub(crate) struct Client {
     opened_before: AtomicU64,
 }
 
-impl Client {
+impl ObjectClient {
     /// A client for `source`; it opens no connection yet.
     pub(crate) fn new(config: Config, source: Source, options: ClientOptions) -> Result<Self> {
         let (common_headers, site) = match &source {
@@ -116,7 +116,7 @@ impl Client {
         &self,
         ask: S3Request<'_>,
         version: Option<&str>,
-        attempt: Try,
+        attempt: Attempt,
     ) -> Result<Exchange> {
         let mut corrected: Vec<Correction> = Vec::new();
         let mut redirects = Redirects::default();
@@ -156,7 +156,7 @@ impl Client {
         ask: S3Request<'_>,
         version: Option<&str>,
         identity: Option<&Identity>,
-        attempt: Try,
+        attempt: Attempt,
     ) -> Result<Exchange> {
         let mut fresh = attempt.is_fresh;
         let version = self.options.version_id.as_deref().or(version);

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 
-use crate::client::object_client::Client;
-use crate::client::retry::{Try, retry};
+use crate::client::object_client::ObjectClient;
+use crate::client::retry::{Attempt, retry};
 use crate::error::Result;
 use crate::s3::object::ObjectInfo;
 use crate::s3::part_list::{PartsPage, part_size, parts_listed};
@@ -24,7 +24,7 @@ const AT_ONCE: usize = 8;
 /// The sizes of the `count` parts of the object `info`, in bytes and in order; `None` where the store does not
 /// tell them. An error where it might another time.
 pub(crate) async fn part_sizes(
-    client: &Client,
+    client: &ObjectClient,
     max_attempts: Option<NonZeroU32>,
     info: &ObjectInfo,
     count: u32,
@@ -45,7 +45,7 @@ pub(crate) async fn part_sizes(
 
 /// By pages of one list.
 async fn listed(
-    client: &Client,
+    client: &ObjectClient,
     max_attempts: Option<NonZeroU32>,
     info: &ObjectInfo,
     count: u32,
@@ -65,7 +65,12 @@ async fn listed(
     Ok(Some(sizes))
 }
 
-async fn page(client: &Client, info: &ObjectInfo, after: u32, attempt: Try) -> Result<Option<PartsPage>> {
+async fn page(
+    client: &ObjectClient,
+    info: &ObjectInfo,
+    after: u32,
+    attempt: Attempt,
+) -> Result<Option<PartsPage>> {
     let answer = client.exchange(S3Request::Parts { after }, None, attempt).await?;
     let body = answer.body.collect(PAGE_MAX, PAGE_TIMEOUT).await?;
     Ok(body.and_then(|body| parts_listed(&body, after, info)))
@@ -73,7 +78,7 @@ async fn page(client: &Client, info: &ObjectInfo, after: u32, attempt: Try) -> R
 
 /// By a HEAD of each.
 async fn one_by_one(
-    client: &Client,
+    client: &ObjectClient,
     max_attempts: Option<NonZeroU32>,
     info: &ObjectInfo,
     count: u32,
@@ -94,11 +99,11 @@ async fn one_by_one(
 }
 
 async fn part(
-    client: &Client,
+    client: &ObjectClient,
     info: &ObjectInfo,
     number: u32,
     count: u32,
-    attempt: Try,
+    attempt: Attempt,
 ) -> Result<Option<(Option<u64>, u64)>> {
     let answer = client.exchange(S3Request::HeadPart { number }, None, attempt).await?;
     answer.body.give_back();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, Method, StatusCode};
 use tracing::{Level, debug, enabled, info};
 
-use crate::client::retry::Try;
+use crate::client::retry::Attempt;
 use crate::events::{REQUEST, milliseconds};
 use crate::s3::address::http_url::HttpUrl;
 use crate::s3::address::source::Source;
@@ -25,7 +25,7 @@ struct LoggedRequest {
     range: Option<String>,
     query: Option<String>,
     object: String,
-    attempt: Try,
+    attempt: Attempt,
     peer: Option<SocketAddr>,
     connection: u64,
     is_reused: bool,
@@ -51,7 +51,7 @@ impl RequestLog {
         source: &Source,
         here: Option<&HttpUrl>,
         ask: S3Request<'_>,
-        attempt: Try,
+        attempt: Attempt,
         lease: &Lease,
     ) -> Self {
         if !enabled!(target: REQUEST, Level::INFO) {

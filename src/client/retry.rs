@@ -12,9 +12,9 @@ use crate::error::{Error, Result};
 use crate::events::{RETRY, first_line, milliseconds};
 use crate::s3::range::ByteRange;
 
-/// Tries without a byte of the object ever seen: a wrong host fails within seconds.
+/// RetryPolicy without a byte of the object ever seen: a wrong host fails within seconds.
 const ATTEMPTS_BEFORE_FIRST_BYTE: u32 = 4;
-/// Tries in a row without a new byte, later on: a long download outlives a short outage.
+/// RetryPolicy in a row without a new byte, later on: a long download outlives a short outage.
 const ATTEMPTS: u32 = 10;
 /// New bytes, and more, that make a failed try count as none. Fewer, try after try, would be a download
 /// without end.
@@ -26,7 +26,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
 
 /// Which try a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Try {
+pub(crate) struct Attempt {
     /// From 1, of the same range or question.
     pub(crate) number: u32,
     /// It wants a new connection, after one that failed.
@@ -35,7 +35,7 @@ pub(crate) struct Try {
     pub(crate) is_hedge: bool,
 }
 
-impl Try {
+impl Attempt {
     /// The first one.
     pub(crate) const FIRST: Self = Self { number: 1, is_fresh: false, is_hedge: false };
 
@@ -47,13 +47,13 @@ impl Try {
 
 /// Asks until there is an answer, or an error that another try does not mend, or too many of them.
 // Not an `AsyncFn`: whether its futures are Send cannot be said yet, and a download must be.
-pub(crate) async fn retry<T, F>(max_attempts: Option<NonZeroU32>, ask: impl Fn(Try) -> F) -> Result<T>
+pub(crate) async fn retry<T, F>(max_attempts: Option<NonZeroU32>, ask: impl Fn(Attempt) -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    let mut tries = Tries::new(max_attempts);
+    let mut tries = RetryPolicy::new(max_attempts);
     loop {
-        let error = match ask(Try::after(tries.count())).await {
+        let error = match ask(Attempt::after(tries.count())).await {
             Ok(answer) => return Ok(answer),
             Err(e) => e,
         };
@@ -79,15 +79,15 @@ pub(crate) fn log_retry(rest: Option<ByteRange>, attempt: u32, error: &Error, de
 }
 
 /// Counts tries in a row that brought no new byte, and says how long to wait before the next.
-pub(crate) struct Tries {
+pub(crate) struct RetryPolicy {
     explicit: Option<NonZeroU32>,
-    /// Tries in a row that brought nothing new.
+    /// RetryPolicy in a row that brought nothing new.
     fruitless: u32,
     failed: u32,
     delays: ExponentialBackoff,
 }
 
-impl Tries {
+impl RetryPolicy {
     /// No try made yet; `explicit` is the user's own limit.
     pub(crate) fn new(explicit: Option<NonZeroU32>) -> Self {
         Self { explicit, fruitless: 0, failed: 0, delays: delays() }
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn tries_end_sooner_before_the_first_byte_and_begin_again_with_every_new_one() {
         let count = |explicit, begun| {
-            let mut tries = Tries::new(explicit);
+            let mut tries = RetryPolicy::new(explicit);
             let mut made = 1;
             while tries.failed(&Error::network("cut"), PROGRESS - 1, begun).is_some() {
                 made += 1;
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!((count(None, false), count(None, true)), (4, 10));
         assert_eq!((count(NonZeroU32::new(1), false), count(NonZeroU32::new(3), true)), (1, 3));
 
-        let mut tries = Tries::new(NonZeroU32::new(2));
+        let mut tries = RetryPolicy::new(NonZeroU32::new(2));
         for _ in 0..100 {
             assert!(tries.failed(&Error::network("cut"), 0, true).is_some());
             assert!(tries.failed(&Error::network("cut"), PROGRESS, true).is_some());
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn delays_grow_to_a_limit_and_honour_retry_after() {
-        let mut tries = Tries::new(NonZeroU32::new(100));
+        let mut tries = RetryPolicy::new(NonZeroU32::new(100));
         for n in 0..20 {
             let delay = tries.failed(&Error::network("cut"), 0, true).unwrap();
             assert!(delay <= DELAY_MAX.min(DELAY_MIN * 2_u32.pow(n)), "{n}: {delay:?}");
@@ -171,13 +171,13 @@ mod tests {
             let busy = Error::new(ErrorKind::Server, "busy")
                 .retryable(true)
                 .with_service(ServiceError { retry_after, ..of(503, "SlowDown") });
-            assert_eq!(Tries::new(None).failed(&busy, 0, false).unwrap(), Duration::from_secs(least));
+            assert_eq!(RetryPolicy::new(None).failed(&busy, 0, false).unwrap(), Duration::from_secs(least));
         }
     }
 
     #[test]
     fn what_is_not_retryable_ends_at_once() {
         let denied = Error::new(ErrorKind::Access, "denied");
-        assert_eq!(Tries::new(None).failed(&denied, 0, true), None);
+        assert_eq!(RetryPolicy::new(None).failed(&denied, 0, true), None);
     }
 }

@@ -349,7 +349,7 @@ mod tests {
     /// The last sources read the process's own environment, so these run in a process of their own.
     #[tokio::test]
     async fn instance_metadata_comes_last_and_names_the_region() {
-        if !alone("config::tests::instance_metadata_comes_last_and_names_the_region", &[]) {
+        if !alone("config::load::tests::instance_metadata_comes_last_and_names_the_region", &[]) {
             return;
         }
         let world = World::default();
@@ -366,7 +366,7 @@ mod tests {
     #[tokio::test]
     async fn without_any_source_the_error_says_what_to_do() {
         let disabled = [("AWS_EC2_METADATA_DISABLED", "true")];
-        if !alone("config::tests::without_any_source_the_error_says_what_to_do", &disabled) {
+        if !alone("config::load::tests::without_any_source_the_error_says_what_to_do", &disabled) {
             return;
         }
         let world = World::default();

@@ -52,7 +52,7 @@ pub struct Config {
     pub ca_bundle: Option<PathBuf>,
     /// The proxies that hosts are reached by.
     pub proxies: Proxies,
-    /// Tries in a row that bring nothing new, where the download's options name no number.
+    /// RetryPolicy in a row that bring nothing new, where the download's options name no number.
     pub max_attempts: Option<NonZeroU32>,
     /// Whether responses are to be checked against checksums wherever there are some.
     pub checksum_validation: ChecksumValidation,

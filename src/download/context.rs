@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::client::object_client::Client;
+use crate::client::object_client::ObjectClient;
 use crate::download::concurrency::limit::ConcurrencyLimit;
 use crate::download::concurrency::rate_limit::RateLimit;
 use crate::download::concurrency::throttle::Throttle;
@@ -19,7 +19,7 @@ use crate::s3::pinned::PinnedVersion;
 
 /// What all fetches of one download share.
 pub(crate) struct DownloadContext {
-    pub(crate) client: Client,
+    pub(crate) client: ObjectClient,
     /// The bytes to deliver, and of which version.
     pub(crate) wanted: RequestedBytes,
     /// Ranges fetched at once; closed when one has failed for good.

@@ -14,8 +14,8 @@ use http::StatusCode;
 use tokio::sync::oneshot;
 
 use crate::client::metadata::describe;
-use crate::client::object_client::Client;
-use crate::client::retry::{Try, retry};
+use crate::client::object_client::ObjectClient;
+use crate::client::retry::{Attempt, retry};
 use crate::config::settings::Config;
 use crate::download::concurrency::limit::ConcurrencyLimit;
 use crate::download::concurrency::rate_limit::RateLimit;
@@ -61,7 +61,7 @@ pub(super) async fn shared(
     ceiling: Option<Arc<RateLimit>>,
 ) -> Result<(DownloadContext, Option<ObjectInfo>)> {
     let connections = if budget.adaptive { 1 } else { budget.connections };
-    let client = Client::new(config.clone(), source.clone(), options.for_client(budget.read_buffer))?;
+    let client = ObjectClient::new(config.clone(), source.clone(), options.for_client(budget.read_buffer))?;
     let if_match = || options.if_match.clone();
     let max_attempts = options.max_attempts.or(config.max_attempts);
     let (wanted, said) = if let Some(wanted) = RequestedBytes::new(options.range, if_match()) {
@@ -189,7 +189,7 @@ async fn confirm_empty(shared: &Arc<DownloadContext>, head: &mut PendingHead) ->
 }
 
 /// A GET of all that there is, which must be nothing.
-async fn ask_whole(shared: &DownloadContext, attempt: Try) -> Result<ObjectInfo> {
+async fn ask_whole(shared: &DownloadContext, attempt: Attempt) -> Result<ObjectInfo> {
     let answer = shared.client.exchange(S3Request::GetWhole, None, attempt).await?;
     match RangeResponse::check(&answer.head, ByteRange::new(0, 1), None)? {
         RangeResponse { info, .. } if info.size == 0 => Ok(info),

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::metadata::{describe, head};
-use crate::client::object_client::Client;
-use crate::client::retry::Try;
+use crate::client::object_client::ObjectClient;
+use crate::client::retry::Attempt;
 use crate::config::settings::Config;
 use crate::download::context::DownloadContext;
 use crate::download::limits::Limits;
@@ -74,7 +74,7 @@ impl HeadState {
     fn asked(shared: &Arc<DownloadContext>, again: bool) -> Self {
         let shared = Arc::clone(shared);
         let task = tokio::spawn(async move {
-            head(&shared.client, if again { Try::FIRST } else { Try::after(1) }).await
+            head(&shared.client, if again { Attempt::FIRST } else { Attempt::after(1) }).await
         });
         Self::Asked { task: AbortOnDropHandle::new(task), again }
     }
@@ -90,7 +90,7 @@ pub(super) fn is_of(said: &ObjectInfo, shown: &ObjectInfo) -> bool {
 pub async fn inspect(config: &Config, source: impl Into<Source>, options: &Options) -> Result<ObjectInfo> {
     let source = &source.into();
     let read_buffer = Limits::of(options, &config.ceilings).read_buffer;
-    let client = Client::new(config.clone(), source.clone(), options.for_client(read_buffer))?;
+    let client = ObjectClient::new(config.clone(), source.clone(), options.for_client(read_buffer))?;
     let described = describe(&client, options.max_attempts.or(config.max_attempts)).await;
     described.map_err(|e| source.explain(e))
 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A stream over `T`.
-pub(super) struct Wire<T> {
+pub(super) struct CoalescingReader<T> {
     inner: T,
     /// Whether to read on until the buffer is full or no data is at hand.
     fill: bool,
@@ -19,7 +19,7 @@ pub(super) struct Wire<T> {
     error: Option<io::Error>,
 }
 
-impl<T> Wire<T> {
+impl<T> CoalescingReader<T> {
     /// Hands on what each read of `inner` gives.
     pub(super) fn plain(inner: T) -> Self {
         Self { inner, fill: false, error: None }
@@ -31,7 +31,7 @@ impl<T> Wire<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for CoalescingReader<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -63,7 +63,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for CoalescingReader<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }
@@ -103,14 +103,14 @@ mod tests {
     #[tokio::test]
     async fn reads_are_gathered_only_where_asked() {
         let mut buf = [0; 8];
-        assert_eq!(Wire::plain(Drip(5, None)).read(&mut buf).await.unwrap(), 1);
-        assert_eq!(Wire::filling(Drip(5, None)).read(&mut buf).await.unwrap(), 5);
-        assert_eq!(Wire::filling(Drip(50, None)).read(&mut buf).await.unwrap(), 8);
+        assert_eq!(CoalescingReader::plain(Drip(5, None)).read(&mut buf).await.unwrap(), 1);
+        assert_eq!(CoalescingReader::filling(Drip(5, None)).read(&mut buf).await.unwrap(), 5);
+        assert_eq!(CoalescingReader::filling(Drip(50, None)).read(&mut buf).await.unwrap(), 8);
     }
 
     #[tokio::test]
     async fn an_error_behind_bytes_is_told_after_them() {
-        let mut wire = Wire::filling(Drip(3, Some(io::ErrorKind::ConnectionReset)));
+        let mut wire = CoalescingReader::filling(Drip(3, Some(io::ErrorKind::ConnectionReset)));
         let mut buf = [0; 8];
         assert_eq!(wire.read(&mut buf).await.unwrap(), 3);
         assert_eq!(wire.read(&mut buf).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);

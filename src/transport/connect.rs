@@ -26,14 +26,14 @@ const TLS_BUFFER_MAX: usize = 128 << 10;
 
 /// Connects to the addresses of one host, in turn.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tcp {
+pub(super) struct TcpConnector {
     /// In the order in which they are to be tried next; empty until first resolved.
     addresses: Arc<Mutex<Vec<SocketAddr>>>,
     /// What a socket reads at once for TLS on it, in bytes; 1 where HTTP's own large reads go straight to it.
     buffer: usize,
 }
 
-impl Tcp {
+impl TcpConnector {
     /// No address known yet.
     pub(super) fn plain() -> Self {
         Self { addresses: Arc::default(), buffer: 1 }
@@ -111,7 +111,7 @@ async fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(tokio::net::lookup_host((host, port)).await?.collect())
 }
 
-impl Service<Uri> for Tcp {
+impl Service<Uri> for TcpConnector {
     type Response = TokioIo<Socket>;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
@@ -139,7 +139,7 @@ mod tests {
             let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             gone.local_addr().unwrap()
         };
-        let tcp = Tcp::plain();
+        let tcp = TcpConnector::plain();
         *tcp.lock() = vec![dead, live[0].local_addr().unwrap(), live[1].local_addr().unwrap()];
         let mut seen = Vec::new();
         for _ in 0..4 {
@@ -156,7 +156,9 @@ mod tests {
     async fn when_no_address_answers_the_error_names_one() {
         let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let uri = format!("http://{gone}").parse().unwrap();
-        let Err(error) = Tcp::plain().connect(uri).await else { panic!("connected to a closed port") };
+        let Err(error) = TcpConnector::plain().connect(uri).await else {
+            panic!("connected to a closed port")
+        };
         assert!(error.to_string().contains(&gone.to_string()), "{error}");
     }
 

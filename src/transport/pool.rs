@@ -26,28 +26,28 @@ use tracing::debug;
 
 use crate::error::{Error, Result};
 use crate::events::{CONNECTION, milliseconds};
-use crate::transport::coalesce::Wire;
-use crate::transport::connect::Tcp;
+use crate::transport::coalesce::CoalescingReader;
+use crate::transport::connect::TcpConnector;
 use crate::transport::proxy::Proxies;
 use crate::transport::socket::LowWater;
 use crate::transport::tls;
-use crate::transport::tunnel::Route;
+use crate::transport::tunnel::ProxyConnector;
 use crate::transport::{ADDRESSES, CONNECT_TIMEOUT, IDLE_TIMEOUT};
 
 /// Connections to one endpoint.
 pub(crate) struct Pool {
-    connector: HttpsConnector<Route>,
-    route: Route,
+    connector: HttpsConnector<ProxyConnector>,
+    route: ProxyConnector,
     base: Uri,
     /// Whether TLS runs on the way, if only to a proxy.
     is_tls: bool,
     /// The last one is the one used last: warm, and the others can go idle long enough to close.
-    idle: Mutex<Vec<Idle>>,
+    idle: Mutex<Vec<IdleConnection>>,
     opened: AtomicU64,
     read_buffer: usize,
 }
 
-struct Idle {
+struct IdleConnection {
     connection: Connection,
     since: Instant,
 }
@@ -89,8 +89,8 @@ impl Pool {
         let is_https = |uri: &Uri| uri.scheme_str() == Some("https");
         let is_tls = is_https(&base) || proxy.as_ref().is_some_and(|p| is_https(p.uri()));
         let tls = if is_tls { tls::config(ca_bundle) } else { tls::unused() }?;
-        let tcp = if is_tls { Tcp::under_tls(read_buffer) } else { Tcp::plain() };
-        let route = Route::new(tcp, proxy, &tls);
+        let tcp = if is_tls { TcpConnector::under_tls(read_buffer) } else { TcpConnector::plain() };
+        let route = ProxyConnector::new(tcp, proxy, &tls);
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
@@ -138,7 +138,8 @@ impl Pool {
         let socket = below(below(&stream)).inner();
         let (low_water, peer) = (socket.low_water(), socket.peer());
         let stream = TokioIo::new(stream);
-        let wire = if self.is_tls { Wire::filling(stream) } else { Wire::plain(stream) };
+        let wire =
+            if self.is_tls { CoalescingReader::filling(stream) } else { CoalescingReader::plain(stream) };
         let (sender, connection) = http1::Builder::new()
             .read_buf_exact_size(Some(self.read_buffer))
             .handshake(TokioIo::new(wire))
@@ -205,7 +206,7 @@ impl Lease {
         &mut self,
         mut request: Request<Empty<Bytes>>,
     ) -> hyper::Result<Response<Incoming>> {
-        self.pool.route.forward(&mut request, &self.pool.base);
+        self.pool.route.make_absolute(&mut request, &self.pool.base);
         self.connection.sender.send_request(request).await
     }
 
@@ -235,7 +236,7 @@ impl Lease {
         connection.low_water.set(1);
         if !connection.sender.is_closed() {
             let mut idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.push(Idle { connection, since: Instant::now() });
+            idle.push(IdleConnection { connection, since: Instant::now() });
         }
     }
 }

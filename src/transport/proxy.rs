@@ -16,15 +16,15 @@ use crate::error::{Error, ErrorKind, Result};
 /// The proxies that the environment names. By default none.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
-    http: Option<Named>,
-    https: Option<Named>,
+    http: Option<ProxyVar>,
+    https: Option<ProxyVar>,
     /// The hosts that are reached without one, by commas.
-    none_for: String,
+    no_proxy: String,
 }
 
 /// A URL, perhaps with a password in it, and the variable that it is from.
 #[derive(Clone, PartialEq, Eq)]
-struct Named {
+struct ProxyVar {
     variable: &'static str,
     url: String,
 }
@@ -49,13 +49,13 @@ impl Proxies {
         // A CGI script's caller can set this one, by a header `Proxy` of his request.
         let is_cgi = variable("REQUEST_METHOD").is_some();
         let first = |names: &[&'static str]| {
-            let found = |name: &&'static str| Some(Named { variable: name, url: variable(name)? });
+            let found = |name: &&'static str| Some(ProxyVar { variable: name, url: variable(name)? });
             names.iter().filter(|name| !(is_cgi && **name == "HTTP_PROXY")).find_map(found)
         };
         Self {
             http: first(&["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]),
             https: first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]),
-            none_for: first(&["no_proxy", "NO_PROXY"]).map(|named| named.url).unwrap_or_default(),
+            no_proxy: first(&["no_proxy", "NO_PROXY"]).map(|named| named.url).unwrap_or_default(),
         }
     }
 
@@ -63,10 +63,10 @@ impl Proxies {
     /// error only where it is asked for.
     pub(crate) fn of(&self, host: &Uri) -> Result<Option<Proxy>> {
         let is_https = host.scheme_str() == Some("https");
-        let Some(Named { variable, url }) = (if is_https { &self.https } else { &self.http }) else {
+        let Some(ProxyVar { variable, url }) = (if is_https { &self.https } else { &self.http }) else {
             return Ok(None);
         };
-        if self.spares(host) {
+        if self.bypasses(host) {
             return Ok(None);
         }
         let bad = |why: &str| {
@@ -89,10 +89,10 @@ impl Proxies {
     }
 
     /// Whether `NO_PROXY` names the host: by its name, a domain above it, its address, or a network.
-    fn spares(&self, host: &Uri) -> bool {
+    fn bypasses(&self, host: &Uri) -> bool {
         // As curl reads it: by commas or spaces, addresses in brackets or not, names with the root's dot or not.
         let entries = self
-            .none_for
+            .no_proxy
             .split([',', ' ', '\t'])
             .map(|entry| entry.trim_matches(['[', ']']).trim_end_matches('.'));
         let entries: Vec<&str> = entries.filter(|entry| !entry.is_empty()).collect();
@@ -161,11 +161,11 @@ impl fmt::Debug for Proxy {
 
 impl fmt::Debug for Proxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let variable = |named: &Option<Named>| named.as_ref().map(|named| named.variable);
+        let variable = |named: &Option<ProxyVar>| named.as_ref().map(|named| named.variable);
         f.debug_struct("Proxies")
             .field("http", &variable(&self.http))
             .field("https", &variable(&self.https))
-            .field("none_for", &self.none_for)
+            .field("no_proxy", &self.no_proxy)
             .finish()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It gets a host's URI and hands on a byte stream that reaches it, for TLS or HTTP to run on. A plain-HTTP host
 //! behind a proxy needs no tunnel: who sends names it in each request instead (RFC 9112, section 3.2.2), which
-//! [`Route::forward`] does.
+//! [`ProxyConnector::make_absolute`] does.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -20,25 +20,25 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tower_service::Service;
 
-use crate::transport::connect::Tcp;
+use crate::transport::connect::TcpConnector;
 use crate::transport::proxy::Proxy;
 use crate::transport::socket::Socket;
 
 /// To the host or to the proxy: the latter may itself speak TLS.
-pub(super) type Hop = MaybeHttpsStream<TokioIo<Socket>>;
+pub(super) type HopStream = MaybeHttpsStream<TokioIo<Socket>>;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Connects to one host.
 #[derive(Clone, Debug)]
-pub(super) struct Route {
-    tcp: Tcp,
-    proxy: Option<(Proxy, HttpsConnector<Tcp>)>,
+pub(super) struct ProxyConnector {
+    tcp: TcpConnector,
+    proxy: Option<(Proxy, HttpsConnector<TcpConnector>)>,
 }
 
-impl Route {
+impl ProxyConnector {
     /// By `proxy` where there is one; `tls` is for the proxy.
-    pub(super) fn new(tcp: Tcp, proxy: Option<Proxy>, tls: &ClientConfig) -> Self {
+    pub(super) fn new(tcp: TcpConnector, proxy: Option<Proxy>, tls: &ClientConfig) -> Self {
         let to_proxy = || {
             HttpsConnectorBuilder::new()
                 .with_tls_config(tls.clone())
@@ -55,9 +55,9 @@ impl Route {
         self.proxy.as_ref().map(|(proxy, _)| proxy)
     }
 
-    /// Addresses `request` to the host `base` where a proxy is to forward it; any other stays as it is. What is
+    /// Addresses `request` to the host `base` where a proxy is to make_absolute it; any other stays as it is. What is
     /// signed is not touched.
-    pub(super) fn forward(&self, request: &mut Request<Empty<Bytes>>, base: &Uri) {
+    pub(super) fn make_absolute(&self, request: &mut Request<Empty<Bytes>>, base: &Uri) {
         let Some(proxy) = self.proxy().filter(|_| !is_https(base)) else { return };
         let mut parts = base.clone().into_parts();
         parts.path_and_query = request.uri().path_and_query().cloned();
@@ -67,7 +67,7 @@ impl Route {
         proxy.authorize(request.headers_mut());
     }
 
-    async fn connect(self, host: Uri) -> Result<Hop, BoxError> {
+    async fn connect(self, host: Uri) -> Result<HopStream, BoxError> {
         let Self { mut tcp, proxy } = self;
         let Some((proxy, mut hop)) = proxy else {
             return Ok(MaybeHttpsStream::Http(tcp.call(host).await?));
@@ -77,10 +77,10 @@ impl Route {
     }
 }
 
-impl Service<Uri> for Route {
-    type Response = Hop;
+impl Service<Uri> for ProxyConnector {
+    type Response = HopStream;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Hop, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<HopStream, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
@@ -93,7 +93,7 @@ impl Service<Uri> for Route {
 
 /// Asks the proxy at the other end of `stream` for a tunnel to `host` (RFC 9110, section 9.3.6). By hyper, and not
 /// by hyper-util's own tunnel, which does not tell how the proxy refused.
-async fn tunnel(stream: Hop, proxy: &Proxy, host: &Uri) -> Result<Hop, BoxError> {
+async fn tunnel(stream: HopStream, proxy: &Proxy, host: &Uri) -> Result<HopStream, BoxError> {
     let authority = format!("{}:{}", host.host().unwrap_or_default(), host.port_u16().unwrap_or(443));
     let mut request = Request::builder()
         .method(Method::CONNECT)
@@ -113,8 +113,9 @@ async fn tunnel(stream: Hop, proxy: &Proxy, host: &Uri) -> Result<Hop, BoxError>
     };
     // The connection drives what is asked; it ends with the upgrade.
     let (upgraded, _) = tokio::join!(asking, connection);
-    let parts =
-        upgraded?.downcast::<Hop>().map_err(|_| io::Error::other("the tunnel is not our own stream"))?;
+    let parts = upgraded?
+        .downcast::<HopStream>()
+        .map_err(|_| io::Error::other("the tunnel is not our own stream"))?;
     // TLS lets the client speak first: nothing can have come yet.
     if !parts.read_buf.is_empty() {
         return Err(

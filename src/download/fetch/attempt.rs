@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
 use crate::client::exchange::{Exchange, ResponseBody};
-use crate::client::retry::Try;
+use crate::client::retry::Attempt;
 use crate::download::context::DownloadContext;
 use crate::download::fetch::frame_queue::FrameSender;
 use crate::download::fetch::straggler::RequestProgress;
@@ -44,7 +44,7 @@ pub(super) enum RequestEvent {
 pub(super) struct RangeRequest {
     shared: Arc<DownloadContext>,
     asked: ByteRange,
-    attempt: Try,
+    attempt: Attempt,
     stage: RequestStage,
     /// Since when it has been waited for, where it is; and how many bytes had come, of all ranges, by then.
     waiting: Option<(Instant, u64)>,
@@ -74,7 +74,7 @@ struct Receiving {
 impl RangeRequest {
     /// Asks for `asked`. Nothing is sent before the first
     /// [`RangeRequest::next`].
-    pub(super) fn depart(shared: &Arc<DownloadContext>, asked: ByteRange, attempt: Try) -> Self {
+    pub(super) fn depart(shared: &Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Self {
         let departure = Box::pin(depart(Arc::clone(shared), asked, attempt));
         let stage = RequestStage::Sending(departure);
         Self { shared: Arc::clone(shared), asked, attempt, stage, waiting: None, spent: Duration::ZERO }
@@ -129,7 +129,7 @@ impl RangeRequest {
 
     /// A second one that races with it.
     pub(super) fn hedged(&self, shared: &Arc<DownloadContext>, asked: ByteRange) -> Self {
-        Self::depart(shared, asked, Try { is_hedge: true, is_fresh: false, ..self.attempt })
+        Self::depart(shared, asked, Attempt { is_hedge: true, is_fresh: false, ..self.attempt })
     }
 
     /// Whether its response has begun.
@@ -179,7 +179,7 @@ impl RangeRequest {
 }
 
 /// Sends the request and checks the head of its response.
-async fn depart(shared: Arc<DownloadContext>, asked: ByteRange, attempt: Try) -> Result<Receiving> {
+async fn depart(shared: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Result<Receiving> {
     let pin = shared.pin.get();
     let ask = S3Request::Get {
         range: asked,

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::client::retry::{Tries, Try, log_retry};
+use crate::client::retry::{Attempt, RetryPolicy, log_retry};
 use crate::download::concurrency::limit::Permit;
 use crate::download::context::DownloadContext;
 use crate::download::fetch::attempt::{RangeRequest, RequestEvent};
@@ -107,15 +107,15 @@ struct RangeTask {
 impl RangeTask {
     async fn run(mut self, slot: Permit) {
         let shared = Arc::clone(&self.shared);
-        let mut tries = Tries::new(shared.max_attempts);
+        let mut tries = RetryPolicy::new(shared.max_attempts);
         let mut slot = Some(slot);
-        let mut attempt = Try::FIRST;
+        let mut attempt = Attempt::FIRST;
         let mut fetched = shared.counters.fetched();
         loop {
             let before = self.done;
             let Err(error) = self.attempt(attempt).await else { return };
             // Who answers in S3's terms is well: only a connection that failed is not used again.
-            attempt = Try { is_fresh: error.service().is_none(), ..Try::after(attempt.number) };
+            attempt = Attempt { is_fresh: error.service().is_none(), ..Attempt::after(attempt.number) };
             // A busy server has said nothing against this range as long as others get on; a limit of the user's
             // own is meant for this range.
             let since =
@@ -159,7 +159,7 @@ impl RangeTask {
 
     /// One request for what is left of the range, and its body to the end, or that of a second request where
     /// the first one is late.
-    async fn attempt(&mut self, attempt: Try) -> Result<()> {
+    async fn attempt(&mut self, attempt: Attempt) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         shared.throttle.clear().await;
         let mut race = HedgedRequest::new(RangeRequest::depart(&shared, self.rest().bytes, attempt));
