@@ -86,7 +86,7 @@ pub(crate) async fn run(invocation: &Invocation, began: Instant) -> Result<(), S
     });
     if let Some(format) = invocation.stats {
         let (traffic, verified) = (sequence.traffic(), sequence.verified());
-        let took = config.credentials.first_took();
+        let took = config.credentials.first_load_time();
         let stats = Stats::collect(took, traffic, verified, &delivery);
         // They are for looking at: a stderr that is gone does not make a download fail.
         let _ = std::io::stderr().write_all(stats.render(format).as_bytes());

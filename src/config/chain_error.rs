@@ -14,9 +14,9 @@ use tracing::debug;
 
 /// What was asked in vain, as a cause inside a [`CredentialsError`], which alone fits the AWS crates' trait.
 #[derive(Debug)]
-pub(super) struct Asked(Vec<(String, String)>);
+pub(super) struct ProviderTrace(Vec<(String, String)>);
 
-impl Asked {
+impl ProviderTrace {
     /// Nobody yet.
     pub(super) fn nobody() -> Self {
         Self(Vec::new())
@@ -42,7 +42,7 @@ impl Asked {
     }
 }
 
-impl fmt::Display for Asked {
+impl fmt::Display for ProviderTrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, (source, why)) in self.0.iter().enumerate() {
             write!(f, "{}{source}: {why}", if n == 0 { "" } else { "; " })?;
@@ -51,7 +51,7 @@ impl fmt::Display for Asked {
     }
 }
 
-impl StdError for Asked {}
+impl StdError for ProviderTrace {}
 
 /// The error for who wanted credentials.
 pub(super) fn refused(error: &CredentialsError) -> Error {
@@ -62,7 +62,7 @@ pub(super) fn refused(error: &CredentialsError) -> Error {
              or use --no-sign-request for a public object",
         );
     }
-    let from = if error.source().is_some_and(<dyn StdError>::is::<Asked>) {
+    let from = if error.source().is_some_and(<dyn StdError>::is::<ProviderTrace>) {
         why.replacen(": ", " from ", 1)
     } else {
         why

@@ -26,16 +26,16 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// Whom to sign as, by default nobody; clones share one cache.
 #[derive(Clone, Default)]
-pub struct Credentials(Option<Arc<Cache>>);
+pub struct Credentials(Option<Arc<CredentialCache>>);
 
-struct Cache {
+struct CredentialCache {
     source: Box<dyn ProvideCredentials>,
     /// Locked for moments only.
-    held: Mutex<Option<Held>>,
-    /// Locked by whoever is asking the source.
-    asking: Mutex<()>,
+    held: Mutex<Option<CachedIdentity>>,
+    /// Locked by whoever is refresh_lock the source.
+    refresh_lock: Mutex<()>,
     /// How long the source took to hand out the first keys.
-    first_took: Option<Duration>,
+    first_load_time: Option<Duration>,
 }
 
 impl Credentials {
@@ -53,22 +53,22 @@ impl Credentials {
 
     /// `keys`, which `source` took so long to hand out, and later what `source` provides.
     pub(super) fn holding(keys: Keys, took: Duration, source: impl ProvideCredentials + 'static) -> Self {
-        Self::new(source, Some(Held::new(keys.into(), SystemTime::now())), Some(took))
+        Self::new(source, Some(CachedIdentity::new(keys.into(), SystemTime::now())), Some(took))
     }
 
     fn new(
         source: impl ProvideCredentials + 'static,
-        held: Option<Held>,
-        first_took: Option<Duration>,
+        held: Option<CachedIdentity>,
+        first_load_time: Option<Duration>,
     ) -> Self {
         let (source, held) = (Box::new(source), Mutex::new(held));
-        Self(Some(Arc::new(Cache { source, held, asking: Mutex::new(()), first_took })))
+        Self(Some(Arc::new(CredentialCache { source, held, refresh_lock: Mutex::new(()), first_load_time })))
     }
 
     /// How long the source took to hand out the first keys, where that is known.
     #[must_use]
-    pub fn first_took(&self) -> Option<Duration> {
-        self.0.as_ref()?.first_took
+    pub fn first_load_time(&self) -> Option<Duration> {
+        self.0.as_ref()?.first_load_time
     }
 
     /// Whether requests go out unsigned.
@@ -104,16 +104,16 @@ impl fmt::Debug for Credentials {
     }
 }
 
-impl Cache {
+impl CredentialCache {
     async fn at(&self, now: SystemTime) -> Result<Identity> {
         let held = self.held.lock().await.clone();
         let _asking = match held {
             Some(held) if !held.is_due(now) => return Ok(held.identity),
-            Some(held) if held.is_valid(now) => match self.asking.try_lock() {
-                Ok(asking) => asking,
+            Some(held) if held.is_valid(now) => match self.refresh_lock.try_lock() {
+                Ok(refresh_lock) => refresh_lock,
                 Err(_) => return Ok(held.identity),
             },
-            _ => self.asking.lock().await,
+            _ => self.refresh_lock.lock().await,
         };
         // Whoever asked before us may have brought it.
         if let Some(held) = self.held.lock().await.clone()
@@ -126,7 +126,7 @@ impl Cache {
         match (answer, &mut *held) {
             (Ok(keys), held) => {
                 log_credentials("the same as before", None, keys.expiry());
-                let new = held.insert(Held::new(keys.into(), now));
+                let new = held.insert(CachedIdentity::new(keys.into(), now));
                 Ok(new.identity.clone())
             }
             (Err(e), Some(old)) if old.is_valid(now) => {
@@ -143,14 +143,14 @@ impl Cache {
 
 /// An identity, and when to ask for the next one.
 #[derive(Clone)]
-struct Held {
+struct CachedIdentity {
     identity: Identity,
     renew_at: Option<SystemTime>,
     /// S3 called it expired, whatever it says of itself.
     refused: bool,
 }
 
-impl Held {
+impl CachedIdentity {
     /// At most half of what is left is given away: short-lived credentials would be due at once.
     fn new(identity: Identity, now: SystemTime) -> Self {
         let renew_at = identity.expiration().map(|end| {

@@ -14,8 +14,8 @@ use aws_types::os_shim_internal::Env;
 
 use crate::config::chain_error::refused;
 use crate::config::credentials::{Credentials, log_credentials};
-use crate::config::profile::{self, Found, variable};
-use crate::config::provider_chain::{self, Origin, Sources};
+use crate::config::profile::{self, SettingsLookup, variable};
+use crate::config::provider_chain::{self, CredentialSource, ProviderChain};
 use crate::config::provider_http;
 use crate::config::s3_block;
 use crate::config::settings::{Config, Settings};
@@ -27,7 +27,7 @@ use crate::transport::proxy::Proxies;
 
 /// Completes `settings` from the environment and the profile, and asks for the first credentials.
 ///
-/// Sources: AWS SDKs and Tools Reference Guide, "Settings reference".
+/// ProviderChain: AWS SDKs and Tools Reference Guide, "Settings reference".
 pub async fn load(settings: &Settings) -> Result<Config> {
     load_from(settings, &Env::real(), EnvConfigFiles::default(), provider_http::new).await
 }
@@ -41,7 +41,7 @@ async fn load_from(
 ) -> Result<Config> {
     let name = settings.profile.clone().or_else(|| variable(env, "AWS_PROFILE"));
     let profiles = profile::profiles(env, &files, name).await?;
-    let found = Found { env, profiles: &profiles };
+    let found = SettingsLookup { env, profiles: &profiles };
 
     let region =
         settings.region.clone().or_else(|| found.value(&["AWS_REGION", "AWS_DEFAULT_REGION"], "region"));
@@ -62,7 +62,7 @@ async fn load_from(
         proxies: Proxies::new(|name| variable(env, name)),
         max_attempts: found.max_attempts()?,
         checksum_validation: s3_block::checksum_validation(&found)?,
-        ceilings: s3_block::ceilings(&found)?,
+        profile_limits: s3_block::profile_limits(&found)?,
         request_payer: settings.request_payer,
         sse_c: settings.sse_c_key.as_ref().map(CustomerKey::read).transpose()?,
         credentials: Credentials::anonymous(),
@@ -72,9 +72,9 @@ async fn load_from(
         return Ok(config);
     }
 
-    let sources = Sources {
+    let sources = ProviderChain {
         // Who names a profile on the command line means its credentials: the AWS CLI reads it so too.
-        keys: if settings.profile.is_some() { None } else { provider_chain::keys_in(env)? },
+        keys: if settings.profile.is_some() { None } else { provider_chain::keys_from_env(env)? },
         files,
         profile: profiles.selected_profile().to_owned(),
         region: config.region.clone(),
@@ -86,7 +86,7 @@ async fn load_from(
     let (origin, keys) = sources.ask().await.map_err(|e| refused(&e))?;
     let took = began.elapsed();
     log_credentials(&sources.name(origin), Some(took), keys.expiry());
-    if origin == Origin::Instance && !config.region_configured {
+    if origin == CredentialSource::Instance && !config.region_configured {
         // Only now is it known that there is a metadata service which answers at once.
         if let Some(region) = sources.instance_region().await {
             (config.region, config.region_configured) = (region, true);

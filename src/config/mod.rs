@@ -14,6 +14,6 @@ pub use aws_smithy_runtime_api::client::identity::Identity;
 
 pub use crate::config::credentials::Credentials;
 pub use crate::config::load::load;
-pub use crate::config::settings::{Ceilings, ChecksumValidation, Config, Settings};
+pub use crate::config::settings::{ChecksumValidation, Config, ProfileLimits, Settings};
 
 pub use crate::s3::address::region::Region;

@@ -33,12 +33,12 @@ pub(super) async fn profiles(env: &Env, files: &EnvConfigFiles, name: Option<Str
 }
 
 /// The environment and the selected profile: what the command line did not say is looked up here.
-pub(super) struct Found<'a> {
+pub(super) struct SettingsLookup<'a> {
     pub(super) env: &'a Env,
     pub(super) profiles: &'a ProfileSet,
 }
 
-impl Found<'_> {
+impl SettingsLookup<'_> {
     /// The first of `variables` that is set, else `key` of the profile. Empty means not set.
     pub(super) fn value(&self, variables: &[&str], key: &str) -> Option<String> {
         self.setting(variables, key).map(|setting| setting.value)
@@ -56,8 +56,8 @@ impl Found<'_> {
     }
 
     /// The first of `variables` that is set, else `key` of the profile: true or false.
-    pub(super) fn switch(&self, variables: &[&str], key: &str) -> Result<Option<bool>> {
-        self.setting(variables, key).map(|setting| setting.switch()).transpose()
+    pub(super) fn parse_bool(&self, variables: &[&str], key: &str) -> Result<Option<bool>> {
+        self.setting(variables, key).map(|setting| setting.parse_bool()).transpose()
     }
 
     /// How errors call `key` of the selected profile.
@@ -69,7 +69,7 @@ impl Found<'_> {
     /// (AWS SDKs and Tools Reference Guide, "Service-specific endpoints").
     pub(super) fn endpoint(&self) -> Result<Option<http::Uri>> {
         let ignored =
-            self.switch(&["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"], "ignore_configured_endpoint_urls");
+            self.parse_bool(&["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"], "ignore_configured_endpoint_urls");
         if ignored? == Some(true) {
             return Ok(None);
         }
@@ -123,7 +123,7 @@ impl Setting {
         self.value.parse().map_err(|e| self.bad(&format!("{e}; {right}")))
     }
 
-    pub(super) fn switch(&self) -> Result<bool> {
+    pub(super) fn parse_bool(&self) -> Result<bool> {
         match self.value.to_ascii_lowercase().as_str() {
             "true" => Ok(true),
             "false" => Ok(false),

@@ -23,7 +23,7 @@ use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::Env;
 
-use crate::config::chain_error::Asked;
+use crate::config::chain_error::ProviderTrace;
 use crate::config::profile::variable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::addressing::EndpointVariant;
@@ -34,9 +34,9 @@ const TRY_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long they may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where keys came from, in the order of asking.
+/// Where keys came from, in the order of refresh_lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum CredentialSource {
     /// `AWS_ACCESS_KEY_ID` and its companions.
     Environment,
     /// The profile: static keys, a process, SSO, a login session or an assumed role.
@@ -51,7 +51,7 @@ pub(super) enum Origin {
 
 /// All that the sources need to know.
 #[derive(Debug)]
-pub(super) struct Sources {
+pub(super) struct ProviderChain {
     /// The environment's keys: where there are some, nobody else is asked.
     pub(super) keys: Option<Keys>,
     pub(super) files: EnvConfigFiles,
@@ -65,7 +65,7 @@ pub(super) struct Sources {
 }
 
 /// The keys in `env`; half a pair is an error rather than a reason to look elsewhere.
-pub(super) fn keys_in(env: &Env) -> Result<Option<Keys>> {
+pub(super) fn keys_from_env(env: &Env) -> Result<Option<Keys>> {
     match (variable(env, "AWS_ACCESS_KEY_ID"), variable(env, "AWS_SECRET_ACCESS_KEY")) {
         (Some(id), Some(secret)) => {
             Ok(Some(Keys::new(id, secret, variable(env, "AWS_SESSION_TOKEN"), None, "Environment")))
@@ -78,15 +78,15 @@ pub(super) fn keys_in(env: &Env) -> Result<Option<Keys>> {
     }
 }
 
-impl Sources {
-    /// The first keys that a source has. A source that is set up but fails ends the search: asking on
+impl ProviderChain {
+    /// The first keys that a source has. A source that is set up but fails ends the search: refresh_lock on
     /// might find somebody else's.
-    pub(super) async fn ask(&self) -> Result<(Origin, Keys), CredentialsError> {
+    pub(super) async fn ask(&self) -> Result<(CredentialSource, Keys), CredentialsError> {
         if let Some(keys) = &self.keys {
-            return Ok((Origin::Environment, keys.clone()));
+            return Ok((CredentialSource::Environment, keys.clone()));
         }
-        let mut asked = Asked::nobody();
-        asked.add(self.name(Origin::Environment), &CredentialsError::not_loaded("not set"));
+        let mut asked = ProviderTrace::nobody();
+        asked.add(self.name(CredentialSource::Environment), &CredentialsError::not_loaded("not set"));
         for (origin, provider) in self.chain() {
             let e = match provider.provide_credentials().await {
                 Ok(keys) => return Ok((origin, keys)),
@@ -96,12 +96,12 @@ impl Sources {
             // A profile that has nothing gives no reason; one that refers to nothing does. Nobody set up the
             // instance's metadata: it only happened to be there.
             let may_go_on = match origin {
-                Origin::Profile => has_nothing && e.source().is_none(),
-                Origin::Instance => true,
+                CredentialSource::Profile => has_nothing && e.source().is_none(),
+                CredentialSource::Instance => true,
                 _ => has_nothing,
             };
             if !may_go_on {
-                return Err(Asked::failed(self.name(origin), &e));
+                return Err(ProviderTrace::failed(self.name(origin), &e));
             }
             asked.add(self.name(origin), &e);
         }
@@ -109,13 +109,13 @@ impl Sources {
     }
 
     /// What errors call a source.
-    pub(super) fn name(&self, origin: Origin) -> String {
+    pub(super) fn name(&self, origin: CredentialSource) -> String {
         match origin {
-            Origin::Environment => "the environment (AWS_ACCESS_KEY_ID)".to_owned(),
-            Origin::Profile => format!("the profile {:?}", self.profile),
-            Origin::WebIdentity => "web identity".to_owned(),
-            Origin::Container => "ECS or EKS".to_owned(),
-            Origin::Instance => "EC2 instance metadata".to_owned(),
+            CredentialSource::Environment => "the environment (AWS_ACCESS_KEY_ID)".to_owned(),
+            CredentialSource::Profile => format!("the profile {:?}", self.profile),
+            CredentialSource::WebIdentity => "web identity".to_owned(),
+            CredentialSource::Container => "ECS or EKS".to_owned(),
+            CredentialSource::Instance => "EC2 instance metadata".to_owned(),
         }
     }
 
@@ -126,7 +126,7 @@ impl Sources {
         Region::parse(region.as_ref()).ok()
     }
 
-    fn chain(&self) -> [(Origin, Box<dyn ProvideCredentials>); 4] {
+    fn chain(&self) -> [(CredentialSource, Box<dyn ProvideCredentials>); 4] {
         let config = self.provider_config();
         let profile = ProfileFileCredentialsProvider::builder()
             .configure(&config)
@@ -137,10 +137,10 @@ impl Sources {
         let container = EcsCredentialsProvider::builder().configure(&config).build();
         let instance = ImdsCredentialsProvider::builder().configure(&config).build();
         [
-            (Origin::Profile, Box::new(profile)),
-            (Origin::WebIdentity, Box::new(web_identity)),
-            (Origin::Container, Box::new(container)),
-            (Origin::Instance, Box::new(instance)),
+            (CredentialSource::Profile, Box::new(profile)),
+            (CredentialSource::WebIdentity, Box::new(web_identity)),
+            (CredentialSource::Container, Box::new(container)),
+            (CredentialSource::Instance, Box::new(instance)),
         ]
     }
 
@@ -160,7 +160,7 @@ impl Sources {
     }
 }
 
-impl ProvideCredentials for Sources {
+impl ProvideCredentials for ProviderChain {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,

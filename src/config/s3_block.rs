@@ -1,33 +1,33 @@
 //! What the environment and the profile say of S3 alone: hosts, checksums, and the block `s3 =` of the AWS CLI.
 //!
 //! It gets what was found and hands on checked values. The block's numbers are those of another program, made for
-//! another way to download: here they are ceilings, and never as good as a flag.
+//! another way to download: here they are profile_limits, and never as good as a flag.
 //!
-//! Sources: AWS SDKs and Tools Reference Guide, "Settings reference"; AWS CLI, "S3 configuration" (topic s3-config).
+//! ProviderChain: AWS SDKs and Tools Reference Guide, "Settings reference"; AWS CLI, "S3 configuration" (topic s3-config).
 
 use std::num::NonZeroU64;
 
 use bytesize::ByteSize;
 
-use crate::config::profile::{Found, Setting};
-use crate::config::settings::{Ceilings, ChecksumValidation, Settings};
+use crate::config::profile::{Setting, SettingsLookup};
+use crate::config::settings::{ChecksumValidation, ProfileLimits, Settings};
 use crate::error::Result;
 use crate::s3::address::addressing::{Addressing, AddressingStyle, EndpointVariant};
 
 /// Which hosts are asked, and how.
-pub(super) fn addressing(found: &Found, settings: &Settings) -> Result<Addressing> {
-    let block = Block::of(found);
+pub(super) fn addressing(found: &SettingsLookup, settings: &Settings) -> Result<Addressing> {
+    let block = S3Block::of(found);
     let style = match settings.addressing_style {
         Some(style) => style,
         None => block.get("addressing_style").map(|s| style(&s)).transpose()?.unwrap_or_default(),
     };
-    let fips = found.switch(&["AWS_USE_FIPS_ENDPOINT"], "use_fips_endpoint");
-    let dualstack = match found.switch(&["AWS_USE_DUALSTACK_ENDPOINT"], "use_dualstack_endpoint")? {
-        None => block.switch("use_dualstack_endpoint")?,
+    let fips = found.parse_bool(&["AWS_USE_FIPS_ENDPOINT"], "use_fips_endpoint");
+    let dualstack = match found.parse_bool(&["AWS_USE_DUALSTACK_ENDPOINT"], "use_dualstack_endpoint")? {
+        None => block.parse_bool("use_dualstack_endpoint")?,
         said => said,
     };
-    let accelerate = block.switch("use_accelerate_endpoint")?;
-    let any_region = found.switch(&["AWS_S3_USE_ARN_REGION"], "s3_use_arn_region")?;
+    let accelerate = block.parse_bool("use_accelerate_endpoint")?;
+    let any_region = found.parse_bool(&["AWS_S3_USE_ARN_REGION"], "s3_use_arn_region")?;
     let variant = EndpointVariant {
         fips: settings.fips.or(fips?).unwrap_or(false),
         dualstack: settings.dualstack.or(dualstack).unwrap_or(false),
@@ -37,7 +37,7 @@ pub(super) fn addressing(found: &Found, settings: &Settings) -> Result<Addressin
 }
 
 /// `AWS_RESPONSE_CHECKSUM_VALIDATION`.
-pub(super) fn checksum_validation(found: &Found) -> Result<ChecksumValidation> {
+pub(super) fn checksum_validation(found: &SettingsLookup) -> Result<ChecksumValidation> {
     let said = found.setting(&["AWS_RESPONSE_CHECKSUM_VALIDATION"], "response_checksum_validation");
     let Some(said) = said else { return Ok(ChecksumValidation::default()) };
     match said.value.to_ascii_lowercase().as_str() {
@@ -48,9 +48,9 @@ pub(super) fn checksum_validation(found: &Found) -> Result<ChecksumValidation> {
 }
 
 /// The numbers of the block.
-pub(super) fn ceilings(found: &Found) -> Result<Ceilings> {
-    let block = Block::of(found);
-    Ok(Ceilings {
+pub(super) fn profile_limits(found: &SettingsLookup) -> Result<ProfileLimits> {
+    let block = S3Block::of(found);
+    Ok(ProfileLimits {
         concurrency: block
             .get("max_concurrent_requests")
             .map(|said| said.parse("write a number from 1 on"))
@@ -98,13 +98,13 @@ fn binary(text: &str) -> Option<NonZeroU64> {
 }
 
 /// The profile's `s3 =`, which is one text of many lines.
-struct Block<'a> {
+struct S3Block<'a> {
     text: &'a str,
-    found: &'a Found<'a>,
+    found: &'a SettingsLookup<'a>,
 }
 
-impl<'a> Block<'a> {
-    fn of(found: &'a Found) -> Self {
+impl<'a> S3Block<'a> {
+    fn of(found: &'a SettingsLookup) -> Self {
         Self { text: found.profiles.get("s3").unwrap_or_default(), found }
     }
 
@@ -115,8 +115,8 @@ impl<'a> Block<'a> {
         Some(Setting { origin: self.found.in_profile(&format!("s3.{key}")), value: value.to_owned() })
     }
 
-    fn switch(&self, key: &str) -> Result<Option<bool>> {
-        self.get(key).map(|setting| setting.switch()).transpose()
+    fn parse_bool(&self, key: &str) -> Result<Option<bool>> {
+        self.get(key).map(|setting| setting.parse_bool()).transpose()
     }
 }
 

@@ -57,7 +57,7 @@ pub struct Config {
     /// Whether responses are to be checked against checksums wherever there are some.
     pub checksum_validation: ChecksumValidation,
     /// What a download should not go beyond where its options say nothing.
-    pub ceilings: Ceilings,
+    pub profile_limits: ProfileLimits,
     /// Whether requests say that who asks pays for them.
     pub request_payer: bool,
     /// The customer's own key that the object is encrypted with.
@@ -69,7 +69,7 @@ pub struct Config {
 /// What a download should not go beyond where nothing else is said: `max_concurrent_requests`, `multipart_chunksize`
 /// and `max_bandwidth` of the profile's block `s3 =`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Ceilings {
+pub struct ProfileLimits {
     /// Ranges fetched at once.
     pub concurrency: Option<NonZeroUsize>,
     /// Bytes of a range.

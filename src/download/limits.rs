@@ -1,12 +1,12 @@
 //! What a download may use: memory for its window, bytes a request, connections.
 //!
-//! It gets the [`Options`], the [`Ceilings`] of the configuration and the memory that the system leaves to this
+//! It gets the [`Options`], the [`ProfileLimits`] of the configuration and the memory that the system leaves to this
 //! process, and hands on numbers that fit together. An explicit memory limit wins over everything else.
 
 use std::num::{NonZero, NonZeroU64};
 use std::path::Path;
 
-use crate::config::settings::{Ceilings, ChecksumValidation};
+use crate::config::settings::{ChecksumValidation, ProfileLimits};
 use crate::download::options::{ChecksumMode, Options};
 
 /// The size of a chunk where none is given, in bytes. Half of what clients of S3 are used to ask for at
@@ -60,18 +60,18 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// What `options` allow on this machine, with `ceilings` where they say nothing.
-    pub(crate) fn of(options: &Options, ceilings: &Ceilings) -> Self {
-        Self::within(options, ceilings, options.max_memory.map(NonZero::get).or_else(unasked))
+    /// What `options` allow on this machine, with `profile_limits` where they say nothing.
+    pub(crate) fn of(options: &Options, profile_limits: &ProfileLimits) -> Self {
+        Self::within(options, profile_limits, options.max_memory.map(NonZero::get).or_else(unasked))
     }
 
     /// `memory` is what the whole process may take, where that is limited.
-    fn within(options: &Options, ceilings: &Ceilings, memory: Option<u64>) -> Self {
+    fn within(options: &Options, profile_limits: &ProfileLimits, memory: Option<u64>) -> Self {
         // The inverse of what is promised: never more than 1.25 x window + 24 MiB.
         let allowed = memory.map(|m| (m.saturating_sub(BESIDE) / 5 * 4).max(WINDOW_MIN));
         let explicit = options.max_memory.is_some();
         let default_chunk = if options.concurrency.is_some() { CHUNK_EXPLICIT } else { CHUNK };
-        let chunk_max = ceilings.chunk_size.map_or(u64::MAX, NonZero::get);
+        let chunk_max = profile_limits.chunk_size.map_or(u64::MAX, NonZero::get);
         let default_chunk = default_chunk.min(chunk_max);
         let chunk = options.chunk_size.map_or(default_chunk, |c| c.get().min(Options::CHUNK_SIZE_MAX));
         let (window, reserve, connections) = if let Some(n) = options.concurrency {
@@ -79,7 +79,8 @@ impl Limits {
             (allowed.filter(|_| explicit).map_or(asked, |a| a.min(asked)), 0, n.get())
         } else {
             let window = allowed.map_or(WINDOW_MAX, |a| if explicit { a } else { a.min(WINDOW_MAX) });
-            let ceiling = ceilings.concurrency.map_or(CONNECTIONS_MAX, |n| CONNECTIONS_MAX.min(n.get()));
+            let ceiling =
+                profile_limits.concurrency.map_or(CONNECTIONS_MAX, |n| CONNECTIONS_MAX.min(n.get()));
             // A single chunk that the user wants larger than the window is the window.
             let window = window.max(if explicit { 0 } else { chunk });
             let reserve = allowed.map_or(RESERVE_MAX, |a| a.saturating_sub(window).min(RESERVE_MAX));
@@ -88,7 +89,7 @@ impl Limits {
         let chunk = chunk.min(window);
         // Those of all connections together stay a small part of the window.
         let each = window / 8 / options.concurrency.map_or(1, |n| n.get() as u64);
-        let bytes_per_second = options.limit_rate.or(ceilings.bytes_per_second);
+        let bytes_per_second = options.limit_rate.or(profile_limits.bytes_per_second);
         let step = bytes_per_second.map_or(u64::MAX, |rate| rate.get() / READS_PER_SECOND);
         let read_buffer = (chunk / 16).min(each).min(step).clamp(READ_BUFFER_MIN, READ_BUFFER_MAX);
         let adaptive = options.concurrency.is_none();
@@ -146,8 +147,12 @@ mod tests {
             max_memory: NonZeroU64::new(max_memory),
             ..Options::default()
         };
-        let ceilings = Ceilings::default();
-        Limits::within(&options, &ceilings, NonZeroU64::new(max_memory).map(NonZeroU64::get).or(outside))
+        let profile_limits = ProfileLimits::default();
+        Limits::within(
+            &options,
+            &profile_limits,
+            NonZeroU64::new(max_memory).map(NonZeroU64::get).or(outside),
+        )
     }
 
     #[test]
@@ -192,12 +197,12 @@ mod tests {
 
     #[test]
     fn ceilings_hold_where_nothing_is_said_and_nowhere_else() {
-        let ceilings = Ceilings {
+        let profile_limits = ProfileLimits {
             concurrency: NonZeroUsize::new(6),
             chunk_size: NonZeroU64::new(MIB),
-            ..Ceilings::default()
+            ..ProfileLimits::default()
         };
-        let unsaid = Limits::within(&Options::default(), &ceilings, None);
+        let unsaid = Limits::within(&Options::default(), &profile_limits, None);
         assert_eq!((unsaid.connections, unsaid.chunk, unsaid.large), (6, MIB, None));
         assert!(unsaid.adaptive, "a ceiling is no number to keep");
 
@@ -206,23 +211,24 @@ mod tests {
             chunk_size: NonZeroU64::new(2 * MIB),
             ..Options::default()
         };
-        let said = Limits::within(&said, &ceilings, None);
+        let said = Limits::within(&said, &profile_limits, None);
         assert_eq!((said.connections, said.chunk), (9, 2 * MIB));
 
-        let high = Ceilings {
+        let high = ProfileLimits {
             concurrency: NonZeroUsize::new(500),
             chunk_size: NonZeroU64::new(64 * MIB),
-            ..ceilings
+            ..profile_limits
         };
         assert_eq!(
             Limits::within(&Options::default(), &high, None),
-            Limits::within(&Options::default(), &Ceilings::default(), None)
+            Limits::within(&Options::default(), &ProfileLimits::default(), None)
         );
     }
 
     #[test]
     fn a_rate_comes_in_small_steps_and_the_one_asked_for_wins() {
-        let ceilings = Ceilings { bytes_per_second: NonZeroU64::new(MIB), ..Ceilings::default() };
+        let profile_limits =
+            ProfileLimits { bytes_per_second: NonZeroU64::new(MIB), ..ProfileLimits::default() };
         for (limit_rate, rate, read_buffer) in [
             (0, MIB, MIB / 20),
             (1000, 1000, READ_BUFFER_MIN),
@@ -230,11 +236,14 @@ mod tests {
             (100 * MIB, 100 * MIB, READ_BUFFER_MAX),
         ] {
             let options = Options { limit_rate: NonZeroU64::new(limit_rate), ..Options::default() };
-            let b = Limits::within(&options, &ceilings, None);
+            let b = Limits::within(&options, &profile_limits, None);
             assert_eq!(b.bytes_per_second.map_or(0, NonZeroU64::get), rate);
             assert_eq!(b.read_buffer as u64, read_buffer, "{rate}");
         }
-        assert_eq!(Limits::within(&Options::default(), &Ceilings::default(), None).bytes_per_second, None);
+        assert_eq!(
+            Limits::within(&Options::default(), &ProfileLimits::default(), None).bytes_per_second,
+            None
+        );
     }
 
     #[test]

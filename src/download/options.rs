@@ -39,7 +39,7 @@ pub struct Options {
     /// Whether the bytes are compared with a checksum that the store keeps of the object.
     pub checksum: ChecksumMode,
     /// Body bytes received in a second, at most, by all ranges together; where `None`, what the configuration's
-    /// [`Ceilings`](crate::config::settings::Ceilings) say.
+    /// [`ProfileLimits`](crate::config::settings::ProfileLimits) say.
     pub limit_rate: Option<NonZeroU64>,
 }
 

@@ -89,7 +89,7 @@ pub(super) fn is_of(said: &ObjectInfo, shown: &ObjectInfo) -> bool {
 /// [`Options::range`] and [`Options::if_match`] are not looked at.
 pub async fn inspect(config: &Config, source: impl Into<Source>, options: &Options) -> Result<ObjectInfo> {
     let source = &source.into();
-    let read_buffer = Limits::of(options, &config.ceilings).read_buffer;
+    let read_buffer = Limits::of(options, &config.profile_limits).read_buffer;
     let client = ObjectClient::new(config.clone(), source.clone(), options.for_client(read_buffer))?;
     let described = describe(&client, options.max_attempts.or(config.max_attempts)).await;
     described.map_err(|e| source.explain(e))

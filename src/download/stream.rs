@@ -121,7 +121,7 @@ impl Download {
 
     async fn begin(config: &Config, source: &Source, options: &Options, manner: StartMode) -> Result<Self> {
         let StartMode { had, is_ahead, ceiling } = manner;
-        let budget = Limits::of(options, &config.ceilings);
+        let budget = Limits::of(options, &config.profile_limits);
         let shared = discovery::shared(config, source, options, &budget, ceiling).await;
         let (shared, said) = shared.map_err(|e| source.explain(e))?;
         let shared = Arc::new(shared);
