@@ -24,10 +24,10 @@ use crate::s3::request::{self, S3Request};
 use crate::s3::response::RangeResponse;
 
 /// What takes the bytes.
-pub type Target = fn(&[u8]);
+pub type Destination = fn(&[u8]);
 
 /// All targets, by the names of their corpora in `fixtures/fuzz/`.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Destination); 7] = [
     ("uri", uri),
     ("sizes", sizes),
     ("range", range),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     /// One input changed in places, as a fuzzer does it: bytes replaced, taken out and put in.
-    fn changed() -> impl Strategy<Value = (Target, Vec<u8>)> {
+    fn changed() -> impl Strategy<Value = (Destination, Vec<u8>)> {
         let change = (any::<Index>(), any::<u8>(), 0..4_u8, select(b"0123456789-/ :|\n<>&;\"%.".to_vec()));
         let inputs = TARGETS.iter().flat_map(|(name, target)| corpus(name).into_iter().map(|i| (*target, i)));
         let inputs: Vec<_> = inputs.collect();

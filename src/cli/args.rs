@@ -14,14 +14,14 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, ValueHint, value_parser};
 
-use crate::cli::progress::Show;
+use crate::cli::progress::ProgressMode;
 use crate::cli::report::format::Format;
 use crate::config::settings::Settings;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Hedge;
 use crate::download::options::Options;
 use crate::error::{Error, Result};
-use crate::output::target::{Existing, Target};
+use crate::output::target::{Destination, IfExists};
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::address::source::Source;
 use crate::s3::etag::ETag;
@@ -41,11 +41,11 @@ pub(crate) struct Invocation {
     /// Which version of them, and how.
     pub(crate) download: Options,
     /// Where their bytes go.
-    pub(crate) target: Target,
+    pub(crate) target: Destination,
     /// No progress bar.
     pub(crate) quiet: bool,
     /// How it is shown else.
-    pub(crate) progress: Show,
+    pub(crate) progress: ProgressMode,
     /// Describe the object instead of downloading it.
     pub(crate) info: Option<Format>,
     /// Tell at the end what the download cost.
@@ -138,7 +138,7 @@ pub(super) struct Args {
     /// A bar tells percentage, bytes, speed and time left, and retries and hedges where there are any; several objects
     /// have one each under a total. There is none when stderr is not a terminal, or when the bytes go to one.
     #[arg(long, value_name = "FORM", default_value = "auto", hide_default_value = true)]
-    progress: Show,
+    progress: ProgressMode,
 
     /// No progress, as --progress=off
     #[arg(short, long)]
@@ -302,7 +302,7 @@ pub(super) struct Args {
     sse_c_key: Option<KeyText>,
 
     #[command(flatten)]
-    itself: itself::Itself,
+    itself: itself::SelfDescription,
 }
 
 const OUTPUT: &str = "Output";
@@ -398,21 +398,21 @@ impl Invocation {
     }
 }
 
-fn target(args: &Args) -> Result<Target> {
+fn target(args: &Args) -> Result<Destination> {
     let existing = match (args.in_place, args.force) {
-        (true, _) => Existing::InPlace,
-        (false, true) => Existing::Replace { resume: args.resume },
-        (false, false) => Existing::Keep { resume: args.resume },
+        (true, _) => IfExists::InPlace,
+        (false, true) => IfExists::Replace { resume: args.resume },
+        (false, false) => IfExists::Fail { resume: args.resume },
     };
     match &args.output {
-        None => Ok(Target::Stdout { even_binary: false }),
+        None => Ok(Destination::Stdout { even_binary: false }),
         Some(path) if path.as_os_str() == "-" => {
-            if existing != (Existing::Keep { resume: false }) {
+            if existing != (IfExists::Fail { resume: false }) {
                 return Err(Error::usage("--continue, --force and --in-place need a file: -o FILE"));
             }
-            Ok(Target::Stdout { even_binary: true })
+            Ok(Destination::Stdout { even_binary: true })
         }
-        Some(path) => Ok(Target::File { path: path.clone(), existing }),
+        Some(path) => Ok(Destination::File { path: path.clone(), existing }),
     }
 }
 
@@ -446,9 +446,9 @@ mod tests {
             Invocation {
                 uris: vec![URI.parse().unwrap()],
                 download: Options::default(),
-                target: Target::default(),
+                target: Destination::default(),
                 quiet: false,
-                progress: Show::Auto,
+                progress: ProgressMode::Auto,
                 info: None,
                 stats: None,
                 verbosity: 0,
@@ -487,9 +487,12 @@ mod tests {
             Invocation {
                 uris: vec![URI.parse().unwrap()],
                 download,
-                target: Target::File { path: "a b/".into(), existing: Existing::Replace { resume: true } },
+                target: Destination::File {
+                    path: "a b/".into(),
+                    existing: IfExists::Replace { resume: true }
+                },
                 quiet: true,
-                progress: Show::Json,
+                progress: ProgressMode::Json,
                 info: None,
                 stats: Some(Format::Json),
                 verbosity: 2,
@@ -612,14 +615,14 @@ mod tests {
 
     #[test]
     fn where_bytes_go() {
-        let file = |existing| Target::File { path: "f".into(), existing };
+        let file = |existing| Destination::File { path: "f".into(), existing };
         for (line, target) in [
-            (&[URI][..], Target::Stdout { even_binary: false }),
-            (&[URI, "-o", "-"], Target::Stdout { even_binary: true }),
-            (&[URI, "-o", "f"], file(Existing::Keep { resume: false })),
-            (&[URI, "-of", "--continue"], file(Existing::Keep { resume: true })),
-            (&[URI, "--output=f", "--force"], file(Existing::Replace { resume: false })),
-            (&[URI, "-of", "--shard=1/4", "--in-place", "--if-match=e"], file(Existing::InPlace)),
+            (&[URI][..], Destination::Stdout { even_binary: false }),
+            (&[URI, "-o", "-"], Destination::Stdout { even_binary: true }),
+            (&[URI, "-o", "f"], file(IfExists::Fail { resume: false })),
+            (&[URI, "-of", "--continue"], file(IfExists::Fail { resume: true })),
+            (&[URI, "--output=f", "--force"], file(IfExists::Replace { resume: false })),
+            (&[URI, "-of", "--shard=1/4", "--in-place", "--if-match=e"], file(IfExists::InPlace)),
         ] {
             assert_eq!(invocation(line).target, target, "{line:?}");
         }

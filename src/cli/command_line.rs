@@ -6,13 +6,13 @@
 use std::path::Path;
 
 use crate::cli::args::Invocation;
-use crate::cli::progress::Show;
+use crate::cli::progress::ProgressMode;
 use crate::cli::report::format::Format;
 use crate::config::settings::Settings;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Hedge;
 use crate::download::options::Options;
-use crate::output::target::{Existing, Target};
+use crate::output::target::{Destination, IfExists};
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::address::source::Source;
 use crate::s3::range_spec::RangeSpec;
@@ -52,15 +52,15 @@ impl Invocation {
             sse_c_key,
         } = settings;
 
-        let mut words = Words(vec!["s3fcp".to_owned()]);
+        let mut words = ArgumentWriter(vec!["s3fcp".to_owned()]);
         words.0.extend(uris.iter().map(Source::raw));
         match target {
-            Target::Stdout { even_binary } => words.option("-o", even_binary.then_some("-")),
-            Target::File { path, existing } => {
+            Destination::Stdout { even_binary } => words.option("-o", even_binary.then_some("-")),
+            Destination::File { path, existing } => {
                 words.option("-o", Some(path.to_string_lossy()));
                 words.flag("--continue", target.resumes());
-                words.flag("--force", matches!(existing, Existing::Replace { .. }));
-                words.flag("--in-place", *existing == Existing::InPlace);
+                words.flag("--force", matches!(existing, IfExists::Replace { .. }));
+                words.flag("--in-place", *existing == IfExists::InPlace);
             }
         }
         words.option("--limit-rate", limit_rate.as_ref());
@@ -70,10 +70,10 @@ impl Invocation {
         words.option(
             "--progress",
             match progress {
-                Show::Auto => None,
-                Show::Plain => Some("plain"),
-                Show::Json => Some("json"),
-                Show::Off => Some("off"),
+                ProgressMode::Auto => None,
+                ProgressMode::Plain => Some("plain"),
+                ProgressMode::Json => Some("json"),
+                ProgressMode::Off => Some("off"),
             },
         );
         (0..*verbosity).for_each(|_| words.flag("--verbose", true));
@@ -121,9 +121,9 @@ impl Invocation {
     }
 }
 
-struct Words(Vec<String>);
+struct ArgumentWriter(Vec<String>);
 
-impl Words {
+impl ArgumentWriter {
     fn option(&mut self, name: &str, value: Option<impl ToString>) {
         if let Some(value) = value.map(|value| value.to_string()) {
             // A value that looks like an option is one to the parser, unless it is joined to its name.

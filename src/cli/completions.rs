@@ -17,7 +17,7 @@ const NAME: &str = "s3fcp";
 
 /// Questions about the program, each of which stands alone on a command line.
 #[derive(Debug, Args)]
-pub(super) struct Itself {
+pub(super) struct SelfDescription {
     /// Print the completions for a shell, and nothing else
     ///
     /// They go where that shell looks for them; for bash: ~/.local/share/bash-completion/completions/s3fcp.
@@ -35,7 +35,7 @@ pub(super) struct Itself {
 /// none. What cannot be written is an error of kind [`Output`](crate::ErrorKind::Output).
 pub(super) fn answer(matches: &ArgMatches, command: &Command) -> Result<()> {
     // Every field is optional, so there is nothing to be missed.
-    let Ok(itself) = Itself::from_arg_matches(matches) else { return Ok(()) };
+    let Ok(itself) = SelfDescription::from_arg_matches(matches) else { return Ok(()) };
     let text = match (itself.completions, itself.man) {
         (Some(shell), _) => completions(shell, command.clone()),
         (None, true) => man(command.clone()),

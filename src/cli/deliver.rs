@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::output::part_file::ObjectFacts;
 use crate::output::sink::Sink;
 use crate::output::writer::Writer;
-use crate::output::written::Delivery;
+use crate::output::written::WriteProgress;
 use crate::s3::range_spec::RangeSpec;
 
 /// With so few connections the thread that reads has the time to write too, and its bytes are warm. Measured: with
@@ -22,14 +22,14 @@ const DIRECT: usize = 2;
 
 /// How a download ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum DeliveryOutcome {
     /// Every byte was written.
     Complete,
     /// By this signal.
     Interrupted {
         /// Its number.
         signal: i32,
-        /// Whether [`Delivery::bytes`] is what was written, and whoever reads it is there still. Not where a write
+        /// Whether [`WriteProgress::bytes`] is what was written, and whoever reads it is there still. Not where a write
         /// is stuck, because a pipe is full: the system tells how much of it went out only when it returns.
         is_known: bool,
     },
@@ -40,10 +40,10 @@ pub(crate) enum Ended {
 pub(crate) async fn deliver(
     sequence: &mut ObjectSequence<'_>,
     sink: &mut Sink,
-    delivery: &Arc<Delivery>,
+    delivery: &Arc<WriteProgress>,
     interrupt: impl Future<Output = i32>,
     mut began: impl FnMut(&Download),
-) -> Result<Ended> {
+) -> Result<DeliveryOutcome> {
     let mut writer = Writer::start(sink.file().map_err(Error::output)?, delivery)?;
     let closed = sink.closed();
     let all = async {
@@ -59,7 +59,7 @@ pub(crate) async fn deliver(
         }
         // A reader that knew the size may be gone before it is known whether what it has is right.
         sequence.next_frame().await.transpose()?;
-        Ok(Ended::Complete)
+        Ok(DeliveryOutcome::Complete)
     };
     let signal = tokio::select! {
         biased;
@@ -67,7 +67,7 @@ pub(crate) async fn deliver(
         signal = interrupt => signal,
     };
     let is_written = writer.stop(delivery).await;
-    Ok(Ended::Interrupted { signal, is_known: is_written && !sink.has_lost_reader() })
+    Ok(DeliveryOutcome::Interrupted { signal, is_known: is_written && !sink.has_lost_reader() })
 }
 
 /// Hands all frames to the writer, or as many as it takes: if it is gone, it says why itself.

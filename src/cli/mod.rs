@@ -33,7 +33,7 @@ pub fn main(began: Instant) -> ExitCode {
     }
 }
 
-fn try_main(began: Instant) -> Result<(), run::Stopped> {
+fn try_main(began: Instant) -> Result<(), run::RunError> {
     let invocation = args::parse()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

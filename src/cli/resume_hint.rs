@@ -11,7 +11,7 @@ use crate::cli::args::Invocation;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Options;
 use crate::error::{Error, ErrorKind};
-use crate::output::target::Target;
+use crate::output::target::Destination;
 use crate::s3::address::source::Source;
 use crate::s3::etag::ETag;
 use crate::s3::object::ObjectInfo;
@@ -19,7 +19,7 @@ use crate::s3::range_spec::RangeSpec;
 
 /// A download that ended in its middle.
 #[derive(Debug, Clone)]
-pub(crate) struct Partial<'a> {
+pub(crate) struct ResumeHint<'a> {
     /// What was asked for.
     pub(crate) invocation: &'a Invocation,
     /// The object.
@@ -43,7 +43,7 @@ pub(crate) struct Partial<'a> {
 /// Whether a download that `error` ended may be continued: by itself nothing is wrong with what came before,
 /// and the same request for `source` may succeed later. One that `can_be_resumed` also, when there is room on the disk
 /// again.
-pub(crate) fn is_worth_it(error: &Error, source: &Source, can_be_resumed: bool) -> bool {
+pub(crate) fn is_resumable(error: &Error, source: &Source, can_be_resumed: bool) -> bool {
     match error.kind() {
         // What the system said may change; what is wrong with a name does not.
         ErrorKind::Output => can_be_resumed && std::error::Error::source(error).is_some(),
@@ -54,16 +54,16 @@ pub(crate) fn is_worth_it(error: &Error, source: &Source, can_be_resumed: bool) 
     }
 }
 
-impl Partial<'_> {
+impl ResumeHint<'_> {
     /// The lines to show, each ended; `None` where nothing was delivered yet, or nothing is left.
     pub(crate) fn message(&self) -> Option<String> {
         let reached = self.range.start.saturating_add(self.delivered).min(self.range.end);
         let is_complete = reached == self.range.end;
         let tells = match (&self.invocation.target, is_complete) {
-            (Target::File { .. }, _) => self.can_be_resumed,
-            (Target::Stdout { .. }, false) => self.delivered > 0,
+            (Destination::File { .. }, _) => self.can_be_resumed,
+            (Destination::Stdout { .. }, false) => self.delivered > 0,
             // The next object could not be begun.
-            (Target::Stdout { .. }, true) => !self.rest.is_empty(),
+            (Destination::Stdout { .. }, true) => !self.rest.is_empty(),
         };
         if !tells {
             return None;
@@ -127,7 +127,7 @@ impl Partial<'_> {
             next.download.version_id = pinned.version_id;
         }
         match &next.target {
-            Target::File { path, .. } if path.to_str().is_none() => Err("the file's name is no UTF-8"),
+            Destination::File { path, .. } if path.to_str().is_none() => Err("the file's name is no UTF-8"),
             _ => quoted(&next),
         }
     }
@@ -201,10 +201,10 @@ fn is_printable(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::progress::Show;
+    use crate::cli::progress::ProgressMode;
     use crate::config::settings::Settings;
     use crate::error::ServiceError;
-    use crate::output::target::Existing;
+    use crate::output::target::IfExists;
 
     const COMMAND: &str = "\n    s3fcp ";
 
@@ -217,9 +217,9 @@ mod tests {
         Invocation {
             uris: vec!["s3://b/k".parse().unwrap()],
             download,
-            target: Target::default(),
+            target: Destination::default(),
             quiet: false,
-            progress: Show::default(),
+            progress: ProgressMode::default(),
             info: None,
             stats: None,
             verbosity: 0,
@@ -236,8 +236,8 @@ mod tests {
         ObjectInfo { size: 100, etag, version_id, ..ObjectInfo::default() }
     }
 
-    fn partial<'a>(invocation: &'a Invocation, info: &'a ObjectInfo) -> Partial<'a> {
-        Partial {
+    fn partial<'a>(invocation: &'a Invocation, info: &'a ObjectInfo) -> ResumeHint<'a> {
+        ResumeHint {
             invocation,
             info,
             range: 0..100,
@@ -262,9 +262,9 @@ mod tests {
         let mut required = invocation.clone();
         required.download.checksum = ChecksumMode::Require;
         assert_eq!(partial(&required, &info).message(), partial(&invocation, &info).message());
-        let interrupted = Partial { is_interrupted: true, ..partial(&invocation, &info) };
+        let interrupted = ResumeHint { is_interrupted: true, ..partial(&invocation, &info) };
         assert!(interrupted.message().unwrap().contains("if the reader has taken all"));
-        let file = Partial { file: Some(Path::new("/a b/c")), ..interrupted };
+        let file = ResumeHint { file: Some(Path::new("/a b/c")), ..interrupted };
         let message = file.message().unwrap();
         assert!(message.contains("  this continues") && message.ends_with(" >> '/a b/c'\n"), "{message}");
     }
@@ -273,7 +273,7 @@ mod tests {
     fn nothing_is_told_before_the_first_byte_or_behind_the_last() {
         let (invocation, info) = (invocation(Some("90-")), object(Some("\"e\""), None));
         for (delivered, tells) in [(0, false), (1, true), (9, true), (10, false)] {
-            let partial = Partial { range: 90..100, delivered, ..partial(&invocation, &info) };
+            let partial = ResumeHint { range: 90..100, delivered, ..partial(&invocation, &info) };
             assert_eq!(partial.message().is_some(), tells, "{delivered}");
         }
     }
@@ -291,7 +291,7 @@ mod tests {
             (Some("-1000"), 0..100, "--range 7- "),
         ] {
             let invocation = invocation(asked);
-            let message = Partial { range, ..partial(&invocation, &info) }.message().unwrap();
+            let message = ResumeHint { range, ..partial(&invocation, &info) }.message().unwrap();
             assert!(message.contains(want), "{asked:?}: {message}");
         }
     }
@@ -300,24 +300,24 @@ mod tests {
     fn a_file_is_continued_by_the_same_command() {
         let info = object(Some("\"e\""), Some("v1"));
         let mut invocation = invocation(None);
-        let existing = Existing::Keep { resume: false };
-        invocation.target = Target::File { path: "a b".into(), existing };
+        let existing = IfExists::Fail { resume: false };
+        invocation.target = Destination::File { path: "a b".into(), existing };
         // Also where nothing came in this run, or all did and could not be brought to the disk.
         for (delivered, can_be_resumed) in [(0, false), (0, true), (7, true), (100, true)] {
-            let partial = Partial { delivered, can_be_resumed, ..partial(&invocation, &info) };
+            let partial = ResumeHint { delivered, can_be_resumed, ..partial(&invocation, &info) };
             let told = partial.message();
             assert_eq!(told.is_some(), can_be_resumed, "{delivered}");
             let command = "this continues there:\n    s3fcp s3://b/k -o 'a b' --continue\n";
             assert!(told.is_none_or(|told| told.ends_with(command)));
         }
-        let partial = Partial { can_be_resumed: true, is_by_version: true, ..partial(&invocation, &info) };
+        let partial = ResumeHint { can_be_resumed: true, is_by_version: true, ..partial(&invocation, &info) };
         assert!(partial.message().unwrap().ends_with(" --continue --version-id v1\n"));
         let mut several = invocation.clone();
         several.uris.push("s3://b/k2".parse().unwrap());
-        let told = Partial { invocation: &several, ..partial.clone() }.message().unwrap();
+        let told = ResumeHint { invocation: &several, ..partial.clone() }.message().unwrap();
         assert!(told.contains("cannot be continued safely") && told.contains("replaced"), "{told}");
         let bare = object(None, None);
-        let partial = Partial { info: &bare, is_by_version: false, ..partial };
+        let partial = ResumeHint { info: &bare, is_by_version: false, ..partial };
         assert!(partial.message().unwrap().contains("cannot be continued safely"));
     }
 
@@ -338,7 +338,7 @@ mod tests {
             (0, 100, None),
         ] {
             let partial =
-                Partial { rest: &invocation.uris[3 - rest..], delivered, ..partial(&invocation, &info) };
+                ResumeHint { rest: &invocation.uris[3 - rest..], delivered, ..partial(&invocation, &info) };
             let told = partial.message();
             assert_eq!(told.as_deref().map(|t| t.lines().last().unwrap().trim()), command);
             let behind = told.is_some_and(|told| told.contains("stopped behind s3://b/b,"));
@@ -372,11 +372,11 @@ mod tests {
             (0, 7, true, true, "s3fcp s3://b/a 'https://h/p?...' s3://b/c -o f --continue"),
         ] {
             if can_be_resumed {
-                let existing = Existing::Keep { resume: false };
-                invocation.target = Target::File { path: "f".into(), existing };
+                let existing = IfExists::Fail { resume: false };
+                invocation.target = Destination::File { path: "f".into(), existing };
             }
             let (rest, info) = (&invocation.uris[3 - rest..], &info);
-            let told = Partial { delivered, rest, can_be_resumed, ..partial(&invocation, info) }.message();
+            let told = ResumeHint { delivered, rest, can_be_resumed, ..partial(&invocation, info) }.message();
             let told = told.unwrap();
             assert_eq!(told.lines().last().unwrap().trim(), commands);
             assert_eq!(told.contains("with the URL's query"), asks, "{told}");
@@ -406,7 +406,7 @@ mod tests {
             invocation.download.version_id = named.map(str::to_owned);
             let info = object(etag, shown);
             let told =
-                Partial { is_by_version: by_version, ..partial(&invocation, &info) }.message().unwrap();
+                ResumeHint { is_by_version: by_version, ..partial(&invocation, &info) }.message().unwrap();
             assert!(told.contains("stopped at byte 7 of 100"), "{told}");
             assert_eq!(told.contains(COMMAND), pins.is_some(), "{told}");
             assert_eq!(told.contains("cannot be continued safely"), pins.is_none(), "{told}");
@@ -421,7 +421,7 @@ mod tests {
     fn control_characters_reach_no_terminal() {
         let info = object(Some("\"e\""), None);
         let mut invocation = invocation(None);
-        let file = Partial { file: Some(Path::new("/a\u{1b}[2J")), ..partial(&invocation, &info) };
+        let file = ResumeHint { file: Some(Path::new("/a\u{1b}[2J")), ..partial(&invocation, &info) };
         assert!(file.message().unwrap().ends_with(" >> out\n"));
         invocation.uris[0] = "s3://b/k\u{1b}[2J".parse().unwrap();
         let told = partial(&invocation, &info).message().unwrap();
@@ -432,13 +432,17 @@ mod tests {
     fn which_failures_can_be_continued() {
         let with = |kind, code: &str| {
             let service = ServiceError { code: Some(code.to_owned()), ..ServiceError::default() };
-            is_worth_it(&Error::new(kind, "failed").with_service(service), &s3(), false)
+            is_resumable(&Error::new(kind, "failed").with_service(service), &s3(), false)
         };
         assert!(
-            is_worth_it(&Error::network("cut"), &s3(), false) && with(ErrorKind::Server, "InternalError")
+            is_resumable(&Error::network("cut"), &s3(), false) && with(ErrorKind::Server, "InternalError")
         );
         assert!(with(ErrorKind::Access, "ExpiredToken") && with(ErrorKind::Access, "TokenRefreshRequired"));
-        assert!(is_worth_it(&Error::new(ErrorKind::Access, "the source gives no credentials"), &s3(), false));
+        assert!(is_resumable(
+            &Error::new(ErrorKind::Access, "the source gives no credentials"),
+            &s3(),
+            false
+        ));
         assert!(!with(ErrorKind::Access, "AccessDenied"));
         for kind in [
             ErrorKind::Changed,
@@ -448,7 +452,7 @@ mod tests {
             ErrorKind::NotFound,
             ErrorKind::Other,
         ] {
-            assert!(!is_worth_it(&Error::new(kind, "failed"), &s3(), false), "{kind:?}");
+            assert!(!is_resumable(&Error::new(kind, "failed"), &s3(), false), "{kind:?}");
         }
     }
 
@@ -469,7 +473,9 @@ mod tests {
             let told = partial(&invocation, &object(None, Some("v1"))).message().unwrap();
             assert!(told.contains("cannot be continued safely"), "{told}");
             let denied = Error::new(ErrorKind::Access, "denied").with_service(ServiceError::default());
-            assert!(is_worth_it(&denied, &invocation.uris[0], false) && !is_worth_it(&denied, &s3(), false));
+            assert!(
+                is_resumable(&denied, &invocation.uris[0], false) && !is_resumable(&denied, &s3(), false)
+            );
         }
     }
 }

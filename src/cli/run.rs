@@ -12,14 +12,14 @@ use signal_hook::consts::SIGPIPE;
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::cli::args::Invocation;
-use crate::cli::deliver::{Ended, deliver};
+use crate::cli::deliver::{DeliveryOutcome, deliver};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::log;
-use crate::cli::progress::{End, Progress, Show};
+use crate::cli::progress::{Progress, ProgressMode, RunOutcome};
 use crate::cli::report::format::Format;
 use crate::cli::report::info;
 use crate::cli::report::stats::Stats;
-use crate::cli::resume_hint::{self, Partial};
+use crate::cli::resume_hint::{self, ResumeHint};
 use crate::cli::transfer;
 use crate::config;
 use crate::config::settings::Config;
@@ -28,26 +28,26 @@ use crate::download::stream::Download;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::sink::Sink;
 use crate::output::stdout_path::stdout_file;
-use crate::output::target::Target;
-use crate::output::written::Delivery;
+use crate::output::target::Destination;
+use crate::output::written::WriteProgress;
 
 /// Why a run did not reach its end, and what is to be told of it.
 #[derive(Debug)]
-pub(crate) struct Stopped {
-    cause: Cause,
+pub(crate) struct RunError {
+    cause: RunErrorCause,
     /// How it can be continued, as lines.
     continuation: Option<String>,
 }
 
 #[derive(Debug)]
-enum Cause {
+enum RunErrorCause {
     Failed(Error),
     /// By this signal.
     Interrupted(i32),
 }
 
 /// Runs `invocation`, of a process that began at `began`.
-pub(crate) async fn run(invocation: &Invocation, began: Instant) -> Result<(), Stopped> {
+pub(crate) async fn run(invocation: &Invocation, began: Instant) -> Result<(), RunError> {
     log::start(invocation.verbosity)?;
     let mut settings = invocation.settings.clone();
     // Whose URL it is has signed it, if anybody: for URLs alone no credentials are looked for.
@@ -65,9 +65,9 @@ pub(crate) async fn run(invocation: &Invocation, began: Instant) -> Result<(), S
             return Err(e.into());
         }
     };
-    let delivery = Arc::new(Delivery::since(began));
-    let to_stdout = matches!(target, Target::Stdout { .. });
-    let show = if invocation.quiet { Show::Off } else { invocation.progress };
+    let delivery = Arc::new(WriteProgress::since(began));
+    let to_stdout = matches!(target, Destination::Stdout { .. });
+    let show = if invocation.quiet { ProgressMode::Off } else { invocation.progress };
     // Those before the first one were complete when the run began.
     let objects = 1 + sequence.rest().len();
     let mut progress = Progress::new(show, objects, to_stdout, Arc::clone(&delivery));
@@ -79,10 +79,10 @@ pub(crate) async fn run(invocation: &Invocation, began: Instant) -> Result<(), S
     let can_be_resumed = sink.can_be_resumed();
     let ended = finish(sink, ended);
     progress.finish(match &ended {
-        Ok(Ended::Complete) => End::Complete,
-        Ok(Ended::Interrupted { .. }) => End::Interrupted,
-        Err(error) if error.is_closed_pipe() => End::BrokenPipe,
-        Err(_) => End::Failed,
+        Ok(DeliveryOutcome::Complete) => RunOutcome::Complete,
+        Ok(DeliveryOutcome::Interrupted { .. }) => RunOutcome::Interrupted,
+        Err(error) if error.is_closed_pipe() => RunOutcome::BrokenPipe,
+        Err(_) => RunOutcome::Failed,
     });
     if let Some(format) = invocation.stats {
         let (traffic, verified) = (sequence.traffic(), sequence.verified());
@@ -92,19 +92,19 @@ pub(crate) async fn run(invocation: &Invocation, began: Instant) -> Result<(), S
         let _ = std::io::stderr().write_all(stats.render(format).as_bytes());
     }
     let (cause, can_continue) = match ended {
-        Ok(Ended::Complete) => return Ok(()),
-        Ok(Ended::Interrupted { signal, is_known }) => {
-            (Cause::Interrupted(signal), is_known || can_be_resumed)
+        Ok(DeliveryOutcome::Complete) => return Ok(()),
+        Ok(DeliveryOutcome::Interrupted { signal, is_known }) => {
+            (RunErrorCause::Interrupted(signal), is_known || can_be_resumed)
         }
         Err(error) => {
             let source = sequence.asked_for(delivery.bytes());
-            let can_continue = resume_hint::is_worth_it(&error, source, can_be_resumed);
-            (Cause::Failed(error), can_continue)
+            let can_continue = resume_hint::is_resumable(&error, source, can_be_resumed);
+            (RunErrorCause::Failed(error), can_continue)
         }
     };
     let file = stdout_file();
     let download = sequence.current();
-    let partial = Partial {
+    let partial = ResumeHint {
         invocation,
         info: download.info(),
         range: download.range(),
@@ -112,11 +112,11 @@ pub(crate) async fn run(invocation: &Invocation, began: Instant) -> Result<(), S
         rest: sequence.rest(),
         can_be_resumed,
         is_by_version: download.is_by_version(),
-        is_interrupted: matches!(cause, Cause::Interrupted(_)),
+        is_interrupted: matches!(cause, RunErrorCause::Interrupted(_)),
         file: file.as_deref(),
     };
     let continuation = can_continue.then(|| partial.message()).flatten();
-    Err(Stopped { cause, continuation })
+    Err(RunError { cause, continuation })
 }
 
 /// Describes the objects, one after the other.
@@ -130,9 +130,9 @@ async fn describe(invocation: &Invocation, config: &Config, format: Format) -> R
 }
 
 /// Brings what was delivered to its end, or leaves it where a later run finds it.
-fn finish(sink: Sink, ended: Result<Ended>) -> Result<Ended> {
+fn finish(sink: Sink, ended: Result<DeliveryOutcome>) -> Result<DeliveryOutcome> {
     match ended {
-        Ok(Ended::Complete) => sink.finish().and(ended),
+        Ok(DeliveryOutcome::Complete) => sink.finish().and(ended),
         Err(error) if error.kind() == ErrorKind::Integrity && sink.is_part() => {
             sink.abandon(true);
             Err(error
@@ -154,25 +154,25 @@ async fn interrupted() -> i32 {
     }
 }
 
-impl From<Error> for Stopped {
+impl From<Error> for RunError {
     fn from(error: Error) -> Self {
-        Self { cause: Cause::Failed(error), continuation: None }
+        Self { cause: RunErrorCause::Failed(error), continuation: None }
     }
 }
 
-impl Stopped {
+impl RunError {
     /// Tells why on stderr and gives the exit code; where a signal is the reason it does not return, but ends
     /// the process by that signal, as `cat` ends: silently, but for how to continue.
     #[must_use]
     pub(crate) fn report(&self) -> ExitCode {
         let signal = match &self.cause {
-            Cause::Failed(error) if error.is_closed_pipe() => Some(SIGPIPE),
-            Cause::Failed(_) => None,
-            Cause::Interrupted(signal) => Some(*signal),
+            RunErrorCause::Failed(error) if error.is_closed_pipe() => Some(SIGPIPE),
+            RunErrorCause::Failed(_) => None,
+            RunErrorCause::Interrupted(signal) => Some(*signal),
         };
         let what = match (&self.cause, &self.continuation) {
-            (Cause::Failed(error), _) if signal.is_none() => format!("s3fcp: {error}\n"),
-            (Cause::Interrupted(_), Some(_)) => "s3fcp: interrupted\n".to_owned(),
+            (RunErrorCause::Failed(error), _) if signal.is_none() => format!("s3fcp: {error}\n"),
+            (RunErrorCause::Interrupted(_), Some(_)) => "s3fcp: interrupted\n".to_owned(),
             _ => String::new(),
         };
         let text = what + self.continuation.as_deref().unwrap_or("");
@@ -184,8 +184,8 @@ impl Stopped {
                 let _ = emulate_default_handler(signal);
                 ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
             }
-            (None, Cause::Failed(error)) => ExitCode::from(error.exit_code()),
-            (None, Cause::Interrupted(_)) => ExitCode::FAILURE,
+            (None, RunErrorCause::Failed(error)) => ExitCode::from(error.exit_code()),
+            (None, RunErrorCause::Interrupted(_)) => ExitCode::FAILURE,
         }
     }
 }

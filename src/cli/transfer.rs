@@ -11,8 +11,8 @@ use crate::config::settings::Config;
 use crate::download::options::Options;
 use crate::download::sequence::ObjectSequence;
 use crate::error::{Error, ErrorKind, Result};
-use crate::output::part_file::Left;
-use crate::output::sidecar::Resume;
+use crate::output::part_file::ExistingPart;
+use crate::output::sidecar::ResumePoint;
 use crate::output::sink::Sink;
 use crate::s3::range_spec::RangeSpec;
 
@@ -24,14 +24,14 @@ pub(crate) async fn begin<'a>(
 ) -> Result<ObjectSequence<'a>> {
     let (uris, options) = (&invocation.uris, &invocation.download);
     match sink.left(uris, options.range)? {
-        Left::Some(resume) if invocation.target.resumes() => {
+        ExistingPart::Some(resume) if invocation.target.resumes() => {
             match go_on(invocation, config, sink, &resume).await? {
                 Ok(sequence) => return Ok(sequence),
                 Err(why) => tell(sink, why),
             }
         }
-        Left::Useless(why) if invocation.target.resumes() => tell(sink, why),
-        Left::Some(_) => tell(sink, "--continue would go on with it"),
+        ExistingPart::Useless(why) if invocation.target.resumes() => tell(sink, why),
+        ExistingPart::Some(_) => tell(sink, "--continue would go on with it"),
         _ => {}
     }
     let sequence = ObjectSequence::start(config, uris, options).await?;
@@ -46,7 +46,7 @@ async fn go_on<'a>(
     invocation: &'a Invocation,
     config: &'a Config,
     sink: &mut Sink,
-    resume: &Resume,
+    resume: &ResumePoint,
 ) -> Result<Result<ObjectSequence<'a>, &'static str>> {
     const CHANGED: &str = "the object is another one now";
     let options = &invocation.download;
@@ -77,7 +77,7 @@ async fn go_on<'a>(
 }
 
 /// `options` for the bytes that are missing, of the object that was begun; `None` where the user names another.
-fn pinned(resume: &Resume, options: &Options) -> Option<Options> {
+fn pinned(resume: &ResumePoint, options: &Options) -> Option<Options> {
     let mut options = options.clone();
     let Some((piece, had)) = &resume.within else { return Some(options) };
     if options.if_match.is_some() && options.if_match != piece.tag() {
@@ -93,7 +93,7 @@ fn pinned(resume: &Resume, options: &Options) -> Option<Options> {
 }
 
 /// Whether `error` says that the object that was begun is not the one that is there.
-fn is_other(error: &Error, resume: &Resume) -> bool {
+fn is_other(error: &Error, resume: &ResumePoint) -> bool {
     let is_by_version = resume.within.as_ref().is_some_and(|(piece, _)| piece.tag().is_none());
     match error.kind() {
         ErrorKind::Changed => true,

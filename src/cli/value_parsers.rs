@@ -10,7 +10,7 @@ use bytesize::ByteSize;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
-use crate::cli::progress::Show;
+use crate::cli::progress::ProgressMode;
 use crate::cli::report::format::Format;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Hedge;
@@ -87,7 +87,7 @@ impl ValueEnum for Hedge {
     }
 }
 
-impl ValueEnum for Show {
+impl ValueEnum for ProgressMode {
     fn value_variants<'a>() -> &'a [Self] {
         &[Self::Auto, Self::Plain, Self::Json, Self::Off]
     }

@@ -11,15 +11,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::output::sidecar::{self, State};
+use crate::output::sidecar::{self, SidecarState};
 
 /// How much of a download a crash of the system may cost, but for what a slow disk is behind.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The state, shared with the thread.
 #[derive(Debug, Clone)]
-pub(super) struct Kept {
-    state: Arc<Mutex<State>>,
+pub(super) struct SidecarFile {
+    state: Arc<Mutex<SidecarState>>,
     path: Arc<Path>,
 }
 
@@ -30,8 +30,8 @@ pub(super) struct Checkpoints {
     thread: JoinHandle<()>,
 }
 
-impl Kept {
-    pub(super) fn new(state: State, path: PathBuf) -> Self {
+impl SidecarFile {
+    pub(super) fn new(state: SidecarState, path: PathBuf) -> Self {
         Self { state: Arc::new(Mutex::new(state)), path: path.into() }
     }
 
@@ -39,13 +39,13 @@ impl Kept {
         &self.path
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, SidecarState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the state and keeps it. Nothing need be on disk: after a crash of the system what was there before, or
     /// nothing, is as good.
-    pub(super) fn change(&self, change: impl FnOnce(&mut State)) -> io::Result<()> {
+    pub(super) fn change(&self, change: impl FnOnce(&mut SidecarState)) -> io::Result<()> {
         let mut state = self.state();
         change(&mut state);
         sidecar::save(&self.path, &state, false)
@@ -66,7 +66,7 @@ impl Kept {
 
 impl Checkpoints {
     /// Watches over `part`. Where the system gives no thread, nothing is noted.
-    pub(super) fn start(part: File, kept: Kept) -> Option<Self> {
+    pub(super) fn start(part: File, kept: SidecarFile) -> Option<Self> {
         let (stop, stopped) = mpsc::channel();
         let run = move || {
             while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
@@ -96,7 +96,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.part");
         let mut part = File::create(&path).unwrap();
-        let kept = Kept::new(State::new(), sidecar::path(&path));
+        let kept = SidecarFile::new(SidecarState::new(), sidecar::path(&path));
         kept.checkpoint(&part).unwrap();
         assert!(sidecar::load(kept.path()).is_none(), "there is nothing to note");
         for bytes in [5, 7] {

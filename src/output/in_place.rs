@@ -9,17 +9,17 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use crate::error::Result;
-use crate::output::path::{Place, failed, unusable};
+use crate::output::path::{OutputPath, failed, unusable};
 
 /// The file, open for one piece.
 #[derive(Debug)]
 pub(crate) struct InPlace {
     file: File,
-    place: Place,
+    place: OutputPath,
 }
 
 impl InPlace {
-    pub(super) fn open(place: Place) -> Result<Self> {
+    pub(super) fn open(place: OutputPath) -> Result<Self> {
         let is_seekable = place
             .existing
             .as_ref()

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::atomic_file::{locked, rename_to_new, sync_folder};
-use crate::output::checkpoint::{Checkpoints, Kept};
-use crate::output::path::{Place, failed, shown, unusable};
-use crate::output::sidecar::{self, Piece, Resume, State};
+use crate::output::checkpoint::{Checkpoints, SidecarFile};
+use crate::output::path::{OutputPath, failed, shown, unusable};
+use crate::output::sidecar::{self, ResumePoint, SidecarObject, SidecarState};
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range_spec::RangeSpec;
@@ -24,15 +24,15 @@ const READ_BACK: usize = 256 << 10;
 
 /// A `FILE.part` that no other process writes to.
 #[derive(Debug)]
-pub(crate) struct Part {
+pub(crate) struct PartFile {
     file: File,
-    place: Place,
+    place: OutputPath,
     /// What it is called.
     path: PathBuf,
     replace: bool,
-    kept: Kept,
+    kept: SidecarFile,
     /// The piece that is gone on with, until it begins.
-    resumed: Option<Piece>,
+    resumed: Option<SidecarObject>,
     checkpoints: Option<Checkpoints>,
 }
 
@@ -49,48 +49,48 @@ pub(crate) struct ObjectFacts<'a> {
 
 /// What there is of a download.
 #[derive(Debug)]
-pub(crate) enum Left {
+pub(crate) enum ExistingPart {
     /// Nothing that counts.
     Nothing,
     /// This much.
-    Some(Resume),
+    Some(ResumePoint),
     /// Something that cannot be used, and why.
     Useless(&'static str),
 }
 
-impl Part {
+impl PartFile {
     /// Opens what `place` stands for, and locks it. `replace` says that there may be a FILE already.
-    pub(super) fn open(place: Place, replace: bool) -> Result<Self> {
+    pub(super) fn open(place: OutputPath, replace: bool) -> Result<Self> {
         if place.existing.is_some() && !replace {
             return Err(exists(&place.path));
         }
         let path = part_of(&place.path);
         let file = locked(&path)?;
-        let kept = Kept::new(State::new(), sidecar::path(&path));
+        let kept = SidecarFile::new(SidecarState::new(), sidecar::path(&path));
         Ok(Self { file, place, path, replace, kept, resumed: None, checkpoints: None })
     }
 
     /// What there is of `range` of the objects `uris`.
-    pub(super) fn left(&self, uris: &[Source], range: Option<RangeSpec>) -> Result<Left> {
+    pub(super) fn left(&self, uris: &[Source], range: Option<RangeSpec>) -> Result<ExistingPart> {
         let length = self.file.metadata().map_err(|e| self.failed("it cannot be looked at", e))?.len();
         let Some(state) = sidecar::load(self.kept.path()) else {
             let why = "nothing tells what it is of";
-            return Ok(if length == 0 { Left::Nothing } else { Left::Useless(why) });
+            return Ok(if length == 0 { ExistingPart::Nothing } else { ExistingPart::Useless(why) });
         };
         Ok(match state.resume(length, uris, range) {
-            Ok(None) => Left::Nothing,
-            Ok(Some(resume)) => Left::Some(resume),
-            Err(why) => Left::Useless(why),
+            Ok(None) => ExistingPart::Nothing,
+            Ok(Some(resume)) => ExistingPart::Some(resume),
+            Err(why) => ExistingPart::Useless(why),
         })
     }
 
     /// Keeps what `resume` found, and writes behind it.
-    pub(super) fn resume(&mut self, resume: &Resume) -> Result<()> {
-        let mut state = sidecar::load(self.kept.path()).unwrap_or_else(State::new);
+    pub(super) fn resume(&mut self, resume: &ResumePoint) -> Result<()> {
+        let mut state = sidecar::load(self.kept.path()).unwrap_or_else(SidecarState::new);
         state.objects.truncate(resume.complete + usize::from(resume.within.is_some()));
         state.synced = state.synced.min(resume.length);
         self.cut(resume.length)?;
-        self.kept = Kept::new(state.of_this_boot(), self.kept.path().to_owned());
+        self.kept = SidecarFile::new(state.of_this_boot(), self.kept.path().to_owned());
         self.resumed = resume.within.as_ref().map(|(piece, _)| piece.clone());
         self.keep(|_| {})
     }
@@ -99,7 +99,7 @@ impl Part {
     pub(super) fn start_over(&mut self) -> Result<()> {
         self.cut(0)?;
         self.resumed = None;
-        self.keep(|state| *state = State::new())
+        self.keep(|state| *state = SidecarState::new())
     }
 
     /// From here on the bytes are those of `range` of the object that `info` describes.
@@ -116,7 +116,7 @@ impl Part {
                 Err(Error::new(ErrorKind::Changed, "the object is not the one that was begun"))
             };
         }
-        let piece = Piece::new(object.source, object.asked, object.info, &object.range);
+        let piece = SidecarObject::new(object.source, object.asked, object.info, &object.range);
         self.keep(|state| state.objects.push(piece))
     }
 
@@ -210,7 +210,7 @@ impl Part {
         cut.map(drop).map_err(|e| self.failed("it could not be written", e))
     }
 
-    fn keep(&self, change: impl FnOnce(&mut State)) -> Result<()> {
+    fn keep(&self, change: impl FnOnce(&mut SidecarState)) -> Result<()> {
         self.kept.change(change).map_err(|e| failed(self.kept.path(), "it could not be written", e))
     }
 
@@ -221,7 +221,7 @@ impl Part {
 
 /// Whether FILE is there and all of `range` of the objects `uris`: a run was ended in the moment between renaming
 /// it and forgetting what it was made of.
-pub(super) fn is_done(place: &Place, uris: &[Source], range: Option<RangeSpec>) -> bool {
+pub(super) fn is_done(place: &OutputPath, uris: &[Source], range: Option<RangeSpec>) -> bool {
     let part = part_of(&place.path);
     let (Some(existing), Some(state)) = (&place.existing, sidecar::load(&sidecar::path(&part))) else {
         return false;

@@ -15,12 +15,12 @@ const LINKS_MAX: usize = 40;
 
 /// A file that bytes are to go to, and what is there now.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct OutputPath {
     pub(super) path: PathBuf,
     pub(super) existing: Option<Metadata>,
 }
 
-impl Place {
+impl OutputPath {
     /// What `path` means for the objects `uris`. A folder, or what ends like one, takes the last name of a single
     /// key or URL.
     pub(super) fn of(path: &Path, uris: &[Source]) -> Result<Self> {
@@ -97,15 +97,15 @@ mod tests {
         let with_slash = PathBuf::from(format!("{}/", folder.path().display()));
         for path in [folder.path(), &with_slash] {
             for (key, name) in [("k", "k"), ("a/b c.tar", "b c.tar"), ("a//é", "é"), ("..a", "..a")] {
-                let place = Place::of(path, &[uri(key)]).unwrap();
+                let place = OutputPath::of(path, &[uri(key)]).unwrap();
                 assert_eq!(place.path, folder.path().join(name));
                 assert!(place.existing.is_none());
             }
             for key in ["a/", "a/..", ".", "a/\0b"] {
-                let error = Place::of(path, &[uri(key)]).unwrap_err();
+                let error = OutputPath::of(path, &[uri(key)]).unwrap_err();
                 assert_eq!(error.exit_code(), 2, "{key:?}: {error}");
             }
-            assert_eq!(Place::of(path, &[uri("a"), uri("b")]).unwrap_err().exit_code(), 2);
+            assert_eq!(OutputPath::of(path, &[uri("a"), uri("b")]).unwrap_err().exit_code(), 2);
         }
         for (url, name) in [
             ("https://h/a/b%20c.tar?X-Amz-Signature=/x", Some("b c.tar")),
@@ -117,7 +117,7 @@ mod tests {
             ("https://h/a%2F.", None),
             ("https://h/%00", None),
         ] {
-            let place = Place::of(folder.path(), &[url.parse().unwrap()]);
+            let place = OutputPath::of(folder.path(), &[url.parse().unwrap()]);
             assert_eq!(
                 place.ok().map(|place| place.path),
                 name.map(|name| folder.path().join(name)),
@@ -125,9 +125,11 @@ mod tests {
             );
         }
         let nowhere = PathBuf::from(format!("{}/none/", folder.path().display()));
-        assert_eq!(Place::of(&nowhere, &[uri("k")]).unwrap_err().exit_code(), 8);
+        assert_eq!(OutputPath::of(&nowhere, &[uri("k")]).unwrap_err().exit_code(), 8);
         fs::create_dir(folder.path().join("k")).unwrap();
-        assert!(Place::of(folder.path(), &[uri("k")]).unwrap_err().to_string().contains("it is a folder"));
+        assert!(
+            OutputPath::of(folder.path(), &[uri("k")]).unwrap_err().to_string().contains("it is a folder")
+        );
     }
 
     #[test]
@@ -136,14 +138,14 @@ mod tests {
         let at = |name: &str| folder.path().join(name);
         symlink("b", at("a")).unwrap();
         symlink(at("c"), at("b")).unwrap();
-        let place = Place::of(&at("a"), &[uri("k")]).unwrap();
+        let place = OutputPath::of(&at("a"), &[uri("k")]).unwrap();
         assert_eq!((place.path, place.existing.is_none()), (at("c"), true));
         fs::write(at("c"), "x").unwrap();
-        let place = Place::of(&at("a"), &[uri("k")]).unwrap();
+        let place = OutputPath::of(&at("a"), &[uri("k")]).unwrap();
         assert_eq!((place.path, place.existing.is_some()), (at("c"), true));
         symlink("circle", at("circle")).unwrap();
-        assert_eq!(Place::of(&at("circle"), &[uri("k")]).unwrap_err().exit_code(), 8);
+        assert_eq!(OutputPath::of(&at("circle"), &[uri("k")]).unwrap_err().exit_code(), 8);
         symlink("/dev/null", at("null")).unwrap();
-        assert_eq!(Place::of(&at("null"), &[uri("k")]).unwrap().path, at("null"));
+        assert_eq!(OutputPath::of(&at("null"), &[uri("k")]).unwrap().path, at("null"));
     }
 }

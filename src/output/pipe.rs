@@ -8,13 +8,13 @@ use std::fs::File;
 use std::os::unix::fs::FileTypeExt;
 use std::time::Instant;
 
-use crate::output::written::Delivery;
+use crate::output::written::WriteProgress;
 
 /// The pipe.
 #[derive(Debug)]
-pub(super) struct Direct(File);
+pub(super) struct NonblockingPipe(File);
 
-impl Direct {
+impl NonblockingPipe {
     /// `out`, where it is a pipe.
     pub(super) fn to(out: &File) -> Option<Self> {
         let is_pipe = out.metadata().is_ok_and(|found| found.file_type().is_fifo());
@@ -23,7 +23,7 @@ impl Direct {
 
     /// Writes what there is room for of `bytes`, notes it in `delivery`, and says how much that was. Whatever is wrong
     /// with the pipe, the writer is told by itself.
-    pub(super) fn write(&self, bytes: &[u8], delivery: &Delivery) -> usize {
+    pub(super) fn write(&self, bytes: &[u8], delivery: &WriteProgress) -> usize {
         let began = Instant::now();
         let written = at_once(&self.0, bytes);
         if written > 0 {
@@ -57,7 +57,7 @@ mod tests {
         let (mut reader, pipe) = std::io::pipe().unwrap();
         let pipe = File::from(std::os::fd::OwnedFd::from(pipe));
         let size = rustix::pipe::fcntl_setpipe_size(&pipe, 1 << 16).unwrap();
-        let (direct, delivery) = (Direct::to(&pipe).unwrap(), Delivery::since(Instant::now()));
+        let (direct, delivery) = (NonblockingPipe::to(&pipe).unwrap(), WriteProgress::since(Instant::now()));
         let bytes: Vec<u8> = (0..=250).cycle().take(size + 1000).collect();
         let written = direct.write(&bytes, &delivery);
         // Before Linux 6.4 none.
@@ -71,6 +71,6 @@ mod tests {
         assert_eq!(delivery.bytes(), if written > 0 { bytes.len() as u64 } else { 0 });
         drop(reader);
         assert_eq!(direct.write(&bytes, &delivery), 0, "nobody reads it");
-        assert!(Direct::to(&tempfile::tempfile().unwrap()).is_none());
+        assert!(NonblockingPipe::to(&tempfile::tempfile().unwrap()).is_none());
     }
 }

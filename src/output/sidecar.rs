@@ -22,19 +22,19 @@ const FORMAT: u32 = 1;
 
 /// What is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct State {
+pub(super) struct SidecarState {
     format: u32,
     /// Which run of which system wrote the bytes; `None` where it does not tell.
     boot: Option<String>,
     /// So many bytes are on disk.
     pub(super) synced: u64,
     /// In the order of their bytes; the last one's may be there in part.
-    pub(super) objects: Vec<Piece>,
+    pub(super) objects: Vec<SidecarObject>,
 }
 
 /// The bytes of one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Piece {
+pub(crate) struct SidecarObject {
     /// Its [identity](Source::identity), which has no secret.
     uri: String,
     /// The range as it was asked for; all of the object where `None`.
@@ -50,21 +50,21 @@ pub(crate) struct Piece {
 
 /// Where a download goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Resume {
+pub(crate) struct ResumePoint {
     /// How many bytes of the file stay.
     pub(crate) length: u64,
     /// How many objects are complete.
     pub(crate) complete: usize,
     /// The next one, where bytes of it are there, and how many.
-    pub(crate) within: Option<(Piece, u64)>,
+    pub(crate) within: Option<(SidecarObject, u64)>,
 }
 
-impl State {
+impl SidecarState {
     pub(super) fn new() -> Self {
         Self { format: FORMAT, boot: boot(), synced: 0, objects: Vec::new() }
     }
 
-    /// The same, as of now: its bytes were checked by [`State::resume`] and are written on from here.
+    /// The same, as of now: its bytes were checked by [`SidecarState::resume`] and are written on from here.
     pub(super) fn of_this_boot(mut self) -> Self {
         self.boot = boot();
         self
@@ -77,7 +77,7 @@ impl State {
         length: u64,
         uris: &[Source],
         range: Option<RangeSpec>,
-    ) -> Result<Option<Resume>, &'static str> {
+    ) -> Result<Option<ResumePoint>, &'static str> {
         if length == 0 {
             return Ok(None);
         }
@@ -90,7 +90,7 @@ impl State {
         let mut before = 0;
         for (complete, uri) in uris.iter().enumerate() {
             let Some(piece) = self.objects.get(complete) else {
-                let at_end = Resume { length, complete, within: None };
+                let at_end = ResumePoint { length, complete, within: None };
                 return if length == before { Ok(Some(at_end)) } else { Err("it has more than it says") };
             };
             if piece.uri != uri.identity() || piece.asked != asked {
@@ -109,7 +109,7 @@ impl State {
                 // object by that name.
                 let had = if had == len { had.saturating_sub(1) } else { had };
                 let within = (had > 0).then(|| (piece.clone(), had));
-                return Ok(Some(Resume { length: before + had, complete, within }));
+                return Ok(Some(ResumePoint { length: before + had, complete, within }));
             }
             before += len;
         }
@@ -121,7 +121,7 @@ impl State {
     pub(super) fn is_all(&self, length: u64, uris: &[Source], range: Option<RangeSpec>) -> bool {
         let asked = range.map(|range| range.to_string());
         // Nobody is asked here: a query may name something else.
-        let same = |(piece, uri): (&Piece, &Source)| {
+        let same = |(piece, uri): (&SidecarObject, &Source)| {
             uri.is_known_by_identity() && piece.uri == uri.identity() && piece.asked == asked
         };
         self.objects.len() == uris.len()
@@ -130,7 +130,7 @@ impl State {
     }
 }
 
-impl Piece {
+impl SidecarObject {
     pub(super) fn new(
         uri: &Source,
         asked: Option<RangeSpec>,
@@ -177,13 +177,13 @@ pub(super) fn path(part: &Path) -> PathBuf {
 }
 
 /// What is kept at `path`; `None` where there is nothing that can be read.
-pub(super) fn load(path: &Path) -> Option<State> {
-    let state: State = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+pub(super) fn load(path: &Path) -> Option<SidecarState> {
+    let state: SidecarState = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
     (state.format == FORMAT).then_some(state)
 }
 
 /// Replaces what is kept at `path`; with `sync` it is on disk then.
-pub(super) fn save(path: &Path, state: &State, sync: bool) -> io::Result<()> {
+pub(super) fn save(path: &Path, state: &SidecarState, sync: bool) -> io::Result<()> {
     let new = path.with_extension("json~");
     let mut file = File::create(&new)?;
     let mut line = serde_json::to_vec(state)?;
@@ -223,10 +223,10 @@ mod tests {
         ObjectInfo { size, etag: Some(etag.to_owned()), ..ObjectInfo::default() }
     }
 
-    fn state(pieces: &[(&str, u64)]) -> State {
-        let mut state = State::new();
+    fn state(pieces: &[(&str, u64)]) -> SidecarState {
+        let mut state = SidecarState::new();
         for (key, size) in pieces {
-            let piece = Piece::new(&uris(&[key])[0], None, &info(*size, "\"e\""), &(0..*size));
+            let piece = SidecarObject::new(&uris(&[key])[0], None, &info(*size, "\"e\""), &(0..*size));
             state.objects.push(piece);
         }
         state
@@ -293,8 +293,8 @@ mod tests {
     fn a_url_that_is_presigned_again_is_the_same_and_only_an_etag_pins_it() {
         let url = |text: &str| vec![text.parse::<Source>().unwrap()];
         let (old, new) = (url("https://h/a%20b?sig=hunter2old"), url("https://h/a%20b?sig=hunter2new"));
-        let mut state = State::new();
-        state.objects.push(Piece::new(&old[0], None, &info(100, "\"e\""), &(0..100)));
+        let mut state = SidecarState::new();
+        state.objects.push(SidecarObject::new(&old[0], None, &info(100, "\"e\""), &(0..100)));
         state.synced = 100;
         assert!(!serde_json::to_string(&state).unwrap().contains("hunter2"));
         assert_eq!(state.resume(7, &new, None).unwrap().unwrap().length, 7);

@@ -14,11 +14,11 @@ use tokio::io::Interest;
 
 use crate::error::{Error, Result};
 use crate::output::in_place::InPlace;
-use crate::output::part_file::{self, Left, ObjectFacts, Part};
-use crate::output::path::{self, Place, failed};
-use crate::output::sidecar::Resume;
-use crate::output::stream::Stream;
-use crate::output::target::{Existing, Target};
+use crate::output::part_file::{self, ExistingPart, ObjectFacts, PartFile};
+use crate::output::path::{self, OutputPath, failed};
+use crate::output::sidecar::ResumePoint;
+use crate::output::stream::StreamOutput;
+use crate::output::target::{Destination, IfExists};
 use crate::s3::address::source::Source;
 use crate::s3::range_spec::RangeSpec;
 
@@ -26,27 +26,31 @@ use crate::s3::range_spec::RangeSpec;
 #[derive(Debug)]
 pub(crate) enum Sink {
     /// To a stream, which is written as it comes.
-    Stream(Stream),
+    Stream(StreamOutput),
     /// To a file that is not whole before the end.
-    Part(Box<Part>),
+    Part(Box<PartFile>),
     /// To a piece of a file.
     InPlace(InPlace),
 }
 
 impl Sink {
     /// Opens what `target` means for `range` of the objects `uris`; `None` where an earlier run has brought them all.
-    pub(crate) fn open(target: &Target, uris: &[Source], range: Option<RangeSpec>) -> Result<Option<Self>> {
+    pub(crate) fn open(
+        target: &Destination,
+        uris: &[Source],
+        range: Option<RangeSpec>,
+    ) -> Result<Option<Self>> {
         let (path, existing) = match target {
-            Target::Stdout { even_binary } => {
-                return Ok(Some(Self::Stream(Stream::stdout(*even_binary)?)));
+            Destination::Stdout { even_binary } => {
+                return Ok(Some(Self::Stream(StreamOutput::stdout(*even_binary)?)));
             }
-            Target::File { path, existing } => (path, *existing),
+            Destination::File { path, existing } => (path, *existing),
         };
-        let place = Place::of(path, uris)?;
+        let place = OutputPath::of(path, uris)?;
         let (replace, resume) = match existing {
-            Existing::InPlace => return Ok(Some(Self::InPlace(InPlace::open(place)?))),
-            Existing::Keep { resume } => (false, resume),
-            Existing::Replace { resume } => (true, resume),
+            IfExists::InPlace => return Ok(Some(Self::InPlace(InPlace::open(place)?))),
+            IfExists::Fail { resume } => (false, resume),
+            IfExists::Replace { resume } => (true, resume),
         };
         match &place.existing {
             Some(found) if !found.is_file() => {
@@ -54,17 +58,17 @@ impl Sink {
                 Ok(Some(Self::Stream(stream)))
             }
             Some(_) if resume && part_file::is_done(&place, uris, range) => Ok(None),
-            _ => Ok(Some(Self::Part(Box::new(Part::open(place, replace)?)))),
+            _ => Ok(Some(Self::Part(Box::new(PartFile::open(place, replace)?)))),
         }
     }
 
     /// What an earlier run left of `range` of the objects `uris`.
-    pub(crate) fn left(&self, uris: &[Source], range: Option<RangeSpec>) -> Result<Left> {
-        if let Self::Part(part) = self { part.left(uris, range) } else { Ok(Left::Nothing) }
+    pub(crate) fn left(&self, uris: &[Source], range: Option<RangeSpec>) -> Result<ExistingPart> {
+        if let Self::Part(part) = self { part.left(uris, range) } else { Ok(ExistingPart::Nothing) }
     }
 
     /// Keeps what `resume` found, and throws away what is behind it.
-    pub(crate) fn resume(&mut self, resume: &Resume) -> Result<()> {
+    pub(crate) fn resume(&mut self, resume: &ResumePoint) -> Result<()> {
         if let Self::Part(part) = self { part.resume(resume) } else { Ok(()) }
     }
 
@@ -151,7 +155,7 @@ impl Sink {
 }
 
 /// Opens what is no regular file, such as a pipe with a name: it is written as it is.
-fn named(path: &Path, found: &Metadata, replace: bool, resume: bool) -> Result<Stream> {
+fn named(path: &Path, found: &Metadata, replace: bool, resume: bool) -> Result<StreamOutput> {
     if resume {
         return Err(Error::usage(format!("--continue needs a regular file: {}", path::shown(path))));
     }
@@ -159,5 +163,5 @@ fn named(path: &Path, found: &Metadata, replace: bool, resume: bool) -> Result<S
         return Err(part_file::exists(path));
     }
     let file = File::options().write(true).open(path);
-    Ok(Stream::named(file.map_err(|e| failed(path, "it could not be opened", e))?))
+    Ok(StreamOutput::named(file.map_err(|e| failed(path, "it could not be opened", e))?))
 }

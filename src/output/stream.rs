@@ -19,13 +19,13 @@ const PIPE: usize = 1 << 20;
 
 /// An open stream.
 #[derive(Debug)]
-pub(crate) struct Stream {
+pub(crate) struct StreamOutput {
     fd: OwnedFd,
     /// Whether it is a terminal that nobody asked to pour bytes on.
     only_text: bool,
 }
 
-impl Stream {
+impl StreamOutput {
     /// This process's stdout. Unless `even_binary`, a terminal gets text only.
     pub(super) fn stdout(even_binary: bool) -> Result<Self> {
         // Not std's stdout, whose line buffer would copy everything.
@@ -103,7 +103,7 @@ mod tests {
             (true, b"text\0", false),
             (false, b"text\0", true),
         ] {
-            let checked = Stream::new(null(), only_text).check(bytes);
+            let checked = StreamOutput::new(null(), only_text).check(bytes);
             assert_eq!(checked.is_ok(), is_good, "{bytes:?}");
             assert!(checked.is_ok_and(|()| true) || only_text);
         }

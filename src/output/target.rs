@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Where bytes go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Target {
+pub enum Destination {
     /// To this process's stdout.
     Stdout {
         /// Also bytes that a terminal cannot show, where it is one.
@@ -18,16 +18,16 @@ pub enum Target {
         /// As it was typed.
         path: PathBuf,
         /// What is done with what is there already.
-        existing: Existing,
+        existing: IfExists,
     },
 }
 
 /// What is done with what is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Existing {
+pub enum IfExists {
     /// A file stays: it is an error. What is left of a download that was cut is thrown away.
-    Keep {
+    Fail {
         /// Go on with what is left of a download that was cut.
         resume: bool,
     },
@@ -40,18 +40,18 @@ pub enum Existing {
     InPlace,
 }
 
-impl Target {
+impl Destination {
     /// Whether what is left of an earlier download is gone on with.
     pub(crate) fn resumes(&self) -> bool {
-        use Existing::{Keep, Replace};
-        matches!(self, Self::File { existing: Keep { resume: true } | Replace { resume: true }, .. })
+        use IfExists::{Fail, Replace};
+        matches!(self, Self::File { existing: Fail { resume: true } | Replace { resume: true }, .. })
     }
 
     /// The same target, going on with what is left of an earlier download.
     #[must_use]
     pub(crate) fn resumed(&self) -> Self {
         let mut target = self.clone();
-        if let Self::File { existing: Existing::Keep { resume } | Existing::Replace { resume }, .. } =
+        if let Self::File { existing: IfExists::Fail { resume } | IfExists::Replace { resume }, .. } =
             &mut target
         {
             *resume = true;
@@ -60,7 +60,7 @@ impl Target {
     }
 }
 
-impl Default for Target {
+impl Default for Destination {
     fn default() -> Self {
         Self::Stdout { even_binary: false }
     }

@@ -16,8 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::error::{Error, Result};
-use crate::output::pipe::Direct;
-use crate::output::written::Delivery;
+use crate::output::pipe::NonblockingPipe;
+use crate::output::written::WriteProgress;
 
 /// Frames on their way to the writer: enough that it is busy while the thread that feeds it is.
 const QUEUE: usize = 16;
@@ -34,8 +34,8 @@ pub(crate) struct Writer<B> {
     pieces: Option<mpsc::Sender<Unwritten<B>>>,
     written: oneshot::Receiver<io::Result<()>>,
     last_write: Duration,
-    direct: Option<Direct>,
-    delivery: Arc<Delivery>,
+    direct: Option<NonblockingPipe>,
+    delivery: Arc<WriteProgress>,
     /// What is written once all that was handed over is.
     due: u64,
 }
@@ -55,10 +55,10 @@ impl<B: AsRef<[u8]>> Unwritten<B> {
 
 impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
     /// Starts to write to `out`, and to note in `delivery` what is written.
-    pub(crate) fn start(mut out: File, delivery: &Arc<Delivery>) -> Result<Self> {
+    pub(crate) fn start(mut out: File, delivery: &Arc<WriteProgress>) -> Result<Self> {
         let is_file = out.metadata().is_ok_and(|found| found.is_file());
         let last_write = if is_file { LAST_WRITE_TO_FILE } else { LAST_WRITE };
-        let direct = Direct::to(&out);
+        let direct = NonblockingPipe::to(&out);
         let (pieces, queue) = mpsc::channel(QUEUE);
         let (result, written) = oneshot::channel();
         let noted = Arc::clone(delivery);
@@ -103,7 +103,7 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
     }
 
     /// Writes no more than the write that is under way, and says whether that came to an end.
-    pub(crate) async fn stop(mut self, delivery: &Delivery) -> bool {
+    pub(crate) async fn stop(mut self, delivery: &WriteProgress) -> bool {
         delivery.stop();
         self.pieces = None;
         matches!(timeout(self.last_write, self.written).await, Ok(Ok(Ok(()))))
@@ -113,7 +113,7 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
 fn write<B: AsRef<[u8]>>(
     out: &mut (impl Write + AsFd),
     mut queue: mpsc::Receiver<Unwritten<B>>,
-    delivery: &Delivery,
+    delivery: &WriteProgress,
 ) -> io::Result<()> {
     let mut batch = Vec::with_capacity(GATHER);
     while queue.blocking_recv_many(&mut batch, GATHER) > 0 {
@@ -126,7 +126,7 @@ fn write<B: AsRef<[u8]>>(
 fn write_all<B: AsRef<[u8]>>(
     out: &mut (impl Write + AsFd),
     pieces: &mut VecDeque<Unwritten<B>>,
-    delivery: &Delivery,
+    delivery: &WriteProgress,
 ) -> io::Result<()> {
     while !pieces.is_empty() && !delivery.is_stopped() {
         let mut slices = [IoSlice::new(&[]); GATHER];
@@ -232,7 +232,7 @@ mod tests {
             held.fetch_add(bytes.len(), std::sync::atomic::Ordering::Relaxed);
             frames.push_back(Unwritten { bytes: Counted(bytes, Arc::clone(&held)), done: 0 });
         }
-        let (mut out, delivery) = (Narrow::default(), Delivery::since(Instant::now()));
+        let (mut out, delivery) = (Narrow::default(), WriteProgress::since(Instant::now()));
         write_all(&mut out, &mut frames, &delivery).unwrap();
         assert_eq!(out.0, want);
         assert_eq!(delivery.bytes(), want.len() as u64);
@@ -243,7 +243,7 @@ mod tests {
     #[tokio::test]
     async fn frames_written_at_once_and_by_the_thread_keep_their_order() {
         let (mut reader, pipe) = io::pipe().unwrap();
-        let delivery = Arc::new(Delivery::since(Instant::now()));
+        let delivery = Arc::new(WriteProgress::since(Instant::now()));
         let mut writer = Writer::start(std::os::fd::OwnedFd::from(pipe).into(), &delivery).unwrap();
         let reading = std::thread::spawn(move || {
             let (mut got, mut part, mut count) = (Vec::new(), [0; 10_000], 1);

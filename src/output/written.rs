@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// What the sink has done so far; it may be looked at while it goes on.
 #[derive(Debug)]
-pub(crate) struct Delivery {
+pub(crate) struct WriteProgress {
     began: Instant,
     bytes: AtomicU64,
     first_byte: OnceLock<Duration>,
@@ -18,7 +18,7 @@ pub(crate) struct Delivery {
     stopped: AtomicBool,
 }
 
-impl Delivery {
+impl WriteProgress {
     /// Nothing delivered yet; times count from `began`.
     #[must_use]
     pub(crate) fn since(began: Instant) -> Self {

@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::download::meter::Meter;
-use crate::output::written::Delivery;
+use crate::output::written::WriteProgress;
 use crate::s3::address::source::Source;
 
 /// The objects of a run.
-pub(super) struct Account {
+pub(super) struct RunProgress {
     objects: usize,
-    delivery: Arc<Delivery>,
-    begun: Mutex<Vec<Begun>>,
+    delivery: Arc<WriteProgress>,
+    begun: Mutex<Vec<BegunObject>>,
 }
 
-struct Begun {
+struct BegunObject {
     name: Arc<str>,
     uri: Arc<str>,
     had: u64,
@@ -31,7 +31,7 @@ pub(super) struct Snapshot {
     /// How many objects there are in all.
     pub(super) objects: usize,
     /// Those that have begun; the last one is under way.
-    pub(super) items: Vec<Item>,
+    pub(super) items: Vec<ObjectProgress>,
     /// Bytes that this run delivered.
     pub(super) delivered: u64,
     /// Bytes that an earlier one had delivered of these objects.
@@ -44,7 +44,7 @@ pub(super) struct Snapshot {
 
 /// An object that has begun, or the part of it that is asked for.
 #[derive(Debug)]
-pub(super) struct Item {
+pub(super) struct ObjectProgress {
     /// For terminals and logs: without control characters.
     pub(super) name: Arc<str>,
     /// For programs: as it is.
@@ -56,8 +56,8 @@ pub(super) struct Item {
     pub(super) total: u64,
 }
 
-impl Account {
-    pub(super) fn new(objects: usize, delivery: Arc<Delivery>) -> Self {
+impl RunProgress {
+    pub(super) fn new(objects: usize, delivery: Arc<WriteProgress>) -> Self {
         Self { objects, delivery, begun: Mutex::default() }
     }
 
@@ -65,17 +65,17 @@ impl Account {
         let (name, uri) = (source.to_string().into(), source.raw().into());
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         let before = begun.iter().map(|object| object.meter.total()).sum();
-        begun.push(Begun { name, uri, had, before, meter });
+        begun.push(BegunObject { name, uri, had, before, meter });
     }
 
     pub(super) fn now(&self) -> Snapshot {
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         let delivered = self.delivery.bytes();
         let items = begun.iter().map(|object| {
-            let Begun { name, uri, had, before, meter } = object;
+            let BegunObject { name, uri, had, before, meter } = object;
             let new = delivered.saturating_sub(*before).min(meter.total());
             let (name, uri) = (Arc::clone(name), Arc::clone(uri));
-            Item { name, uri, had: *had, done: had + new, total: had + meter.total() }
+            ObjectProgress { name, uri, had: *had, done: had + new, total: had + meter.total() }
         });
         Snapshot {
             objects: self.objects,
@@ -116,12 +116,12 @@ pub(super) mod tests {
 
     pub(in super::super) const GIB: u64 = 1 << 30;
 
-    pub(in super::super) fn item(name: &str, had: u64, total: u64, done: u64) -> Item {
-        Item { name: name.into(), uri: name.into(), had, done, total }
+    pub(in super::super) fn item(name: &str, had: u64, total: u64, done: u64) -> ObjectProgress {
+        ObjectProgress { name: name.into(), uri: name.into(), had, done, total }
     }
 
     /// After two seconds, with nothing wrong.
-    pub(in super::super) fn snapshot(items: Vec<Item>) -> Snapshot {
+    pub(in super::super) fn snapshot(items: Vec<ObjectProgress>) -> Snapshot {
         let had = items.iter().map(|item| item.had).sum();
         Snapshot {
             objects: items.len(),
@@ -136,8 +136,8 @@ pub(super) mod tests {
 
     #[test]
     fn what_is_delivered_belongs_to_one_object_after_the_other() {
-        let delivery = Arc::new(Delivery::since(Instant::now()));
-        let account = Account::new(2, Arc::clone(&delivery));
+        let delivery = Arc::new(WriteProgress::since(Instant::now()));
+        let account = RunProgress::new(2, Arc::clone(&delivery));
         let (first, second) = (Arc::new(Counters::default()), Arc::new(Counters::default()));
         let source = |text: &str| text.parse::<Source>().expect("a URI");
         account.begin(&source("s3://b/a\tb"), 50, Meter::new(Arc::clone(&first), 100));

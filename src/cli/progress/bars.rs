@@ -4,8 +4,8 @@
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 
-use crate::cli::progress::account::{Item, Snapshot};
-use crate::cli::progress::{End, View, clock, percent, summary, tell, trouble};
+use crate::cli::progress::account::{ObjectProgress, Snapshot};
+use crate::cli::progress::{RunOutcome, View, clock, percent, retries_and_hedges, summary, tell};
 use crate::cli::stderr;
 
 /// What the rows look like.
@@ -50,7 +50,7 @@ pub(super) struct Bars {
     /// Of the objects that have begun, but for old ones that are complete.
     each: Vec<ProgressBar>,
     begun: usize,
-    trouble: Option<ProgressBar>,
+    retries_and_hedges: Option<ProgressBar>,
 }
 
 impl Bars {
@@ -63,10 +63,10 @@ impl Bars {
         let shown = MultiProgress::with_draw_target(target);
         stderr::shares_with(Some(&shown));
         let rows = if columns < WIDE_FROM { &NARROW } else { &WIDE };
-        Self { shown, rows, objects, all: None, each: Vec::new(), begun: 0, trouble: None }
+        Self { shown, rows, objects, all: None, each: Vec::new(), begun: 0, retries_and_hedges: None }
     }
 
-    fn begin(&mut self, item: &Item) {
+    fn begin(&mut self, item: &ObjectProgress) {
         let mut template = self.rows.alone;
         if self.objects > 1 {
             template = self.rows.one_of_several;
@@ -75,8 +75,8 @@ impl Bars {
             }
         }
         // Trouble stays below.
-        if let Some(trouble) = self.trouble.take() {
-            self.shown.remove(&trouble);
+        if let Some(retries_and_hedges) = self.retries_and_hedges.take() {
+            self.shown.remove(&retries_and_hedges);
         }
         self.each.push(add(&self.shown, template, short(&item.name), item.had, item.total));
         self.begun += 1;
@@ -102,11 +102,12 @@ impl Bars {
     }
 
     fn draw_trouble(&mut self, now: &Snapshot) {
-        let text = trouble("     ", now);
+        let text = retries_and_hedges("     ", now);
         if text.is_empty() {
             return;
         }
-        let bar = self.trouble.get_or_insert_with(|| add(&self.shown, TROUBLE, String::new(), 0, 0));
+        let bar =
+            self.retries_and_hedges.get_or_insert_with(|| add(&self.shown, TROUBLE, String::new(), 0, 0));
         if bar.message() != text {
             bar.set_message(text);
         }
@@ -126,14 +127,14 @@ impl View for Bars {
         self.draw_trouble(now);
     }
 
-    fn end(self: Box<Self>, now: &Snapshot, end: End) {
+    fn end(self: Box<Self>, now: &Snapshot, end: RunOutcome) {
         stderr::shares_with(None);
         // Also what was never drawn is at its end: nothing of it appears later.
-        for bar in self.all.iter().chain(&self.each).chain(&self.trouble) {
+        for bar in self.all.iter().chain(&self.each).chain(&self.retries_and_hedges) {
             bar.finish_and_clear();
         }
         let _ = self.shown.clear();
-        if end == End::Complete {
+        if end == RunOutcome::Complete {
             tell(&summary(now));
         }
     }
@@ -230,7 +231,7 @@ mod tests {
             let rows = rows(&term, columns);
             assert!(rows[0].starts_with(" 50% "), "{rows:?}");
             assert_eq!(rows[1..], ["     12 retries, 3 hedges"]);
-            Box::new(bars).end(&now(12, 3), End::Interrupted);
+            Box::new(bars).end(&now(12, 3), RunOutcome::Interrupted);
             assert_eq!(term.contents(), "");
         }
     }
@@ -282,7 +283,7 @@ mod tests {
         let rows = rows(&term, 80);
         assert_eq!(rows.len(), COMPLETE_MAX + 2, "{rows:?}");
         assert!(rows[6].starts_with("99 ") && rows[6].contains("  50% ["), "{rows:?}");
-        Box::new(bars).end(&snapshot(vec![item("k", 0, 1, 0)]), End::Failed);
+        Box::new(bars).end(&snapshot(vec![item("k", 0, 1, 0)]), RunOutcome::Failed);
         assert_eq!(term.contents(), "");
     }
 

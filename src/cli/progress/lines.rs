@@ -9,7 +9,7 @@ use indicatif::BinaryBytes;
 use serde::Serialize;
 
 use crate::cli::progress::account::Snapshot;
-use crate::cli::progress::{End, View, clock, percent, summary, trouble};
+use crate::cli::progress::{RunOutcome, View, clock, percent, retries_and_hedges, summary};
 use crate::cli::report::format::Format;
 
 /// Between two lines for people.
@@ -111,7 +111,7 @@ impl<W: Write + Send> Lines<W> {
         if let Some(left) = self.speed.time_left(now) {
             line = line + ", " + &clock(left) + " left";
         }
-        line + &trouble(", ", now) + "\n"
+        line + &retries_and_hedges(", ", now) + "\n"
     }
 }
 
@@ -129,10 +129,10 @@ impl<W: Write + Send> View for Lines<W> {
         self.write(&line);
     }
 
-    fn end(mut self: Box<Self>, now: &Snapshot, end: End) {
+    fn end(mut self: Box<Self>, now: &Snapshot, end: RunOutcome) {
         self.speed.update(now);
         let line = match (self.format, end) {
-            (Format::Text, End::Complete) => summary(now),
+            (Format::Text, RunOutcome::Complete) => summary(now),
             (Format::Text, _) => return,
             (Format::Json, _) => self.json(now, state(end), now.average()),
         };
@@ -140,12 +140,12 @@ impl<W: Write + Send> View for Lines<W> {
     }
 }
 
-fn state(end: End) -> &'static str {
+fn state(end: RunOutcome) -> &'static str {
     match end {
-        End::Complete => "complete",
-        End::Failed => "failed",
-        End::Interrupted => "interrupted",
-        End::BrokenPipe => "broken_pipe",
+        RunOutcome::Complete => "complete",
+        RunOutcome::Failed => "failed",
+        RunOutcome::Interrupted => "interrupted",
+        RunOutcome::BrokenPipe => "broken_pipe",
     }
 }
 
@@ -268,12 +268,12 @@ mod tests {
     #[test]
     fn the_last_line_of_json_tells_how_it_ended_and_the_average_of_the_whole_run() {
         for (end, state) in [
-            (End::Complete, "complete"),
-            (End::Failed, "failed"),
-            (End::Interrupted, "interrupted"),
-            (End::BrokenPipe, "broken_pipe"),
+            (RunOutcome::Complete, "complete"),
+            (RunOutcome::Failed, "failed"),
+            (RunOutcome::Interrupted, "interrupted"),
+            (RunOutcome::BrokenPipe, "broken_pipe"),
         ] {
-            let out = Shared::default();
+            let out = SharedBuffer::default();
             let mut lines = Lines::on(out.clone(), Format::Json);
             lines.due = Duration::MAX;
             lines.draw(&at(7, 0));
@@ -286,9 +286,9 @@ mod tests {
 
     /// What is written stays when who wrote it is gone.
     #[derive(Clone, Default)]
-    struct Shared(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+    struct SharedBuffer(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
 
-    impl Write for Shared {
+    impl Write for SharedBuffer {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().expect("the bytes").write(bytes)
         }

@@ -20,14 +20,14 @@ use std::time::Duration;
 
 use indicatif::BinaryBytes;
 
-use crate::cli::progress::account::{Account, Snapshot};
+use crate::cli::progress::account::{RunProgress, Snapshot};
 use crate::cli::progress::bars::Bars;
 use crate::cli::progress::lines::Lines;
 use crate::cli::progress::screen::Screen;
 
 use crate::cli::report::format::Format;
 use crate::download::meter::Meter;
-use crate::output::written::Delivery;
+use crate::output::written::WriteProgress;
 use crate::s3::address::source::Source;
 
 /// How often the counters are looked at.
@@ -35,7 +35,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Who looks at the progress.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Show {
+pub(crate) enum ProgressMode {
     /// A person, where stderr is a terminal; nobody elsewhere.
     #[default]
     Auto,
@@ -49,7 +49,7 @@ pub(crate) enum Show {
 
 /// How a download ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum RunOutcome {
     /// Every byte was delivered.
     Complete,
     /// An error ended it.
@@ -64,12 +64,12 @@ pub(crate) enum End {
 trait View: Send {
     fn draw(&mut self, now: &Snapshot);
     /// The last time. Where there is an error to be told, it comes on a line of its own behind this.
-    fn end(self: Box<Self>, now: &Snapshot, end: End);
+    fn end(self: Box<Self>, now: &Snapshot, end: RunOutcome);
 }
 
 /// The progress of a run. Dropped before its end it leaves no half of anything.
 pub(crate) struct Progress {
-    account: Arc<Account>,
+    account: Arc<RunProgress>,
     /// Until the first object begins.
     view: Option<Box<dyn View>>,
     ticker: Option<Ticker>,
@@ -79,24 +79,31 @@ impl Progress {
     /// For so many objects, whose bytes `delivery` counts; nothing is shown before the first one [begins](Self::begin).
     /// Where the bytes go `to_stdout` and that is a terminal, there are no bars: they would mix.
     #[must_use]
-    pub(crate) fn new(show: Show, objects: usize, to_stdout: bool, delivery: Arc<Delivery>) -> Self {
+    pub(crate) fn new(
+        show: ProgressMode,
+        objects: usize,
+        to_stdout: bool,
+        delivery: Arc<WriteProgress>,
+    ) -> Self {
         let view: Option<Box<dyn View>> = match show {
-            Show::Plain => Some(Box::new(Lines::new(Format::Text))),
-            Show::Json => Some(Box::new(Lines::new(Format::Json))),
-            Show::Auto if io::stderr().is_terminal() && !(to_stdout && io::stdout().is_terminal()) => {
+            ProgressMode::Plain => Some(Box::new(Lines::new(Format::Text))),
+            ProgressMode::Json => Some(Box::new(Lines::new(Format::Json))),
+            ProgressMode::Auto
+                if io::stderr().is_terminal() && !(to_stdout && io::stdout().is_terminal()) =>
+            {
                 // Where the cursor cannot be moved a bar would be drawn over and over, line after line.
                 match std::env::var("TERM").as_deref() {
                     Ok("dumb") => Some(Box::new(Lines::new(Format::Text))),
                     _ => Screen::stderr().map(|screen| Box::new(Bars::on(screen, objects)) as _),
                 }
             }
-            Show::Auto | Show::Off => None,
+            ProgressMode::Auto | ProgressMode::Off => None,
         };
         Self::on(view, objects, delivery)
     }
 
-    fn on(view: Option<Box<dyn View>>, objects: usize, delivery: Arc<Delivery>) -> Self {
-        Self { account: Arc::new(Account::new(objects, delivery)), view, ticker: None }
+    fn on(view: Option<Box<dyn View>>, objects: usize, delivery: Arc<WriteProgress>) -> Self {
+        Self { account: Arc::new(RunProgress::new(objects, delivery)), view, ticker: None }
     }
 
     /// The next object begins, with the `had` bytes before those that `meter` counts there already.
@@ -110,11 +117,11 @@ impl Progress {
 
     /// Bars disappear, as they do when this is dropped. Of a download that succeeded the last line is what was delivered,
     /// how long it took and at what speed.
-    pub(crate) fn finish(mut self, end: End) {
+    pub(crate) fn finish(mut self, end: RunOutcome) {
         self.end(end);
     }
 
-    fn end(&mut self, end: End) {
+    fn end(&mut self, end: RunOutcome) {
         if let Some(view) = self.ticker.take().and_then(Ticker::stop) {
             view.end(&self.account.now(), end);
         }
@@ -123,7 +130,7 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.end(End::Failed);
+        self.end(RunOutcome::Failed);
     }
 }
 
@@ -134,7 +141,7 @@ struct Ticker {
 }
 
 impl Ticker {
-    fn spawn(mut view: Box<dyn View>, account: Arc<Account>) -> io::Result<Self> {
+    fn spawn(mut view: Box<dyn View>, account: Arc<RunProgress>) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let draw = move || {
@@ -170,11 +177,11 @@ fn summary(now: &Snapshot) -> String {
         // Writing to a string cannot fail.
         let _ = write!(line, ", {} were there", BinaryBytes(now.had));
     }
-    line + &trouble(", ", now) + "\n"
+    line + &retries_and_hedges(", ", now) + "\n"
 }
 
 /// Retries and hedges behind `before`, where there are any.
-fn trouble(before: &str, now: &Snapshot) -> String {
+fn retries_and_hedges(before: &str, now: &Snapshot) -> String {
     let count =
         |n: u64, one: &str, more: &str| (n > 0).then(|| format!("{n} {}", if n == 1 { one } else { more }));
     let parts = [count(now.retries, "retry", "retries"), count(now.hedges, "hedge", "hedges")];

@@ -71,7 +71,7 @@ fn printable(text: &str) -> String {
 
 /// The JSON form; the order of the fields is the order of the keys.
 #[derive(Serialize)]
-struct Json<'a> {
+struct InfoJson<'a> {
     uri: String,
     size: u64,
     etag: Option<&'a str>,
@@ -84,7 +84,7 @@ struct Json<'a> {
 }
 
 fn json(uri: &Source, info: &ObjectInfo) -> String {
-    let view = Json {
+    let view = InfoJson {
         uri: uri.raw(),
         size: info.size,
         etag: info.etag.as_deref(),

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::cli::report::format::Format;
 use crate::download::stream::TransferStats;
-use crate::output::written::Delivery;
+use crate::output::written::WriteProgress;
 
 /// The figures of one download, from the start of the process to its end.
 ///
@@ -78,7 +78,7 @@ impl Stats {
         credentials: Option<Duration>,
         traffic: TransferStats,
         verified: Option<&'static str>,
-        delivery: &Delivery,
+        delivery: &WriteProgress,
     ) -> Self {
         let seconds = delivery.elapsed().as_secs_f64();
         let bytes = delivery.bytes();
