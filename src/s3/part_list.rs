@@ -108,7 +108,7 @@ mod tests {
 
     fn part(number: &str, size: &str) -> String {
         format!(
-            "<ListedPart><PartNumber>{number}</PartNumber><ChecksumCRC32>x</ChecksumCRC32><Size>{size}</Size></ListedPart>"
+            "<Part><PartNumber>{number}</PartNumber><ChecksumCRC32>x</ChecksumCRC32><Size>{size}</Size></Part>"
         )
     }
 
