@@ -44,7 +44,7 @@ use std::time::Duration;
 
 /// Requests.
 pub const REQUEST: &str = "s3fcp::request";
-/// RetryPolicy that failed.
+/// Tries that failed.
 pub const RETRY: &str = "s3fcp::retry";
 /// Pauses that a server asked for.
 pub const THROTTLE: &str = "s3fcp::throttle";

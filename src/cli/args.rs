@@ -223,7 +223,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "WHEN", help_heading = TRANSFER, default_value = "auto")]
     checksum: ChecksumMode,
 
-    /// RetryPolicy in a row that bring nothing new before giving up [default: 10, or 4 before the first byte]
+    /// Tries in a row that bring nothing new before giving up [default: 10, or 4 before the first byte]
     #[arg(long, value_name = "N", help_heading = TRANSFER, value_parser = value_parser!(u32).range(1..))]
     max_attempts: Option<u32>,
 
@@ -275,17 +275,17 @@ pub(super) struct Args {
     #[arg(long, value_name = "STYLE", help_heading = SERVER)]
     addressing_style: Option<AddressingStyle>,
 
-    /// S3Request the hosts of S3 Transfer Acceleration, for buckets where it is enabled
+    /// Ask the hosts of S3 Transfer Acceleration, for buckets where it is enabled
     #[arg(long, value_name = "BOOL", help_heading = SERVER, num_args = 0..=1, require_equals = true,
           default_missing_value = "true")]
     accelerate: Option<bool>,
 
-    /// S3Request AWS's hosts that have IPv6 addresses too
+    /// Ask AWS's hosts that have IPv6 addresses too
     #[arg(long, visible_alias = "dual-stack", value_name = "BOOL", help_heading = SERVER, num_args = 0..=1,
           require_equals = true, default_missing_value = "true")]
     dualstack: Option<bool>,
 
-    /// S3Request AWS's hosts with validated cryptography (FIPS 140)
+    /// Ask AWS's hosts with validated cryptography (FIPS 140)
     #[arg(long, value_name = "BOOL", help_heading = SERVER, num_args = 0..=1, require_equals = true,
           default_missing_value = "true")]
     fips: Option<bool>,

@@ -12,7 +12,7 @@ pub(crate) enum Correction {
     Region(Region),
     /// Sign with the server's clock, in seconds since the epoch.
     Clock(u64),
-    /// S3Request the source of the credentials for new ones.
+    /// Ask the source of the credentials for new ones.
     Credentials,
 }
 

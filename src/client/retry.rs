@@ -12,9 +12,9 @@ use crate::error::{Error, Result};
 use crate::events::{RETRY, first_line, milliseconds};
 use crate::s3::range::ByteRange;
 
-/// RetryPolicy without a byte of the object ever seen: a wrong host fails within seconds.
+/// Tries without a byte of the object ever seen: a wrong host fails within seconds.
 const ATTEMPTS_BEFORE_FIRST_BYTE: u32 = 4;
-/// RetryPolicy in a row without a new byte, later on: a long download outlives a short outage.
+/// Tries in a row without a new byte, later on: a long download outlives a short outage.
 const ATTEMPTS: u32 = 10;
 /// New bytes, and more, that make a failed try count as none. Fewer, try after try, would be a download
 /// without end.
@@ -81,7 +81,7 @@ pub(crate) fn log_retry(rest: Option<ByteRange>, attempt: u32, error: &Error, de
 /// Counts tries in a row that brought no new byte, and says how long to wait before the next.
 pub(crate) struct RetryPolicy {
     explicit: Option<NonZeroU32>,
-    /// RetryPolicy in a row that brought nothing new.
+    /// Tries in a row that brought nothing new.
     fruitless: u32,
     failed: u32,
     delays: ExponentialBackoff,

@@ -24,11 +24,11 @@ pub struct Settings {
     pub ca_bundle: Option<PathBuf>,
     /// Where the bucket's name goes.
     pub addressing_style: Option<AddressingStyle>,
-    /// S3Request AWS's hosts with validated cryptography.
+    /// Ask AWS's hosts with validated cryptography.
     pub fips: Option<bool>,
-    /// S3Request AWS's hosts with IPv4 and IPv6 addresses.
+    /// Ask AWS's hosts with IPv4 and IPv6 addresses.
     pub dualstack: Option<bool>,
-    /// S3Request the hosts of S3 Transfer Acceleration.
+    /// Ask the hosts of S3 Transfer Acceleration.
     pub accelerate: Option<bool>,
     /// Who asks pays for the request, where the bucket's owner wants that.
     pub request_payer: bool,
@@ -52,7 +52,7 @@ pub struct Config {
     pub ca_bundle: Option<PathBuf>,
     /// The proxies that hosts are reached by.
     pub proxies: Proxies,
-    /// RetryPolicy in a row that bring nothing new, where the download's options name no number.
+    /// Tries in a row that bring nothing new, where the download's options name no number.
     pub max_attempts: Option<NonZeroU32>,
     /// Whether responses are to be checked against checksums wherever there are some.
     pub checksum_validation: ChecksumValidation,

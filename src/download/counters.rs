@@ -68,7 +68,7 @@ impl Counters {
         self.yielded.load(Relaxed)
     }
 
-    /// RetryPolicy that failed and were made again.
+    /// Tries that failed and were made again.
     pub(crate) fn retries(&self) -> u64 {
         self.retries.load(Relaxed)
     }

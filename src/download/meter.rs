@@ -71,7 +71,7 @@ impl Meter {
         self.counters.fetched()
     }
 
-    /// RetryPolicy of ranges that failed and were made again. While it grows and [`yielded`](Self::yielded) does not, the
+    /// Tries of ranges that failed and were made again. While it grows and [`yielded`](Self::yielded) does not, the
     /// server or the network is in trouble.
     #[must_use]
     pub fn retries(&self) -> u64 {

@@ -28,7 +28,7 @@ pub struct Options {
     /// What the process may take of memory, in bytes. Where `None`, concurrency x chunk size decides, or, with
     /// neither given, 56 MiB of the object at most and a quarter of what a cgroup allows.
     pub max_memory: Option<NonZeroU64>,
-    /// RetryPolicy in a row that bring nothing new, or less than 64 KiB; where `None`, 4 before the first byte and 10 after it.
+    /// Tries in a row that bring nothing new, or less than 64 KiB; where `None`, 4 before the first byte and 10 after it.
     pub max_attempts: Option<NonZeroU32>,
     /// How long the server may take to begin a response; [`Options::FIRST_BYTE_TIMEOUT`] where `None`.
     pub first_byte_timeout: Option<Duration>,

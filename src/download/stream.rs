@@ -335,7 +335,7 @@ pub struct TransferStats {
     pub connections: u64,
     /// Body bytes received.
     pub fetched: u64,
-    /// RetryPolicy of ranges that failed and were made again.
+    /// Tries of ranges that failed and were made again.
     pub retries: u64,
     /// Requests for what was left of a range that was late.
     pub hedges: u64,

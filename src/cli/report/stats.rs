@@ -35,7 +35,7 @@ pub(crate) struct Stats {
     pub(crate) requests: u64,
     /// Connections opened.
     pub(crate) connections: u64,
-    /// RetryPolicy of ranges that failed and were made again.
+    /// Tries of ranges that failed and were made again.
     pub(crate) retries: u64,
     /// Requests for what was left of a range that was late.
     pub(crate) hedges: u64,

@@ -218,7 +218,7 @@ impl RangeTask {
         Ok(())
     }
 
-    /// Reservation for `bytes`, or for all that is left of the range; in a small or full window, for some of it. Waits
+    /// Room for `bytes`, or for all that is left of the range; in a small or full window, for some of it. Waits
     /// only while there is none: who waited for more with some in hand could wait for himself.
     async fn make_room(&mut self, bytes: usize) {
         let left = usize::try_from(self.range.len() - self.done).unwrap_or(usize::MAX);

@@ -51,7 +51,7 @@ impl MemoryWindow {
         Self(Arc::new(Mutex::new(WindowState { bytes, free: bytes, head: 0, waiting: BTreeMap::new() })))
     }
 
-    /// Reservation for up to `bytes`, at least one, for the range that begins at `start`; waits for its turn.
+    /// Room for up to `bytes`, at least one, for the range that begins at `start`; waits for its turn.
     pub(crate) async fn reserve(&self, start: u64, bytes: usize) -> Reservation {
         let _turn = WaiterGuard { window: self, start };
         poll_fn(|cx| self.poll_reserve(start, bytes, cx)).await
