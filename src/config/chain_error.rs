@@ -1,6 +1,6 @@
-//! Why there are no credentials: which sources were asked, what each of them said, and what to do about it.
+//! The error for missing credentials: which sources were asked, how each of them failed, and a remedy.
 //!
-//! It gets the answers of `sources.rs` and hands on an error in this crate's terms. Keys never come this way.
+//! No key passes through here, so none can show in a message.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -12,40 +12,41 @@ use crate::error::{Error, ErrorKind};
 use crate::events::CREDENTIALS;
 use tracing::debug;
 
-/// What was asked in vain, as a cause inside a [`CredentialsError`], which alone fits the AWS crates' trait.
+/// The sources that had no credentials, each with its reason. It travels as the source of a [`CredentialsError`],
+/// the only error type that the AWS crates' trait allows.
 #[derive(Debug)]
 pub(super) struct ProviderTrace(Vec<(String, String)>);
 
 impl ProviderTrace {
-    /// Nobody yet.
-    pub(super) fn nobody() -> Self {
+    /// Creates a trace without any source.
+    pub(super) fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Adds a source, and why it has nothing.
+    /// Adds a source and the reason why it has no credentials.
     pub(super) fn add(&mut self, source: impl Into<String>, error: &CredentialsError) {
-        let (source, why) = (source.into(), causes(error).unwrap_or_else(|| "no keys".to_owned()));
-        debug!(target: CREDENTIALS, source, reason = why, "no credentials here");
-        self.0.push((source, why));
+        let (source, reason) = (source.into(), causes(error).unwrap_or_else(|| "no keys".to_owned()));
+        debug!(target: CREDENTIALS, source, reason, "no credentials here");
+        self.0.push((source, reason));
     }
 
-    /// No source has any.
-    pub(super) fn in_vain(self) -> CredentialsError {
+    /// Returns the error for a search that no source could answer.
+    pub(super) fn into_error(self) -> CredentialsError {
         CredentialsError::not_loaded(self)
     }
 
-    /// `source`, which is set up, failed.
+    /// Returns the error for `source`, which is configured but failed.
     pub(super) fn failed(source: impl Into<String>, error: &CredentialsError) -> CredentialsError {
-        let mut one = Self::nobody();
-        one.add(source, error);
-        CredentialsError::provider_error(one)
+        let mut trace = Self::new();
+        trace.add(source, error);
+        CredentialsError::provider_error(trace)
     }
 }
 
 impl fmt::Display for ProviderTrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, (source, why)) in self.0.iter().enumerate() {
-            write!(f, "{}{source}: {why}", if n == 0 { "" } else { "; " })?;
+        for (n, (source, reason)) in self.0.iter().enumerate() {
+            write!(f, "{}{source}: {reason}", if n == 0 { "" } else { "; " })?;
         }
         Ok(())
     }
@@ -53,37 +54,42 @@ impl fmt::Display for ProviderTrace {
 
 impl StdError for ProviderTrace {}
 
-/// The error for who wanted credentials.
-pub(super) fn refused(error: &CredentialsError) -> Error {
-    let why = causes(error).map_or_else(String::new, |why| format!(": {why}"));
+/// Converts the AWS crates' error into this crate's.
+pub(super) fn credentials_error(error: &CredentialsError) -> Error {
+    let reason = causes(error).map_or_else(String::new, |reason| format!(": {reason}"));
     if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
-        return Error::new(ErrorKind::Access, format!("no credentials found{why}")).with_hint(
+        return Error::new(ErrorKind::Access, format!("no credentials found{reason}")).with_hint(
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws sso login` or `aws login`, choose a --profile, \
              or use --no-sign-request for a public object",
         );
     }
     let from = if error.source().is_some_and(<dyn StdError>::is::<ProviderTrace>) {
-        why.replacen(": ", " from ", 1)
+        reason.replacen(": ", " from ", 1)
     } else {
-        why
+        reason
     };
     Error::new(ErrorKind::Access, format!("the credentials could not be loaded{from}"))
-        .with_hint("where a session has expired, `aws sso login` or `aws login` renews it")
+        .with_hint("if a session has expired, renew it with `aws sso login` or `aws login`")
 }
 
-/// The texts behind `error`, each once. Its own, and that of others of its kind, says no more than that it is one.
+/// Returns the messages of the error's causes in one line, without duplicates. A `CredentialsError`'s own text is
+/// generic and skipped.
 fn causes(error: &CredentialsError) -> Option<String> {
-    let mut said: Vec<String> = Vec::new();
+    let mut messages: Vec<String> = Vec::new();
     for text in successors(error.source(), |&e| e.source())
         .filter(|e| !e.is::<CredentialsError>())
         .map(ToString::to_string)
     {
-        if !said.iter().any(|before| before.contains(&text)) {
-            said.push(text);
+        if !messages.iter().any(|earlier| earlier.contains(&text)) {
+            messages.push(text);
         }
     }
-    // A message may come from a process or a server: it goes to a terminal, in one line.
-    let line =
-        said.join(": ").split(char::is_control).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    // Messages of processes and servers are printed on a terminal, so control characters are removed.
+    let line = messages
+        .join(": ")
+        .split(char::is_control)
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
     (!line.is_empty()).then_some(line)
 }

@@ -1,7 +1,7 @@
-//! The identity to sign with: asked for once, kept, and renewed before it expires.
+//! The identity that requests are signed with: loaded once, cached, and renewed before it expires.
 //!
-//! It gets a source and hands on an [`Identity`], the same one until it is due. One task at a time
-//! asks the source; others go on with what is held while that is valid. It shows no key, ever.
+//! One task at a time loads from the source; meanwhile the others use the cached identity as long as it is valid.
+//! Neither `Debug` nor an error shows a key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,73 +12,82 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_smithy_runtime_api::client::identity::Identity;
 use tokio::sync::Mutex;
 
-use crate::config::chain_error::refused;
+use crate::config::chain_error::credentials_error;
 use crate::error::Result;
 use crate::events::{CREDENTIALS, first_line, milliseconds};
 use tracing::{info, warn};
 
-/// How long before they expire new credentials are asked for: instance metadata has the next ones
-/// ready five minutes ahead.
+/// Credentials are renewed this long before they expire. Instance metadata provides the next ones five minutes
+/// ahead.
 const RENEW_BEFORE: Duration = Duration::from_mins(5);
-/// The least time between two questions, so that a source which is down, or hands out what is about
-/// to expire, is not asked for each of thousands of requests.
-const PAUSE: Duration = Duration::from_secs(10);
+/// Minimum time between two loads, so that a source that is down, or that returns keys which are about to expire,
+/// is not asked for each of thousands of requests.
+const MIN_RELOAD_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Whom to sign as, by default nobody; clones share one cache.
+/// Credentials for signing requests, anonymous by default. Clones share one cache.
 #[derive(Clone, Default)]
 pub struct Credentials(Option<Arc<CredentialCache>>);
 
 struct CredentialCache {
     source: Box<dyn ProvideCredentials>,
-    /// Locked for moments only.
-    held: Mutex<Option<CachedIdentity>>,
-    /// Locked by whoever is refresh_lock the source.
+    /// Never locked across a load.
+    cached: Mutex<Option<CachedIdentity>>,
+    /// Held while the source loads.
     refresh_lock: Mutex<()>,
-    /// How long the source took to hand out the first keys.
+    /// Time that the source took to load the first keys.
     first_load_time: Option<Duration>,
 }
 
 impl Credentials {
-    /// Nobody: requests go out unsigned.
+    /// Returns anonymous credentials: requests are not signed.
     #[must_use]
     pub fn anonymous() -> Self {
         Self(None)
     }
 
-    /// Whatever `source` provides, asked when the first request is signed; `aws_credential_types::Credentials`
-    /// is such a source, for fixed keys.
+    /// Returns credentials loaded from `source` when the first request is signed. For fixed keys, use
+    /// `aws_credential_types::Credentials` as the source.
     pub fn from_source(source: impl ProvideCredentials + 'static) -> Self {
         Self::new(source, None, None)
     }
 
-    /// `keys`, which `source` took so long to hand out, and later what `source` provides.
-    pub(super) fn holding(keys: Keys, took: Duration, source: impl ProvideCredentials + 'static) -> Self {
-        Self::new(source, Some(CachedIdentity::new(keys.into(), SystemTime::now())), Some(took))
+    /// Returns credentials that begin with `keys`, which took `load_time` to load, and are renewed from `source`.
+    pub(super) fn with_cached(
+        keys: Keys,
+        load_time: Duration,
+        source: impl ProvideCredentials + 'static,
+    ) -> Self {
+        Self::new(source, Some(CachedIdentity::new(keys.into(), SystemTime::now())), Some(load_time))
     }
 
     fn new(
         source: impl ProvideCredentials + 'static,
-        held: Option<CachedIdentity>,
+        cached: Option<CachedIdentity>,
         first_load_time: Option<Duration>,
     ) -> Self {
-        let (source, held) = (Box::new(source), Mutex::new(held));
-        Self(Some(Arc::new(CredentialCache { source, held, refresh_lock: Mutex::new(()), first_load_time })))
+        let (source, cached) = (Box::new(source), Mutex::new(cached));
+        Self(Some(Arc::new(CredentialCache {
+            source,
+            cached,
+            refresh_lock: Mutex::new(()),
+            first_load_time,
+        })))
     }
 
-    /// How long the source took to hand out the first keys, where that is known.
+    /// Returns how long the source took to load the first keys, if it was measured.
     #[must_use]
     pub fn first_load_time(&self) -> Option<Duration> {
         self.0.as_ref()?.first_load_time
     }
 
-    /// Whether requests go out unsigned.
+    /// Returns whether requests are sent unsigned.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         self.0.is_none()
     }
 
-    /// The identity to sign with now; `None` when anonymous. It fails only when there is none that
-    /// is still valid: a source that is down meanwhile does no harm.
+    /// Returns the identity to sign with now, or `None` if anonymous. Fails only if no valid identity is cached and
+    /// the source cannot load one.
     pub async fn current(&self) -> Result<Option<Identity>> {
         match &self.0 {
             Some(cache) => cache.at(SystemTime::now()).await.map(Some),
@@ -86,14 +95,14 @@ impl Credentials {
         }
     }
 
-    /// Marks `stale`, which S3 called expired, as such, so that the next [`current`](Self::current) asks the
-    /// source. Does nothing when another identity is held already: many requests fail at once.
+    /// Marks `stale` as expired, because S3 rejected it, so that the next [`current`](Self::current) loads from the
+    /// source. Does nothing if another identity is cached already, because many requests fail at the same time.
     pub async fn refresh(&self, stale: &Identity) {
         let Some(cache) = &self.0 else { return };
-        if let Some(held) = &mut *cache.held.lock().await
-            && is_same(&held.identity, stale)
+        if let Some(cached) = &mut *cache.cached.lock().await
+            && is_same(&cached.identity, stale)
         {
-            held.refused = true;
+            cached.is_rejected = true;
         }
     }
 }
@@ -106,70 +115,71 @@ impl fmt::Debug for Credentials {
 
 impl CredentialCache {
     async fn at(&self, now: SystemTime) -> Result<Identity> {
-        let held = self.held.lock().await.clone();
-        let _asking = match held {
-            Some(held) if !held.is_due(now) => return Ok(held.identity),
-            Some(held) if held.is_valid(now) => match self.refresh_lock.try_lock() {
-                Ok(refresh_lock) => refresh_lock,
-                Err(_) => return Ok(held.identity),
+        let cached = self.cached.lock().await.clone();
+        let _refreshing = match cached {
+            Some(cached) if !cached.is_due(now) => return Ok(cached.identity),
+            Some(cached) if cached.is_valid(now) => match self.refresh_lock.try_lock() {
+                Ok(guard) => guard,
+                Err(_) => return Ok(cached.identity),
             },
             _ => self.refresh_lock.lock().await,
         };
-        // Whoever asked before us may have brought it.
-        if let Some(held) = self.held.lock().await.clone()
-            && !held.is_due(now)
+        // Another task may have loaded it while this one waited for the lock.
+        if let Some(cached) = self.cached.lock().await.clone()
+            && !cached.is_due(now)
         {
-            return Ok(held.identity);
+            return Ok(cached.identity);
         }
         let answer = self.source.provide_credentials().await;
-        let mut held = self.held.lock().await;
-        match (answer, &mut *held) {
-            (Ok(keys), held) => {
-                log_credentials("the same as before", None, keys.expiry());
-                let new = held.insert(CachedIdentity::new(keys.into(), now));
+        let mut cached = self.cached.lock().await;
+        match (answer, &mut *cached) {
+            (Ok(keys), cached) => {
+                log_credentials("refreshed", None, keys.expiry());
+                let new = cached.insert(CachedIdentity::new(keys.into(), now));
                 Ok(new.identity.clone())
             }
             (Err(e), Some(old)) if old.is_valid(now) => {
-                let reason = first_line(&refused(&e));
+                let reason = first_line(&credentials_error(&e));
                 warn!(target: CREDENTIALS, reason, "the credentials could not be renewed");
-                old.renew_at = Some(now + PAUSE);
+                old.renew_at = Some(now + MIN_RELOAD_INTERVAL);
                 Ok(old.identity.clone())
             }
-            // Credentials that were there before come back when their source does.
-            (Err(e), old) => Err(refused(&e).retryable(old.is_some())),
+            // A source that worked before is expected to recover.
+            (Err(e), old) => Err(credentials_error(&e).retryable(old.is_some())),
         }
     }
 }
 
-/// An identity, and when to ask for the next one.
+/// An identity and the time when it is to be renewed.
 #[derive(Clone)]
 struct CachedIdentity {
     identity: Identity,
     renew_at: Option<SystemTime>,
-    /// S3 called it expired, whatever it says of itself.
-    refused: bool,
+    /// S3 rejected it as expired, regardless of its own expiry.
+    is_rejected: bool,
 }
 
 impl CachedIdentity {
-    /// At most half of what is left is given away: short-lived credentials would be due at once.
+    /// Renews at the latest after half of the remaining lifetime; otherwise short-lived credentials would be due
+    /// immediately.
     fn new(identity: Identity, now: SystemTime) -> Self {
         let renew_at = identity.expiration().map(|end| {
             let left = end.duration_since(now).unwrap_or_default();
-            now + left.saturating_sub(RENEW_BEFORE).max(left / 2).max(PAUSE)
+            now + left.saturating_sub(RENEW_BEFORE).max(left / 2).max(MIN_RELOAD_INTERVAL)
         });
-        Self { identity, renew_at, refused: false }
+        Self { identity, renew_at, is_rejected: false }
     }
 
     fn is_due(&self, now: SystemTime) -> bool {
-        self.refused || self.renew_at.is_some_and(|at| at <= now)
+        self.is_rejected || self.renew_at.is_some_and(|at| at <= now)
     }
 
     fn is_valid(&self, now: SystemTime) -> bool {
-        !self.refused && self.identity.expiration().is_none_or(|end| now < end)
+        !self.is_rejected && self.identity.expiration().is_none_or(|end| now < end)
     }
 }
 
-/// Whether both came from one answer: clones of an identity share its keys.
+/// Returns whether both were loaded together: clones of an identity share its keys.
 fn is_same(a: &Identity, b: &Identity) -> bool {
     match (a.data::<Keys>(), b.data::<Keys>()) {
         (Some(a), Some(b)) => std::ptr::eq(a, b),
@@ -177,12 +187,12 @@ fn is_same(a: &Identity, b: &Identity) -> bool {
     }
 }
 
-/// Reports that `source` handed out keys, after so long, that are good until `expires`.
-pub(super) fn log_credentials(source: &str, took: Option<Duration>, expires: Option<SystemTime>) {
+/// Logs that `source` loaded keys in `elapsed`, valid until `expires`.
+pub(super) fn log_credentials(source: &str, elapsed: Option<Duration>, expires: Option<SystemTime>) {
     info!(
         target: CREDENTIALS,
         source,
-        elapsed_ms = took.map(milliseconds),
+        elapsed_ms = elapsed.map(milliseconds),
         expires = expires.map(|end| humantime::format_rfc3339_seconds(end).to_string()),
         "found"
     );
@@ -199,7 +209,7 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_mins(1);
 
-    /// Hands out keys that live for `life`, named by their number; `down` makes it fail.
+    /// Loads numbered keys that expire after the lifetime; fails while `down`.
     #[derive(Debug, Clone)]
     struct Counting(Arc<(AtomicU64, AtomicU64)>, Option<Duration>);
 
@@ -224,7 +234,7 @@ mod tests {
         {
             future::ProvideCredentials::new(async {
                 let number = self.0.0.fetch_add(1, Ordering::SeqCst) + 1;
-                // Others get their turn while this one waits for its answer.
+                // Lets other tasks run while this one waits for its answer.
                 tokio::task::yield_now().await;
                 if self.0.1.load(Ordering::SeqCst) == 1 {
                     return Err(CredentialsError::provider_error("the source is down"));
@@ -269,7 +279,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn while_one_asks_early_the_others_go_on() {
+    async fn while_one_task_renews_early_the_others_use_the_cached_keys() {
         let source = Counting::new(Some(MINUTE * 60));
         let credentials = cache(&source);
         let now = SystemTime::now();
@@ -282,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn short_lived_keys_are_not_due_at_once() {
+    async fn short_lived_keys_are_not_due_immediately() {
         let source = Counting::new(Some(MINUTE * 4));
         let credentials = cache(&source);
         let now = SystemTime::now();
@@ -293,7 +303,7 @@ mod tests {
                 "after {minutes} minutes"
             );
         }
-        // Keys that have expired already (or a clock that is wrong): S3 says so, we do not ask in a loop.
+        // Keys that seem expired, perhaps because this clock is wrong: S3 decides, and the source is not asked in a loop.
         let source = Counting::new(Some(Duration::ZERO));
         let credentials = cache(&source);
         for _ in 0..9 {
@@ -303,7 +313,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_source_that_is_down_does_no_harm_while_the_keys_are_valid() {
+    async fn a_failing_source_does_not_matter_while_the_keys_are_valid() {
         let source = Counting::new(Some(MINUTE * 60));
         let credentials = cache(&source);
         let now = SystemTime::now();
@@ -312,7 +322,7 @@ mod tests {
         for _ in 0..9 {
             assert_eq!(at(&credentials, now + MINUTE * 56).await.unwrap(), "key-1");
         }
-        assert_eq!(source.asked(), 2, "asked once in a pause");
+        assert_eq!(source.asked(), 2, "at most once per interval");
         let error = at(&credentials, now + MINUTE * 61).await.unwrap_err();
         assert_eq!((error.exit_code(), error.is_retryable()), (4, true));
         assert!(error.to_string().contains("the source is down"), "{error}");
@@ -328,13 +338,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn refresh_forgets_only_what_is_stale() {
+    async fn refresh_discards_only_the_stale_identity() {
         let source = Counting::new(None);
         let credentials = cache(&source);
         let stale = credentials.current().await.unwrap().unwrap();
         credentials.refresh(&stale).await;
         credentials.current().await.unwrap();
-        // The next of the requests that had failed with the first keys.
+        // A second request that failed with the first keys.
         credentials.refresh(&stale).await;
         credentials.current().await.unwrap();
         assert_eq!(source.asked(), 2);

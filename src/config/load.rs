@@ -1,9 +1,7 @@
-//! What the command line, the environment and the profile say, put together once: region, endpoint,
-//! trusted certificates and credentials. With its folder, the only place that names `aws_config`.
+//! Builds the [`Config`] from the command line, the environment and the profile, once per run.
 //!
-//! It gets [`Settings`] and hands on a [`Config`]. It reads two small files, asks nobody but the
-//! credentials' own source, waits for instance metadata only where nothing else is set up, and reads
-//! no root certificate itself.
+//! Instance metadata is asked only if no other source of credentials is configured, because off EC2 it costs seconds.
+//! Root certificates are not read here.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -12,7 +10,7 @@ use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::Env;
 
-use crate::config::chain_error::refused;
+use crate::config::chain_error::credentials_error;
 use crate::config::credentials::{Credentials, log_credentials};
 use crate::config::profile::{self, SettingsLookup, variable};
 use crate::config::provider_chain::{self, CredentialSource, ProviderChain};
@@ -25,14 +23,14 @@ use crate::s3::address::region::Region;
 use crate::s3::sse_c::CustomerKey;
 use crate::transport::proxy::Proxies;
 
-/// Completes `settings` from the environment and the profile, and asks for the first credentials.
+/// Completes `settings` from the environment and the profile, and loads the first credentials.
 ///
-/// ProviderChain: AWS SDKs and Tools Reference Guide, "Settings reference".
+/// Source: AWS SDKs and Tools Reference Guide, "Settings reference".
 pub async fn load(settings: &Settings) -> Result<Config> {
     load_from(settings, &Env::real(), EnvConfigFiles::default(), provider_http::new).await
 }
 
-/// [`load`] from any environment and files, with any client for the credential sources.
+/// Does what [`load`] does, with the given environment, files and HTTP client for the credential sources.
 async fn load_from(
     settings: &Settings,
     env: &Env,
@@ -46,6 +44,7 @@ async fn load_from(
     let region =
         settings.region.clone().or_else(|| found.value(&["AWS_REGION", "AWS_DEFAULT_REGION"], "region"));
     let region = region.as_deref().map(Region::parse).transpose()?;
+    let region_is_configured = region.is_some();
     let endpoint = match &settings.endpoint {
         Some(url) => Some(endpoint_url::parse(url, "--endpoint")?),
         None => found.endpoint()?,
@@ -54,7 +53,6 @@ async fn load_from(
     let ca_bundle = ca_bundle.or_else(|| found.value(&["AWS_CA_BUNDLE"], "ca_bundle").map(PathBuf::from));
     let retries = found.retries()?;
     let mut config = Config {
-        region_configured: region.is_some(),
         region: region.unwrap_or_default(),
         endpoint,
         addressing: s3_block::addressing(&found, settings)?,
@@ -73,7 +71,7 @@ async fn load_from(
     }
 
     let sources = ProviderChain {
-        // Who names a profile on the command line means its credentials: the AWS CLI reads it so too.
+        // As in the AWS CLI, a profile named on the command line takes precedence over keys in the environment.
         keys: if settings.profile.is_some() { None } else { provider_chain::keys_from_env(env)? },
         files,
         profile: profiles.selected_profile().to_owned(),
@@ -82,17 +80,17 @@ async fn load_from(
         retries,
         http: http_client(config.ca_bundle.clone(), config.proxies.clone()),
     };
-    let began = Instant::now();
-    let (origin, keys) = sources.ask().await.map_err(|e| refused(&e))?;
-    let took = began.elapsed();
-    log_credentials(&sources.name(origin), Some(took), keys.expiry());
-    if origin == CredentialSource::Instance && !config.region_configured {
-        // Only now is it known that there is a metadata service which answers at once.
+    let started = Instant::now();
+    let (origin, keys) = sources.resolve().await.map_err(|e| credentials_error(&e))?;
+    let load_time = started.elapsed();
+    log_credentials(&sources.name(origin), Some(load_time), keys.expiry());
+    if origin == CredentialSource::Instance && !region_is_configured {
+        // Only now is it known that there is a metadata service and that it answers quickly.
         if let Some(region) = sources.instance_region().await {
-            (config.region, config.region_configured) = (region, true);
+            config.region = region;
         }
     }
-    config.credentials = Credentials::holding(keys, took, sources);
+    config.credentials = Credentials::with_cached(keys, load_time, sources);
     Ok(config)
 }
 
@@ -111,7 +109,7 @@ mod tests {
 
     use super::*;
 
-    /// An environment and files that are ours alone, and a count of the HTTP calls made.
+    /// An environment and files for one test, and the number of HTTP calls made.
     #[derive(Default)]
     struct World<'a> {
         settings: Settings,
@@ -177,18 +175,18 @@ mod tests {
         let profile = "[default]\nregion = r4\n[profile p]\nregion = r5";
         let named = Settings { profile: Some("p".into()), ..Settings::default() };
         let flag = Settings { region: Some("r1".into()), ..Settings::default() };
-        for (settings, env, config, region, configured) in [
-            (&flag, &both[..], profile, "r1", true),
-            (&Settings::default(), &both, profile, "r2", true),
-            (&Settings::default(), &second, profile, "r3", true),
-            (&Settings::default(), &KEYS, profile, "r4", true),
-            (&Settings { no_sign_request: true, ..named }, &KEYS, profile, "r5", true),
-            (&Settings::default(), &KEYS, "", "us-east-1", false),
+        for (settings, env, config, region) in [
+            (&flag, &both[..], profile, "r1"),
+            (&Settings::default(), &both, profile, "r2"),
+            (&Settings::default(), &second, profile, "r3"),
+            (&Settings::default(), &KEYS, profile, "r4"),
+            (&Settings { no_sign_request: true, ..named }, &KEYS, profile, "r5"),
+            (&Settings::default(), &KEYS, "", "us-east-1"),
         ] {
             let world = World { settings: settings.clone(), env, config, ..World::default() };
             let config = world.load().await.unwrap();
-            assert_eq!((config.region.as_str(), config.region_configured), (region, configured));
-            assert_eq!(world.calls.load(Ordering::SeqCst), 0, "nobody is asked where keys are at hand");
+            assert_eq!(config.region.as_str(), region);
+            assert_eq!(world.calls.load(Ordering::SeqCst), 0, "no request is made if keys are configured");
         }
         let world = World { env: &[KEYS[0], KEYS[1], ("AWS_REGION", "us-east-1.evil")], ..World::default() };
         assert_eq!(world.load().await.unwrap_err().exit_code(), 2);
@@ -226,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn keys_of_the_environment_go_before_the_profile_but_not_before_the_flag() {
+    async fn keys_in_the_environment_precede_the_profile_but_not_the_profile_flag() {
         const CREDENTIALS: &str = "[default]\naws_access_key_id = file-key\naws_secret_access_key = hunter2\n\
              [p]\naws_access_key_id = p-key\naws_secret_access_key = hunter2\n";
         let p = Settings { profile: Some("p".into()), ..Settings::default() };
@@ -246,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_process_brings_keys() {
+    async fn keys_come_from_a_credential_process() {
         let config = "[default]\ncredential_process = echo '{\"Version\": 1, \"AccessKeyId\": \"process-key\", \
                       \"SecretAccessKey\": \"hunter2\", \"Expiration\": \"2999-01-01T00:00:00Z\"}'";
         let world = World { config, ..World::default() };
@@ -281,9 +279,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn unsigned_requests_ask_nobody() {
+    async fn unsigned_requests_ask_no_source() {
         let settings = Settings { no_sign_request: true, ..Settings::default() };
-        // Neither a broken process nor half a pair of keys matters then.
+        // Neither a broken process nor half a pair of keys is an error then.
         for env in [&[][..], &KEYS, &KEYS[..1]] {
             let world = World {
                 settings: settings.clone(),
@@ -346,15 +344,15 @@ mod tests {
         assert!(!shown.contains("hunter"), "{shown}");
     }
 
-    /// The last sources read the process's own environment, so these run in a process of their own.
+    /// The last sources read the process's own environment, so these tests run in processes of their own.
     #[tokio::test]
     async fn instance_metadata_comes_last_and_names_the_region() {
-        if !alone("config::load::tests::instance_metadata_comes_last_and_names_the_region", &[]) {
+        if !is_isolated("config::load::tests::instance_metadata_comes_last_and_names_the_region", &[]) {
             return;
         }
         let world = World::default();
         let config = world.load().await.unwrap();
-        assert_eq!((config.region.as_str(), config.region_configured), ("eu-west-3", true));
+        assert_eq!(config.region.as_str(), "eu-west-3");
         assert_eq!(world.key().await.unwrap(), "imds-key");
 
         let settings = Settings { region: Some("r".into()), ..Settings::default() };
@@ -366,7 +364,7 @@ mod tests {
     #[tokio::test]
     async fn without_any_source_the_error_says_what_to_do() {
         let disabled = [("AWS_EC2_METADATA_DISABLED", "true")];
-        if !alone("config::load::tests::without_any_source_the_error_says_what_to_do", &disabled) {
+        if !is_isolated("config::load::tests::without_any_source_the_error_says_what_to_do", &disabled) {
             return;
         }
         let world = World::default();
@@ -386,8 +384,8 @@ mod tests {
         assert_eq!(world.calls.load(Ordering::SeqCst), 0);
     }
 
-    /// Whether this is the process that runs only `test`, with only `env`; if not, it is started here.
-    fn alone(test: &str, env: &[(&str, &str)]) -> bool {
+    /// Returns whether this process runs only `test` with only `env`; otherwise runs such a process.
+    fn is_isolated(test: &str, env: &[(&str, &str)]) -> bool {
         const MARK: &str = "S3FCP_TEST_ALONE";
         if std::env::var_os(MARK).is_some() {
             return true;
@@ -399,8 +397,8 @@ mod tests {
             .env(MARK, "1")
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && stdout.contains("1 passed"), "{stdout}");
         false
     }
 }

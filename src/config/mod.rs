@@ -1,4 +1,4 @@
-//! What the command line, the environment and the profile say, put together once. The only room that names
+//! Configuration from the command line, the environment and the profile. The only module that uses
 //! `aws_config`.
 
 pub(crate) mod chain_error;

@@ -1,8 +1,7 @@
-//! Whom to ask for credentials, and in which order.
+//! The sources of credentials and the order in which they are asked.
 //!
-//! It gets the keys in the environment, the selected profile and an HTTP client, and hands on keys
-//! with the name of their origin. It keeps nothing: each question reads the files anew, so keys that
-//! were rotated on disk are found. Caching is `credentials.rs`'s.
+//! Nothing is cached here: each search reads the files again, so that keys rotated on disk are found. For caching, see
+//! `credentials.rs`.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -29,12 +28,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::addressing::EndpointVariant;
 use crate::s3::address::region::Region;
 
-/// How long STS or SSO may take for one try; a download stands still meanwhile.
-const TRY_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long they may take to accept a connection.
+/// Time limit for one attempt at STS or SSO.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time limit for connecting to them.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where keys came from, in the order of refresh_lock.
+/// A source of credentials, in the order in which they are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CredentialSource {
     /// `AWS_ACCESS_KEY_ID` and its companions.
@@ -45,26 +44,26 @@ pub(super) enum CredentialSource {
     WebIdentity,
     /// ECS or EKS: `AWS_CONTAINER_CREDENTIALS_*`.
     Container,
-    /// EC2 instance metadata: never asked unless all others have nothing.
+    /// EC2 instance metadata: asked only if no other source is configured.
     Instance,
 }
 
-/// All that the sources need to know.
+/// The sources of credentials, asked one after another.
 #[derive(Debug)]
 pub(super) struct ProviderChain {
-    /// The environment's keys: where there are some, nobody else is asked.
+    /// Keys in the environment; if present, no other source is asked.
     pub(super) keys: Option<Keys>,
     pub(super) files: EnvConfigFiles,
     pub(super) profile: String,
-    /// The region of STS, for roles.
+    /// The region of STS, for assumed roles.
     pub(super) region: Region,
-    /// Which hosts of STS and SSO are asked; there is no acceleration for them.
+    /// The variant of the STS and SSO hosts; acceleration does not apply to them.
     pub(super) variant: EndpointVariant,
     pub(super) retries: RetryConfig,
     pub(super) http: SharedHttpClient,
 }
 
-/// The keys in `env`; half a pair is an error rather than a reason to look elsewhere.
+/// Returns the keys in `env`. An incomplete pair is an error, not a reason to ask the next source.
 pub(super) fn keys_from_env(env: &Env) -> Result<Option<Keys>> {
     match (variable(env, "AWS_ACCESS_KEY_ID"), variable(env, "AWS_SECRET_ACCESS_KEY")) {
         (Some(id), Some(secret)) => {
@@ -79,36 +78,36 @@ pub(super) fn keys_from_env(env: &Env) -> Result<Option<Keys>> {
 }
 
 impl ProviderChain {
-    /// The first keys that a source has. A source that is set up but fails ends the search: refresh_lock on
-    /// might find somebody else's.
-    pub(super) async fn ask(&self) -> Result<(CredentialSource, Keys), CredentialsError> {
+    /// Returns the first keys found and their source. A source that is configured but fails ends the search, because
+    /// the next one might provide a different identity.
+    pub(super) async fn resolve(&self) -> Result<(CredentialSource, Keys), CredentialsError> {
         if let Some(keys) = &self.keys {
             return Ok((CredentialSource::Environment, keys.clone()));
         }
-        let mut asked = ProviderTrace::nobody();
-        asked.add(self.name(CredentialSource::Environment), &CredentialsError::not_loaded("not set"));
+        let mut trace = ProviderTrace::new();
+        trace.add(self.name(CredentialSource::Environment), &CredentialsError::not_loaded("not set"));
         for (origin, provider) in self.chain() {
             let e = match provider.provide_credentials().await {
                 Ok(keys) => return Ok((origin, keys)),
                 Err(e) => e,
             };
             let has_nothing = matches!(&e, CredentialsError::CredentialsNotLoaded(_));
-            // A profile that has nothing gives no reason; one that refers to nothing does. Nobody set up the
-            // instance's metadata: it only happened to be there.
-            let may_go_on = match origin {
+            // An empty profile gives no reason; one with a dangling reference does. Instance metadata is not configured
+            // by the user, so its failure ends nothing.
+            let may_continue = match origin {
                 CredentialSource::Profile => has_nothing && e.source().is_none(),
                 CredentialSource::Instance => true,
                 _ => has_nothing,
             };
-            if !may_go_on {
+            if !may_continue {
                 return Err(ProviderTrace::failed(self.name(origin), &e));
             }
-            asked.add(self.name(origin), &e);
+            trace.add(self.name(origin), &e);
         }
-        Err(asked.in_vain())
+        Err(trace.into_error())
     }
 
-    /// What errors call a source.
+    /// Returns the name of a source for error messages.
     pub(super) fn name(&self, origin: CredentialSource) -> String {
         match origin {
             CredentialSource::Environment => "the environment (AWS_ACCESS_KEY_ID)".to_owned(),
@@ -119,7 +118,7 @@ impl ProviderChain {
         }
     }
 
-    /// The region of the instance that we run on.
+    /// Returns the region of the instance that the program runs on.
     pub(super) async fn instance_region(&self) -> Option<Region> {
         let region =
             ImdsRegionProvider::builder().configure(&self.provider_config()).build().region().await?;
@@ -147,7 +146,7 @@ impl ProviderChain {
     fn provider_config(&self) -> ProviderConfig {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(TRY_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .build();
         ProviderConfig::without_region()
             .with_behavior_version(Some(BehaviorVersion::latest()))
@@ -165,6 +164,6 @@ impl ProvideCredentials for ProviderChain {
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(async { self.ask().await.map(|(_, keys)| keys) })
+        future::ProvideCredentials::new(async { self.resolve().await.map(|(_, keys)| keys) })
     }
 }

@@ -1,8 +1,7 @@
 //! The HTTP client of the credential sources: STS, SSO, container and instance metadata.
 //!
-//! It gets `AWS_CA_BUNDLE`, which nothing in the AWS crates reads, and the proxies, and hands on what they want: a
-//! [`SharedHttpClient`]. It makes a connector when a call is really made (that is about once an hour),
-//! so who has keys at hand never pays for root certificates. It never carries the object's bytes.
+//! The AWS crates read neither `AWS_CA_BUNDLE` nor the proxy variables, so both are applied here. A connector is made
+//! for each call (about one an hour); a run with static keys never pays for reading root certificates.
 
 use std::path::{Path, PathBuf};
 
@@ -17,12 +16,11 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use crate::transport::proxy::Proxies;
+use crate::transport::tls;
 
-/// A client that trusts the certificates in `ca_bundle`, or the operating system's without one.
+/// Creates a client that trusts the certificates in `ca_bundle`, or the operating system's without one.
 pub(super) fn new(ca_bundle: Option<PathBuf>, proxies: Proxies) -> SharedHttpClient {
     http_client_fn(move |settings, _| {
         SharedHttpConnector::new(OneCall {
@@ -61,7 +59,7 @@ impl OneCall {
             Some(file) => TrustStore::empty().with_pem_certificate(certificates(file)?),
             None => TrustStore::default(),
         };
-        // Metadata services are plain HTTP, link-local or on this host: no proxy reaches them.
+        // Metadata services are plain HTTP, and link-local or on this host: no proxy can reach them.
         let proxy = if https { self.proxies.of(&uri)? } else { None };
         let proxy = match proxy {
             Some(proxy) => ProxyConfig::https(proxy.secret_url())
@@ -77,20 +75,13 @@ impl OneCall {
     }
 }
 
-/// The PEM text of `file`, once it is known to be good: the connector would panic on anything else.
+/// Returns the PEM text of `file` after checking it, because the connector panics on invalid text.
 fn certificates(file: &Path) -> Result<Vec<u8>, BoxError> {
-    let bad = |why: String| format!("the CA bundle {}: {why}", file.display());
-    let pem = std::fs::read(file).map_err(|e| bad(e.to_string()))?;
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let added =
-            certificate.map_err(|e| e.to_string()).and_then(|c| roots.add(c).map_err(|e| e.to_string()));
-        added.map_err(bad)?;
+    for certificate in tls::read_bundle(file)? {
+        roots.add(certificate)?;
     }
-    if roots.is_empty() {
-        return Err(bad("it has no certificate".to_owned()).into());
-    }
-    Ok(pem)
+    Ok(std::fs::read(file)?)
 }
 
 #[cfg(test)]
@@ -105,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_bundle_is_trusted_and_nobody_else() {
+    async fn only_the_bundle_is_trusted() {
         let server = s3server::Server::builder().tls().start();
         let other = s3server::Server::builder().tls().start();
         for (pem, trusted) in [(server.ca_pem(), true), (other.ca_pem(), false)] {
@@ -120,8 +111,8 @@ mod tests {
         for (bytes, why) in [
             (&b""[..], "no certificate"),
             (b"nothing to see", "no certificate"),
-            (b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "base64"),
-            (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "certificate"),
+            (b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "is not PEM"),
+            (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "BadEncoding"),
         ] {
             let (_file, call) = with_bundle(bytes);
             let error = call.connector("https://h").unwrap_err().to_string();

@@ -1,9 +1,8 @@
-//! What the environment and the profile say of S3 alone: hosts, checksums, and the block `s3 =` of the AWS CLI.
+//! S3's own settings: addressing, checksums, and the profile's `s3 =` block of the AWS CLI.
 //!
-//! It gets what was found and hands on checked values. The block's numbers are those of another program, made for
-//! another way to download: here they are profile_limits, and never as good as a flag.
+//! The block's numbers were chosen for another program, so they are upper limits here, and flags override them.
 //!
-//! ProviderChain: AWS SDKs and Tools Reference Guide, "Settings reference"; AWS CLI, "S3 configuration" (topic s3-config).
+//! Source: AWS SDKs and Tools Reference Guide, "Settings reference"; AWS CLI, "S3 configuration" (topic s3-config).
 
 use std::num::NonZeroU64;
 
@@ -14,17 +13,17 @@ use crate::config::settings::{ChecksumValidation, ProfileLimits, Settings};
 use crate::error::Result;
 use crate::s3::address::addressing::{Addressing, AddressingStyle, EndpointVariant};
 
-/// Which hosts are asked, and how.
+/// Returns how hosts are chosen.
 pub(super) fn addressing(found: &SettingsLookup, settings: &Settings) -> Result<Addressing> {
     let block = S3Block::of(found);
     let style = match settings.addressing_style {
         Some(style) => style,
-        None => block.get("addressing_style").map(|s| style(&s)).transpose()?.unwrap_or_default(),
+        None => block.get("addressing_style").map(|s| parse_style(&s)).transpose()?.unwrap_or_default(),
     };
     let fips = found.parse_bool(&["AWS_USE_FIPS_ENDPOINT"], "use_fips_endpoint");
     let dualstack = match found.parse_bool(&["AWS_USE_DUALSTACK_ENDPOINT"], "use_dualstack_endpoint")? {
         None => block.parse_bool("use_dualstack_endpoint")?,
-        said => said,
+        value => value,
     };
     let accelerate = block.parse_bool("use_accelerate_endpoint")?;
     let any_region = found.parse_bool(&["AWS_S3_USE_ARN_REGION"], "s3_use_arn_region")?;
@@ -36,56 +35,57 @@ pub(super) fn addressing(found: &SettingsLookup, settings: &Settings) -> Result<
     Ok(Addressing { style, variant, arn_region_must_match: any_region == Some(false) })
 }
 
-/// `AWS_RESPONSE_CHECKSUM_VALIDATION`.
+/// Returns the value of `AWS_RESPONSE_CHECKSUM_VALIDATION`.
 pub(super) fn checksum_validation(found: &SettingsLookup) -> Result<ChecksumValidation> {
-    let said = found.setting(&["AWS_RESPONSE_CHECKSUM_VALIDATION"], "response_checksum_validation");
-    let Some(said) = said else { return Ok(ChecksumValidation::default()) };
-    match said.value.to_ascii_lowercase().as_str() {
+    let setting = found.setting(&["AWS_RESPONSE_CHECKSUM_VALIDATION"], "response_checksum_validation");
+    let Some(setting) = setting else { return Ok(ChecksumValidation::default()) };
+    match setting.value.to_ascii_lowercase().as_str() {
         "when_supported" => Ok(ChecksumValidation::WhenSupported),
         "when_required" => Ok(ChecksumValidation::WhenRequired),
-        _ => Err(said.bad("write when_supported or when_required")),
+        _ => Err(setting.invalid("when_supported or when_required")),
     }
 }
 
-/// The numbers of the block.
+/// Returns the limits in the block.
 pub(super) fn profile_limits(found: &SettingsLookup) -> Result<ProfileLimits> {
     let block = S3Block::of(found);
     Ok(ProfileLimits {
         concurrency: block
             .get("max_concurrent_requests")
-            .map(|said| said.parse("write a number from 1 on"))
+            .map(|setting| setting.parse("a number ≥ 1"))
             .transpose()?,
-        chunk_size: block.get("multipart_chunksize").map(|said| size(&said)).transpose()?,
-        bytes_per_second: block.get("max_bandwidth").map(|said| rate(&said)).transpose()?,
+        chunk_size: block.get("multipart_chunksize").map(|setting| parse_size(&setting)).transpose()?,
+        bytes_per_second: block.get("max_bandwidth").map(|setting| parse_rate(&setting)).transpose()?,
     })
 }
 
-fn style(said: &Setting) -> Result<AddressingStyle> {
-    match said.value.to_ascii_lowercase().as_str() {
+fn parse_style(setting: &Setting) -> Result<AddressingStyle> {
+    match setting.value.to_ascii_lowercase().as_str() {
         "auto" => Ok(AddressingStyle::Auto),
         "path" => Ok(AddressingStyle::Path),
         "virtual" => Ok(AddressingStyle::Virtual),
-        _ => Err(said.bad("write auto, path or virtual")),
+        _ => Err(setting.invalid("auto, path or virtual")),
     }
 }
 
-/// Bytes, as the AWS CLI reads them: all its units are binary, `MB` as well as `MiB`.
-fn size(said: &Setting) -> Result<NonZeroU64> {
-    binary(&said.value).ok_or_else(|| said.bad("write bytes, or a number with a unit, such as 8MB"))
+/// Parses a size as the AWS CLI does: all units are binary, `MB` as well as `MiB`.
+fn parse_size(setting: &Setting) -> Result<NonZeroU64> {
+    parse_binary(&setting.value)
+        .ok_or_else(|| setting.invalid("a number of bytes, or one with a unit, such as 8MB"))
 }
 
-/// `MB/s` are bytes in a second and `Mb/s` bits.
-fn rate(said: &Setting) -> Result<NonZeroU64> {
-    let bad = || said.bad("write it as 50MB/s (bytes) or 400Mb/s (bits)");
-    let (text, bits) = match said.value.strip_suffix("/s") {
+/// Parses a rate: `MB/s` means bytes per second and `Mb/s` bits per second.
+fn parse_rate(setting: &Setting) -> Result<NonZeroU64> {
+    let invalid = || setting.invalid("a rate such as 50MB/s (bytes) or 400Mb/s (bits)");
+    let (text, bits) = match setting.value.strip_suffix("/s") {
         Some(text) => (text, text.ends_with('b')),
-        None => (said.value.as_str(), false),
+        None => (setting.value.as_str(), false),
     };
-    let number = binary(text).ok_or_else(bad)?;
-    if bits { NonZeroU64::new(number.get() / 8).ok_or_else(bad) } else { Ok(number) }
+    let number = parse_binary(text).ok_or_else(invalid)?;
+    if bits { NonZeroU64::new(number.get() / 8).ok_or_else(invalid) } else { Ok(number) }
 }
 
-fn binary(text: &str) -> Option<NonZeroU64> {
+fn parse_binary(text: &str) -> Option<NonZeroU64> {
     let lower = text.to_ascii_lowercase();
     let number = lower.strip_suffix("ib").or_else(|| lower.strip_suffix('b')).unwrap_or(&lower);
     let binary = if number.ends_with(|c: char| c.is_ascii_digit()) {
@@ -97,7 +97,7 @@ fn binary(text: &str) -> Option<NonZeroU64> {
     NonZeroU64::new(bytes)
 }
 
-/// The profile's `s3 =`, which is one text of many lines.
+/// The profile's `s3 =`, a single value of several lines.
 struct S3Block<'a> {
     text: &'a str,
     found: &'a SettingsLookup<'a>,
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn sizes_and_rates_are_read_as_the_aws_cli_reads_them() {
-        let said = |value: &str| Setting { origin: "here".into(), value: value.into() };
+        let setting = |value: &str| Setting { origin: "here".into(), value: value.into() };
         for (text, bytes) in [
             ("8388608", Some(8 << 20)),
             ("8MB", Some(8 << 20)),
@@ -141,7 +141,7 @@ mod tests {
             ("8 parsecs", None),
             ("-1", None),
         ] {
-            assert_eq!(size(&said(text)).ok().map(NonZeroU64::get), bytes, "{text}");
+            assert_eq!(parse_size(&setting(text)).ok().map(NonZeroU64::get), bytes, "{text}");
         }
         for (text, bytes) in [
             ("50MB/s", Some(50 << 20)),
@@ -152,10 +152,10 @@ mod tests {
             ("fast", None),
             ("/s", None),
         ] {
-            let error = rate(&said(text));
+            let error = parse_rate(&setting(text));
             assert_eq!(error.as_ref().ok().map(|n| n.get()), bytes, "{text}");
             if let Err(e) = error {
-                assert!(e.to_string().contains("bad value of here"), "{e}");
+                assert!(e.to_string().contains("invalid here"), "{e}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What is said and what follows from it: data only, complete and checked where it is a [`Config`].
+//! The settings of the command line and the complete configuration: data only.
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
@@ -9,81 +9,79 @@ use crate::s3::address::region::Region;
 use crate::s3::sse_c::{CustomerKey, KeyText};
 use crate::transport::proxy::Proxies;
 
-/// What the command line said; each value goes before the environment's and the profile's.
+/// Settings from the command line; each takes precedence over the environment and the profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     /// The URL of an S3-compatible server.
     pub endpoint: Option<String>,
     /// The region to sign for.
     pub region: Option<String>,
-    /// The profile to read; its credentials go before keys in the environment.
+    /// The profile to read; its credentials take precedence over keys in the environment.
     pub profile: Option<String>,
-    /// Send unsigned requests and ask nobody for credentials.
+    /// Send unsigned requests and look for no credentials.
     pub no_sign_request: bool,
     /// A file of PEM certificates to trust instead of the operating system's.
     pub ca_bundle: Option<PathBuf>,
-    /// Where the bucket's name goes.
+    /// Bucket addressing: in the path or in the host name.
     pub addressing_style: Option<AddressingStyle>,
-    /// Ask AWS's hosts with validated cryptography.
+    /// Use AWS's FIPS endpoints.
     pub fips: Option<bool>,
-    /// Ask AWS's hosts with IPv4 and IPv6 addresses.
+    /// Use AWS's dual-stack endpoints (IPv4 and IPv6).
     pub dualstack: Option<bool>,
-    /// Ask the hosts of S3 Transfer Acceleration.
+    /// Use the endpoints of S3 Transfer Acceleration.
     pub accelerate: Option<bool>,
-    /// Who asks pays for the request, where the bucket's owner wants that.
+    /// Confirm requester-pays charges.
     pub request_payer: bool,
-    /// The customer's own key that the object is encrypted with: a file, or base64.
+    /// The customer-provided key that the object is encrypted with (SSE-C): a file, or base64.
     pub sse_c_key: Option<KeyText>,
 }
 
-/// Everything that requests need to know besides the object: complete and checked. By default unsigned
-/// requests to AWS.
+/// Everything that requests depend on besides the object, complete and checked. By default requests go to AWS,
+/// unsigned.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// The region to sign for.
+    /// The region to sign for; us-east-1 by default, until S3 reports the bucket's region.
     pub region: Region,
-    /// Whether anybody named the region: if not it is us-east-1, until S3 says where the bucket is.
-    pub region_configured: bool,
-    /// A custom endpoint: http or https, a host, perhaps a port and a path prefix, nothing else.
+    /// A custom endpoint: http or https, a host, an optional port and an optional path prefix, nothing else.
     pub endpoint: Option<http::Uri>,
-    /// How the host is chosen.
+    /// How hosts are chosen.
     pub addressing: Addressing,
-    /// A file of PEM certificates to trust instead of the operating system's. Not read here.
+    /// A file of PEM certificates to trust instead of the operating system's, read when a TLS connection needs it.
     pub ca_bundle: Option<PathBuf>,
-    /// The proxies that hosts are reached by.
+    /// The proxies to connect through.
     pub proxies: Proxies,
-    /// Tries in a row that bring nothing new, where the download's options name no number.
+    /// Consecutive attempts without progress before giving up, unless the download's options set a number.
     pub max_attempts: Option<NonZeroU32>,
-    /// Whether responses are to be checked against checksums wherever there are some.
+    /// Whether object checksums are verified by default.
     pub checksum_validation: ChecksumValidation,
-    /// What a download should not go beyond where its options say nothing.
+    /// Upper limits for downloads whose options set none.
     pub profile_limits: ProfileLimits,
-    /// Whether requests say that who asks pays for them.
+    /// Whether requests confirm requester-pays charges.
     pub request_payer: bool,
-    /// The customer's own key that the object is encrypted with.
+    /// The customer-provided key that the object is encrypted with (SSE-C).
     pub sse_c: Option<CustomerKey>,
-    /// Whom to sign as.
+    /// The credentials that requests are signed with.
     pub credentials: Credentials,
 }
 
-/// What a download should not go beyond where nothing else is said: `max_concurrent_requests`, `multipart_chunksize`
-/// and `max_bandwidth` of the profile's block `s3 =`.
+/// Limits from the profile's `s3 =` block: `max_concurrent_requests`, `multipart_chunksize` and `max_bandwidth`.
+/// Explicit options override them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ProfileLimits {
-    /// Ranges fetched at once.
+    /// Concurrent range requests.
     pub concurrency: Option<NonZeroUsize>,
-    /// Bytes of a range.
+    /// Size of a range in bytes.
     pub chunk_size: Option<NonZeroU64>,
-    /// Body bytes received in a second.
+    /// Body bytes received per second.
     pub bytes_per_second: Option<NonZeroU64>,
 }
 
-/// Whether what comes is checked against the store's checksums.
+/// Whether downloads are verified against the store's checksums by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ChecksumValidation {
-    /// Wherever the store has one.
+    /// Verify whenever the store has a checksum.
     #[default]
     WhenSupported,
-    /// Only where an operation asks for it, which reading an object does not: never.
+    /// Verify only where an operation requires it. Reading an object never does.
     WhenRequired,
 }

@@ -1,7 +1,6 @@
-//! Which proxy a host is reached by, if any: `HTTPS_PROXY` and its like, by the rules of curl.
+//! Selection of the proxy for a host from `HTTPS_PROXY` and similar variables, by the rules of curl.
 //!
-//! It gets the variables' values, as `config.rs` found them, and a host, and hands on a [`Proxy`] with the user name
-//! and the password that stood in its URL. These show in no `Debug` form and in no error. It opens no connection.
+//! A [`Proxy`] carries the user name and the password of its URL; neither `Debug` nor an error shows them.
 //!
 //! Source: curl's manual, "Proxy environment variables"; the matching itself is hyper-util's.
 
@@ -13,16 +12,16 @@ use hyper_util::client::proxy::matcher::Matcher;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The proxies that the environment names. By default none.
+/// The proxies configured in the environment, by default none.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
     http: Option<ProxyVar>,
     https: Option<ProxyVar>,
-    /// The hosts that are reached without one, by commas.
+    /// The hosts to connect to directly, separated by commas.
     no_proxy: String,
 }
 
-/// A URL, perhaps with a password in it, and the variable that it is from.
+/// A URL, which may contain a password, and the variable it was read from.
 #[derive(Clone, PartialEq, Eq)]
 struct ProxyVar {
     variable: &'static str,
@@ -37,16 +36,15 @@ pub(crate) struct Proxy {
     /// The value of `Proxy-Authorization`.
     auth: Option<HeaderValue>,
     variable: &'static str,
-    /// As it was given, with its scheme: for clients that want to read it themselves.
+    /// The URL as configured, with its scheme, for clients that parse it themselves.
     url: String,
 }
 
 impl Proxies {
-    /// What the environment says; `variable` looks one up, and an empty one is as good as none. The lower case goes
-    /// first, as in curl.
+    /// Reads the proxy variables by `variable`; empty ones count as unset. Lower case takes precedence, as in curl.
     #[must_use]
     pub fn new(variable: impl Fn(&str) -> Option<String>) -> Self {
-        // A CGI script's caller can set this one, by a header `Proxy` of his request.
+        // The caller of a CGI script can set HTTP_PROXY with a request header `Proxy`, so it is ignored there.
         let is_cgi = variable("REQUEST_METHOD").is_some();
         let first = |names: &[&'static str]| {
             let found = |name: &&'static str| Some(ProxyVar { variable: name, url: variable(name)? });
@@ -59,8 +57,8 @@ impl Proxies {
         }
     }
 
-    /// The proxy for requests to `host`, of which scheme, host and port count. A setting that is of no use is an
-    /// error only where it is asked for.
+    /// Returns the proxy for requests to the scheme, host and port of `host`. An unusable setting is an error only
+    /// when it applies.
     pub(crate) fn of(&self, host: &Uri) -> Result<Option<Proxy>> {
         let is_https = host.scheme_str() == Some("https");
         let Some(ProxyVar { variable, url }) = (if is_https { &self.https } else { &self.http }) else {
@@ -69,16 +67,16 @@ impl Proxies {
         if self.bypasses(host) {
             return Ok(None);
         }
-        let bad = |why: &str| {
-            // The value may have a password in it.
-            Error::usage(format!("the proxy in {variable} {why}"))
+        let unusable = |reason: &str| {
+            // The value may contain a password, so it is not shown.
+            Error::usage(format!("the proxy in {variable} {reason}"))
                 .with_hint("write it as http://host:port or http://user:password@host:port, percent-encoded")
         };
         let Some(found) = Matcher::builder().all(url).build().intercept(host) else {
-            return Err(bad("is not the URL of an HTTP proxy"));
+            return Err(unusable("is not the URL of an HTTP proxy"));
         };
         if !matches!(found.uri().scheme_str(), Some("http" | "https")) {
-            return Err(bad("is of a kind that is not supported"));
+            return Err(unusable("is of an unsupported kind"));
         }
         Ok(Some(Proxy {
             uri: found.uri().clone(),
@@ -88,15 +86,15 @@ impl Proxies {
         }))
     }
 
-    /// Whether `NO_PROXY` names the host: by its name, a domain above it, its address, or a network.
+    /// Returns whether `NO_PROXY` lists the host: its name, a parent domain, its address, or a network.
     fn bypasses(&self, host: &Uri) -> bool {
-        // As curl reads it: by commas or spaces, addresses in brackets or not, names with the root's dot or not.
+        // As in curl: separated by commas or spaces; brackets around addresses and a trailing dot are optional.
         let entries = self
             .no_proxy
             .split([',', ' ', '\t'])
             .map(|entry| entry.trim_matches(['[', ']']).trim_end_matches('.'));
         let entries: Vec<&str> = entries.filter(|entry| !entry.is_empty()).collect();
-        // The matcher knows this one for names only.
+        // The matcher applies `*` to names only.
         entries.contains(&"*") || {
             let any = Matcher::builder().all("http://any").no(entries.join(","));
             any.build().intercept(host).is_none()
@@ -105,30 +103,30 @@ impl Proxies {
 }
 
 impl Proxy {
-    /// Scheme, host and port of the proxy itself.
+    /// Returns the scheme, host and port of the proxy.
     pub(crate) fn uri(&self) -> &Uri {
         &self.uri
     }
 
-    /// Its URL as it was given, with the password: for nobody's eyes.
+    /// Returns the URL as configured, with the password. Never print it.
     pub(crate) fn secret_url(&self) -> &str {
         &self.url
     }
 
-    /// Says to the proxy who asks.
+    /// Adds the proxy's credentials to `headers`.
     pub(crate) fn authorize(&self, headers: &mut http::HeaderMap) {
         if let Some(auth) = &self.auth {
             headers.insert(PROXY_AUTHORIZATION, auth.clone());
         }
     }
 
-    /// The proxy answered a request for a connection with `status` instead of opening it.
-    pub(crate) fn refused(&self, status: http::StatusCode) -> Error {
+    /// Returns the error for a CONNECT request that the proxy answered with `status`.
+    pub(crate) fn connect_error(&self, status: http::StatusCode) -> Error {
         let hint = format!("check the proxy in {}; NO_PROXY names hosts to reach without one", self.variable);
         match status.as_u16() {
             407 => Error::new(
                 ErrorKind::Access,
-                format!("the proxy {self} wants a user name and a password, or others (HTTP 407)"),
+                format!("the proxy {self} requires authentication, or rejected these credentials (HTTP 407)"),
             )
             .with_hint(format!("put them into {}: http://user:password@host:port", self.variable)),
             403 => Error::new(ErrorKind::Access, format!("the proxy {self} forbids the host (HTTP 403)"))
@@ -139,7 +137,7 @@ impl Proxy {
         }
     }
 
-    /// The variable that names it.
+    /// Returns the name of the variable that configures it.
     pub(crate) fn variable(&self) -> &'static str {
         self.variable
     }
@@ -185,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn which_variable_counts() {
+    fn the_first_variable_of_the_scheme_counts() {
         const HTTPS: &str = "https://s3.eu-west-1.amazonaws.com";
         const HTTP: &str = "http://minio.lan:9000";
         let all = [
@@ -216,8 +214,8 @@ mod tests {
     }
 
     #[test]
-    fn whom_no_proxy_spares() {
-        for (list, host, spared) in [
+    fn no_proxy_lists_the_hosts_to_connect_to_directly() {
+        for (list, host, is_direct) in [
             ("", "http://localhost:9000", false),
             ("", "http://127.0.0.1:9000", false),
             ("*", "http://127.0.0.1:9000", true),
@@ -239,13 +237,13 @@ mod tests {
         ] {
             for name in ["no_proxy", "NO_PROXY"] {
                 let found = shown(&[("ALL_PROXY", "http://p:1"), (name, list)], host);
-                assert_eq!(found.is_none(), spared, "{list:?} {host}");
+                assert_eq!(found.is_none(), is_direct, "{list:?} {host}");
             }
         }
     }
 
     #[test]
-    fn the_password_goes_into_the_header_and_nowhere_else() {
+    fn the_password_shows_only_in_the_header() {
         let env = [("ALL_PROXY", "http://us%40er:hun%3Ater2@p:1"), ("NO_PROXY", "n")];
         let proxies = proxies(&env);
         let proxy = proxies.of(&"https://h".parse().unwrap()).unwrap().unwrap();
@@ -253,7 +251,7 @@ mod tests {
         proxy.authorize(&mut headers);
         // us@er:hun:ter2
         assert_eq!(headers[PROXY_AUTHORIZATION], "Basic dXNAZXI6aHVuOnRlcjI=");
-        let refusals = [403, 407, 502].map(|code| proxy.refused(code.try_into().unwrap()));
+        let refusals = [403, 407, 502].map(|code| proxy.connect_error(code.try_into().unwrap()));
         assert_eq!(refusals.each_ref().map(Error::exit_code), [4, 4, 5]);
         assert_eq!(refusals.each_ref().map(Error::is_retryable), [false, false, true]);
         let shown = format!("{proxies:?} {proxy:?} {proxy} {headers:?} {refusals:?}");
@@ -261,14 +259,14 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_no_use_is_an_error_without_the_value_where_it_is_asked_for() {
+    fn an_unusable_value_is_an_error_that_hides_it_and_only_when_it_applies() {
         for url in ["socks5://hunter2@p:1", "ftp://hunter2@p", "http://hunter2@@", "hunter2 @p", "/hunter2"] {
-            let proxies = proxies(&[("HTTPS_PROXY", url), ("NO_PROXY", "spared")]);
+            let proxies = proxies(&[("HTTPS_PROXY", url), ("NO_PROXY", "direct")]);
             let error = proxies.of(&"https://h".parse().unwrap()).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{error}");
             let shown = format!("{error} {error:?}");
             assert!(shown.contains("HTTPS_PROXY") && !shown.contains("hunter2"), "{shown}");
-            for host in ["http://h", "https://spared"] {
+            for host in ["http://h", "https://direct"] {
                 assert_eq!(proxies.of(&host.parse().unwrap()).unwrap(), None);
             }
         }

@@ -1,8 +1,6 @@
-//! The TLS client configuration: TLS 1.2 and 1.3 by rustls over aws-lc, with the operating system's
-//! trusted roots or those of a file.
+//! TLS 1.2 and 1.3 by rustls over aws-lc, trusting the operating system's roots or those of a PEM file.
 //!
-//! It gets an optional PEM file. It never turns verification off, and is asked only when an endpoint is
-//! `https`, since reading the roots costs milliseconds.
+//! Verification cannot be turned off. Roots are read only for `https`, because that costs milliseconds.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,8 +11,8 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The configuration for an `https` endpoint; `ca_bundle` replaces the system's roots, as
-/// `AWS_CA_BUNDLE` does in every AWS tool.
+/// Returns the configuration for an `https` endpoint. `ca_bundle` replaces the system's roots, as `AWS_CA_BUNDLE` does
+/// in every AWS tool.
 pub(super) fn config(ca_bundle: Option<&Path>) -> Result<ClientConfig> {
     with_roots(match ca_bundle {
         Some(file) => from_file(file)?,
@@ -22,7 +20,7 @@ pub(super) fn config(ca_bundle: Option<&Path>) -> Result<ClientConfig> {
     })
 }
 
-/// A configuration that trusts nobody, for endpoints without TLS.
+/// Returns a configuration that trusts no certificate, for endpoints without TLS.
 pub(super) fn unused() -> Result<ClientConfig> {
     with_roots(RootCertStore::empty())
 }
@@ -38,24 +36,38 @@ fn with_roots(roots: RootCertStore) -> Result<ClientConfig> {
 }
 
 fn from_file(file: &Path) -> Result<RootCertStore> {
-    let bad = |why: &str| {
-        Error::usage(format!("the CA bundle {}: {why}", file.display()))
-            .with_hint("--ca-bundle, AWS_CA_BUNDLE or ca_bundle must name a file of PEM certificates")
-    };
     let mut roots = RootCertStore::empty();
-    for certificate in
-        CertificateDer::pem_file_iter(file).map_err(|e| bad("cannot be read").with_source(e))?
-    {
-        let certificate = certificate.map_err(|e| bad("is not PEM").with_source(e))?;
-        roots.add(certificate).map_err(|e| bad("has a certificate that cannot be used").with_source(e))?;
-    }
-    if roots.is_empty() {
-        return Err(bad("has no certificate"));
+    for certificate in read_bundle(file)? {
+        let unusable = |e| bundle_error(file, "has an unusable certificate").with_source(e);
+        roots.add(certificate).map_err(unusable)?;
     }
     Ok(roots)
 }
 
-/// A certificate that cannot be parsed is passed over: systems ship odd ones. None at all is an error.
+/// Reads the certificates of a PEM file; there is at least one.
+pub(crate) fn read_bundle(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let pem = std::fs::read(file).map_err(|e| {
+        Error::usage(format!("cannot read CA bundle {}", file.display()))
+            .with_source(e)
+            .with_hint(BUNDLE_HINT)
+    })?;
+    let certificates = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| bundle_error(file, "is not PEM").with_source(e))?;
+    if certificates.is_empty() {
+        return Err(bundle_error(file, "contains no certificate"));
+    }
+    Ok(certificates)
+}
+
+const BUNDLE_HINT: &str = "--ca-bundle, AWS_CA_BUNDLE or ca_bundle must name a file of PEM certificates";
+
+fn bundle_error(file: &Path, reason: &str) -> Error {
+    Error::usage(format!("CA bundle {} {reason}", file.display())).with_hint(BUNDLE_HINT)
+}
+
+/// Reads the operating system's roots. Certificates that cannot be parsed are skipped, because systems ship odd ones;
+/// having none at all is an error.
 fn from_system() -> Result<RootCertStore> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
@@ -71,11 +83,11 @@ fn from_system() -> Result<RootCertStore> {
     Ok(roots)
 }
 
-/// Whether a connection failed because the server's certificate was refused, which no retry mends.
+/// Returns whether a connection failed because the server's certificate was rejected; a retry cannot help.
 pub(super) fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(e) = cause {
-        // An io::Error shows what it wraps by get_ref, not by source.
+        // An io::Error exposes what it wraps by get_ref, not by source.
         let inner = e.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         if let Some(inner) = inner
             && is_untrusted(inner)

@@ -1,8 +1,7 @@
-//! The way to one host: straight to it, or by a proxy, through which a tunnel leads to an `https` one.
+//! Connections to one host, directly or through a proxy.
 //!
-//! It gets a host's URI and hands on a byte stream that reaches it, for TLS or HTTP to run on. A plain-HTTP host
-//! behind a proxy needs no tunnel: who sends names it in each request instead (RFC 9112, section 3.2.2), which
-//! [`ProxyConnector::make_absolute`] does.
+//! To an `https` host the proxy opens a tunnel (CONNECT), and TLS runs inside it. To an `http` host no tunnel is needed:
+//! each request names the host instead (RFC 9112, section 3.2.2), see [`ProxyConnector::make_absolute`].
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -24,7 +23,7 @@ use crate::transport::connect::TcpConnector;
 use crate::transport::proxy::Proxy;
 use crate::transport::socket::Socket;
 
-/// To the host or to the proxy: the latter may itself speak TLS.
+/// A stream to the host or to the proxy, which may itself use TLS.
 pub(super) type HopStream = MaybeHttpsStream<TokioIo<Socket>>;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -37,7 +36,7 @@ pub(super) struct ProxyConnector {
 }
 
 impl ProxyConnector {
-    /// By `proxy` where there is one; `tls` is for the proxy.
+    /// Creates a connector through `proxy`, if any; `tls` is used for an `https` proxy.
     pub(super) fn new(tcp: TcpConnector, proxy: Option<Proxy>, tls: &ClientConfig) -> Self {
         let to_proxy = || {
             HttpsConnectorBuilder::new()
@@ -50,13 +49,13 @@ impl ProxyConnector {
         Self { tcp, proxy }
     }
 
-    /// The proxy on the way.
+    /// Returns the proxy, if any.
     pub(super) fn proxy(&self) -> Option<&Proxy> {
         self.proxy.as_ref().map(|(proxy, _)| proxy)
     }
 
-    /// Addresses `request` to the host `base` where a proxy is to make_absolute it; any other stays as it is. What is
-    /// signed is not touched.
+    /// Puts the host of `base` into the request's target if a proxy forwards the request. Nothing that is signed
+    /// changes.
     pub(super) fn make_absolute(&self, request: &mut Request<Empty<Bytes>>, base: &Uri) {
         let Some(proxy) = self.proxy().filter(|_| !is_https(base)) else { return };
         let mut parts = base.clone().into_parts();
@@ -91,8 +90,8 @@ impl Service<Uri> for ProxyConnector {
     }
 }
 
-/// Asks the proxy at the other end of `stream` for a tunnel to `host` (RFC 9110, section 9.3.6). By hyper, and not
-/// by hyper-util's own tunnel, which does not tell how the proxy refused.
+/// Asks the proxy at the other end of `stream` for a tunnel to `host` (RFC 9110, section 9.3.6). Uses hyper itself,
+/// because hyper-util's tunnel does not report the status of a refusal.
 async fn tunnel(stream: HopStream, proxy: &Proxy, host: &Uri) -> Result<HopStream, BoxError> {
     let authority = format!("{}:{}", host.host().unwrap_or_default(), host.port_u16().unwrap_or(443));
     let mut request = Request::builder()
@@ -104,19 +103,19 @@ async fn tunnel(stream: HopStream, proxy: &Proxy, host: &Uri) -> Result<HopStrea
 
     let (mut sender, connection) = http1::handshake(stream).await?;
     let connection = connection.with_upgrades();
-    let asking = async move {
+    let upgrade = async move {
         let response = sender.send_request(request).await?;
         if response.status() != StatusCode::OK {
-            return Err(proxy.refused(response.status()).into());
+            return Err(proxy.connect_error(response.status()).into());
         }
         Ok::<_, BoxError>(hyper::upgrade::on(response).await?)
     };
-    // The connection drives what is asked; it ends with the upgrade.
-    let (upgraded, _) = tokio::join!(asking, connection);
+    // The connection drives the request; it ends with the upgrade.
+    let (upgraded, _) = tokio::join!(upgrade, connection);
     let parts = upgraded?
         .downcast::<HopStream>()
         .map_err(|_| io::Error::other("the tunnel is not our own stream"))?;
-    // TLS lets the client speak first: nothing can have come yet.
+    // In TLS the client speaks first, so nothing can have arrived yet.
     if !parts.read_buf.is_empty() {
         return Err(
             io::Error::new(io::ErrorKind::InvalidData, "the proxy sent bytes before the tunnel's").into()

@@ -1,5 +1,5 @@
-//! Each source of credentials from a cold start: whose keys sign the requests, how `--stats` reports the time it took,
-//! and, when a source is broken, that the message names it and says why.
+//! Each source of credentials from a cold start: its keys sign the requests, `--stats` reports its time, and a broken
+//! one is named with the reason.
 
 use std::path::PathBuf;
 
@@ -12,20 +12,20 @@ use crate::support::object::{SIZE, object};
 use crate::support::run::{S3fcp, SECRET_KEY, SESSION_TOKEN, URI};
 use crate::support::table;
 
-/// A machine: a folder with a configuration, and one server that is S3, STS, ECS and EC2 at once.
+/// A machine: a folder with a configuration, and one server for S3, STS, ECS and EC2.
 struct Machine {
     folder: TempDir,
     server: FaultServer,
 }
 
-/// How a machine hands out credentials: a change to a run of it.
+/// How a machine provides credentials: a change to one of its runs.
 type Setup = fn(&Machine, S3fcp) -> S3fcp;
 
-/// A profile, the source beside it, and parts of the message.
+/// A profile, another source, and parts of the expected message.
 type Broken<'a> = (&'a str, Setup, &'a [&'a str]);
 
 impl Machine {
-    /// All its sources answer, or each of them is broken.
+    /// Creates a machine whose sources all answer, or all fail.
     fn new(is_broken: bool) -> Self {
         let answer = move |request: &Request| match request.target.as_str() {
             "/bucket/key" => Reply::ok(),
@@ -48,7 +48,7 @@ impl Machine {
         path
     }
 
-    /// A run whose profile is `profile`, with no keys in its environment.
+    /// Returns a run with `profile` as its default profile and no keys in its environment.
     fn run(&self, profile: &str) -> S3fcp {
         S3fcp::at(&self.server.endpoint())
             .without_env("AWS_ACCESS_KEY_ID")
@@ -66,7 +66,7 @@ fn keys(id: &str) -> String {
     )
 }
 
-/// What STS answers (AWS STS API Reference, `AssumeRoleWithWebIdentity`).
+/// Returns an answer of STS (AWS STS API Reference, `AssumeRoleWithWebIdentity`).
 fn assumed(id: &str) -> String {
     format!(
         "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
@@ -97,9 +97,9 @@ fn as_it_is(_: &Machine, run: S3fcp) -> S3fcp {
 }
 
 #[test]
-fn each_source_signs_and_its_time_is_told() {
+fn each_source_signs_and_its_time_is_reported() {
     let of_profile = format!("aws_access_key_id = profile\naws_secret_access_key = {SECRET_KEY}");
-    // A process that takes its time: so much is told at least.
+    // A slow process: at least its delay is reported.
     let of_process = format!(
         "credential_process = /bin/sh -c \"/bin/sleep 0.3; echo '{}'\"",
         keys("process").replace('"', "\\\"")
@@ -180,7 +180,7 @@ fn a_broken_source_is_named_with_its_reason_and_ends_the_search() {
 }
 
 #[test]
-fn without_any_source_all_that_were_looked_into_are_told() {
+fn without_credentials_all_sources_asked_are_listed() {
     let machine = Machine::new(false);
     let outcome = machine.run("region = us-east-1").download(URI);
     outcome.assert_failed(4, &[]);

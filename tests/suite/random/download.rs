@@ -65,7 +65,6 @@ async fn download(
     let keys = Keys::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
     let config = Config {
         region: s3fcp::config::Region::default(),
-        region_configured: true,
         endpoint: Some(endpoint.parse().expect("a URL")),
         credentials: Credentials::from_source(keys),
         ..Config::default()

@@ -22,12 +22,12 @@ fn store(tls: bool) -> Server {
     server
 }
 
-/// Four at once, and each range asked for once, however slow the machine is.
+/// Four concurrent requests and no hedging, so that each range is requested once however slow the machine is.
 fn at(endpoint: &str) -> S3fcp {
     S3fcp::at(endpoint).window(4, CHUNK).args(["--hedge", "off"]).logged()
 }
 
-/// Nothing of what a proxy is told shows.
+/// Asserts that the proxy's credentials show neither in the messages nor in the log.
 #[track_caller]
 fn assert_silent(outcome: &Outcome) {
     for secret in ["hunter2", "hunter3", "dXNlcj"] {
@@ -38,7 +38,7 @@ fn assert_silent(outcome: &Outcome) {
 }
 
 #[test]
-fn a_plain_endpoint_by_absolute_requests_to_a_host_that_only_the_proxy_knows() {
+fn a_plain_endpoint_is_reached_by_absolute_requests() {
     for (auth, userinfo) in [(None, ""), (Some(AUTH), "user:hunter2@")] {
         let store = FaultServer::start(object(SIZE), |_| Reply::ok());
         let proxy = Options { auth, ..Options::default() }.start(store.address());
@@ -54,12 +54,12 @@ fn a_plain_endpoint_by_absolute_requests_to_a_host_that_only_the_proxy_knows() {
         assert!(forwarded.iter().all(|target| target == "http://store.invalid:9000/bucket/key"));
         assert_eq!((store.gets().len(), store.object_bytes()), (3 * CHUNKS, 3 * SIZE));
         let hosts = store.requests().iter().all(|r| r.header("host") == Some("store.invalid:9000"));
-        assert!(hosts, "what is signed stays as it is");
+        assert!(hosts, "the signed host is unchanged");
     }
 }
 
 #[test]
-fn an_https_endpoint_by_tunnels_its_certificate_checked_behind_them() {
+fn an_https_endpoint_is_reached_by_tunnels_and_its_certificate_is_checked() {
     let store = store(true);
     let bundle = file(store.ca_pem());
     for (auth, userinfo) in [(None, ""), (Some(AUTH), "user:hunter2@")] {
@@ -82,7 +82,7 @@ fn an_https_endpoint_by_tunnels_its_certificate_checked_behind_them() {
 }
 
 #[test]
-fn a_proxy_that_itself_speaks_tls() {
+fn a_proxy_may_itself_use_tls() {
     for tls in [false, true] {
         let store = store(tls);
         let (config, pem) = self_signed("127.0.0.1");
@@ -100,7 +100,7 @@ fn a_proxy_that_itself_speaks_tls() {
 }
 
 #[test]
-fn a_wrong_password_is_told_at_once_and_never_shown() {
+fn a_wrong_proxy_password_fails_without_retries_and_is_not_shown() {
     for tls in [false, true] {
         let store = store(tls);
         let proxy = Options { auth: Some(AUTH), ..Options::default() }.start(store.address());
@@ -126,8 +126,8 @@ fn a_wrong_password_is_told_at_once_and_never_shown() {
 }
 
 #[test]
-fn a_proxy_that_refuses_or_is_not_there_is_named_without_its_password() {
-    // Bound and not listening: nobody else gets this port meanwhile, and nobody answers at it.
+fn a_refusing_or_missing_proxy_is_named_without_its_password() {
+    // Bound but not listening: no other process gets this port, and nothing answers on it.
     let silent = tokio::net::TcpSocket::new_v4().expect("a socket");
     silent.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
     let gone = silent.local_addr().expect("its address");
@@ -156,7 +156,7 @@ fn a_proxy_that_refuses_or_is_not_there_is_named_without_its_password() {
 }
 
 #[test]
-fn no_proxy_leads_past_it_and_loopback_alone_does_not() {
+fn no_proxy_bypasses_the_proxy_and_loopback_alone_does_not() {
     let store = store(false);
     let proxy = Options::default().start(store.address());
     let url = format!("http://{}", proxy.address());
@@ -174,7 +174,7 @@ fn no_proxy_leads_past_it_and_loopback_alone_does_not() {
         let forwarded = proxy.seen().forwarded.len() - before;
         assert_eq!(forwarded, if passes { CHUNKS + 1 } else { 0 }, "NO_PROXY={list:?}");
     }
-    // A caller of a CGI script must not choose its proxy.
+    // The caller of a CGI script must not choose its proxy.
     let before = proxy.seen();
     let run = S3fcp::at(&store.endpoint()).env("HTTP_PROXY", &url).env("REQUEST_METHOD", "GET");
     run.download(URI).assert_object(&object(SIZE));
@@ -182,7 +182,7 @@ fn no_proxy_leads_past_it_and_loopback_alone_does_not() {
 }
 
 #[test]
-fn a_customers_key_is_shown_to_no_proxy() {
+fn a_customer_key_is_sent_to_no_proxy() {
     let store = store(false);
     let proxy = Options::default().start(store.address());
     let outcome = S3fcp::at(&store.endpoint())
@@ -195,7 +195,7 @@ fn a_customers_key_is_shown_to_no_proxy() {
 }
 
 #[test]
-fn credentials_are_asked_for_by_the_proxy_but_never_a_metadata_service() {
+fn sts_is_reached_through_the_proxy_and_metadata_services_never() {
     let store = store(false);
     let token = file("a token");
     let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
@@ -222,7 +222,7 @@ fn credentials_are_asked_for_by_the_proxy_but_never_a_metadata_service() {
     );
     assert_eq!((forwarded.len(), refused), (0, 0));
 
-    // A container's own service, that is not there.
+    // A container's own service, which is not running.
     let proxy = Options::default().start(nobody);
     let outcome = run()
         .env("ALL_PROXY", format!("http://{}", proxy.address()))

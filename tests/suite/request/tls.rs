@@ -49,7 +49,7 @@ fn a_larger_object_comes_over_tls() {
 }
 
 #[test]
-fn an_untrusted_certificate_ends_it_before_any_request() {
+fn an_untrusted_certificate_fails_before_any_request() {
     let (ours, other) = (server(TlsVersion::Any), server(TlsVersion::Any));
     let (_folder, file) = bundle(other.ca_pem());
     let outcome = S3fcp::at(&ours.endpoint()).env("AWS_CA_BUNDLE", file).download(URI);
@@ -57,12 +57,12 @@ fn an_untrusted_certificate_ends_it_before_any_request() {
     assert!(outcome.stderr.contains("certificate"), "{}", outcome.stderr);
     let stats = ours.stats();
     assert_eq!((stats.gets, stats.heads), (0, 0));
-    // Trying again cannot help: the first GET's connection and the HEAD's, no more.
+    // A retry cannot help: only the connections of the first GET and of the HEAD are opened.
     assert!(stats.connections <= 2, "{stats:?}");
 }
 
 #[test]
-fn a_bundle_that_is_none_is_bad_configuration() {
+fn a_file_without_certificates_is_bad_configuration() {
     let server = server(TlsVersion::Any);
     let (folder, file) = bundle("no certificate here\n");
     for file in [file, folder.path().join("missing.pem")] {
