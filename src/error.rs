@@ -9,6 +9,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::printable::{printable, printable_within};
+
 /// A `Result` whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -92,6 +94,9 @@ impl ServiceError {
             || code.starts_with("Throttl")
     }
 }
+
+/// The longest sentence of an error, in characters. Most quote at most a key (1024 bytes) or an ETag.
+const WHAT_CHARS_MAX: usize = 1500;
 
 /// Why a download, or a step of it, failed.
 #[derive(Debug)]
@@ -243,10 +248,12 @@ impl fmt::Display for Error {
         if let Some(object) = &e.object {
             write!(f, "{object}: ")?;
         }
-        f.write_str(&e.what)?;
+        f.write_str(&printable_within(&e.what, WHAT_CHARS_MAX))?;
         if let Some(service) = &e.service {
-            let code = service.code.as_deref().unwrap_or("no error code");
-            write!(f, ": {code} (HTTP {}", service.status)?;
+            if let Some(code) = &service.code {
+                write!(f, ": {code}")?;
+            }
+            write!(f, " (HTTP {}", service.status)?;
             if let Some(id) = &service.request_id {
                 write!(f, ", request id {id}")?;
             }
@@ -259,7 +266,7 @@ impl fmt::Display for Error {
         let mut shown = String::new();
         let mut cause = e.source.as_deref().map(|s| s as &dyn StdError);
         while let Some(c) = cause {
-            let text = c.to_string();
+            let text = printable(&c.to_string());
             if !shown.contains(&text) {
                 write!(f, ": {text}")?;
                 shown.push_str(&text);

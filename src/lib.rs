@@ -137,6 +137,7 @@ pub mod events;
 #[doc(hidden)]
 pub mod fuzzing;
 mod output;
+mod printable;
 mod s3;
 mod transport;
 
@@ -151,6 +152,7 @@ pub use s3::address::addressing::{Addressing, AddressingStyle, EndpointVariant};
 pub use s3::address::http_url::HttpUrl;
 pub use s3::address::s3_uri::S3Uri;
 pub use s3::address::source::Source;
+pub use s3::checksum::algorithm::ChecksumAlgorithm;
 pub use s3::etag::ETag;
 pub use s3::object::ObjectInfo;
 pub use s3::range_spec::RangeSpec;

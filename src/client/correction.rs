@@ -1,14 +1,15 @@
-//! What a service may correct: the region, the clock, the credentials. Pure: the clock is never read here and nothing
-//! is sent.
+//! Corrections that an error response asks for: another region, another clock, fresh credentials.
+//!
+//! Pure: the clock is a parameter, and nothing is sent.
 
 use crate::error::Error;
 use crate::s3::address::partition::same_partition;
 use crate::s3::address::region::Region;
 
-/// What has to change before the same request can succeed.
+/// A change after which the same request can succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Correction {
-    /// Sign for this region, and ask its host.
+    /// Sign for this region, and send to its host.
     Region(Region),
     /// Sign with the server's clock, in seconds since the epoch.
     Clock(u64),
@@ -16,8 +17,8 @@ pub(crate) enum Correction {
     Credentials,
 }
 
-/// What can be put right about `error`, an answer to a request signed for `region`, if anything: each
-/// correction is worth one try, at once.
+/// Returns the correction that `error`, the response to a request signed for `region`, calls for, if any. Each kind
+/// of correction is worth one immediate attempt.
 pub(crate) fn correction(error: &Error, region: &Region) -> Option<Correction> {
     let service = error.service()?;
     match (service.status, service.code()) {
@@ -26,7 +27,7 @@ pub(crate) fn correction(error: &Error, region: &Region) -> Option<Correction> {
         // HEAD has no body: a redirect or a 400 that names a region stands for the code.
         (301 | 307 | 400, _) => {
             let named = service.region.as_deref().and_then(|r| Region::parse(r).ok())?;
-            // Credentials of one partition are not shown to another.
+            // Credentials of one partition are never sent to another.
             (named != *region && same_partition(&named, region)).then_some(Correction::Region(named))
         }
         _ => None,
@@ -44,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_put_right() {
+    fn errors_map_to_the_correction_that_they_call_for() {
         let here = Region::parse("us-east-1").unwrap();
         let named = |region: &str| Some(region.to_owned());
         let moved = Some(Correction::Region(Region::parse("eu-west-1").unwrap()));

@@ -1,4 +1,4 @@
-//! A response whose head has arrived, and the body that flows from then on.
+//! A response whose head has arrived, and its body, which is read from the connection as it comes.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
@@ -14,11 +14,11 @@ use crate::client::request_log::RequestLog;
 use crate::error::{Error, Result};
 use crate::transport::pool::Lease;
 
-/// A response, and the connection that its body comes on.
+/// A response, and the connection that its body arrives on.
 pub(crate) struct Exchange {
     pub(crate) head: Parts,
     pub(crate) body: ResponseBody,
-    /// From the request sent to its response's head.
+    /// The time from sending the request to receiving the head of the response.
     pub(crate) latency: Duration,
 }
 
@@ -30,12 +30,13 @@ pub(crate) struct ResponseBody {
 }
 
 impl ResponseBody {
-    /// The body `incoming`, which arrives on the connection of `lease`.
+    /// Wraps the body `incoming`, which arrives on the connection of `lease`.
     pub(crate) fn new(incoming: Incoming, lease: Lease, log: RequestLog) -> Self {
         Self { incoming, lease, log }
     }
 
-    /// The next bytes of the body. An error where there are none: who asks knows that some are missing.
+    /// Polls for the next bytes of the body. The end of the body is an error, because callers stop reading once they
+    /// have all the bytes they need.
     pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes>> {
         loop {
             let frame = ready!(std::pin::Pin::new(&mut self.incoming).poll_frame(cx))
@@ -49,13 +50,13 @@ impl ResponseBody {
         }
     }
 
-    /// Lets bytes gather in the kernel until there are so many.
+    /// Lets the kernel accumulate this many bytes before it wakes the reader.
     pub(crate) fn set_low_water(&self, bytes: usize) {
         self.lease.set_low_water(bytes);
     }
 
-    /// The whole body where it has at most `max` bytes (`None` where it has more), within `limit`; the connection is
-    /// given back.
+    /// Reads the whole body within `limit` and returns the connection to the pool. `None` if the body has more than
+    /// `max` bytes.
     pub(crate) async fn collect(self, max: usize, limit: Duration) -> Result<Option<Bytes>> {
         let Self { incoming, lease, log } = self;
         match timeout(limit, Limited::new(incoming, max).collect()).await {
@@ -70,8 +71,8 @@ impl ResponseBody {
         }
     }
 
-    /// Gives the connection back once the body has ended, for which it waits no longer than `limit`. All bytes that
-    /// are wanted have come: a chunked body has its end still to come.
+    /// Returns the connection to the pool once the body has ended, waiting at most `limit`. For a body whose bytes have
+    /// all arrived: the last chunk of a chunked body may still be on its way.
     pub(crate) async fn finish(mut self, limit: Duration) {
         let ended = self.incoming.is_end_stream()
             || matches!(
@@ -83,7 +84,7 @@ impl ResponseBody {
         }
     }
 
-    /// Gives the connection back at once: the response has no body, as those to HEAD.
+    /// Returns the connection to the pool immediately. For responses without a body, such as those to HEAD.
     pub(crate) fn give_back(self) {
         self.log.completed();
         self.lease.give_back();

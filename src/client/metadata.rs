@@ -1,4 +1,4 @@
-//! What an object is, asked for by itself: HEAD, or a GET of the first byte.
+//! An object's metadata, requested on its own: by HEAD, or by a GET of the first byte.
 
 use std::num::NonZeroU32;
 
@@ -12,44 +12,44 @@ use crate::s3::range::ByteRange;
 use crate::s3::request::S3Request;
 use crate::s3::response::RangeResponse;
 
-/// What the store says of the client's object, by HEAD or else, and for a URL at once, by a GET of its first byte.
+/// Describes the client's object: by HEAD, or, for a URL and where HEAD fails, by a GET of the first byte.
 pub(crate) async fn describe(client: &ObjectClient, max_attempts: Option<NonZeroU32>) -> Result<ObjectInfo> {
-    retry(max_attempts, |attempt| ask_once(client, attempt)).await
+    retry(max_attempts, |attempt| describe_once(client, attempt)).await
 }
 
-async fn ask_once(client: &ObjectClient, attempt: Attempt) -> Result<ObjectInfo> {
+async fn describe_once(client: &ObjectClient, attempt: Attempt) -> Result<ObjectInfo> {
     if !client.is_s3() {
         return first_byte(client, attempt).await;
     }
     match head(client, attempt).await {
-        // A refused HEAD has no body to say why; the same GET has one, or is allowed where HEAD is not.
+        // The response to a refused HEAD has no body that says why. The response to a GET has, and a GET may be allowed
+        // where HEAD is not.
         Err(refused) if refused.service().is_some() => first_byte(client, attempt).await,
-        asked => asked,
+        response => response,
     }
 }
 
-/// One HEAD, with checksums where the server knows of them.
+/// Sends one HEAD, and asks for checksums unless the server refuses a request that does.
 pub(crate) async fn head(client: &ObjectClient, attempt: Attempt) -> Result<ObjectInfo> {
-    let ask = |checksums| client.exchange(S3Request::Head { checksums }, None, attempt);
-    let answer = match ask(true).await {
-        Err(e) if e.kind() == ErrorKind::Server && !e.is_retryable() => ask(false).await?,
-        answer => answer?,
+    let send = |checksums| client.exchange(S3Request::Head { checksums }, None, attempt);
+    let response = match send(true).await {
+        Err(e) if e.kind() == ErrorKind::Server && !e.is_retryable() => send(false).await?,
+        response => response?,
     };
-    let info = ObjectInfo::from_head(&answer.head)?;
-    // A response to HEAD ends with its head.
-    answer.body.give_back();
+    let info = ObjectInfo::from_head(&response.head)?;
+    response.body.give_back();
     Ok(info)
 }
 
-/// What a GET of the first byte says, or one of all there is where there is no first byte.
+/// Describes the object by a GET of its first byte, or of all of it where it has no first byte.
 async fn first_byte(client: &ObjectClient, attempt: Attempt) -> Result<ObjectInfo> {
     let range = ByteRange::new(0, 1);
     match client.exchange(S3Request::Get { range, if_match: None }, None, attempt).await {
-        Ok(answer) => Ok(RangeResponse::check(&answer.head, range, None)?.info),
-        // It is there, and empty.
+        Ok(response) => Ok(RangeResponse::check(&response.head, range, None)?.info),
+        // The object exists and is empty.
         Err(e) if e.service().is_some_and(|s| s.status == StatusCode::RANGE_NOT_SATISFIABLE.as_u16()) => {
-            let answer = client.exchange(S3Request::GetWhole, None, attempt).await?;
-            Ok(RangeResponse::check(&answer.head, range, None)?.info)
+            let response = client.exchange(S3Request::GetWhole, None, attempt).await?;
+            Ok(RangeResponse::check(&response.head, range, None)?.info)
         }
         Err(e) => Err(e),
     }

@@ -1,4 +1,5 @@
-//! One exchange with S3 or with a URL's server: sent, corrected, sent again.
+//! One exchange with S3 or with a URL's server: a request is sent, corrected where the response asks for that, and
+//! sent again.
 
 pub(crate) mod correction;
 pub(crate) mod exchange;

@@ -1,8 +1,7 @@
-//! One exchange with the object's host: request, signature (but of a URL), transport, response.
+//! One exchange with the object's host: the request is built, signed (unless it is for a URL) and sent.
 //!
-//! It holds what the service may correct on the way (region and host, clock, credentials) and applies
-//! each correction once an exchange, then sends again at once. Waiting and counting tries is not its
-//! business: that is `fetch.rs`.
+//! The client keeps what a response can correct (region and host, clock, credentials). Each kind of correction is
+//! applied once an exchange and followed by an immediate attempt. Backoff and the count of attempts are `retry.rs`.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -29,18 +28,18 @@ use crate::s3::redirect::Redirects;
 use crate::s3::request::{self, S3Request};
 use crate::s3::sign::sign;
 
-/// An error document is small; what a broken server sends instead of one is not read on and on.
+/// An error document is small; of what a broken server sends in its place no more than this is read.
 const ERROR_BODY_MAX: usize = 64 << 10;
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How requests are made, beside what the configuration says.
+/// Settings of a client that are not part of the configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientOptions {
-    /// The version that the user named.
+    /// The version that the user asked for.
     pub(crate) version_id: Option<String>,
-    /// How long the server may take to begin its response.
+    /// How long the server may take until the head of its response arrives.
     pub(crate) first_byte_timeout: Duration,
-    /// What a connection reads at once, in bytes.
+    /// The size of a connection's read buffer, in bytes.
     pub(crate) read_buffer: usize,
 }
 
@@ -49,19 +48,19 @@ pub(crate) struct ObjectClient {
     config: Config,
     source: Source,
     options: ClientOptions,
-    /// What each request carries beside what it asks for.
+    /// The headers that every request carries.
     common_headers: HeaderMap,
     /// Replaced as a whole when the service names another region.
     site: RwLock<Arc<Site>>,
-    /// What is added to this machine's clock, in seconds.
+    /// Added to this machine's clock, in seconds.
     clock_skew: AtomicI64,
     requests: AtomicU64,
-    /// Connections opened by pools that were replaced since.
+    /// The number of connections opened by pools that have been replaced.
     opened_before: AtomicU64,
 }
 
 impl ObjectClient {
-    /// A client for `source`; it opens no connection yet.
+    /// Creates a client for `source`. Opens no connection yet.
     pub(crate) fn new(config: Config, source: Source, options: ClientOptions) -> Result<Self> {
         let (common_headers, site) = match &source {
             Source::S3(uri) => (
@@ -69,9 +68,11 @@ impl ObjectClient {
                 Site::new(&config, uri, &config.region, options.read_buffer)?,
             ),
             Source::Url(_) if options.version_id.is_some() => {
-                return Err(Error::usage("a URL names its version itself, if it names one"));
+                return Err(Error::usage(
+                    "--version-id has no effect on http(s) URLs; the version is part of the URL",
+                ));
             }
-            Source::Url(url) => (HeaderMap::new(), Site::of_url(&config, url, options.read_buffer)?),
+            Source::Url(url) => (HeaderMap::new(), Site::for_url(&config, url, options.read_buffer)?),
         };
         Ok(Self {
             config,
@@ -85,36 +86,36 @@ impl ObjectClient {
         })
     }
 
-    /// What requests are for.
+    /// Returns the object that requests are for.
     pub(crate) fn source(&self) -> &Source {
         &self.source
     }
 
-    /// Whether the object is one of S3: then there is a HEAD of it, and versions of it can be named.
+    /// Returns whether the object is an S3 object, which HEAD describes and which may have versions.
     pub(crate) fn is_s3(&self) -> bool {
         self.source.url().is_none()
     }
 
-    /// The version that the user named.
+    /// Returns the version that the user asked for.
     pub(crate) fn version_id(&self) -> Option<&str> {
         self.options.version_id.as_deref()
     }
 
-    /// How many requests were sent, each try counted.
+    /// Returns the number of requests sent; every attempt counts.
     pub(crate) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// How many connections were opened.
+    /// Returns the number of connections opened.
     pub(crate) fn connections(&self) -> u64 {
         self.opened_before.load(Ordering::Relaxed) + self.site().pool.opened()
     }
 
-    /// Sends `ask` until it is answered with 200 or 206, or cannot be corrected any more. It names
-    /// `version` where the user named none.
+    /// Sends `request` until the response is a 200 or 206, or nothing is left to correct. Names `version` unless the
+    /// user asked for another one.
     pub(crate) async fn exchange(
         &self,
-        ask: S3Request<'_>,
+        request: S3Request<'_>,
         version: Option<&str>,
         attempt: Attempt,
     ) -> Result<Exchange> {
@@ -123,24 +124,28 @@ impl ObjectClient {
         loop {
             let site = self.site();
             let identity = if self.is_s3() { self.config.credentials.current().await? } else { None };
-            let answer = self.send(&site, ask, version, identity.as_ref(), attempt).await?;
-            if matches!(answer.head.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
-                return Ok(answer);
+            let response = self.send(&site, request, version, identity.as_ref(), attempt).await?;
+            if matches!(response.head.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
+                return Ok(response);
             }
             if let (Source::Url(given), Some(here)) = (&self.source, &site.url) {
-                match redirects.next(given, here, &answer.head)? {
+                match redirects.resolve(given, here, &response.head)? {
                     Some(next) => {
-                        info!(target: CORRECTION, what = "redirect", to = next.to_string(), "asked again at once");
-                        self.move_from(&site, Site::of_url(&self.config, &next, self.options.read_buffer)?);
+                        info!(target: CORRECTION, what = "redirect", to = next.to_string(), "retrying immediately");
+                        self.switch_site(
+                            &site,
+                            Site::for_url(&self.config, &next, self.options.read_buffer)?,
+                        );
                     }
-                    None => return Err(self.refusal(answer, Some(here)).await),
+                    None => return Err(self.error_from(response, Some(here)).await),
                 }
                 continue;
             }
-            let error = self.refusal(answer, None).await;
+            let error = self.error_from(response, None).await;
             let Some(correction) = correction(&error, site.region()) else { return Err(error) };
-            let again = |c: &Correction| std::mem::discriminant(c) == std::mem::discriminant(&correction);
-            if corrected.iter().any(again) {
+            let is_same_kind =
+                |c: &Correction| std::mem::discriminant(c) == std::mem::discriminant(&correction);
+            if corrected.iter().any(is_same_kind) {
                 return Err(error);
             }
             self.correct(&correction, &site, identity.as_ref()).await?;
@@ -148,30 +153,30 @@ impl ObjectClient {
         }
     }
 
-    /// One request, signed now. A kept connection may have died while idle, and the server cannot have
-    /// answered then: another one is taken, without counting as a try.
+    /// Signs and sends one request. A kept connection may have died while it was idle; the request is then sent on a
+    /// new one, and that does not count as an attempt.
     async fn send(
         &self,
         site: &Site,
-        ask: S3Request<'_>,
+        request: S3Request<'_>,
         version: Option<&str>,
         identity: Option<&Identity>,
         attempt: Attempt,
     ) -> Result<Exchange> {
-        let mut fresh = attempt.is_fresh;
+        let mut needs_new_connection = attempt.is_fresh;
         let version = self.options.version_id.as_deref().or(version);
         loop {
-            let mut lease = site.pool.lease(fresh).await?;
-            let mut request = request::build(&site.endpoint, ask, version)?;
-            request.headers_mut().extend(self.common_headers.clone());
+            let mut lease = site.pool.lease(needs_new_connection).await?;
+            let mut http_request = request::build(&site.endpoint, request, version)?;
+            http_request.headers_mut().extend(self.common_headers.clone());
             if let Some(identity) = identity {
                 let scope = site.endpoint.scope();
-                sign(&mut request, identity, &scope.region, scope.service, self.now())?;
+                sign(&mut http_request, identity, &scope.region, scope.service, self.now())?;
             }
             self.requests.fetch_add(1, Ordering::Relaxed);
-            let mut log = RequestLog::start(&self.source, site.url.as_ref(), ask, attempt, &lease);
+            let mut log = RequestLog::start(&self.source, site.url.as_ref(), request, attempt, &lease);
             let sent = Instant::now();
-            match timeout(self.options.first_byte_timeout, lease.send(request)).await {
+            match timeout(self.options.first_byte_timeout, lease.send(http_request)).await {
                 Ok(Ok(response)) => {
                     let (head, body) = response.into_parts();
                     log.answered(head.status, &head.headers);
@@ -183,7 +188,7 @@ impl ObjectClient {
                     if !lease.is_reused() {
                         return Err(Error::network("the request got no response").with_source(e));
                     }
-                    fresh = true;
+                    needs_new_connection = true;
                 }
                 Err(_) => {
                     let limit = self.options.first_byte_timeout;
@@ -193,14 +198,14 @@ impl ObjectClient {
         }
     }
 
-    async fn refusal(&self, answer: Exchange, here: Option<&HttpUrl>) -> Error {
-        let Exchange { head, body, .. } = answer;
-        // Without its document the status alone still says what failed.
+    /// Reads an error response. If its document cannot be read, the status alone decides.
+    async fn error_from(&self, response: Exchange, here: Option<&HttpUrl>) -> Error {
+        let Exchange { head, body, .. } = response;
         let document =
             body.collect(ERROR_BODY_MAX, ERROR_BODY_TIMEOUT).await.ok().flatten().unwrap_or_default();
         match (here, self.source.url()) {
             (Some(here), Some(given)) => error_from_url_response(&head, &document, |text| {
-                here.is_told_by(text) || given.is_told_by(text)
+                here.is_revealed_by(text) || given.is_revealed_by(text)
             }),
             _ => error_from_response(&head, &document),
         }
@@ -211,27 +216,28 @@ impl ObjectClient {
             Correction::Clock(server) => {
                 let here = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
                 let skew = i64::try_from(*server).unwrap_or(0) - i64::try_from(here).unwrap_or(0);
-                info!(target: CORRECTION, what = "clock", to = format!("{skew:+} s"), "asked again at once");
+                info!(target: CORRECTION, what = "clock", to = format!("{skew:+} s"), "retrying immediately");
                 self.clock_skew.store(skew, Ordering::Relaxed);
             }
             Correction::Credentials => {
-                info!(target: CORRECTION, what = "credentials", "asked again at once");
+                info!(target: CORRECTION, what = "credentials", "retrying immediately");
                 if let Some(identity) = identity {
                     self.config.credentials.refresh(identity).await;
                 }
             }
             Correction::Region(region) => {
-                info!(target: CORRECTION, what = "region", to = region.to_string(), "asked again at once");
+                info!(target: CORRECTION, what = "region", to = region.to_string(), "retrying immediately");
                 if let Source::S3(uri) = &self.source {
-                    self.move_from(seen, Site::new(&self.config, uri, region, self.options.read_buffer)?);
+                    self.switch_site(seen, Site::new(&self.config, uri, region, self.options.read_buffer)?);
                 }
             }
         }
         Ok(())
     }
 
-    /// Ranges fail together: the first one moves from the site that they have `seen`, the others find it done.
-    fn move_from(&self, seen: &Site, to: Site) {
+    /// Replaces the site that requests have `seen` fail. Requests that are under way together fail together: only the
+    /// first one switches, the others find it done.
+    fn switch_site(&self, seen: &Site, to: Site) {
         let mut site = self.site.write().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&site.pool, &seen.pool) {
             self.opened_before.fetch_add(site.pool.opened(), Ordering::Relaxed);

@@ -1,7 +1,7 @@
-//! The sizes of the parts that an object was uploaded in, asked for where a checksum is one of parts.
+//! The sizes of the parts that an object was uploaded in, which a composite checksum needs.
 //!
-//! One request lists them (`GetObjectAttributes`) where the store keeps a checksum of each part and lets us; else
-//! each part is asked for (HEAD with `partNumber`). What is handed on adds up to the object; nothing is guessed.
+//! `GetObjectAttributes` lists them where the store keeps a checksum of each part and the caller may ask; otherwise
+//! each part gets a HEAD with `partNumber`. Sizes are used only if they add up to the object's.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use crate::s3::object::ObjectInfo;
 use crate::s3::part_list::{PartsPage, part_size, parts_listed};
 use crate::s3::request::S3Request;
 
-/// A page of 1000 parts has some 250 KiB. A server that does not know the request may send the object itself.
+/// A page of 1000 parts is about 250 KiB. A server that does not know the request may send the object itself.
 const PAGE_MAX: usize = 1 << 20;
 const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Parts asked for at once: each takes a connection, with its buffers.
-const AT_ONCE: usize = 8;
+/// Parts requested at the same time: each takes a connection, with its buffers.
+const CONCURRENT_PARTS: usize = 8;
 
-/// The sizes of the `count` parts of the object `info`, in bytes and in order; `None` where the store does not
-/// tell them. An error where it might another time.
+/// Returns the sizes of the `count` parts of the object `info`, in bytes and in order, or `None` if the store does not
+/// report them. Fails only where another attempt might succeed.
 pub(crate) async fn part_sizes(
     client: &ObjectClient,
     max_attempts: Option<NonZeroU32>,
@@ -43,7 +43,7 @@ pub(crate) async fn part_sizes(
     }
 }
 
-/// By pages of one list.
+/// Reads the sizes from the pages of the part list.
 async fn listed(
     client: &ObjectClient,
     max_attempts: Option<NonZeroU32>,
@@ -51,12 +51,12 @@ async fn listed(
     count: u32,
 ) -> Result<Option<Vec<u64>>> {
     let mut sizes = Vec::new();
-    // Every page brings a part at least, so this ends.
+    // Every page has at least one part, so this ends.
     while let Ok(after) = u32::try_from(sizes.len())
         && after < count
     {
         let page = retry(max_attempts, |attempt| page(client, info, after, attempt)).await;
-        let Some(PartsPage { sizes: next, more }) = told(page)? else { return Ok(None) };
+        let Some(PartsPage { sizes: next, more }) = none_if_unsupported(page)? else { return Ok(None) };
         sizes.extend(next);
         if !more {
             break;
@@ -71,12 +71,12 @@ async fn page(
     after: u32,
     attempt: Attempt,
 ) -> Result<Option<PartsPage>> {
-    let answer = client.exchange(S3Request::Parts { after }, None, attempt).await?;
-    let body = answer.body.collect(PAGE_MAX, PAGE_TIMEOUT).await?;
+    let response = client.exchange(S3Request::ListParts { after }, None, attempt).await?;
+    let body = response.body.collect(PAGE_MAX, PAGE_TIMEOUT).await?;
     Ok(body.and_then(|body| parts_listed(&body, after, info)))
 }
 
-/// By a HEAD of each.
+/// Reads the sizes from a HEAD of each part.
 async fn one_by_one(
     client: &ObjectClient,
     max_attempts: Option<NonZeroU32>,
@@ -85,10 +85,10 @@ async fn one_by_one(
 ) -> Result<Option<Vec<u64>>> {
     let mut parts = stream::iter(1..=count)
         .map(|number| retry(max_attempts, move |attempt| part(client, info, number, count, attempt)))
-        .buffered(AT_ONCE);
+        .buffered(CONCURRENT_PARTS);
     let (mut sizes, mut end) = (Vec::new(), 0_u64);
     while let Some(part) = parts.next().await {
-        let Some((start, size)) = told(part)? else { return Ok(None) };
+        let Some((start, size)) = none_if_unsupported(part)? else { return Ok(None) };
         if start.is_some_and(|start| start != end) {
             return Ok(None);
         }
@@ -105,15 +105,15 @@ async fn part(
     count: u32,
     attempt: Attempt,
 ) -> Result<Option<(Option<u64>, u64)>> {
-    let answer = client.exchange(S3Request::HeadPart { number }, None, attempt).await?;
-    answer.body.give_back();
-    Ok(part_size(&answer.head, count, info))
+    let response = client.exchange(S3Request::HeadPart { number }, None, attempt).await?;
+    response.body.give_back();
+    Ok(part_size(&response.head, count, info))
 }
 
-/// A store that refuses, because it does not know the request or we may not ask, has told nothing.
-fn told<T>(answer: Result<Option<T>>) -> Result<Option<T>> {
-    match answer {
+/// Turns the error of a store that does not know the request, or does not permit it, into `None`.
+fn none_if_unsupported<T>(response: Result<Option<T>>) -> Result<Option<T>> {
+    match response {
         Err(e) if e.service().is_some() && !e.is_retryable() => Ok(None),
-        answer => answer,
+        response => response,
     }
 }

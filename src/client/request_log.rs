@@ -1,6 +1,6 @@
-//! One request, from the moment it is sent until its connection is given back or closed; then it is told.
+//! The log entry of one request, reported when its connection is returned to the pool or closed.
 //!
-//! It travels with the exchange, so that nobody has to remember it. Where nobody listens there is none.
+//! The entry travels with the exchange. It exists only while somebody listens to these events.
 
 use std::error::Error as StdError;
 use std::net::SocketAddr;
@@ -11,12 +11,14 @@ use tracing::{Level, debug, enabled, info};
 
 use crate::client::retry::Attempt;
 use crate::events::{REQUEST, milliseconds};
+use crate::printable::printable;
 use crate::s3::address::http_url::HttpUrl;
 use crate::s3::address::source::Source;
+use crate::s3::header::header_text;
 use crate::s3::request::S3Request;
 use crate::transport::pool::Lease;
 
-/// What will be told of a request.
+/// Collects what the log reports about a request.
 #[derive(Default)]
 pub(crate) struct RequestLog(Option<Box<LoggedRequest>>);
 
@@ -34,7 +36,7 @@ struct LoggedRequest {
     bytes: u64,
     error: Option<String>,
     is_complete: bool,
-    /// Whose queries are secret.
+    /// The URLs involved; their queries are secret.
     urls: Vec<HttpUrl>,
 }
 
@@ -46,11 +48,11 @@ struct ResponseHead {
 }
 
 impl RequestLog {
-    /// Of a request for `ask` that `lease` is about to send; `here` is where a URL has led to.
+    /// Starts the entry of `request`, which `lease` is about to send; `here` is the URL that redirects have led to.
     pub(crate) fn start(
         source: &Source,
         here: Option<&HttpUrl>,
-        ask: S3Request<'_>,
+        request: S3Request<'_>,
         attempt: Attempt,
         lease: &Lease,
     ) -> Self {
@@ -58,9 +60,9 @@ impl RequestLog {
             return Self(None);
         }
         let inner = LoggedRequest {
-            method: ask.method(),
-            range: ask.range().map(|range| range.to_string()),
-            query: ask.query(),
+            method: request.method(),
+            range: request.range().map(|range| range.to_string()),
+            query: request.query(),
             object: source.to_string(),
             attempt,
             peer: lease.peer(),
@@ -89,32 +91,31 @@ impl RequestLog {
         Self(Some(Box::new(inner)))
     }
 
-    /// The head of its response is there.
+    /// Records the head of the response.
     pub(crate) fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
         let Some(inner) = &mut self.0 else { return };
-        // A server that repeats a query is not repeated.
-        let is_told = |text: &&str| inner.urls.iter().any(|url| url.is_told_by(text));
-        let text =
-            |name: &str| headers.get(name)?.to_str().ok().filter(|text| !is_told(text)).map(str::to_owned);
+        // A server may echo a query.
+        let is_secret = |text: &&str| inner.urls.iter().any(|url| url.is_revealed_by(text));
+        let text = |name: &str| header_text(headers, name).filter(|text| !is_secret(text)).map(printable);
         let (request_id, id_2) = (text("x-amz-request-id"), text("x-amz-id-2"));
         inner.head = Some(ResponseHead { after: inner.sent.elapsed(), status, request_id, id_2 });
     }
 
-    /// It failed before that.
+    /// Records that no response came.
     pub(crate) fn failed(&mut self, error: &dyn StdError) {
         if let Some(inner) = &mut self.0 {
-            inner.error = Some(error.to_string());
+            inner.error = Some(printable(&error.to_string()));
         }
     }
 
-    /// So many bytes of the body came.
+    /// Adds `bytes` of the body.
     pub(crate) fn received(&mut self, bytes: usize) {
         if let Some(inner) = &mut self.0 {
             inner.bytes += bytes as u64;
         }
     }
 
-    /// The body was read to its end.
+    /// Records that the body was read to its end, and reports the request.
     pub(crate) fn completed(mut self) {
         if let Some(inner) = &mut self.0 {
             inner.is_complete = true;

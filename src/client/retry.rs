@@ -1,4 +1,4 @@
-//! Attempts: which failures are worth another one, how long to wait before it, and when to give up.
+//! Repolicy: which failures are worth another attempt, how long to wait before it, and when to give up.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -12,61 +12,61 @@ use crate::error::{Error, Result};
 use crate::events::{RETRY, first_line, milliseconds};
 use crate::s3::range::ByteRange;
 
-/// Tries without a byte of the object ever seen: a wrong host fails within seconds.
+/// Attempts while no byte of the object has arrived: a wrong host fails within seconds.
 const ATTEMPTS_BEFORE_FIRST_BYTE: u32 = 4;
-/// Tries in a row without a new byte, later on: a long download outlives a short outage.
-const ATTEMPTS: u32 = 10;
-/// New bytes, and more, that make a failed try count as none. Fewer, try after try, would be a download
-/// without end.
-const PROGRESS: u64 = 64 << 10;
+/// Consecutive attempts without progress after the first byte: a long download outlives a short outage.
+const ATTEMPTS_WITHOUT_PROGRESS: u32 = 10;
+/// A failed attempt that brought at least this many new bytes does not count. With fewer, attempt after attempt, a
+/// download would never end.
+const PROGRESS_BYTES_MIN: u64 = 64 << 10;
 const DELAY_MIN: Duration = Duration::from_millis(100);
 const DELAY_MAX: Duration = Duration::from_secs(5);
-/// A server may ask for a longer pause than our own longest, but not for any length.
+/// A server may ask for a longer pause than our own longest, within this limit.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
 
-/// Which try a request is.
+/// Describes which attempt a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Attempt {
-    /// From 1, of the same range or question.
+    /// Counted from 1, for each range or metadata request.
     pub(crate) number: u32,
-    /// It wants a new connection, after one that failed.
+    /// The attempt needs a new connection, because the previous one failed.
     pub(crate) is_fresh: bool,
-    /// The one before is still under way, and late.
+    /// The attempt runs beside another one that is late.
     pub(crate) is_hedge: bool,
 }
 
 impl Attempt {
-    /// The first one.
+    /// The first attempt.
     pub(crate) const FIRST: Self = Self { number: 1, is_fresh: false, is_hedge: false };
 
-    /// The one that follows so many that `failed`.
+    /// Returns the attempt that follows after `failed` ones.
     pub(crate) fn after(failed: u32) -> Self {
         Self { number: failed.saturating_add(1), ..Self::FIRST }
     }
 }
 
-/// Asks until there is an answer, or an error that another try does not mend, or too many of them.
+/// Calls `send` until it succeeds, fails in a way that another attempt does not mend, or has failed too often.
 // Not an `AsyncFn`: whether its futures are Send cannot be said yet, and a download must be.
-pub(crate) async fn retry<T, F>(max_attempts: Option<NonZeroU32>, ask: impl Fn(Attempt) -> F) -> Result<T>
+pub(crate) async fn retry<T, F>(max_attempts: Option<NonZeroU32>, send: impl Fn(Attempt) -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    let mut tries = RetryPolicy::new(max_attempts);
+    let mut policy = RetryPolicy::new(max_attempts);
     loop {
-        let error = match ask(Attempt::after(tries.count())).await {
-            Ok(answer) => return Ok(answer),
+        let error = match send(Attempt::after(policy.count())).await {
+            Ok(response) => return Ok(response),
             Err(e) => e,
         };
-        let Some(delay) = tries.failed(&error, 0, false) else {
-            return Err(error.after_attempts(tries.count()));
+        let Some(delay) = policy.failed(&error, 0, false) else {
+            return Err(error.after_attempts(policy.count()));
         };
-        log_retry(None, tries.count(), &error, delay);
+        log_retry(None, policy.count(), &error, delay);
         sleep(delay).await;
     }
 }
 
-/// Reports that attempt number `attempt` failed with `error`, and that the next one, for `rest` where it is about a
-/// range, comes after `delay`.
+/// Reports that attempt number `attempt` failed with `error` and that the next one follows after `delay`; `rest` is
+/// what is left of the range, for a request that has one.
 pub(crate) fn log_retry(rest: Option<ByteRange>, attempt: u32, error: &Error, delay: Duration) {
     warn!(
         target: RETRY,
@@ -74,46 +74,46 @@ pub(crate) fn log_retry(rest: Option<ByteRange>, attempt: u32, error: &Error, de
         attempt,
         delay_ms = milliseconds(delay),
         reason = first_line(error),
-        "a try failed"
+        "attempt failed"
     );
 }
 
-/// Counts tries in a row that brought no new byte, and says how long to wait before the next.
+/// Counts consecutive attempts without progress, and decides how long to wait before the next one.
 pub(crate) struct RetryPolicy {
     explicit: Option<NonZeroU32>,
-    /// Tries in a row that brought nothing new.
+    /// Consecutive attempts without progress.
     fruitless: u32,
     failed: u32,
     delays: ExponentialBackoff,
 }
 
 impl RetryPolicy {
-    /// No try made yet; `explicit` is the user's own limit.
+    /// Creates a policy before the first attempt; `explicit` is the user's own limit.
     pub(crate) fn new(explicit: Option<NonZeroU32>) -> Self {
         Self { explicit, fruitless: 0, failed: 0, delays: delays() }
     }
 
-    /// A try failed with `error` after `new` bytes: how long to wait before the next, or `None` to give
-    /// up. `begun` says whether any byte of the object has come.
+    /// Records an attempt that failed with `error` after `new` bytes. Returns how long to wait before the next one, or
+    /// `None` to give up. `begun` says whether any byte of the object has arrived.
     pub(crate) fn failed(&mut self, error: &Error, new: u64, begun: bool) -> Option<Duration> {
         self.failed += 1;
-        if new >= PROGRESS {
+        if new >= PROGRESS_BYTES_MIN {
             self.fruitless = 0;
             self.delays = delays();
         } else {
             self.fruitless += 1;
         }
-        let default = if begun { ATTEMPTS } else { ATTEMPTS_BEFORE_FIRST_BYTE };
+        let default = if begun { ATTEMPTS_WITHOUT_PROGRESS } else { ATTEMPTS_BEFORE_FIRST_BYTE };
         if !error.is_retryable() || self.fruitless >= self.explicit.map_or(default, NonZeroU32::get) {
             return None;
         }
         // Full jitter: clients that failed together must not come back together.
         let delay = self.delays.next().unwrap_or(DELAY_MAX).mul_f64(fastrand::f64());
-        let asked = error.service().and_then(|s| s.retry_after).unwrap_or_default();
-        Some(delay.max(asked.min(RETRY_AFTER_MAX)))
+        let retry_after = error.service().and_then(|s| s.retry_after).unwrap_or_default();
+        Some(delay.max(retry_after.min(RETRY_AFTER_MAX)))
     }
 
-    /// How many tries failed in all.
+    /// Returns the number of failed attempts.
     pub(crate) fn count(&self) -> u32 {
         self.failed
     }
@@ -139,11 +139,11 @@ mod tests {
     }
 
     #[test]
-    fn tries_end_sooner_before_the_first_byte_and_begin_again_with_every_new_one() {
+    fn attempts_end_sooner_before_the_first_byte_and_start_over_after_progress() {
         let count = |explicit, begun| {
-            let mut tries = RetryPolicy::new(explicit);
+            let mut policy = RetryPolicy::new(explicit);
             let mut made = 1;
-            while tries.failed(&Error::network("cut"), PROGRESS - 1, begun).is_some() {
+            while policy.failed(&Error::network("cut"), PROGRESS_BYTES_MIN - 1, begun).is_some() {
                 made += 1;
             }
             made
@@ -151,19 +151,19 @@ mod tests {
         assert_eq!((count(None, false), count(None, true)), (4, 10));
         assert_eq!((count(NonZeroU32::new(1), false), count(NonZeroU32::new(3), true)), (1, 3));
 
-        let mut tries = RetryPolicy::new(NonZeroU32::new(2));
+        let mut policy = RetryPolicy::new(NonZeroU32::new(2));
         for _ in 0..100 {
-            assert!(tries.failed(&Error::network("cut"), 0, true).is_some());
-            assert!(tries.failed(&Error::network("cut"), PROGRESS, true).is_some());
+            assert!(policy.failed(&Error::network("cut"), 0, true).is_some());
+            assert!(policy.failed(&Error::network("cut"), PROGRESS_BYTES_MIN, true).is_some());
         }
-        assert_eq!(tries.count(), 200);
+        assert_eq!(policy.count(), 200);
     }
 
     #[test]
     fn delays_grow_to_a_limit_and_honour_retry_after() {
-        let mut tries = RetryPolicy::new(NonZeroU32::new(100));
+        let mut policy = RetryPolicy::new(NonZeroU32::new(100));
         for n in 0..20 {
-            let delay = tries.failed(&Error::network("cut"), 0, true).unwrap();
+            let delay = policy.failed(&Error::network("cut"), 0, true).unwrap();
             assert!(delay <= DELAY_MAX.min(DELAY_MIN * 2_u32.pow(n)), "{n}: {delay:?}");
         }
         for (asked, least) in [(7, 7), (3600, 60)] {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_retryable_ends_at_once() {
+    fn an_error_that_is_not_retryable_ends_immediately() {
         let denied = Error::new(ErrorKind::Access, "denied");
         assert_eq!(RetryPolicy::new(None).failed(&denied, 0, true), None);
     }

@@ -1,4 +1,4 @@
-//! Where requests go: an endpoint and the pool of connections to it.
+//! The site that requests go to: an endpoint and the pool of connections to it.
 
 use std::sync::Arc;
 
@@ -12,16 +12,17 @@ use crate::s3::address::region::Region;
 use crate::s3::address::s3_uri::S3Uri;
 use crate::transport::pool::Pool;
 
-/// Where requests go, and what they are signed for.
+/// The endpoint that requests go to, with its connections.
 pub(crate) struct Site {
-    /// Of a URL: the one given, or where that redirects to.
+    /// For a URL: the one given, or the one it redirects to.
     pub(crate) url: Option<HttpUrl>,
     pub(crate) endpoint: Endpoint,
     pub(crate) pool: Arc<Pool>,
 }
 
 impl Site {
-    /// On AWS the region is part of the host; a custom endpoint's host never changes.
+    /// Creates the site of `uri` in `region`. On AWS the region is part of the host; the host of a custom endpoint
+    /// never changes.
     pub(crate) fn new(config: &Config, uri: &S3Uri, region: &Region, read_buffer: usize) -> Result<Self> {
         let endpoint = Endpoint::resolve(uri, region, config.endpoint.as_ref(), config.addressing)?;
         let pool = pool(config, &endpoint, read_buffer)?;
@@ -31,14 +32,14 @@ impl Site {
         Ok(Self { url: None, endpoint, pool })
     }
 
-    /// The site of what `url` names.
-    pub(crate) fn of_url(config: &Config, url: &HttpUrl, read_buffer: usize) -> Result<Self> {
-        let endpoint = Endpoint::of_url(url);
+    /// Creates the site of `url`.
+    pub(crate) fn for_url(config: &Config, url: &HttpUrl, read_buffer: usize) -> Result<Self> {
+        let endpoint = Endpoint::for_url(url);
         let pool = pool(config, &endpoint, read_buffer)?;
         Ok(Self { url: Some(url.clone()), endpoint, pool })
     }
 
-    /// The region that requests are signed for.
+    /// Returns the region that requests are signed for.
     pub(crate) fn region(&self) -> &Region {
         &self.endpoint.scope().region
     }
@@ -52,11 +53,11 @@ fn pool(config: &Config, endpoint: &Endpoint, read_buffer: usize) -> Result<Arc<
     Pool::new(base, config.ca_bundle.as_deref(), &config.proxies, read_buffer)
 }
 
-/// Checks that the key of `--sse-c-key`, which travels in a header, cannot be read on the way, not even by a proxy.
+/// Checks that nobody on the way, not even a proxy, can read the key of `--sse-c-key`, which travels in a header.
 fn check_key_may_travel(endpoint: &Endpoint, has_proxy: bool) -> Result<()> {
     if endpoint.is_https() || (endpoint.is_loopback() && !has_proxy) {
         return Ok(());
     }
-    Err(Error::usage("the key of --sse-c-key would travel unencrypted: the endpoint is plain HTTP")
-        .with_hint("use an https:// endpoint; plain HTTP is for this machine alone (localhost)"))
+    Err(Error::usage("--sse-c-key would send the key unencrypted: the endpoint is plain HTTP")
+        .with_hint("use an https:// endpoint; plain HTTP is allowed on this machine only (localhost)"))
 }

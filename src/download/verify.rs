@@ -41,7 +41,7 @@ impl ChecksumCheck {
         let verifier = match mode {
             ChecksumMode::Off => Verifier::off(),
             ChecksumMode::Auto if !whole || !shared.client.is_s3() => Verifier::off(),
-            ChecksumMode::Auto => Verifier::guessing(),
+            ChecksumMode::Auto => Verifier::speculating(),
             ChecksumMode::Require if !whole => return Err(unverifiable("only a part of it is asked for")),
             ChecksumMode::Require => required(shared, info, head).await?,
         };
@@ -68,17 +68,17 @@ impl ChecksumCheck {
         cx: &mut Context<'_>,
     ) -> Poll<Result<()>> {
         self.look(head, info, cx);
-        if self.verifier.is_guessing() {
+        if self.verifier.awaits_expected() {
             let late = self.late.get_or_insert_with(|| Box::pin(sleep(ChecksumMode::LATE)));
             ready!(late.as_mut().poll(cx));
-            self.verifier.settle(None);
+            self.verifier.set_expected(None);
         }
         Poll::Ready(self.verifier.finish())
     }
 
     /// Whether bytes still count.
     pub(super) fn is_due(&self) -> bool {
-        self.verifier.is_due()
+        self.verifier.needs_bytes()
     }
 
     pub(super) fn verified(&self) -> Option<&'static str> {
@@ -87,11 +87,11 @@ impl ChecksumCheck {
 
     /// Takes what HEAD said, where it has and that is not known yet.
     fn look(&mut self, head: &mut PendingHead, info: &ObjectInfo, cx: &mut Context<'_>) {
-        if self.verifier.is_guessing()
+        if self.verifier.awaits_expected()
             && let Poll::Ready(said) = head.poll(cx)
         {
             let said = said.filter(|said| pending_head::is_of(said, info));
-            self.verifier.settle(said.and_then(ExpectedChecksum::full_object));
+            self.verifier.set_expected(said.and_then(ExpectedChecksum::full_object));
         }
     }
 }

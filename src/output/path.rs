@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable::Visible;
 use crate::s3::address::source::Source;
 
 /// Links that are followed before it is taken for a circle, as Linux does.
@@ -69,7 +70,7 @@ fn followed(mut path: PathBuf) -> PathBuf {
 
 /// A path for a message: nothing in it moves the cursor of a terminal.
 pub(super) fn shown(path: &Path) -> String {
-    path.to_string_lossy().replace(char::is_control, "\u{fffd}")
+    Visible(&path.to_string_lossy()).to_string()
 }
 
 /// An error of the output that only the user can put right.

@@ -1,5 +1,4 @@
-//! An error response, read into an [`Error`]: which kind it is, whether the same request may succeed
-//! later, and what the user can do.
+//! An error response, read into an [`Error`]: its kind, whether the same request may succeed later, and a hint.
 //!
 //! Source: Amazon S3 API Reference, "Error responses" (codes and the XML body).
 
@@ -11,37 +10,40 @@ use serde::Deserialize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, ErrorKind, ServiceError};
+use crate::printable::printable;
 use crate::s3::address::region::Region;
+use crate::s3::header::header_text;
 use crate::s3::range::unsatisfied_range;
 
-/// The error that a response other than 200 and 206 stands for; `body` may be cut or not XML at all.
+/// Reads a response other than 200 and 206 into an error; `body` may be cut, or not XML at all.
 pub(crate) fn error_from_response(head: &Parts, body: &[u8]) -> Error {
     let service = read(head, body);
     let (kind, what, hint) = meaning(head.status, service.code(), service.region.is_some());
     let mut error = Error::new(kind, what).retryable(is_transient(&service));
     match (&service.region, hint) {
-        (Some(region), Some(ELSEWHERE)) => {
+        (Some(region), Some(REGION_HINT)) => {
             error = error.with_hint(format!("the bucket is in {region}: use --region {region}"));
         }
         (_, Some(hint)) => error = error.with_hint(hint),
-        // The code says many things; what it says of encryption is about keys that came or did not.
-        (_, None) if service.code() == "InvalidRequest" && said(&service, "ncrypt") => {
-            error = error.with_hint(KEYS);
+        // This code has many meanings; a message about encryption is about a key that is missing or not wanted.
+        (_, None) if service.code() == "InvalidRequest" && message_contains(&service, "ncrypt") => {
+            error = error.with_hint(SSE_C_HINT);
         }
         (_, None) => {}
     }
     error.with_service(service)
 }
 
-/// The error that such a response from a URL's server stands for. No credentials were sent, and what the server says
-/// is left out where it `tells` of the URL's secret.
-pub(crate) fn error_from_url_response(head: &Parts, body: &[u8], tells: impl Fn(&str) -> bool) -> Error {
-    const DENIED: &str = "a presigned URL is good for a time, for GET and for its own headers: get a new one";
+/// Reads a response other than 200 and 206 from a URL's server into an error. Text for which `is_secret` returns true,
+/// because it repeats the URL's query, is left out.
+pub(crate) fn error_from_url_response(head: &Parts, body: &[u8], is_secret: impl Fn(&str) -> bool) -> Error {
+    const DENIED: &str =
+        "a presigned URL is valid for a limited time, for GET and for its own headers: get a new one";
     let mut service = read(head, body);
     for text in [&mut service.code, &mut service.message, &mut service.request_id] {
-        *text = text.take().filter(|text| !tells(text));
+        *text = text.take().filter(|text| !is_secret(text));
     }
-    // Where a bucket is does not matter: its host is named already.
+    // The bucket's region does not matter: the URL names the host.
     service.region = None;
     let (kind, what, hint) = match (head.status.as_u16(), service.code()) {
         (_, "InvalidObjectState") | (407 | 408 | 412 | 416 | 429 | 500.., _) => {
@@ -50,7 +52,7 @@ pub(crate) fn error_from_url_response(head: &Parts, body: &[u8], tells: impl Fn(
         (401 | 403, _) => (ErrorKind::Access, "access denied", Some(DENIED)),
         (400, "ExpiredToken" | "InvalidToken") => (ErrorKind::Access, "the URL has expired", Some(DENIED)),
         (404 | 410, _) => (ErrorKind::NotFound, "there is nothing at this URL", None),
-        _ => (ErrorKind::Server, "the server answered something else than a file", None),
+        _ => (ErrorKind::Server, "the server did not send a file", None),
     };
     let error = Error::new(kind, what).retryable(is_transient(&service));
     match hint {
@@ -60,11 +62,10 @@ pub(crate) fn error_from_url_response(head: &Parts, body: &[u8], tells: impl Fn(
     .with_service(service)
 }
 
-const KEYS: &str =
-    "an object that is encrypted with a customer's own key needs --sse-c-key, and no other takes it";
-const ELSEWHERE: &str = "name the bucket's region with --region";
+const SSE_C_HINT: &str = "--sse-c-key is needed for an object encrypted with a customer-provided key, and must be omitted for any other";
+const REGION_HINT: &str = "name the bucket's region with --region";
 
-/// The fields of S3's `<Error>` document that are of use here.
+/// The fields of S3's `<Error>` document that are used.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct ErrorDocument {
@@ -79,13 +80,13 @@ fn read(head: &Parts, body: &[u8]) -> ServiceError {
     let xml =
         std::str::from_utf8(body).ok().and_then(|text| quick_xml::de::from_str::<ErrorDocument>(text).ok());
     let document = xml.unwrap_or_default();
-    let header = |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let header = |name: &str| header_text(&head.headers, name).map(str::to_owned);
     ServiceError {
         status: head.status.as_u16(),
-        code: document.code.map(printable),
-        message: document.message.map(printable),
-        request_id: document.request_id.or_else(|| header("x-amz-request-id")).map(printable),
-        // It goes into a hint, and into a host's name.
+        code: document.code.as_deref().map(printable),
+        message: document.message.as_deref().map(printable),
+        request_id: document.request_id.or_else(|| header("x-amz-request-id")).as_deref().map(printable),
+        // The region becomes part of a hint and of a host name.
         region: header("x-amz-bucket-region").or(document.region).filter(|r| Region::parse(r).is_ok()),
         retry_after: retry_after(&head.headers),
         date: header(DATE.as_str()).and_then(|d| httpdate::parse_http_date(&d).ok()).and_then(seconds),
@@ -95,22 +96,13 @@ fn read(head: &Parts, body: &[u8]) -> ServiceError {
     }
 }
 
-fn said(service: &ServiceError, text: &str) -> bool {
+fn message_contains(service: &ServiceError, text: &str) -> bool {
     service.message.as_deref().is_some_and(|message| message.contains(text))
 }
 
-/// Text from a server goes to a terminal: no control characters, and not without end.
-fn printable(text: String) -> String {
-    const CHARS_MAX: usize = 300;
-    if text.len() <= CHARS_MAX && !text.contains(char::is_control) {
-        return text;
-    }
-    text.chars().take(CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date.
+/// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let value = header_text(headers, RETRY_AFTER.as_str())?.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
@@ -121,7 +113,7 @@ fn seconds(time: SystemTime) -> Option<u64> {
     time.duration_since(UNIX_EPOCH).ok().map(|d| d.as_secs())
 }
 
-/// Worth the same request again, later.
+/// Returns whether the same request may succeed later.
 fn is_transient(service: &ServiceError) -> bool {
     matches!(service.status, 408 | 500 | 502 | 504)
         || matches!(service.code(), "InternalError" | "ServiceUnavailable" | "RequestTimeout")
@@ -142,34 +134,34 @@ fn meaning(
         }
         (407, _) => (
             Access,
-            "the proxy wants a user name and a password, or others",
-            Some("put them into the proxy's URL: HTTP_PROXY=http://user:password@host:port"),
+            "the proxy requires authentication, or rejected these credentials",
+            Some("set user name and password in the proxy's URL: HTTP_PROXY=http://user:password@host:port"),
         ),
         (404, _) => (NotFound, "no such object", None),
         (412, _) => (Changed, "the object changed during the download", None),
-        (416, _) => (Usage, "the range lies beyond the end of the object", None),
+        (416, _) => (Usage, "the range is beyond the end of the object", None),
         (_, "InvalidObjectState") => {
             (Access, "the object is archived", Some("restore it first: aws s3api restore-object"))
         }
         (_, "ExpiredToken" | "TokenRefreshRequired") => {
-            (Access, "the credentials have expired", Some("get new ones, for example by aws sso login"))
+            (Access, "the credentials have expired", Some("renew them, for example with `aws sso login`"))
         }
         (_, "SignatureDoesNotMatch") => {
-            (Access, "the signature was refused", Some("check the secret access key and the endpoint"))
+            (Access, "the signature was rejected", Some("check the secret access key and the endpoint"))
         }
         (_, "InvalidAccessKeyId" | "InvalidToken") => (
             Access,
-            "the credentials are not known to this service",
+            "the service does not know these credentials",
             Some("check the access key, session token and endpoint"),
         ),
-        // What `rclone serve s3` answers to a request that is not signed.
+        // The response of `rclone serve s3` to a request that is not signed.
         (_, "UnsupportedAlgorithm") => {
-            (Access, "the request has no signature that the service knows", Some("sign with its access key"))
+            (Access, "the request is not signed", Some("configure an access key for this service"))
         }
-        (_, "RequestTimeTooSkewed") => (Access, "the clock is wrong", Some("set this machine's clock")),
-        (301 | 307 | 308, _) => (Usage, "the bucket is in another region", Some(ELSEWHERE)),
+        (_, "RequestTimeTooSkewed") => (Access, "this machine's clock is wrong", Some("set the clock")),
+        (301 | 307 | 308, _) => (Usage, "the bucket is in another region", Some(REGION_HINT)),
         (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") if names_region => {
-            (Usage, "the bucket is in another region", Some(ELSEWHERE))
+            (Usage, "the bucket is in another region", Some(REGION_HINT))
         }
         (400, "AuthorizationHeaderMalformed") => {
             (Access, "the credentials are malformed", Some("check the access key id"))
@@ -178,10 +170,10 @@ fn meaning(
             Access,
             "access denied",
             Some(
-                "check that these credentials may s3:GetObject here; without s3:ListBucket a missing key looks like this too",
+                "check that these credentials allow s3:GetObject; without s3:ListBucket a missing key is also reported as 403",
             ),
         ),
-        (400, "InvalidArgument") => (Usage, "the service refused an argument", None),
+        (400, "InvalidArgument") => (Usage, "the service rejected an argument", None),
         _ => (Server, "the service failed", None),
     }
 }
@@ -241,13 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn the_xml_body_is_read_and_anything_else_is_survived() {
+    fn the_xml_body_is_read_and_any_other_body_is_tolerated() {
         let xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>NoSuchKey</Code><Message>No &lt;such&gt; key\u{1b}</Message>\
                    <Key>k</Key><RequestId>R1</RequestId><HostId>h</HostId></Error>";
         let error = of(404, xml);
         let service = error.service().unwrap();
         assert_eq!(service.code(), "NoSuchKey");
-        assert_eq!(service.message.as_deref(), Some("No <such> key "));
+        assert_eq!(service.message.as_deref(), Some("No <such> key\\u{1b}"));
         assert_eq!(service.request_id.as_deref(), Some("R1"));
         for body in ["", "<html>oops", "<Error><Code>", "\0\u{1}", "<Error/>", &"<a>".repeat(10_000)] {
             let error = of(500, body);
@@ -279,18 +271,19 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_missing_is_named_in_the_hint() {
-        let answer = |message: &str| {
+    fn a_missing_customer_key_is_named_in_the_hint() {
+        let message_of = |message: &str| {
             let document = format!("<Error><Code>InvalidRequest</Code><Message>{message}</Message></Error>");
             of(400, &document).to_string()
         };
         let missing = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided.";
-        assert!(answer(missing).contains("--sse-c-key"));
+        assert!(message_of(missing).contains("--sse-c-key"));
         assert!(
-            answer("The encryption parameters are not applicable to this object.").contains("--sse-c-key")
+            message_of("The encryption parameters are not applicable to this object.")
+                .contains("--sse-c-key")
         );
         assert!(
-            !answer("S3 Transfer Acceleration is not configured on this bucket.").contains("--sse-c-key")
+            !message_of("S3 Transfer Acceleration is not configured on this bucket.").contains("--sse-c-key")
         );
     }
 

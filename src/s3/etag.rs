@@ -1,25 +1,25 @@
-//! An entity tag that names exact bytes, as a user types it behind `--if-match` or a store sends it.
+//! A strong entity tag, as given to `--if-match` or sent by a store.
 //!
-//! Pure. It refuses weak tags, `*` and lists: `If-Match` compares strongly (RFC 9110, section 13.1.1), so
-//! that a weak tag never matches, and the other two name no single object.
+//! Weak tags, `*` and lists are refused: `If-Match` compares strongly (RFC 9110, section 13.1.1), so that a weak tag
+//! never matches, and the other two do not name a single object.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::Error;
 
-/// A strong entity tag (RFC 9110, section 8.8.3), kept with its quotes.
+/// A strong entity tag (RFC 9110, section 8.8.3), with its quotes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ETag(String);
 
 impl ETag {
-    /// As the header `If-Match` has it, with its quotes.
+    /// Returns the tag as in the header `If-Match`, with its quotes.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether a store's header `ETag` is this one. Some stores send it without quotes.
+    /// Returns whether the value of a header `ETag` is this tag. Some stores send it without quotes.
     #[must_use]
     pub fn matches(&self, header: &str) -> bool {
         header.parse().is_ok_and(|other: Self| other == *self)
@@ -29,21 +29,24 @@ impl ETag {
 impl FromStr for ETag {
     type Err = Error;
 
-    /// With its quotes or without; an [`Error`] of usage says what is wrong.
+    /// Parses a tag with or without its quotes.
+    ///
+    /// # Errors
+    /// An [`Error`] of usage for anything that is not one strong tag.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let bad = |why: &str| Err(Error::usage(why));
+        let invalid = |why: &str| Err(Error::usage(why));
         let text = text.trim();
         if text.starts_with("W/") {
-            return bad("a weak ETag never matches: name the version by its id");
+            return invalid("a weak ETag never matches: use --version-id to name the version");
         }
         let quoted = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
         match quoted.unwrap_or(text) {
-            "" if quoted.is_none() => bad("an empty ETag has its quotes"),
-            "*" if quoted.is_none() => bad("* names no object"),
-            tag if tag.contains('"') => bad("one ETag is wanted, with its quotes or without"),
-            // What cannot be put in a header.
+            "" if quoted.is_none() => invalid("write an empty ETag as \"\""),
+            "*" if quoted.is_none() => invalid("* does not name a single object"),
+            tag if tag.contains('"') => invalid("expected one ETag, with or without its quotes"),
+            // These cannot be part of a header.
             tag if tag.contains(|c: char| !matches!(c, ' '..='~')) => {
-                bad("an ETag has only visible ASCII letters")
+                invalid("an ETag consists of visible ASCII characters")
             }
             tag => Ok(Self(format!("\"{tag}\""))),
         }
@@ -83,7 +86,7 @@ mod tests {
         for (text, why) in [
             ("", "empty"),
             ("  ", "empty"),
-            ("*", "no object"),
+            ("*", "single object"),
             ("W/\"abc\"", "never matches"),
             ("W/abc", "never matches"),
             ("\"", "quotes"),

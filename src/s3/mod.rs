@@ -1,11 +1,12 @@
 //! The S3 protocol, without I/O: addresses, requests, signatures, responses, checksums.
 //!
-//! Nothing here names tokio or hyper, reads a clock or waits.
+//! Sans I/O: no module depends on tokio or hyper, or waits for anything.
 
 pub(crate) mod address;
 pub(crate) mod checksum;
 pub(crate) mod error_response;
 pub(crate) mod etag;
+pub(crate) mod header;
 pub(crate) mod object;
 pub(crate) mod part_list;
 pub(crate) mod pinned;

@@ -1,18 +1,18 @@
-//! What a store says of an object: data, and how it is read from a response's headers.
+//! An object's metadata, and how it is read from the headers of a response.
 
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use http::header::{CONTENT_TYPE, ETAG, LAST_MODIFIED};
 use http::response::Parts;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::checksum::algorithm::ChecksumAlgorithm;
+use crate::s3::header::{content_length, header_text};
 
-/// What a store says of an object (Amazon S3 API Reference, `HeadObject`). Header values are kept as
-/// they were sent.
+/// An object's metadata (Amazon S3 API Reference, `HeadObject`). Header values are kept as they were sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ObjectInfo {
-    /// In bytes.
+    /// The size in bytes.
     pub size: u64,
     /// `ETag`, with its quotes.
     pub etag: Option<String>,
@@ -24,8 +24,8 @@ pub struct ObjectInfo {
     pub storage_class: Option<String>,
     /// `x-amz-checksum-type`: `FULL_OBJECT` or `COMPOSITE`.
     pub checksum_type: Option<String>,
-    /// (algorithm as in the header's name, for example `crc64nvme`; value in base64).
-    pub checksums: Vec<(String, String)>,
+    /// The checksums, each with its value in base64.
+    pub checksums: Vec<(ChecksumAlgorithm, String)>,
     /// `Content-Type`.
     pub content_type: Option<String>,
     /// `x-amz-server-side-encryption`: `AES256`, `aws:kms` or `aws:kms:dsse`; `SSE-C` where the key is the customer's.
@@ -33,18 +33,19 @@ pub struct ObjectInfo {
 }
 
 impl ObjectInfo {
-    /// What a successful HEAD says.
+    /// Reads the response to a successful HEAD.
     pub(crate) fn from_head(head: &Parts) -> Result<Self> {
         let size = content_length(&head.headers)
-            .ok_or_else(|| nonsense("the response to HEAD has no Content-Length"))?;
+            .ok_or_else(|| malformed("the response to HEAD has no Content-Length"))?;
         Ok(Self::from_headers(&head.headers, size))
     }
 
+    /// Reads the headers of a response about an object of `size` bytes.
     pub(crate) fn from_headers(headers: &HeaderMap, size: u64) -> Self {
-        let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let text = |name: &str| header_text(headers, name).map(str::to_owned);
         let checksum = |algorithm: ChecksumAlgorithm| {
-            let name = algorithm.name();
-            text(&format!("x-amz-checksum-{name}")).map(|value| (name.to_owned(), value))
+            let value = text(&format!("x-amz-checksum-{}", algorithm.name()))?;
+            Some((algorithm, value))
         };
         let customer_key = headers.contains_key("x-amz-server-side-encryption-customer-algorithm");
         Self {
@@ -62,11 +63,7 @@ impl ObjectInfo {
     }
 }
 
-pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// A response that S3 does not give. Another connection may lead to a healthier server.
-pub(crate) fn nonsense(what: impl Into<String>) -> Error {
+/// Creates the error for a response that S3 never sends. Retryable: another connection may lead to a healthier server.
+pub(crate) fn malformed(what: impl Into<String>) -> Error {
     Error::new(ErrorKind::Server, what).retryable(true)
 }

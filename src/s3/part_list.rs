@@ -1,13 +1,14 @@
-//! The sizes of the parts that an object was uploaded in, as two kinds of responses tell them:
-//! `GetObjectAttributes`, and HEAD of one part.
+//! The sizes of the parts that an object was uploaded in, read from the response to `GetObjectAttributes` or to a HEAD
+//! of one part.
 //!
-//! What does not agree with the object, or with itself, tells nothing: a layout is known or it is not.
+//! A response that contradicts the object or itself is ignored as a whole.
 
 use http::HeaderMap;
 use http::response::Parts;
 use serde::Deserialize;
 
-use crate::s3::object::{ObjectInfo, content_length};
+use crate::s3::header::{content_length, header_text};
+use crate::s3::object::ObjectInfo;
 use crate::s3::range::content_range;
 
 /// A page of the list of parts.
@@ -15,12 +16,12 @@ use crate::s3::range::content_range;
 pub(crate) struct PartsPage {
     /// In bytes, in the order of the parts.
     pub(crate) sizes: Vec<u64>,
-    /// Whether there are more behind these.
+    /// Whether more pages follow.
     pub(crate) more: bool,
 }
 
-/// Reads a response to `GetObjectAttributes` (S3 API Reference) that was asked for the parts behind number `after`
-/// of the object `info`. `None` where it lists none, or not the next ones, or is of another object.
+/// Reads the response to `GetObjectAttributes` (S3 API Reference) with the parts after number `after` of the object
+/// `info`. Returns `None` if it lists none, or not the next ones, or is about another object.
 pub(crate) fn parts_listed(body: &[u8], after: u32, info: &ObjectInfo) -> Option<PartsPage> {
     let text = std::str::from_utf8(body).ok()?;
     let document: PartListDocument = quick_xml::de::from_str(text).ok()?;
@@ -63,28 +64,25 @@ fn unquoted(etag: &str) -> &str {
     etag.trim_matches('"')
 }
 
-/// Reads the response to HEAD of a part of the object `info`, one of `count`: where the part begins, if
-/// that is told, and its size, both in bytes. `None` where the response does not speak of such a part.
+/// Reads the response to a HEAD of one of the `count` parts of the object `info`. Returns the part's offset, if the
+/// response shows it, and its size, both in bytes; `None` if the response is not about such a part.
 pub(crate) fn part_size(head: &Parts, count: u32, info: &ObjectInfo) -> Option<(Option<u64>, u64)> {
     let headers = &head.headers;
     let counted = number(headers, "x-amz-mp-parts-count");
     // Some servers show the part's own ETag: then nothing says that it is a part of this object.
-    if counted.is_some_and(|shown| shown != u64::from(count)) || text(headers, "etag") != info.etag.as_deref()
+    if counted.is_some_and(|shown| shown != u64::from(count))
+        || header_text(headers, "etag") != info.etag.as_deref()
     {
         return None;
     }
     let length = content_length(headers)?;
-    let Some(range) = text(headers, "content-range") else { return counted.map(|_| (None, length)) };
+    let Some(range) = header_text(headers, "content-range") else { return counted.map(|_| (None, length)) };
     let (range, size) = content_range(range)?;
     (range.len() == length && size == info.size).then(|| (Some(range.start()), length))
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
 fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
-    text(headers, name)?.parse().ok()
+    header_text(headers, name)?.parse().ok()
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
-//! Byte ranges: half-open inside the program, inclusive only on the wire.
-//!
-//! Pure arithmetic and the header formats (RFC 9110, sections 14.1 and 14.4); below it, `--range` and `--shard`. It never sees a request.
+//! Byte ranges, half-open inside the program and inclusive on the wire, and the headers `Range` and `Content-Range`
+//! (RFC 9110, sections 14.1 and 14.4).
 
 use std::fmt;
 
-/// The bytes from `start` up to, not including, `end`.
+/// The bytes from `start` up to but not including `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ByteRange {
     start: u64,
@@ -12,46 +11,46 @@ pub(crate) struct ByteRange {
 }
 
 impl ByteRange {
-    /// The range `start..end`; one that would end before it starts is empty.
+    /// Creates the range `start..end`, which is empty if `end` is before `start`.
     pub(crate) fn new(start: u64, end: u64) -> Self {
         Self { start, end: end.max(start) }
     }
 
-    /// The offset of its first byte.
+    /// Returns the offset of the first byte.
     pub(crate) fn start(self) -> u64 {
         self.start
     }
 
-    /// The offset behind its last byte.
+    /// Returns the offset after the last byte.
     pub(crate) fn end(self) -> u64 {
         self.end
     }
 
-    /// How many bytes the range has.
+    /// Returns the number of bytes.
     pub(crate) fn len(self) -> u64 {
         self.end - self.start
     }
 
-    /// Whether the range has no bytes; such a range cannot be asked for on the wire.
+    /// Returns whether the range has no bytes; such a range cannot be requested.
     pub(crate) fn is_empty(self) -> bool {
         self.start == self.end
     }
 
-    /// What is left of the range once its first `done` bytes are in.
+    /// Returns the range without its first `done` bytes.
     pub(crate) fn remainder(self, done: u64) -> Self {
         Self { start: self.start.saturating_add(done).min(self.end), end: self.end }
     }
 
-    /// The part of the range that an object of `size` bytes has.
+    /// Returns the part of the range that lies within an object of `size` bytes.
     pub(crate) fn clipped(self, size: u64) -> Self {
         Self::new(self.start.min(size), self.end.min(size))
     }
 }
 
-/// As in the header `Range` (RFC 9110, section 14.2): `bytes=0-1023`.
+/// Formats the range as in the header `Range` (RFC 9110, section 14.2): `bytes=0-1023`.
 impl fmt::Display for ByteRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug_assert!(!self.is_empty(), "an empty range has no form on the wire");
+        debug_assert!(!self.is_empty(), "an empty range cannot be written as a header");
         write!(f, "bytes={}-{}", self.start, self.end.saturating_sub(1))
     }
 }
@@ -72,7 +71,7 @@ pub(crate) fn unsatisfied_range(value: &str) -> Option<u64> {
     number(value.trim().strip_prefix("bytes ")?.trim_start().strip_prefix("*/")?)
 }
 
-/// Digits only: `u64::from_str` alone would allow a sign.
+/// Parses a number of digits only: `u64::from_str` would allow a sign.
 pub(crate) fn number(text: &str) -> Option<u64> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }

@@ -1,6 +1,4 @@
-//! `--range` as it is typed, parsed once into a [`RangeSpec`]: `A-B`, `A-` or `-N`, as in HTTP and curl.
-//!
-//! Pure: what it means for an object of a given size is arithmetic.
+//! The value of `--range`: `A-B`, `A-` or `-N`, as in HTTP and curl, resolved once the object's size is known.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -10,11 +8,11 @@ use crate::error::Error;
 use crate::s3::range::{ByteRange, number};
 use crate::s3::shard::Shard;
 
-/// Which bytes of an object are wanted, counted from 0 (RFC 9110, section 14.1.2).
+/// A selection of an object's bytes, counted from 0 (RFC 9110, section 14.1.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RangeSpec {
-    /// `A-B`: from `first` to `last`, both included, or to the object's end where that comes before.
+    /// `A-B`: from `first` to `last` inclusive, or to the end of the object if that comes first.
     Between {
         /// The first byte's offset.
         first: u64,
@@ -23,14 +21,15 @@ pub enum RangeSpec {
     },
     /// `A-`: from this offset to the end.
     From(u64),
-    /// `-N`: so many at the end, or all where there are fewer.
+    /// `-N`: the last N bytes, or all if there are fewer.
     Last(NonZeroU64),
     /// One of several equal pieces.
     Shard(Shard),
 }
 
 impl RangeSpec {
-    /// The bytes meant in an object of `size` bytes. One that begins behind its end begins there still.
+    /// Returns the selected bytes of an object of `size` bytes. A range that starts past the end keeps its start and is
+    /// empty.
     pub(crate) fn of(self, size: u64) -> ByteRange {
         match self {
             Self::Between { first, last } => ByteRange::new(first, last.saturating_add(1).min(size)),
@@ -40,7 +39,7 @@ impl RangeSpec {
         }
     }
 
-    /// Whether it is known what it means only once the size of the object is.
+    /// Returns whether the selection depends on the size of the object.
     pub(crate) fn needs_size(self) -> bool {
         matches!(self, Self::Last(_) | Self::Shard(_))
     }
@@ -49,7 +48,10 @@ impl RangeSpec {
 impl FromStr for RangeSpec {
     type Err = Error;
 
-    /// An [`Error`] of usage says what is wrong.
+    /// Parses the value of `--range`.
+    ///
+    /// # Errors
+    /// An [`Error`] of usage that says what is wrong.
     fn from_str(text: &str) -> Result<Self, Error> {
         let form = || Error::usage("a range is A-B, A- or -N, in bytes from 0, both ends included");
         let (first, last) = text.split_once('-').ok_or_else(form)?;
@@ -57,7 +59,7 @@ impl FromStr for RangeSpec {
         match (first, last) {
             ("", count) => {
                 let count = NonZeroU64::new(parse(count)?);
-                count.map(Self::Last).ok_or_else(|| Error::usage("the last 0 bytes are no range"))
+                count.map(Self::Last).ok_or_else(|| Error::usage("-0 is not a valid range"))
             }
             (first, "") => Ok(Self::From(parse(first)?)),
             (first, last) => {
@@ -71,14 +73,14 @@ impl FromStr for RangeSpec {
     }
 }
 
-/// As it is typed.
+/// Formats the selection as it is typed.
 impl fmt::Display for RangeSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Between { first, last } => write!(f, "{first}-{last}"),
             Self::From(first) => write!(f, "{first}-"),
             Self::Last(count) => write!(f, "-{count}"),
-            // Not an argument of --range: it is for what is kept and shown.
+            // Not an argument of --range: for sidecars and messages.
             Self::Shard(shard) => write!(f, "shard {shard} of {} each", shard.unit()),
         }
     }
@@ -131,7 +133,7 @@ mod tests {
             ("1MiB-", "A-B, A- or -N"),
             ("99999999999999999999-", "A-B, A- or -N"),
             ("5-4", "ends before"),
-            ("-0", "no range"),
+            ("-0", "not a valid range"),
         ] {
             let error = text.parse::<RangeSpec>().unwrap_err();
             assert_eq!(error.exit_code(), 2, "{text:?}");

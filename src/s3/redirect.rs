@@ -1,7 +1,7 @@
-//! Where to ask next when a URL's server answers with a redirect, or no longer with what it redirected to.
+//! Redirects of URLs, and the way back to the given URL when a redirect's target has expired.
 //!
-//! Pure. It gets the URL that was given, the one that was asked and the head of the response. Only URLs are followed:
-//! of an object of S3 a `Location` is never looked at, for requests for it are signed. It never leads out of TLS.
+//! Only URLs are redirected: the `Location` of a response to a signed request is ignored, and no redirect leads from
+//! https to http.
 //!
 //! Source: RFC 9110, section 15.4.
 
@@ -11,24 +11,29 @@ use http::response::Parts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::http_url::HttpUrl;
 
-/// Redirects in a row; a chain of more leads nowhere.
+/// Consecutive redirects that are followed.
 const REDIRECTS_MAX: u32 = 5;
 
-/// The way of one exchange.
+/// The redirects of one exchange.
 #[derive(Debug, Default)]
 pub(crate) struct Redirects {
     followed: u32,
-    asked_again: bool,
+    has_returned: bool,
 }
 
 impl Redirects {
-    /// Where to ask after `head` came from `here`; `None` where it is the answer. What a redirect led to may itself
-    /// be signed for a time: once it is refused, `given` is asked for another, once.
-    pub(crate) fn next(&mut self, given: &HttpUrl, here: &HttpUrl, head: &Parts) -> Result<Option<HttpUrl>> {
+    /// Returns the URL to request next, after `here` sent `head`, or `None` if that response is final. The target of a
+    /// redirect may be presigned and expire: once it is refused, `given` is requested again for a new one, once.
+    pub(crate) fn resolve(
+        &mut self,
+        given: &HttpUrl,
+        here: &HttpUrl,
+        head: &Parts,
+    ) -> Result<Option<HttpUrl>> {
         match head.status.as_u16() {
             301 | 302 | 303 | 307 | 308 => self.redirected(here, head),
-            401 | 403 | 404 | 410 if here != given && !self.asked_again => {
-                *self = Self { followed: 0, asked_again: true };
+            401 | 403 | 404 | 410 if here != given && !self.has_returned => {
+                *self = Self { followed: 0, has_returned: true };
                 Ok(Some(given.clone()))
             }
             _ => Ok(None),
@@ -43,7 +48,7 @@ impl Redirects {
             return Err(refused(&format!("more than {REDIRECTS_MAX} times")));
         }
         let next = std::str::from_utf8(location.as_bytes()).ok().and_then(|to| here.join(to).ok());
-        let next = next.ok_or_else(|| refused("to what is no http(s) URL"))?;
+        let next = next.ok_or_else(|| refused("to a URL that is not http(s)"))?;
         if here.is_https() && !next.is_https() {
             return Err(refused("from https to plain http, which is not followed"));
         }
@@ -82,10 +87,10 @@ mod tests {
             (OTHER, 410, "", Ok(Some(GIVEN))),
             (OTHER, 500, "", Ok(None)),
             (GIVEN, 302, "http://cdn/x", Err("plain http")),
-            (GIVEN, 302, "ftp://cdn/x", Err("no http(s) URL")),
-            (GIVEN, 302, "https://user:hunter2@cdn/", Err("no http(s) URL")),
+            (GIVEN, 302, "ftp://cdn/x", Err("not http(s)")),
+            (GIVEN, 302, "https://user:hunter2@cdn/", Err("not http(s)")),
         ] {
-            match (Redirects::default().next(&url(GIVEN), &url(here), &head(status, location)), want) {
+            match (Redirects::default().resolve(&url(GIVEN), &url(here), &head(status, location)), want) {
                 (Ok(next), Ok(want)) => assert_eq!(next, want.map(url), "{status} {location}"),
                 (Err(error), Err(want)) => {
                     let shown = format!("{error} {error:?}");
@@ -96,20 +101,23 @@ mod tests {
             }
         }
         let plain = url("http://h/p");
-        let up = Redirects::default().next(&plain, &plain, &head(301, OTHER));
+        let up = Redirects::default().resolve(&plain, &plain, &head(301, OTHER));
         assert_eq!(up.unwrap(), Some(url(OTHER)));
     }
 
     #[test]
-    fn chains_end_and_the_given_url_is_asked_again_once() {
+    fn chains_end_and_the_given_url_is_has_returned_once() {
         let (given, other) = (url("https://h/p"), url("https://cdn/x"));
-        let mut way = Redirects::default();
+        let mut redirects = Redirects::default();
         for again in [true, false] {
             for _ in 0..REDIRECTS_MAX {
-                assert!(way.next(&given, &given, &head(302, "https://cdn/x")).unwrap().is_some());
+                assert!(redirects.resolve(&given, &given, &head(302, "https://cdn/x")).unwrap().is_some());
             }
-            assert_eq!(way.next(&given, &other, &head(403, "")).unwrap(), again.then(|| given.clone()));
+            assert_eq!(
+                redirects.resolve(&given, &other, &head(403, "")).unwrap(),
+                again.then(|| given.clone())
+            );
         }
-        assert!(way.next(&given, &given, &head(302, "https://cdn/x")).is_err());
+        assert!(redirects.resolve(&given, &given, &head(302, "https://cdn/x")).is_err());
     }
 }

@@ -1,6 +1,4 @@
-//! The requests that a download sends, unsigned: HEAD and ranged GET, and those for the sizes of parts.
-//!
-//! It gets an endpoint and what is asked for, and hands on an `http::Request` for `sign.rs`. Pure.
+//! The requests that a download sends, before they are signed: HEAD, GET, and those for the sizes of parts.
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, HOST, IF_MATCH, RANGE, USER_AGENT};
@@ -15,38 +13,38 @@ use crate::s3::sse_c::CustomerKey;
 /// `x-amz-checksum-mode: ENABLED` makes HEAD show the object's checksums (S3 API, `HeadObject`).
 const CHECKSUM_MODE: HeaderName = HeaderName::from_static("x-amz-checksum-mode");
 
-/// What `GetObjectAttributes` is to tell, and how much at once (S3 API).
+/// The attributes that `GetObjectAttributes` returns, and the size of a page (S3 API).
 const OBJECT_ATTRIBUTES: HeaderName = HeaderName::from_static("x-amz-object-attributes");
 const MAX_PARTS: HeaderName = HeaderName::from_static("x-amz-max-parts");
 const PART_NUMBER_MARKER: HeaderName = HeaderName::from_static("x-amz-part-number-marker");
-/// Who asks agrees to pay (Amazon S3 User Guide, "Requester Pays buckets").
+/// The requester agrees to pay (Amazon S3 User Guide, "Requester Pays buckets").
 const REQUEST_PAYER: HeaderName = HeaderName::from_static("x-amz-request-payer");
 
-/// What one request asks for.
+/// A request for an object or its metadata.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum S3Request<'a> {
-    /// What the object is, with the checksums that the store keeps where `checksums` is set.
+    /// The object's metadata, with the store's checksums if `checksums` is set.
     Head { checksums: bool },
-    /// Some bytes, of the version whose `ETag` is `if_match` where one is pinned.
+    /// A range of bytes, of the version whose `ETag` is `if_match` if there is one.
     Get { range: ByteRange, if_match: Option<&'a str> },
-    /// The whole object as it is now: how an empty one is told from a missing one.
+    /// The whole object.
     GetWhole,
-    /// The sizes of the parts it was uploaded in, behind part number `after` (`GetObjectAttributes`).
-    Parts { after: u32 },
-    /// The size of one of them, counted from 1.
+    /// A page of the part list, after part number `after` (`GetObjectAttributes`).
+    ListParts { after: u32 },
+    /// The metadata of one part, counted from 1.
     HeadPart { number: u32 },
 }
 
 impl S3Request<'_> {
-    /// `GET` or `HEAD`.
+    /// Returns the method, `GET` or `HEAD`.
     pub(crate) fn method(self) -> Method {
         match self {
             Self::Head { .. } | Self::HeadPart { .. } => Method::HEAD,
-            Self::Get { .. } | Self::GetWhole | Self::Parts { .. } => Method::GET,
+            Self::Get { .. } | Self::GetWhole | Self::ListParts { .. } => Method::GET,
         }
     }
 
-    /// The bytes, where it is for some.
+    /// Returns the range, if the request has one.
     pub(crate) fn range(self) -> Option<ByteRange> {
         match self {
             Self::Get { range, .. } => Some(range),
@@ -54,53 +52,53 @@ impl S3Request<'_> {
         }
     }
 
-    /// What the target's query says, but for the version.
+    /// Returns the query of the request target, without the version.
     pub(crate) fn query(self) -> Option<String> {
         match self {
-            Self::Parts { .. } => Some("attributes".to_owned()),
+            Self::ListParts { .. } => Some("attributes".to_owned()),
             Self::HeadPart { number } => Some(format!("partNumber={number}")),
             Self::Head { .. } | Self::Get { .. } | Self::GetWhole => None,
         }
     }
 }
 
-/// Builds the request for `ask`, for the given version where there is one.
+/// Builds the HTTP request for `request`, for the given version if there is one.
 pub(crate) fn build(
     endpoint: &Endpoint,
-    ask: S3Request<'_>,
+    request: S3Request<'_>,
     version_id: Option<&str>,
 ) -> Result<Request<Empty<Bytes>>> {
-    let mut request = Request::builder()
-        .method(ask.method())
+    let mut builder = Request::builder()
+        .method(request.method())
         .version(Version::HTTP_11)
-        .uri(endpoint.target(ask.query().as_deref(), version_id))
-        // hyper's connection adds no Host of its own; with the port, since it is signed as sent.
+        .uri(endpoint.target(request.query().as_deref(), version_id))
+        // hyper's connection adds no Host. It has the port, since it is signed as sent.
         .header(HOST, endpoint.authority())
         .header(USER_AGENT, concat!("s3fcp/", env!("CARGO_PKG_VERSION")))
-        // A body re-coded on the way would have other offsets.
+        // A body that is re-encoded on the way would have other offsets.
         .header(ACCEPT_ENCODING, "identity");
-    request = match ask {
-        S3Request::Head { checksums: true } => request.header(CHECKSUM_MODE, "ENABLED"),
-        S3Request::Head { checksums: false } | S3Request::HeadPart { .. } | S3Request::GetWhole => request,
-        S3Request::Parts { after } => request
+    builder = match request {
+        S3Request::Head { checksums: true } => builder.header(CHECKSUM_MODE, "ENABLED"),
+        S3Request::Head { checksums: false } | S3Request::HeadPart { .. } | S3Request::GetWhole => builder,
+        S3Request::ListParts { after } => builder
             .header(OBJECT_ATTRIBUTES, "ETag,ObjectSize,ObjectParts")
             .header(MAX_PARTS, "1000")
             .header(PART_NUMBER_MARKER, after.to_string()),
         S3Request::Get { range, if_match } => {
-            let request = request.header(RANGE, range.to_string());
+            let builder = builder.header(RANGE, range.to_string());
             match if_match {
-                Some(etag) => request.header(IF_MATCH, etag),
-                None => request,
+                Some(etag) => builder.header(IF_MATCH, etag),
+                None => builder,
             }
         }
     };
-    request.body(Empty::new()).map_err(|e| {
-        Error::new(ErrorKind::Usage, "the endpoint, key or version cannot be put in an HTTP request")
+    builder.body(Empty::new()).map_err(|e| {
+        Error::new(ErrorKind::Usage, "the endpoint, key or version cannot be part of an HTTP request")
             .with_source(e)
     })
 }
 
-/// The headers that every request carries, whatever it asks for; they are signed with it.
+/// Returns the headers that every request carries.
 pub(crate) fn common_headers(request_payer: bool, sse_c: Option<&CustomerKey>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if request_payer {
@@ -132,8 +130,8 @@ mod tests {
 
     #[test]
     fn a_ranged_get_is_pinned_and_has_the_port_in_host() {
-        let ask = S3Request::Get { range: ByteRange::new(0, 10), if_match: Some("\"e\"") };
-        let request = build(&endpoint(), ask, None).unwrap();
+        let request = S3Request::Get { range: ByteRange::new(0, 10), if_match: Some("\"e\"") };
+        let request = build(&endpoint(), request, None).unwrap();
         assert_eq!(request.method(), Method::GET);
         assert_eq!(request.uri(), "/bkt/a%20b");
         assert_eq!(request.headers()[HOST], "127.0.0.1:9000");
@@ -142,8 +140,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_of_parts_goes_into_the_query_too() {
-        let request = build(&endpoint(), S3Request::Parts { after: 1000 }, None).unwrap();
+    fn requests_for_parts_have_a_query() {
+        let request = build(&endpoint(), S3Request::ListParts { after: 1000 }, None).unwrap();
         assert_eq!(
             (request.method(), request.uri().to_string()),
             (&Method::GET, "/bkt/a%20b?attributes".into())

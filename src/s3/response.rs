@@ -1,14 +1,12 @@
-//! What a response head and an error body mean: an [`ObjectInfo`], or an [`Error`].
-//!
-//! It gets heads (and bounded error bodies) and checks each against what was asked: status,
-//! `Content-Range`, size, `ETag`. Pure; it decides no retry (that is `retry.rs`).
+//! The response to a ranged GET, checked against the request: status, `Content-Range`, length and size.
 
 use http::header::{CONTENT_RANGE, ETAG, LAST_MODIFIED};
 use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::s3::object::{ObjectInfo, content_length, nonsense};
+use crate::s3::header::{content_length, header_text};
+use crate::s3::object::{ObjectInfo, malformed};
 use crate::s3::range::{ByteRange, content_range};
 
 /// A successful response to a ranged GET: what the object is, and which of its bytes follow.
@@ -31,15 +29,15 @@ impl RangeResponse {
         let (body, total) = if whole {
             // Every store shows one of them with an object; an error document sent with 200 has neither.
             if !head.headers.contains_key(ETAG) && !head.headers.contains_key(LAST_MODIFIED) {
-                return Err(nonsense("the server sent no range and nothing that looks like an object"));
+                return Err(malformed("the server sent no range and nothing that looks like an object"));
             }
             // Without a length the end of the body and a cut could not be told apart.
-            let total = length.ok_or_else(|| nonsense("the server sent no range and no length"))?;
+            let total = length.ok_or_else(|| malformed("the server sent no range and no length"))?;
             (ByteRange::new(0, total), total)
         } else {
             let (body, total) = partial(&head.headers, asked, size)?;
             if length.is_some_and(|length| length != body.len()) {
-                return Err(nonsense(format!(
+                return Err(malformed(format!(
                     "the response has {} bytes where {} were asked for",
                     length.unwrap_or(0),
                     body.len()
@@ -66,9 +64,9 @@ fn is_called_a_part(headers: &HeaderMap) -> bool {
 }
 
 fn partial(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<(ByteRange, u64)> {
-    let shown = headers.get(CONTENT_RANGE).and_then(|v| v.to_str().ok());
+    let shown = header_text(headers, CONTENT_RANGE.as_str());
     let Some((body, total)) = shown.and_then(content_range) else {
-        return Err(nonsense(match shown {
+        return Err(malformed(match shown {
             // Of a header that is no range, the beginning says enough.
             Some(shown) => {
                 let beginning: String = shown.chars().take(80).collect();
@@ -86,7 +84,7 @@ fn partial(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<(
         ));
     }
     if body != asked.clipped(total) {
-        return Err(nonsense(format!(
+        return Err(malformed(format!(
             "the response has other bytes than asked for: {body} instead of {asked}"
         )));
     }
@@ -96,6 +94,7 @@ fn partial(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::s3::checksum::algorithm::ChecksumAlgorithm;
 
     fn head(status: u16, headers: &[(&str, &str)]) -> Parts {
         let mut response = http::Response::builder().status(status);
@@ -192,7 +191,7 @@ mod tests {
             ("x-amz-version-id", "null"),
         ];
         let info = ObjectInfo::from_head(&head(200, &headers)).unwrap();
-        assert_eq!(info.checksums, [("crc64nvme".to_owned(), "AAAAAAAAAAA=".to_owned())]);
+        assert_eq!(info.checksums, [(ChecksumAlgorithm::Crc64Nvme, "AAAAAAAAAAA=".to_owned())]);
         assert_eq!(info.version_id, None);
         let opened = RangeResponse::check(&head(206, &headers), ByteRange::new(0, 30), None).unwrap();
         assert_eq!((opened.info.checksums.len(), opened.info.checksum_type), (0, None));

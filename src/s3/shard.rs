@@ -1,7 +1,7 @@
-//! `--shard I/N` as it is typed, parsed once into a [`Shard`]: the I-th of N equal pieces of an object.
+//! The value of `--shard I/N`: the I-th of N equal pieces of an object.
 //!
-//! Pure. Which bytes that are depends on nothing but I, N, the unit and the object's size: whoever knows those, on
-//! whatever machine, means the same bytes.
+//! The bytes of a shard depend on nothing but I, N, the unit and the object's size, so that every machine that knows
+//! these agrees on them.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -10,22 +10,23 @@ use std::str::FromStr;
 use crate::error::Error;
 use crate::s3::range::{ByteRange, number};
 
-/// One of several pieces, that cover an object once, one behind the other. They are whole units long, but for the
-/// object's end, and differ by no more than one unit; where an object has fewer units than pieces, some are empty.
+/// One of several consecutive pieces that together cover an object once. Each is a whole number of units long, except
+/// at the end of the object, and their lengths differ by at most one unit. If an object has fewer units than pieces,
+/// some are empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Shard {
-    /// From 0.
+    /// Counted from 0.
     index: u64,
-    /// How many there are; more than `index`.
+    /// The number of pieces; more than `index`.
     count: NonZeroU64,
     unit: NonZeroU64,
 }
 
 impl Shard {
-    /// What pieces are whole numbers of, where nothing else is said: 8 MiB.
+    /// The default unit: 8 MiB.
     pub const UNIT: NonZeroU64 = NonZeroU64::new(8 << 20).unwrap();
 
-    /// The same piece of an object that is cut into units of so many bytes.
+    /// Returns the shard with units of `unit` bytes.
     #[must_use]
     pub fn in_units_of(self, unit: NonZeroU64) -> Self {
         Self { unit, ..self }
@@ -35,7 +36,7 @@ impl Shard {
         self.unit
     }
 
-    /// The bytes of an object of `size` bytes.
+    /// Returns the shard's bytes of an object of `size` bytes.
     pub(crate) fn of(self, size: u64) -> ByteRange {
         let units = size.div_ceil(self.unit.get());
         let start = |index: u64| {
@@ -49,9 +50,12 @@ impl Shard {
 impl FromStr for Shard {
     type Err = Error;
 
-    /// An [`Error`] of usage says what is wrong.
+    /// Parses the value of `--shard`.
+    ///
+    /// # Errors
+    /// An [`Error`] of usage that says what is wrong.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let form = || Error::usage("a shard is I/N: of N pieces the one with the number I, from 0 to N-1");
+        let form = || Error::usage("a shard is I/N: piece I, from 0 to N-1, of N pieces");
         let (index, count) = text.split_once('/').ok_or_else(form)?;
         let (index, count) = (number(index).ok_or_else(form)?, number(count).ok_or_else(form)?);
         let count = NonZeroU64::new(count).filter(|count| index < count.get()).ok_or_else(form)?;

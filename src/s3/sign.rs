@@ -1,8 +1,6 @@
-//! Signature Version 4 in the header `Authorization`, with S3's settings.
+//! Signature Version 4 in the header `Authorization`, with S3's settings. The time is a parameter.
 //!
-//! (request, identity, region, time) to the same request, signed. Time is a parameter and nothing is
-//! read or sent here. Source: Amazon S3 API Reference, "Authenticating Requests (AWS Signature
-//! Version 4)".
+//! Source: Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)".
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -18,8 +16,11 @@ use http::Request;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::region::Region;
 
-/// Signs `request`, which must already hold its `Host` and has no body, for `service`, which is `s3` or what
-/// stands before it, in `region`.
+/// Signs `request`, which must have its `Host` header and no body, for `service` (`s3`, or the service of an access
+/// point) in `region`.
+///
+/// # Errors
+/// If the identity cannot sign, or the request cannot be represented.
 pub fn sign<B>(
     request: &mut Request<B>,
     identity: &Identity,
@@ -49,8 +50,8 @@ pub fn sign<B>(
     Ok(())
 }
 
-/// S3 differs from every other service: the path is encoded once, as it is sent, `//` and `..` are
-/// part of a key, and the payload's hash is a header.
+/// Returns the settings in which S3 differs from other services: the path is encoded once, as it is sent, `//` and `..`
+/// are part of a key, and the payload's hash is a header.
 fn settings() -> SigningSettings {
     let mut settings = SigningSettings::default();
     settings.percent_encoding_mode = PercentEncodingMode::Single;
@@ -101,15 +102,15 @@ mod tests {
         let custom = v.endpoint.as_ref().map(|e| e.parse().unwrap());
         let style = if v.virtual_hosted { AddressingStyle::Virtual } else { AddressingStyle::Auto };
         let endpoint = Endpoint::resolve(&uri, &region, custom.as_ref(), style.into()).unwrap();
-        let ask =
+        let s3_request =
             S3Request::Get { range: ByteRange::new(v.first, v.last + 1), if_match: v.if_match.as_deref() };
-        let mut request = build(&endpoint, ask, v.version_id.as_deref()).unwrap();
+        let mut request = build(&endpoint, s3_request, v.version_id.as_deref()).unwrap();
         let identity = Credentials::new(&v.access_key, &v.secret_key, v.token.clone(), None, "test").into();
         sign(&mut request, &identity, &region, "s3", UNIX_EPOCH + Duration::from_secs(v.time)).unwrap();
         request
     }
 
-    /// AWS's own example has no space behind its commas, botocore has one: both are allowed.
+    /// AWS's own example has no space after its commas, botocore has one: both are allowed.
     fn parts(authorization: &str) -> Vec<&str> {
         authorization.split([',', ' ']).filter(|part| !part.is_empty()).collect()
     }

@@ -1,8 +1,7 @@
-//! Server-side encryption with a key of the customer's own (SSE-C): the key, and the three headers that each request
-//! for such an object carries.
+//! Server-side encryption with a customer-provided key (SSE-C): the key, and the three headers that each request for
+//! such an object carries.
 //!
-//! It gets what stands behind `--sse-c-key`, a file or base64, and hands on headers that never show in a `Debug` form.
-//! No error of this file repeats a byte of what it got: a mistyped key is still nearly one.
+//! Neither a `Debug` form nor an error repeats a byte of the input: a mistyped key is still nearly a key.
 //!
 //! Source: Amazon S3 User Guide, "Using server-side encryption with customer-provided keys".
 
@@ -19,17 +18,17 @@ const ALGORITHM: HeaderName = HeaderName::from_static("x-amz-server-side-encrypt
 const KEY: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-customer-key");
 const KEY_MD5: HeaderName = HeaderName::from_static("x-amz-server-side-encryption-customer-key-md5");
 
-/// The length of a key for AES-256, in bytes.
+/// The length of an AES-256 key, in bytes.
 const KEY_BYTES: usize = 32;
-/// A file larger than this holds something else.
+/// A larger file is not a key.
 const FILE_BYTES_MAX: u64 = 1024;
 
-/// What stands behind `--sse-c-key`: the name of a file, or the key itself.
+/// The value of `--sse-c-key`: the name of a file, or the key itself.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyText(String);
 
 impl KeyText {
-    /// What names a file and is no secret; `None` where it is the key itself.
+    /// Returns the name of the file, which is not secret; `None` if the value is the key itself.
     #[must_use]
     pub fn file(&self) -> Option<&str> {
         let text = self.0.trim();
@@ -49,7 +48,7 @@ impl fmt::Debug for KeyText {
     }
 }
 
-/// A key of 256 bits, ready to be sent.
+/// A 256-bit key, ready to be sent.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CustomerKey {
     base64: HeaderValue,
@@ -63,14 +62,17 @@ impl fmt::Debug for CustomerKey {
 }
 
 impl CustomerKey {
-    /// The key `bytes`.
+    /// Creates a key from its bytes.
     #[must_use]
     pub fn new(bytes: &[u8; KEY_BYTES]) -> Self {
         Self { base64: secret(bytes), md5: secret(&Md5::digest(bytes)) }
     }
 
-    /// The key that `text` is in base64, or else that is in the file of this name (also with `fileb://` before it, as
-    /// for the AWS CLI): its 32 bytes, or their base64.
+    /// Reads a key: `text` is its base64, or the name of a file (also with `fileb://`, as for the AWS CLI) that holds
+    /// its 32 bytes or their base64.
+    ///
+    /// # Errors
+    /// An error of usage if `text` is neither.
     pub fn read(text: &KeyText) -> Result<Self> {
         let text = text.0.trim();
         if let Some(key) = from_base64(text.as_bytes()) {
@@ -78,21 +80,20 @@ impl CustomerKey {
         }
         let path =
             ["fileb://", "file://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
-        let bad = |why: &str| {
-            Error::usage(format!("the value of --sse-c-key is no key in base64, and as a file's name {why}"))
-                .with_hint("give it the name of a file with the key's 32 bytes, or these in base64")
+        let invalid = |why: &str| {
+            Error::usage(why).with_hint("use the name of a file with the key's 32 bytes, or their base64")
         };
-        // A device or a pipe is a way to hand a key on: its length is not known before.
+        // A key may come from a device or a pipe, whose length is not known in advance.
         let mut bytes = Vec::new();
         std::fs::File::open(path)
             .and_then(|file| {
                 std::io::Read::read_to_end(&mut std::io::Read::take(file, FILE_BYTES_MAX), &mut bytes)
             })
-            .map_err(|e| bad("it cannot be read").with_source(e))?;
+            .map_err(|e| invalid("--sse-c-key is neither a base64 key nor a readable file").with_source(e))?;
         match bytes.as_slice().try_into() {
             Ok(key) => Ok(Self::new(key)),
             Err(_) => from_base64(bytes.trim_ascii())
-                .ok_or_else(|| bad("it holds neither 32 bytes nor their base64")),
+                .ok_or_else(|| invalid("the file of --sse-c-key holds neither 32 bytes nor their base64")),
         }
     }
 
@@ -111,7 +112,7 @@ fn from_base64(text: &[u8]) -> Option<CustomerKey> {
 
 fn secret(bytes: &[u8]) -> HeaderValue {
     let text = BASE64_STANDARD.encode(bytes);
-    // Base64 has only letters that a header may have.
+    // All characters of base64 are allowed in a header.
     let mut value = HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""));
     value.set_sensitive(true);
     value
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_and_not_repeated() {
+    fn an_invalid_key_is_refused_and_not_repeated() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hunter2");
         std::fs::write(&path, [7; 31]).unwrap();

@@ -10,6 +10,7 @@ use bytesize::{ByteSize, KIB};
 use serde::Serialize;
 
 use crate::cli::report::format::Format;
+use crate::printable::printable;
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 
@@ -50,7 +51,7 @@ fn text(uri: &Source, info: &ObjectInfo) -> String {
         lines.extend(value.map(|value| (format!("{key}:"), printable(value))));
     }
     for (algorithm, value) in &info.checksums {
-        lines.push((format!("checksum_{algorithm}:"), printable(value)));
+        lines.push((format!("checksum_{}:", algorithm.name()), printable(value)));
     }
     let width = lines.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
     lines.iter().fold(String::new(), |mut out, (key, value)| {
@@ -62,11 +63,6 @@ fn text(uri: &Source, info: &ObjectInfo) -> String {
 /// Bytes, and from 1 KiB on also in a unit that can be read at a glance.
 fn size(bytes: u64) -> String {
     if bytes < KIB { bytes.to_string() } else { format!("{bytes} ({})", ByteSize(bytes).display().iec()) }
-}
-
-/// What a server wrote must not move the cursor of a terminal.
-fn printable(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
 }
 
 /// The JSON form; the order of the fields is the order of the keys.
@@ -93,7 +89,7 @@ fn json(uri: &Source, info: &ObjectInfo) -> String {
         storage_class: info.storage_class.as_deref(),
         content_type: info.content_type.as_deref(),
         checksum_type: info.checksum_type.as_deref(),
-        checksums: info.checksums.iter().map(|(a, v)| (a.as_str(), v.as_str())).collect(),
+        checksums: info.checksums.iter().map(|(a, v)| (a.name(), v.as_str())).collect(),
     };
     // Strings, numbers and maps with string keys always serialise.
     serde_json::to_string(&view).map_or_else(|_| String::new(), |line| line + "\n")
@@ -116,6 +112,7 @@ fn rfc3339(http_date: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::s3::checksum::algorithm::ChecksumAlgorithm;
 
     fn full() -> ObjectInfo {
         ObjectInfo {
@@ -125,7 +122,10 @@ mod tests {
             last_modified: Some("Thu, 21 Nov 2024 08:49:37 GMT".into()),
             storage_class: Some("STANDARD_IA".into()),
             checksum_type: Some("FULL_OBJECT".into()),
-            checksums: vec![("crc64nvme".into(), "nvvKxnV1Wmc=".into()), ("crc32".into(), "4qDlqg==".into())],
+            checksums: vec![
+                (ChecksumAlgorithm::Crc64Nvme, "nvvKxnV1Wmc=".into()),
+                (ChecksumAlgorithm::Crc32, "4qDlqg==".into()),
+            ],
             content_type: Some("application/zstd".into()),
             encryption: None,
         }
@@ -193,7 +193,7 @@ mod tests {
             assert!(!out.contains('\u{1b}'), "{out:?}");
         }
         let text = render(&uri, &info, Format::Text);
-        assert!(text.contains("s3://b/a\\nb\\u{1b}[2J\n") && text.contains("x\u{fffd}31m\n"), "{text:?}");
+        assert!(text.contains("s3://b/a\\nb\\u{1b}[2J\n") && text.contains("x\\u{9b}31m\n"), "{text:?}");
         let json: serde_json::Value = serde_json::from_str(&render(&uri, &info, Format::Json)).unwrap();
         assert_eq!(json["uri"], "s3://b/a\nb\u{1b}[2J");
     }

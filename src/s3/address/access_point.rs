@@ -1,41 +1,37 @@
-//! ARNs of access points as they stand where a bucket does: `s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/key`.
+//! ARNs of access points in the place of a bucket: `s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/key`.
 //!
-//! It gets what follows `s3://` and hands on the [`AccessPoint`] and the key behind it, or the reason why this is none.
-//! It never decides which host serves an access point (that is `endpoint.rs`).
+//! Parsing only; `host.rs` decides which host serves an access point.
 //!
 //! Source: Amazon S3 User Guide, "Using Amazon S3 compatible operations with access points"; the AWS CLI's reading of
-//! such arguments. Each part may be separated by a colon or a slash.
+//! such arguments. Parts may be separated by colons or slashes.
 
 use crate::s3::address::region::Region;
 
-/// An access point: a name that stands for a bucket, with a policy and a host of its own.
+/// An access point: another name for a bucket, with its own policy and host.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct AccessPoint {
-    /// The id of the partition, as `aws-cn`.
+    /// The id of the partition, for example `aws-cn`.
     pub(crate) partition: String,
     pub(crate) service: SigningService,
     pub(crate) region: Region,
-    /// The account's number.
+    /// The account id.
     pub(crate) account: String,
     pub(crate) name: String,
 }
 
-/// What answers at an access point.
+/// The service that requests to an access point are signed for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum SigningService {
     /// A bucket.
     S3,
-    /// A function in front of one.
+    /// A Lambda function in front of a bucket.
     ObjectLambda,
     /// A bucket on the Outpost with this id.
     Outposts(String),
 }
 
-/// Why a text is no access point that can be used; it completes "bad URI: ...".
-type Why = String;
-
-/// Splits an ARN with a key behind it; both are as long as they were, so that the caller can show the ARN.
-pub(super) fn split(text: &str) -> Result<(AccessPoint, &str), Why> {
+/// Splits `text`, which follows `s3://`, into an access point and the key. The error completes "invalid URI: ...".
+pub(super) fn split(text: &str) -> Result<(AccessPoint, &str), String> {
     let mut parts = text.splitn(6, ':');
     let mut part = || parts.next().unwrap_or_default();
     let (_arn, partition, service, region, account, resource) =
@@ -49,44 +45,44 @@ pub(super) fn split(text: &str) -> Result<(AccessPoint, &str), Why> {
         "s3-object-lambda" => SigningService::ObjectLambda,
         "s3-outposts" => {
             if piece(&mut rest) != "outpost" {
-                return Err("an ARN of Outposts goes on with outpost/ID/accesspoint/NAME".to_owned());
+                return Err("an Outposts ARN continues with outpost/ID/accesspoint/NAME".to_owned());
             }
             SigningService::Outposts(label(piece(&mut rest), "the Outpost's id")?)
         }
-        other => return Err(format!("an ARN of {other:?} is none of S3")),
+        other => return Err(format!("{other:?} in the ARN is not an S3 service")),
     };
     if piece(&mut rest) != "accesspoint" {
-        return Err("only ARNs of access points stand for a bucket".to_owned());
+        return Err("only access point ARNs can take the place of a bucket".to_owned());
     }
     let (name, key) = rest.split_once('/').unwrap_or((rest, ""));
     if region.is_empty() {
-        return Err("multi-region access points need another signature (SigV4A), which is not supported: \
+        return Err("multi-region access points need SigV4A signatures, which are not supported: \
                     name the bucket, or an access point in one region"
             .to_owned());
     }
     let access_point = AccessPoint {
         partition: partition.to_owned(),
         service,
-        region: Region::parse(region).map_err(|_| format!("{region:?} in the ARN is no region"))?,
+        region: Region::parse(region).map_err(|_| format!("{region:?} in the ARN is not a region"))?,
         account: label(account, "the account")?,
         name: label(name, "the access point's name")?,
     };
     Ok((access_point, key))
 }
 
-/// Takes what stands before the next colon or slash.
+/// Takes the text before the next colon or slash.
 fn piece<'a>(rest: &mut &'a str) -> &'a str {
     let (piece, after) = rest.split_once([':', '/']).unwrap_or((rest, ""));
     *rest = after;
     piece
 }
 
-/// `text` as a part of a host's label: nothing in it can change which host that is.
-fn label(text: &str, what: &str) -> Result<String, Why> {
+/// Checks that `text` can be part of a host label, so that it cannot change which host is meant.
+fn label(text: &str, what: &str) -> Result<String, String> {
     let is_label = (1..=63).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         && !text.starts_with('-');
-    if is_label { Ok(text.to_owned()) } else { Err(format!("{what} in the ARN is {text:?}")) }
+    if is_label { Ok(text.to_owned()) } else { Err(format!("{what} in the ARN is invalid: {text:?}")) }
 }
 
 #[cfg(test)]
@@ -127,18 +123,18 @@ mod tests {
     }
 
     #[test]
-    fn others_are_refused_and_the_reason_is_told() {
+    fn other_arns_are_refused_with_the_reason() {
         for (text, why) in [
             ("arn:aws:s3:::bucket/k", "write s3://bucket/k"),
             ("arn:aws:s3::123456789012:accesspoint/m.mrap/k", "SigV4A"),
-            ("arn:aws:sqs:eu-west-1:123456789012:queue/k", "none of S3"),
-            ("arn:aws:s3:eu-west-1:123456789012:bucket/b/k", "only ARNs of access points"),
+            ("arn:aws:sqs:eu-west-1:123456789012:queue/k", "not an S3 service"),
+            ("arn:aws:s3:eu-west-1:123456789012:bucket/b/k", "only access point ARNs"),
             ("arn:aws:s3:eu-west-1:123456789012:accesspoint/a.evil/k", "name in the ARN"),
             ("arn:aws:s3:eu-west-1:1234.5:accesspoint/a/k", "account in the ARN"),
-            ("arn:aws:s3:eu.evil:1:accesspoint/a/k", "no region"),
+            ("arn:aws:s3:eu.evil:1:accesspoint/a/k", "not a region"),
             ("arn:aws:s3-outposts:eu-west-1:1:outpost/o.evil/accesspoint/a/k", "Outpost's id"),
             ("arn:aws:s3-outposts:eu-west-1:1:accesspoint/a/k", "outpost/ID"),
-            ("arn:", "none of S3"),
+            ("arn:", "not an S3 service"),
             ("arn:aws:s3", "write s3://"),
         ] {
             let said = split(text).unwrap_err();

@@ -1,18 +1,18 @@
-//! What the user chooses of hosts: where the bucket's name goes, and which of AWS's hosts are asked. Data only.
+//! The user's choice of hosts: path or virtual-hosted addressing, and which of AWS's hosts to use. Data only.
 
 /// How the bucket is addressed (Amazon S3 User Guide, "Virtual hosting of buckets").
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AddressingStyle {
-    /// Path style for custom endpoints and bucket names that are no host label; virtual-hosted for AWS.
+    /// Path style for custom endpoints and for bucket names that are not host labels; virtual-hosted for AWS.
     #[default]
     Auto,
     /// `https://host/bucket/key`.
     Path,
-    /// `https://bucket.host/key`, but for bucket names that DNS does not allow.
+    /// `https://bucket.host/key`, except for bucket names that DNS does not allow.
     Virtual,
 }
 
-/// Which of AWS's hosts for S3 are asked. With a custom endpoint none of these can be.
+/// The variant of AWS's S3 hosts. None of them can be combined with a custom endpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EndpointVariant {
     /// Hosts with validated cryptography (FIPS 140).
@@ -23,14 +23,14 @@ pub struct EndpointVariant {
     pub accelerate: bool,
 }
 
-/// What is configured of hosts, beside the endpoint and the region.
+/// Settings that choose the host, besides the endpoint and the region.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Addressing {
-    /// Where the bucket's name goes.
+    /// Whether the bucket is part of the path or of the host.
     pub style: AddressingStyle,
-    /// Which of AWS's hosts.
+    /// The variant of AWS's hosts.
     pub variant: EndpointVariant,
-    /// Access points whose ARN names another region than the configured one are refused.
+    /// Refuses access points whose ARN names another region than the configured one.
     pub arn_region_must_match: bool,
 }
 

@@ -1,8 +1,5 @@
-//! Where an object's requests go: scheme, host, port and the path, percent-encoded once; and the scope that
-//! signatures for that host have.
-//!
-//! It gets the URI, the region and what is configured of hosts, and hands on an [`Endpoint`]. Pure: no name is
-//! resolved here.
+//! Where an object's requests go: scheme, host, port and the path, percent-encoded once; and the scope of their
+//! signatures. Pure: no host name is resolved.
 //!
 //! Source: AWS's endpoint rules for S3; fixtures/endpoints has the published cases.
 
@@ -19,11 +16,11 @@ use crate::s3::address::s3_uri::S3Uri;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     https: bool,
-    /// What `Host` says and what is resolved: with the port only where it is not the scheme's own.
+    /// The value of `Host`: the host, with the port unless it is the scheme's default.
     authority: String,
-    /// The object's path, encoded; it starts with `/`.
+    /// The object's path, percent-encoded; starts with `/`.
     path: String,
-    /// A URL's own; what is signed here has none but the version.
+    /// The query of a URL; signed requests have none but the version.
     query: Option<UrlQuery>,
     scope: SigningScope,
 }
@@ -31,11 +28,11 @@ pub(crate) struct Endpoint {
 /// Everything but the unreserved characters and the slash is encoded (Amazon S3 API Reference,
 /// "Signature calculations", `UriEncode`); the same text is signed and sent.
 const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
-/// The same for the value of a query parameter, where the slash is encoded too.
+/// The characters encoded in the value of a query parameter: those of a key, and the slash.
 const VALUE: &AsciiSet = &KEY.add(b'/');
 
 impl Endpoint {
-    /// The endpoint of `uri`: on `custom` where one is configured, else on AWS in `region`.
+    /// Resolves the endpoint of `uri`: `custom` if one is configured, else AWS's host in `region`.
     pub(crate) fn resolve(
         uri: &S3Uri,
         region: &Region,
@@ -52,16 +49,16 @@ impl Endpoint {
         } else {
             format!("{prefix}/{}/{key}", uri.bucket())
         };
-        let own = if https { 443 } else { 80 };
+        let default_port = if https { 443 } else { 80 };
         let authority = match port {
-            Some(port) if port != own => format!("{}:{port}", host.name),
+            Some(port) if port != default_port => format!("{}:{port}", host.name),
             _ => host.name,
         };
         Ok(Self { https, authority, path, query: None, scope: host.scope })
     }
 
-    /// The endpoint of what `url` names, exactly as it stands. Requests to it are not signed.
-    pub(crate) fn of_url(url: &HttpUrl) -> Self {
+    /// Returns the endpoint of `url`, which is used exactly as given. Requests to it are not signed.
+    pub(crate) fn for_url(url: &HttpUrl) -> Self {
         Self {
             https: url.is_https(),
             authority: url.authority().to_owned(),
@@ -71,22 +68,22 @@ impl Endpoint {
         }
     }
 
-    /// What requests to this endpoint are signed for.
+    /// Returns the scope of signatures for this endpoint.
     pub(crate) fn scope(&self) -> &SigningScope {
         &self.scope
     }
 
-    /// The value of the header `Host`.
+    /// Returns the value of the header `Host`.
     pub(crate) fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// Scheme and host, for the connector.
+    /// Returns scheme and authority, for the connector.
     pub(crate) fn base(&self) -> String {
         format!("{}://{}", if self.https { "https" } else { "http" }, self.authority)
     }
 
-    /// Whether the host is this machine, by its address or by the name that always means it.
+    /// Returns whether the host is this machine: a loopback address, or `localhost`.
     pub(crate) fn is_loopback(&self) -> bool {
         let host = match self.authority.rsplit_once(':') {
             Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
@@ -96,19 +93,19 @@ impl Endpoint {
         address.map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |ip| ip.is_loopback())
     }
 
-    /// Whether requests travel inside TLS.
+    /// Returns whether requests are sent over TLS.
     pub(crate) fn is_https(&self) -> bool {
         self.https
     }
 
-    /// The request target: the object's path and the query: `about`, where it is asked for something of the object
-    /// and not for the object, and its version. A URL's own query stands alone.
-    pub(crate) fn target(&self, about: Option<&str>, version_id: Option<&str>) -> String {
+    /// Returns the request target: the path, and a query of `subresource` and the version. For a URL the query is its
+    /// own and nothing is added.
+    pub(crate) fn target(&self, subresource: Option<&str>, version_id: Option<&str>) -> String {
         if let Some(query) = &self.query {
-            return query.behind(&self.path);
+            return query.append_to(&self.path);
         }
         let version = version_id.map(|id| format!("versionId={}", utf8_percent_encode(id, VALUE)));
-        let query: Vec<&str> = about.into_iter().chain(version.as_deref()).collect();
+        let query: Vec<&str> = subresource.into_iter().chain(version.as_deref()).collect();
         if query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, query.join("&")) }
     }
 }

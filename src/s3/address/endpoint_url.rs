@@ -1,26 +1,28 @@
-//! A custom endpoint, from the text of a flag, a variable or a profile to a checked URL.
+//! A custom endpoint, parsed from the text of a flag, a variable or a profile.
 //!
-//! It lets through scheme, host, port and path prefix only, so that whoever uses the URL can rely on
-//! that. It never repeats what may be a password.
+//! An endpoint consists of scheme, host, port and path prefix, nothing else. Errors never repeat text that may be a
+//! password.
 
 use http::Uri;
 
 use crate::error::{Error, Result};
+use crate::printable::printable;
 use crate::s3::address::http_url::HttpUrl;
 
-/// Parses `text`; `origin` says in errors where it stands.
+/// Parses `text`; errors name its `origin`.
 pub(crate) fn parse(text: &str, origin: &str) -> Result<Uri> {
     let bad = |why: &str| {
-        // Before an `@` there may be a password.
-        let shown = if text.contains('@') { String::new() } else { format!(" {text:?}") };
-        Error::usage(format!("bad endpoint{shown} in {origin}: {why}"))
+        // A password may precede an `@`, in whatever encoding, and a query may be a signature.
+        let may_hold_a_secret = text.contains(['@', '?', '#']) || text.to_ascii_lowercase().contains("%40");
+        let shown = if may_hold_a_secret { String::new() } else { format!(" \"{}\"", printable(text)) };
+        Error::usage(format!("invalid endpoint{shown} in {origin}: {why}"))
             .with_hint("write it as https://host, https://host:port or https://host:port/prefix")
     };
     // The parser accepts a fragment and drops it.
     if text.contains(['?', '#']) {
-        return Err(bad("it has a query or a fragment"));
+        return Err(bad("a query or fragment is not allowed"));
     }
-    if !HttpUrl::is_meant_by(text) {
+    if !HttpUrl::has_scheme(text) {
         return Err(bad("it does not start with http:// or https://"));
     }
     let uri = text.parse::<Uri>().map_err(|e| bad("it is not a URL").with_source(e))?;

@@ -1,7 +1,6 @@
-//! The host of a bucket or access point: on AWS by its rules, or on a custom endpoint.
+//! The host name that serves a bucket or access point: by AWS's rules, or on a custom endpoint.
 //!
-//! It gets what is configured and hands on a [`Host`], or says which two things do not go together. It knows of
-//! names only: scheme, port and path are `endpoint.rs`'s.
+//! Names only: scheme, port and path are up to `endpoint.rs`.
 
 use crate::error::{Error, Result};
 use crate::s3::address::access_point::{AccessPoint, SigningService};
@@ -10,19 +9,19 @@ use crate::s3::address::partition::{Partition, same_partition};
 use crate::s3::address::region::Region;
 use crate::s3::address::s3_uri::S3Uri;
 
-/// What a signature is for.
+/// The scope of a signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SigningScope {
-    /// Mostly the region that was configured; an access point has its own.
+    /// The configured region, or an access point's own.
     pub(crate) region: Region,
     /// The name of the service.
     pub(crate) service: &'static str,
 }
 
-/// A host's name, and what it means.
+/// A host's name, whether it includes the bucket, and the scope of signatures for it.
 pub(super) struct Host {
     pub(super) name: String,
-    /// Whether the name says which bucket it is, so that the path does not.
+    /// Whether the bucket is part of the name, and so not of the path.
     pub(super) has_bucket: bool,
     pub(super) scope: SigningScope,
 }
@@ -30,7 +29,7 @@ pub(super) struct Host {
 /// The pseudo-region of the first partition: signatures and regional hosts are those of us-east-1.
 const GLOBAL: &str = "aws-global";
 
-/// The host that serves `uri`.
+/// Chooses the host that serves `uri`.
 pub(super) fn choose(
     uri: &S3Uri,
     region: &Region,
@@ -45,16 +44,14 @@ pub(super) fn choose(
         (variant.accelerate, "S3 Transfer Acceleration (--accelerate)"),
     ] {
         if set && custom.is_some() {
-            return Err(apart(what, "a custom endpoint"));
+            return Err(conflict(what, "a custom endpoint"));
         }
     }
     if variant.fips && variant.accelerate {
-        return Err(apart("FIPS endpoints (--fips)", "S3 Transfer Acceleration (--accelerate)"));
+        return Err(conflict("FIPS endpoints (--fips)", "S3 Transfer Acceleration (--accelerate)"));
     }
     if variant.fips && Partition::of(region).id == "aws-cn" {
-        return Err(
-            Error::usage("the partition aws-cn has no FIPS endpoints").with_hint("try it without --fips")
-        );
+        return Err(Error::usage("the partition aws-cn has no FIPS endpoints").with_hint("omit --fips"));
     }
     match uri.access_point() {
         Some(point) => of_access_point(point, region, custom, addressing),
@@ -97,7 +94,7 @@ fn of_bucket(bucket: &str, region: &Region, custom: Option<&str>, addressing: Ad
 /// One host for all regions, which knows buckets by their names in it alone.
 fn accelerated(bucket: &str, region: &Region, addressing: Addressing) -> Result<String> {
     if addressing.style == AddressingStyle::Path || !is_host_name(bucket) || bucket.contains('.') {
-        return Err(apart("S3 Transfer Acceleration (--accelerate)", "path-style addressing")
+        return Err(conflict("S3 Transfer Acceleration (--accelerate)", "path-style addressing")
             .with_hint("it needs the bucket's name in the host's, without dots"));
     }
     let partition = Partition::of(region);
@@ -124,16 +121,16 @@ fn of_access_point(
         SigningService::Outposts(_) => ("access points on Outposts", "s3-outposts", "s3-outposts"),
     };
     if style == AddressingStyle::Path {
-        return Err(apart("path-style addressing", what));
+        return Err(conflict("path-style addressing", what));
     }
     if variant.accelerate {
-        return Err(apart("S3 Transfer Acceleration (--accelerate)", what));
+        return Err(conflict("S3 Transfer Acceleration (--accelerate)", what));
     }
     if variant.dualstack && point.service != SigningService::S3 {
-        return Err(apart("dual-stack endpoints (--dualstack)", what));
+        return Err(conflict("dual-stack endpoints (--dualstack)", what));
     }
     if variant.fips && matches!(point.service, SigningService::Outposts(_)) {
-        return Err(apart("FIPS endpoints (--fips)", what));
+        return Err(conflict("FIPS endpoints (--fips)", what));
     }
     if arn_region_must_match && point.region != *region {
         return Err(Error::usage(format!("the access point is in {}, not in {region}", point.region))
@@ -143,10 +140,10 @@ fn of_access_point(
     if point.partition != partition || !same_partition(&point.region, region) {
         let here = Partition::of(region).id;
         return Err(Error::usage(format!(
-            "the access point's ARN says {} and {}, which is in {partition}; {region} is in {here}",
+            "the access point's ARN names {} and {}, which is in {partition}; {region} is in {here}",
             point.partition, point.region
         ))
-        .with_hint("ARN, its region and the configured region must be of one partition of AWS"));
+        .with_hint("the ARN, its region and the configured region must belong to one AWS partition"));
     }
     let host = match custom {
         Some(host) if is_ip(host) => {
@@ -167,16 +164,16 @@ fn on_aws(kind: &str, region: &Region, addressing: Addressing) -> String {
     format!("{kind}{fips}{dualstack}.{region}.{}", Partition::of(region).dns_suffix)
 }
 
-fn apart(one: &str, other: &str) -> Error {
-    Error::usage(format!("{one} and {other} do not go together"))
+fn conflict(one: &str, other: &str) -> Error {
+    Error::usage(format!("{one} cannot be combined with {other}"))
 }
 
 fn is_ip(host: &str) -> bool {
     host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok()
 }
 
-/// Whether DNS allows the bucket's name before a host's. One with dots is more than one label: a certificate
-/// with a wildcard does not cover it.
+/// Returns whether DNS allows the bucket's name in front of a host's. A name with dots is several labels, which a
+/// wildcard certificate does not cover.
 fn is_host_name(bucket: &str) -> bool {
     (3..=63).contains(&bucket.len())
         && bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b))

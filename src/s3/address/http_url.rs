@@ -1,7 +1,7 @@
-//! An `http` or `https` URL whose query is a secret: in a presigned one it is as good as a key.
+//! An `http` or `https` URL whose query is a secret: that of a presigned URL grants access.
 //!
-//! It gets the text of an argument or of a `Location` and hands on scheme, host, path and query, all of them as they
-//! stood: a signature is for exactly that. No error repeats the text, and `Display` and `Debug` leave the query out.
+//! Scheme, host, path and query are kept exactly as given, since a signature covers exactly that. No error repeats
+//! the text, and `Display` and `Debug` leave out the query.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,35 +13,35 @@ use url::Url;
 
 use crate::error::{Error, Result};
 
-/// Where something can be asked for by GET.
+/// An HTTP(S) URL that can be fetched by GET.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpUrl {
     is_https: bool,
-    /// With the port only where it is not the scheme's own.
+    /// The host, with the port unless it is the scheme's default.
     authority: String,
-    /// It starts with `/`.
+    /// Starts with `/`.
     path: String,
     query: Option<UrlQuery>,
 }
 
-/// What stands behind the question mark.
+/// The query, without its question mark.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct UrlQuery(String);
 
-/// Values that are shorter than this are no keys, and stand in any message by chance.
+/// Query values shorter than this are too common to be treated as secrets.
 const SECRET_BYTES_MIN: usize = 8;
 
 impl HttpUrl {
-    /// Whether `text` starts as such a URL does.
-    pub(crate) fn is_meant_by(text: &str) -> bool {
+    /// Returns whether `text` starts as an HTTP(S) URL does.
+    pub(crate) fn has_scheme(text: &str) -> bool {
         ["http://", "https://"].iter().any(|scheme| starts_with(text, scheme))
     }
 
-    /// Host and port of `uri`, or why they are none to connect to.
+    /// Returns host and port of `uri`, or why it is not possible to connect to them.
     pub(crate) fn authority_of(uri: &Uri) -> std::result::Result<&Authority, &'static str> {
         let authority = uri.authority().filter(|a| !a.host().is_empty()).ok_or("the host is missing")?;
         if authority.as_str().contains('@') {
-            return Err("it has a user name or a password");
+            return Err("a user name or password is not allowed");
         }
         if authority.as_str() != authority.host() && authority.port_u16().is_none_or(|port| port == 0) {
             return Err("the port is not a number from 1 to 65535");
@@ -49,21 +49,21 @@ impl HttpUrl {
         Ok(authority)
     }
 
-    /// The URL that `reference`, the value of a `Location` header, leads to from here (RFC 9110, section 10.2.2).
+    /// Resolves `reference`, the value of a `Location` header, against this URL (RFC 9110, section 10.2.2).
     pub(crate) fn join(&self, reference: &str) -> Result<Self> {
-        if Self::is_meant_by(reference) {
+        if Self::has_scheme(reference) {
             return reference.parse();
         }
         let joined =
             Url::parse(&format!("{}{}", self.base(), self.target())).and_then(|base| base.join(reference));
-        joined.map_err(|_| bad("it is none"))?.as_str().parse()
+        joined.map_err(|_| bad("cannot be parsed"))?.as_str().parse()
     }
 
     pub(crate) fn is_https(&self) -> bool {
         self.is_https
     }
 
-    /// Host and, where it is not the scheme's own, port.
+    /// Returns the host, with the port unless it is the scheme's default.
     pub(crate) fn authority(&self) -> &str {
         &self.authority
     }
@@ -76,8 +76,8 @@ impl HttpUrl {
         self.query.as_ref()
     }
 
-    /// Whether `text` has a value of the query in it, which is then not to be shown.
-    pub(crate) fn is_told_by(&self, text: &str) -> bool {
+    /// Returns whether `text` contains a value of the query, and so must not be shown.
+    pub(crate) fn is_revealed_by(&self, text: &str) -> bool {
         let query = self.query.as_ref().map_or("", |query| &query.0);
         let values = url::form_urlencoded::parse(query.as_bytes());
         let raw = query.split('&').filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
@@ -85,7 +85,7 @@ impl HttpUrl {
         secrets.any(|value| value.len() >= SECRET_BYTES_MIN && text.contains(&value))
     }
 
-    /// All of it that may be shown.
+    /// Returns the part of the URL that may be shown.
     pub(crate) fn without_query(&self) -> String {
         format!("{}{}", self.base(), self.path)
     }
@@ -95,7 +95,7 @@ impl HttpUrl {
     }
 
     fn target(&self) -> String {
-        self.query.as_ref().map_or_else(|| self.path.clone(), |query| query.behind(&self.path))
+        self.query.as_ref().map_or_else(|| self.path.clone(), |query| query.append_to(&self.path))
     }
 }
 
@@ -103,17 +103,18 @@ impl FromStr for HttpUrl {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        if !Self::is_meant_by(text) {
+        if !Self::has_scheme(text) {
             return Err(bad("it does not start with http:// or https://"));
         }
-        // Nothing is normalised; what is not ASCII goes out as browsers send it.
+        // Nothing is normalised; non-ASCII characters are percent-encoded as UTF-8, as browsers do.
         let ascii = utf8_percent_encode(text, &AsciiSet::EMPTY).to_string();
-        let uri: Uri = ascii.parse().map_err(|_| bad("it is none: are there spaces in it, or quotes?"))?;
+        let uri: Uri =
+            ascii.parse().map_err(|_| bad("cannot be parsed (does it contain spaces or quotes?)"))?;
         let authority = Self::authority_of(&uri).map_err(bad)?;
         let is_https = uri.scheme_str() == Some("https");
-        let own = if is_https { 443 } else { 80 };
+        let default_port = if is_https { 443 } else { 80 };
         let authority = match authority.port_u16() {
-            Some(port) if port != own => format!("{}:{port}", authority.host()),
+            Some(port) if port != default_port => format!("{}:{port}", authority.host()),
             _ => authority.host().to_owned(),
         };
         let query = uri.query().map(|query| UrlQuery(query.to_owned()));
@@ -122,14 +123,14 @@ impl FromStr for HttpUrl {
 }
 
 impl UrlQuery {
-    /// The request target: `path` with this.
-    pub(crate) fn behind(&self, path: &str) -> String {
+    /// Returns `path` with this query.
+    pub(crate) fn append_to(&self, path: &str) -> String {
         format!("{path}?{}", self.0)
     }
 }
 
 fn bad(why: &str) -> Error {
-    Error::usage(format!("bad URL: {why}")).with_hint("quote it for the shell: 'https://host/path?query'")
+    Error::usage(format!("invalid URL: {why}")).with_hint("quote it for the shell: 'https://host/path?query'")
 }
 
 fn starts_with(text: &str, scheme: &str) -> bool {
@@ -214,7 +215,7 @@ mod tests {
             ("no abc/defgh= here", true),
             ("no /p?a=1&Signature=abc%2Fdefgh%3D here", true),
         ] {
-            assert_eq!(url.is_told_by(text), tells, "{text}");
+            assert_eq!(url.is_revealed_by(text), tells, "{text}");
         }
     }
 

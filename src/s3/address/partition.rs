@@ -1,20 +1,20 @@
 //! AWS's partitions: which one a region's name belongs to, and the DNS suffix of its hosts.
 //!
-//! It gets a region and hands on a [`Partition`]. Regions that no rule knows, such as those of S3-compatible
-//! servers, count as AWS's first partition, as in every SDK of AWS. Pure.
+//! Regions that match no rule, such as those of S3-compatible servers, belong to the partition `aws`, as in every AWS
+//! SDK.
 //!
 //! Source: the partitions of AWS's endpoint rules, as fixtures/endpoints has them.
 
 use crate::s3::address::region::Region;
 
-/// A part of AWS with accounts, credentials and hosts of its own.
+/// A part of AWS with its own accounts, credentials and hosts.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Partition {
-    /// As it stands in ARNs.
+    /// The partition as ARNs write it.
     pub(crate) id: &'static str,
-    /// What the names of its regions begin with; a word and a number follow.
+    /// The prefixes of its regions' names; a word and a number follow.
     prefixes: &'static [&'static str],
-    /// What its host names end with.
+    /// The suffix of its host names.
     pub(crate) dns_suffix: &'static str,
 }
 
@@ -34,25 +34,25 @@ const PARTITIONS: [Partition; 8] = [
 ];
 
 impl Partition {
-    /// The partition of `region`.
+    /// Returns the partition of `region`.
     pub(crate) fn of(region: &Region) -> &'static Self {
         let name = region.as_str();
         PARTITIONS.iter().find(|p| p.has(name)).unwrap_or(&PARTITIONS[0])
     }
 
-    /// By the region's name, or the partition's own pseudo-region.
+    /// Returns whether `region` is one of the partition's, or its pseudo-region.
     fn has(&self, region: &str) -> bool {
         let rests = self.prefixes.iter().filter_map(|p| region.strip_prefix(p)?.strip_prefix('-'));
         rests.into_iter().any(is_word_and_number) || region.strip_suffix("-global") == Some(self.id)
     }
 }
 
-/// Whether two regions belong to the same partition, and so to the same owner of accounts and hosts.
+/// Returns whether two regions belong to the same partition, and so share accounts and hosts.
 pub(crate) fn same_partition(a: &Region, b: &Region) -> bool {
     Partition::of(a) == Partition::of(b)
 }
 
-/// `\w+-\d+`: without a further hyphen, so `us-gov-west-1` is no `us` region.
+/// Matches `\w+-\d+`, without a further hyphen: `us-gov-west-1` is not a `us` region.
 fn is_word_and_number(text: &str) -> bool {
     text.split_once('-').is_some_and(|(word, number)| {
         !word.is_empty()

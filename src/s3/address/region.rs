@@ -1,7 +1,7 @@
-//! The name of a region: what a signature is scoped to and, on AWS, a part of the host's name.
+//! The name of a region: the scope of a signature and, on AWS, a part of the host's name.
 //!
-//! It gets text from the user or from a server's header, and lets through only what can stand in a
-//! host name without changing which host that is. It knows no list of regions.
+//! The text may come from a server's header, so only what cannot change the host is accepted. There is no list of
+//! regions.
 
 use std::fmt;
 
@@ -10,13 +10,16 @@ use crate::error::{Error, Result};
 /// The longest label of a host name (RFC 1035, section 2.3.4).
 const CHARS_MAX: usize = 63;
 
-/// A region's name; us-east-1 where nobody says another.
+/// A region's name; `us-east-1` by default.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Region(String);
 
 impl Region {
-    /// `text` as a region: one host label, which is what every AWS tool asks of it. S3-compatible
-    /// servers have regions in capitals, so the case is kept.
+    /// Parses a region: one host label, as in every AWS tool. S3-compatible servers have regions in capitals, so the
+    /// case is kept.
+    ///
+    /// # Errors
+    /// An error of usage for any other text.
     pub fn parse(text: &str) -> Result<Self> {
         let is_label = (1..=CHARS_MAX).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
@@ -25,11 +28,13 @@ impl Region {
         if is_label {
             return Ok(Self(text.to_owned()));
         }
-        Err(Error::usage(format!("bad region {text:?}: it has only letters, digits and inner hyphens"))
-            .with_hint("use --region or AWS_REGION, for example eu-west-1"))
+        Err(Error::usage(format!(
+            "invalid region {text:?}: a region consists of letters, digits and inner hyphens"
+        ))
+        .with_hint("use --region or AWS_REGION, for example eu-west-1"))
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

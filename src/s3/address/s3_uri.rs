@@ -1,13 +1,13 @@
 //! `s3://bucket/key` as the user types it, parsed once into an [`S3Uri`].
 //!
-//! The key is taken literally, as in the AWS CLI: nothing is percent-decoded, `?` and `#` are
-//! ordinary characters, `//` and `..` are kept. What this file never does is touch the network or
-//! decide how the key is written on the wire (that is `endpoint.rs`).
+//! The key is taken literally, as in the AWS CLI: nothing is percent-decoded, `?` and `#` are ordinary characters,
+//! `//` and `..` are kept. How the key is written on the wire is decided in `endpoint.rs`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind};
+use crate::printable::Visible;
 use crate::s3::address::access_point::{self, AccessPoint};
 
 /// The longest key that S3 allows, in bytes of UTF-8 (Amazon S3 User Guide, "Naming objects").
@@ -17,24 +17,25 @@ const KEY_BYTES_MAX: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct S3Uri {
     bucket: String,
-    /// What an ARN in the bucket's place says.
+    /// Parsed from an ARN in the bucket's place.
     access_point: Option<AccessPoint>,
     key: String,
 }
 
 impl S3Uri {
-    /// The bucket's name, which has ASCII letters, digits, `.`, `-` and `_`, or the ARN of an access point.
+    /// Returns the bucket's name, which consists of ASCII letters, digits, `.`, `-` and `_`, or the ARN of an access
+    /// point.
     #[must_use]
     pub fn bucket(&self) -> &str {
         &self.bucket
     }
 
-    /// The access point that stands in the bucket's place.
+    /// Returns the access point in the bucket's place.
     pub(crate) fn access_point(&self) -> Option<&AccessPoint> {
         self.access_point.as_ref()
     }
 
-    /// The object's key, as it is: never encoded.
+    /// Returns the object's key, not encoded.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
@@ -42,16 +43,16 @@ impl S3Uri {
 }
 
 impl S3Uri {
-    /// `error` about this object, with what to try where nothing is there and the key looks like a pattern. It is no
-    /// pattern: `*` is a letter of keys like others, and an object that has it is found.
+    /// Adds this object to `error`, and a hint if nothing was found and the key looks like a pattern. There is no
+    /// globbing: `*` is an ordinary character of keys.
     pub(crate) fn explain(&self, error: Error) -> Error {
         let error = error.on(self);
         if error.kind() != ErrorKind::NotFound || !self.key.contains('*') {
             return error;
         }
         error.with_hint(
-            "* is a letter of the key here, not a pattern: for many objects use aws s3 cp --recursive, or s5cmd, \
-             which takes patterns",
+            "* is an ordinary character, not a pattern: for many objects use aws s3 cp --recursive, or s5cmd, which \
+             takes patterns",
         )
     }
 }
@@ -61,7 +62,7 @@ impl FromStr for S3Uri {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let bad = |why: &str| {
-            Error::usage(format!("bad URI {text:?}: {why}")).with_hint("write it as s3://bucket/key")
+            Error::usage(format!("invalid URI {text:?}: {why}")).with_hint("write it as s3://bucket/key")
         };
         let rest = match text.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("s3") => rest,
@@ -74,7 +75,7 @@ impl FromStr for S3Uri {
             (bucket, key, Some(access_point))
         } else {
             let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-            is_bucket(bucket).map_err(bad)?;
+            check_bucket(bucket).map_err(bad)?;
             (bucket, key, None)
         };
         if key.is_empty() {
@@ -87,14 +88,14 @@ impl FromStr for S3Uri {
     }
 }
 
-/// Wider than today's rules for new buckets (old ones have capitals and underscores), yet nothing that could
-/// change the meaning of a host name or a path.
-fn is_bucket(name: &str) -> Result<(), &'static str> {
+/// Checks a bucket's name. Wider than today's rules for new buckets (old ones have capitals and underscores), yet
+/// nothing that could change the meaning of a host name or a path.
+fn check_bucket(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("the bucket is missing");
     }
     if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
-        return Err("a bucket has only letters, digits, '.', '-' and '_'");
+        return Err("a bucket's name consists of letters, digits, '.', '-' and '_'");
     }
     if name.len() > 255 || name.contains("..") {
         return Err("this cannot be a bucket's name");
@@ -104,11 +105,8 @@ fn is_bucket(name: &str) -> Result<(), &'static str> {
 
 impl fmt::Display for S3Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "s3://{}/", self.bucket)?;
-        // A key may hold newlines and escape sequences: they must not reach a terminal raw.
-        self.key.chars().try_for_each(|c| {
-            if c.is_control() { write!(f, "{}", c.escape_default()) } else { write!(f, "{c}") }
-        })
+        // A key may hold newlines and escape sequences, which must not reach a terminal raw.
+        write!(f, "s3://{}/{}", self.bucket, Visible(&self.key))
     }
 }
 
@@ -150,9 +148,9 @@ mod tests {
             ("s3:///key", "bucket is missing"),
             ("s3://bucket", "key is missing"),
             ("s3://bucket/", "key is missing"),
-            ("s3://bu cket/key", "only letters"),
-            ("s3://user@host/key", "only letters"),
-            ("s3://host:80/key", "only letters"),
+            ("s3://bu cket/key", "consists of letters"),
+            ("s3://user@host/key", "consists of letters"),
+            ("s3://host:80/key", "consists of letters"),
             ("s3://../key", "cannot be"),
             ("s3://arn:aws:s3:::bucket/key", "write s3://bucket/key"),
             ("s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/mine", "key is missing"),

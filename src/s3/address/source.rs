@@ -1,7 +1,6 @@
-//! What is downloaded: an object of S3, or what a URL names.
+//! A source of a download: an S3 object or an HTTP(S) URL.
 //!
-//! It gets the text that a user typed and hands on one of the two. Pure. In no `Display` or `Debug` form does it
-//! show what may be a secret, which a URL's query is.
+//! No `Display` or `Debug` form shows a URL's query, which may be a secret.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,17 +12,17 @@ use crate::error::{Error, Result};
 use crate::s3::address::http_url::HttpUrl;
 use crate::s3::address::s3_uri::S3Uri;
 
-/// What is downloaded.
+/// A source of a download.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// An object, asked for by signed requests.
+    /// An S3 object, fetched by signed requests.
     S3(S3Uri),
-    /// What a server has at a URL, a presigned one for example. It is asked for as it stands: nothing is signed.
+    /// An HTTP(S) URL, for example a presigned one. It is requested exactly as given; nothing is signed.
     Url(HttpUrl),
 }
 
 impl Source {
-    /// The URL, where it is one.
+    /// Returns the URL, if the source is one.
     #[must_use]
     pub fn url(&self) -> Option<&HttpUrl> {
         match self {
@@ -32,13 +31,15 @@ impl Source {
         }
     }
 
-    /// What it is known by from one run to another: of a URL all but its query, which is a secret, and a new one
-    /// whenever the URL is presigned again. That it is the same object still an `ETag` has to show.
+    /// Returns the text that identifies the source from one run to another. A URL is identified without its query,
+    /// which is a secret and changes with every presigning; that it still is the same object has to be shown by an
+    /// `ETag`.
     pub(crate) fn identity(&self) -> String {
         self.url().map_or_else(|| self.raw(), HttpUrl::without_query)
     }
 
-    /// For programs. Not `Display`, which escapes for terminals: JSON and shells have their own ways, which can be undone.
+    /// Returns the source unescaped, for JSON and shells, which have their own escapes; `Display` escapes for
+    /// terminals.
     pub(crate) fn raw(&self) -> String {
         match self {
             Self::S3(uri) => format!("s3://{}/{}", uri.bucket(), uri.key()),
@@ -46,12 +47,12 @@ impl Source {
         }
     }
 
-    /// Whether [`Source::identity`] is all of it.
+    /// Returns whether [`Source::identity`] is the whole source.
     pub(crate) fn is_known_by_identity(&self) -> bool {
         self.url().is_none_or(|url| url.query().is_none())
     }
 
-    /// What stands behind the last slash: of a URL decoded, where that is text.
+    /// Returns the last segment of the key, or of a URL's path, percent-decoded if that is valid UTF-8.
     pub(crate) fn last_name(&self) -> Cow<'_, str> {
         let last = |path: &'_ str| path.rfind('/').map_or(0, |slash| slash + 1);
         match self {
@@ -63,7 +64,7 @@ impl Source {
         }
     }
 
-    /// `error` about it, with what to try where that can be told by its name.
+    /// Adds this source to `error`, and a hint if its name suggests one.
     pub(crate) fn explain(&self, error: Error) -> Error {
         match self {
             Self::S3(uri) => uri.explain(error),
@@ -75,9 +76,9 @@ impl Source {
 impl FromStr for Source {
     type Err = Error;
 
-    /// `http://...` and `https://...` are URLs; anything else is to be `s3://bucket/key`.
+    /// Parses `http://` and `https://` URLs; anything else must be `s3://bucket/key`.
     fn from_str(text: &str) -> Result<Self> {
-        if HttpUrl::is_meant_by(text) { text.parse().map(Self::Url) } else { text.parse().map(Self::S3) }
+        if HttpUrl::has_scheme(text) { text.parse().map(Self::Url) } else { text.parse().map(Self::S3) }
     }
 }
 

@@ -5,25 +5,32 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-/// An algorithm whose values S3 keeps.
+/// A checksum algorithm that S3 supports (Amazon S3 User Guide, "Checking object integrity in Amazon S3").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum ChecksumAlgorithm {
+#[non_exhaustive]
+pub enum ChecksumAlgorithm {
+    /// CRC-64/NVME.
     Crc64Nvme,
+    /// CRC-32C (Castagnoli).
     Crc32c,
+    /// CRC-32 (ISO-HDLC).
     Crc32,
+    /// SHA-256.
     Sha256,
+    /// SHA-1.
     Sha1,
-    /// Only in an `ETag`.
+    /// MD5, which appears only in an `ETag`.
     Md5,
 }
 
 impl ChecksumAlgorithm {
-    /// Those of the headers `x-amz-checksum-*`; the first of several is the one to compute, since it costs least.
+    /// The algorithms of the headers `x-amz-checksum-*`, cheapest first.
     pub(crate) const OF_HEADERS: [Self; 5] =
         [Self::Crc64Nvme, Self::Crc32c, Self::Crc32, Self::Sha256, Self::Sha1];
 
-    /// As in the header's name.
-    pub(crate) fn name(self) -> &'static str {
+    /// Returns the name as in the header `x-amz-checksum-NAME`, for example `crc64nvme`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Crc64Nvme => "crc64nvme",
             Self::Crc32c => "crc32c",
@@ -34,7 +41,7 @@ impl ChecksumAlgorithm {
         }
     }
 
-    /// The length of a value, in bytes.
+    /// Returns the length of a value, in bytes.
     pub(crate) fn len(self) -> usize {
         match self {
             Self::Crc64Nvme => 8,
@@ -45,7 +52,7 @@ impl ChecksumAlgorithm {
         }
     }
 
-    /// Whether it costs next to nothing.
+    /// Returns whether computing it costs next to nothing.
     pub(crate) fn is_cheap(self) -> bool {
         matches!(self, Self::Crc64Nvme | Self::Crc32c | Self::Crc32)
     }
@@ -63,13 +70,13 @@ impl ChecksumAlgorithm {
     }
 }
 
-/// One algorithm over bytes as they come.
+/// The running computation of one algorithm.
 #[derive(Debug)]
 pub(crate) struct Hasher(HasherState);
 
 #[derive(Debug)]
 enum HasherState {
-    /// With the length of its value in bytes.
+    /// The digest, and the length of its value in bytes.
     Crc(crc_fast::Digest, usize),
     Sha256(Sha256),
     Sha1(Sha1),
@@ -86,7 +93,7 @@ impl Hasher {
         }
     }
 
-    /// The value, in S3's order of bytes: a CRC has its highest byte first.
+    /// Returns the value in S3's byte order: a CRC is big-endian.
     pub(crate) fn finish(self) -> Vec<u8> {
         match self.0 {
             HasherState::Crc(digest, len) => {

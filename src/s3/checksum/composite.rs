@@ -1,4 +1,4 @@
-//! The running value of one [`ExpectedChecksum`](super::ExpectedChecksum): over the bytes, or part by part over the parts' values.
+//! The running value of one expected checksum: over the bytes, or over the values of the parts.
 
 use std::collections::VecDeque;
 
@@ -6,29 +6,29 @@ use crate::s3::checksum::algorithm::{ChecksumAlgorithm, Hasher};
 
 #[derive(Debug)]
 pub(crate) struct CompositeDigest {
-    /// Over the bytes, or over the values of the parts that are complete.
+    /// Hashes the bytes, or the values of the parts that are complete.
     outer: Hasher,
     part: Option<PartDigest>,
 }
 
-/// The part that the next byte belongs to.
+/// The hash of the part that the next byte belongs to.
 #[derive(Debug)]
 struct PartDigest {
     algorithm: ChecksumAlgorithm,
     hasher: Hasher,
-    /// Bytes of it that are still to come.
+    /// Bytes of the part that are still to come.
     left: u64,
-    /// The sizes of those behind it.
+    /// The sizes of the parts after it.
     next: VecDeque<u64>,
 }
 
 impl CompositeDigest {
-    /// Over the bytes themselves.
+    /// Hashes the bytes themselves.
     pub(crate) fn whole(hasher: Hasher) -> Self {
         Self { outer: hasher, part: None }
     }
 
-    /// Over parts of these sizes, in bytes.
+    /// Hashes parts of these sizes, in bytes.
     pub(crate) fn parts(algorithm: ChecksumAlgorithm, sizes: Vec<u64>) -> Self {
         let mut next = VecDeque::from(sizes);
         let left = next.pop_front().unwrap_or(0);
@@ -40,7 +40,7 @@ impl CompositeDigest {
         let Some(part) = &mut self.part else { return self.outer.update(bytes) };
         while !bytes.is_empty() {
             if part.left == 0 {
-                // Bytes behind the last part belong to no sum that could be right; whoever gave the sizes checked them.
+                // The sizes add up to the object's; bytes beyond them cannot be part of a right checksum.
                 let Some(size) = part.next.pop_front() else { return };
                 part.left = size;
                 self.outer.update(&part.replace());
@@ -61,7 +61,7 @@ impl CompositeDigest {
 }
 
 impl PartDigest {
-    /// The value of the part that ends here.
+    /// Returns the value of the part that ends here, and starts the next one.
     fn replace(&mut self) -> Vec<u8> {
         std::mem::replace(&mut self.hasher, self.algorithm.hasher()).finish()
     }

@@ -1,7 +1,7 @@
-//! What the bytes of an object must come to, read from what HEAD says of it.
+//! The checksum that an object's bytes must have, read from the response to HEAD.
 //!
-//! A value that cannot be what it seems (no base64, a wrong length, no number of parts) is as good as
-//! none: servers differ, and a checksum that is misread would call good bytes bad.
+//! A malformed value (not base64, a wrong length, no number of parts) counts as none: servers differ, and a misread
+//! checksum would reject good bytes.
 
 use std::fmt;
 
@@ -11,12 +11,12 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use crate::s3::checksum::algorithm::ChecksumAlgorithm;
 use crate::s3::object::ObjectInfo;
 
-/// A value, how it is computed, and of what.
+/// A checksum's value and algorithm, and what it covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ExpectedChecksum {
     pub(crate) algorithm: ChecksumAlgorithm,
     pub(crate) value: Vec<u8>,
-    /// Of the concatenated values of so many parts; of the object's bytes themselves where `None`.
+    /// The number of parts whose concatenated values it covers; `None` if it covers the object's bytes.
     pub(crate) parts: Option<u32>,
 }
 
@@ -24,24 +24,26 @@ pub(crate) struct ExpectedChecksum {
 const PARTS_MAX: u32 = 10_000;
 
 impl ExpectedChecksum {
-    /// The checksum of the full object, where there is one.
+    /// Returns the checksum of the full object, if there is one.
     ///
-    /// CRC64NVME never is anything else (User Guide, "Full object and composite checksum types"), and older servers
-    /// show it without a type. The others count only with `x-amz-checksum-type: FULL_OBJECT`: S3 sends the
-    /// type with every checksum, and a server that does not may mean either ("Checksum", S3 API Reference: a
-    /// value "may not be a direct checksum value of the full object").
+    /// CRC64NVME always covers the full object (User Guide, "Full object and composite checksum types"), and older
+    /// servers send it without a type. The others count with `x-amz-checksum-type: FULL_OBJECT`. A server that sends
+    /// no type may mean either ("Checksum", S3 API Reference: a value "may not be a direct checksum value of the full
+    /// object"); there a value counts only if neither it nor the `ETag` ends in a number of parts, which SeaweedFS
+    /// shows for single uploads.
     pub(crate) fn full_object(info: &ObjectInfo) -> Option<Self> {
         let declared = info.checksum_type.as_deref();
+        let is_single_upload = info.etag.as_deref().is_some_and(is_of_single_upload);
         first(info, |algorithm, value| {
             let counts = match declared {
                 Some(declared) => declared.eq_ignore_ascii_case("FULL_OBJECT"),
-                None => algorithm == ChecksumAlgorithm::Crc64Nvme,
+                None => algorithm == ChecksumAlgorithm::Crc64Nvme || is_single_upload,
             };
             if counts { Self::of_base64(algorithm, value, None) } else { None }
         })
     }
 
-    /// A checksum of the parts' checksums: its value ends in `-` and the number of parts.
+    /// Returns the checksum of the parts' checksums, if there is one: its value ends in `-` and the number of parts.
     pub(crate) fn composite(info: &ObjectInfo) -> Option<Self> {
         if info.checksum_type.as_deref().is_some_and(|declared| !declared.eq_ignore_ascii_case("COMPOSITE")) {
             return None;
@@ -52,9 +54,9 @@ impl ExpectedChecksum {
         })
     }
 
-    /// The MD5 in an `ETag`: of the object, or of the MD5s of its parts behind which their number stands. Objects that
-    /// are encrypted by keys of KMS or of the customer have other tags ("Object", S3 API Reference, `ETag`),
-    /// and so have those in directory buckets, whose names end in `--x-s3`.
+    /// Returns the MD5 in an `ETag`: of the object, or of the MD5s of its parts, followed by their number. The tags of
+    /// objects encrypted with KMS or customer keys are not MD5s ("Object", S3 API Reference, `ETag`), nor are those in
+    /// directory buckets, whose names end in `--x-s3`.
     pub(crate) fn of_etag(info: &ObjectInfo, bucket: &str) -> Option<Self> {
         if info.encryption.as_deref().is_some_and(|by| by != "AES256") || bucket.ends_with("--x-s3") {
             return None;
@@ -73,7 +75,7 @@ impl ExpectedChecksum {
         Some(Self { algorithm, value, parts })
     }
 
-    /// `value` as the store writes this kind of checksum.
+    /// Formats `value` as the store writes this kind of checksum.
     pub(crate) fn shown(&self, value: &[u8]) -> String {
         let mut text = match self.algorithm {
             ChecksumAlgorithm::Md5 => hex::encode(value),
@@ -85,7 +87,7 @@ impl ExpectedChecksum {
         text
     }
 
-    /// A name for figures and messages.
+    /// Returns the name for statistics and messages.
     pub(crate) fn name(&self) -> &'static str {
         match (self.algorithm, self.parts) {
             (algorithm, None) => algorithm.name(),
@@ -105,15 +107,20 @@ impl fmt::Display for ExpectedChecksum {
     }
 }
 
-/// The first algorithm whose value `read` can use.
+/// Returns the first checksum, in the order of `OF_HEADERS`, that `read` accepts.
 fn first(
     info: &ObjectInfo,
     read: impl Fn(ChecksumAlgorithm, &str) -> Option<ExpectedChecksum>,
 ) -> Option<ExpectedChecksum> {
     ChecksumAlgorithm::OF_HEADERS.into_iter().find_map(|algorithm| {
-        let (_, value) = info.checksums.iter().find(|(name, _)| name == algorithm.name())?;
+        let (_, value) = info.checksums.iter().find(|(shown, _)| *shown == algorithm)?;
         read(algorithm, value)
     })
+}
+
+/// Returns whether `etag` is that of an object uploaded in one piece: it ends in no number of parts.
+fn is_of_single_upload(etag: &str) -> bool {
+    etag.trim_matches('"').rsplit_once('-').is_none_or(|(_, count)| parts(count).is_none())
 }
 
 fn parts(text: &str) -> Option<u32> {
@@ -125,17 +132,18 @@ fn parts(text: &str) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn info(declared: Option<&str>, checksums: &[(&str, &str)]) -> ObjectInfo {
+    fn info(declared: Option<&str>, checksums: &[(ChecksumAlgorithm, &str)]) -> ObjectInfo {
         ObjectInfo {
             checksum_type: declared.map(str::to_owned),
-            checksums: checksums.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+            checksums: checksums.iter().map(|(algorithm, value)| (*algorithm, (*value).to_owned())).collect(),
             ..ObjectInfo::default()
         }
     }
 
     #[test]
-    fn what_counts_as_a_checksum_of_the_full_object() {
-        let (crc64, crc32) = (("crc64nvme", "rosUhgp5mIg="), ("crc32", "y/Q5Jg=="));
+    fn declared_values_and_crc64nvme_cover_the_full_object() {
+        let (crc64, crc32) =
+            ((ChecksumAlgorithm::Crc64Nvme, "rosUhgp5mIg="), (ChecksumAlgorithm::Crc32, "y/Q5Jg=="));
         let full = Some("FULL_OBJECT");
         for (why, declared, checksums, want) in [
             ("declared", full, &[crc32][..], Some("y/Q5Jg==")),
@@ -144,17 +152,33 @@ mod tests {
             ("not declared", None, &[crc32], None),
             ("not declared, beside one", None, &[crc32, crc64], Some("rosUhgp5mIg=")),
             ("declared otherwise", Some("COMPOSITE"), &[crc64, crc32], None),
-            ("of parts", full, &[("crc32", "y/Q5Jg==-3")], None),
-            ("of parts, not declared", None, &[("crc64nvme", "rosUhgp5mIg=-3")], None),
-            ("no base64", full, &[("crc32", "y/Q5J")], None),
-            ("too long", full, &[("crc32", "rosUhgp5mIg=")], None),
-            ("empty", full, &[("crc32", "")], None),
-            ("unknown", full, &[("crc7", "AA==")], None),
+            ("of parts", full, &[(ChecksumAlgorithm::Crc32, "y/Q5Jg==-3")], None),
+            ("of parts, not declared", None, &[(ChecksumAlgorithm::Crc64Nvme, "rosUhgp5mIg=-3")], None),
+            ("no base64", full, &[(ChecksumAlgorithm::Crc32, "y/Q5J")], None),
+            ("too long", full, &[(ChecksumAlgorithm::Crc32, "rosUhgp5mIg=")], None),
+            ("empty", full, &[(ChecksumAlgorithm::Crc32, "")], None),
             ("none", full, &[], None),
         ] {
             let expected = ExpectedChecksum::full_object(&info(declared, checksums));
             assert_eq!(expected.as_ref().map(ToString::to_string).as_deref(), want, "{why}");
             assert!(expected.is_none_or(|e| e.parts.is_none()), "{why}");
+        }
+    }
+
+    /// SeaweedFS sends the checksum of a single upload without a type.
+    #[test]
+    fn without_a_type_a_checksum_counts_if_neither_it_nor_the_etag_counts_parts() {
+        for (etag, value, counts) in [
+            (Some("\"d41d8cd98f00b204e9800998ecf8427e\""), "y/Q5Jg==", true),
+            (Some("d41d8cd98f00b204e9800998ecf8427e"), "y/Q5Jg==", true),
+            (Some("\"a-tag\""), "y/Q5Jg==", true),
+            (Some("\"d41d8cd98f00b204e9800998ecf8427e-3\""), "y/Q5Jg==", false),
+            (Some("\"d41d8cd98f00b204e9800998ecf8427e\""), "y/Q5Jg==-3", false),
+            (None, "y/Q5Jg==", false),
+        ] {
+            let mut info = info(None, &[(ChecksumAlgorithm::Crc32, value)]);
+            info.etag = etag.map(str::to_owned);
+            assert_eq!(ExpectedChecksum::full_object(&info).is_some(), counts, "{etag:?} {value}");
         }
     }
 
@@ -170,7 +194,7 @@ mod tests {
             (Some("COMPOSITE"), "y/Q5Jg==-+3", None),
             (Some("COMPOSITE"), "y/Q5Jg==-", None),
         ] {
-            let expected = ExpectedChecksum::composite(&info(declared, &[("crc32", value)]));
+            let expected = ExpectedChecksum::composite(&info(declared, &[(ChecksumAlgorithm::Crc32, value)]));
             assert_eq!(expected.as_ref().and_then(|e| e.parts), want, "{declared:?} {value}");
             assert!(expected.is_none_or(|e| e.to_string() == value && e.name() == "crc32-composite"));
         }

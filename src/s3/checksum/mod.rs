@@ -1,8 +1,7 @@
-//! Checksums: the algorithms that S3 knows, and what a download does with them.
+//! Checksums: the algorithms that S3 knows, and the comparison of a download with the store's checksum.
 //!
-//! Bytes go in as they are delivered, in order; what they come to is compared with what the store keeps.
-//! Source: Amazon S3 User Guide, "Checking object integrity in Amazon S3". Pure: what HEAD says is a
-//! parameter, and nothing is asked for or waited for here.
+//! Bytes are hashed in the order of delivery, and the result is compared with the value that the store keeps. Pure:
+//! the response to HEAD is a parameter. Source: Amazon S3 User Guide, "Checking object integrity in Amazon S3".
 
 pub(crate) mod algorithm;
 pub(crate) mod composite;

@@ -1,25 +1,25 @@
-//! The check of one download: bytes in, a verdict at the end.
+//! The comparison of one download with its expected checksum.
 //!
-//! HEAD may answer after the first bytes. Until then every checksum that it could show is computed, those
-//! that are not cheap for the first bytes only; when it is in, what is not needed is dropped.
+//! The response to HEAD may arrive after the first bytes. Until then every checksum that it could name is computed,
+//! the expensive ones for the first bytes only; afterwards only the one that is needed.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::checksum::algorithm::{ChecksumAlgorithm, Hasher};
 use crate::s3::checksum::composite::CompositeDigest;
 use crate::s3::checksum::expected::ExpectedChecksum;
 
-/// For so many bytes SHA-256 and SHA-1 are computed before it is known whether they are needed: what a
-/// connection to S3 brings in a fifth of a second, and some 20 ms of a processor.
-const GUESSED_MAX: u64 = 16 << 20;
+/// SHA-256 and SHA-1 are computed for this many bytes before it is known whether they are needed: what a connection to
+/// S3 brings in a fifth of a second, at about 20 ms of CPU.
+const SPECULATIVE_BYTES_MAX: u64 = 16 << 20;
 
-/// Compares the bytes of one object with what they must come to.
+/// Compares the bytes of one object with their expected checksum.
 #[derive(Debug)]
 pub(crate) struct Verifier(VerifierState);
 
 #[derive(Debug)]
 enum VerifierState {
-    /// It is not known yet what there is to compare with.
-    Guessing {
+    /// The expected checksum is not known yet.
+    Speculating {
         hashers: Vec<(ChecksumAlgorithm, Hasher)>,
         bytes: u64,
     },
@@ -31,42 +31,42 @@ enum VerifierState {
 }
 
 impl Verifier {
-    /// Computes nothing.
+    /// Creates a verifier that computes nothing.
     pub(crate) fn off() -> Self {
         Self(VerifierState::Done(None))
     }
 
-    /// Is told later what to compare with.
-    pub(crate) fn guessing() -> Self {
+    /// Creates a verifier whose expected checksum is set later, by [`Verifier::set_expected`].
+    pub(crate) fn speculating() -> Self {
         let hashers = ChecksumAlgorithm::OF_HEADERS.map(|algorithm| (algorithm, algorithm.hasher()));
-        Self(VerifierState::Guessing { hashers: hashers.into(), bytes: 0 })
+        Self(VerifierState::Speculating { hashers: hashers.into(), bytes: 0 })
     }
 
-    /// Compares with `expected`, a value of the bytes themselves.
+    /// Creates a verifier that compares with `expected`, a checksum of the bytes themselves.
     pub(crate) fn whole(expected: ExpectedChecksum) -> Self {
         let running = Box::new(CompositeDigest::whole(expected.algorithm.hasher()));
         Self(VerifierState::Comparing { expected, running })
     }
 
-    /// Compares with `expected`, a value of parts of these sizes.
+    /// Creates a verifier that compares with `expected`, a checksum of parts of these sizes.
     pub(crate) fn parts(expected: ExpectedChecksum, sizes: Vec<u64>) -> Self {
         let running = Box::new(CompositeDigest::parts(expected.algorithm, sizes));
         Self(VerifierState::Comparing { expected, running })
     }
 
-    /// Whether [`Verifier::settle`] is still to be called.
-    pub(crate) fn is_guessing(&self) -> bool {
-        matches!(self.0, VerifierState::Guessing { .. })
+    /// Returns whether [`Verifier::set_expected`] is still to be called.
+    pub(crate) fn awaits_expected(&self) -> bool {
+        matches!(self.0, VerifierState::Speculating { .. })
     }
 
-    /// Whether bytes still count: there is something to compare with, or may be.
-    pub(crate) fn is_due(&self) -> bool {
+    /// Returns whether the verifier needs bytes: there is a checksum to compare with, or may be.
+    pub(crate) fn needs_bytes(&self) -> bool {
         !matches!(self.0, VerifierState::Done(_))
     }
 
-    /// There is this checksum of the full object to compare with, or none.
-    pub(crate) fn settle(&mut self, expected: Option<ExpectedChecksum>) {
-        let VerifierState::Guessing { hashers, .. } = &mut self.0 else { return };
+    /// Sets the checksum of the full object to compare with; `None` if there is none.
+    pub(crate) fn set_expected(&mut self, expected: Option<ExpectedChecksum>) {
+        let VerifierState::Speculating { hashers, .. } = &mut self.0 else { return };
         let comparing = expected.and_then(|expected| {
             let at = hashers.iter().position(|(algorithm, _)| *algorithm == expected.algorithm)?;
             let running = Box::new(CompositeDigest::whole(hashers.swap_remove(at).1));
@@ -75,12 +75,12 @@ impl Verifier {
         self.0 = comparing.unwrap_or(VerifierState::Done(None));
     }
 
-    /// The next bytes of the object.
+    /// Hashes the next bytes of the object.
     pub(crate) fn update(&mut self, data: &[u8]) {
         match &mut self.0 {
-            VerifierState::Guessing { hashers, bytes } => {
+            VerifierState::Speculating { hashers, bytes } => {
                 *bytes += data.len() as u64;
-                if *bytes > GUESSED_MAX {
+                if *bytes > SPECULATIVE_BYTES_MAX {
                     hashers.retain(|(algorithm, _)| algorithm.is_cheap());
                 }
                 for (_, hasher) in hashers {
@@ -92,7 +92,8 @@ impl Verifier {
         }
     }
 
-    /// That was the last byte. An error of kind `Integrity` where the bytes are not those that were stored.
+    /// Compares, after the last byte. Fails with an error of kind `Integrity` if the bytes are not those that were
+    /// stored.
     pub(crate) fn finish(&mut self) -> Result<()> {
         let verified = self.verified();
         let before = std::mem::replace(&mut self.0, VerifierState::Done(verified));
@@ -105,7 +106,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// What the bytes were found equal to; `None` before the end, and where nothing was compared.
+    /// Returns the name of the checksum that matched; `None` before the end, and if nothing was compared.
     pub(crate) fn verified(&self) -> Option<&'static str> {
         if let VerifierState::Done(name) = self.0 { name } else { None }
     }
@@ -117,9 +118,9 @@ fn mismatch(expected: &ExpectedChecksum, computed: &[u8]) -> Error {
         "the delivered bytes are not the object's: their {name} is {computed}, and the store has {expected}"
     );
     let advice = if expected.algorithm == ChecksumAlgorithm::Md5 {
-        "every byte is out, but wrong: discard them; a store whose ETags are no MD5 needs --checksum auto"
+        "all bytes were delivered but do not match: discard the output; a store whose ETags are not MD5s needs --checksum auto"
     } else {
-        "every byte is out, but wrong: discard what was made of them, and download again; in a pipe, set -o pipefail"
+        "all bytes were delivered but do not match: discard the output and download again; in a pipe, set -o pipefail"
     };
     Error::new(ErrorKind::Integrity, what).with_hint(advice)
 }
@@ -139,10 +140,10 @@ mod tests {
         let bytes = vec![7; 100_000];
         for algorithm in ChecksumAlgorithm::OF_HEADERS {
             for at in [0, 1, 50_000, bytes.len()] {
-                let mut verifier = Verifier::guessing();
+                let mut verifier = Verifier::speculating();
                 verifier.update(&bytes[..at]);
-                verifier.settle(Some(expected(algorithm, &bytes)));
-                assert!(!verifier.is_guessing() && verifier.is_due());
+                verifier.set_expected(Some(expected(algorithm, &bytes)));
+                assert!(!verifier.awaits_expected() && verifier.needs_bytes());
                 verifier.update(&bytes[at..]);
                 assert_eq!(verifier.verified(), None);
                 verifier.finish().unwrap();
@@ -156,16 +157,16 @@ mod tests {
     #[test]
     fn late_means_cheap_ones_only() {
         let bytes = vec![7; 1 << 20];
-        let rounds = usize::try_from(GUESSED_MAX >> 20).unwrap();
+        let rounds = usize::try_from(SPECULATIVE_BYTES_MAX >> 20).unwrap();
         for (extra, want) in [(0, Some("sha256")), (1, None)] {
             let mut all = bytes.repeat(rounds);
             all.extend(vec![8; extra]);
             for algorithm in [ChecksumAlgorithm::Sha256, ChecksumAlgorithm::Crc32c] {
-                let mut verifier = Verifier::guessing();
+                let mut verifier = Verifier::speculating();
                 for piece in all.chunks(bytes.len()) {
                     verifier.update(piece);
                 }
-                verifier.settle(Some(expected(algorithm, &all)));
+                verifier.set_expected(Some(expected(algorithm, &all)));
                 verifier.finish().unwrap();
                 let want = if algorithm.is_cheap() { Some("crc32c") } else { want };
                 assert_eq!(verifier.verified(), want, "{extra} bytes more");
@@ -187,10 +188,10 @@ mod tests {
 
     #[test]
     fn nothing_to_compare_with_is_no_failure() {
-        for mut verifier in [Verifier::off(), Verifier::guessing()] {
+        for mut verifier in [Verifier::off(), Verifier::speculating()] {
             verifier.update(b"123456789");
-            verifier.settle(None);
-            assert!(!verifier.is_due());
+            verifier.set_expected(None);
+            assert!(!verifier.needs_bytes());
             verifier.finish().unwrap();
             assert_eq!(verifier.verified(), None);
         }

@@ -52,10 +52,10 @@ fn a_final_answer_to_the_first_get_ends_it_at_once() {
 }
 
 #[test]
-fn what_to_try_is_told() {
+fn the_message_has_a_hint_that_fits_the_code() {
     let table = [
         ("archived", (403, "InvalidObjectState", "restore")),
-        ("expired", (400, "ExpiredToken", "new ones")),
+        ("expired", (400, "ExpiredToken", "renew")),
         ("signature", (403, "SignatureDoesNotMatch", "secret")),
     ];
     table::each(&table, |&(status, code, says)| {

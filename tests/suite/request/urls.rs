@@ -161,7 +161,7 @@ fn redirects_that_are_not_followed() {
     for (server, requests, says) in [
         (&tls, 1, "plain http"),
         (&round, 6, "more than 5 times"),
-        (&with_user, 1, "no http(s) URL"),
+        (&with_user, 1, "not http(s)"),
         (&nowhere, 1, "HTTP 302"),
     ] {
         let outcome =
