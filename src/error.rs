@@ -95,7 +95,7 @@ impl ServiceError {
     }
 }
 
-/// The longest sentence of an error, in characters. Most quote at most a key (1024 bytes) or an ETag.
+/// The longest sentence of an error, in characters. Most quote at most a key (1024 bytes) or an `ETag`.
 const WHAT_CHARS_MAX: usize = 1500;
 
 /// Why a download, or a step of it, failed.

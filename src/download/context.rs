@@ -1,7 +1,7 @@
 //! What all ranges of one download share: the client, the limits, the memory, and what was learned on the way.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -24,8 +24,12 @@ pub(crate) struct DownloadContext {
     pub(crate) wanted: RequestedBytes,
     /// Ranges fetched at once; closed when one has failed for good.
     pub(crate) slots: Arc<ConcurrencyLimit>,
-    /// Ranges begun and not yet delivered, so that a slow consumer does not fill the window for nothing.
-    pub(crate) places: Arc<ConcurrencyLimit>,
+    /// Whether the user named the size of a range.
+    pub(crate) chunk_is_explicit: bool,
+    /// Whether the number of ranges fetched at the same time is found while the download runs.
+    pub(crate) adaptive: bool,
+    /// Ranges beyond the usual look-ahead that may wait to be delivered, once stragglers were seen.
+    pub(crate) straggler_lookahead: AtomicUsize,
     pub(crate) window: MemoryWindow,
     /// By how much the window is widened, in bytes, once a straggler was overtaken; 0 when it was.
     pub(crate) reserve: AtomicU64,
@@ -58,7 +62,19 @@ impl DownloadContext {
     pub(crate) fn make_way(&self) {
         let more = self.reserve.swap(0, Ordering::Relaxed);
         self.window.widen(more);
-        self.places.widen(usize::try_from(more / self.chunk).unwrap_or(usize::MAX));
+        let ranges = usize::try_from(more / self.chunk).unwrap_or(usize::MAX);
+        self.straggler_lookahead.fetch_add(ranges, Ordering::Relaxed);
+    }
+
+    /// Returns how many ranges may be requested and not yet delivered, those that wait for an earlier one included: enough
+    /// that no connection idles while the front range is a little slow. An explicit number of connections is kept
+    /// exactly: no more is requested than memory was promised for.
+    pub(crate) fn max_undelivered(&self) -> usize {
+        let connections = self.slots.target();
+        if !self.adaptive {
+            return connections;
+        }
+        connections + connections / 4 + 1 + self.straggler_lookahead.load(Ordering::Relaxed)
     }
 
     /// How many bytes the object has, or 0 while that is not known.

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 pub(crate) struct Counters {
     begun: AtomicBool,
     fetched: AtomicU64,
+    discarded: AtomicU64,
+    opened: AtomicU64,
     yielded: AtomicU64,
     retries: AtomicU64,
     hedges: AtomicU64,
@@ -21,6 +23,27 @@ impl Counters {
     /// So many body bytes came, those that were there already included.
     pub(crate) fn add_fetched(&self, bytes: usize) {
         self.fetched.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// Counts bytes that were received and thrown away with a cancelled range.
+    pub(crate) fn add_discarded(&self, bytes: u64) {
+        self.discarded.fetch_add(bytes, Relaxed);
+    }
+
+    /// Counts a response to a range whose head was checked.
+    pub(crate) fn add_opened(&self) {
+        self.opened.fetch_add(1, Relaxed);
+    }
+
+    /// Returns how many responses to ranges have begun.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.load(Relaxed)
+    }
+
+    /// Returns how many bytes were received and wait for the consumer.
+    pub(crate) fn held(&self) -> u64 {
+        let gone = self.yielded() + self.discarded.load(Relaxed);
+        self.fetched().saturating_sub(gone)
     }
 
     /// Bytes of the object came that were not there.

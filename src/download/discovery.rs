@@ -5,13 +5,11 @@
 //! begins at an object's end: S3 answers 416, which is confirmed before it is believed. Bytes counted from
 //! the end need the size first: there the HEAD goes ahead.
 
-use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::StatusCode;
-use tokio::sync::oneshot;
 
 use crate::client::metadata::describe;
 use crate::client::object_client::ObjectClient;
@@ -22,13 +20,14 @@ use crate::download::concurrency::rate_limit::RateLimit;
 use crate::download::concurrency::throttle::Throttle;
 use crate::download::context::DownloadContext;
 use crate::download::counters::Counters;
+use crate::download::fetch::Discovered;
 use crate::download::fetch::stats::RequestStats;
 use crate::download::fetch::straggler;
-use crate::download::fetch::{self, Discovered, RangeFrames, RangePermit};
 use crate::download::limits::Limits;
 use crate::download::memory::frame::Slabs;
 use crate::download::memory::window::MemoryWindow;
 use crate::download::options::Options;
+use crate::download::ordered::OrderedRanges;
 use crate::download::pending_head::PendingHead;
 use crate::download::requested::{RequestedBytes, beyond};
 use crate::error::{Error, ErrorKind, Result};
@@ -41,8 +40,6 @@ use crate::s3::response::RangeResponse;
 /// What discovery found.
 pub(super) struct Discovery {
     pub(super) info: ObjectInfo,
-    /// The first range, under way; none in an empty object.
-    pub(super) first: Option<RangeFrames>,
     /// The bytes that are to be delivered.
     pub(super) wanted: ByteRange,
     /// Those of them that the first range brings.
@@ -75,8 +72,9 @@ pub(super) async fn shared(
         client,
         wanted,
         slots: Arc::clone(&slots),
-        // All ranges of an explicit number have room at once: no more is asked for than can be held.
-        places: ConcurrencyLimit::new(if budget.adaptive { places(connections) } else { connections }),
+        adaptive: budget.adaptive,
+        chunk_is_explicit: options.chunk_size.is_some(),
+        straggler_lookahead: AtomicUsize::new(0),
         window: MemoryWindow::new(budget.window),
         reserve: AtomicU64::new(budget.reserve),
         slabs: Arc::new(Slabs::default()),
@@ -96,16 +94,11 @@ pub(super) async fn shared(
     Ok((shared, said))
 }
 
-/// How many ranges may be under way, those that wait to be delivered included, with so many connections:
-/// enough that none idles behind a head of the line that is a little slow.
-pub(super) fn places(connections: usize) -> usize {
-    connections + connections / 4 + 1
-}
-
 /// Sends HEAD, unless its answer is there already, and the first GET, and waits for the head of the latter's
 /// response.
 pub(super) async fn start(
     shared: &Arc<DownloadContext>,
+    ranges: &mut OrderedRanges,
     chunk: u64,
     said: Option<ObjectInfo>,
 ) -> Result<Discovery> {
@@ -125,19 +118,11 @@ pub(super) async fn start(
         None => PendingHead::none(shared),
     };
     let asked = wanted.first(chunk);
-    let (found_in, found) = oneshot::channel();
-    let ended = || Error::new(ErrorKind::Other, "the download ended before it began");
-    let leave = RangePermit {
-        place: shared.places.acquire().await.ok_or_else(ended)?,
-        slot: shared.slots.acquire().await.ok_or_else(ended)?,
-    };
-    let mut first = fetch::spawn(Arc::clone(shared), asked, leave, Some(found_in));
-    if let Ok(Discovered { info, wanted, first: first_range, latency }) = found.await {
-        return Ok(Discovery { info, wanted, first: Some(first), first_range, head, latency });
-    }
-    let error = match poll_fn(|cx| first.poll_frame(cx)).await {
-        Some(Err(e)) => e,
-        _ => ended(),
+    let error = match ranges.discover(asked).await {
+        Ok(Discovered { info, wanted, first, latency }) => {
+            return Ok(Discovery { info, wanted, first_range: first, head, latency });
+        }
+        Err(error) => error,
     };
     let Some(refused) = error.service().filter(|s| s.status == StatusCode::RANGE_NOT_SATISFIABLE.as_u16())
     else {
@@ -160,7 +145,7 @@ impl Discovery {
     /// The object has no bytes from `start` on.
     fn nothing(start: u64, info: ObjectInfo, head: PendingHead) -> Self {
         let none = ByteRange::new(start, start);
-        Self { info, first: None, wanted: none, first_range: none, head, latency: Duration::ZERO }
+        Self { info, wanted: none, first_range: none, head, latency: Duration::ZERO }
     }
 }
 

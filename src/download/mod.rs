@@ -9,6 +9,7 @@ pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod meter;
 pub(crate) mod options;
+pub(crate) mod ordered;
 pub(crate) mod pending_head;
 pub(crate) mod plan;
 pub(crate) mod requested;

@@ -29,18 +29,25 @@ impl Plan {
         self.left.is_empty()
     }
 
-    /// The next chunk, one of `at_once` that are fetched at the same time; `None` when all are planned.
-    pub(crate) fn next(&mut self, at_once: u64) -> Option<ByteRange> {
+    /// Plans everything from `start` on again: ranges from there on were cancelled.
+    pub(crate) fn rewind(&mut self, start: u64) {
+        self.left = ByteRange::new(start.min(self.left.start()), self.left.end());
+    }
+
+    /// Returns the next chunk, one of `at_once` that are fetched at the same time; `None` when all are planned. Sizes
+    /// are bounded by `chunk_max`, and by `large_max` where few are fetched at a time.
+    pub(crate) fn next(&mut self, at_once: u64, chunk_max: u64, large_max: u64) -> Option<ByteRange> {
+        let chunk = self.chunk.min(chunk_max).max(1);
         let size = match self.large {
             // A connection by itself idles between two requests: fewer of them cost nothing here.
-            Some(large) if at_once <= FEW => large,
+            Some(large) if at_once <= FEW => large.min(large_max).max(1),
             // Connections that begin together would end together, the last one's bytes waiting for all the
             // others: their first chunks grow from a small one, so that they end, and begin anew, in order.
             Some(_) if self.planned < at_once => {
-                let first = self.chunk / GRADES;
-                (first + (self.chunk - first) / at_once * self.planned).max(1)
+                let first = chunk / GRADES;
+                (first + (chunk - first) / at_once * self.planned).max(1)
             }
-            _ => self.chunk,
+            _ => chunk,
         };
         self.planned += 1;
         let chunk =
@@ -67,7 +74,7 @@ mod tests {
             let range = ByteRange::new(start, start + len);
             let large = graded.then_some(4 * size);
             let mut plan = Plan::new(range, size, large);
-            let chunks: Vec<_> = std::iter::from_fn(|| plan.next(at_once)).collect();
+            let chunks: Vec<_> = std::iter::from_fn(|| plan.next(at_once, u64::MAX, u64::MAX)).collect();
             let mut at = range.start();
             for c in &chunks {
                 prop_assert_eq!(c.start(), at);

@@ -7,7 +7,7 @@
 use crate::download::discovery;
 use crate::download::pending_head as head;
 
-use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::ops::{Add, Range};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,24 +16,23 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::Stream;
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, trace};
 
 use crate::config::settings::Config;
-use crate::download::concurrency::controller::ConcurrencyController;
+use crate::download::concurrency::controller::{ConcurrencyController, SpeedMark};
 use crate::download::concurrency::rate_limit::RateLimit;
 use crate::download::context::DownloadContext;
 use crate::download::discovery::Discovery;
-use crate::download::fetch::{self, RangeFrames, RangePermit};
 use crate::download::limits::{Limits, checksum_mode};
 use crate::download::memory::frame::Frame;
 use crate::download::memory::window::Reservation;
 use crate::download::meter::Meter;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Options;
+use crate::download::ordered::OrderedRanges;
 use crate::download::pending_head::PendingHead;
 use crate::download::plan::Plan;
 use crate::download::verify::ChecksumCheck;
@@ -54,12 +53,8 @@ pub struct Download {
     info: ObjectInfo,
     /// The bytes to deliver.
     wanted: ByteRange,
-    /// The ranges still to come, in order, each once there is a slot and room for it.
-    planned: BoxStream<'static, RangeFrames>,
-    /// Fetches under way; the first one is the head of the line.
-    under_way: VecDeque<RangeFrames>,
-    /// Whether every range has begun.
-    all_asked: bool,
+    /// The ranges that are under way and still to come.
+    ranges: OrderedRanges,
     failed: bool,
     head: PendingHead,
     verify: ChecksumCheck,
@@ -76,7 +71,7 @@ struct StartMode {
     had: u64,
     /// Its turn has not come.
     is_ahead: bool,
-    /// DownloadContext with the download before it.
+    /// Shared with the download before it.
     ceiling: Option<Arc<RateLimit>>,
 }
 
@@ -126,34 +121,21 @@ impl Download {
         let (shared, said) = shared.map_err(|e| source.explain(e))?;
         let shared = Arc::new(shared);
         let room = if is_ahead { Some(shared.window.all().await) } else { None };
-        let started = discovery::start(&shared, budget.chunk, said).await.map_err(|e| source.explain(e))?;
+        let mut ranges = OrderedRanges::new(&shared);
+        let started = discovery::start(&shared, &mut ranges, budget.chunk, said).await;
+        let started = started.map_err(|e| source.explain(e))?;
         let wanted = started.wanted;
         log_start(source, &started.info, wanted, &budget);
         let rest = wanted.remainder(started.first_range.len());
-        let all_asked = rest.is_empty();
-        let planned =
-            planned(Arc::clone(&shared), Plan::new(rest, budget.chunk, budget.large)).fuse().boxed();
-        let Discovery { info, first, mut head, latency, .. } = started;
-        let under_way = first.into_iter().collect();
+        ranges.follow(Plan::new(rest, budget.chunk, budget.large));
+        let Discovery { info, mut head, latency, .. } = started;
         let whole = wanted == ByteRange::new(had, info.size);
         let mode = checksum_mode(options, config.checksum_validation);
         let verify = ChecksumCheck::new(mode, &shared, &info, whole, &mut head).await;
         let verify = verify.map_err(|e| e.on(source))?;
         let (failed, ahead, steering) = (false, room.map(|room| Prefetched { _room: room, latency }), None);
-        let mut download = Self {
-            shared,
-            info,
-            wanted,
-            planned,
-            under_way,
-            all_asked,
-            failed,
-            head,
-            verify,
-            budget,
-            ahead,
-            steering,
-        };
+        let mut download =
+            Self { shared, info, wanted, ranges, failed, head, verify, budget, ahead, steering };
         if !is_ahead {
             download.steer(latency);
         }
@@ -230,7 +212,7 @@ impl Download {
 
     /// Whether every range of it has begun, and those leave a request to the next download.
     pub(crate) fn leaves_room(&self) -> bool {
-        self.all_asked && (self.budget.adaptive || self.shared.slots.has_free())
+        self.ranges.is_all_requested() && (self.budget.adaptive || self.shared.slots.has_free())
     }
 
     /// What its bytes are received below, for those of the next download.
@@ -250,8 +232,8 @@ impl Download {
 
     /// Finds how many connections pay, where that is to be found and there is anything left to ask for.
     fn steer(&mut self, latency: Duration) {
-        if self.budget.adaptive && !self.all_asked {
-            self.steering = Some(steer(&self.shared, &self.budget, latency));
+        if self.budget.adaptive && !self.ranges.is_all_requested() {
+            self.steering = Some(steer(&self.shared, self.wanted, &self.budget, latency));
         }
     }
 
@@ -283,44 +265,29 @@ impl Download {
         if let Some(Prefetched { latency, .. }) = self.ahead.take() {
             self.steer(latency);
         }
-        // What may start starts first: the head of the line may take long.
-        let all_started = loop {
-            match self.planned.poll_next_unpin(cx) {
-                Poll::Ready(Some(range)) => self.under_way.push_back(range),
-                Poll::Ready(None) => break true,
-                Poll::Pending => break false,
+        match ready!(self.ranges.poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                self.shared.counters.add_yielded(frame.len());
+                self.verify.update(&frame, &mut self.head, &self.info, cx);
+                return Poll::Ready(Some(Ok(frame)));
             }
-        };
-        self.all_asked = all_started;
-        while let Some(head) = self.under_way.front_mut() {
-            match ready!(head.poll_frame(cx)) {
-                None => drop(self.under_way.pop_front()),
-                Some(Ok(frame)) => {
-                    self.shared.counters.add_yielded(frame.len());
-                    self.verify.update(&frame, &mut self.head, &self.info, cx);
-                    return Poll::Ready(Some(Ok(frame)));
-                }
-                Some(Err(e)) => return Poll::Ready(Some(Err(self.fail(e)))),
-            }
-        }
-        match (all_started, self.shared.counters.yielded() == self.wanted.len()) {
-            (false, _) => Poll::Pending,
-            (true, true) => match ready!(self.verify.poll_end(&mut self.head, &self.info, cx)) {
-                Ok(()) => Poll::Ready(None),
-                Err(e) => Poll::Ready(Some(Err(self.fail(e)))),
-            },
-            (true, false) => {
+            Some(Err(e)) => return Poll::Ready(Some(Err(self.fail(e)))),
+            None if self.shared.counters.yielded() != self.wanted.len() => {
                 let short = Error::new(ErrorKind::Other, "not every part of the object was fetched");
-                Poll::Ready(Some(Err(self.fail(short))))
+                return Poll::Ready(Some(Err(self.fail(short))));
             }
+            None => {}
+        }
+        match ready!(self.verify.poll_end(&mut self.head, &self.info, cx)) {
+            Ok(()) => Poll::Ready(None),
+            Err(e) => Poll::Ready(Some(Err(self.fail(e)))),
         }
     }
 
     /// Ends all requests.
     fn fail(&mut self, error: Error) -> Error {
         self.failed = true;
-        self.under_way.clear();
-        self.planned = stream::empty().boxed();
+        self.ranges.clear();
         error.on(self.source())
     }
 }
@@ -365,41 +332,46 @@ impl Add for TransferStats {
     }
 }
 
-/// The ranges of a plan, each cut and started, in order, when there is a slot and room for it. One after
-/// the other: room is never given to a range while one before it waits.
-fn planned(shared: Arc<DownloadContext>, plan: Plan) -> impl Stream<Item = RangeFrames> + Send {
-    stream::unfold((shared, plan), |(shared, mut plan)| async {
-        if plan.is_done() {
-            return None;
-        }
-        let place = shared.places.acquire().await?;
-        let slot = shared.slots.acquire().await?;
-        let range = plan.next(shared.slots.target() as u64)?;
-        let leave = RangePermit { place, slot };
-        Some((fetch::spawn(Arc::clone(&shared), range, leave, None), (shared, plan)))
-    })
-}
-
 /// Finds how many connections pay, for as long as the download lasts.
-fn steer(shared: &Arc<DownloadContext>, budget: &Limits, latency: Duration) -> AbortOnDropHandle<()> {
+fn steer(
+    shared: &Arc<DownloadContext>,
+    wanted: ByteRange,
+    budget: &Limits,
+    latency: Duration,
+) -> AbortOnDropHandle<()> {
     let shared = Arc::clone(shared);
-    let mut level = ConcurrencyController::new(budget.connections, budget.chunk, budget.window);
-    level.first_response(latency);
+    let rate_limit = budget.bytes_per_second.map(NonZeroU64::get);
+    let mut controller =
+        ConcurrencyController::new(budget.connections, budget.chunk, budget.window, rate_limit);
+    controller.first_response(latency);
+    if budget.connections > 1 {
+        shared.slots.set_steered();
+    }
+    let wanted = wanted.len();
     AbortOnDropHandle::new(tokio::spawn(async move {
         let began = Instant::now();
         let mut before = 1;
         loop {
-            sleep(if level.is_settled() { TICK_AT_REST } else { TICK }).await;
-            let fetched = shared.counters.fetched();
-            let held = fetched.saturating_sub(shared.counters.yielded());
-            let connections = level.tick(began.elapsed(), fetched, held);
-            trace!(target: LEVEL, concurrency = connections, fetched, held, "looked");
+            sleep(if controller.is_settled() { TICK_AT_REST } else { TICK }).await;
+            let counters = &shared.counters;
+            let (fetched, held) = (counters.fetched(), counters.held());
+            let (at, left, opened) = (began.elapsed(), wanted.saturating_sub(fetched), counters.opened());
+            let here = SpeedMark { at, bytes: fetched, held, opened, left };
+            let connections = controller.observe(here);
+            trace!(target: LEVEL, concurrency = connections, fetched, held, "sample");
             if connections != before {
-                debug!(target: LEVEL, concurrency = connections, before, "another number of ranges at once");
+                debug!(target: LEVEL, concurrency = connections, before, "concurrency changed");
             }
             before = connections;
+            if let Some((chunk, large, just_in_time)) = controller.sizes() {
+                let is_fixed = shared.chunk_is_explicit;
+                let (chunk, large) = if is_fixed { (u64::MAX, u64::MAX) } else { (chunk, large) };
+                shared.slots.set_sizes(chunk, large, just_in_time);
+            }
             shared.slots.set_target(connections);
-            shared.places.set_target(discovery::places(connections));
+            if let Some(keep) = controller.take_retreat() {
+                shared.slots.retreat_to(keep);
+            }
         }
     }))
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Where bytes go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Destination {
+pub(crate) enum Destination {
     /// To this process's stdout.
     Stdout {
         /// Also bytes that a terminal cannot show, where it is one.
@@ -25,7 +25,7 @@ pub enum Destination {
 /// What is done with what is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum IfExists {
+pub(crate) enum IfExists {
     /// A file stays: it is an error. What is left of a download that was cut is thrown away.
     Fail {
         /// Go on with what is left of a download that was cut.

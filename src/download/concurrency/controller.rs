@@ -1,28 +1,66 @@
-//! How many connections a download needs: found from what it achieves.
+//! How many connections a download needs: found from what it achieves. Pure: it reads no clock and touches no socket.
 //!
-//! It gets, tick by tick, the time and how many bytes have come, and hands on a number. Pure: it reads
-//! no clock and touches no socket.
-//!
-//! S3 gives a connection some 90 MB/s, whatever the link, so a fat link needs many; a slow reader, a
-//! saturated processor or an uncapped server needs one or two, and every further one costs memory and
-//! cold caches. The first connection alone tells what one is worth: its rate, and the latency that each
-//! request costs. From that follows how many make a fast download; then it is measured whether they do.
-//! A step is kept only where it pays, and a step that did not pay is not tried again soon, so that on a
-//! steady server the number settles.
+//! S3 gives a connection some 90 MB/s, whatever the link, so a fat link needs many; on a slow link, behind a slow reader
+//! or beside a saturated processor one is enough, and every further one takes bandwidth from the bytes that are next.
+//! The first connection alone shows what one is worth: its rate, and the latency that each request costs. From that
+//! follows how many would make a fast download. They are requested immediately, because that costs nothing until their
+//! bytes arrive; then a trial of a few milliseconds shows whether they add to the rate. If they only share it, all but
+//! the useful ones are cancelled. Later a step is kept only where it pays, and one that did not pay is not tried again
+//! soon, so that on a steady link the number settles.
 
 use std::time::Duration;
 
-/// What the first guess aims at, in bytes a second: 16 Gbit/s. A faster link shows by growth that pays.
-const AIM: f64 = 2000.0 * MIB;
+/// The rate that the first guess aims at, in bytes a second: 16 Gbit/s. A faster link shows by growth that pays.
+const TARGET_BYTES_PER_SECOND: f64 = 2000.0 * MIB;
 const MIB: f64 = 1024.0 * 1024.0;
-/// The first connection is judged after so long, or so many bytes, whichever is first.
+/// How long the first connection is observed at least. Its rate is that of the second half: the first bytes come in a
+/// burst that routers and shapers let through faster than the link (16 ms worth in the tests).
 const FIRST_LOOK: Duration = Duration::from_millis(10);
-/// The same where a response takes longer than that: each request that is not under way costs more there than a wrong
-/// guess does. Where it takes next to nothing, a hiccup of so short a time would be taken for a slow connection.
-const FIRST_LOOK_AFAR: Duration = Duration::from_millis(3);
+/// The first look where a response takes longer than that: each request that is not under way costs more there than a
+/// wrong guess does.
+const FIRST_LOOK_AFAR: Duration = Duration::from_millis(6);
+/// Bytes after which the first look may end early.
 const FIRST_BYTES: u64 = 8 << 20;
-/// But never by less than this, which the network may have delivered in one go.
+/// Bytes that the second half of the first look has at least, or else it lasts for [`FIRST_LOOK_MAX`].
+const FIRST_HALF_BYTES_MIN: u64 = 32 << 10;
+const FIRST_LOOK_MAX: Duration = Duration::from_millis(200);
+/// The shortest first look, which the network may have delivered in one burst.
 const FIRST_LOOK_MIN: Duration = Duration::from_millis(2);
+/// The rate of the first connection, in bytes a second, below which no others are tried at the start: a trial would hold
+/// up the reader for a noticeable time.
+const TRIAL_RATE_MIN: f64 = 1.0 * MIB;
+/// What opening a connection costs of a link, in bytes a second of the first connection's rate: a TLS handshake and
+/// the first packets of its response take some 10 KB, and 50 ms worth of the link may be spent on all of them.
+const RATE_PER_TRIAL_CONNECTION: f64 = 1.0 * MIB;
+/// How long a trial lasts from the first responses on, at least, and how many bytes of one connection it sees at least.
+const TRIAL: Duration = Duration::from_millis(15);
+const TRIAL_BYTES: f64 = 64.0 * 1024.0;
+/// A trial whose responses do not come is judged after twice the latency and this.
+const TRIAL_WAIT: Duration = Duration::from_millis(100);
+/// A trial at such a rate, in bytes a second, that failed is judged once more, because busy processors delay it.
+const TRIAL_AGAIN_RATE: f64 = 16.0 * MIB;
+/// By what part the common rate of a failed trial may exceed that of some connections before one more counts as useful:
+/// on a slow link, where a trial sees few packets, and on a fast one.
+const TRIAL_NOISE_SLOW: f64 = 0.6;
+const TRIAL_NOISE_FAST: f64 = 0.2;
+/// A common rate of so many times that of one connection is no link that one connection fills: nothing is cancelled.
+const FAR_BEYOND_ONE: f64 = 3.0;
+/// How many connections are kept for those that the rate needs, where a trial did not pay in full.
+const SPARE_CONNECTIONS: f64 = 1.25;
+/// A second connection is kept when it brings this much more: its cost is small, and so may be what the first one
+/// leaves of the link.
+const PAYS_SECOND: f64 = 1.12;
+/// The size of a range as time of one connection: shorter ones cost more requests, longer ones hold more bytes that
+/// are not next.
+const RANGE_SECONDS: f64 = 0.25;
+const RANGE_LATENCIES: f64 = 4.0;
+const RANGE_BYTES_MIN: f64 = 256.0 * 1024.0;
+/// The size of a range where one or two connections suffice.
+const LARGE_RANGE_SECONDS: f64 = 1.0;
+/// How long before the end of those under way the next range is requested, beyond the latency.
+const JUST_IN_TIME: Duration = Duration::from_millis(30);
+/// The rate is averaged over this time.
+const RATE_WINDOW: Duration = Duration::from_millis(50);
 /// How long a number of connections is measured at least; and never shorter than one request takes.
 const MEASURE: Duration = Duration::from_millis(60);
 /// What connections new to the line need, beyond the latency, to run at their rate.
@@ -40,6 +78,10 @@ const REQUEST_MAX: Duration = Duration::from_secs(2);
 /// one behind the other hold half of their bytes on the average, and those that wait for their first byte
 /// nothing.
 const WINDOWS: f64 = 1.6;
+/// Ranges are cancelled only where the download will take at least so long.
+const RETREAT_WORTH_SECONDS: f64 = 1.0;
+/// Up to so many connections, a step doubles them.
+const DOUBLED_MAX: usize = 16;
 /// More connections are kept when they bring this part of what they should.
 const PAYS: f64 = 0.5;
 /// A smaller number is kept when it brings still this much of the best.
@@ -59,6 +101,16 @@ const REST_MAX: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(crate) struct ConcurrencyController {
     max: usize,
+    /// The rate that is aimed at, in bytes a second, and whether the user wants no more.
+    target: f64,
+    is_limited: bool,
+    /// The rate of one connection by itself, in bytes a second; 0 while that is not known.
+    solo: f64,
+    /// The rate of all connections in the last moments, in bytes a second, and since when it is measured.
+    recent: f64,
+    recent_since: SpeedMark,
+    /// How many ranges to keep, where the others are to be cancelled.
+    retreat: Option<usize>,
     chunk: f64,
     window: f64,
     connections: usize,
@@ -75,20 +127,29 @@ pub(crate) struct ConcurrencyController {
 
 #[derive(Debug, Clone, Copy)]
 enum SearchPhase {
-    /// One connection, from its first byte.
-    First { began: Option<SpeedMark> },
+    /// One connection, from its first byte, and from the middle of the first look.
+    First { began: Option<SpeedMark>, half: Option<SpeedMark> },
+    /// More were requested: from when their responses begin it is measured whether they add to the rate.
+    Trial { alone: SpeedMark, deadline: Duration, began: Option<SpeedMark>, judged: u32 },
     /// A number was set: measured from `from` on, which `began` notes once reached.
     Measure { step: Step, from: Duration, began: Option<SpeedMark> },
     /// Left alone until then.
     Settled { until: Duration },
 }
 
-#[derive(Debug, Clone, Copy)]
-struct SpeedMark {
-    at: Duration,
-    bytes: u64,
-    /// Of those, how many wait for the consumer.
-    held: u64,
+/// What a download has done at some moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SpeedMark {
+    /// Since the start of the download.
+    pub(crate) at: Duration,
+    /// Bytes received.
+    pub(crate) bytes: u64,
+    /// Bytes received that wait for the consumer.
+    pub(crate) held: u64,
+    /// Responses to ranges that have begun.
+    pub(crate) opened: u64,
+    /// Bytes that are still to be received.
+    pub(crate) left: u64,
 }
 
 /// Why a number is being measured, and what it is compared with.
@@ -110,14 +171,22 @@ enum Step {
 }
 
 impl ConcurrencyController {
-    /// Between one connection and `max`, each asking for about `chunk` bytes a request, whose bytes have to
-    /// fit into `window`.
-    pub(crate) fn new(max: usize, chunk: u64, window: u64) -> Self {
+    /// Between one connection and `max`, each asking for about `chunk` bytes a request, whose bytes have to fit into
+    /// `window`. `rate_limit` is the user's own, in bytes a second.
+    pub(crate) fn new(max: usize, chunk: u64, window: u64, rate_limit: Option<u64>) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "sizes, for an estimate")]
         let (chunk, window) = (chunk as f64, window as f64);
-        let phase = SearchPhase::First { began: None };
+        #[expect(clippy::cast_precision_loss, reason = "a rate, for an estimate")]
+        let target =
+            rate_limit.map_or(TARGET_BYTES_PER_SECOND, |rate| (rate as f64).min(TARGET_BYTES_PER_SECOND));
         Self {
             max: max.max(1),
+            target,
+            is_limited: rate_limit.is_some(),
+            solo: 0.0,
+            recent: 0.0,
+            recent_since: SpeedMark::default(),
+            retreat: None,
             chunk,
             window,
             connections: 1,
@@ -126,29 +195,57 @@ impl ConcurrencyController {
             receiving: 1.0,
             request: Duration::ZERO,
             rest: REST_MIN,
-            phase,
+            phase: SearchPhase::First { began: None, half: None },
         }
     }
 
-    /// How long the first response took to begin.
+    /// Notes how long the first response took to begin.
     pub(crate) fn first_response(&mut self, latency: Duration) {
         self.latency = latency;
     }
 
-    /// Whether the number is being left alone: then there is no hurry to tick.
+    /// Returns whether the number is being left alone: then it need not be observed often.
     pub(crate) fn is_settled(&self) -> bool {
         matches!(self.phase, SearchPhase::Settled { .. })
     }
 
-    /// How many connections there should be, `bytes` having come by `now`; both count from the start of
-    /// the download and never go back. Of the bytes `held` wait for the consumer.
-    pub(crate) fn tick(&mut self, now: Duration, bytes: u64, held: u64) -> usize {
-        let here = SpeedMark { at: now, bytes, held };
+    /// Returns how many ranges to keep where all others are to be cancelled; once.
+    pub(crate) fn take_retreat(&mut self) -> Option<usize> {
+        self.retreat.take()
+    }
+
+    /// Returns the largest range, the largest where few are fetched at the same time, and below how many bytes under way
+    /// the next one is to be requested; all in bytes. `None` while nothing is known.
+    pub(crate) fn sizes(&self) -> Option<(u64, u64, u64)> {
+        if self.solo <= 0.0 {
+            return None;
+        }
+        let large = (self.recent.max(self.solo) * LARGE_RANGE_SECONDS).max(RANGE_BYTES_MIN);
+        let ahead = self.recent.max(self.solo) * (self.latency + JUST_IN_TIME).as_secs_f64();
+        Some((to_bytes(self.range_bytes()), to_bytes(large), to_bytes(ahead)))
+    }
+
+    /// The size of a range that suits the rate of one connection.
+    fn range_bytes(&self) -> f64 {
+        let seconds = (RANGE_LATENCIES * self.latency.as_secs_f64()).max(RANGE_SECONDS);
+        (self.solo * seconds).max(RANGE_BYTES_MIN).min(self.chunk)
+    }
+
+    /// Returns how many connections there should be, the download being as far as `here` says.
+    pub(crate) fn observe(&mut self, here: SpeedMark) -> usize {
+        let now = here.at;
+        if now >= self.recent_since.at + RATE_WINDOW {
+            self.recent = self.recent_since.rate(here);
+            self.recent_since = here;
+        }
         match self.phase {
-            SearchPhase::First { began: None } if bytes > 0 => {
-                self.phase = SearchPhase::First { began: Some(here) }
+            SearchPhase::First { began: None, .. } if here.bytes > 0 => {
+                self.phase = SearchPhase::First { began: Some(here), half: None };
             }
-            SearchPhase::First { began: Some(began) } => self.first(began, here),
+            SearchPhase::First { began: Some(began), half } => self.first(began, half, here),
+            SearchPhase::Trial { alone, deadline, began, judged } => {
+                self.trial(alone, deadline, began, judged, here);
+            }
             SearchPhase::Measure { step, from, began: None } if now >= from => {
                 self.phase = SearchPhase::Measure { step, from, began: Some(here) };
             }
@@ -163,28 +260,110 @@ impl ConcurrencyController {
         self.connections
     }
 
-    fn first(&mut self, began: SpeedMark, here: SpeedMark) {
-        let (took, got) = (here.at.saturating_sub(began.at), here.bytes - began.bytes);
+    fn first(&mut self, began: SpeedMark, half: Option<SpeedMark>, here: SpeedMark) {
         let look = if self.latency > FIRST_LOOK { FIRST_LOOK_AFAR } else { FIRST_LOOK };
-        if took < FIRST_LOOK_MIN || (took < look && got < FIRST_BYTES) || got == 0 {
+        let took = here.at.saturating_sub(began.at);
+        let is_early = here.bytes - began.bytes >= FIRST_BYTES && took >= FIRST_LOOK_MIN;
+        let Some(half) = half else {
+            if took >= look / 2 || is_early {
+                self.phase = SearchPhase::First { began: Some(began), half: Some(here) };
+            }
+            return;
+        };
+        let (took, got) = (here.at.saturating_sub(half.at), here.bytes - half.bytes);
+        if took < look / 2 && !is_early || got == 0 {
             return;
         }
-        let transfer = self.chunk / began.rate(here);
+        if got < FIRST_HALF_BYTES_MIN && took < FIRST_LOOK_MAX {
+            return;
+        }
+        self.know(half.rate(here));
+        let wanted = self.clamp((self.target / self.worth).ceil());
+        if wanted <= FEW {
+            // So short a look is no judge between one and a few: those are tried one by one.
+            return self.set(1, Step::START, here.at);
+        }
+        if self.solo < TRIAL_RATE_MIN {
+            return self.settle(here.at);
+        }
+        self.connections = wanted.min(self.clamp(1.0 + self.solo / RATE_PER_TRIAL_CONNECTION));
+        let deadline = here.at + 2 * self.latency + TRIAL_WAIT;
+        self.phase = SearchPhase::Trial { alone: half, deadline, began: None, judged: 0 };
+    }
+
+    /// Notes the rate of one connection by itself, and what follows from it.
+    fn know(&mut self, solo: f64) {
+        self.solo = solo;
+        let chunk = self.range_bytes();
+        let transfer = chunk / solo.max(1.0);
         let request = self.latency.as_secs_f64() + transfer;
-        self.worth = self.chunk / request;
-        self.request = Duration::from_secs_f64(request).min(REQUEST_MAX);
+        self.worth = chunk / request;
+        self.request = Duration::from_secs_f64(request.min(REQUEST_MAX.as_secs_f64()));
         self.receiving = transfer / request;
-        self.max = self.clamp(WINDOWS * self.window / (self.chunk * self.receiving));
-        let wanted = self.clamp((AIM / self.worth).ceil());
-        // A first look that short is no judge between one and a few: those are tried one by one.
-        self.set(if wanted > FEW { wanted } else { 1 }, Step::START, here.at);
+        self.max = self.clamp(WINDOWS * self.window / (chunk * self.receiving));
+    }
+
+    fn trial(
+        &mut self,
+        alone: SpeedMark,
+        deadline: Duration,
+        began: Option<SpeedMark>,
+        judged: u32,
+        here: SpeedMark,
+    ) {
+        let more = here.opened.saturating_sub(alone.opened);
+        let Some(began) = began else {
+            if more == 0 && here.at > alone.at + FIRST_LOOK_MIN {
+                // Still alone: the longer it is observed, the better its rate is known.
+                self.solo = alone.rate(here);
+            }
+            if more * 2 + 1 >= self.connections as u64 || here.at >= deadline {
+                self.phase = SearchPhase::Trial { alone, deadline, began: Some(here), judged };
+            }
+            return;
+        };
+        let least = Duration::from_secs_f64((TRIAL_BYTES / self.solo.max(1.0)).min(1.0)).max(TRIAL);
+        if here.at < began.at + least {
+            return;
+        }
+        let rate = began.rate(here);
+        let active = count(usize::try_from(began.opened.saturating_sub(alone.opened)).unwrap_or(usize::MAX));
+        if rate >= self.solo + PAYS * active * self.worth {
+            return self.set(self.connections, Step::START, here.at);
+        }
+        if rate >= self.solo * FAR_BEYOND_ONE {
+            // Not all pay, but the reader has several times what one connection gives it: a few less, and no hurry.
+            let useful = self.clamp((rate / self.worth * SPARE_CONNECTIONS).ceil());
+            return self.set(useful.min(self.connections), Step::START, here.at);
+        }
+        if judged == 0 && self.solo > TRIAL_AGAIN_RATE {
+            self.phase = SearchPhase::Trial { alone, deadline, began: Some(here), judged: 1 };
+            return;
+        }
+        let noise = if self.solo > TRIAL_AGAIN_RATE { TRIAL_NOISE_FAST } else { TRIAL_NOISE_SLOW };
+        self.connections = self.clamp((rate / self.solo - noise).ceil());
+        self.retreat_to(self.connections, rate, here);
+        if self.connections == 1 {
+            self.settle(here.at);
+        } else {
+            self.set(self.connections, Step::START, here.at);
+        }
+    }
+
+    /// Has all but `keep` ranges cancelled, unless what is `left` is here so soon that the reader would not notice.
+    #[expect(clippy::cast_precision_loss, reason = "a size, for an estimate")]
+    fn retreat_to(&mut self, keep: usize, rate: f64, here: SpeedMark) {
+        if here.left as f64 > rate * RETREAT_WORTH_SECONDS {
+            self.retreat = Some(keep);
+        }
     }
 
     fn judge(&mut self, step: Step, rate: f64, here: SpeedMark) {
         let now = here.at;
         match step {
-            Step::Up { before, rate: was } if rate < was * (1.0 + PAYS * self.growth(before)) => {
+            Step::Up { before, rate: was } if rate < was * self.least_growth(before) => {
                 self.connections = before;
+                self.retreat_to(before, rate, here);
                 self.settle(now);
             }
             Step::Down { before, best } if rate < best * SUFFICES => {
@@ -207,8 +386,9 @@ impl ConcurrencyController {
 
     fn up(&mut self, rate: f64, now: Duration) {
         let before = self.connections;
-        let more = self.clamp((count(before) * 1.5).ceil());
-        if more == before {
+        let factor = if before <= DOUBLED_MAX { 2.0 } else { 1.5 };
+        let more = self.clamp((count(before) * factor).ceil());
+        if more == before || self.is_limited && rate >= SUFFICES * self.target {
             return self.settle(now);
         }
         self.set(more, Step::Up { before, rate }, now);
@@ -245,6 +425,11 @@ impl ConcurrencyController {
         here.held as f64 > in_order.min(FULL * self.window)
     }
 
+    /// By which factor the rate must have grown since there were `before` connections.
+    fn least_growth(&self, before: usize) -> f64 {
+        if before == 1 { PAYS_SECOND } else { 1.0 + PAYS * self.growth(before) }
+    }
+
     /// By what part there are more connections than `before`.
     fn growth(&self, before: usize) -> f64 {
         count(self.connections) / count(before) - 1.0
@@ -273,6 +458,15 @@ impl SpeedMark {
     }
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturates, and is no less than 0"
+)]
+fn to_bytes(bytes: f64) -> u64 {
+    bytes as u64
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a number of connections")]
 fn count(connections: usize) -> f64 {
     connections as f64
@@ -290,6 +484,7 @@ mod tests {
 
     const CHUNK: u64 = 4 << 20;
     const WINDOW: u64 = 56 << 20;
+    const TICK: Duration = Duration::from_millis(2);
 
     /// A server and a link: what a connection gets, what a request waits, what there is in all; in MiB/s.
     #[derive(Clone, Copy)]
@@ -299,81 +494,164 @@ mod tests {
         all: f64,
     }
 
-    fn worth(net: Net) -> f64 {
-        4.0 / (net.latency.as_secs_f64() + 4.0 / net.each)
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
     }
 
-    /// Runs for `seconds` and returns the number settled on, the number of changes, and MiB/s achieved.
-    fn run(net: Net, max: usize, seconds: u64) -> (usize, usize, f64) {
-        let mut level = ConcurrencyController::new(max, CHUNK, WINDOW);
-        level.first_response(net.latency);
+    /// What a connection brings in MiB/s, the latency between its requests included.
+    fn worth(net: Net) -> f64 {
+        let chunk =
+            (net.each.min(net.all) * RANGE_SECONDS.max(4.0 * net.latency.as_secs_f64())).clamp(0.25, 4.0);
+        chunk / (net.latency.as_secs_f64() + chunk / net.each)
+    }
+
+    /// What a run showed.
+    #[derive(Debug)]
+    struct Run {
+        settled: usize,
+        changes: usize,
+        mib_per_second: f64,
+        /// MiB that came in the first half second, and those of them that shared the link with the front range.
+        early_mib: f64,
+        early_shared_mib: f64,
+    }
+
+    /// Runs for `seconds` behind a link that lets a burst of 16 ms through first, as shapers do.
+    fn run(net: Net, max: usize, seconds: u64) -> Run {
+        let mut controller = ConcurrencyController::new(max, CHUNK, WINDOW, None);
+        controller.first_response(net.latency);
         let worth = worth(net);
-        let (mut now, mut mib, mut changes) = (net.latency, 0.0, 0);
+        let (mut now, mut mib, mut changes) = (net.latency, net.all.min(1e4) * 0.016, 0);
+        if net.all > 1e4 {
+            mib = 0.0;
+        }
+        let (mut early_mib, mut early_shared_mib) = (mib, 0.0);
         // Connections join a latency after they were asked for.
         let mut joining: Vec<(Duration, usize)> = Vec::new();
-        let (mut active, mut asked) = (1, 1);
-        let tick = Duration::from_millis(5);
+        let (mut active, mut asked, mut opened) = (1_usize, 1_usize, 1_u64);
         while now < Duration::from_secs(seconds) {
             joining.retain(|&(at, n)| {
                 if at <= now {
+                    opened += n.saturating_sub(active) as u64;
                     active = n;
                 }
                 at > now
             });
-            let each = if asked == 1 { net.each } else { worth };
-            mib += (each * active as f64).min(net.all) * tick.as_secs_f64();
-            now += tick;
-            let wanted = level.tick(now, (mib * MIB) as u64, 0);
+            let each = if active == 1 { net.each } else { worth };
+            let came = (each * active as f64).min(net.all) * TICK.as_secs_f64();
+            mib += came;
+            if now < ms(500) {
+                early_mib += came;
+                let is_shared = each * active as f64 > net.all;
+                early_shared_mib += if is_shared { came * (active - 1) as f64 / active as f64 } else { 0.0 };
+            }
+            now += TICK;
+            let wanted = controller.observe(SpeedMark {
+                at: now,
+                bytes: (mib * MIB) as u64,
+                held: 0,
+                opened,
+                left: u64::MAX,
+            });
+            if let Some(keep) = controller.take_retreat() {
+                joining.clear();
+                active = active.min(keep);
+            }
             if wanted != asked {
                 changes += 1;
                 asked = wanted;
                 joining.push((now + net.latency, wanted));
             }
         }
-        (asked, changes, mib / seconds as f64)
+        Run { settled: asked, changes, mib_per_second: mib / seconds as f64, early_mib, early_shared_mib }
     }
 
     #[test]
     fn it_settles_where_more_does_not_pay() {
-        let ms = Duration::from_millis;
         for (what, net, range) in [
             ("an uncapped server", Net { each: 1200.0, latency: ms(0), all: 1300.0 }, 1..=2),
             ("S3 and a fat link", Net { each: 90.0, latency: ms(25), all: 9e9 }, 34..=36),
-            ("S3 and 10 Gbit/s", Net { each: 90.0, latency: ms(25), all: 1100.0 }, 16..=30),
+            ("S3 and 10 Gbit/s", Net { each: 90.0, latency: ms(25), all: 1100.0 }, 14..=30),
             ("S3 and 1 Gbit/s", Net { each: 90.0, latency: ms(25), all: 110.0 }, 1..=3),
-            ("far away", Net { each: 40.0, latency: ms(120), all: 9e9 }, 47..=50),
-            ("far away at 1 Gbit/s", Net { each: 40.0, latency: ms(120), all: 110.0 }, 3..=9),
+            ("far away", Net { each: 40.0, latency: ms(120), all: 9e9 }, 47..=56),
+            ("far away at 1 Gbit/s", Net { each: 40.0, latency: ms(120), all: 110.0 }, 2..=9),
             ("a slow line", Net { each: 2.0, latency: ms(50), all: 4.0 }, 1..=3),
         ] {
-            let (settled, changes, rate) = run(net, 64, 20);
-            assert!(range.contains(&settled), "{what}: {settled}");
+            let run = run(net, 64, 20);
+            assert!(range.contains(&run.settled), "{what}: {run:?}");
             // No hunting: a few steps at the start, then now and then one that is taken back.
-            assert!(changes <= 16, "{what}: {changes} changes");
+            assert!(run.changes <= 16, "{what}: {run:?}");
             let most = (f64::from(*range.end() as u32) * worth(net)).min(net.all);
-            assert!(rate > 0.85 * most, "{what}: {rate} of {most} MiB/s");
+            assert!(run.mib_per_second > 0.85 * most, "{what}: {run:?}, of {most} MiB/s");
+        }
+    }
+
+    #[test]
+    fn on_a_link_that_one_connection_fills_the_front_range_keeps_nearly_all_of_it() {
+        for mbit in [4.0, 16.0, 40.0, 100.0, 300.0, 1000.0] {
+            for latency in [5, 25, 100] {
+                for each in [90.0, 9e9] {
+                    let all = mbit / 8.0 * 1e6 / MIB;
+                    if each < all {
+                        continue;
+                    }
+                    let run = run(Net { each, latency: ms(latency), all }, 64, 10);
+                    assert!(run.settled <= 2, "{mbit} Mbit/s, {latency} ms: {run:?}");
+                    // The part that the reader has to wait for, of the first half second.
+                    let share = run.early_shared_mib / run.early_mib;
+                    assert!(share < 0.2, "{mbit} Mbit/s, {latency} ms: {share:.2} {run:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_rate_limit_is_reached_by_as_few_connections_as_bring_it() {
+        for (limit, each, range) in [(1.0, 90.0, 1..=1), (40.0, 90.0, 1..=2), (40.0, 3.0, 12..=20)] {
+            let mut controller = ConcurrencyController::new(64, CHUNK, WINDOW, Some((limit * MIB) as u64));
+            controller.first_response(ms(25));
+            let (mut bytes, mut connections, mut opened) = (0.0, 1, 1);
+            for tick in 0..5_000_u32 {
+                bytes += (each * connections as f64).min(limit) * MIB * TICK.as_secs_f64();
+                let here = SpeedMark {
+                    at: ms(25) + TICK * tick,
+                    bytes: bytes as u64,
+                    held: 0,
+                    opened,
+                    left: u64::MAX,
+                };
+                let wanted = controller.observe(here);
+                opened += wanted.saturating_sub(connections) as u64;
+                connections = wanted;
+            }
+            assert!(range.contains(&connections), "{limit} MiB/s by {each}: {connections}");
         }
     }
 
     #[test]
     fn it_stays_inside_its_limit_and_survives_silence() {
-        let net = Net { each: 90.0, latency: Duration::from_millis(25), all: 9e9 };
-        assert_eq!(run(net, 5, 5).0, 5);
-        let mut level = ConcurrencyController::new(16, CHUNK, WINDOW);
+        let net = Net { each: 90.0, latency: ms(25), all: 9e9 };
+        assert_eq!(run(net, 5, 5).settled, 5);
+        let mut controller = ConcurrencyController::new(16, CHUNK, WINDOW, None);
         for second in 0..1000 {
-            assert_eq!(level.tick(Duration::from_secs(second), 0, 0), 1);
+            let here = SpeedMark { at: Duration::from_secs(second), ..SpeedMark::default() };
+            assert_eq!(controller.observe(here), 1);
         }
     }
 
     #[test]
-    fn a_consumer_that_is_behind_gets_no_more_connections() {
+    fn a_consumer_that_is_slow_gets_no_more_connections() {
         for (held, range) in [(0, 53..=64), (200 << 20, 34..=36)] {
-            let mut level = ConcurrencyController::new(64, CHUNK, 4 * WINDOW);
-            level.first_response(Duration::from_millis(25));
-            let (mut bytes, mut connections) = (0.0, 1);
-            for tick in 0..400_u32 {
+            let mut controller = ConcurrencyController::new(64, CHUNK, 4 * WINDOW, None);
+            controller.first_response(ms(25));
+            let (mut bytes, mut connections, mut opened) = (0.0, 1, 1);
+            for tick in 0..1000_u32 {
                 let each = if connections == 1 { 90.0 } else { 57.6 };
-                bytes += each * connections as f64 * MIB * 0.005;
-                connections = level.tick(Duration::from_millis(5) * tick, bytes as u64, held);
+                bytes += each * connections as f64 * MIB * TICK.as_secs_f64();
+                let here = SpeedMark { at: TICK * tick, bytes: bytes as u64, held, opened, left: u64::MAX };
+                let wanted = controller.observe(here);
+                opened += wanted.saturating_sub(connections) as u64;
+                connections = wanted;
             }
             assert!(range.contains(&connections), "{held}: {connections}");
         }
@@ -381,16 +659,19 @@ mod tests {
 
     #[test]
     fn a_server_that_grows_slower_does_not_pull_it_down() {
-        let mut level = ConcurrencyController::new(32, CHUNK, WINDOW);
-        level.first_response(Duration::from_millis(25));
-        let (mut bytes, mut least) = (0.0, usize::MAX);
-        for tick in 0..24_000_u32 {
-            let now = Duration::from_millis(25) + Duration::from_millis(5) * tick;
+        let mut controller = ConcurrencyController::new(32, CHUNK, WINDOW, None);
+        controller.first_response(ms(25));
+        let (mut bytes, mut least, mut connections, mut opened) = (0.0, usize::MAX, 1, 1);
+        for tick in 0..60_000_u32 {
             // From the tenth second on each connection gets a quarter.
-            let each = if tick < 2_000 { 58.0 } else { 15.0 };
-            let connections = level.tick(now, bytes as u64, 0);
-            bytes += each * connections as f64 * MIB * 0.005;
-            if tick > 22_000 {
+            let each = if tick < 5_000 { 58.0 } else { 15.0 };
+            bytes += each * connections as f64 * MIB * TICK.as_secs_f64();
+            let here =
+                SpeedMark { at: ms(25) + TICK * tick, bytes: bytes as u64, held: 0, opened, left: u64::MAX };
+            let wanted = controller.observe(here);
+            opened += wanted.saturating_sub(connections) as u64;
+            connections = wanted;
+            if tick > 55_000 {
                 least = least.min(connections);
             }
         }

@@ -1,135 +1,236 @@
-//! ConcurrencyLimit: how many ranges are fetched at once, a number that may change while they are.
+//! How many ranges are fetched at the same time: a number that may change while they are.
 //!
-//! A fetch holds a slot for as long as it lasts. Raising the number takes effect at once, lowering it as
-//! fetches end: none is broken off. ConcurrencyLimit are given in the order in which they are asked for.
+//! The smaller of two numbers counts: what the controller wants, and what a busy server still allows. A range holds a
+//! [`Permit`] while it is fetched. Raising the number takes effect immediately, lowering it as permits come back. Permits
+//! are given in the order in which they are asked for.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
+use futures_util::task::AtomicWaker;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A changing number of slots.
+/// A changing number of permits, and how large the ranges are that they are for.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimit {
     free: Arc<Semaphore>,
-    /// How many there are, those in use counted.
-    size: AtomicUsize,
-    /// How many there should be.
-    target: AtomicUsize,
-    /// How many there should be beyond these.
-    extra: AtomicUsize,
-    /// How many there may be, whatever the target; `usize::MAX` where nothing limits them.
-    ceiling: AtomicUsize,
+    /// Changes together with the number of permits: threads that lower it and give permits back at the same time would
+    /// lose some otherwise.
+    state: Mutex<LimitState>,
     in_use: AtomicUsize,
     most: AtomicUsize,
+    /// Whether a controller moves the target.
+    steered: AtomicBool,
+    /// The largest range, in bytes; and the largest where few are fetched at the same time.
+    chunk: AtomicU64,
+    large: AtomicU64,
+    /// Bytes under way below which the next range is requested.
+    just_in_time: AtomicU64,
+    /// How many ranges to keep, plus one; 0 where none is to be cancelled.
+    retreat: AtomicUsize,
+    /// The ordered stream, woken when there is more for it to do.
+    consumer: AtomicWaker,
+}
+
+#[derive(Debug)]
+struct LimitState {
+    /// How many permits there should be.
+    target: usize,
+    /// Whether one more is allowed because those under way are about to end.
+    successor: bool,
+    /// How many a busy server allows; `usize::MAX` where it is not.
+    ceiling: usize,
+    /// How many there are, those in use included.
+    size: usize,
+}
+
+impl LimitState {
+    fn allowed(&self) -> usize {
+        (self.target + usize::from(self.successor)).min(self.ceiling)
+    }
 }
 
 /// The right to fetch one range; dropping it gives it to the next.
 #[derive(Debug)]
 pub(crate) struct Permit {
     permit: Option<OwnedSemaphorePermit>,
-    slots: Arc<ConcurrencyLimit>,
+    limit: Arc<ConcurrencyLimit>,
 }
 
 impl ConcurrencyLimit {
+    /// A limit of `target` ranges.
     pub(crate) fn new(target: usize) -> Arc<Self> {
         let target = target.min(Semaphore::MAX_PERMITS);
+        let state = LimitState { target, successor: false, ceiling: usize::MAX, size: target };
         Arc::new(Self {
             free: Arc::new(Semaphore::new(target)),
-            size: AtomicUsize::new(target),
-            target: AtomicUsize::new(target),
-            extra: AtomicUsize::new(0),
-            ceiling: AtomicUsize::new(usize::MAX),
+            state: Mutex::new(state),
             in_use: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
+            steered: AtomicBool::new(false),
+            chunk: AtomicU64::new(u64::MAX),
+            large: AtomicU64::new(u64::MAX),
+            just_in_time: AtomicU64::new(0),
+            retreat: AtomicUsize::new(0),
+            consumer: AtomicWaker::new(),
         })
     }
 
-    /// Waits for a slot; `None` once the slots are closed.
+    /// Waits for a permit; `None` once the limit is closed.
     pub(crate) async fn acquire(self: &Arc<Self>) -> Option<Permit> {
         let permit = Arc::clone(&self.free).acquire_owned().await.ok()?;
-        let in_use = self.in_use.fetch_add(1, Ordering::Relaxed) + 1;
-        self.most.fetch_max(in_use, Ordering::Relaxed);
-        Some(Permit { permit: Some(permit), slots: Arc::clone(self) })
+        Some(Self::permit(self, permit))
     }
 
-    /// How many ranges may be fetched at once.
+    /// Returns the semaphore that permits are taken from, for a stream that polls it.
+    pub(crate) fn semaphore(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.free)
+    }
+
+    /// Returns the right to fetch one range, for a `permit` that was taken from the semaphore.
+    pub(crate) fn permit(limit: &Arc<Self>, permit: OwnedSemaphorePermit) -> Permit {
+        let in_use = limit.in_use.fetch_add(1, Ordering::Relaxed) + 1;
+        limit.most.fetch_max(in_use, Ordering::Relaxed);
+        Permit { permit: Some(permit), limit: Arc::clone(limit) }
+    }
+
+    /// Returns how many ranges may be fetched at the same time.
     pub(crate) fn target(&self) -> usize {
-        let wanted = self.target.load(Ordering::Relaxed) + self.extra.load(Ordering::Relaxed);
-        wanted.min(self.ceiling.load(Ordering::Relaxed))
+        self.state().allowed()
     }
 
-    /// How many are in use.
+    /// Returns how many ranges the controller wants, without the successor of one that is about to end.
+    pub(crate) fn settled_target(&self) -> usize {
+        self.state().target
+    }
+
+    /// Returns how many permits are in use.
     pub(crate) fn in_use(&self) -> usize {
         self.in_use.load(Ordering::Relaxed)
     }
 
-    /// Whether somebody who asked now would get one at once.
+    /// Returns whether a permit would be had without waiting.
     pub(crate) fn has_free(&self) -> bool {
         self.in_use() < self.target()
     }
 
-    /// The most slots that were in use at once.
+    /// Returns the most permits that were in use at the same time.
     pub(crate) fn most(&self) -> usize {
         self.most.load(Ordering::Relaxed)
     }
 
-    /// Sets how many ranges may be fetched at once.
+    /// Sets how many ranges may be fetched at the same time.
     pub(crate) fn set_target(&self, target: usize) {
-        self.target.store(target, Ordering::Relaxed);
-        self.add_missing();
+        self.change(|state| state.target = target);
     }
 
-    /// Adds so many to every target, this one and those to come.
-    pub(crate) fn widen(&self, extra: usize) {
-        self.extra.fetch_add(extra, Ordering::Relaxed);
-        self.add_missing();
+    /// Allows one more range because those under way are about to end, or no longer.
+    pub(crate) fn set_successor(&self, allowed: bool) {
+        if self.state().successor != allowed {
+            self.change(|state| state.successor = allowed);
+        }
     }
 
     /// Allows half as many as there are, at least one, until they grow again.
     pub(crate) fn halve(&self) {
-        let ceiling = (self.target() / 2).max(1);
-        self.ceiling.store(ceiling, Ordering::Relaxed);
-        // Those that nobody holds go at once, the others as they come back.
-        let surplus = self.size.load(Ordering::Relaxed).saturating_sub(ceiling);
-        self.size.fetch_sub(self.free.forget_permits(surplus), Ordering::Relaxed);
+        self.change(|state| state.ceiling = (state.allowed() / 2).max(1));
     }
 
-    /// Allows one more.
+    /// Allows one more after [`ConcurrencyLimit::halve`].
     pub(crate) fn grow(&self) {
-        let target = self.target.load(Ordering::Relaxed);
-        let more = |ceiling: usize| Some(if ceiling + 1 < target { ceiling + 1 } else { usize::MAX });
-        if self.is_halved() {
-            let _ = self.ceiling.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        }
-        self.add_missing();
+        self.change(|state| {
+            if state.ceiling != usize::MAX {
+                let next = state.ceiling + 1;
+                state.ceiling = if next < state.target { next } else { usize::MAX };
+            }
+        });
     }
 
-    /// Whether fewer are allowed than there should be.
+    /// Returns whether fewer are allowed than there should be.
     pub(crate) fn is_halved(&self) -> bool {
-        self.ceiling.load(Ordering::Relaxed) != usize::MAX
+        self.state().ceiling != usize::MAX
     }
 
-    fn add_missing(&self) {
-        let target = self.target();
-        let before = self.size.fetch_max(target, Ordering::Relaxed);
-        self.free.add_permits(target.saturating_sub(before));
-    }
-
-    /// No more slots: nothing that has not begun will.
+    /// Gives no more permits: what has not begun will not begin.
     pub(crate) fn close(&self) {
         self.free.close();
+    }
+
+    /// Notes that a controller moves the target from now on.
+    pub(crate) fn set_steered(&self) {
+        self.steered.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether a controller moves the target.
+    pub(crate) fn is_steered(&self) -> bool {
+        self.steered.load(Ordering::Relaxed)
+    }
+
+    /// Sets how large ranges may be, in bytes, and below how many bytes under way the next one is requested.
+    pub(crate) fn set_sizes(&self, chunk: u64, large: u64, just_in_time: u64) {
+        self.chunk.store(chunk, Ordering::Relaxed);
+        self.large.store(large, Ordering::Relaxed);
+        self.just_in_time.store(just_in_time, Ordering::Relaxed);
+    }
+
+    /// Returns the largest range, in bytes, and the largest where few are fetched at the same time.
+    pub(crate) fn chunk_sizes(&self) -> (u64, u64) {
+        (self.chunk.load(Ordering::Relaxed), self.large.load(Ordering::Relaxed))
+    }
+
+    /// Returns below how many bytes under way the next range is requested.
+    pub(crate) fn just_in_time_bytes(&self) -> u64 {
+        self.just_in_time.load(Ordering::Relaxed)
+    }
+
+    /// Asks the ordered stream to cancel ranges until `keep` are left.
+    pub(crate) fn retreat_to(&self, keep: usize) {
+        self.retreat.store(keep.saturating_add(1), Ordering::Relaxed);
+        self.consumer.wake();
+    }
+
+    /// Returns how many ranges to keep, once after each [`ConcurrencyLimit::retreat_to`].
+    pub(crate) fn take_retreat(&self) -> Option<usize> {
+        if self.retreat.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        self.retreat.swap(0, Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// Has `waker` woken when there is more for the ordered stream to do.
+    pub(crate) fn register_consumer(&self, waker: &Waker) {
+        self.consumer.register(waker);
+    }
+
+    /// Changes the state, and adds permits or takes back those that nobody holds until there are as many as allowed.
+    fn change(&self, change: impl FnOnce(&mut LimitState)) {
+        let mut state = self.state();
+        change(&mut state);
+        let allowed = state.allowed();
+        if state.size < allowed {
+            self.free.add_permits(allowed - state.size);
+            state.size = allowed;
+        } else {
+            state.size -= self.free.forget_permits(state.size - allowed);
+        }
+        drop(state);
+        self.consumer.wake();
+    }
+
+    fn state(&self) -> MutexGuard<'_, LimitState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.slots.in_use.fetch_sub(1, Ordering::Relaxed);
-        let target = self.slots.target();
-        let shrink = |n| (n > target).then_some(n - 1);
-        if self.slots.size.fetch_update(Ordering::Relaxed, Ordering::Relaxed, shrink).is_ok()
+        self.limit.in_use.fetch_sub(1, Ordering::Relaxed);
+        let mut state = self.limit.state();
+        if state.size > state.allowed()
             && let Some(permit) = self.permit.take()
         {
+            state.size -= 1;
             permit.forget();
         }
     }
@@ -160,14 +261,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn wider_whatever_the_target() {
+    async fn a_successor_is_one_more_until_it_is_not_allowed_any_more() {
         let slots = ConcurrencyLimit::new(1);
-        slots.widen(2);
-        slots.set_target(2);
-        assert_eq!(slots.target(), 4);
-        let _held =
-            [slots.acquire().await, slots.acquire().await, slots.acquire().await, slots.acquire().await];
+        let first = slots.acquire().await.unwrap();
         assert!(slots.acquire().now_or_never().is_none());
+        slots.set_successor(true);
+        let second = slots.acquire().now_or_never().unwrap().unwrap();
+        slots.set_successor(false);
+        drop(first);
+        assert!(slots.acquire().now_or_never().is_none(), "the successor is the only one now");
+        drop(second);
+        assert_eq!(slots.settled_target(), 1);
+        assert!(slots.acquire().now_or_never().is_some());
     }
 
     #[tokio::test]

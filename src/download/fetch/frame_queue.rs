@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -25,6 +25,9 @@ struct FrameQueue {
     consumer: AtomicWaker,
     fetch: AtomicWaker,
     is_head: AtomicBool,
+    /// Bytes of the range that were put in.
+    received: AtomicU64,
+    is_cancelled: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -43,14 +46,20 @@ pub(crate) struct FrameSender(Arc<FrameQueue>);
 #[derive(Debug)]
 pub(crate) struct FrameReceiver(Arc<FrameQueue>);
 
-/// An empty lane, whose bytes wait in `slabs`.
-pub(crate) fn lane(slabs: Arc<Slabs>) -> (FrameSender, FrameReceiver) {
+/// A view of the queue for whoever decides which range is the front one.
+#[derive(Debug)]
+pub(crate) struct FrameControl(Arc<FrameQueue>);
+
+/// Returns the two ends of an empty queue, whose bytes wait in `slabs`.
+pub(crate) fn frame_queue(slabs: Arc<Slabs>) -> (FrameSender, FrameReceiver) {
     let queue = Queue { frames: VecDeque::new(), packer: FrameCoalescer::new(slabs), end: None };
     let lane = Arc::new(FrameQueue {
         queue: Mutex::new(queue),
         consumer: AtomicWaker::new(),
         fetch: AtomicWaker::new(),
         is_head: AtomicBool::new(false),
+        received: AtomicU64::new(0),
+        is_cancelled: AtomicBool::new(false),
     });
     (FrameSender(Arc::clone(&lane)), FrameReceiver(lane))
 }
@@ -83,6 +92,11 @@ impl FrameSender {
         self.0.consumer.wake();
     }
 
+    /// Notes that so many bytes of the range were put in.
+    pub(crate) fn set_received(&self, bytes: u64) {
+        self.0.received.store(bytes, Ordering::Relaxed);
+    }
+
     /// Whether this range is the head of the line; where it is not, the task is woken when it is.
     pub(crate) fn poll_is_head(&self, cx: &Context<'_>) -> bool {
         self.0.fetch.register(cx.waker());
@@ -113,12 +127,45 @@ impl Drop for FrameSender {
     }
 }
 
-impl FrameReceiver {
-    /// The next frame; `None` when the range is complete. Being polled makes the range the head.
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        if !self.0.is_head.swap(true, Ordering::Relaxed) {
+impl FrameControl {
+    /// Returns how many bytes of the range were put in.
+    pub(crate) fn received(&self) -> u64 {
+        self.0.received.load(Ordering::Relaxed)
+    }
+
+    /// Makes the range the front one; returns whether it was not.
+    pub(crate) fn set_front(&self) -> bool {
+        let is_new = !self.0.is_head.swap(true, Ordering::Relaxed);
+        if is_new {
             self.0.fetch.wake();
         }
+        is_new
+    }
+
+    /// Throws the frames away; the range will not be delivered.
+    pub(crate) fn cancel(&self) {
+        self.0.is_cancelled.store(true, Ordering::Relaxed);
+        let mut queue = self.0.queue();
+        queue.frames.clear();
+        drop(queue.packer.take());
+        drop(queue);
+        self.0.consumer.wake();
+    }
+}
+
+impl FrameReceiver {
+    /// Returns a view of the queue.
+    pub(crate) fn control(&self) -> FrameControl {
+        FrameControl(Arc::clone(&self.0))
+    }
+
+    /// Returns whether the range was cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Returns the next frame; `None` when the range is complete.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         self.0.consumer.register(cx.waker());
         let mut queue = self.0.queue();
         if let Some(frame) = queue.frames.pop_front().or_else(|| queue.packer.take()) {
@@ -152,7 +199,7 @@ mod tests {
 
     #[tokio::test]
     async fn frames_come_in_order_and_then_the_end() {
-        let (sender, mut receiver) = lane(Arc::default());
+        let (sender, mut receiver) = frame_queue(Arc::default());
         sender.push(frame(b"a").await);
         sender.push(frame(b"b").await);
         sender.finish(Ok(()));
@@ -165,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn packed_bytes_gather_until_they_are_wanted_and_keep_their_order() {
-        let (sender, mut receiver) = lane(Arc::default());
+        let (sender, mut receiver) = frame_queue(Arc::default());
         let window = MemoryWindow::new(100);
         for bytes in [b"ab", b"cd"] {
             sender.pack(bytes, 10, window.reserve(0, 2).await);
@@ -183,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_fetch_that_dies_is_an_error_behind_its_frames() {
-        let (sender, mut receiver) = lane(Arc::default());
+        let (sender, mut receiver) = frame_queue(Arc::default());
         sender.push(frame(b"a").await);
         drop(sender);
         let mut next = async || poll_fn(|cx| receiver.poll_frame(cx)).await;
@@ -193,7 +240,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_head_keeps_pace_with_the_consumer() {
-        let (sender, mut receiver) = lane(Arc::default());
+        let (sender, mut receiver) = frame_queue(Arc::default());
         let is_head =
             |sender: &FrameSender| poll_fn(|cx| Poll::Ready(sender.poll_is_head(cx))).now_or_never();
         assert_eq!(is_head(&sender), Some(false));
@@ -201,6 +248,7 @@ mod tests {
             sender.push(frame(b"a").await);
         }
         assert!(sender.keep_pace().now_or_never().is_some());
+        assert!(receiver.control().set_front() && !receiver.control().set_front());
         for _ in 0..AT_ONCE {
             assert!(poll_fn(|cx| receiver.poll_frame(cx)).await.is_some());
             sender.push(frame(b"a").await);

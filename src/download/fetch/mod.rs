@@ -11,14 +11,15 @@ pub(crate) mod stats;
 pub(crate) mod straggler;
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -26,7 +27,7 @@ use crate::client::retry::{Attempt, RetryPolicy, log_retry};
 use crate::download::concurrency::limit::Permit;
 use crate::download::context::DownloadContext;
 use crate::download::fetch::attempt::{RangeRequest, RequestEvent};
-use crate::download::fetch::frame_queue::{FrameReceiver, FrameSender, lane};
+use crate::download::fetch::frame_queue::{FrameControl, FrameReceiver, FrameSender, frame_queue};
 use crate::download::fetch::hedged::{HedgedRequest, Remaining};
 use crate::download::memory::frame::Frame;
 use crate::download::memory::window::{MemoryWindow, Reservation};
@@ -48,47 +49,112 @@ pub(crate) struct Discovered {
     pub(crate) latency: Duration,
 }
 
-/// The frames of one range, in order. Dropping it ends the fetch.
+/// Resolves when the first response for a range was checked, or when there will be none (the body has the reason);
+/// `None` where the range was cancelled.
 #[derive(Debug)]
-pub(crate) struct RangeFrames {
-    lane: FrameReceiver,
-    window: MemoryWindow,
-    start: u64,
-    is_head: bool,
-    _task: AbortOnDropHandle<()>,
-    _place: Permit,
+pub(crate) struct RangeFuture {
+    opened: oneshot::Receiver<Option<Discovered>>,
+    body: Option<RangeBody>,
 }
 
-impl RangeFrames {
-    /// The next frame; `None` when the range is complete. Being polled makes the range the head of the line.
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        if !std::mem::replace(&mut self.is_head, true) {
-            self.window.head_is(self.start);
-        }
-        self.lane.poll_frame(cx)
+impl Future for RangeFuture {
+    type Output = Option<RangeBody>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let discovered = ready!(Pin::new(&mut self.opened).poll(cx)).ok().flatten();
+        let body = self.body.take().filter(|body| !body.is_cancelled());
+        Poll::Ready(body.map(|body| RangeBody { discovered, ..body }))
     }
 }
 
-/// What a range needs to begin, in the order in which it is waited for.
-pub(crate) struct RangePermit {
-    pub(crate) place: Permit,
-    pub(crate) slot: Permit,
+/// The frames of one range, in order. Dropping it ends the fetch.
+#[derive(Debug)]
+pub(crate) struct RangeBody {
+    frames: FrameReceiver,
+    discovered: Option<Discovered>,
+    _task: AbortOnDropHandle<()>,
 }
 
-/// Starts to fetch `range`. `found` is told what the first response shows.
-pub(crate) fn spawn(
-    shared: Arc<DownloadContext>,
+impl RangeBody {
+    /// Returns whether the range was cancelled: then its frames are gone.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.frames.is_cancelled()
+    }
+
+    /// Returns what the response showed, of the first range alone.
+    pub(crate) fn take_discovered(&mut self) -> Option<Discovered> {
+        self.discovered.take()
+    }
+
+    /// Returns the next frame; `None` when the range is complete.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        self.frames.poll_frame(cx)
+    }
+}
+
+/// A range that is requested and not delivered: how far it is, and the way to cancel it.
+#[derive(Debug)]
+pub(crate) struct RangeHandle {
     range: ByteRange,
-    leave: RangePermit,
-    found: Option<oneshot::Sender<Discovered>>,
-) -> RangeFrames {
-    let RangePermit { place, slot } = leave;
-    let (sender, receiver) = lane(Arc::clone(&shared.slabs));
-    let (window, start) = (shared.window.clone(), range.start());
-    let fetch =
-        RangeTask { shared, range, done: 0, whole: false, room: Reservation::default(), lane: sender, found };
-    let task = AbortOnDropHandle::new(tokio::spawn(fetch.run(slot)));
-    RangeFrames { lane: receiver, window, start, is_head: false, _task: task, _place: place }
+    frames: FrameControl,
+    window: MemoryWindow,
+    task: AbortHandle,
+}
+
+impl RangeHandle {
+    /// Returns the bytes of the range.
+    pub(crate) fn range(&self) -> ByteRange {
+        self.range
+    }
+
+    /// Corrects the bytes of the range: the first response may show that the object is shorter.
+    pub(crate) fn set_range(&mut self, range: ByteRange) {
+        self.range = range;
+    }
+
+    /// Returns how many bytes are still to be received.
+    pub(crate) fn outstanding(&self) -> u64 {
+        self.range.len().saturating_sub(self.frames.received())
+    }
+
+    /// Makes it the front range, whose bytes are delivered as they come.
+    pub(crate) fn set_front(&self) {
+        if self.frames.set_front() {
+            self.window.head_is(self.range.start());
+        }
+    }
+
+    /// Ends the fetch and frees the memory; returns how many bytes are thrown away.
+    pub(crate) fn cancel(&self) -> u64 {
+        self.task.abort();
+        self.frames.cancel();
+        self.frames.received()
+    }
+}
+
+/// Starts to fetch `range`.
+pub(crate) fn start(
+    context: &Arc<DownloadContext>,
+    range: ByteRange,
+    permit: Permit,
+) -> (RangeFuture, RangeHandle) {
+    let (sender, frames) = frame_queue(Arc::clone(&context.slabs));
+    let control = frames.control();
+    let (opened_in, opened) = oneshot::channel();
+    let task = RangeTask {
+        shared: Arc::clone(context),
+        range,
+        done: 0,
+        whole: false,
+        room: Reservation::default(),
+        lane: sender,
+        opened: Some(opened_in),
+    };
+    let task = tokio::spawn(task.run(permit));
+    let handle =
+        RangeHandle { range, frames: control, window: context.window.clone(), task: task.abort_handle() };
+    let body = RangeBody { frames, discovered: None, _task: AbortOnDropHandle::new(task) };
+    (RangeFuture { opened, body: Some(body) }, handle)
 }
 
 struct RangeTask {
@@ -101,7 +167,8 @@ struct RangeTask {
     /// For bytes that are about to be read.
     room: Reservation,
     lane: FrameSender,
-    found: Option<oneshot::Sender<Discovered>>,
+    /// Told when the first response was checked.
+    opened: Option<oneshot::Sender<Option<Discovered>>>,
 }
 
 impl RangeTask {
@@ -192,6 +259,7 @@ impl RangeTask {
 
     /// A response began. The first one pins the download.
     fn opened(&mut self, opened: &RangeResponse, latency: Duration) -> Result<()> {
+        self.shared.counters.add_opened();
         if self.shared.pin.get().is_none() {
             return self.found(opened, latency);
         }
@@ -199,7 +267,17 @@ impl RangeTask {
             let what = "the server sent the whole object for a range";
             return Err(Error::new(ErrorKind::Server, what).retryable(true));
         }
+        self.resolve(None);
         Ok(())
+    }
+
+    /// Resolves the range's future, once: its first response was checked, and is that of the download where it
+    /// `discovered` the object.
+    fn resolve(&mut self, discovered: Option<Discovered>) {
+        if let Some(waiting) = self.opened.take() {
+            // Nobody waits any more only when the download was dropped.
+            let _ = waiting.send(discovered);
+        }
     }
 
     /// The first response pins the download and may show that the object is shorter than asked, or not the
@@ -210,11 +288,8 @@ impl RangeTask {
         let _ = self.shared.pin.set(PinnedVersion::new(&opened.info));
         self.whole = opened.whole;
         self.range = if opened.whole { wanted } else { opened.body };
-        if let Some(found) = self.found.take() {
-            // Nobody waits any more only when the download was dropped.
-            let info = opened.info.clone();
-            let _ = found.send(Discovered { info, wanted, first: self.range, latency });
-        }
+        let info = opened.info.clone();
+        self.resolve(Some(Discovered { info, wanted, first: self.range, latency }));
         Ok(())
     }
 
@@ -251,6 +326,8 @@ impl RangeTask {
         }
         if !data.is_empty() {
             self.shared.counters.set_begun();
+            // A hedge that wins brings bytes without a word on its response.
+            self.resolve(None);
         }
         while !data.is_empty() {
             // Only in a small or full window is there less.
@@ -258,6 +335,7 @@ impl RangeTask {
             let left = self.range.len() - self.done;
             let part = data.split_to(data.len().min(self.room.bytes()));
             self.done += part.len() as u64;
+            self.lane.set_received(self.done);
             // What a frame pins that goes on without a copy is a buffer: it must not be a small part of it, and
             // must have its room.
             let pinned = self.shared.read_buffer.max(part.len());

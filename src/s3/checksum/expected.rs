@@ -29,7 +29,7 @@ impl ExpectedChecksum {
     /// CRC64NVME always covers the full object (User Guide, "Full object and composite checksum types"), and older
     /// servers send it without a type. The others count with `x-amz-checksum-type: FULL_OBJECT`. A server that sends
     /// no type may mean either ("Checksum", S3 API Reference: a value "may not be a direct checksum value of the full
-    /// object"); there a value counts only if neither it nor the `ETag` ends in a number of parts, which SeaweedFS
+    /// object"); there a value counts only if neither it nor the `ETag` ends in a number of parts, which `SeaweedFS`
     /// shows for single uploads.
     pub(crate) fn full_object(info: &ObjectInfo) -> Option<Self> {
         let declared = info.checksum_type.as_deref();
@@ -165,7 +165,7 @@ mod tests {
         }
     }
 
-    /// SeaweedFS sends the checksum of a single upload without a type.
+    /// `SeaweedFS` sends the checksum of a single upload without a type.
     #[test]
     fn without_a_type_a_checksum_counts_if_neither_it_nor_the_etag_counts_parts() {
         for (etag, value, counts) in [
