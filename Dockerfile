@@ -4,7 +4,7 @@
 # How it gets credentials is in the README.
 
 FROM rust:1.95-alpine AS build
-# What compiles aws-lc and mimalloc.
+# What compiles ring and mimalloc.
 RUN apk add --no-cache build-base ca-certificates
 WORKDIR /s3fcp
 COPY . .

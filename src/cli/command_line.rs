@@ -44,6 +44,7 @@ impl Invocation {
             profile,
             no_sign_request,
             ca_bundle,
+            client_certificate: _,
             addressing_style,
             fips,
             dualstack,

@@ -59,4 +59,4 @@ Exit codes:
 
 /// What a report of a fault needs to know of the program; `-V` is its first line without the commit.
 pub(super) const LONG_VERSION: &str =
-    concat!(env!("S3FCP_VERSION"), "\ntarget: ", env!("S3FCP_TARGET"), "\nTLS: rustls over aws-lc");
+    concat!(env!("S3FCP_VERSION"), "\ntarget: ", env!("S3FCP_TARGET"), "\nTLS: rustls over ring");

@@ -50,7 +50,7 @@ fn pool(config: &Config, endpoint: &Endpoint, read_buffer: usize) -> Result<Arc<
         .base()
         .parse()
         .map_err(|e| Error::usage("the endpoint is not a valid host").with_source(e))?;
-    Pool::new(base, config.ca_bundle.as_deref(), &config.proxies, read_buffer)
+    Pool::new(base, &config.tls, &config.proxies, read_buffer)
 }
 
 /// Checks that nobody on the way, not even a proxy, can read the key of `--sse-c-key`, which travels in a header.

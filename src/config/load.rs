@@ -3,7 +3,6 @@
 //! Instance metadata is asked only if no other source of credentials is configured, because off EC2 it costs seconds.
 //! Root certificates are not read here.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use aws_runtime::env_config::file::EnvConfigFiles;
@@ -12,7 +11,7 @@ use aws_types::os_shim_internal::Env;
 
 use crate::config::chain_error::credentials_error;
 use crate::config::credentials::{Credentials, log_credentials};
-use crate::config::profile::{self, SettingsLookup, variable};
+use crate::config::profile::{self, Setting, SettingsLookup, variable};
 use crate::config::provider_chain::{self, CredentialSource, ProviderChain};
 use crate::config::provider_http;
 use crate::config::s3_block;
@@ -22,6 +21,7 @@ use crate::s3::address::endpoint_url;
 use crate::s3::address::region::Region;
 use crate::s3::sse_c::CustomerKey;
 use crate::transport::proxy::Proxies;
+use crate::transport::tls::{CaBundle, Tls};
 
 /// Completes `settings` from the environment and the profile, and loads the first credentials.
 ///
@@ -35,7 +35,7 @@ async fn load_from(
     settings: &Settings,
     env: &Env,
     files: EnvConfigFiles,
-    http_client: impl FnOnce(Option<PathBuf>, Proxies) -> SharedHttpClient,
+    http_client: impl FnOnce(Tls, Proxies) -> SharedHttpClient,
 ) -> Result<Config> {
     let name = settings.profile.clone().or_else(|| variable(env, "AWS_PROFILE"));
     let profiles = profile::profiles(env, &files, name).await?;
@@ -49,14 +49,13 @@ async fn load_from(
         Some(url) => Some(endpoint_url::parse(url, "--endpoint")?),
         None => found.endpoint()?,
     };
-    let ca_bundle = settings.ca_bundle.clone();
-    let ca_bundle = ca_bundle.or_else(|| found.value(&["AWS_CA_BUNDLE"], "ca_bundle").map(PathBuf::from));
+    let tls = Tls::new(ca_bundle(&found, settings), settings.client_certificate.clone());
     let retries = found.retries()?;
     let mut config = Config {
         region: region.unwrap_or_default(),
         endpoint,
         addressing: s3_block::addressing(&found, settings)?,
-        ca_bundle,
+        tls,
         proxies: Proxies::new(|name| variable(env, name)),
         max_attempts: found.max_attempts()?,
         checksum_validation: s3_block::checksum_validation(&found)?,
@@ -78,7 +77,7 @@ async fn load_from(
         region: config.region.clone(),
         variant: config.addressing.variant,
         retries,
-        http: http_client(config.ca_bundle.clone(), config.proxies.clone()),
+        http: http_client(config.tls.clone(), config.proxies.clone()),
     };
     let started = Instant::now();
     let (origin, keys) = sources.resolve().await.map_err(|e| credentials_error(&e))?;
@@ -92,6 +91,14 @@ async fn load_from(
     }
     config.credentials = Credentials::with_cached(keys, load_time, sources);
     Ok(config)
+}
+
+fn ca_bundle(found: &SettingsLookup, settings: &Settings) -> Option<CaBundle> {
+    if let Some(path) = &settings.ca_bundle {
+        return Some(CaBundle { path: path.clone(), setting: "--ca-bundle".to_owned() });
+    }
+    let Setting { origin, value } = found.setting(&["AWS_CA_BUNDLE"], "ca_bundle")?;
+    Some(CaBundle { path: value.into(), setting: origin })
 }
 
 #[cfg(test)]
@@ -326,13 +333,15 @@ mod tests {
         let flag = Settings { ca_bundle: Some("/flag".into()), ..Settings::default() };
         let variable = [KEYS[0], KEYS[1], ("AWS_CA_BUNDLE", "/env")];
         let config = "[default]\nca_bundle = /profile";
-        for (settings, env, path) in [
-            (&flag, &variable[..], "/flag"),
-            (&Settings::default(), &variable, "/env"),
-            (&Settings::default(), &KEYS, "/profile"),
+        for (settings, env, path, setting) in [
+            (&flag, &variable[..], "/flag", "--ca-bundle"),
+            (&Settings::default(), &variable, "/env", "AWS_CA_BUNDLE"),
+            (&Settings::default(), &KEYS, "/profile", "ca_bundle of the profile \"default\""),
         ] {
             let world = World { settings: settings.clone(), env, config, ..World::default() };
-            assert_eq!(world.load().await.unwrap().ca_bundle, Some(PathBuf::from(path)));
+            let config = world.load().await.unwrap();
+            let want = CaBundle { path: path.into(), setting: setting.to_owned() };
+            assert_eq!(config.tls.bundle(), Some(&want));
         }
     }
 

@@ -17,3 +17,4 @@ pub use crate::config::load::load;
 pub use crate::config::settings::{ChecksumValidation, Config, ProfileLimits, Settings};
 
 pub use crate::s3::address::region::Region;
+pub use crate::transport::tls::{CaBundle, ClientCertificate, Tls};

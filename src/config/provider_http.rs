@@ -1,98 +1,108 @@
 //! The HTTP client of the credential sources: STS, SSO, container and instance metadata.
 //!
-//! The AWS crates read neither `AWS_CA_BUNDLE` nor the proxy variables, so both are applied here. A connector is made
-//! for each call (about one an hour); a run with static keys never pays for reading root certificates.
+//! It sends by the same transport as the object's requests, because the AWS crates' own clients read neither
+//! `AWS_CA_BUNDLE` nor the proxy variables. A connection is made for each call (about one an hour).
 
-use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
     http_client_fn,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use rustls::RootCertStore;
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use http_body_util::Full;
 
+use crate::error::ErrorKind;
+use crate::transport::one_request;
 use crate::transport::proxy::Proxies;
-use crate::transport::tls;
+use crate::transport::tls::Tls;
 
-/// Creates a client that trusts the certificates in `ca_bundle`, or the operating system's without one.
-pub(super) fn new(ca_bundle: Option<PathBuf>, proxies: Proxies) -> SharedHttpClient {
+/// Time limit for connecting if the source sets none.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time limit for the response if the source sets none.
+const READ_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Creates a client that trusts what `tls` trusts and connects through `proxies`.
+pub(super) fn new(tls: Tls, proxies: Proxies) -> SharedHttpClient {
     http_client_fn(move |settings, _| {
-        SharedHttpConnector::new(OneCall {
-            settings: settings.clone(),
-            ca_bundle: ca_bundle.clone(),
-            proxies: proxies.clone(),
-        })
+        let (settings, proxies, tls) = (settings.clone(), proxies.clone(), tls.clone());
+        SharedHttpConnector::new(ProviderHttp { settings, proxies, tls })
     })
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Makes a connector for each call.
-#[derive(Debug)]
-struct OneCall {
+/// Sends the requests of one credential source.
+#[derive(Debug, Clone)]
+struct ProviderHttp {
     settings: HttpConnectorSettings,
-    ca_bundle: Option<PathBuf>,
     proxies: Proxies,
+    tls: Tls,
 }
 
-impl HttpConnector for OneCall {
+impl HttpConnector for ProviderHttp {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        match self.connector(request.uri()) {
-            Ok(connector) => HttpConnectorFuture::new(async move { connector.call(request).await }),
-            Err(error) => HttpConnectorFuture::ready(Err(ConnectorError::user(error))),
+        let this = self.clone();
+        HttpConnectorFuture::new(async move { this.send(request).await })
+    }
+}
+
+impl ProviderHttp {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let request = convert_request(&request).map_err(ConnectorError::user)?;
+        let connect_timeout = self.settings.connect_timeout().unwrap_or(CONNECT_TIMEOUT);
+        let read_timeout = self.settings.read_timeout().unwrap_or(READ_TIMEOUT);
+        let response = one_request::send(request, &self.proxies, &self.tls, connect_timeout, read_timeout);
+        let (head, body) = response.await.map_err(connector_error)?.into_parts();
+        let mut response = HttpResponse::new(head.status.into(), SdkBody::from(body));
+        for (name, value) in &head.headers {
+            // A value that is not text is of no use to a credential source.
+            if let Ok(value) = value.to_str() {
+                response.headers_mut().append(name.as_str().to_owned(), value.to_owned());
+            }
         }
+        Ok(response)
     }
 }
 
-impl OneCall {
-    fn connector(&self, uri: &str) -> Result<Connector, BoxError> {
-        let uri: http::Uri = uri.parse()?;
-        let https = uri.scheme_str() == Some("https");
-        let trusted = match &self.ca_bundle {
-            _ if !https => TrustStore::empty(),
-            Some(file) => TrustStore::empty().with_pem_certificate(certificates(file)?),
-            None => TrustStore::default(),
-        };
-        // Metadata services are plain HTTP, and link-local or on this host: no proxy can reach them.
-        let proxy = if https { self.proxies.of(&uri)? } else { None };
-        let proxy = match proxy {
-            Some(proxy) => ProxyConfig::https(proxy.secret_url())
-                .map_err(|_| format!("the proxy in {} cannot be used", proxy.variable()))?,
-            None => ProxyConfig::disabled(),
-        };
-        Ok(Connector::builder()
-            .connector_settings(self.settings.clone())
-            .proxy_config(proxy)
-            .tls_provider(Provider::rustls(CryptoMode::AwsLc))
-            .tls_context(TlsContext::builder().with_trust_store(trusted).build()?)
-            .build())
+fn convert_request(request: &HttpRequest) -> Result<http::Request<Full<Bytes>>, BoxError> {
+    let body = request.body().bytes().ok_or("the body of a credential request is in memory")?;
+    let mut converted = http::Request::builder().method(request.method()).uri(request.uri());
+    for (name, value) in request.headers() {
+        converted = converted.header(name, value);
     }
+    let converted = converted.body(Full::new(Bytes::copy_from_slice(body)))?;
+    let host = converted.uri().authority().map(|a| a.as_str().to_owned()).ok_or("the URL has no host")?;
+    let (mut head, body) = converted.into_parts();
+    if !head.headers.contains_key(http::header::HOST) {
+        head.headers.insert(http::header::HOST, host.parse()?);
+    }
+    Ok(http::Request::from_parts(head, body))
 }
 
-/// Returns the PEM text of `file` after checking it, because the connector panics on invalid text.
-fn certificates(file: &Path) -> Result<Vec<u8>, BoxError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in tls::read_bundle(file)? {
-        roots.add(certificate)?;
+/// Network failures are retried by the AWS crates; a bad configuration is not.
+fn connector_error(error: crate::error::Error) -> ConnectorError {
+    match error.kind() {
+        ErrorKind::Network if error.is_retryable() => ConnectorError::io(error.into()),
+        ErrorKind::Usage => ConnectorError::user(error.into()),
+        _ => ConnectorError::other(error.into(), None),
     }
-    Ok(std::fs::read(file)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::tls::CaBundle;
 
-    fn with_bundle(bytes: &[u8]) -> (tempfile::NamedTempFile, OneCall) {
+    fn client(bundle: &[u8]) -> (tempfile::NamedTempFile, ProviderHttp) {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(&file, bytes).unwrap();
-        let ca_bundle = Some(file.path().to_owned());
-        (file, OneCall { settings: HttpConnectorSettings::default(), ca_bundle, proxies: Proxies::default() })
+        std::fs::write(&file, bundle).unwrap();
+        let bundle = CaBundle { path: file.path().to_owned(), setting: "AWS_CA_BUNDLE".to_owned() };
+        let tls = Tls::new(Some(bundle), None);
+        (file, ProviderHttp { settings: HttpConnectorSettings::default(), proxies: Proxies::default(), tls })
     }
 
     #[tokio::test]
@@ -100,29 +110,27 @@ mod tests {
         let server = s3server::Server::builder().tls().start();
         let other = s3server::Server::builder().tls().start();
         for (pem, trusted) in [(server.ca_pem(), true), (other.ca_pem(), false)] {
-            let (_file, call) = with_bundle(pem.as_bytes());
-            let answer = call.call(HttpRequest::get(server.endpoint()).unwrap()).await;
+            let (_file, client) = client(pem.as_bytes());
+            let answer = client.call(HttpRequest::get(server.endpoint()).unwrap()).await;
             assert_eq!(answer.is_ok(), trusted, "{answer:?}");
         }
     }
 
-    #[test]
-    fn a_bad_bundle_is_an_error_and_not_a_panic() {
-        for (bytes, why) in [
-            (&b""[..], "no certificate"),
-            (b"nothing to see", "no certificate"),
-            (b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "is not PEM"),
-            (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "BadEncoding"),
-        ] {
-            let (_file, call) = with_bundle(bytes);
-            let error = call.connector("https://h").unwrap_err().to_string();
-            assert!(error.contains(why), "{error}");
+    #[tokio::test]
+    async fn a_bad_bundle_is_an_error_and_not_a_panic() {
+        for bytes in
+            [&b""[..], b"nothing to see", b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"]
+        {
+            let (_file, client) = client(bytes);
+            let error = client.call(HttpRequest::get("https://h").unwrap()).await.unwrap_err();
+            assert!(error.is_user() && format!("{error:?}").contains("CA bundle"), "{error:?}");
         }
     }
 
-    #[test]
-    fn plain_http_reads_no_certificate() {
-        let (_file, call) = with_bundle(b"nothing to see");
-        assert!(call.connector("http://h").is_ok());
+    #[tokio::test]
+    async fn plain_http_reads_no_certificate() {
+        let server = s3server::Server::builder().start();
+        let (_file, client) = client(b"nothing to see");
+        client.call(HttpRequest::get(server.endpoint()).unwrap()).await.unwrap();
     }
 }

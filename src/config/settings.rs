@@ -8,6 +8,7 @@ use crate::s3::address::addressing::{Addressing, AddressingStyle};
 use crate::s3::address::region::Region;
 use crate::s3::sse_c::{CustomerKey, KeyText};
 use crate::transport::proxy::Proxies;
+use crate::transport::tls::{ClientCertificate, Tls};
 
 /// Settings from the command line; each takes precedence over the environment and the profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,8 +21,10 @@ pub struct Settings {
     pub profile: Option<String>,
     /// Send unsigned requests and look for no credentials.
     pub no_sign_request: bool,
-    /// A file of PEM certificates to trust instead of the operating system's.
+    /// A file or folder of PEM certificates to trust instead of the operating system's.
     pub ca_bundle: Option<PathBuf>,
+    /// The certificate to present to servers that ask for one.
+    pub client_certificate: Option<ClientCertificate>,
     /// Bucket addressing: in the path or in the host name.
     pub addressing_style: Option<AddressingStyle>,
     /// Use AWS's FIPS endpoints.
@@ -46,8 +49,8 @@ pub struct Config {
     pub endpoint: Option<http::Uri>,
     /// How hosts are chosen.
     pub addressing: Addressing,
-    /// A file of PEM certificates to trust instead of the operating system's, read when a TLS connection needs it.
-    pub ca_bundle: Option<PathBuf>,
+    /// The certificates to trust and to present, read when a TLS connection needs them.
+    pub tls: Tls,
     /// The proxies to connect through.
     pub proxies: Proxies,
     /// Consecutive attempts without progress before giving up, unless the download's options set a number.

@@ -8,10 +8,13 @@
 
 pub(crate) mod coalesce;
 pub(crate) mod connect;
+pub(crate) mod one_request;
 pub(crate) mod pool;
 pub(crate) mod proxy;
 pub(crate) mod socket;
 pub(crate) mod tls;
+pub(crate) mod tls_error;
+pub(crate) mod trust;
 pub(crate) mod tunnel;
 
 use std::time::Duration;

@@ -7,7 +7,6 @@
 use std::fmt::Write;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -30,7 +29,8 @@ use crate::transport::coalesce::CoalescingReader;
 use crate::transport::connect::TcpConnector;
 use crate::transport::proxy::Proxies;
 use crate::transport::socket::LowWater;
-use crate::transport::tls;
+use crate::transport::tls::{self, Tls};
+use crate::transport::tls_error;
 use crate::transport::tunnel::ProxyConnector;
 use crate::transport::{ADDRESSES, CONNECT_TIMEOUT, IDLE_TIMEOUT};
 
@@ -41,6 +41,7 @@ pub(crate) struct Pool {
     base: Uri,
     /// Whether TLS runs on the way, if only to a proxy.
     is_tls: bool,
+    tls: Tls,
     /// The last one is the one used last: warm, and the others can go idle long enough to close.
     idle: Mutex<Vec<IdleConnection>>,
     opened: AtomicU64,
@@ -77,27 +78,23 @@ pub(crate) struct Lease {
 
 impl Pool {
     /// A pool without connections for the scheme and host of `base`; each reads `read_buffer` bytes at once, which
-    /// is the largest frame and the largest response head. `ca_bundle` is trusted in place of the system's
-    /// certificates.
-    pub(crate) fn new(
-        base: Uri,
-        ca_bundle: Option<&Path>,
-        proxies: &Proxies,
-        read_buffer: usize,
-    ) -> Result<Arc<Self>> {
+    /// is the largest frame and the largest response head. `tls` says which
+    /// certificates are trusted.
+    pub(crate) fn new(base: Uri, tls: &Tls, proxies: &Proxies, read_buffer: usize) -> Result<Arc<Self>> {
         let proxy = proxies.of(&base)?;
         let is_https = |uri: &Uri| uri.scheme_str() == Some("https");
         let is_tls = is_https(&base) || proxy.as_ref().is_some_and(|p| is_https(p.uri()));
-        let tls = if is_tls { tls::config(ca_bundle) } else { tls::unused() }?;
+        let config = if is_tls { tls.client_config() } else { tls::unused() }?;
         let tcp = if is_tls { TcpConnector::under_tls(read_buffer) } else { TcpConnector::plain() };
-        let route = ProxyConnector::new(tcp, proxy, &tls);
+        let route = ProxyConnector::new(tcp, proxy, &config);
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
+            .with_tls_config(config)
             .https_or_http()
             .enable_http1()
             .wrap_connector(route.clone());
         let (idle, opened) = (Mutex::default(), AtomicU64::new(0));
-        Ok(Arc::new(Self { connector, route, base, is_tls, idle, opened, read_buffer }))
+        let tls = tls.clone();
+        Ok(Arc::new(Self { connector, route, base, is_tls, tls, idle, opened, read_buffer }))
     }
 
     /// An idle connection, or a new one; `fresh` insists on a new one, for a retry.
@@ -167,17 +164,14 @@ impl Pool {
             Ok(told) => return *told,
             Err(cause) => cause,
         };
-        let untrusted = tls::is_untrusted(&*cause);
         let mut what = format!("no connection to {}", self.base.authority().map_or("", |a| a.as_str()));
         if let Some(proxy) = self.route.proxy() {
-            let _ = write!(what, " by the proxy {proxy}");
+            let _ = write!(what, " through the proxy {proxy}");
+        }
+        if let Some(error) = tls_error::explain(&*cause, &what, &self.tls) {
+            return error;
         }
         let mut error = Error::network(what).with_source(cause);
-        if untrusted {
-            return error.retryable(false).with_hint(
-                "the server's certificate is not trusted: name its CA's PEM file with --ca-bundle or AWS_CA_BUNDLE",
-            );
-        }
         if let Some(proxy) = self.route.proxy() {
             let variable = proxy.variable();
             error = error.with_hint(format!(

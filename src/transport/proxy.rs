@@ -36,8 +36,6 @@ pub(crate) struct Proxy {
     /// The value of `Proxy-Authorization`.
     auth: Option<HeaderValue>,
     variable: &'static str,
-    /// The URL as configured, with its scheme, for clients that parse it themselves.
-    url: String,
 }
 
 impl Proxies {
@@ -78,12 +76,7 @@ impl Proxies {
         if !matches!(found.uri().scheme_str(), Some("http" | "https")) {
             return Err(unusable("is of an unsupported kind"));
         }
-        Ok(Some(Proxy {
-            uri: found.uri().clone(),
-            auth: found.basic_auth().cloned(),
-            variable,
-            url: if url.contains("://") { url.clone() } else { format!("http://{url}") },
-        }))
+        Ok(Some(Proxy { uri: found.uri().clone(), auth: found.basic_auth().cloned(), variable }))
     }
 
     /// Returns whether `NO_PROXY` lists the host: its name, a parent domain, its address, or a network.
@@ -106,11 +99,6 @@ impl Proxy {
     /// Returns the scheme, host and port of the proxy.
     pub(crate) fn uri(&self) -> &Uri {
         &self.uri
-    }
-
-    /// Returns the URL as configured, with the password. Never print it.
-    pub(crate) fn secret_url(&self) -> &str {
-        &self.url
     }
 
     /// Adds the proxy's credentials to `headers`.

@@ -1,103 +1,149 @@
-//! TLS 1.2 and 1.3 by rustls over aws-lc, trusting the operating system's roots or those of a PEM file.
+//! TLS 1.2 and 1.3 by rustls over ring: one client configuration for all connections of a run.
 //!
-//! Verification cannot be turned off. Roots are read only for `https`, because that costs milliseconds.
+//! Because all connections share it, a session is resumed by later connections to the same host, and root certificates
+//! are read once. Verification cannot be turned off. Why ring: see docs/design/tls-provider.md.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
-use rustls::pki_types::CertificateDer;
+use rustls::ClientConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::transport::trust::{self, Verifier};
 
-/// Returns the configuration for an `https` endpoint. `ca_bundle` replaces the system's roots, as `AWS_CA_BUNDLE` does
-/// in every AWS tool.
-pub(super) fn config(ca_bundle: Option<&Path>) -> Result<ClientConfig> {
-    with_roots(match ca_bundle {
-        Some(file) => from_file(file)?,
-        None => from_system()?,
-    })
+/// What TLS connections trust and present; by default the operating system's roots and no client certificate. Clones
+/// share one configuration.
+#[derive(Clone, Default)]
+pub struct Tls(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    bundle: Option<CaBundle>,
+    client: Option<ClientCertificate>,
+    config: OnceLock<ClientConfig>,
+}
+
+/// A file or a folder of PEM certificates that replaces the operating system's roots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaBundle {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// The setting that names it, for messages.
+    pub setting: String,
+}
+
+/// A certificate that identifies this client to the server, as PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate and those of its issuers.
+    pub certificate: PathBuf,
+    /// The private key; `None` if it is in the certificate's file.
+    pub key: Option<PathBuf>,
+}
+
+impl Tls {
+    /// Trusts `bundle` instead of the operating system's roots, and presents `client` to servers that ask for a
+    /// certificate.
+    #[must_use]
+    pub fn new(bundle: Option<CaBundle>, client: Option<ClientCertificate>) -> Self {
+        Self(Arc::new(Shared { bundle, client, config: OnceLock::new() }))
+    }
+
+    /// Returns the bundle that is trusted instead of the operating system's roots.
+    #[must_use]
+    pub fn bundle(&self) -> Option<&CaBundle> {
+        self.0.bundle.as_ref()
+    }
+
+    /// Returns whether a client certificate is presented to servers that ask for one.
+    pub(crate) fn has_client_certificate(&self) -> bool {
+        self.0.client.is_some()
+    }
+
+    /// Returns the configuration, made at the first call. Reads the bundle and the client's files; the operating
+    /// system's roots are read on another thread meanwhile and waited for only when a certificate is verified.
+    pub(super) fn client_config(&self) -> Result<ClientConfig> {
+        if let Some(config) = self.0.config.get() {
+            return Ok(config.clone());
+        }
+        let config = self.build()?;
+        Ok(self.0.config.get_or_init(|| config).clone())
+    }
+
+    fn build(&self) -> Result<ClientConfig> {
+        let provider = Arc::new(provider());
+        let verifier = match &self.0.bundle {
+            Some(bundle) => Verifier::with_bundle(bundle, Arc::clone(&provider))?,
+            None => Verifier::with_system_roots(Arc::clone(&provider)),
+        };
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(setup_error)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let Some(client) = &self.0.client else { return Ok(builder.with_no_client_auth()) };
+        let (chain, key) = client.read()?;
+        builder.with_client_auth_cert(chain, key).map_err(|e| {
+            Error::usage(format!("client certificate {} is unusable", client.certificate.display()))
+                .with_source(e)
+                .with_hint("--client-cert and --client-key must belong together")
+        })
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("bundle", &self.0.bundle).field("client", &self.0.client).finish()
+    }
+}
+
+impl ClientCertificate {
+    fn read(&self) -> Result<(Vec<rustls::pki_types::CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+        let chain = trust::certificates_in(&read(&self.certificate, "client certificate")?);
+        let chain = chain.into_iter().collect::<Result<Vec<_>, _>>().map_err(|e| {
+            Error::usage(format!("client certificate {} is not PEM: {e}", self.certificate.display()))
+        })?;
+        if chain.is_empty() {
+            let file = self.certificate.display();
+            return Err(Error::usage(format!("client certificate {file} contains no certificate")));
+        }
+        let file = self.key.as_ref().unwrap_or(&self.certificate);
+        let pem = read(file, "client key")?;
+        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
+            let error = Error::usage(format!("client key {} contains no usable private key", file.display()));
+            if String::from_utf8_lossy(&pem).contains("ENCRYPTED") {
+                return error.with_hint(
+                    "the key is encrypted: decrypt it, for example with `openssl pkey -in KEY -out PLAIN`",
+                );
+            }
+            error.with_hint("--client-key must name a PEM file with an unencrypted private key")
+        })?;
+        Ok((chain, key))
+    }
+}
+
+fn read(file: &Path, what: &str) -> Result<Vec<u8>> {
+    std::fs::read(file)
+        .map_err(|e| Error::usage(format!("cannot read {what} {}", file.display())).with_source(e))
 }
 
 /// Returns a configuration that trusts no certificate, for endpoints without TLS.
 pub(super) fn unused() -> Result<ClientConfig> {
-    with_roots(RootCertStore::empty())
-}
-
-fn with_roots(roots: RootCertStore) -> Result<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|e| Error::new(ErrorKind::Other, "TLS could not be set up").with_source(e))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config)
+        .map_err(setup_error)?;
+    Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
 }
 
-fn from_file(file: &Path) -> Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    for certificate in read_bundle(file)? {
-        let unusable = |e| bundle_error(file, "has an unusable certificate").with_source(e);
-        roots.add(certificate).map_err(unusable)?;
-    }
-    Ok(roots)
+/// Returns the only provider of cryptography for TLS in this program.
+fn provider() -> CryptoProvider {
+    rustls::crypto::ring::default_provider()
 }
 
-/// Reads the certificates of a PEM file; there is at least one.
-pub(crate) fn read_bundle(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let pem = std::fs::read(file).map_err(|e| {
-        Error::usage(format!("cannot read CA bundle {}", file.display()))
-            .with_source(e)
-            .with_hint(BUNDLE_HINT)
-    })?;
-    let certificates = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|e| bundle_error(file, "is not PEM").with_source(e))?;
-    if certificates.is_empty() {
-        return Err(bundle_error(file, "contains no certificate"));
-    }
-    Ok(certificates)
-}
-
-const BUNDLE_HINT: &str = "--ca-bundle, AWS_CA_BUNDLE or ca_bundle must name a file of PEM certificates";
-
-fn bundle_error(file: &Path, reason: &str) -> Error {
-    Error::usage(format!("CA bundle {} {reason}", file.display())).with_hint(BUNDLE_HINT)
-}
-
-/// Reads the operating system's roots. Certificates that cannot be parsed are skipped, because systems ship odd ones;
-/// having none at all is an error.
-fn from_system() -> Result<RootCertStore> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        let mut error = Error::new(ErrorKind::Usage, "this system has no trusted root certificates")
-            .with_hint("install ca-certificates, or name a file with --ca-bundle");
-        if let Some(cause) = found.errors.into_iter().next() {
-            error = error.with_source(cause);
-        }
-        return Err(error);
-    }
-    Ok(roots)
-}
-
-/// Returns whether a connection failed because the server's certificate was rejected; a retry cannot help.
-pub(super) fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(e) = cause {
-        // An io::Error exposes what it wraps by get_ref, not by source.
-        let inner = e.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(inner) = inner
-            && is_untrusted(inner)
-        {
-            return true;
-        }
-        if let Some(rustls::Error::InvalidCertificate(_)) = e.downcast_ref::<rustls::Error>() {
-            return true;
-        }
-        cause = e.source();
-    }
-    false
+fn setup_error(error: rustls::Error) -> Error {
+    Error::new(ErrorKind::Other, "TLS could not be set up").with_source(error)
 }

@@ -105,7 +105,7 @@ fn the_version_is_a_line_or_what_a_report_needs() {
     assert_eq!(printed(&["-V"]), format!("{number}\n"));
     let long = printed(&["--version"]);
     assert!(long.starts_with(concat!("s3fcp ", env!("S3FCP_VERSION"), "\ntarget: ")), "{long}");
-    assert!(long.starts_with(number) && long.contains("\nTLS: rustls over aws-lc\n"), "{long}");
+    assert!(long.starts_with(number) && long.contains("\nTLS: rustls over ring\n"), "{long}");
     assert!(long.contains(std::env::consts::ARCH), "{long}");
 }
 

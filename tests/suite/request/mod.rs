@@ -8,4 +8,5 @@ mod proxies;
 mod redirects;
 mod regions;
 mod tls;
+mod tls_failures;
 mod urls;

@@ -135,8 +135,8 @@ fn a_refusing_or_missing_proxy_is_named_without_its_password() {
     let forbids = Options { refusal: Some(403), ..Options::default() }.start(upstream);
     let fails = Options { refusal: Some(502), ..Options::default() }.start(upstream);
     for (address, endpoint, code, says) in [
-        (gone, "https://store.invalid", 5, "by the proxy http://127.0.0.1"),
-        (gone, "http://store.invalid", 5, "by the proxy http://127.0.0.1"),
+        (gone, "https://store.invalid", 5, "through the proxy http://127.0.0.1"),
+        (gone, "http://store.invalid", 5, "through the proxy http://127.0.0.1"),
         (forbids.address(), "https://store.invalid", 4, "forbids the host"),
         (fails.address(), "https://store.invalid", 5, "opened no connection (HTTP 502)"),
     ] {

@@ -1,22 +1,56 @@
-//! A self-signed certificate for servers in the tests.
+//! Self-signed certificates for servers in the tests.
 
 use std::sync::Arc;
 
-use rcgen::CertifiedKey;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use rcgen::{CertificateParams, CertifiedKey, KeyPair};
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::{ServerConfig, sign};
 
 /// Returns a server's configuration with a certificate for `name`, and the certificate in PEM for the client to trust.
 pub(crate) fn self_signed(name: &str) -> (Arc<ServerConfig>, String) {
     let CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate");
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).expect("a key in PKCS #8");
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("TLS 1.2 and 1.3")
         .with_no_client_auth()
         .with_single_cert(vec![cert.der().clone()], key)
         .expect("a key that fits its certificate");
     (Arc::new(config), cert.pem())
+}
+
+/// Returns a server's configuration with the self-signed certificate that `params` describe, and that in PEM.
+pub(crate) fn from_params(params: &CertificateParams) -> (Arc<ServerConfig>, String) {
+    let key = KeyPair::generate().expect("a key");
+    let certificate = params.self_signed(&key).expect("a certificate");
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key in PKCS #8");
+    (unchecked(certificate.der().clone(), key), certificate.pem())
+}
+
+/// Returns a server's configuration with a certificate that rustls itself might refuse to serve.
+pub(crate) fn unchecked(
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+) -> Arc<ServerConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let key = provider.key_provider.load_private_key(key).expect("a usable key");
+    let resolver = Fixed(Arc::new(sign::CertifiedKey::new(vec![certificate], key)));
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("TLS 1.2 and 1.3")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(resolver));
+    Arc::new(config)
+}
+
+#[derive(Debug)]
+struct Fixed(Arc<sign::CertifiedKey>);
+
+impl ResolvesServerCert for Fixed {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<sign::CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
 }

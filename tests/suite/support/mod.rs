@@ -12,3 +12,4 @@ pub(crate) mod presigned;
 pub(crate) mod proxy;
 pub(crate) mod run;
 pub(crate) mod table;
+pub(crate) mod tls_front;

@@ -1,0 +1,85 @@
+//! One HTTP request over a connection of its own, for the credential sources, which send a few an hour.
+//!
+//! It uses the same resolver, proxies and TLS as the object's requests, so that certificates and proxies that work for
+//! one work for the other.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_rustls::HttpsConnectorBuilder;
+use tokio::time::timeout;
+use tower_service::Service;
+
+use crate::error::{Error, Result};
+use crate::transport::connect::TcpConnector;
+use crate::transport::proxy::Proxies;
+use crate::transport::tls::{self, Tls};
+use crate::transport::tls_error;
+use crate::transport::tunnel::ProxyConnector;
+
+/// Documents of credential sources have a few KiB.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Sends `request`, whose target is an absolute URI, and reads the whole response.
+pub(crate) async fn send(
+    mut request: Request<Full<Bytes>>,
+    proxies: &Proxies,
+    tls: &Tls,
+    connect_timeout: Duration,
+    read_timeout: Duration,
+) -> Result<Response<Bytes>> {
+    let uri = request.uri().clone();
+    let host = uri.authority().map(|a| a.as_str().to_owned()).unwrap_or_default();
+    let is_https = uri.scheme_str() == Some("https");
+    // Metadata services are plain HTTP, and link-local or on this host: no proxy can reach them.
+    let proxy = if is_https { proxies.of(&uri)? } else { None };
+    let config = if is_https { tls.client_config()? } else { tls::unused()? };
+    let prefix = match &proxy {
+        Some(proxy) => format!("no connection to {host} through the proxy {proxy}"),
+        None => format!("no connection to {host}"),
+    };
+    let route = ProxyConnector::new(TcpConnector::plain(), proxy, &config);
+    let mut connector = HttpsConnectorBuilder::new()
+        .with_tls_config(config)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(route);
+    let stream = match timeout(connect_timeout, connector.call(uri.clone())).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(cause)) => match cause.downcast::<Error>() {
+            Ok(error) => return Err(*error),
+            Err(cause) => {
+                let explained = tls_error::explain(&*cause, &prefix, tls);
+                return Err(explained.unwrap_or_else(|| Error::network(prefix).with_source(cause)));
+            }
+        },
+        Err(_) => return Err(Error::network(format!("{prefix}: timed out after {connect_timeout:?}"))),
+    };
+    let failed = |e| Error::network(format!("the request to {host} failed")).with_source(e);
+    let (mut sender, connection) = http1::handshake(stream).await.map_err(failed)?;
+    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    *request.uri_mut() = target.parse::<Uri>().unwrap_or_default();
+    let exchange = async {
+        let (head, body) = sender.send_request(request).await.map_err(failed)?.into_parts();
+        let body = Limited::new(body, BODY_BYTES_MAX)
+            .collect()
+            .await
+            .map_err(|e| Error::network(format!("the response of {host} cannot be read")).with_source(e))?;
+        Ok::<_, Error>(Response::from_parts(head, body.to_bytes()))
+    };
+    // The connection ends when the exchange drops it.
+    let driven = async {
+        tokio::pin!(exchange);
+        tokio::pin!(connection);
+        tokio::select! {
+            response = &mut exchange => response,
+            _ = &mut connection => exchange.await,
+        }
+    };
+    timeout(read_timeout, driven)
+        .await
+        .unwrap_or_else(|_| Err(Error::network(format!("{host} did not answer within {read_timeout:?}"))))
+}

@@ -1,0 +1,209 @@
+//! What a failed TLS connection means, in words for people, and what helps.
+//!
+//! rustls names the cause; this adds the dates in a readable form, the setting that trusts a certificate, and whether a
+//! retry can help. Text of a certificate or a server is made printable and short before it is shown.
+
+use std::error::Error as StdError;
+use std::fmt::Write;
+use std::time::{Duration, SystemTime};
+
+use rustls::pki_types::UnixTime;
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
+
+use crate::error::{Error, ErrorKind};
+use crate::printable::{printable, printable_within};
+use crate::transport::tls::Tls;
+use crate::transport::trust::{NoRoots, webpki_error};
+
+/// How many names of a certificate a message lists.
+const NAMES_MAX: usize = 4;
+/// How many characters of one of them.
+const NAME_CHARS_MAX: usize = 80;
+
+/// Returns the error for a connection to `host` that failed for the TLS reason in `error`, or `None` if it failed
+/// otherwise. `prefix` begins the message.
+pub(crate) fn explain(error: &(dyn StdError + 'static), prefix: &str, tls: &Tls) -> Option<Error> {
+    let error = find_rustls_error(error)?;
+    if let rustls::Error::Other(other) = error
+        && let Some(no_roots) = other.0.downcast_ref::<NoRoots>()
+    {
+        return Some(
+            Error::new(ErrorKind::Usage, no_roots.to_string())
+                .with_hint("install ca-certificates, or name a file with --ca-bundle"),
+        );
+    }
+    let (reason, hint) = match error {
+        rustls::Error::InvalidCertificate(certificate) => certificate_words(error, certificate, tls),
+        rustls::Error::AlertReceived(alert) => alert_words(*alert, tls)?,
+        rustls::Error::PeerIncompatible(_) => old_server_words(),
+        rustls::Error::InvalidMessage(
+            InvalidMessage::InvalidContentType
+            | InvalidMessage::UnknownProtocolVersion
+            | InvalidMessage::MessageTooLarge
+            | InvalidMessage::InvalidEmptyPayload,
+        ) => (
+            "the answer is not TLS".to_owned(),
+            "this port may serve plain http: check the endpoint's scheme and port".to_owned(),
+        ),
+        _ => return None,
+    };
+    Some(Error::network(format!("{prefix}: {reason}")).retryable(false).with_hint(hint))
+}
+
+fn certificate_words(error: &rustls::Error, certificate: &CertificateError, tls: &Tls) -> (String, String) {
+    let clock = format!("this machine's clock says {}", date(UnixTime::now()));
+    match certificate {
+        CertificateError::Expired => (
+            "the server's certificate has expired".to_owned(),
+            format!("if the clock is right ({clock}), the server needs a new certificate"),
+        ),
+        CertificateError::ExpiredContext { not_after, .. } => (
+            format!("the server's certificate expired on {}", date(*not_after)),
+            format!("if the clock is right ({clock}), the server needs a new certificate"),
+        ),
+        CertificateError::NotValidYet => (
+            "the server's certificate is not valid yet".to_owned(),
+            format!("{clock}: set it if it is wrong"),
+        ),
+        CertificateError::NotValidYetContext { not_before, .. } => (
+            format!("the server's certificate is not valid before {}", date(*not_before)),
+            format!("{clock}: set it if it is wrong"),
+        ),
+        CertificateError::NotValidForName => (
+            "the server's certificate is for another host".to_owned(),
+            "check the host name of the endpoint".to_owned(),
+        ),
+        CertificateError::NotValidForNameContext { expected, presented } if presented.is_empty() => (
+            format!(
+                "the server's certificate lists no host names, so it is not valid for {}",
+                expected.to_str()
+            ),
+            "the server needs a certificate with subjectAltName; a common name (CN) alone is not accepted"
+                .to_owned(),
+        ),
+        CertificateError::NotValidForNameContext { expected, presented } => (
+            format!("the server's certificate is not for {} but for {}", expected.to_str(), names(presented)),
+            "check the host name of the endpoint".to_owned(),
+        ),
+        CertificateError::UnknownIssuer => untrusted_words(tls),
+        CertificateError::Revoked => (
+            "the server's certificate was revoked".to_owned(),
+            "the server needs a new certificate".to_owned(),
+        ),
+        CertificateError::BadSignature => (
+            "the server's certificate is not trusted: the trusted issuer of that name did not sign it"
+                .to_owned(),
+            bundle_hint(tls),
+        ),
+        _ => match webpki_error(error) {
+            Some(webpki::Error::CaUsedAsEndEntity) => (
+                "the server presents a CA's certificate as its own, and it is not in the CA bundle"
+                    .to_owned(),
+                "trust it by putting this certificate itself into the file of --ca-bundle or AWS_CA_BUNDLE"
+                    .to_owned(),
+            ),
+            Some(webpki::Error::UnsupportedCertVersion) => (
+                "the server's certificate is X.509 version 1".to_owned(),
+                "the server needs a certificate of version 3 with subjectAltName".to_owned(),
+            ),
+            _ => (
+                format!("the server's certificate cannot be used: {}", printable(&error.to_string())),
+                "the server needs another certificate".to_owned(),
+            ),
+        },
+    }
+}
+
+fn untrusted_words(tls: &Tls) -> (String, String) {
+    ("the server's certificate is not trusted".to_owned(), bundle_hint(tls))
+}
+
+fn bundle_hint(tls: &Tls) -> String {
+    match tls.bundle() {
+        Some(bundle) => format!(
+            "its issuer is not in {} ({}): add the issuer's certificate (PEM) there",
+            bundle.path.display(),
+            bundle.setting
+        ),
+        None => "name its CA's PEM file with --ca-bundle or AWS_CA_BUNDLE".to_owned(),
+    }
+}
+
+fn old_server_words() -> (String, String) {
+    (
+        "the server supports no common TLS version or cipher suite".to_owned(),
+        "the server must support TLS 1.2 with an ECDHE suite and AES-GCM or ChaCha20, or TLS 1.3".to_owned(),
+    )
+}
+
+fn alert_words(alert: AlertDescription, tls: &Tls) -> Option<(String, String)> {
+    match alert {
+        AlertDescription::HandshakeFailure
+        | AlertDescription::ProtocolVersion
+        | AlertDescription::InsufficientSecurity => Some(old_server_words()),
+        AlertDescription::UnrecognisedName => Some((
+            "the server does not serve this host name".to_owned(),
+            "check the host name of the endpoint".to_owned(),
+        )),
+        AlertDescription::CertificateRequired
+        | AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnknownCA
+        | AlertDescription::AccessDenied => Some(if tls.has_client_certificate() {
+            (
+                format!("the server rejected the client certificate ({alert:?})"),
+                "check --client-cert and --client-key".to_owned(),
+            )
+        } else {
+            (
+                format!("the server requires a client certificate ({alert:?})"),
+                "name one with --client-cert and --client-key".to_owned(),
+            )
+        }),
+        _ => None,
+    }
+}
+
+/// Returns rustls's error in the chain of causes of `error`.
+fn find_rustls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    let mut cause = Some(error);
+    while let Some(e) = cause {
+        if let Some(found) = e.downcast_ref::<rustls::Error>() {
+            return Some(found);
+        }
+        // An io::Error exposes what it wraps by get_ref, not by source.
+        if let Some(inner) = e.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref)
+            && let Some(found) = find_rustls_error(inner)
+        {
+            return Some(found);
+        }
+        cause = e.source();
+    }
+    None
+}
+
+fn date(time: UnixTime) -> String {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs().min(253_402_300_799));
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
+fn names(presented: &[String]) -> String {
+    let mut list = String::new();
+    for name in presented.iter().take(NAMES_MAX) {
+        // webpki writes DnsName("host"): the quoted part is the name.
+        let name = name.split('"').nth(1).unwrap_or(name);
+        let _ = write!(
+            list,
+            "{}{}",
+            if list.is_empty() { "" } else { ", " },
+            printable_within(name, NAME_CHARS_MAX)
+        );
+    }
+    if presented.len() > NAMES_MAX {
+        let _ = write!(list, " and {} others", presented.len() - NAMES_MAX);
+    }
+    list
+}

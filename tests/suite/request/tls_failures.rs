@@ -1,0 +1,226 @@
+//! TLS that fails: each cause has its own words and a remedy that helps, and is not retried. TLS that only looks odd
+//! works: a pinned CA certificate, a bundle with a bad certificate in it, a folder.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, date_time_ymd};
+use s3server::Server;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::support::certificate::{from_params, self_signed, unchecked};
+use crate::support::files::{file, folder};
+use crate::support::object::{CHUNK, SIZE, object};
+use crate::support::run::{ACCESS_KEY, Outcome, S3fcp, SECRET_KEY, URI};
+use crate::support::table;
+use crate::support::tls_front::TlsFront;
+
+fn store() -> Server {
+    let store = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).start();
+    store.put("bucket", "key", object(SIZE));
+    store
+}
+
+/// A certificate for this host, changed by `change`.
+fn params(change: impl FnOnce(&mut CertificateParams)) -> CertificateParams {
+    let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).expect("a name");
+    change(&mut params);
+    params
+}
+
+fn ca(params: &mut CertificateParams) {
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+}
+
+fn version_1() -> Arc<ServerConfig> {
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("certificates/version-1.key")).expect("a key");
+    unchecked(CertificateDer::from_pem_slice(VERSION_1.as_bytes()).expect("a certificate"), key)
+}
+
+const VERSION_1: &str = include_str!("certificates/version-1.pem");
+
+/// Downloads from a server with the certificate of `config`, trusting `bundle`.
+fn download(config: Arc<ServerConfig>, bundle: &str) -> (Outcome, u64) {
+    let store = store();
+    let front = TlsFront::start(config, store.address());
+    let bundle = file(bundle);
+    let outcome =
+        S3fcp::at(&front.endpoint()).env("AWS_CA_BUNDLE", bundle.path()).window(4, CHUNK).download(URI);
+    (outcome, front.connections())
+}
+
+#[test]
+fn each_certificate_failure_has_its_own_words_and_remedy() {
+    let good = params(|_| {});
+    let expired = params(|p| p.not_after = date_time_ymd(2020, 2, 3));
+    let early = params(|p| p.not_before = date_time_ymd(2999, 4, 5));
+    let elsewhere = CertificateParams::new(["a.example".to_owned(), "b.example".to_owned()]).expect("names");
+    let no_names = params(|p| {
+        p.subject_alt_names.clear();
+        p.distinguished_name.push(DnType::CommonName, "127.0.0.1");
+    });
+    let hostile = CertificateParams::new([format!("{}.example", "a".repeat(60))]).expect("a name");
+    let other = from_params(&params(ca)).1;
+    let trusted = |params: &CertificateParams| {
+        let (config, pem) = from_params(params);
+        (config, pem)
+    };
+    type Case = ((Arc<ServerConfig>, String), &'static [&'static str]);
+    let table: [(&str, Case); 9] = [
+        ("expired", (trusted(&expired), &["expired on 2020-02-03T00:00:00Z", "if the clock is right"])),
+        (
+            "not valid yet",
+            (trusted(&early), &["not valid before 2999-04-05T00:00:00Z", "machine's clock says 2"]),
+        ),
+        (
+            "another host",
+            (trusted(&elsewhere), &["not for 127.0.0.1 but for a.example, b.example", "host name"]),
+        ),
+        ("a long name", (trusted(&hostile), &["aaa.example", "host name"])),
+        ("no names", (trusted(&no_names), &["lists no host names", "subjectAltName"])),
+        ("version 1", ((version_1(), VERSION_1.to_owned() + &other), &["X.509 version 1", "subjectAltName"])),
+        ("untrusted", ((from_params(&good).0, other.clone()), &["not trusted", "AWS_CA_BUNDLE", "issuer"])),
+        ("a CA that is not pinned", ((from_params(&params(ca)).0, other), &["CA", "AWS_CA_BUNDLE"])),
+        (
+            "an expired CA that is pinned",
+            (
+                trusted(&params(|p| {
+                    ca(p);
+                    p.not_after = date_time_ymd(2020, 2, 3);
+                })),
+                &["expired on 2020-02-03"],
+            ),
+        ),
+    ];
+    table::each(&table, |((config, bundle), says)| {
+        let (outcome, connections) = download(Arc::clone(config), bundle);
+        outcome.assert_failed(5, &[]);
+        for part in says.iter().chain(&["hint: "]) {
+            assert!(outcome.stderr.contains(part), "no {part:?} in {}", outcome.stderr);
+        }
+        assert!(!outcome.stderr.contains("endpoint, the region and the network"), "{}", outcome.stderr);
+        // A retry cannot help: only the connections of the first GET and of the HEAD are opened.
+        assert!(connections <= 2, "{connections} connections");
+    });
+}
+
+#[test]
+fn a_ca_certificate_in_the_bundle_identifies_its_own_server() {
+    let (config, pem) = from_params(&params(ca));
+    download(config, &pem).0.assert_object(&object(SIZE));
+
+    // The same subject and names with another key are another certificate.
+    let (impostor, _) = from_params(&params(ca));
+    download(impostor, &pem).0.assert_failed(5, &[]);
+
+    // The name is still checked.
+    let elsewhere = CertificateParams::new(["a.example".to_owned()]).map(|mut p| {
+        ca(&mut p);
+        p
+    });
+    let (config, pem) = from_params(&elsewhere.expect("a name"));
+    let outcome = download(config, &pem).0;
+    outcome.assert_failed(5, &[]);
+    assert!(outcome.stderr.contains("a.example"), "{}", outcome.stderr);
+}
+
+#[test]
+fn unusable_certificates_in_a_bundle_are_skipped_while_one_is_good() {
+    let (config, pem) = self_signed("127.0.0.1");
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let no_base64 = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
+    let cut = "-----BEGIN CERTIFICATE-----\nMIIB\n";
+    let table = [
+        ("a broken one first", format!("{broken}{pem}")),
+        ("a broken one last", format!("{pem}{no_base64}")),
+        ("one whose end is missing", format!("{pem}{cut}")),
+        ("OpenSSL's older label", pem.replace(" CERTIFICATE-----", " X509 CERTIFICATE-----")),
+        ("text between", format!("# my CA\nsubject=CN = Zürich\n{pem}\nissuer=...\n")),
+        ("a byte order mark and CRLF", format!("\u{feff}{}", pem.replace('\n', "\r\n"))),
+    ];
+    table::each(&table, |bundle| {
+        download(Arc::clone(&config), bundle).0.assert_object(&object(SIZE));
+    });
+    for bundle in [broken, no_base64, cut, "nothing"] {
+        let outcome = download(Arc::clone(&config), bundle).0;
+        outcome.assert_failed(2, &[]);
+        assert!(outcome.stderr.contains("(AWS_CA_BUNDLE) contains no"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_bundle_may_be_a_folder() {
+    let (config, pem) = self_signed("127.0.0.1");
+    let (store, folder) = (store(), folder());
+    std::fs::write(folder.path().join("README"), "no certificate").expect("a file");
+    std::fs::write(folder.path().join("ca.pem"), &pem).expect("a file");
+    std::os::unix::fs::symlink("ca.pem", folder.path().join("1234abcd.0")).expect("a link");
+    let front = TlsFront::start(config, store.address());
+    S3fcp::at(&front.endpoint())
+        .env("AWS_CA_BUNDLE", folder.path())
+        .download(URI)
+        .assert_object(&object(SIZE));
+}
+
+#[test]
+fn sessions_are_resumed_by_later_connections() {
+    let (config, pem) = self_signed("127.0.0.1");
+    let (store, bundle) = (store(), file(&pem));
+    let front = TlsFront::start(config, store.address());
+    let run = S3fcp::at(&front.endpoint()).env("AWS_CA_BUNDLE", bundle.path()).window(4, CHUNK);
+    run.args([URI]).download(URI).assert_object(&[object(SIZE), object(SIZE)].concat());
+    let (connections, full) = (front.connections(), front.full_handshakes());
+    assert!(connections > 2 && full < connections, "{full} full handshakes of {connections} connections");
+}
+
+/// Answers every connection with `reply` once something was received; counts them.
+fn raw_server(reply: &'static [u8]) -> (SocketAddr, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
+    let address = listener.local_addr().expect("its address");
+    let (connections, first_bytes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (count, largest) = (Arc::clone(&connections), Arc::clone(&first_bytes));
+    std::thread::spawn(move || {
+        for socket in listener.incoming().take(20) {
+            let Ok(mut socket) = socket else { return };
+            count.fetch_add(1, Ordering::SeqCst);
+            let mut buffer = [0; 4096];
+            let received = socket.read(&mut buffer).unwrap_or(0);
+            largest.fetch_max(received, Ordering::SeqCst);
+            let _ = socket.write_all(reply);
+        }
+    });
+    (address, connections, first_bytes)
+}
+
+#[test]
+fn a_server_that_cannot_speak_our_tls_is_named_and_not_asked_again() {
+    let table: [(&str, (&[u8], &[&str])); 4] = [
+        (
+            "only old suites",
+            (b"\x15\x03\x03\x00\x02\x02\x28", &["no common TLS version or cipher suite", "TLS 1.2"]),
+        ),
+        ("only TLS 1.0", (b"\x15\x03\x01\x00\x02\x02\x46", &["no common TLS version", "TLS 1.3"])),
+        (
+            "plain http",
+            (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", &["is not TLS", "plain http"]),
+        ),
+        ("SSH", (b"SSH-2.0-OpenSSH_9.2p1\r\n", &["is not TLS", "port"])),
+    ];
+    table::each(&table, |&(reply, says)| {
+        let (address, connections, first_bytes) = raw_server(reply);
+        let outcome = S3fcp::at(&format!("https://{address}"))
+            .env("AWS_CA_BUNDLE", file(&self_signed("h").1).path())
+            .download(URI);
+        outcome.assert_failed(5, &[]);
+        for part in says.iter().chain(&["hint: "]) {
+            assert!(outcome.stderr.contains(part), "no {part:?} in {}", outcome.stderr);
+        }
+        assert!(connections.load(Ordering::SeqCst) <= 2, "{connections:?} connections");
+        // A middlebox that reads one segment sees all of it.
+        assert!((100..1000).contains(&first_bytes.load(Ordering::SeqCst)), "{first_bytes:?} bytes");
+    });
+}
