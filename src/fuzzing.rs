@@ -23,6 +23,7 @@ use crate::s3::range::{ByteRange, content_range};
 use crate::s3::range_spec::RangeSpec;
 use crate::s3::request::{self, S3Request};
 use crate::s3::response::RangeResponse;
+use crate::s3::secrets::Secrets;
 
 /// What takes the bytes.
 pub type Destination = fn(&[u8]);
@@ -37,6 +38,9 @@ pub const TARGETS: [(&str, Destination); 7] = [
     ("error_response", error_response),
     ("response_head", response_head),
 ];
+
+/// Sent with the request that a fuzzed response answers.
+const SECRET: &str = "wJalrXUtnFEMI/K7MDENG";
 
 /// The longest message, in characters: its fields have three hundred at the most.
 const MESSAGE_MAX: usize = 2000;
@@ -116,7 +120,10 @@ pub fn content_ranges(data: &[u8]) {
 /// A response that is an error: the first line is its head, as [`head`] has it, the rest its body.
 pub fn error_response(data: &[u8]) {
     let (head, body) = divided(data);
-    let error = error_from_response(&head, body);
+    let mut secrets = Secrets::default();
+    secrets.add(SECRET);
+    let error = error_from_response(&head, body, &secrets);
+    assert!(!format!("{error} {error:?}").contains(SECRET), "a secret is echoed");
     assert_harmless(&error);
     assert!((1..=6).contains(&error.exit_code()));
     let service = error.service().expect("what the service said");

@@ -34,6 +34,16 @@ pub(crate) fn correction(error: &Error, region: &Region) -> Option<Correction> {
     }
 }
 
+/// The largest difference between two clocks that is corrected.
+const SKEW_SECONDS_MAX: i64 = 24 * 3600;
+
+/// Returns what to add to this machine's clock `here` to sign with the server's, both in seconds since the epoch; `None` if
+/// the difference is too large to be believed.
+pub(crate) fn clock_skew(server: u64, here: u64) -> Option<i64> {
+    let skew = i64::try_from(server).ok()?.checked_sub(i64::try_from(here).ok()?)?;
+    (skew.abs() <= SKEW_SECONDS_MAX).then_some(skew)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +52,23 @@ mod tests {
     fn of(status: u16, code: &str) -> ServiceError {
         let code = (!code.is_empty()).then(|| code.to_owned());
         ServiceError { status, code, ..ServiceError::default() }
+    }
+
+    #[test]
+    fn a_skew_of_more_than_a_day_is_not_believed() {
+        const NOW: u64 = 1_800_000_000;
+        for (server, skew) in [
+            (NOW, Some(0)),
+            (NOW + 86_400, Some(86_400)),
+            (NOW - 86_400, Some(-86_400)),
+            (NOW + 86_401, None),
+            (NOW - 86_401, None),
+            (0, None),
+            (253_402_300_799, None),
+            (u64::MAX, None),
+        ] {
+            assert_eq!(clock_skew(server, NOW), skew, "{server}");
+        }
     }
 
     #[test]

@@ -12,12 +12,15 @@ use tokio::time::timeout;
 
 use crate::client::request_log::RequestLog;
 use crate::error::{Error, Result};
+use crate::s3::secrets::Secrets;
 use crate::transport::pool::Lease;
 
 /// A response, and the connection that its body arrives on.
 pub(crate) struct Exchange {
     pub(crate) head: Parts,
     pub(crate) body: ResponseBody,
+    /// The secrets that the request carried.
+    pub(crate) secrets: Secrets,
     /// The time from sending the request to receiving the head of the response.
     pub(crate) latency: Duration,
 }

@@ -8,4 +8,5 @@ pub(crate) mod object_client;
 pub(crate) mod part_sizes;
 pub(crate) mod request_log;
 pub(crate) mod retry;
+pub(crate) mod secrets;
 pub(crate) mod site;

@@ -7,25 +7,27 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use tokio::time::timeout;
 use tracing::info;
 
-use crate::client::correction::{Correction, correction};
+use crate::client::correction::{Correction, clock_skew, correction};
 use crate::client::exchange::{Exchange, ResponseBody};
 use crate::client::request_log::RequestLog;
 use crate::client::retry::Attempt;
+use crate::client::secrets::secrets_of;
 use crate::client::site::Site;
 use crate::config::Identity;
 use crate::config::settings::Config;
 use crate::error::{Error, Result};
 use crate::events::CORRECTION;
-use crate::s3::address::http_url::HttpUrl;
 use crate::s3::address::source::Source;
 use crate::s3::error_response::error_from_response;
 use crate::s3::error_response::error_from_url_response;
 use crate::s3::redirect::Redirects;
 use crate::s3::request::{self, S3Request};
+use crate::s3::secrets::Secrets;
 use crate::s3::sign::sign;
 
 /// An error document is small; of what a broken server sends in its place no more than this is read.
@@ -137,18 +139,20 @@ impl ObjectClient {
                             Site::for_url(&self.config, &next, self.options.read_buffer)?,
                         );
                     }
-                    None => return Err(self.error_from(response, Some(here)).await),
+                    None => return Err(self.error_from(response).await),
                 }
                 continue;
             }
-            let error = self.error_from(response, None).await;
+            let error = self.error_from(response).await;
             let Some(correction) = correction(&error, site.region()) else { return Err(error) };
             let is_same_kind =
                 |c: &Correction| std::mem::discriminant(c) == std::mem::discriminant(&correction);
             if corrected.iter().any(is_same_kind) {
                 return Err(error);
             }
-            self.correct(&correction, &site, identity.as_ref()).await?;
+            if !self.correct(&correction, &site, identity.as_ref()).await? {
+                return Err(error);
+            }
             corrected.push(correction);
         }
     }
@@ -173,15 +177,17 @@ impl ObjectClient {
                 let scope = site.endpoint.scope();
                 sign(&mut http_request, identity, &scope.region, scope.service, self.now())?;
             }
+            let secrets = secrets_of(&self.source, site, identity, http_request.headers());
             self.requests.fetch_add(1, Ordering::Relaxed);
-            let mut log = RequestLog::start(&self.source, site.url.as_ref(), request, attempt, &lease);
+            let mut log = RequestLog::start(&self.source, request, attempt, &lease);
             let sent = Instant::now();
             match timeout(self.options.first_byte_timeout, lease.send(http_request)).await {
                 Ok(Ok(response)) => {
-                    let (head, body) = response.into_parts();
+                    let (mut head, body) = response.into_parts();
+                    drop_echoes(&mut head.headers, &secrets);
                     log.answered(head.status, &head.headers);
                     let body = ResponseBody::new(body, lease, log);
-                    return Ok(Exchange { head, body, latency: sent.elapsed() });
+                    return Ok(Exchange { head, body, secrets, latency: sent.elapsed() });
                 }
                 Ok(Err(e)) => {
                     log.failed(&e);
@@ -199,23 +205,32 @@ impl ObjectClient {
     }
 
     /// Reads an error response. If its document cannot be read, the status alone decides.
-    async fn error_from(&self, response: Exchange, here: Option<&HttpUrl>) -> Error {
-        let Exchange { head, body, .. } = response;
+    async fn error_from(&self, response: Exchange) -> Error {
+        let Exchange { head, body, secrets, .. } = response;
         let document =
             body.collect(ERROR_BODY_MAX, ERROR_BODY_TIMEOUT).await.ok().flatten().unwrap_or_default();
-        match (here, self.source.url()) {
-            (Some(here), Some(given)) => error_from_url_response(&head, &document, |text| {
-                here.is_revealed_by(text) || given.is_revealed_by(text)
-            }),
-            _ => error_from_response(&head, &document),
+        if self.is_s3() {
+            error_from_response(&head, &document, &secrets)
+        } else {
+            error_from_url_response(&head, &document, &secrets)
         }
     }
 
-    async fn correct(&self, correction: &Correction, seen: &Site, identity: Option<&Identity>) -> Result<()> {
+    /// Applies `correction`; returns whether it did.
+    async fn correct(
+        &self,
+        correction: &Correction,
+        seen: &Site,
+        identity: Option<&Identity>,
+    ) -> Result<bool> {
         match correction {
             Correction::Clock(server) => {
                 let here = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-                let skew = i64::try_from(*server).unwrap_or(0) - i64::try_from(here).unwrap_or(0);
+                let Some(skew) = clock_skew(*server, here) else { return Ok(false) };
+                // Anybody on the way could set the clock, and so have requests signed for another day.
+                if !seen.endpoint.is_https() && !seen.endpoint.is_loopback() {
+                    return Ok(false);
+                }
                 info!(target: CORRECTION, what = "clock", to = format!("{skew:+} s"), "retrying immediately");
                 self.clock_skew.store(skew, Ordering::Relaxed);
             }
@@ -232,7 +247,7 @@ impl ObjectClient {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Replaces the site that requests have `seen` fail. Requests that are under way together fail together: only the
@@ -254,5 +269,17 @@ impl ObjectClient {
         let by = Duration::from_secs(skew.unsigned_abs());
         let now = SystemTime::now();
         if skew < 0 { now.checked_sub(by) } else { now.checked_add(by) }.unwrap_or(now)
+    }
+}
+
+/// Removes the headers in which a server echoes a secret: nothing that reads them may print it.
+fn drop_echoes(headers: &mut HeaderMap, secrets: &Secrets) {
+    let echoes: Vec<_> = headers
+        .iter()
+        .filter(|(_, value)| secrets.is_revealed_by(value.as_bytes()))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in echoes.iter().filter(|name| **name != LOCATION) {
+        headers.remove(name);
     }
 }

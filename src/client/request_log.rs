@@ -12,7 +12,6 @@ use tracing::{Level, debug, enabled, info};
 use crate::client::retry::Attempt;
 use crate::events::{REQUEST, milliseconds};
 use crate::printable::printable;
-use crate::s3::address::http_url::HttpUrl;
 use crate::s3::address::source::Source;
 use crate::s3::header::header_text;
 use crate::s3::request::S3Request;
@@ -36,8 +35,6 @@ struct LoggedRequest {
     bytes: u64,
     error: Option<String>,
     is_complete: bool,
-    /// The URLs involved; their queries are secret.
-    urls: Vec<HttpUrl>,
 }
 
 struct ResponseHead {
@@ -48,14 +45,8 @@ struct ResponseHead {
 }
 
 impl RequestLog {
-    /// Starts the entry of `request`, which `lease` is about to send; `here` is the URL that redirects have led to.
-    pub(crate) fn start(
-        source: &Source,
-        here: Option<&HttpUrl>,
-        request: S3Request<'_>,
-        attempt: Attempt,
-        lease: &Lease,
-    ) -> Self {
+    /// Starts the entry of `request`, which `lease` is about to send.
+    pub(crate) fn start(source: &Source, request: S3Request<'_>, attempt: Attempt, lease: &Lease) -> Self {
         if !enabled!(target: REQUEST, Level::INFO) {
             return Self(None);
         }
@@ -73,7 +64,6 @@ impl RequestLog {
             bytes: 0,
             error: None,
             is_complete: false,
-            urls: source.url().into_iter().chain(here).cloned().collect(),
         };
         debug!(
             target: REQUEST,
@@ -94,9 +84,7 @@ impl RequestLog {
     /// Records the head of the response.
     pub(crate) fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
         let Some(inner) = &mut self.0 else { return };
-        // A server may echo a query.
-        let is_secret = |text: &&str| inner.urls.iter().any(|url| url.is_revealed_by(text));
-        let text = |name: &str| header_text(headers, name).filter(|text| !is_secret(text)).map(printable);
+        let text = |name: &str| header_text(headers, name).map(printable);
         let (request_id, id_2) = (text("x-amz-request-id"), text("x-amz-id-2"));
         inner.head = Some(ResponseHead { after: inner.sent.elapsed(), status, request_id, id_2 });
     }

@@ -8,7 +8,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::sleep;
 use tracing::warn;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result, ServiceError};
 use crate::events::{RETRY, first_line, milliseconds};
 use crate::s3::range::ByteRange;
 
@@ -19,6 +19,8 @@ const ATTEMPTS_WITHOUT_PROGRESS: u32 = 10;
 /// A failed attempt that brought at least this many new bytes does not count. With fewer, attempt after attempt, a
 /// download would never end.
 const PROGRESS_BYTES_MIN: u64 = 64 << 10;
+/// Consecutive refusals after which a download that went well until then ends.
+const REFUSALS_MAX: u32 = 4;
 const DELAY_MIN: Duration = Duration::from_millis(100);
 const DELAY_MAX: Duration = Duration::from_secs(5);
 /// A server may ask for a longer pause than our own longest, within this limit.
@@ -84,13 +86,15 @@ pub(crate) struct RetryPolicy {
     /// Consecutive attempts without progress.
     fruitless: u32,
     failed: u32,
+    /// Consecutive refusals in the middle of a download.
+    refused: u32,
     delays: ExponentialBackoff,
 }
 
 impl RetryPolicy {
     /// Creates a policy before the first attempt; `explicit` is the user's own limit.
     pub(crate) fn new(explicit: Option<NonZeroU32>) -> Self {
-        Self { explicit, fruitless: 0, failed: 0, delays: delays() }
+        Self { explicit, fruitless: 0, failed: 0, refused: 0, delays: delays() }
     }
 
     /// Records an attempt that failed with `error` after `new` bytes. Returns how long to wait before the next one, or
@@ -104,7 +108,13 @@ impl RetryPolicy {
             self.fruitless += 1;
         }
         let default = if begun { ATTEMPTS_WITHOUT_PROGRESS } else { ATTEMPTS_BEFORE_FIRST_BYTE };
-        if !error.is_retryable() || self.fruitless >= self.explicit.map_or(default, NonZeroU32::get) {
+        let may_be_transient = begun && is_refusal(error);
+        self.refused = if may_be_transient { self.refused + 1 } else { 0 };
+        let is_final = !error.is_retryable() && !may_be_transient;
+        if is_final
+            || self.refused >= REFUSALS_MAX
+            || self.fruitless >= self.explicit.map_or(default, NonZeroU32::get)
+        {
             return None;
         }
         // Full jitter: clients that failed together must not come back together.
@@ -119,6 +129,16 @@ impl RetryPolicy {
     }
 }
 
+/// Returns whether the service denies access to the object, or has none. In the middle of a download this can be the
+/// error of a single server, or of a cache of permissions.
+fn is_refusal(error: &Error) -> bool {
+    // These are corrected where that is possible.
+    const CORRECTED: [&str; 3] = ["RequestTimeTooSkewed", "ExpiredToken", "TokenRefreshRequired"];
+    let is_one =
+        |s: &ServiceError| matches!(s.status, 401 | 403 | 404 | 405 | 410) && !CORRECTED.contains(&s.code());
+    matches!(error.kind(), ErrorKind::Access | ErrorKind::NotFound) && error.service().is_some_and(is_one)
+}
+
 fn delays() -> ExponentialBackoff {
     ExponentialBuilder::new()
         .with_min_delay(DELAY_MIN)
@@ -131,7 +151,6 @@ fn delays() -> ExponentialBackoff {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{ErrorKind, ServiceError};
 
     fn of(status: u16, code: &str) -> ServiceError {
         let code = (!code.is_empty()).then(|| code.to_owned());
@@ -172,6 +191,29 @@ mod tests {
                 .retryable(true)
                 .with_service(ServiceError { retry_after, ..of(503, "SlowDown") });
             assert_eq!(RetryPolicy::new(None).failed(&busy, 0, false).unwrap(), Duration::from_secs(least));
+        }
+    }
+
+    #[test]
+    fn a_refusal_ends_immediately_before_the_first_byte_and_after_a_few_attempts_later() {
+        for (status, code, before, later) in [
+            (403, "AccessDenied", 1, 4),
+            (403, "SignatureDoesNotMatch", 1, 4),
+            (403, "", 1, 4),
+            (404, "NoSuchKey", 1, 4),
+            (404, "", 1, 4),
+            (405, "MethodNotAllowed", 1, 4),
+            (403, "RequestTimeTooSkewed", 1, 1),
+            (400, "ExpiredToken", 1, 1),
+            (412, "PreconditionFailed", 1, 1),
+            (501, "NotImplemented", 1, 1),
+        ] {
+            let attempts = |begun| {
+                let refused = Error::new(ErrorKind::Access, "refused").with_service(of(status, code));
+                let mut policy = RetryPolicy::new(None);
+                (1..100).find(|_| policy.failed(&refused, 0, begun).is_none()).unwrap()
+            };
+            assert_eq!((attempts(false), attempts(true)), (before, later), "{status} {code}");
         }
     }
 

@@ -6,47 +6,61 @@ use http::HeaderMap;
 use http::StatusCode;
 use http::header::{CONTENT_RANGE, DATE, RETRY_AFTER};
 use http::response::Parts;
-use serde::Deserialize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, ErrorKind, ServiceError};
 use crate::printable::printable;
 use crate::s3::address::region::Region;
+use crate::s3::error_document::ErrorDocument;
 use crate::s3::header::header_text;
 use crate::s3::range::unsatisfied_range;
+use crate::s3::secrets::Secrets;
 
-/// Reads a response other than 200 and 206 into an error; `body` may be cut, or not XML at all.
-pub(crate) fn error_from_response(head: &Parts, body: &[u8]) -> Error {
-    let service = read(head, body);
+/// Reads a response other than 200 and 206 into an error; `body` may be cut, or not an error document at all. Where the
+/// server echoes one of `secrets`, it is blanked out.
+pub(crate) fn error_from_response(head: &Parts, body: &[u8], secrets: &Secrets) -> Error {
+    let ReadResponse { service, is_s3, endpoint } = read(head, body, secrets);
+    if !is_s3 && matches!(head.status.as_u16(), 404 | 405 | 410) {
+        // A job that waits for a key must not take a web server's 404 for a missing object.
+        return not_s3().with_service(service);
+    }
     let (kind, what, hint) = meaning(head.status, service.code(), service.region.is_some());
     let mut error = Error::new(kind, what).retryable(is_transient(&service));
-    match (&service.region, hint) {
-        (Some(region), Some(REGION_HINT)) => {
+    match (&service.region, endpoint, hint) {
+        (_, Some(endpoint), Some(REGION_HINT)) => {
+            error = error
+                .with_hint(format!("the service names another endpoint: use --endpoint https://{endpoint}"));
+        }
+        (Some(region), None, Some(REGION_HINT)) => {
             error = error.with_hint(format!("the bucket is in {region}: use --region {region}"));
         }
-        (_, Some(hint)) => error = error.with_hint(hint),
+        (_, _, Some(hint)) => error = error.with_hint(hint),
         // This code has many meanings; a message about encryption is about a key that is missing or not wanted.
-        (_, None) if service.code() == "InvalidRequest" && message_contains(&service, "ncrypt") => {
-            error = error.with_hint(SSE_C_HINT);
+        (_, _, None) if service.code() == "InvalidRequest" && message_contains(&service, "ncrypt") => {
+            error =
+                Error::usage("the object's encryption key is missing or not wanted").with_hint(SSE_C_HINT);
         }
-        (_, None) => {}
+        (_, _, None) => {}
     }
     error.with_service(service)
 }
 
-/// Reads a response other than 200 and 206 from a URL's server into an error. Text for which `is_secret` returns true,
-/// because it repeats the URL's query, is left out.
-pub(crate) fn error_from_url_response(head: &Parts, body: &[u8], is_secret: impl Fn(&str) -> bool) -> Error {
+/// Creates the error for a host that answers as no S3 server does.
+pub(crate) fn not_s3() -> Error {
+    Error::new(ErrorKind::Server, "this does not look like an S3 server")
+        .with_hint("check the endpoint: another service, such as a web console, may be listening there")
+}
+
+/// Reads a response other than 200 and 206 from a URL's server into an error. Where the server echoes one of `secrets`,
+/// the URL's query above all, it is blanked out.
+pub(crate) fn error_from_url_response(head: &Parts, body: &[u8], secrets: &Secrets) -> Error {
     const DENIED: &str =
         "a presigned URL is valid for a limited time, for GET and for its own headers: get a new one";
-    let mut service = read(head, body);
-    for text in [&mut service.code, &mut service.message, &mut service.request_id] {
-        *text = text.take().filter(|text| !is_secret(text));
-    }
+    let mut service = read(head, body, secrets).service;
     // The bucket's region does not matter: the URL names the host.
     service.region = None;
     let (kind, what, hint) = match (head.status.as_u16(), service.code()) {
-        (_, "InvalidObjectState") | (407 | 408 | 412 | 416 | 429 | 500.., _) => {
+        (_, "InvalidObjectState") | (407 | 408 | 412 | 416 | 421 | 425 | 429 | 500.., _) => {
             meaning(head.status, service.code(), false)
         }
         (401 | 403, _) => (ErrorKind::Access, "access denied", Some(DENIED)),
@@ -65,35 +79,48 @@ pub(crate) fn error_from_url_response(head: &Parts, body: &[u8], is_secret: impl
 const SSE_C_HINT: &str = "--sse-c-key is needed for an object encrypted with a customer-provided key, and must be omitted for any other";
 const REGION_HINT: &str = "name the bucket's region with --region";
 
-/// The fields of S3's `<Error>` document that are used.
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-struct ErrorDocument {
-    code: Option<String>,
-    message: Option<String>,
-    request_id: Option<String>,
-    region: Option<String>,
-    actual_object_size: Option<String>,
+/// What an error response says.
+struct ReadResponse {
+    service: ServiceError,
+    /// Whether an error document or a request id shows that the server speaks S3.
+    is_s3: bool,
+    /// The endpoint that a redirect of a custom endpoint names.
+    endpoint: Option<String>,
 }
 
-fn read(head: &Parts, body: &[u8]) -> ServiceError {
-    let xml =
-        std::str::from_utf8(body).ok().and_then(|text| quick_xml::de::from_str::<ErrorDocument>(text).ok());
-    let document = xml.unwrap_or_default();
+fn read(head: &Parts, body: &[u8], secrets: &Secrets) -> ReadResponse {
+    let document = ErrorDocument::read(body);
+    let has_document = document.as_ref().is_some_and(|document| document.code.is_some());
+    let document = document.unwrap_or_default();
     let header = |name: &str| header_text(&head.headers, name).map(str::to_owned);
-    ServiceError {
+    let text =
+        |text: Option<String>| Some(printable(&secrets.redact(&text?)?)).filter(|text| !text.is_empty());
+    let request_id = header("x-amz-request-id").or_else(|| header("x-amz-id-2"));
+    let is_s3 = has_document || request_id.is_some();
+    // AWS names its endpoint too, but the region is what the user can set.
+    let endpoint = document.endpoint.filter(|e| is_authority(e) && !e.contains(".amazonaws.com"));
+    let date = header(DATE.as_str()).and_then(|d| httpdate::parse_http_date(&d).ok());
+    let server_time = document.server_time.and_then(|time| humantime::parse_rfc3339_weak(&time).ok());
+    let service = ServiceError {
         status: head.status.as_u16(),
-        code: document.code.as_deref().map(printable),
-        message: document.message.as_deref().map(printable),
-        request_id: document.request_id.or_else(|| header("x-amz-request-id")).as_deref().map(printable),
+        code: text(document.code),
+        message: text(document.message),
+        request_id: text(document.request_id.filter(|id| !id.is_empty()).or(request_id)),
         // The region becomes part of a hint and of a host name.
         region: header("x-amz-bucket-region").or(document.region).filter(|r| Region::parse(r).is_ok()),
         retry_after: retry_after(&head.headers),
-        date: header(DATE.as_str()).and_then(|d| httpdate::parse_http_date(&d).ok()).and_then(seconds),
+        date: server_time.or(date).and_then(seconds),
         object_size: header(CONTENT_RANGE.as_str())
             .and_then(|range| unsatisfied_range(&range))
             .or_else(|| document.actual_object_size?.parse().ok()),
-    }
+    };
+    ReadResponse { service, is_s3, endpoint }
+}
+
+/// Returns whether `text` can only be a host, perhaps with a port.
+fn is_authority(text: &str) -> bool {
+    (1..=255).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
 }
 
 fn message_contains(service: &ServiceError, text: &str) -> bool {
@@ -115,7 +142,8 @@ fn seconds(time: SystemTime) -> Option<u64> {
 
 /// Returns whether the same request may succeed later.
 fn is_transient(service: &ServiceError) -> bool {
-    matches!(service.status, 408 | 500 | 502 | 504)
+    // By class: gateways have statuses of their own, such as 520 to 530.
+    matches!(service.status, 408 | 421 | 425 | 429 | 500 | 502..=504 | 506..=599)
         || matches!(service.code(), "InternalError" | "ServiceUnavailable" | "RequestTimeout")
         || service.is_throttling()
 }
@@ -137,7 +165,7 @@ fn meaning(
             "the proxy requires authentication, or rejected these credentials",
             Some("set user name and password in the proxy's URL: HTTP_PROXY=http://user:password@host:port"),
         ),
-        (404, _) => (NotFound, "no such object", None),
+        (404 | 410, _) => (NotFound, "no such object", None),
         (412, _) => (Changed, "the object changed during the download", None),
         (416, _) => (Usage, "the range is beyond the end of the object", None),
         (_, "InvalidObjectState") => {
@@ -174,6 +202,14 @@ fn meaning(
             ),
         ),
         (400, "InvalidArgument") => (Usage, "the service rejected an argument", None),
+        _ if status == StatusCode::TOO_MANY_REQUESTS || code == "SlowDown" => {
+            (Server, "the service is throttling requests", None)
+        }
+        (400, "") => (
+            Server,
+            "the service rejected the request",
+            Some("some services respond like this to a request that is not signed: check the credentials"),
+        ),
         _ => (Server, "the service failed", None),
     }
 }
@@ -190,7 +226,7 @@ mod tests {
             .unwrap()
             .into_parts()
             .0;
-        error_from_response(&head, body.as_bytes())
+        error_from_response(&head, body.as_bytes(), &Secrets::default())
     }
 
     #[test]
@@ -223,6 +259,17 @@ mod tests {
             (504, "", 5, true),
             (400, "ThrottlingException", 5, true),
             (501, "NotImplemented", 5, false),
+            (505, "", 5, false),
+            (421, "", 5, true),
+            (425, "", 5, true),
+            (507, "", 5, true),
+            (509, "", 5, true),
+            (520, "", 5, true),
+            (527, "", 5, true),
+            (530, "", 5, true),
+            (598, "", 5, true),
+            (599, "", 5, true),
+            (410, "", 3, false),
             (412, "PreconditionFailed", 6, false),
             (416, "InvalidRange", 2, false),
             (418, "", 5, false),
@@ -261,7 +308,11 @@ mod tests {
             if let Some(value) = header {
                 head = head.header(CONTENT_RANGE, value);
             }
-            let error = error_from_response(&head.body(()).unwrap().into_parts().0, body.as_bytes());
+            let error = error_from_response(
+                &head.body(()).unwrap().into_parts().0,
+                body.as_bytes(),
+                &Secrets::default(),
+            );
             assert_eq!(
                 (error.exit_code(), error.service().unwrap().object_size),
                 (2, size),
@@ -296,6 +347,102 @@ mod tests {
             .unwrap()
             .into_parts()
             .0;
-        assert!(error_from_response(&head, b"").to_string().contains("--region eu-west-1"));
+        assert!(
+            error_from_response(&head, b"", &Secrets::default()).to_string().contains("--region eu-west-1")
+        );
+    }
+
+    fn without_an_id(status: u16, headers: &[(&str, &str)], body: &str) -> Error {
+        let mut head = http::Response::builder().status(status);
+        for (name, value) in headers {
+            head = head.header(*name, *value);
+        }
+        error_from_response(&head.body(()).unwrap().into_parts().0, body.as_bytes(), &Secrets::default())
+    }
+
+    #[test]
+    fn a_404_means_a_missing_object_only_if_the_server_speaks_s3() {
+        let document = "<Error><Code>NoSuchKey</Code></Error>";
+        let id = [("x-amz-request-id", "1")];
+        for (why, headers, body, exit) in [
+            ("a document", &[][..], document, 3),
+            ("a request id", &id[..], "", 3),
+            ("a request id and a page", &id[..], "<html>Not Found</html>", 3),
+            ("nothing", &[][..], "", 5),
+            ("a page", &[("content-type", "text/html")][..], "<html>Not Found</html>", 5),
+            ("a document without a code", &[][..], "<Error/>", 5),
+            ("JSON of another service", &[][..], "{\"status\": 404}", 5),
+        ] {
+            for status in [404, 405, 410] {
+                let error = without_an_id(status, headers, body);
+                assert_eq!(
+                    (error.exit_code(), error.is_retryable()),
+                    (exit, false),
+                    "{why}, {status}: {error}"
+                );
+                assert_eq!(exit == 5, error.to_string().contains("does not look like an S3 server"), "{why}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_servers_clock_is_read_from_the_document_before_the_header() {
+        let document = |time: &str| {
+            format!("<Error><Code>RequestTimeTooSkewed</Code><ServerTime>{time}</ServerTime></Error>")
+        };
+        let date = [("date", "Thu, 01 Jan 1970 00:00:09 GMT")];
+        for (headers, body, seconds) in [
+            (&date[..], document("1970-01-01T00:00:07Z"), Some(7)),
+            (&[][..], document("1970-01-01T00:00:07.123Z"), Some(7)),
+            (&[][..], document(" 1970-01-01T00:00:07Z\n"), Some(7)),
+            (&date[..], document("noon"), Some(9)),
+            (&[][..], document("noon"), None),
+        ] {
+            let error = without_an_id(403, headers, &body);
+            assert_eq!(error.service().unwrap().date, seconds, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_to_another_endpoint_names_it() {
+        let document = |endpoint: &str| {
+            format!("<Error><Code>PermanentRedirect</Code><Endpoint>{endpoint}</Endpoint></Error>")
+        };
+        for (endpoint, is_named) in [
+            ("s3.fr-par.example.com", true),
+            ("store:9000", true),
+            ("b.s3.eu-west-1.amazonaws.com", false),
+            ("evil.example/?x", false),
+            ("a b", false),
+            ("", false),
+        ] {
+            let message = without_an_id(301, &[], &document(endpoint)).to_string();
+            let named = message.contains(&format!("--endpoint https://{endpoint}"));
+            assert_eq!(named && !endpoint.is_empty(), is_named, "{message}");
+        }
+    }
+
+    #[test]
+    fn secrets_that_a_server_echoes_are_blanked() {
+        let mut secrets = Secrets::default();
+        secrets.add("TOKEN/0123456789abcdef");
+        for echoed in ["TOKEN/0123456789abcdef", "TOKEN%2F0123456789abcdef", "TOKEN&#47;0123456789abcdef"] {
+            let all = format!(
+                "<Error><Code>x {echoed}</Code><Message>got {echoed} from you</Message><RequestId>{echoed}</RequestId></Error>"
+            );
+            for status in [301, 400, 403, 404, 500] {
+                let head = http::Response::builder().status(status).body(()).unwrap().into_parts().0;
+                for error in [
+                    error_from_response(&head, all.as_bytes(), &secrets),
+                    error_from_url_response(&head, all.as_bytes(), &secrets),
+                ] {
+                    let shown = format!("{error} {error:?}");
+                    assert!(
+                        !shown.contains("0123456789") && shown.contains("got [hidden] from you"),
+                        "{shown}"
+                    );
+                }
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 pub(crate) mod address;
 pub(crate) mod checksum;
+mod error_document;
 pub(crate) mod error_response;
 pub(crate) mod etag;
 pub(crate) mod header;
@@ -15,6 +16,7 @@ pub(crate) mod range_spec;
 pub(crate) mod redirect;
 pub(crate) mod request;
 pub(crate) mod response;
+pub(crate) mod secrets;
 pub(crate) mod shard;
 pub(crate) mod sign;
 pub mod sse_c;

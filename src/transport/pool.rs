@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::events::{CONNECTION, milliseconds};
 use crate::transport::coalesce::CoalescingReader;
 use crate::transport::connect::TcpConnector;
-use crate::transport::proxy::Proxies;
+use crate::transport::proxy::{Proxies, Proxy};
 use crate::transport::socket::LowWater;
 use crate::transport::tls::{self, Tls};
 use crate::transport::tls_error;
@@ -108,9 +108,14 @@ impl Pool {
         Ok(Lease::new(self.open().await?, self, false))
     }
 
+    /// Returns the proxy that requests go through.
+    pub(crate) fn proxy(&self) -> Option<&Proxy> {
+        self.route.proxy()
+    }
+
     /// Whether a proxy is on the way.
     pub(crate) fn has_proxy(&self) -> bool {
-        self.route.proxy().is_some()
+        self.proxy().is_some()
     }
 
     /// How many connections were opened so far.

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::header::PROXY_AUTHORIZATION;
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
@@ -99,6 +101,15 @@ impl Proxy {
     /// Returns the scheme, host and port of the proxy.
     pub(crate) fn uri(&self) -> &Uri {
         &self.uri
+    }
+
+    /// Returns the credentials as they are sent, and the password in them.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let sent = self.auth.as_ref().and_then(|auth| auth.to_str().ok()?.strip_prefix("Basic "));
+        let Some(sent) = sent else { return Vec::new() };
+        let plain = BASE64_STANDARD.decode(sent).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let password = plain.and_then(|plain| Some(plain.split_once(':')?.1.to_owned()));
+        password.into_iter().chain([sent.to_owned()]).collect()
     }
 
     /// Adds the proxy's credentials to `headers`.

@@ -188,7 +188,8 @@ async fn depart(shared: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt
     let version =
         pin.and_then(PinnedVersion::version_id).filter(|_| shared.by_version.load(Ordering::Relaxed));
     let exchanged = shared.client.exchange(ask, version, attempt).await;
-    let Exchange { head, body, latency } = exchanged.map_err(|e| changed(&shared, e, version.is_some()))?;
+    let Exchange { head, body, latency, .. } =
+        exchanged.map_err(|e| changed(&shared, e, version.is_some()))?;
     let opened = RangeResponse::check(&head, asked, pin.map(PinnedVersion::size))?;
     if let Some(pin) = pin {
         pin.check(&opened.info)?;

@@ -1,6 +1,7 @@
 //! The faults that a schedule draws from, each with what it may cost and how it may end a download.
 
 use std::ops::Range;
+use std::time::{Duration, SystemTime};
 
 use fastrand::Rng;
 
@@ -118,7 +119,8 @@ impl Moment<'_> {
             18 if self.is_pinned() => again("the whole object", Reply::whole_with_200(), self.size),
             19 => {
                 let reply = Reply::status(403).code("RequestTimeTooSkewed");
-                let reply = reply.header("date", "Wed, 12 Oct 2022 17:05:00 GMT");
+                let reply = reply
+                    .header("date", httpdate::fmt_http_date(SystemTime::now() - Duration::from_secs(3600)));
                 Drawn { effect: Effect::Corrected, ..again("skewed", reply, 0) }
             }
             23 => again("stalled", self.right().stall_after(within), 0),
@@ -146,6 +148,8 @@ impl Moment<'_> {
         let exit = |name, code, reply| Drawn { name, reply, effect: Effect::Exit(code), wasted: length };
         let status = |status, code| Reply::status(status).code(code);
         match rng.u8(..9) {
+            // Later on, a few tries are made before a refusal is believed.
+            0..=3 if self.is_pinned() => exit("changed", 6, status(412, "PreconditionFailed")),
             0 => exit("denied", 4, status(403, "AccessDenied")),
             1 => exit("archived", 4, status(403, "InvalidObjectState")),
             2 => exit("not found", 3, status(404, "NoSuchKey")),

@@ -41,6 +41,17 @@ fn assert_signed(request: &Logged, name: &str) {
     assert!(signed.split(';').any(|n| n == name), "{name}: {signed}");
 }
 
+/// Caching proxies rewrite `Range` and `If-Match`: a signature over them would be refused.
+#[test]
+fn only_host_and_x_amz_headers_are_signed() {
+    for request in requests(&["--request-payer", "requester"]) {
+        let authorization = header(&request, "authorization").expect("a signed request");
+        let (_, signed) = authorization.split_once("SignedHeaders=").expect("a list of headers");
+        let signed = signed.split(',').next().unwrap_or_default();
+        assert!(signed.split(';').all(|n| n == "host" || n.starts_with("x-amz-")), "{signed}");
+    }
+}
+
 #[test]
 fn who_pays_is_said_by_every_request_and_signed() {
     for request in requests(&["--request-payer", "requester"]) {

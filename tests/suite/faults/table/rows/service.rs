@@ -1,6 +1,8 @@
 //! What S3 itself says: that it is busy, that something must be corrected first, that it refuses, or that the object
 //! has changed.
 
+use std::time::{Duration, SystemTime};
+
 use super::super::case::{ATTEMPTS, At, Case, Fault, LATER, PLACES, Place};
 use super::{Named, Row, always, each, once};
 use crate::support::fault_server::Reply;
@@ -13,9 +15,16 @@ pub(super) fn rows() -> Vec<Row> {
         Row::new("credentials have expired", corrected(&expired(), 4)),
         Row::new("the bucket is in another region", corrected(&elsewhere(), 2)),
         Row::new("a redirect to anywhere else, which is never followed", [answered(&redirects(), 2)]),
-        Row::new("access is denied, keys are unknown, a signature is refused", [answered(&denied(), 4)]),
-        Row::new("the object is archived", [answered(&archived(), 4)]),
-        Row::new("no such bucket, key or version; a delete marker", [answered(&not_found(), 3)]),
+        Row::new(
+            "before the first byte, access is denied, keys are unknown, a signature is refused, or the object is archived",
+            [first(&denied(), 4), first(&archived(), 4)],
+        ),
+        Row::new("the same in the middle of a download that went well", later(&denied(), &archived(), 4)),
+        Row::new(
+            "before the first byte, no such bucket, key or version; a delete marker",
+            [first(&not_found(), 3)],
+        ),
+        Row::new("the same in the middle of a download that went well", later(&not_found(), &[], 3)),
         Row::new("any other refusal", [answered(&refused(), 5)]),
         Row::new(
             "the object is replaced or becomes shorter, whether or not `If-Match` is honoured",
@@ -51,7 +60,8 @@ fn failing() -> Vec<Named> {
 
 fn skewed() -> Reply {
     // As good as any: the server here does not check what it is told.
-    Reply::status(403).code("RequestTimeTooSkewed").header("date", "Wed, 12 Oct 2022 17:05:00 GMT")
+    let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
+    Reply::status(403).code("RequestTimeTooSkewed").header("date", httpdate::fmt_http_date(an_hour_ago))
 }
 
 fn expired() -> [Named; 2] {
@@ -126,6 +136,20 @@ fn corrected(replies: &[Named], code: i32) -> [Vec<Case>; 3] {
 
 fn rest(at: At, name: &'static str, reply: Reply) -> Case {
     at.once(name, Fault::Rest(reply))
+}
+
+/// A refusal is believed immediately before the first byte.
+fn first(replies: &[Named], code: i32) -> Vec<Case> {
+    each(replies, &[Place::First], |at, name, reply| once(at, name, reply).exit_at_once(code))
+}
+
+/// A refusal is believed after a few attempts in the middle of a download.
+fn later(replies: &[Named], more: &[Named], code: i32) -> [Vec<Case>; 2] {
+    let replies = [replies, more].concat();
+    [
+        each(&replies, &LATER, once),
+        each(&replies, &LATER, |at, name, reply| always(at, name, reply).exit(code, ATTEMPTS)),
+    ]
 }
 
 fn answered(replies: &[Named], code: i32) -> Vec<Case> {
