@@ -32,7 +32,7 @@ use crate::transport::socket::LowWater;
 use crate::transport::tls::{self, Tls};
 use crate::transport::tls_error;
 use crate::transport::tunnel::ProxyConnector;
-use crate::transport::{ADDRESSES, CONNECT_TIMEOUT, IDLE_TIMEOUT};
+use crate::transport::{IDLE_TIMEOUT, OPEN_TIMEOUT};
 
 /// Connections to one endpoint.
 pub(crate) struct Pool {
@@ -132,8 +132,7 @@ impl Pool {
     async fn open(&self) -> Result<Connection> {
         let began = Instant::now();
         let connecting = self.connector.clone().call(self.base.clone());
-        // Each address has its own limit; this one leaves as long again for the TLS handshake.
-        let stream = timeout(2 * ADDRESSES * CONNECT_TIMEOUT, connecting)
+        let stream = timeout(OPEN_TIMEOUT, connecting)
             .await
             .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
             .map_err(|e| self.refused(e))?;
