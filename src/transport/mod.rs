@@ -11,6 +11,7 @@ pub(crate) mod one_request;
 pub(crate) mod pool;
 pub(crate) mod proxy;
 pub(crate) mod socket;
+pub(crate) mod socks;
 pub(crate) mod tls;
 pub(crate) mod tls_error;
 pub(crate) mod trust;

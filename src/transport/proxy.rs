@@ -35,8 +35,8 @@ struct ProxyVar {
 pub(crate) struct Proxy {
     /// Scheme, host and port.
     uri: Uri,
-    /// The value of `Proxy-Authorization`.
-    auth: Option<HeaderValue>,
+    /// User name and password.
+    user: Option<(String, String)>,
     variable: &'static str,
 }
 
@@ -67,18 +67,13 @@ impl Proxies {
         if self.bypasses(host) {
             return Ok(None);
         }
-        let unusable = |reason: &str| {
+        Proxy::parse(url, variable).map(Some).map_err(|reason| {
             // The value may contain a password, so it is not shown.
-            Error::usage(format!("the proxy in {variable} {reason}"))
-                .with_hint("write it as http://host:port or http://user:password@host:port, percent-encoded")
-        };
-        let Some(found) = Matcher::builder().all(url).build().intercept(host) else {
-            return Err(unusable("is not the URL of an HTTP proxy"));
-        };
-        if !matches!(found.uri().scheme_str(), Some("http" | "https")) {
-            return Err(unusable("is of an unsupported kind"));
-        }
-        Ok(Some(Proxy { uri: found.uri().clone(), auth: found.basic_auth().cloned(), variable }))
+            Error::usage(format!("the proxy in {variable} {reason}")).with_hint(
+                "write it as http://host:port or http://user:password@host:port, with characters such as @ / : # ? % \
+                 in the password percent-encoded; socks5:// and socks5h:// are supported too",
+            )
+        })
     }
 
     /// Returns whether `NO_PROXY` lists the host: its name, a parent domain, its address, or a network.
@@ -98,6 +93,72 @@ impl Proxies {
 }
 
 impl Proxy {
+    /// Parses the URL of a proxy; the error completes the sentence "the proxy in VARIABLE ...". A URL that can be read
+    /// in two ways is refused: with an unescaped `@` or `/` in the password, part of it would be taken for a host.
+    fn parse(url: &str, variable: &'static str) -> Result<Self, &'static str> {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        let scheme = scheme.to_ascii_lowercase();
+        let default_port = match scheme.as_str() {
+            "http" => 80,
+            "https" => 443,
+            "socks5" | "socks5h" => 1080,
+            _ => return Err("is of an unsupported kind"),
+        };
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        let (userinfo, host) = match authority.rsplit_once('@') {
+            Some((userinfo, host)) => (Some(userinfo), host),
+            None => (None, authority),
+        };
+        let is_unescaped =
+            |c: char| matches!(c, '@' | '/' | '?' | '#') || c.is_whitespace() || c.is_control();
+        if userinfo.is_some_and(|userinfo| userinfo.contains(is_unescaped)) {
+            return Err("has unescaped characters in its user name or password");
+        }
+        if host.contains(['/', '?', '#']) {
+            return Err("has a path, or unescaped characters in its password");
+        }
+        let uri: Uri =
+            format!("{scheme}://{host}/").parse().map_err(|_| "is not a URL with a host and a port")?;
+        let port = match host.rsplit_once(':') {
+            Some((_, port)) if !host.ends_with(']') => match port.parse::<u16>() {
+                Ok(0) | Err(_) => return Err("has no valid port: it must be a number from 1 to 65535"),
+                Ok(port) => port,
+            },
+            _ => default_port,
+        };
+        let name = uri.host().filter(|name| !name.is_empty()).ok_or("is not a URL with a host and a port")?;
+        let uri = format!("{scheme}://{name}:{port}/")
+            .parse()
+            .map_err(|_| "is not a URL with a host and a port")?;
+        let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let user = userinfo.map(|userinfo| {
+            let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+            (decode(user), decode(password))
+        });
+        Ok(Self { uri, user, variable })
+    }
+
+    /// Returns whether it is a SOCKS5 proxy.
+    pub(crate) fn is_socks(&self) -> bool {
+        matches!(self.uri.scheme_str(), Some("socks5" | "socks5h"))
+    }
+
+    /// Returns whether a SOCKS5 proxy resolves host names itself.
+    pub(crate) fn resolves_names(&self) -> bool {
+        self.uri.scheme_str() == Some("socks5h")
+    }
+
+    /// Returns the user name and the password.
+    pub(crate) fn user(&self) -> Option<(&str, &str)> {
+        self.user.as_ref().map(|(user, password)| (user.as_str(), password.as_str()))
+    }
+
+    /// Returns the network error for a proxy that did what `what` says.
+    pub(crate) fn error(&self, what: impl fmt::Display) -> Error {
+        let hint = format!("check the proxy in {}; NO_PROXY names hosts to reach without one", self.variable);
+        Error::network(format!("the proxy {self} {what}")).with_hint(hint)
+    }
+
     /// Returns the scheme, host and port of the proxy.
     pub(crate) fn uri(&self) -> &Uri {
         &self.uri
@@ -105,17 +166,17 @@ impl Proxy {
 
     /// Returns the credentials as they are sent, and the password in them.
     pub(crate) fn secrets(&self) -> Vec<String> {
-        let sent = self.auth.as_ref().and_then(|auth| auth.to_str().ok()?.strip_prefix("Basic "));
-        let Some(sent) = sent else { return Vec::new() };
-        let plain = BASE64_STANDARD.decode(sent).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        let password = plain.and_then(|plain| Some(plain.split_once(':')?.1.to_owned()));
-        password.into_iter().chain([sent.to_owned()]).collect()
+        let Some((user, password)) = &self.user else { return Vec::new() };
+        vec![password.clone(), basic(user, password)]
     }
 
     /// Adds the proxy's credentials to `headers`.
     pub(crate) fn authorize(&self, headers: &mut http::HeaderMap) {
-        if let Some(auth) = &self.auth {
-            headers.insert(PROXY_AUTHORIZATION, auth.clone());
+        let Some((user, password)) = &self.user else { return };
+        // Base64 is a valid header value.
+        if let Ok(mut basic) = HeaderValue::try_from(format!("Basic {}", basic(user, password))) {
+            basic.set_sensitive(true);
+            headers.insert(PROXY_AUTHORIZATION, basic);
         }
     }
 
@@ -130,9 +191,7 @@ impl Proxy {
             .with_hint(format!("put them into {}: http://user:password@host:port", self.variable)),
             403 => Error::new(ErrorKind::Access, format!("the proxy {self} forbids the host (HTTP 403)"))
                 .with_hint(hint),
-            code => {
-                Error::network(format!("the proxy {self} opened no connection (HTTP {code})")).with_hint(hint)
-            }
+            code => self.error(format!("opened no connection (HTTP {code})")),
         }
     }
 
@@ -142,10 +201,18 @@ impl Proxy {
     }
 }
 
+fn basic(user: &str, password: &str) -> String {
+    BASE64_STANDARD.encode(format!("{user}:{password}"))
+}
+
 /// Scheme, host and port.
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let authority = self.uri.authority().map_or("", |a| a.as_str());
+        let authority = match self.uri.scheme_str() {
+            Some("http") => authority.strip_suffix(":80").unwrap_or(authority),
+            _ => authority,
+        };
         write!(f, "{}://{authority}", self.uri.scheme_str().unwrap_or("http"))
     }
 }
@@ -258,13 +325,55 @@ mod tests {
     }
 
     #[test]
+    fn a_url_is_read_with_its_scheme_port_and_escapes() {
+        for (url, proxy, user) in [
+            ("p", "http://p", None),
+            ("p:3128", "http://p:3128", None),
+            ("http://p:3128/", "http://p:3128", None),
+            ("HTTP://p", "http://p", None),
+            ("https://p", "https://p:443", None),
+            ("socks5://p", "socks5://p:1080", None),
+            ("socks5h://u:w@127.0.0.1:9", "socks5h://127.0.0.1:9", Some(("u", "w"))),
+            ("http://[::1]:3128", "http://[::1]:3128", None),
+            ("http://[fd00::1]", "http://[fd00::1]", None),
+            ("http://u@p:1", "http://p:1", Some(("u", ""))),
+            ("http://u:@p:1", "http://p:1", Some(("u", ""))),
+            ("http://d%5Cu:p%40w%2F%3A%25:x@p:1", "http://p:1", Some(("d\\u", "p@w/:%:x"))),
+        ] {
+            let parsed = Proxy::parse(url, "ALL_PROXY").unwrap();
+            assert_eq!((parsed.to_string().as_str(), parsed.user()), (proxy, user), "{url}");
+        }
+    }
+
+    #[test]
     fn an_unusable_value_is_an_error_that_hides_it_and_only_when_it_applies() {
-        for url in ["socks5://hunter2@p:1", "ftp://hunter2@p", "http://hunter2@@", "hunter2 @p", "/hunter2"] {
+        for url in [
+            "socks4://hunter2@p:1",
+            "ftp://hunter2@p",
+            "http://hunter2@@",
+            "http://user:hunter2@x@p:1",
+            "http://user:hunter2/x@p:1",
+            "http://user:x/hunter2@p:1",
+            "http://user:hunter2#x@p:1",
+            "http://user:hunter2?x@p:1",
+            "user:hunter2/x@p:1",
+            "socks5://user:hunter2@x@p:1",
+            "http://user:hunter2@p:65536",
+            "http://user:hunter2@p:0",
+            "http://user:hunter2@p:port",
+            "http://user:hunter2@p:",
+            "http://user:hunter2@:1",
+            "http://user:hunter2@",
+            "http://user:hunter2@p:1/path",
+            "http://user:hunter2@p q:1",
+            "hunter2 @p",
+            "/hunter2",
+        ] {
             let proxies = proxies(&[("HTTPS_PROXY", url), ("NO_PROXY", "direct")]);
             let error = proxies.of(&"https://h".parse().unwrap()).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{error}");
             let shown = format!("{error} {error:?}");
-            assert!(shown.contains("HTTPS_PROXY") && !shown.contains("hunter2"), "{shown}");
+            assert!(shown.contains("HTTPS_PROXY") && !shown.contains("hunter2"), "{url}: {shown}");
             for host in ["http://h", "https://direct"] {
                 assert_eq!(proxies.of(&host.parse().unwrap()).unwrap(), None);
             }

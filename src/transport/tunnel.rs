@@ -1,7 +1,8 @@
 //! Connections to one host, directly or through a proxy.
 //!
 //! To an `https` host the proxy opens a tunnel (CONNECT), and TLS runs inside it. To an `http` host no tunnel is needed:
-//! each request names the host instead (RFC 9112, section 3.2.2), see [`ProxyConnector::make_absolute`].
+//! each request names the host instead (RFC 9112, section 3.2.2), see [`ProxyConnector::make_absolute`]. A SOCKS5 proxy
+//! forwards bytes for both.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -10,21 +11,25 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::HOST;
-use http::{Method, Request, StatusCode, Uri};
+use http::{HeaderMap, Request, StatusCode, Uri};
 use http_body_util::Empty;
-use hyper::client::conn::http1;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower_service::Service;
 
 use crate::transport::connect::TcpConnector;
 use crate::transport::proxy::Proxy;
 use crate::transport::socket::Socket;
+use crate::transport::socks;
 
 /// A stream to the host or to the proxy, which may itself use TLS.
 pub(super) type HopStream = MaybeHttpsStream<TokioIo<Socket>>;
+
+/// Limits of a proxy's response head.
+const HEADERS_MAX: usize = 100;
+const HEAD_BYTES_MAX: usize = 64 << 10;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -57,7 +62,7 @@ impl ProxyConnector {
     /// Puts the host of `base` into the request's target if a proxy forwards the request. Nothing that is signed
     /// changes.
     pub(super) fn make_absolute(&self, request: &mut Request<Empty<Bytes>>, base: &Uri) {
-        let Some(proxy) = self.proxy().filter(|_| !is_https(base)) else { return };
+        let Some(proxy) = self.proxy().filter(|proxy| !is_https(base) && !proxy.is_socks()) else { return };
         let mut parts = base.clone().into_parts();
         parts.path_and_query = request.uri().path_and_query().cloned();
         if let Ok(absolute) = Uri::from_parts(parts) {
@@ -71,6 +76,9 @@ impl ProxyConnector {
         let Some((proxy, mut hop)) = proxy else {
             return Ok(MaybeHttpsStream::Http(tcp.call(host).await?));
         };
+        if proxy.is_socks() {
+            return Ok(MaybeHttpsStream::Http(socks::connect(tcp, &proxy, &host).await?));
+        }
         let stream = hop.call(proxy.uri().clone()).await?;
         if is_https(&host) { tunnel(stream, &proxy, &host).await } else { Ok(stream) }
     }
@@ -90,38 +98,50 @@ impl Service<Uri> for ProxyConnector {
     }
 }
 
-/// Asks the proxy at the other end of `stream` for a tunnel to `host` (RFC 9110, section 9.3.6). Uses hyper itself,
-/// because hyper-util's tunnel does not report the status of a refusal.
+/// Asks the proxy at the other end of `stream` for a tunnel to `host` (RFC 9110, section 9.3.6). The exchange is written
+/// here because hyper opens no tunnel after a 204, and hyper-util's tunnel does not report the status of a refusal.
 async fn tunnel(stream: HopStream, proxy: &Proxy, host: &Uri) -> Result<HopStream, BoxError> {
     let authority = format!("{}:{}", host.host().unwrap_or_default(), host.port_u16().unwrap_or(443));
-    let mut request = Request::builder()
-        .method(Method::CONNECT)
-        .uri(Uri::builder().authority(authority.as_str()).build()?)
-        .header(HOST, &authority)
-        .body(Empty::<Bytes>::new())?;
-    proxy.authorize(request.headers_mut());
-
-    let (mut sender, connection) = http1::handshake(stream).await?;
-    let connection = connection.with_upgrades();
-    let upgrade = async move {
-        let response = sender.send_request(request).await?;
-        if response.status() != StatusCode::OK {
-            return Err(proxy.connect_error(response.status()).into());
-        }
-        Ok::<_, BoxError>(hyper::upgrade::on(response).await?)
-    };
-    // The connection drives the request; it ends with the upgrade.
-    let (upgraded, _) = tokio::join!(upgrade, connection);
-    let parts = upgraded?
-        .downcast::<HopStream>()
-        .map_err(|_| io::Error::other("the tunnel is not our own stream"))?;
-    // In TLS the client speaks first, so nothing can have arrived yet.
-    if !parts.read_buf.is_empty() {
-        return Err(
-            io::Error::new(io::ErrorKind::InvalidData, "the proxy sent bytes before the tunnel's").into()
-        );
+    let mut headers = HeaderMap::new();
+    proxy.authorize(&mut headers);
+    let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
+    for (name, value) in &headers {
+        request.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
-    Ok(parts.io)
+    request.extend_from_slice(b"\r\n");
+
+    let mut stream = TokioIo::new(stream);
+    stream.write_all(&request).await?;
+    stream.flush().await?;
+    let mut head = Vec::with_capacity(1024);
+    loop {
+        let mut lines = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        let mut response = httparse::Response::new(&mut lines);
+        match response.parse(&head) {
+            Ok(httparse::Status::Complete(length)) => {
+                let status = StatusCode::from_u16(response.code.unwrap_or_default())?;
+                // Any 2xx opens the tunnel, whatever length the response claims.
+                if !status.is_success() {
+                    return Err(proxy.connect_error(status).into());
+                }
+                // In TLS the client speaks first, so nothing can have arrived yet.
+                if length < head.len() {
+                    return Err(invalid("the proxy sent bytes before the tunnel's").into());
+                }
+                return Ok(stream.into_inner());
+            }
+            Ok(httparse::Status::Partial) if head.len() < HEAD_BYTES_MAX => {}
+            Ok(httparse::Status::Partial) => return Err(invalid("the proxy's answer is too long").into()),
+            Err(e) => return Err(proxy.error("does not speak HTTP").with_source(e).into()),
+        }
+        if stream.read_buf(&mut head).await? == 0 {
+            return Err(proxy.error("closed the connection instead of opening a tunnel").into());
+        }
+    }
+}
+
+fn invalid(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 fn is_https(uri: &Uri) -> bool {

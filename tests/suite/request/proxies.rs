@@ -11,6 +11,8 @@ use crate::support::files::file;
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::proxy::{Options, Seen};
 use crate::support::run::{ACCESS_KEY, Outcome, S3fcp, SECRET_KEY, URI};
+use crate::support::socks::Socks;
+use crate::support::table;
 
 /// user:hunter2
 const AUTH: &str = "Basic dXNlcjpodW50ZXIy";
@@ -149,7 +151,7 @@ fn a_refusing_or_missing_proxy_is_named_without_its_password() {
         assert_silent(&outcome);
     }
     let outcome =
-        S3fcp::at("https://store.invalid").env("https_proxy", "socks5://user:hunter2@p:1").download(URI);
+        S3fcp::at("https://store.invalid").env("https_proxy", "socks4://user:hunter2@p:1").download(URI);
     outcome.assert_failed(2, &[]);
     assert!(outcome.stderr.contains("https_proxy"), "{}", outcome.stderr);
     assert_silent(&outcome);
@@ -230,4 +232,90 @@ fn sts_is_reached_through_the_proxy_and_metadata_services_never() {
         .download(URI);
     outcome.assert_failed(4, &[]);
     assert_eq!(proxy.seen(), Seen::default());
+}
+
+#[test]
+fn any_2xx_opens_a_tunnel() {
+    let table = [
+        ("201", "HTTP/1.1 201 Created\r\n\r\n"),
+        ("204", "HTTP/1.1 204 No Content\r\n\r\n"),
+        ("HTTP/1.0", "HTTP/1.0 200 OK\r\nProxy-Agent: p\r\n\r\n"),
+        ("a length, which means nothing here", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("a transfer coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    ];
+    let store = store(true);
+    let bundle = file(store.ca_pem());
+    table::each(&table, |&head| {
+        let proxy = Options { opened: Some(head), ..Options::default() }.start(store.address());
+        let outcome = at(&store.endpoint())
+            .env("HTTPS_PROXY", format!("http://{}", proxy.address()))
+            .env("AWS_CA_BUNDLE", bundle.path())
+            .download(URI);
+        outcome.assert_object(&object(SIZE));
+    });
+    let proxy =
+        Options { opened: Some("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"), ..Options::default() }
+            .start(store.address());
+    let run = S3fcp::at(&store.endpoint()).env("HTTPS_PROXY", format!("http://{}", proxy.address()));
+    let outcome = run.env("AWS_CA_BUNDLE", bundle.path()).args(["--max-attempts", "1"]).download(URI);
+    outcome.assert_failed(5, &[]);
+    assert!(outcome.stderr.contains("HTTP 302"), "{}", outcome.stderr);
+}
+
+#[test]
+fn socks5_carries_https_and_http_and_resolves_names_where_its_scheme_says() {
+    for tls in [false, true] {
+        let store = store(tls);
+        let bundle = file(store.ca_pem());
+        for (user, userinfo) in [(None, ""), (Some(("us@er", "hunter2")), "us%40er:hunter2@")] {
+            let proxy = Socks::start(store.address(), user, 0);
+            let port = store.address().port();
+            let scheme = if tls { "https" } else { "http" };
+            for (kind, host, asked) in [
+                ("socks5h", "127.0.0.1", "127.0.0.1"),
+                ("socks5h", "localhost", "localhost"),
+                ("socks5", "127.0.0.1", "127.0.0.1"),
+            ] {
+                let before = proxy.hosts().len();
+                let outcome = at(&format!("{scheme}://{host}:{port}"))
+                    .env("ALL_PROXY", format!("{kind}://{userinfo}{}", proxy.address()))
+                    .env("AWS_CA_BUNDLE", bundle.path())
+                    .download(URI);
+                if tls && host == "localhost" {
+                    // The store's certificate is for its address only, or for both: the proxy was asked by name.
+                    assert!(outcome.code().is_some_and(|code| code == 0 || code == 5), "{}", outcome.stderr);
+                } else {
+                    outcome.assert_object(&object(SIZE));
+                }
+                assert_silent(&outcome);
+                let hosts = proxy.hosts().split_off(before);
+                assert!(
+                    !hosts.is_empty() && hosts.iter().all(|h| *h == format!("{asked}:{port}")),
+                    "{hosts:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_socks5_proxy_that_refuses_is_named_with_its_reason_and_without_its_password() {
+    let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+    let web = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let user = Some(("user", "hunter2"));
+    for (address, userinfo, code, says) in [
+        (Socks::start(upstream, user, 0).address(), "", 4, "requires authentication"),
+        (Socks::start(upstream, user, 0).address(), "user:hunter3@", 4, "rejected these credentials"),
+        (Socks::start(upstream, None, 2).address(), "", 4, "forbids the host"),
+        (Socks::start(upstream, None, 4).address(), "", 5, "host unreachable"),
+        (web.address(), "", 5, "SOCKS5"),
+    ] {
+        let outcome = S3fcp::at("http://store.invalid")
+            .env("ALL_PROXY", format!("socks5h://{userinfo}{address}"))
+            .args(["--max-attempts", "2"])
+            .download(URI);
+        outcome.assert_failed(code, &[]);
+        assert!(outcome.stderr.contains(says) && outcome.stderr.contains("ALL_PROXY"), "{}", outcome.stderr);
+        assert_silent(&outcome);
+    }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Options {
     pub(crate) auth: Option<&'static str>,
     /// The status with which it refuses everything.
     pub(crate) refusal: Option<u16>,
+    /// The head with which it opens a tunnel, by default a 200.
+    pub(crate) opened: Option<&'static str>,
     pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
@@ -47,6 +49,7 @@ struct Shared {
     upstream: SocketAddr,
     auth: Option<&'static str>,
     refusal: Option<u16>,
+    opened: Option<&'static str>,
     seen: Mutex<Seen>,
 }
 
@@ -57,7 +60,8 @@ impl Options {
         listener.set_nonblocking(true).expect("a listener that can be polled");
         let address = listener.local_addr().expect("a bound listener's address");
         let seen = Mutex::default();
-        let shared = Arc::new(Shared { upstream, auth: self.auth, refusal: self.refusal, seen });
+        let shared =
+            Arc::new(Shared { upstream, auth: self.auth, refusal: self.refusal, opened: self.opened, seen });
         let (stop, stopped) = oneshot::channel();
         let state = Arc::clone(&shared);
         let thread = thread::spawn(move || {
@@ -153,7 +157,8 @@ impl Shared {
             } else if head.method == "CONNECT" {
                 self.note(|seen| seen.tunnels.push(head.target));
                 let (mut from, mut to) = self.connect().await?.into_split();
-                responses.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+                let opened = self.opened.unwrap_or("HTTP/1.1 200 Connection established\r\n\r\n");
+                responses.write_all(opened.as_bytes()).await?;
                 tokio::select! {
                     result = copy(&mut requests, &mut to) => result?,
                     result = copy(&mut from, &mut responses) => result?,

@@ -136,7 +136,7 @@ fn configuration() -> Vec<Case> {
         typed("a profile that is not there", "--profile none s3://bucket/key"),
         typed("a number of tries that is none", URI).env("AWS_MAX_ATTEMPTS", "many"),
         typed("a proxy that is none", "--endpoint http://store.invalid s3://bucket/key")
-            .env("HTTP_PROXY", "socks5://hunter2@proxy"),
+            .env("HTTP_PROXY", "socks4://hunter2@proxy"),
         typed(
             "certificates that are not there",
             "--endpoint https://store.invalid --ca-bundle none.pem s3://bucket/key",
