@@ -150,7 +150,8 @@ impl OrderedRanges {
             return slots.set_successor(false);
         }
         let outstanding: u64 = self.under_way.iter().map(RangeHandle::outstanding).sum();
-        slots.set_successor(outstanding <= slots.just_in_time_bytes());
+        let ahead = slots.just_in_time_bytes();
+        slots.set_successor(ahead > 0 && outstanding <= ahead);
     }
 
     /// Cancels ranges from the back where the controller found that they only share the link with the front range.
