@@ -7,6 +7,7 @@
 pub(crate) mod address_book;
 pub(crate) mod coalesce;
 pub(crate) mod connect;
+pub(crate) mod connection_cap;
 pub(crate) mod one_request;
 pub(crate) mod pool;
 pub(crate) mod proxy;
