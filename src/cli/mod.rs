@@ -4,6 +4,7 @@ pub(crate) mod args;
 pub(crate) mod command_line;
 pub(crate) mod completions;
 pub(crate) mod deliver;
+pub(crate) mod descriptors;
 pub(crate) mod help;
 pub(crate) mod interrupt;
 pub(crate) mod log;
@@ -35,6 +36,8 @@ pub fn main(began: Instant) -> ExitCode {
 
 fn try_main(began: Instant) -> Result<(), run::RunError> {
     let invocation = args::parse()?;
+    descriptors::raise_limit();
+    descriptors::check_room()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .event_interval(EVENT_INTERVAL)

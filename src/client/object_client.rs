@@ -29,10 +29,17 @@ use crate::s3::redirect::Redirects;
 use crate::s3::request::{self, S3Request};
 use crate::s3::secrets::Secrets;
 use crate::s3::sign::sign;
+use crate::transport::connection_cap::RequestOrder;
 
 /// An error document is small; of what a broken server sends in its place no more than this is read.
 const ERROR_BODY_MAX: usize = 64 << 10;
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a request is sent again on another connection, because a new one gave no response, before the attempt fails.
+const MOVES_MAX: u32 = 3;
+
+/// Numbers the objects of this process.
+static OBJECTS: AtomicU64 = AtomicU64::new(0);
 
 /// Settings of a client that are not part of the configuration.
 #[derive(Debug, Clone)]
@@ -57,6 +64,8 @@ pub(crate) struct ObjectClient {
     /// Added to this machine's clock, in seconds.
     clock_skew: AtomicI64,
     requests: AtomicU64,
+    /// The number of this object among all, in the order in which they were begun.
+    object: u64,
     /// The number of connections opened by pools that have been replaced.
     opened_before: AtomicU64,
 }
@@ -84,6 +93,7 @@ impl ObjectClient {
             site: RwLock::new(Arc::new(site)),
             clock_skew: AtomicI64::new(0),
             requests: AtomicU64::new(0),
+            object: OBJECTS.fetch_add(1, Ordering::Relaxed),
             opened_before: AtomicU64::new(0),
         })
     }
@@ -111,6 +121,16 @@ impl ObjectClient {
     /// Returns the number of connections opened.
     pub(crate) fn connections(&self) -> u64 {
         self.opened_before.load(Ordering::Relaxed) + self.site().pool.opened()
+    }
+
+    /// Returns the number of connections that the host allows; `None` while no limit was seen.
+    pub(crate) fn connection_cap(&self) -> Option<usize> {
+        self.site().pool.connection_cap()
+    }
+
+    /// Returns whether a further request would get a connection without waiting.
+    pub(crate) fn has_spare_connection(&self) -> bool {
+        self.site().pool.has_spare_connection()
     }
 
     /// Sends `request` until the response is a 200 or 206, or nothing is left to correct. Names `version` unless the
@@ -157,8 +177,8 @@ impl ObjectClient {
         }
     }
 
-    /// Signs and sends one request. A kept connection may have died while it was idle; the request is then sent on a
-    /// new one, and that does not count as an attempt.
+    /// Signs and sends one request. A kept connection may have died while it was idle, and a new one may be one too
+    /// many for the host: the request is then sent on another one, and that does not count as an attempt.
     async fn send(
         &self,
         site: &Site,
@@ -167,10 +187,13 @@ impl ObjectClient {
         identity: Option<&Identity>,
         attempt: Attempt,
     ) -> Result<Exchange> {
-        let mut needs_new_connection = attempt.is_fresh;
+        let mut prefers_new = attempt.is_fresh;
         let version = self.options.version_id.as_deref().or(version);
+        let order =
+            RequestOrder { object: self.object, offset: request.range().map_or(0, |range| range.start()) };
+        let mut moves_left = MOVES_MAX;
         loop {
-            let mut lease = site.pool.lease(needs_new_connection).await?;
+            let mut lease = site.pool.lease(prefers_new, order).await?;
             let mut http_request = request::build(&site.endpoint, request, version)?;
             http_request.headers_mut().extend(self.common_headers.clone());
             if let Some(identity) = identity {
@@ -181,26 +204,39 @@ impl ObjectClient {
             self.requests.fetch_add(1, Ordering::Relaxed);
             let mut log = RequestLog::start(&self.source, request, attempt, &lease);
             let sent = Instant::now();
-            match timeout(self.options.first_byte_timeout, lease.send(http_request)).await {
-                Ok(Ok(response)) => {
+            let silence = lease.silence();
+            let response = tokio::select! {
+                biased;
+                response = timeout(self.options.first_byte_timeout, lease.send(http_request)) => Some(response),
+                () = silence, if moves_left > 0 => None,
+            };
+            let is_reused = lease.is_reused();
+            match response {
+                Some(Ok(Ok(response))) => {
                     let (mut head, body) = response.into_parts();
                     drop_echoes(&mut head.headers, &secrets);
                     log.answered(head.status, &head.headers);
                     let body = ResponseBody::new(body, lease, log);
                     return Ok(Exchange { head, body, secrets, latency: sent.elapsed() });
                 }
-                Ok(Err(e)) => {
+                Some(Ok(Err(e))) => {
                     log.failed(&e);
-                    if !lease.is_reused() {
+                    // What cannot be parsed is a response, and shows no limit on connections.
+                    let may_move = !e.is_parse() && lease.fail() && moves_left > 0;
+                    if !may_move && !is_reused {
                         return Err(Error::network("the request got no response").with_source(e));
                     }
-                    needs_new_connection = true;
                 }
-                Err(_) => {
+                Some(Err(_)) => {
                     let limit = self.options.first_byte_timeout;
                     return Err(Error::network(format!("no response within {limit:?}")));
                 }
+                None => {
+                    lease.fail();
+                }
             }
+            moves_left -= u32::from(!is_reused && moves_left > 0);
+            prefers_new = is_reused;
         }
     }
 

@@ -368,7 +368,9 @@ fn steer(
                 let (chunk, large) = if is_fixed { (u64::MAX, u64::MAX) } else { (chunk, large) };
                 shared.slots.set_sizes(chunk, large, just_in_time);
             }
-            shared.slots.set_target(connections);
+            // One more than the host is known to allow: that one waits for a connection, or finds that there are more.
+            let cap = shared.client.connection_cap().map_or(usize::MAX, |cap| cap + 1);
+            shared.slots.set_target(connections.min(cap));
             if let Some(keep) = controller.take_retreat() {
                 shared.slots.retreat_to(keep);
             }

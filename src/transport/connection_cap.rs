@@ -343,7 +343,8 @@ mod tests {
 
         let later = tokio::spawn(std::future::pending::<()>());
         let earlier = tokio::spawn(std::future::pending::<()>());
-        let _leases = (cap.leased(order(5), later.abort_handle()), cap.leased(order(1), earlier.abort_handle()));
+        let _leases =
+            (cap.leased(order(5), later.abort_handle()), cap.leased(order(1), earlier.abort_handle()));
         early.wait().await;
         assert!(later.await.unwrap_err().is_cancelled());
         early.wait().await;

@@ -1,14 +1,14 @@
 //! The pool: HTTP/1.1 connections to one host, each carrying one request at a time.
 //!
-//! [`Pool::lease`] hands out an idle connection, the one used last, or opens one; a [`Lease`] sends
-//! one request and is given back when the body has been read to its end. A lease that is dropped closes
-//! its connection: what is left of its body is never read.
+//! [`Pool::lease`] takes the idle connection that was used last, opens one, or waits where the host allows no more. A
+//! [`Lease`] sends one request and is given back when the body has been read to its end. Dropping it closes the
+//! connection, because the rest of the body is never read.
 
 use std::fmt::Write;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -23,10 +23,11 @@ use tokio::time::timeout;
 use tower_service::Service;
 use tracing::debug;
 
-use crate::error::{Error, Result};
-use crate::events::{CONNECTION, milliseconds};
+use crate::error::{Error, ErrorKind, Result};
+use crate::events::{CONNECTION, first_line, milliseconds};
 use crate::transport::coalesce::CoalescingReader;
-use crate::transport::connect::TcpConnector;
+use crate::transport::connect::{TcpConnector, is_out_of_sockets};
+use crate::transport::connection_cap::{ConnectionCap, ConnectionSlot, LeasedConnection, RequestOrder};
 use crate::transport::proxy::{Proxies, Proxy};
 use crate::transport::socket::LowWater;
 use crate::transport::tls::{self, Tls};
@@ -42,8 +43,9 @@ pub(crate) struct Pool {
     /// Whether TLS runs on the way, if only to a proxy.
     is_tls: bool,
     tls: Tls,
-    /// The last one is the one used last: warm, and the others can go idle long enough to close.
+    /// The last one is the one used last: its congestion window is open, and the others can go idle long enough to close.
     idle: Mutex<Vec<IdleConnection>>,
+    cap: Arc<ConnectionCap>,
     opened: AtomicU64,
     read_buffer: usize,
 }
@@ -61,6 +63,7 @@ struct Connection {
     /// From 1.
     number: u64,
     peer: Option<SocketAddr>,
+    _slot: ConnectionSlot,
 }
 
 impl Drop for Connection {
@@ -73,13 +76,13 @@ impl Drop for Connection {
 pub(crate) struct Lease {
     connection: Connection,
     pool: Arc<Pool>,
-    reused: bool,
+    is_reused: bool,
+    _leased: LeasedConnection,
 }
 
 impl Pool {
-    /// A pool without connections for the scheme and host of `base`; each reads `read_buffer` bytes at once, which
-    /// is the largest frame and the largest response head. `tls` says which
-    /// certificates are trusted.
+    /// Creates a pool for the scheme and host of `base`. Each connection reads up to `read_buffer` bytes per call, which
+    /// limits a frame and the head of a response. `tls` says which certificates are trusted.
     pub(crate) fn new(base: Uri, tls: &Tls, proxies: &Proxies, read_buffer: usize) -> Result<Arc<Self>> {
         let proxy = proxies.of(&base)?;
         let is_https = |uri: &Uri| uri.scheme_str() == Some("https");
@@ -92,20 +95,48 @@ impl Pool {
             .https_or_http()
             .enable_http1()
             .wrap_connector(route.clone());
-        let (idle, opened) = (Mutex::default(), AtomicU64::new(0));
+        let (idle, opened, cap) = (Mutex::default(), AtomicU64::new(0), ConnectionCap::new());
         let tls = tls.clone();
-        Ok(Arc::new(Self { connector, route, base, is_tls, tls, idle, opened, read_buffer }))
+        Ok(Arc::new(Self { connector, route, base, is_tls, tls, idle, cap, opened, read_buffer }))
     }
 
-    /// An idle connection, or a new one; `fresh` insists on a new one, for a retry.
-    pub(crate) async fn lease(self: &Arc<Self>, fresh: bool) -> Result<Lease> {
-        while !fresh && let Some(mut connection) = self.take_idle() {
-            // Not ready means that the server closed it, or hyper did.
-            if connection.sender.ready().await.is_ok() {
-                return Ok(Lease::new(connection, self, true));
+    /// Returns an idle connection or a new one; `prefers_new` asks for a new one, for a retry. Where a limit on
+    /// connections was seen, waits for its turn in the order of requests.
+    pub(crate) async fn lease(self: &Arc<Self>, prefers_new: bool, order: RequestOrder) -> Result<Lease> {
+        let mut waiting = None;
+        loop {
+            if self.cap.is_turn(order, waiting.as_ref()) {
+                if !prefers_new && let Some(lease) = self.lease_idle(order).await {
+                    return Ok(lease);
+                }
+                if let Some(slot) = self.cap.take_slot() {
+                    match self.open_unless_silent(slot).await {
+                        Ok(connection) => return Ok(Lease::new(connection, self, false, order)),
+                        Err(error) if !self.cap.failed() => return Err(error),
+                        Err(error) => debug!(
+                            target: CONNECTION,
+                            cap = self.cap.allowed(),
+                            reason = first_line(&error),
+                            "no more connections for now"
+                        ),
+                    }
+                }
+                if let Some(lease) = self.lease_idle(order).await {
+                    return Ok(lease);
+                }
             }
+            waiting.get_or_insert_with(|| self.cap.wait(order)).wait().await;
         }
-        Ok(Lease::new(self.open().await?, self, false))
+    }
+
+    /// Returns the number of connections that the host allows; `None` while no limit was seen.
+    pub(crate) fn connection_cap(&self) -> Option<usize> {
+        self.cap.allowed()
+    }
+
+    /// Returns whether a further request would get a connection without waiting.
+    pub(crate) fn has_spare_connection(&self) -> bool {
+        self.cap.has_spare() || !self.idle().is_empty()
     }
 
     /// Returns the proxy that requests go through.
@@ -113,23 +144,46 @@ impl Pool {
         self.route.proxy()
     }
 
-    /// Whether a proxy is on the way.
+    /// Returns whether requests go through a proxy.
     pub(crate) fn has_proxy(&self) -> bool {
         self.proxy().is_some()
     }
 
-    /// How many connections were opened so far.
+    /// Returns the number of connections opened so far.
     pub(crate) fn opened(&self) -> u64 {
         self.opened.load(Ordering::Relaxed)
     }
 
+    async fn lease_idle(self: &Arc<Self>, order: RequestOrder) -> Option<Lease> {
+        while let Some(mut connection) = self.take_idle() {
+            // Not ready means that the server closed it, or hyper did.
+            if connection.sender.ready().await.is_ok() {
+                return Some(Lease::new(connection, self, true, order));
+            }
+        }
+        None
+    }
+
     fn take_idle(&self) -> Option<Connection> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle();
         idle.retain(|i| i.since.elapsed() < IDLE_TIMEOUT && !i.connection.sender.is_closed());
         idle.pop().map(|i| i.connection)
     }
 
-    async fn open(&self) -> Result<Connection> {
+    fn idle(&self) -> MutexGuard<'_, Vec<IdleConnection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a connection, unless that takes long while requests on other connections get their responses.
+    async fn open_unless_silent(&self, slot: ConnectionSlot) -> Result<Connection> {
+        tokio::select! {
+            biased;
+            opened = self.open(slot) => opened,
+            () = self.cap.silence() => Err(Error::network("the host accepts no further connection")),
+        }
+    }
+
+    async fn open(&self, mut slot: ConnectionSlot) -> Result<Connection> {
         let began = Instant::now();
         let connecting = self.connector.clone().call(self.base.clone());
         let stream = timeout(OPEN_TIMEOUT, connecting)
@@ -159,15 +213,21 @@ impl Pool {
         );
         // Its error reaches whoever waits for the response or reads the body.
         let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
-        Ok(Connection { sender, driver, low_water, number, peer })
+        slot.establish();
+        Ok(Connection { sender, driver, low_water, number, peer, _slot: slot })
     }
 
     fn refused(&self, cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
-        // What a proxy says of the host is told by itself.
+        // A proxy's refusal explains itself.
         let cause = match cause.downcast::<Error>() {
-            Ok(told) => return *told,
+            Ok(error) => return *error,
             Err(cause) => cause,
         };
+        if has_source_out_of_sockets(&*cause) {
+            return Error::new(ErrorKind::Other, "no file descriptor is left for a connection")
+                .with_source(cause)
+                .with_hint("raise the limit on open files (ulimit -n)");
+        }
         let mut what = format!("no connection to {}", self.base.authority().map_or("", |a| a.as_str()));
         if let Some(proxy) = self.route.proxy() {
             let _ = write!(what, " through the proxy {proxy}");
@@ -186,7 +246,14 @@ impl Pool {
     }
 }
 
-/// What runs under TLS, or stands in its place.
+/// Returns whether an error in the chain of `error` says that there can be no further socket.
+fn has_source_out_of_sockets(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(is_out_of_sockets)
+}
+
+/// Returns what runs under TLS, or stands in its place.
 fn below<T>(stream: &MaybeHttpsStream<T>) -> &T {
     match stream {
         MaybeHttpsStream::Http(stream) => stream,
@@ -195,8 +262,9 @@ fn below<T>(stream: &MaybeHttpsStream<T>) -> &T {
 }
 
 impl Lease {
-    fn new(connection: Connection, pool: &Arc<Pool>, reused: bool) -> Self {
-        Self { connection, pool: Arc::clone(pool), reused }
+    fn new(connection: Connection, pool: &Arc<Pool>, is_reused: bool, order: RequestOrder) -> Self {
+        let leased = pool.cap.leased(order, connection.driver.clone());
+        Self { connection, pool: Arc::clone(pool), is_reused, _leased: leased }
     }
 
     /// Sends one request and waits for the head of its response.
@@ -205,36 +273,54 @@ impl Lease {
         mut request: Request<Empty<Bytes>>,
     ) -> hyper::Result<Response<Incoming>> {
         self.pool.route.make_absolute(&mut request, &self.pool.base);
-        self.connection.sender.send_request(request).await
+        let sent = Instant::now();
+        let response = self.connection.sender.send_request(request).await?;
+        self.pool.cap.responded(sent.elapsed(), !self.is_reused);
+        Ok(response)
     }
 
-    /// Lets bytes gather in the kernel until there are so many.
+    /// Resolves when a request sent now has been without a response for so long, while others got theirs, that it is
+    /// better sent on another connection.
+    pub(crate) fn silence(&self) -> impl Future<Output = ()> + use<> {
+        let cap = Arc::clone(&self.pool.cap);
+        async move { cap.silence().await }
+    }
+
+    /// Closes the connection, on which a request got no response. Returns whether the request is to wait for another
+    /// connection: a new one failed while others work, so the host seems to allow no more.
+    pub(crate) fn fail(self) -> bool {
+        let Self { connection, pool, is_reused, .. } = self;
+        drop(connection);
+        !is_reused && pool.cap.failed()
+    }
+
+    /// Lets bytes gather in the kernel until there are this many.
     pub(crate) fn set_low_water(&self, bytes: usize) {
         self.connection.low_water.set(bytes);
     }
 
-    /// The connection's number in its pool, from 1.
+    /// Returns the connection's number in its pool, from 1.
     pub(crate) fn number(&self) -> u64 {
         self.connection.number
     }
 
-    /// Who is at the other end, perhaps a proxy; `None` where the system does not tell.
+    /// Returns the other end, perhaps a proxy; `None` where the system does not know.
     pub(crate) fn peer(&self) -> Option<SocketAddr> {
         self.connection.peer
     }
 
-    /// Whether the connection had served a request before: then it may have died while idle.
+    /// Returns whether the connection has served a request before: then it may have died while idle.
     pub(crate) fn is_reused(&self) -> bool {
-        self.reused
+        self.is_reused
     }
 
-    /// Puts the connection back for the next request. Only for a response read to its end.
+    /// Returns the connection to the pool. Only for a response that was read to its end.
     pub(crate) fn give_back(self) {
         let Self { connection, pool, .. } = self;
         connection.low_water.set(1);
         if !connection.sender.is_closed() {
-            let mut idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.push(IdleConnection { connection, since: Instant::now() });
+            pool.idle().push(IdleConnection { connection, since: Instant::now() });
+            pool.cap.wake_first();
         }
     }
 }

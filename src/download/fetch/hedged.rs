@@ -161,8 +161,9 @@ impl HedgedRequest {
 
     /// Whether all flights are so late that a new request would be worth it.
     fn is_late(&self, shared: &DownloadContext, rest: Remaining) -> bool {
-        // A busy server gets no more requests than it must.
-        let Some(expected) = shared.pace.expected().filter(|_| !shared.slots.is_halved()) else {
+        // A busy server gets no more requests than it must, and one that allows few connections cannot take more.
+        let may_hedge = !shared.slots.is_halved() && shared.client.has_spare_connection();
+        let Some(expected) = shared.pace.expected().filter(|_| may_hedge) else {
             return false;
         };
         let is_alone = shared.slots.in_use() <= 1;

@@ -2,6 +2,7 @@
 //! bytes that come of them.
 
 mod concurrency;
+mod connection_limits;
 mod discovery;
 mod end_to_end;
 mod hedging;

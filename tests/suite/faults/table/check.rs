@@ -9,12 +9,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
-use super::case::{ATTEMPTS, Case, Ends, Fault, Place, Times};
+use super::case::{ATTEMPTS, Case, Ends, Fault, Phase, Place, Times};
 use crate::support::certificate::self_signed;
 use crate::support::fault_server::{FaultServer, Greeting, Options, Reply, Request};
 use crate::support::files::folder;
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::run::{Outcome, S3fcp, SESSION_TOKEN, URI};
+
+/// How many requests of one range are sent again, on new connections or on kept ones, without being an attempt.
+const MOVES_MAX: usize = 6;
 
 pub(super) fn check(case: &Case) {
     check_with(case, 1);
@@ -62,12 +65,17 @@ fn check_traffic(case: &Case, concurrency: u64, server: &FaultServer) {
     let gets = server.gets();
     let sent = server.object_bytes();
     if concurrency == 1 || case.ends == Ends::Whole {
-        assert_eq!(gets.len(), case.requests, "{gets:?}");
+        // Where others work, a new connection that ends before its response may be one too many: the request is then
+        // sent on another one, a few times, which costs no attempt.
+        let is_cut = case.at.phase == Phase::Head && case.times == Times::Always;
+        let more = if is_cut { MOVES_MAX } else { 0 };
+        assert!((case.requests..=case.requests + more).contains(&gets.len()), "{gets:?}");
         assert!(case.sent.contains(&sent), "{sent} bytes sent, not {:?}", case.sent);
     } else {
         let tries = gets.iter().filter(|get| get.chunk(CHUNK) == Some(case.at.place.chunk())).count();
         // Fewer where it is on a new connection that the range is asked for: see `rows/connections.rs`.
-        assert!(tries <= case.tries && gets.len() < CHUNKS + case.tries, "{gets:?}");
+        let tries_max = case.tries + MOVES_MAX;
+        assert!(tries <= tries_max && gets.len() < CHUNKS + tries_max, "{gets:?}");
         let wasted = case.sent.end() - case.sent.start();
         assert!((case.delivered..=SIZE + wasted).contains(&sent), "{sent} bytes sent");
     }

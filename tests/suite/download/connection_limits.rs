@@ -1,0 +1,166 @@
+//! Servers, firewalls and descriptor limits that let only some connections live: the download continues over those, and
+//! the others are not tried again and again.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::support::object::object;
+use crate::support::run::{S3fcp, URI};
+use crate::support::table;
+
+const MIB: u64 = 1 << 20;
+
+/// What happens to a connection beyond those that the server keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Excess {
+    /// It is reset without a look at the request.
+    Reset,
+    /// It is closed after the request was read.
+    Closed,
+    /// It waits until another one ends, as before a server with as many threads.
+    Waits,
+}
+
+/// A server that keeps so many connections.
+struct LimitedServer {
+    address: SocketAddr,
+    accepted: Arc<AtomicUsize>,
+}
+
+struct Kept {
+    count: Mutex<usize>,
+    less: Condvar,
+}
+
+impl LimitedServer {
+    /// Starts a server on which each connection brings 1 MiB in `per_mib`. It ends with the process.
+    fn start(object: Bytes, limit: usize, excess: Excess, per_mib: Duration) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
+        let address = listener.local_addr().expect("a bound listener's address");
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&accepted);
+        let kept = Arc::new(Kept { count: Mutex::new(0), less: Condvar::new() });
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                count.fetch_add(1, Ordering::SeqCst);
+                let (object, kept) = (object.clone(), Arc::clone(&kept));
+                thread::spawn(move || serve(&stream, &object, limit, excess, &kept, per_mib));
+            }
+        });
+        Self { address, accepted }
+    }
+
+    fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
+    }
+}
+
+fn serve(stream: &TcpStream, object: &Bytes, limit: usize, excess: Excess, kept: &Kept, per_mib: Duration) {
+    {
+        let mut count = kept.count.lock().expect("a lock");
+        if excess == Excess::Waits {
+            count = kept.less.wait_while(count, |count| *count >= limit).expect("a lock");
+        } else if *count >= limit {
+            drop(count);
+            if excess == Excess::Closed {
+                let _ = request(stream);
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+            return;
+        }
+        *count += 1;
+    }
+    while let Some(head) = request(stream) {
+        if respond(stream, &head, object, per_mib).is_err() {
+            break;
+        }
+    }
+    *kept.count.lock().expect("a lock") -= 1;
+    kept.less.notify_one();
+}
+
+/// Reads the head of a request; `None` at the end of the connection.
+fn request(mut stream: &TcpStream) -> Option<String> {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        if !matches!(stream.read(&mut byte), Ok(1)) {
+            return None;
+        }
+        head.push(byte[0]);
+    }
+    Some(String::from_utf8_lossy(&head).to_lowercase())
+}
+
+fn respond(mut stream: &TcpStream, head: &str, object: &Bytes, per_mib: Duration) -> std::io::Result<()> {
+    let size = object.len();
+    let fields = "ETag: \"one\"\r\nAccept-Ranges: bytes\r\n";
+    if head.starts_with("head") {
+        return write!(stream, "HTTP/1.1 200 OK\r\n{fields}Content-Length: {size}\r\n\r\n");
+    }
+    let range = head.split("range: bytes=").nth(1).and_then(|rest| rest.lines().next()).expect("a range");
+    let (first, last) = range.split_once('-').expect("both ends");
+    let (first, last): (usize, usize) = (first.parse().expect("first"), last.parse().expect("last"));
+    let last = last.min(size - 1);
+    write!(
+        stream,
+        "HTTP/1.1 206 Partial Content\r\n{fields}Content-Range: bytes {first}-{last}/{size}\r\nContent-Length: {}\r\n\r\n",
+        last - first + 1
+    )?;
+    for piece in object[first..=last].chunks(256 << 10) {
+        thread::sleep(per_mib / 4);
+        stream.write_all(piece)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_download_continues_over_the_connections_that_live() {
+    let table = [
+        ("four live, the others are reset", (4, Excess::Reset)),
+        ("two live, the others are reset", (2, Excess::Reset)),
+        ("one lives, the others are reset", (1, Excess::Reset)),
+        ("three live, the others are closed", (3, Excess::Closed)),
+        ("one lives, the others are closed", (1, Excess::Closed)),
+        ("one is served at a time", (1, Excess::Waits)),
+        ("three are served at a time", (3, Excess::Waits)),
+    ];
+    let size = 24 * MIB + 77;
+    let object = object(size);
+    table::each(&table, |&(limit, excess)| {
+        for arguments in
+            [&[][..], &["-c", "12", "--chunk-size", "1MiB"], &["--hedge", "auto", "--max-attempts", "3"]]
+        {
+            let server = LimitedServer::start(object.clone(), limit, excess, Duration::from_millis(20));
+            let outcome = S3fcp::at(&server.endpoint()).args(arguments).download(URI);
+            outcome.assert_object(&object);
+            // All that were begun together, and then one now and then.
+            assert!(server.accepted() <= 64, "{} connections with {arguments:?}", server.accepted());
+        }
+    });
+}
+
+#[test]
+fn a_low_limit_on_open_files_means_fewer_connections_or_a_clear_error() {
+    let object = object(12 * MIB);
+    let server = LimitedServer::start(object.clone(), usize::MAX, Excess::Reset, Duration::from_millis(20));
+    for (limit, is_enough) in [(64, true), (20, true), (6, false), (7, false), (9, false)] {
+        let script = format!("ulimit -n {limit} && exec s3fcp --endpoint {} {URI}", server.endpoint());
+        let outcome = S3fcp::shell(&script).start().wait();
+        if is_enough {
+            outcome.assert_object(&object);
+        } else {
+            assert_eq!(outcome.status.code(), Some(1), "{limit}: {}", outcome.stderr);
+            assert!(outcome.stderr.contains("ulimit -n"), "{limit}: {}", outcome.stderr);
+        }
+    }
+}
