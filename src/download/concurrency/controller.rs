@@ -19,6 +19,8 @@ const FIRST_LOOK: Duration = Duration::from_millis(10);
 /// The first look where a response takes longer than that: each request that is not under way costs more there than a
 /// wrong guess does.
 const FIRST_LOOK_AFAR: Duration = Duration::from_millis(6);
+/// A rate, in bytes a second, above which the first bytes count too.
+const NO_BURST_RATE: f64 = 150.0 * MIB;
 /// Bytes after which the first look may end early.
 const FIRST_BYTES: u64 = 8 << 20;
 /// Bytes that the second half of the first look has at least, or else it lasts for [`FIRST_LOOK_MAX`].
@@ -285,7 +287,10 @@ impl ConcurrencyController {
         if got < FIRST_HALF_BYTES_MIN && took < FIRST_LOOK_MAX {
             return;
         }
-        self.know(half.rate(here));
+        let rate = half.rate(here);
+        // At such a rate no burst is to be left out, and so short a time may be one in which another process ran.
+        let is_fast = rate > NO_BURST_RATE;
+        self.know(if is_fast { rate.max(began.rate(here)) } else { rate });
         let wanted = self.clamp((self.target / self.worth).ceil());
         if wanted <= FEW {
             // So short a look is no judge between one and a few: those are tried one by one.
