@@ -46,6 +46,10 @@ pub(crate) struct DownloadContext {
     pub(crate) zero_copy_min: usize,
     /// Set by the first response; every later one is checked against it.
     pub(crate) pin: OnceLock<PinnedVersion>,
+    /// Set when the first response did not show which bytes it had: GETs are without `Range` from then on.
+    pub(crate) is_plain: AtomicBool,
+    /// Set when `If-Match` was refused although the object is the same: every response must carry the tag instead.
+    pub(crate) without_if_match: AtomicBool,
     /// Set after a 412: from then on requests name the version that is pinned.
     pub(crate) by_version: AtomicBool,
     pub(crate) counters: Arc<Counters>,

@@ -5,7 +5,7 @@
 //! begins at an object's end: S3 answers 416, which is confirmed before it is believed. Bytes counted from
 //! the end need the size first: there the HEAD goes ahead.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range::ByteRange;
 use crate::s3::request::S3Request;
-use crate::s3::response::RangeResponse;
+use crate::s3::response::{ResponseProof, SentGet};
 
 /// What discovery found.
 pub(super) struct Discovery {
@@ -84,6 +84,8 @@ pub(super) async fn shared(
         ceiling: ceiling.or_else(|| budget.bytes_per_second.map(RateLimit::new).map(Arc::new)),
         zero_copy_min: budget.zero_copy_min,
         pin: OnceLock::new(),
+        is_plain: AtomicBool::new(false),
+        without_if_match: AtomicBool::new(false),
         by_version: AtomicBool::new(false),
         counters: Arc::new(Counters::default()),
         pace: RequestStats::new(),
@@ -120,6 +122,7 @@ pub(super) async fn start(
     let asked = wanted.first(chunk);
     let error = match ranges.discover(asked).await {
         Ok(Discovered { info, wanted, first, latency }) => {
+            check_size(shared, &mut head, &info).await?;
             return Ok(Discovery { info, wanted, first_range: first, head, latency });
         }
         Err(error) => error,
@@ -146,6 +149,20 @@ impl Discovery {
     fn nothing(start: u64, info: ObjectInfo, head: PendingHead) -> Self {
         let none = ByteRange::new(start, start);
         Self { info, wanted: none, first_range: none, head, latency: Duration::ZERO }
+    }
+}
+
+/// Where only a GET without `Range` shows the size, HEAD must not contradict it.
+async fn check_size(shared: &DownloadContext, head: &mut PendingHead, info: &ObjectInfo) -> Result<()> {
+    if !shared.is_plain.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    match head.answer().await {
+        Some(said) if said.size != info.size => Err(Error::new(
+            ErrorKind::Server,
+            format!("HEAD reports {} bytes, and GET {}", said.size, info.size),
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -176,8 +193,9 @@ async fn confirm_empty(shared: &Arc<DownloadContext>, head: &mut PendingHead) ->
 /// A GET of all that there is, which must be nothing.
 async fn ask_whole(shared: &DownloadContext, attempt: Attempt) -> Result<ObjectInfo> {
     let answer = shared.client.exchange(S3Request::GetWhole, None, attempt).await?;
-    match RangeResponse::check(&answer.head, ByteRange::new(0, 1), None)? {
-        RangeResponse { info, .. } if info.size == 0 => Ok(info),
+    let sent = SentGet { range: None, size: None, is_s3: shared.client.is_s3() };
+    match ResponseProof::read(&answer.head, sent)? {
+        ResponseProof::Bytes(response) if response.info.size == 0 => Ok(response.info),
         _ => Err(Error::new(ErrorKind::Changed, "the object was empty a moment ago and is no longer")),
     }
 }

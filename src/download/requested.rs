@@ -61,6 +61,11 @@ impl RequestedBytes {
         ByteRange::new(self.start(), self.start().saturating_add(chunk).min(self.range.end()))
     }
 
+    /// Returns all the bytes to request, up to the end that the user named, if any.
+    pub(crate) fn open_ended(&self) -> ByteRange {
+        self.range
+    }
+
     /// What the first GET's `If-Match` names.
     pub(crate) fn if_match(&self) -> Option<&str> {
         self.if_match.as_ref().map(ETag::as_str)

@@ -111,6 +111,10 @@ async fn required(
             .await
             .map_err(|e| e.with_hint("--checksum require needs the answer to HEAD; auto does without"))?,
     };
+    if said.size != info.size && said.etag == info.etag && info.etag.is_some() {
+        let what = format!("HEAD reports {} bytes and GET {}, for one ETag", said.size, info.size);
+        return Err(Error::new(ErrorKind::Server, what));
+    }
     PinnedVersion::new(info).check(&said)?;
     if let Some(expected) = ExpectedChecksum::full_object(&said) {
         return Ok(Verifier::whole(expected));

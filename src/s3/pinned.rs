@@ -1,10 +1,10 @@
-//! The version of the object that a download is pinned to, and the check of every later response
-//! against it.
+//! The version of an object that a download is pinned to, and the check of every later response against it.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable::printable;
 use crate::s3::object::ObjectInfo;
 
-/// What the first response to a GET showed.
+/// The version that the first response to a GET showed.
 #[derive(Debug, Clone)]
 pub(crate) struct PinnedVersion {
     size: u64,
@@ -14,7 +14,7 @@ pub(crate) struct PinnedVersion {
 }
 
 impl PinnedVersion {
-    /// Pins to the object that `info`, from a GET, describes.
+    /// Pins to the version that `info`, from a GET, describes.
     pub(crate) fn new(info: &ObjectInfo) -> Self {
         Self {
             size: info.size,
@@ -24,41 +24,60 @@ impl PinnedVersion {
         }
     }
 
-    /// In bytes.
+    /// Returns the size in bytes.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    /// The version's id, where the store showed one.
+    /// Returns the version id, if the store showed one.
     pub(crate) fn version_id(&self) -> Option<&str> {
         self.version_id.as_deref()
     }
 
-    /// What `If-Match` asks for. It compares strongly (RFC 9110, section 13.1.1): a weak `ETag` would
-    /// never match, so it is compared here only.
+    /// Returns the value of `If-Match`, which exists only for a strong `ETag`: it compares strongly (RFC 9110, section
+    /// 13.1.1), so that a weak one would never match. Only bytes under a strong one may be combined (section 15.3.7.3).
     pub(crate) fn if_match(&self) -> Option<&str> {
-        self.etag.as_deref().filter(|etag| !etag.starts_with("W/"))
+        self.etag.as_deref().filter(|etag| is_strong(etag))
     }
 
-    /// Whether another response shows the same version. Not every server honours `If-Match`, and a
-    /// store without `ETag` leaves only size and date to go by.
+    /// Checks that another response shows the same version. Not every server honours `If-Match`, and without a strong
+    /// `ETag` only the size and the date can be compared.
     pub(crate) fn check(&self, info: &ObjectInfo) -> Result<()> {
         let changed = |what: &str, was: &str, is: &str| {
+            let (was, is) = (printable(was), printable(is));
             let what = format!("the object changed during the download: its {what} was {was} and is {is}");
-            Err(Error::new(ErrorKind::Changed, what))
+            Error::new(ErrorKind::Changed, what)
         };
-        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "not told".to_owned());
-        if self.etag != info.etag {
-            return changed("ETag", &shown(&self.etag), &shown(&info.etag));
+        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "absent".to_owned());
+        match (self.etag.as_deref(), info.etag.as_deref()) {
+            (None, None) => {}
+            (Some(pinned), Some(other)) if pinned == other => {}
+            // The request carried the strong tag in If-Match, so that a proxy on the way has weakened it.
+            (Some(pinned), Some(other)) if is_strong(pinned) && opaque(pinned) == opaque(other) => {}
+            (pinned, other) => {
+                // A response without any tag may be that of a single broken server.
+                let is_missing = pinned.is_some() && other.is_none();
+                return Err(changed("ETag", &shown(&self.etag), &shown(&info.etag)).retryable(is_missing));
+            }
         }
         if self.size != info.size {
-            return changed("size", &self.size.to_string(), &info.size.to_string());
+            return Err(changed("size", &self.size.to_string(), &info.size.to_string()));
         }
         if self.if_match().is_none() && self.last_modified != info.last_modified {
-            return changed("date", &shown(&self.last_modified), &shown(&info.last_modified));
+            return Err(changed("date", &shown(&self.last_modified), &shown(&info.last_modified)));
         }
         Ok(())
     }
+}
+
+/// Returns whether `etag` is strong and names something: a blank one does not.
+pub(crate) fn is_strong(etag: &str) -> bool {
+    !etag.starts_with("W/") && !opaque(etag).is_empty()
+}
+
+/// Returns the tag without its quotes, which some servers omit, and without the mark of a weak one.
+fn opaque(etag: &str) -> &str {
+    etag.strip_prefix("W/").unwrap_or(etag).trim().trim_matches('"')
 }
 
 #[cfg(test)]
@@ -93,5 +112,37 @@ mod tests {
         assert_eq!(pin.if_match(), None);
         assert!(pin.check(&info(Some("W/\"a\""), 5, "Mon")).is_ok());
         assert!(pin.check(&info(Some("W/\"b\""), 5, "Mon")).is_err());
+    }
+
+    #[test]
+    fn weak_strong_blank_unquoted_and_missing_tags() {
+        for (pinned, other, kind) in [
+            ("\"a\"", "\"a\"", None),
+            ("\"a\"", "W/\"a\"", None),
+            ("\"a\"", "a", None),
+            ("a", "\"a\"", None),
+            ("W/\"a\"", "\"a\"", Some(ErrorKind::Changed)),
+            ("\"a\"", "W/\"b\"", Some(ErrorKind::Changed)),
+            ("\"a\"", "", Some(ErrorKind::Changed)),
+            ("\"\"", "\"\"", None),
+            ("", "\"a\"", Some(ErrorKind::Changed)),
+        ] {
+            let tag = |text: &'static str| Some(text);
+            let pin = PinnedVersion::new(&info(tag(pinned), 5, "Mon"));
+            let checked = pin.check(&info(tag(other), 5, "Mon"));
+            assert_eq!(checked.err().map(|e| e.kind()), kind, "{pinned} {other}");
+        }
+        for (etag, if_match) in
+            [("\"a\"", Some("\"a\"")), ("a", Some("a")), ("W/\"a\"", None), ("", None), ("\"\"", None)]
+        {
+            assert_eq!(PinnedVersion::new(&info(Some(etag), 5, "Mon")).if_match(), if_match, "{etag}");
+        }
+    }
+
+    #[test]
+    fn a_missing_tag_is_worth_another_attempt() {
+        let pin = PinnedVersion::new(&info(Some("\"a\""), 5, "Mon"));
+        let missing = pin.check(&info(None, 5, "Mon")).unwrap_err();
+        assert!(missing.is_retryable() && missing.kind() == ErrorKind::Changed);
     }
 }

@@ -56,19 +56,27 @@ impl fmt::Display for ByteRange {
 }
 
 /// Reads a `Content-Range` header (RFC 9110, section 14.4) with a known complete length, as S3 sends
-/// it with a 206: `bytes 0-1023/4096` is these bytes of an object of that size. `None` for anything that
-/// is not exactly that, or whose numbers contradict each other.
+/// it with a 206: `bytes 0-1023/4096` is these bytes of an object of that size. Spellings that can be read one way only
+/// are accepted; `None` for anything else, and if the numbers contradict each other.
 pub(crate) fn content_range(value: &str) -> Option<(ByteRange, u64)> {
-    let (range, size) = value.trim().strip_prefix("bytes ")?.trim_start().split_once('/')?;
+    let (range, size) = after_unit(value)?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
-    let (first, last, size) = (number(first)?, number(last)?, number(size)?);
+    let (first, last, size) = (number(first.trim())?, number(last.trim())?, number(size.trim())?);
     (first <= last && last < size).then(|| (ByteRange::new(first, last + 1), size))
 }
 
 /// Reads a `Content-Range` that comes with a 416: `bytes */4096` is an object of that size, which the range
 /// asked for lies beyond (RFC 9110, section 15.5.17).
 pub(crate) fn unsatisfied_range(value: &str) -> Option<u64> {
-    number(value.trim().strip_prefix("bytes ")?.trim_start().strip_prefix("*/")?)
+    number(after_unit(value)?.strip_prefix("*/")?.trim())
+}
+
+/// Returns what follows the unit `bytes`. Servers separate it by a space, as they should, or by `=` or `:`.
+fn after_unit(value: &str) -> Option<&str> {
+    let value = value.trim();
+    let unit = value.get(..5).filter(|unit| unit.eq_ignore_ascii_case("bytes"))?;
+    let rest = &value[unit.len()..];
+    rest.starts_with([' ', '\t', '=', ':']).then(|| rest.trim_start_matches([' ', '\t', '=', ':']))
 }
 
 /// Parses a number of digits only: `u64::from_str` would allow a sign.
@@ -94,6 +102,16 @@ mod tests {
             ("bytes 0-0/1", of(0, 1, 1)),
             ("bytes 0-1023/4096", of(0, 1024, 4096)),
             (" bytes 5-9/10 ", of(5, 10, 10)),
+            // Spellings of real servers that can be read one way only.
+            ("bytes=5-9/10", of(5, 10, 10)),
+            ("bytes: 5-9/10", of(5, 10, 10)),
+            ("Bytes 5-9/10", of(5, 10, 10)),
+            ("bytes\t5-9/10", of(5, 10, 10)),
+            ("bytes 5 - 9 / 10", of(5, 10, 10)),
+            ("bytes5-9/10", None),
+            ("5-9/10", None),
+            ("bytes 0--1/0", None),
+            ("bytes 0-0/0", None),
             ("bytes */0", None),
             ("bytes 0-1023/*", None),
             ("bytes 0-4096/4096", None),

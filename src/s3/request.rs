@@ -85,7 +85,7 @@ pub(crate) fn build(
             .header(MAX_PARTS, "1000")
             .header(PART_NUMBER_MARKER, after.to_string()),
         S3Request::Get { range, if_match } => {
-            let builder = builder.header(RANGE, range.to_string());
+            let builder = builder.header(RANGE, range_header(range));
             match if_match {
                 Some(etag) => builder.header(IF_MATCH, etag),
                 None => builder,
@@ -96,6 +96,11 @@ pub(crate) fn build(
         Error::new(ErrorKind::Usage, "the endpoint, key or version cannot be part of an HTTP request")
             .with_source(e)
     })
+}
+
+/// Returns the value of `Range`; a range without a known end goes to the end of the object.
+fn range_header(range: ByteRange) -> String {
+    if range.end() == u64::MAX { format!("bytes={}-", range.start()) } else { range.to_string() }
 }
 
 /// Returns the headers that every request carries.
@@ -137,6 +142,12 @@ mod tests {
         assert_eq!(request.headers()[HOST], "127.0.0.1:9000");
         assert_eq!(request.headers()[RANGE], "bytes=0-9");
         assert_eq!(request.headers()[IF_MATCH], "\"e\"");
+    }
+
+    #[test]
+    fn a_range_without_an_end_is_open() {
+        let request = S3Request::Get { range: ByteRange::new(7, u64::MAX), if_match: None };
+        assert_eq!(build(&endpoint(), request, None).unwrap().headers()[RANGE], "bytes=7-");
     }
 
     #[test]

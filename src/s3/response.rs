@@ -1,60 +1,183 @@
-//! The response to a ranged GET, checked against the request: status, `Content-Range`, length and size.
+//! The response to a GET, read for what it proves: which bytes follow, of an object of which size.
+//!
+//! Lenient where a response can be read one way only, strict where its bytes could be wrong. A length alone never shows
+//! which bytes come: only a `Content-Range` or a whole 200 does. Source: RFC 9110, sections 14.4 and 15.3.7.
 
-use http::header::{CONTENT_RANGE, ETAG, LAST_MODIFIED};
+use http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, ServiceError};
+use crate::printable::printable_within;
+use crate::s3::error_response::not_s3;
 use crate::s3::header::{content_length, header_text};
 use crate::s3::object::{ObjectInfo, malformed};
-use crate::s3::range::{ByteRange, content_range};
+use crate::s3::range::{ByteRange, content_range, unsatisfied_range};
 
-/// A successful response to a ranged GET: what the object is, and which of its bytes follow.
+/// A successful response to a GET: what the object is, and which of its bytes follow.
 #[derive(Debug)]
 pub(crate) struct RangeResponse {
-    /// What the object is. Checksums are left out: a server may show those of the part or of the object.
+    /// The object's metadata, without checksums: a server may show those of the part or of the object.
     pub(crate) info: ObjectInfo,
     /// The bytes that the body holds.
     pub(crate) body: ByteRange,
-    /// Whether the server ignored the range and sends the whole object (RFC 9110, section 14.2).
+    /// Whether the server sends the whole object (RFC 9110, section 14.2).
     pub(crate) whole: bool,
 }
 
+/// The GET that a response answers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SentGet {
+    /// The bytes requested; `None` for a GET without `Range`.
+    pub(crate) range: Option<ByteRange>,
+    /// The object's size, once a response has shown it. Until then the object may end before the range does.
+    pub(crate) size: Option<u64>,
+    /// Whether the server should speak S3.
+    pub(crate) is_s3: bool,
+}
+
+/// What a response proves.
+#[derive(Debug)]
+pub(crate) enum ResponseProof {
+    /// These bytes of an object of this size follow.
+    Bytes(RangeResponse),
+    /// The whole object follows, up to the last chunk; its size is unknown (0 here).
+    Unsized(ObjectInfo),
+    /// A 200 as long as the range follows, which is a part of the object or this, all of it. HEAD may show which.
+    PartOrWhole(RangeResponse),
+    /// Bytes follow, and nothing shows which. A GET without `Range` may.
+    Nothing(&'static str),
+}
+
 impl RangeResponse {
-    /// Checks the head of a 200 or 206 that answers a GET of `asked`; the object may end before `asked`
-    /// does only while its size is not known (`size` is `None`).
+    /// Checks the head of a 200 or 206 that answers a GET of `asked`; `size` is the object's, once it is known.
+    ///
+    /// # Errors
+    /// Also where the response proves nothing.
     pub(crate) fn check(head: &Parts, asked: ByteRange, size: Option<u64>) -> Result<Self> {
-        let length = content_length(&head.headers);
-        let whole = head.status != StatusCode::PARTIAL_CONTENT && !is_called_a_part(&head.headers);
-        let (body, total) = if whole {
-            // Every store shows one of them with an object; an error document sent with 200 has neither.
-            if !head.headers.contains_key(ETAG) && !head.headers.contains_key(LAST_MODIFIED) {
-                return Err(malformed("the server sent no range and nothing that looks like an object"));
-            }
-            // Without a length the end of the body and a cut could not be told apart.
-            let total = length.ok_or_else(|| malformed("the server sent no range and no length"))?;
-            (ByteRange::new(0, total), total)
-        } else {
-            let (body, total) = partial(&head.headers, asked, size)?;
-            if length.is_some_and(|length| length != body.len()) {
-                return Err(malformed(format!(
-                    "the response has {} bytes where {} were asked for",
-                    length.unwrap_or(0),
-                    body.len()
-                )));
-            }
-            (body, total)
-        };
-        let mut info = ObjectInfo::from_headers(&head.headers, total);
-        info.checksums.clear();
-        info.checksum_type = None;
-        Ok(Self { info, body, whole })
+        match ResponseProof::read(head, SentGet { range: Some(asked), size, is_s3: true })? {
+            ResponseProof::Bytes(response) => Ok(response),
+            ResponseProof::Unsized(_) => Err(malformed("the server sent no range and no length")),
+            ResponseProof::PartOrWhole(_) => Err(malformed("the response does not show which bytes it has")),
+            ResponseProof::Nothing(why) => Err(malformed(why)),
+        }
     }
 }
 
-/// Whether a 200 is a part all the same. `rclone serve s3` sends every range so, and its `Content-Length` taken
-/// for the object's size would be a download cut short that ends well. Only a `Content-Range` of all that there
-/// is makes no part.
+impl ResponseProof {
+    /// Reads the head of a 200 or 206 that answers `sent`.
+    pub(crate) fn read(head: &Parts, sent: SentGet) -> Result<Self> {
+        if sent.is_s3 && is_web_page(&head.headers) {
+            return Err(not_s3());
+        }
+        match sent.range {
+            Some(range) if head.status == StatusCode::PARTIAL_CONTENT || is_called_a_part(&head.headers) => {
+                part(&head.headers, range, sent.size)
+            }
+            _ if head.status == StatusCode::PARTIAL_CONTENT => {
+                Err(malformed("the server sent a part of the object where all of it was requested"))
+            }
+            range => whole(&head.headers, range, sent),
+        }
+    }
+}
+
+/// Returns whether the headers are those of a web page, and of no object: `text/html`, no `ETag` and no `x-amz-*`. A web
+/// console answers so to any path.
+pub(crate) fn is_web_page(headers: &HeaderMap) -> bool {
+    header_text(headers, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.trim_start().starts_with("text/html"))
+        && !headers.contains_key(ETAG)
+        && !headers.keys().any(|name| name.as_str().starts_with("x-amz-"))
+}
+
+/// Reads a response without the range of a part.
+fn whole(headers: &HeaderMap, range: Option<ByteRange>, sent: SentGet) -> Result<ResponseProof> {
+    // Every store sends one of them with an object; an error document sent with 200 has neither.
+    if sent.is_s3 && !headers.contains_key(ETAG) && !headers.contains_key(LAST_MODIFIED) {
+        return Err(malformed("the server sent no range and nothing that looks like an object"));
+    }
+    // With chunks a length says nothing (RFC 9112, section 6.3).
+    let is_chunked = headers.contains_key(TRANSFER_ENCODING);
+    let length = content_length(headers).filter(|_| !is_chunked);
+    let Some(length) = length else {
+        if is_chunked {
+            return Ok(ResponseProof::Unsized(object_info(headers, 0)));
+        }
+        // Without a length the end of the body and a cut could not be told apart.
+        return Err(malformed("the server sent no range and no length"));
+    };
+    let is_called_whole = headers.contains_key(CONTENT_RANGE);
+    if range.is_some_and(|range| range.len() == length) && !is_called_whole {
+        // Some servers call a part 200, and some objects have exactly this length.
+        match sent.size {
+            Some(size) if size == length => {}
+            Some(_) => return Err(malformed("the response does not show which bytes it has")),
+            None => {
+                let (info, body) = (object_info(headers, length), ByteRange::new(0, length));
+                return Ok(ResponseProof::PartOrWhole(RangeResponse { info, body, whole: true }));
+            }
+        }
+    }
+    let (info, body) = (object_info(headers, length), ByteRange::new(0, length));
+    Ok(ResponseProof::Bytes(RangeResponse { info, body, whole: true }))
+}
+
+/// Reads the response with a part of the object.
+fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<ResponseProof> {
+    let length = content_length(headers).filter(|_| !headers.contains_key(TRANSFER_ENCODING));
+    let shown = header_text(headers, CONTENT_RANGE.as_str());
+    if headers.get_all(CONTENT_RANGE).iter().any(|other| Some(other.as_bytes()) != shown.map(str::as_bytes)) {
+        return Err(malformed("the response has several Content-Range headers"));
+    }
+    let Some((body, total)) = shown.and_then(content_range) else {
+        if length == Some(0) && shown.is_none_or(is_of_nothing) && size.is_none() {
+            return Err(claims_to_be_empty());
+        }
+        return match shown {
+            None if size.is_none() => {
+                Ok(ResponseProof::Nothing("the response to a range has no Content-Range"))
+            }
+            None => Err(malformed("the response to a range has no Content-Range")),
+            Some(shown) => {
+                // Of a header that is not a range, the beginning says enough.
+                let beginning = printable_within(shown, 80);
+                Err(malformed(format!("the response has an unusable Content-Range: \"{beginning}\"")))
+            }
+        };
+    };
+    if let Some(size) = size
+        && size != total
+    {
+        let what =
+            format!("the object changed during the download: it has {total} bytes where it had {size}");
+        return Err(Error::new(ErrorKind::Changed, what));
+    }
+    let expected = asked.clipped(total);
+    if body != expected {
+        // Ceph's answer for large objects of Swift: the right bytes, under a range that always begins at 0.
+        let begins_at_0 = body == ByteRange::new(0, expected.end()) && length == Some(expected.len());
+        if begins_at_0 && size.is_none() && !expected.is_empty() {
+            return Ok(ResponseProof::Nothing(
+                "the response has the length of the range, and shows another one",
+            ));
+        }
+        return Err(malformed(format!(
+            "the response has other bytes than asked for: {body} instead of {asked}"
+        )));
+    }
+    if let Some(length) = length
+        && length != body.len()
+    {
+        return Err(malformed(format!(
+            "the response has {length} bytes where {} were asked for",
+            body.len()
+        )));
+    }
+    Ok(ResponseProof::Bytes(RangeResponse { info: object_info(headers, total), body, whole: false }))
+}
+
+/// Returns whether a 200 is a part all the same, or the whole object by its `Content-Range`. `rclone serve s3` sends every
+/// range so, and its `Content-Length` taken for the object's size would be a download cut short that ends well.
 fn is_called_a_part(headers: &HeaderMap) -> bool {
     let Some(shown) = headers.get(CONTENT_RANGE) else { return false };
     let shown = shown.to_str().ok().and_then(content_range);
@@ -63,32 +186,23 @@ fn is_called_a_part(headers: &HeaderMap) -> bool {
     })
 }
 
-fn partial(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<(ByteRange, u64)> {
-    let shown = header_text(headers, CONTENT_RANGE.as_str());
-    let Some((body, total)) = shown.and_then(content_range) else {
-        return Err(malformed(match shown {
-            // Of a header that is no range, the beginning says enough.
-            Some(shown) => {
-                let beginning: String = shown.chars().take(80).collect();
-                format!("the response has an unusable Content-Range: {beginning:?}")
-            }
-            None => "the response to a range has no Content-Range".to_owned(),
-        }));
-    };
-    if let Some(size) = size
-        && size != total
-    {
-        return Err(Error::new(
-            ErrorKind::Changed,
-            format!("the object changed during the download: it has {total} bytes where it had {size}"),
-        ));
-    }
-    if body != asked.clipped(total) {
-        return Err(malformed(format!(
-            "the response has other bytes than asked for: {body} instead of {asked}"
-        )));
-    }
-    Ok((body, total))
+/// Returns whether a `Content-Range` is how servers write that an object is empty, which has no right spelling.
+fn is_of_nothing(shown: &str) -> bool {
+    unsatisfied_range(shown) == Some(0) || matches!(shown.trim(), "bytes 0--1/0" | "bytes 0-0/0")
+}
+
+/// Creates the error for a 206 of an empty object, which is no response to a range: it stands for a 416, and is confirmed
+/// like one.
+fn claims_to_be_empty() -> Error {
+    let service = ServiceError { status: 416, object_size: Some(0), ..ServiceError::default() };
+    Error::new(ErrorKind::Usage, "the range is beyond the end of the object").with_service(service)
+}
+
+fn object_info(headers: &HeaderMap, size: u64) -> ObjectInfo {
+    let mut info = ObjectInfo::from_headers(headers, size);
+    info.checksums.clear();
+    info.checksum_type = None;
+    info
 }
 
 #[cfg(test)]
@@ -118,7 +232,7 @@ mod tests {
             ByteRange::new(10, 15)
         );
         for (why, headers, size, kind) in [
-            ("no range", vec![("content-length", "10")], None, ErrorKind::Server),
+            ("no range", vec![("content-length", "10")], Some(30), ErrorKind::Server),
             ("other start", vec![("content-range", "bytes 0-9/30")], None, ErrorKind::Server),
             ("other end", vec![("content-range", "bytes 10-18/30")], None, ErrorKind::Server),
             ("longer", vec![("content-range", "bytes 10-20/30")], None, ErrorKind::Server),
@@ -129,7 +243,6 @@ mod tests {
                 None,
                 ErrorKind::Server,
             ),
-            ("grown", vec![("content-range", "bytes 10-19/31")], Some(30), ErrorKind::Changed),
         ] {
             let error = RangeResponse::check(&head(206, &headers), asked, size).unwrap_err();
             assert_eq!(error.kind(), kind, "{why}: {error}");
@@ -195,5 +308,82 @@ mod tests {
         assert_eq!(info.version_id, None);
         let opened = RangeResponse::check(&head(206, &headers), ByteRange::new(0, 30), None).unwrap();
         assert_eq!((opened.info.checksums.len(), opened.info.checksum_type), (0, None));
+    }
+
+    /// Reads the response of an S3 server to a GET of `bytes=10-19`.
+    fn read(status: u16, headers: &[(&str, &str)], size: Option<u64>) -> Result<ResponseProof> {
+        let sent = SentGet { range: Some(ByteRange::new(10, 20)), size, is_s3: true };
+        ResponseProof::read(&head(status, headers), sent)
+    }
+
+    #[test]
+    fn a_length_alone_never_shows_which_bytes_come() {
+        let (etag, ten) = (("etag", "\"e\""), ("content-length", "10"));
+        for (why, status, headers, size, proves_nothing) in [
+            ("a 200 as long as the range", 200, vec![etag, ten], None, true),
+            ("the same of another object", 200, vec![etag, ten], Some(30), false),
+            ("a 206 without a range", 206, vec![etag, ten], None, true),
+            ("the same later", 206, vec![etag, ten], Some(30), false),
+            ("a range from 0", 206, vec![etag, ten, ("content-range", "bytes 0-19/30")], None, true),
+            ("the same later", 206, vec![etag, ten, ("content-range", "bytes 0-19/30")], Some(30), false),
+        ] {
+            match read(status, &headers, size) {
+                Ok(ResponseProof::Nothing(_) | ResponseProof::PartOrWhole(_)) => {
+                    assert!(proves_nothing, "{why}")
+                }
+                Err(error) => assert!(!proves_nothing && error.kind() == ErrorKind::Server, "{why}: {error}"),
+                Ok(other) => panic!("{why}: {other:?}"),
+            }
+        }
+        // Of an object of this size it is all.
+        let proof = read(200, &[etag, ten], Some(10)).unwrap();
+        assert!(matches!(proof, ResponseProof::Bytes(RangeResponse { whole: true, .. })));
+    }
+
+    #[test]
+    fn chunks_count_and_not_the_length_beside_them() {
+        let both = [("etag", "\"e\""), ("content-length", "100"), ("transfer-encoding", "chunked")];
+        assert!(matches!(read(200, &both, None), Ok(ResponseProof::Unsized(_))));
+        let part = [both.as_slice(), &[("content-range", "bytes 10-19/30")]].concat();
+        assert!(matches!(read(206, &part, None), Ok(ResponseProof::Bytes(_))));
+        let sent = SentGet { range: None, size: None, is_s3: true };
+        assert!(matches!(ResponseProof::read(&head(200, &both), sent), Ok(ResponseProof::Unsized(_))));
+    }
+
+    #[test]
+    fn a_206_of_nothing_stands_for_a_416() {
+        let nothing = ("content-length", "0");
+        for shown in [Some("bytes 0--1/0"), Some("bytes */0"), Some("bytes 0-0/0"), None] {
+            let mut headers = vec![nothing];
+            headers.extend(shown.map(|shown| ("content-range", shown)));
+            let error = read(206, &headers, None).unwrap_err();
+            assert_eq!(error.service().map(|s| (s.status, s.object_size)), Some((416, Some(0))), "{shown:?}");
+            assert!(read(206, &headers, Some(30)).is_err_and(|e| e.kind() == ErrorKind::Server));
+        }
+        assert!(
+            read(206, &[("content-length", "5"), ("content-range", "bytes */0")], None)
+                .is_err_and(|e| e.service().is_none())
+        );
+    }
+
+    #[test]
+    fn a_web_page_is_no_object_of_s3() {
+        let page = [
+            ("content-type", "text/html; charset=utf-8"),
+            ("content-length", "30"),
+            ("last-modified", "Mon"),
+        ];
+        assert!(read(200, &page, None).unwrap_err().to_string().contains("does not look like an S3 server"));
+        for proof in [("etag", "\"e\""), ("x-amz-request-id", "1")] {
+            assert!(read(200, &[page.as_slice(), &[proof]].concat(), None).is_ok(), "{proof:?}");
+        }
+        let sent = SentGet { range: Some(ByteRange::new(10, 20)), size: None, is_s3: false };
+        assert!(ResponseProof::read(&head(200, &page), sent).is_ok(), "a URL may name a page");
+    }
+
+    #[test]
+    fn two_ranges_in_one_response_prove_nothing() {
+        let both = [("content-range", "bytes 10-19/30"), ("content-range", "bytes 10-19/40")];
+        assert!(read(206, &both, None).is_err());
     }
 }

@@ -12,20 +12,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
+use http::header::ETAG;
 use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
 use crate::client::exchange::{Exchange, ResponseBody};
+use crate::client::metadata;
 use crate::client::retry::Attempt;
 use crate::download::context::DownloadContext;
 use crate::download::fetch::frame_queue::FrameSender;
 use crate::download::fetch::straggler::RequestProgress;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::CORRECTION;
+use crate::s3::header::header_text;
+use crate::s3::object::{ObjectInfo, malformed};
 use crate::s3::pinned::PinnedVersion;
 use crate::s3::range::ByteRange;
 use crate::s3::request::S3Request;
-use crate::s3::response::RangeResponse;
+use crate::s3::response::{RangeResponse, ResponseProof, SentGet};
 
 /// How long bytes may gather in the kernel before they are handed on though they are few: twice as long as a buffer
 /// takes to fill, between these.
@@ -178,26 +182,127 @@ impl RangeRequest {
     }
 }
 
-/// Sends the request and checks the head of its response.
+/// Sends the request and checks the head of its response. Where the response does not prove which bytes it has, or under
+/// which version, one request more may.
 async fn depart(shared: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Result<Receiving> {
+    if let Some(pin) = shared.pin.get()
+        && pin.if_match().is_none()
+        && shared.client.version_id().is_none()
+        && asked.start() > shared.wanted.start()
+    {
+        // Bytes of two responses may be combined under a strong validator only (RFC 9110, section 15.3.7.3).
+        return Err(Error::new(
+            ErrorKind::Server,
+            "the response ended early, and no strong ETag shows which bytes would follow",
+        )
+        .with_hint("the object has to be downloaded again from its first byte"));
+    }
+    let mut asked = asked;
+    loop {
+        let (exchange, opened) = match request(&shared, asked, attempt).await? {
+            Reply::Proven(exchange, opened) => (exchange, opened),
+            Reply::AskPlainly(why) => {
+                info!(target: CORRECTION, what = "plain GET", to = why, "retrying immediately");
+                shared.is_plain.store(true, Ordering::Relaxed);
+                continue;
+            }
+        };
+        let pin = shared.pin.get();
+        if let Some(pin) = pin {
+            pin.check(&opened.info)?;
+        } else {
+            let is_strong =
+                PinnedVersion::new(&opened.info).if_match().is_some() || shared.client.version_id().is_some();
+            let open_ended = shared.wanted.open_ended();
+            let is_all = opened.whole || opened.body.end() >= shared.wanted.of(&opened.info)?.end();
+            if !is_strong && !is_all && asked != open_ended {
+                info!(target: CORRECTION, what = "one response", "retrying immediately");
+                asked = open_ended;
+                continue;
+            }
+        }
+        let Exchange { body, latency, .. } = exchange;
+        shared.pace.responded(latency);
+        shared.throttle.all_is_well(Instant::now());
+        let at = opened.body.start();
+        return Ok(Receiving { opened: Some(opened), latency, body, at, received: 0, at_once: 0 });
+    }
+}
+
+/// What one request brought.
+enum Reply {
+    /// A response that shows which bytes follow.
+    Proven(Exchange, RangeResponse),
+    /// None, for this reason: a GET without `Range` may.
+    AskPlainly(&'static str),
+}
+
+/// Sends one request for `asked`, and another one without `If-Match` where that header alone is refused.
+async fn request(shared: &DownloadContext, asked: ByteRange, attempt: Attempt) -> Result<Reply> {
     let pin = shared.pin.get();
-    let ask = S3Request::Get {
-        range: asked,
-        if_match: pin.map_or(shared.wanted.if_match(), PinnedVersion::if_match),
-    };
+    let client = &shared.client;
+    let if_match = pin
+        .map_or(shared.wanted.if_match(), PinnedVersion::if_match)
+        .filter(|_| !shared.without_if_match.load(Ordering::Relaxed));
     let version =
         pin.and_then(PinnedVersion::version_id).filter(|_| shared.by_version.load(Ordering::Relaxed));
-    let exchanged = shared.client.exchange(ask, version, attempt).await;
-    let Exchange { head, body, latency, .. } =
-        exchanged.map_err(|e| changed(&shared, e, version.is_some()))?;
-    let opened = RangeResponse::check(&head, asked, pin.map(PinnedVersion::size))?;
-    if let Some(pin) = pin {
-        pin.check(&opened.info)?;
+    let is_plain = shared.is_plain.load(Ordering::Relaxed);
+    let get = |if_match| {
+        if is_plain { S3Request::GetWhole } else { S3Request::Get { range: asked, if_match } }
+    };
+    let status = |e: &Error| e.service().map_or(0, |s| s.status);
+    let exchanged = match client.exchange(get(if_match), version, attempt).await {
+        Err(e) if status(&e) == 501 && pin.is_none() && !is_plain => {
+            return Ok(Reply::AskPlainly("the server does not implement ranges"));
+        }
+        Err(e) if matches!(status(&e), 412 | 501) && if_match.is_some() && version.is_none() => {
+            match client.exchange(get(None), version, attempt).await {
+                Ok(exchange) if has_tag(&exchange, if_match) => {
+                    // From here on every response must carry the tag.
+                    shared.without_if_match.store(true, Ordering::Relaxed);
+                    Ok(exchange)
+                }
+                _ => Err(e),
+            }
+        }
+        exchanged => exchanged,
+    };
+    let exchange = exchanged.map_err(|e| changed(shared, e, version.is_some()))?;
+    let range = (!is_plain).then_some(asked);
+    let sent = SentGet { range, size: pin.map(PinnedVersion::size), is_s3: client.is_s3() };
+    match ResponseProof::read(&exchange.head, sent)? {
+        ResponseProof::Bytes(opened) => Ok(Reply::Proven(exchange, opened)),
+        ResponseProof::PartOrWhole(opened) if pin.is_none() && !is_plain => {
+            let head = if client.is_s3() { metadata::head(client, attempt).await.ok() } else { None };
+            match head {
+                Some(head) if head.size == opened.info.size && head.etag == opened.info.etag => {
+                    Ok(Reply::Proven(exchange, opened))
+                }
+                _ => Ok(Reply::AskPlainly("the response does not show whether it is a part")),
+            }
+        }
+        ResponseProof::PartOrWhole(_) => Err(malformed("the response does not show which bytes it has")),
+        ResponseProof::Nothing(why) if pin.is_none() && !is_plain => Ok(Reply::AskPlainly(why)),
+        ResponseProof::Nothing(why) => Err(malformed(why)),
+        ResponseProof::Unsized(info) if client.is_s3() => {
+            // HEAD shows the size; that the body has neither less nor more is checked as it comes.
+            let size = match pin {
+                Some(pin) => pin.size(),
+                None => metadata::head(client, attempt).await?.size,
+            };
+            let body = ByteRange::new(0, size);
+            Ok(Reply::Proven(
+                exchange,
+                RangeResponse { info: ObjectInfo { size, ..info }, body, whole: true },
+            ))
+        }
+        ResponseProof::Unsized(_) => Err(malformed("the server sent no range and no length")),
     }
-    shared.pace.responded(latency);
-    shared.throttle.all_is_well(Instant::now());
-    let at = opened.body.start();
-    Ok(Receiving { opened: Some(opened), latency, body, at, received: 0, at_once: 0 })
+}
+
+/// Returns whether the response carries the strong tag that `If-Match` named.
+fn has_tag(exchange: &Exchange, if_match: Option<&str>) -> bool {
+    header_text(&exchange.head.headers, ETAG.as_str()) == if_match
 }
 
 /// A refused `If-Match` is the object having changed, and so is a range that is no longer there. The old
@@ -214,7 +319,7 @@ fn changed(shared: &DownloadContext, error: Error, named: bool) -> Error {
     }
     match status {
         Ok(StatusCode::PRECONDITION_FAILED) if may_name => {
-            info!(target: CORRECTION, what = "version", to = pin.version_id(), "asked again at once");
+            info!(target: CORRECTION, what = "version", to = pin.version_id(), "retrying immediately");
             shared.by_version.store(true, Ordering::Relaxed);
             error.retryable(true)
         }

@@ -253,7 +253,7 @@ impl RangeTask {
     }
 
     fn rest(&self) -> Remaining {
-        let may_hedge = !self.whole && self.shared.pin.get().is_some();
+        let may_hedge = !self.whole && self.shared.pin.get().is_some_and(|pin| pin.if_match().is_some());
         Remaining { bytes: self.range.remainder(self.done), start: self.range.start(), may_hedge }
     }
 
@@ -312,6 +312,11 @@ impl RangeTask {
     /// Hands on what `data`, which begins at this offset of the object, has of the bytes that come next.
     async fn hand_on(&mut self, at: u64, mut data: Bytes) -> Result<()> {
         let next = self.range.start() + self.done;
+        if self.whole && at.saturating_add(data.len() as u64) > self.shared.size() {
+            return Err(
+                Error::new(ErrorKind::Server, "the response has more bytes than the object").retryable(true)
+            );
+        }
         // What was handed on already, or lies before the range, comes only where it cannot be left out.
         let known = usize::try_from(next.saturating_sub(at)).unwrap_or(usize::MAX).min(data.len());
         drop(data.split_to(known));

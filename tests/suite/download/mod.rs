@@ -15,4 +15,5 @@ mod rate_limit;
 mod several;
 mod shards;
 mod throttling;
+mod unproven;
 mod versions;

@@ -45,7 +45,8 @@ fn a_final_answer_to_the_first_get_ends_it_at_once() {
             assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
         }
         assert!(outcome.stderr.lines().count() <= 3, "{}", outcome.stderr);
-        assert_eq!(server.gets().len(), 1);
+        // A server that implements no ranges may have the object all the same.
+        assert_eq!(server.gets().len(), if status == 501 { 2 } else { 1 });
         // The HEAD beside it, and one without the header that some servers do not know.
         assert!(server.heads() <= 2);
     });

@@ -269,7 +269,8 @@ fn what_cannot_be_continued_starts_over() {
         damage(&folder);
         assert!(part(&folder).exists());
         let (sent, said) = continued(&folder, &server, args);
-        assert_eq!(sent, SIZE);
+        // Another version answers 412, and once more without If-Match.
+        assert!((SIZE..=SIZE + CHUNK).contains(&sent), "{sent} bytes");
         assert!(said.contains(message) && said.trim_end().ends_with("starting over"), "{said}");
     });
 }

@@ -53,7 +53,8 @@ fn verdict(schedule: &Schedule, log: &Log, ended: &Ended) -> Result<(), String> 
     let gets = log.iter().filter(|(request, _)| request.is_get()).count() as u64;
     must(gets <= schedule.chunks() + explained.more_gets, "more requests than the faults explain")?;
     let hedged = if schedule.hedge == Hedge::Auto { hedges(gets) * schedule.chunk } else { 0 };
-    let at_most = schedule.size + hedged + log.iter().map(|(_, drawn)| drawn.wasted).sum::<u64>();
+    let twice = if schedule.may_look_like_a_part() { schedule.size } else { 0 };
+    let at_most = schedule.size + twice + hedged + log.iter().map(|(_, drawn)| drawn.wasted).sum::<u64>();
     must(ended.sent <= at_most, "the server sent more than the faults explain")?;
     must(ended.traffic.is_none_or(|t| t.fetched <= at_most), "more was fetched than the faults explain")
 }
@@ -104,6 +105,9 @@ fn explained(schedule: &Schedule, log: &Log) -> Explained {
     }
     if schedule.hedge == Hedge::Auto {
         explained.more_gets += hedges(schedule.chunks() + explained.more_gets);
+    }
+    if schedule.may_look_like_a_part() {
+        explained.more_gets += 1;
     }
     if schedule.size == 0 {
         // It is confirmed once more, without a range.

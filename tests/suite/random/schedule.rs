@@ -99,6 +99,12 @@ impl Schedule {
         options
     }
 
+    /// Whether a server without ranges sends exactly as many bytes as the first range has: where HEAD fails, one GET more
+    /// shows that this is the object.
+    pub(super) fn may_look_like_a_part(&self) -> bool {
+        !self.ranges && [self.chunk, self.wanted.end - self.wanted.start].contains(&self.size)
+    }
+
     /// How many requests it takes when nothing goes wrong.
     pub(super) fn chunks(&self) -> u64 {
         if self.ranges { (self.wanted.end - self.wanted.start).div_ceil(self.chunk).max(1) } else { 1 }

@@ -44,7 +44,9 @@ fn garbage() -> [Vec<Case>; 2] {
         ),
         (
             "chunks that are none",
-            Reply::raw("HTTP/1.1 206 Partial Content\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"),
+            Reply::raw(
+                "HTTP/1.1 206 Partial Content\r\ncontent-range: bytes\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+            ),
         ),
     ];
     [each(&replies, &PLACES, once), each(&replies, &[Place::First], always)]
@@ -82,7 +84,6 @@ fn wrong_ranges() -> [Vec<Case>; 4] {
     let first = [
         ("another range", Reply::ok().content_range("bytes 1-65536/328914")),
         ("no size", Reply::ok().content_range("bytes 0-65535/*")),
-        ("none", Reply::ok().without("content-range")),
         ("garbage", Reply::ok().content_range("all of it")),
     ];
     [
@@ -167,6 +168,10 @@ fn odd() -> Vec<Case> {
     ];
     each(&replies, &[Place::First], |at, name, reply| {
         let case = at.always(name, Fault::All(reply)).whole(1);
+        if name.ends_with("ETag") {
+            // All bytes are of one response then: the first one shows it, and the second one is for all.
+            return case.seen(2, SIZE).wasting(CHUNK);
+        }
         // The framing is sent with the body, and counted: five bytes for one at the most.
         if name.starts_with("chunked") { case.wasting(5 * SIZE + 64 * CHUNKS as u64) } else { case }
     })

@@ -1,0 +1,195 @@
+//! Responses that do not show which bytes they have, how many there are, or under which version: one request more finds
+//! out, or the download ends with exit code 5. None may end with 0 and other bytes than the object's.
+
+use crate::support::fault_server::{ETAG, FaultServer, Reply, Request};
+use crate::support::object::{CHUNK, SIZE, object};
+use crate::support::run::{Outcome, S3fcp, URI};
+use crate::support::table;
+
+fn run(server: &FaultServer) -> S3fcp {
+    S3fcp::at(&server.endpoint()).window(4, CHUNK).args(["--max-attempts", "2"])
+}
+
+/// A server whose responses to ranges are `ranged`, and all else is right.
+fn serve(size: u64, ranged: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> FaultServer {
+    FaultServer::start(object(size), move |request| {
+        if request.is_get() && request.range.is_some() { ranged(request) } else { Reply::ok() }
+    })
+}
+
+fn assert_range(outcome: &Outcome, start: u64, end: u64) {
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    let place = |at: u64| usize::try_from(at).expect("a place in memory");
+    assert!(outcome.stdout == object(SIZE)[place(start)..place(end)], "{} bytes", outcome.stdout.len());
+}
+
+/// Each way in which a range is answered so that only its length is known.
+fn lengths_alone() -> Vec<(&'static str, fn(&Request) -> Reply)> {
+    vec![
+        ("a part called 200", |_| Reply::ok().called_200().without("content-range")),
+        ("a 206 without Content-Range", |_| Reply::ok().without("content-range")),
+        ("501 for any range", |_| Reply::status(501).code("NotImplemented")),
+    ]
+}
+
+#[test]
+fn where_a_length_alone_is_known_one_plain_get_brings_the_object() {
+    table::each(&lengths_alone(), |reply| {
+        let reply = *reply;
+        let server = serve(SIZE, reply);
+        let outcome = run(&server).download(URI);
+        outcome.assert_object(&object(SIZE));
+        assert!(server.gets().iter().filter(|get| get.range.is_none()).count() <= 1);
+    });
+}
+
+#[test]
+fn a_range_of_the_user_is_cut_out_of_the_plain_get() {
+    table::each(&lengths_alone(), |reply| {
+        let reply = *reply;
+        for (range, start, end) in [("100-199", 100, 200), ("70000-", 70_000, SIZE), ("-10", SIZE - 10, SIZE)]
+        {
+            let server = serve(SIZE, reply);
+            assert_range(&run(&server).args(["--range", range]).download(URI), start, end);
+        }
+    });
+}
+
+/// Ceph, for large objects of Swift: the bytes are right.
+#[test]
+fn a_range_that_is_shown_from_0_on_is_read_by_one_plain_get() {
+    let server = serve(SIZE, |request| {
+        let end = request.range.as_ref().map_or(0, |range| range.end.min(SIZE));
+        Reply::ok().content_range(format!("bytes 0-{}/{SIZE}", end.saturating_sub(1)))
+    });
+    assert_range(&run(&server).args(["--range", "100-199"]).download(URI), 100, 200);
+    assert_eq!(server.gets().len(), 2);
+}
+
+/// HEAD says that there is more than the server ever sends.
+#[test]
+fn a_server_that_always_sends_a_part_is_exit_5() {
+    let server = FaultServer::start(object(SIZE), |request| {
+        let part = Reply::part(0..CHUNK).called_200().without("content-range");
+        if request.is_get() { part } else { Reply::ok() }
+    });
+    let outcome = run(&server).download(URI);
+    outcome.assert_failed(5, &object(SIZE));
+}
+
+#[test]
+fn an_empty_object_may_be_a_206() {
+    let table = [
+        ("to -1", Some("bytes 0--1/0")),
+        ("unsatisfied", Some("bytes */0")),
+        ("one byte of none", Some("bytes 0-0/0")),
+        ("none", None),
+    ];
+    table::each(&table, |range| {
+        let range = *range;
+        let reply = move |_: &Request| {
+            let empty = Reply::part(0..0).header("content-length", "0");
+            match range {
+                Some(range) => empty.content_range(range),
+                None => empty.without("content-range"),
+            }
+        };
+        run(&serve(0, reply)).download(URI).assert_object(&[]);
+        // An object that HEAD knows to have bytes is not empty.
+        run(&serve(SIZE, reply)).download(URI).assert_failed(6, &object(SIZE));
+    });
+}
+
+#[test]
+fn other_spellings_of_a_content_range_are_read() {
+    let table = [("equals", "bytes="), ("colon", "bytes: "), ("case", "Bytes "), ("tab", "bytes\t")];
+    table::each(&table, |unit| {
+        let unit = *unit;
+        let server = serve(SIZE, move |request| {
+            let range = request.range.clone().unwrap_or_default();
+            let last = range.end.min(SIZE).saturating_sub(1);
+            Reply::ok().content_range(format!("{unit}{}-{last}/{SIZE}", range.start))
+        });
+        run(&server).download(URI).assert_object(&object(SIZE));
+    });
+}
+
+/// Parts may be combined under a strong validator only.
+#[test]
+fn without_a_strong_validator_all_bytes_are_of_one_response() {
+    let table: [(&str, fn() -> Reply); 3] = [
+        ("none", || Reply::ok().without("etag")),
+        ("weak", || Reply::ok().etag("W/\"same\"")),
+        ("blank", || Reply::ok().etag("\"\"")),
+    ];
+    table::each(&table, |reply| {
+        let reply = *reply;
+        let server = FaultServer::start(object(SIZE), move |_| reply());
+        run(&server).download(URI).assert_object(&object(SIZE));
+        assert_eq!(server.gets().len(), 2);
+        // A small object still costs one GET.
+        let small = FaultServer::start(object(100), move |_| reply());
+        run(&small).download(URI).assert_object(&object(100));
+        assert_eq!(small.gets().len(), 1);
+        // What would follow a cut may be another object's.
+        let cut = FaultServer::start(object(SIZE), move |_| reply().cut_after(CHUNK + 10));
+        let outcome = run(&cut).download(URI);
+        outcome.assert_failed(5, &object(SIZE));
+        assert_eq!(outcome.stdout.len() as u64, CHUNK + 10);
+    });
+}
+
+#[test]
+fn a_refused_if_match_of_an_unchanged_object_is_left_out() {
+    for status in [412, 501] {
+        let server = FaultServer::start(object(SIZE), move |request| {
+            if request.header("if-match").is_some() { Reply::status(status) } else { Reply::ok() }
+        });
+        run(&server).download(URI).assert_object(&object(SIZE));
+    }
+}
+
+#[test]
+fn chunks_count_and_not_the_length_beside_them() {
+    for length in ["100", "999999999"] {
+        let server = FaultServer::start(object(SIZE), move |request| {
+            let reply = Reply::whole_with_200().chunked().header("content-length", length);
+            if request.is_get() { reply } else { Reply::ok() }
+        });
+        run(&server).download(URI).assert_object(&object(SIZE));
+    }
+}
+
+#[test]
+fn a_head_that_says_0_is_not_believed_without_a_get() {
+    for args in [&["--range", "-1000"][..], &["--shard", "2/3", "--if-match", ETAG]] {
+        let server = FaultServer::start(object(SIZE), |request| {
+            if request.is_get() { Reply::ok() } else { Reply::ok().header("content-length", "0") }
+        });
+        let outcome = run(&server).args(args).download(URI);
+        assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+        assert!(!outcome.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_server_that_does_not_speak_s3_is_exit_5() {
+    let page = || {
+        Reply::status(200)
+            .body("<html>console</html>")
+            .header("content-type", "text/html")
+            .without("x-amz-request-id")
+            .without("etag")
+    };
+    let missing = || Reply::status(404).body("<html>Not Found</html>").without("x-amz-request-id");
+    let table: [(&str, fn() -> Reply); 2] = [("a page", page), ("404", missing)];
+    table::each(&table, |reply| {
+        let reply = *reply;
+        for args in [&[][..], &["--info"], &["--range", "-10"]] {
+            let server = FaultServer::start(object(SIZE), move |_| reply());
+            let outcome = run(&server).args(args).download(URI);
+            outcome.assert_failed(5, &[]);
+            assert!(outcome.stderr.contains("does not look like an S3 server"), "{}", outcome.stderr);
+        }
+    });
+}
