@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::cli::value_parsers;
 use crate::download::options::Options;
-use crate::printable::is_invisible;
+use crate::error::printable::is_invisible;
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::address::endpoint::Endpoint;
 use crate::s3::address::s3_uri::S3Uri;
@@ -26,10 +26,10 @@ use crate::s3::response::RangeResponse;
 use crate::s3::secrets::Secrets;
 
 /// What takes the bytes.
-pub type Destination = fn(&[u8]);
+pub type FuzzTarget = fn(&[u8]);
 
 /// All targets, by the names of their corpora in `fixtures/fuzz/`.
-pub const TARGETS: [(&str, Destination); 7] = [
+pub const TARGETS: [(&str, FuzzTarget); 7] = [
     ("uri", uri),
     ("sizes", sizes),
     ("range", range),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     /// One input changed in places, as a fuzzer does it: bytes replaced, taken out and put in.
-    fn changed() -> impl Strategy<Value = (Destination, Vec<u8>)> {
+    fn changed() -> impl Strategy<Value = (FuzzTarget, Vec<u8>)> {
         let change = (any::<Index>(), any::<u8>(), 0..4_u8, select(b"0123456789-/ :|\n<>&;\"%.".to_vec()));
         let inputs = TARGETS.iter().flat_map(|(name, target)| corpus(name).into_iter().map(|i| (*target, i)));
         let inputs: Vec<_> = inputs.collect();

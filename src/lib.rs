@@ -137,7 +137,6 @@ pub mod events;
 #[doc(hidden)]
 pub mod fuzzing;
 mod output;
-mod printable;
 mod s3;
 mod transport;
 

@@ -10,8 +10,8 @@ use http::{HeaderMap, Method, StatusCode};
 use tracing::{Level, debug, enabled, info};
 
 use crate::client::retry::Attempt;
+use crate::error::printable::printable;
 use crate::events::{REQUEST, milliseconds};
-use crate::printable::printable;
 use crate::s3::address::source::Source;
 use crate::s3::header::header_text;
 use crate::s3::request::S3Request;

@@ -33,7 +33,7 @@ pub(super) fn new(tls: Tls, proxies: Proxies) -> SharedHttpClient {
     })
 }
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type ConversionError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Sends the requests of one credential source.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ impl ProviderHttp {
     }
 }
 
-fn convert_request(request: &HttpRequest) -> Result<http::Request<Full<Bytes>>, BoxError> {
+fn convert_request(request: &HttpRequest) -> Result<http::Request<Full<Bytes>>, ConversionError> {
     let body = request.body().bytes().ok_or("the body of a credential request is in memory")?;
     let mut converted = http::Request::builder().method(request.method()).uri(request.uri());
     for (name, value) in request.headers() {

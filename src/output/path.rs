@@ -7,8 +7,8 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use crate::error::printable::Visible;
 use crate::error::{Error, ErrorKind, Result};
-use crate::printable::Visible;
 use crate::s3::address::source::Source;
 
 /// Links that are followed before it is taken for a circle, as Linux does.

@@ -8,8 +8,8 @@ use http::header::{CONTENT_RANGE, DATE, RETRY_AFTER};
 use http::response::Parts;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::error::printable::printable;
 use crate::error::{Error, ErrorKind, ServiceError};
-use crate::printable::printable;
 use crate::s3::address::region::Region;
 use crate::s3::error_document::ErrorDocument;
 use crate::s3::header::header_text;
@@ -127,13 +127,15 @@ fn message_contains(service: &ServiceError, text: &str) -> bool {
     service.message.as_deref().is_some_and(|message| message.contains(text))
 }
 
-/// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date.
+/// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date, which counts from that of the response: the
+/// server's clock and not this machine's.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = header_text(headers, RETRY_AFTER.as_str())?.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    httpdate::parse_http_date(value).ok()?.duration_since(SystemTime::now()).ok()
+    let now = httpdate::parse_http_date(header_text(headers, DATE.as_str())?.trim()).ok()?;
+    httpdate::parse_http_date(value).ok()?.duration_since(now).ok()
 }
 
 fn seconds(time: SystemTime) -> Option<u64> {

@@ -1,7 +1,7 @@
 //! The version of an object that a download is pinned to, and the check of every later response against it.
 
+use crate::error::printable::printable;
 use crate::error::{Error, ErrorKind, Result};
-use crate::printable::printable;
 use crate::s3::object::ObjectInfo;
 
 /// The version that the first response to a GET showed.

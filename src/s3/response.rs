@@ -7,8 +7,8 @@ use http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, TRANSFER_EN
 use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 
+use crate::error::printable::printable_within;
 use crate::error::{Error, ErrorKind, Result, ServiceError};
-use crate::printable::printable_within;
 use crate::s3::error_response::not_s3;
 use crate::s3::header::{content_length, header_text};
 use crate::s3::object::{ObjectInfo, malformed};

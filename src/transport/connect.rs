@@ -19,9 +19,11 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
-use crate::transport::CONNECT_TIMEOUT;
 use crate::transport::address_book::AddressBook;
 use crate::transport::socket::Socket;
+
+/// How long one address may take to accept a TCP connection: a lost SYN is sent again after 1 s and after 3 s.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// rustls reads a few KiB at a time; one system call fetches at most this many bytes for it.
 const TLS_BUFFER_MAX: usize = 128 << 10;

@@ -17,15 +17,3 @@ pub(crate) mod tls;
 pub(crate) mod tls_error;
 pub(crate) mod trust;
 pub(crate) mod tunnel;
-
-use std::time::Duration;
-
-/// How long one address may take to accept a TCP connection: a lost SYN is sent again after 1 s and after 3 s.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a connection may take in all: the race of the addresses, a proxy and the TLS handshake.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// How long a connection is kept idle. S3 closes those that were idle for 5 s or more; ours are closed a little earlier,
-/// so that a request does not race with that.
-const IDLE_TIMEOUT: Duration = Duration::from_millis(4_500);

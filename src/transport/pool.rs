@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
@@ -33,7 +33,13 @@ use crate::transport::socket::LowWater;
 use crate::transport::tls::{self, Tls};
 use crate::transport::tls_error;
 use crate::transport::tunnel::ProxyConnector;
-use crate::transport::{IDLE_TIMEOUT, OPEN_TIMEOUT};
+
+/// How long a connection may take in all: the race of the addresses, a proxy and the TLS handshake.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a connection is kept idle. S3 closes those that were idle for 5 s or more; ours are closed a little earlier,
+/// so that a request does not race with that.
+const IDLE_TIMEOUT: Duration = Duration::from_millis(4_500);
 
 /// Connections to one endpoint.
 pub(crate) struct Pool {

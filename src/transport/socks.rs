@@ -16,8 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::transport::connect::TcpConnector;
 use crate::transport::proxy::Proxy;
 use crate::transport::socket::Socket;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::transport::tunnel::BoxError;
 
 const VERSION: u8 = 5;
 const NO_AUTHENTICATION: u8 = 0;

@@ -13,7 +13,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::trust::{self, Verifier};
+use crate::transport::trust::{self, ServerVerifier};
 
 /// What TLS connections trust and present; by default the operating system's roots and no client certificate. Clones
 /// share one configuration.
@@ -77,8 +77,8 @@ impl Tls {
     fn build(&self) -> Result<ClientConfig> {
         let provider = Arc::new(provider());
         let verifier = match &self.0.bundle {
-            Some(bundle) => Verifier::with_bundle(bundle, Arc::clone(&provider))?,
-            None => Verifier::with_system_roots(Arc::clone(&provider)),
+            Some(bundle) => ServerVerifier::with_bundle(bundle, Arc::clone(&provider))?,
+            None => ServerVerifier::with_system_roots(Arc::clone(&provider)),
         };
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

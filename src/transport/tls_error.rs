@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
+use crate::error::printable::{printable, printable_within};
 use crate::error::{Error, ErrorKind};
-use crate::printable::{printable, printable_within};
 use crate::transport::tls::Tls;
 use crate::transport::trust::{NoRoots, webpki_error};
 

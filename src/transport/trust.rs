@@ -23,7 +23,7 @@ use tracing::warn;
 
 /// Verifies server certificates.
 #[derive(Debug)]
-pub(super) struct Verifier {
+pub(super) struct ServerVerifier {
     provider: Arc<CryptoProvider>,
     roots: Roots,
 }
@@ -35,7 +35,7 @@ enum Roots {
     System,
 }
 
-impl Verifier {
+impl ServerVerifier {
     /// Trusts the certificates of `bundle`. Unusable ones are skipped with a warning; there must be a usable one.
     pub(super) fn with_bundle(bundle: &CaBundle, provider: Arc<CryptoProvider>) -> Result<Self> {
         let unreadable = |e: std::io::Error, path: &Path| {
@@ -90,7 +90,7 @@ impl Verifier {
     }
 }
 
-impl ServerCertVerifier for Verifier {
+impl ServerCertVerifier for ServerVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

@@ -31,7 +31,7 @@ pub(super) type HopStream = MaybeHttpsStream<TokioIo<Socket>>;
 const HEADERS_MAX: usize = 100;
 const HEAD_BYTES_MAX: usize = 64 << 10;
 
-type BoxError = Box<dyn StdError + Send + Sync>;
+pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Connects to one host.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@
 mod build_script;
 mod support;
 
+mod architecture;
 mod checksum;
 mod cli;
 mod credentials;

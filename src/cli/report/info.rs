@@ -10,7 +10,7 @@ use bytesize::{ByteSize, KIB};
 use serde::Serialize;
 
 use crate::cli::report::format::Format;
-use crate::printable::printable;
+use crate::error::printable::printable;
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 

@@ -230,8 +230,9 @@ impl ConcurrencyController {
         }
         let large = (self.recent.max(self.solo) * LARGE_RANGE_SECONDS).max(RANGE_BYTES_MIN);
         let rate = self.recent.max(self.solo);
-        let ahead =
-            rate * self.latency.as_secs_f64() + (rate * JUST_IN_TIME.as_secs_f64()).min(JUST_IN_TIME_BYTES);
+        let margin = (rate * JUST_IN_TIME.as_secs_f64()).min(JUST_IN_TIME_BYTES);
+        let is_worth_it = self.latency >= JUST_IN_TIME_LATENCY_MIN;
+        let ahead = if is_worth_it { rate * self.latency.as_secs_f64() + margin } else { 0.0 };
         Some((to_bytes(self.range_bytes()), to_bytes(large), to_bytes(ahead)))
     }
 

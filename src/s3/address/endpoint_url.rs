@@ -5,8 +5,8 @@
 
 use http::Uri;
 
+use crate::error::printable::printable;
 use crate::error::{Error, Result};
-use crate::printable::printable;
 use crate::s3::address::http_url::HttpUrl;
 
 /// Parses `text`; errors name its `origin`.

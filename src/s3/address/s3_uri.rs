@@ -6,8 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::error::printable::Visible;
 use crate::error::{Error, ErrorKind};
-use crate::printable::Visible;
 use crate::s3::address::access_point::{self, AccessPoint};
 
 /// The longest key that S3 allows, in bytes of UTF-8 (Amazon S3 User Guide, "Naming objects").

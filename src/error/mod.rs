@@ -4,12 +4,14 @@
 //! It gets its facts from whoever saw the failure and hands on a message of one to three lines, an
 //! exit code and `is_retryable`. It never holds credentials, request headers or signed URLs.
 
+pub(crate) mod printable;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use crate::printable::{printable, printable_within};
+use crate::error::printable::{printable, printable_within};
 
 /// A `Result` whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,236 @@
+//! The rule of the house, read from the `use` lines of src/: who may import whom, what a folder's face may hold, and
+//! that every type name stands for one thing. docs/design/architecture.md explains it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each room, and the rooms below it that it may import. Rooms that are single files stand here too.
+const RULE: [(&str, &[&str]); 9] = [
+    ("cli", &["client", "config", "download", "error", "events", "output", "s3", "transport"]),
+    ("download", &["client", "config", "error", "events", "s3"]),
+    ("client", &["config", "error", "events", "s3", "transport"]),
+    ("config", &["error", "events", "s3", "transport"]),
+    ("output", &["error", "s3"]),
+    ("transport", &["error", "events"]),
+    ("s3", &["error"]),
+    ("events", &[]),
+    ("error", &[]),
+];
+
+/// Files above all rooms: the crate's root, the binary, and the targets of the fuzzer.
+const ABOVE: [&str; 3] = ["lib.rs", "main.rs", "fuzzing.rs"];
+
+/// What src/ holds at most, so that it can be read at a glance.
+const ENTRIES_MAX: usize = 12;
+
+struct Source {
+    /// Relative to src/.
+    path: PathBuf,
+    /// Without the tests at its end.
+    code: String,
+}
+
+impl Source {
+    fn room(&self) -> &str {
+        let first = self.path.iter().next().and_then(|first| first.to_str()).expect("a path of letters");
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+
+    /// The module's path below the crate.
+    fn module(&self) -> String {
+        let path = self.path.with_extension("");
+        let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        parts.join("::").trim_end_matches("::mod").to_owned()
+    }
+
+    fn is_above(&self) -> bool {
+        ABOVE.iter().any(|above| self.path == Path::new(above))
+    }
+
+    /// The lines that are code: no comments.
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        self.code.lines().filter(|line| !line.trim_start().starts_with("//"))
+    }
+
+    /// Every path below the crate that the code names.
+    fn crate_paths(&self) -> Vec<String> {
+        let text = self.lines().collect::<Vec<_>>().join("\n");
+        text.match_indices("crate::")
+            .map(|(at, _)| {
+                let rest = &text[at + "crate::".len()..];
+                let end =
+                    rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
+                rest[..end].trim_end_matches(':').to_owned()
+            })
+            .collect()
+    }
+}
+
+fn sources() -> Vec<Source> {
+    fn walk(folder: &Path, below: &Path, found: &mut Vec<Source>) {
+        for entry in fs::read_dir(folder).expect("src/ can be read") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                walk(&path, below, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).expect("a file of text");
+                let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
+                let path = path.strip_prefix(below).expect("a path in src/").to_owned();
+                found.push(Source { path, code });
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    walk(&root, &root, &mut found);
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+fn assert_none(wrong: &[String], rule: &str) {
+    assert!(wrong.is_empty(), "{rule}:\n  {}", wrong.join("\n  "));
+}
+
+#[test]
+fn the_source_folder_can_be_read_at_a_glance() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let count = fs::read_dir(root).expect("src/ can be read").count();
+    assert!(
+        count <= ENTRIES_MAX,
+        "src/ has {count} entries of at most {ENTRIES_MAX}: put new files into a room"
+    );
+}
+
+#[test]
+fn imports_go_downward_only() {
+    let rule: BTreeMap<_, _> = RULE.into_iter().collect();
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_above()) {
+        let room = source.room();
+        let Some(allowed) = rule.get(room) else {
+            wrong.push(format!("{}: no room is called {room}; add it to the rule", source.path.display()));
+            continue;
+        };
+        for path in source.crate_paths() {
+            let target = path.split("::").next().unwrap_or_default();
+            if rule.contains_key(target) && target != room && !allowed.contains(&target) {
+                wrong.push(format!(
+                    "{} names crate::{path}: {room} may import {allowed:?}; move the code that needs both up, or what \
+                     both need down",
+                    source.path.display()
+                ));
+            }
+        }
+    }
+    assert_none(&wrong, "an import goes upward or sideways");
+}
+
+#[test]
+fn no_file_imports_the_face_of_its_own_folder() {
+    let sources = sources();
+    let faces: BTreeMap<String, BTreeSet<String>> = sources
+        .iter()
+        .filter(|source| source.path.ends_with("mod.rs"))
+        .map(|source| (source.module(), defined_in(source).into_iter().collect()))
+        .collect();
+    let mut wrong = Vec::new();
+    for source in &sources {
+        let module = source.module();
+        for path in source.crate_paths() {
+            let Some((face, name)) = path.rsplit_once("::") else { continue };
+            let is_child = module.starts_with(&format!("{face}::"));
+            if is_child && faces.get(face).is_some_and(|names| names.contains(name)) {
+                wrong.push(format!(
+                    "{} imports {name} from {face}/mod.rs: what children need stands in a file of its own",
+                    source.path.display()
+                ));
+            }
+        }
+    }
+    assert_none(&wrong, "a mod.rs holds docs, mod, pub use, or code that no child imports");
+}
+
+#[test]
+fn the_protocol_and_what_is_pure_name_no_runtime() {
+    let mut wrong = Vec::new();
+    for source in &sources() {
+        let header =
+            source.code.lines().take_while(|line| line.starts_with("//!")).collect::<Vec<_>>().join(" ");
+        let is_pure = source.room() == "s3" || header.contains("Pure:") || header.contains("Pure.");
+        if !is_pure {
+            continue;
+        }
+        for line in source.lines() {
+            for word in ["tokio", "hyper::", "hyper_util", "Instant::now", "SystemTime::now"] {
+                if line.contains(word) {
+                    wrong.push(format!("{}: {}", source.path.display(), line.trim()));
+                }
+            }
+        }
+    }
+    assert_none(&wrong, "s3/ and what calls itself pure do no I/O, wait for nothing and read no clock");
+}
+
+#[test]
+fn every_type_name_stands_for_one_thing() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in &sources() {
+        for line in source.lines() {
+            if let Some(name) = type_defined_by(line) {
+                places.entry(name).or_default().push(source.path.display().to_string());
+            }
+        }
+    }
+    let twice: Vec<_> = places
+        .iter()
+        .filter(|(_, places)| places.len() > 1)
+        .map(|(name, places)| format!("{name}: {}", places.join(", ")))
+        .collect();
+    assert_none(&twice, "a type's name is unique in the crate");
+}
+
+#[test]
+fn every_file_begins_with_its_idea() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let headless: Vec<_> = sources()
+        .iter()
+        .filter(|source| !source.code.starts_with("//!"))
+        .map(|source| root.join("src").join(&source.path).display().to_string())
+        .collect();
+    assert_none(&headless, "a file begins with //!, its idea in a sentence or two");
+}
+
+/// The names that a file defines at its top level.
+fn defined_in(source: &Source) -> Vec<String> {
+    source
+        .lines()
+        .filter(|line| !line.starts_with(' '))
+        .filter_map(|line| {
+            let line =
+                line.strip_prefix("pub(crate) ").or_else(|| line.strip_prefix("pub(super) ")).unwrap_or(line);
+            let line = line.strip_prefix("pub ").unwrap_or(line);
+            let line = line.strip_prefix("async ").unwrap_or(line);
+            let rest = ["fn ", "struct ", "enum ", "trait ", "const ", "static ", "type "]
+                .iter()
+                .find_map(|keyword| line.strip_prefix(keyword))?;
+            Some(word(rest))
+        })
+        .collect()
+}
+
+/// The type that a top-level line defines; aliases inside an `impl` are another trait's names.
+fn type_defined_by(line: &str) -> Option<String> {
+    if line.starts_with(' ') {
+        return None;
+    }
+    let line = line.strip_prefix("pub(crate) ").or_else(|| line.strip_prefix("pub(super) ")).unwrap_or(line);
+    let line = line.strip_prefix("pub ").unwrap_or(line);
+    let rest =
+        ["struct ", "enum ", "trait ", "type "].iter().find_map(|keyword| line.strip_prefix(keyword))?;
+    Some(word(rest))
+}
+
+fn word(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
