@@ -41,6 +41,9 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
 /// so that a request does not race with that.
 const IDLE_TIMEOUT: Duration = Duration::from_millis(4_500);
 
+/// The longest head of a response, in lines.
+const HEADER_LINES_MAX: usize = 1000;
+
 /// Connections to one endpoint.
 pub(crate) struct Pool {
     connector: HttpsConnector<ProxyConnector>,
@@ -203,6 +206,12 @@ impl Pool {
             if self.is_tls { CoalescingReader::filling(stream) } else { CoalescingReader::plain(stream) };
         let (sender, connection) = http1::Builder::new()
             .read_buf_exact_size(Some(self.read_buffer))
+            // Each entry of an object's user metadata is a line.
+            .max_headers(HEADER_LINES_MAX)
+            // Old servers fold lines, and put a space before the colon. Lines that are not headers at all stay an
+            // error: hyper would drop them silently, and one may be the length or the framing of the body.
+            .allow_spaces_after_header_name_in_responses(true)
+            .allow_obsolete_multiline_headers_in_responses(true)
             .handshake(TokioIo::new(wire))
             .await
             .map_err(|e| Error::network("the connection failed").with_source(e))?;

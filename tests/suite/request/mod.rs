@@ -7,6 +7,7 @@ mod keys;
 mod proxies;
 mod redirects;
 mod regions;
+mod response_heads;
 mod tls;
 mod tls_failures;
 mod urls;

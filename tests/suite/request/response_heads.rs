@@ -1,0 +1,66 @@
+//! Heads of responses as real servers send them: many lines, folded ones, spaces before the colon. What cannot be read
+//! one way only is refused.
+
+use crate::support::fault_server::{FaultServer, Reply, Request};
+use crate::support::object::{CHUNK, SIZE, object};
+use crate::support::run::{Outcome, S3fcp, URI};
+use crate::support::table;
+
+fn download(reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Outcome {
+    let server = FaultServer::start(object(SIZE), reply);
+    S3fcp::at(&server.endpoint()).window(2, CHUNK).args(["--max-attempts", "2"]).download(URI)
+}
+
+/// A reply with `count` lines of user metadata.
+fn with_metadata(count: usize) -> Reply {
+    (0..count).fold(Reply::ok(), |reply, n| {
+        // The test's few names live as long as it does.
+        let name: &'static str = Box::leak(format!("x-amz-meta-{n}").into_boxed_str());
+        reply.header(name, "value")
+    })
+}
+
+#[test]
+fn an_object_may_have_hundreds_of_metadata_entries() {
+    for count in [100, 120, 200] {
+        let reply = with_metadata(count);
+        download(move |_| reply.clone()).assert_object(&object(SIZE));
+    }
+    // A head fits into the read buffer, which is smaller where chunks are.
+    let reply = with_metadata(950);
+    let server = FaultServer::start(object(SIZE), move |_| reply.clone());
+    S3fcp::at(&server.endpoint()).download(URI).assert_object(&object(SIZE));
+}
+
+fn length(request: &Request) -> String {
+    request.range.as_ref().map_or(SIZE, |range| range.end.min(SIZE) - range.start).to_string()
+}
+
+#[test]
+fn lines_that_can_be_read_one_way_are_read() {
+    let table: [(&str, fn(&Request) -> Reply); 4] = [
+        ("a space before the colon", |_| Reply::ok().header("x-strange ", "value")),
+        ("a folded line", |_| Reply::ok().header("x-folded", "one\r\n two")),
+        ("a line folded by a tab", |_| Reply::ok().header("x-folded", "one\r\n\ttwo")),
+        ("a space before the colon of the length", |request| {
+            Reply::ok().without("content-length").header("content-length ", length(request))
+        }),
+    ];
+    table::each(&table, |reply| download(*reply).assert_object(&object(SIZE)));
+}
+
+/// Each would be dropped silently by a lenient parser, and with it the framing of the body.
+#[test]
+fn lines_that_are_no_headers_are_refused() {
+    let table: [(&str, fn(&Request) -> Reply); 4] = [
+        ("a space in the length's name", |request| {
+            Reply::ok().without("content-length").header("content length", length(request))
+        }),
+        ("a control character in the range's name", |_| {
+            Reply::ok().without("content-range").header("content-range\u{1}", "bytes 0-1/2")
+        }),
+        ("a space in the coding's name", |_| Reply::ok().header("transfer encoding", "chunked")),
+        ("a space in the tag's name", |_| Reply::ok().without("etag").header("e tag", "\"x\"")),
+    ];
+    table::each(&table, |reply| download(*reply).assert_failed(5, &object(SIZE)));
+}
