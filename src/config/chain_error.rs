@@ -9,25 +9,29 @@ use std::iter::successors;
 use aws_credential_types::provider::error::CredentialsError;
 
 use crate::error::{Error, ErrorKind};
-use crate::events::CREDENTIALS;
+use crate::events::{CREDENTIALS, first_line};
 use tracing::debug;
 
 /// The sources that had no credentials, each with its reason. It travels as the source of a [`CredentialsError`],
 /// the only error type that the AWS crates' trait allows.
 #[derive(Debug)]
-pub(super) struct ProviderTrace(Vec<(String, String)>);
+pub(super) struct ProviderTrace {
+    sources: Vec<(String, String)>,
+    /// What helps, if the source that ended the search could not be reached.
+    unreachable: Option<String>,
+}
 
 impl ProviderTrace {
     /// Creates a trace without any source.
     pub(super) fn new() -> Self {
-        Self(Vec::new())
+        Self { sources: Vec::new(), unreachable: None }
     }
 
     /// Adds a source and the reason why it has no credentials.
     pub(super) fn add(&mut self, source: impl Into<String>, error: &CredentialsError) {
         let (source, reason) = (source.into(), causes(error).unwrap_or_else(|| "no keys".to_owned()));
         debug!(target: CREDENTIALS, source, reason, "no credentials here");
-        self.0.push((source, reason));
+        self.sources.push((source, reason));
     }
 
     /// Returns the error for a search that no source could answer.
@@ -39,13 +43,14 @@ impl ProviderTrace {
     pub(super) fn failed(source: impl Into<String>, error: &CredentialsError) -> CredentialsError {
         let mut trace = Self::new();
         trace.add(source, error);
+        trace.unreachable = unreachable_hint(error);
         CredentialsError::provider_error(trace)
     }
 }
 
 impl fmt::Display for ProviderTrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, (source, reason)) in self.0.iter().enumerate() {
+        for (n, (source, reason)) in self.sources.iter().enumerate() {
             write!(f, "{}{source}: {reason}", if n == 0 { "" } else { "; " })?;
         }
         Ok(())
@@ -54,7 +59,7 @@ impl fmt::Display for ProviderTrace {
 
 impl StdError for ProviderTrace {}
 
-/// Converts the AWS crates' error into this crate's.
+/// Converts the AWS crates' error into this crate's. A source that could not be reached is a network error.
 pub(super) fn credentials_error(error: &CredentialsError) -> Error {
     let reason = causes(error).map_or_else(String::new, |reason| format!(": {reason}"));
     if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
@@ -63,18 +68,60 @@ pub(super) fn credentials_error(error: &CredentialsError) -> Error {
              or use --no-sign-request for a public object",
         );
     }
-    let from = if error.source().is_some_and(<dyn StdError>::is::<ProviderTrace>) {
-        reason.replacen(": ", " from ", 1)
-    } else {
-        reason
+    let trace =
+        successors(error.source(), |&e| e.source()).find_map(<dyn StdError>::downcast_ref::<ProviderTrace>);
+    let (kind, hint) = match trace {
+        Some(ProviderTrace { unreachable: Some(hint), .. }) => (ErrorKind::Network, hint.as_str()),
+        _ => (ErrorKind::Access, hint(&reason)),
     };
-    Error::new(ErrorKind::Access, format!("the credentials could not be loaded{from}"))
-        .with_hint("if a session has expired, renew it with `aws sso login` or `aws login`")
+    let from = if trace.is_some() { reason.replacen(": ", " from ", 1) } else { reason };
+    Error::new(kind, format!("the credentials could not be loaded{from}")).with_hint(hint)
+}
+
+/// Returns what helps against a failure with this reason.
+fn hint(reason: &str) -> &'static str {
+    let lower = reason.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if has(&["mfa device"]) {
+        "get temporary keys with `aws sts assume-role --serial-number ... --token-code ...`, or let `aws configure \
+         export-credentials` do it, and put them into the environment"
+    } else if has(&["loop"]) {
+        "make one of these profiles end at keys, a process or a session"
+    } else if has(&["line break", "control character", "not ascii", "is empty"]) {
+        "write the keys again, without line breaks, quotes or spaces"
+    } else if has(&["credential_process", "json"]) {
+        "run the command by itself: it must print JSON with Version 1, AccessKeyId and SecretAccessKey, or renew its login"
+    } else if has(&["no answer within", "timed out"]) {
+        "the source did not answer in time; if it waits for a person, log in before the download"
+    } else if has(&["could not find source profile", "is not defined", "profile ", "no such file"])
+        && !has(&["sso", "expired"])
+    {
+        "check the names and files that the profile refers to"
+    } else if has(&["half", "missing"]) && !has(&["sso", "expired"]) {
+        "complete the profile"
+    } else {
+        "if a session has expired, renew it with `aws sso login` or `aws login`"
+    }
+}
+
+/// Returns what helps if `error` comes from a connection that failed.
+fn unreachable_hint(error: &CredentialsError) -> Option<String> {
+    let cause = successors(error.source(), |&e| e.source())
+        .filter_map(<dyn StdError>::downcast_ref::<Error>)
+        .find(|e| e.kind() == ErrorKind::Network)?;
+    let general = "check the network and the proxy variables; the object itself was not requested";
+    Some(cause.hint().unwrap_or(general).to_owned())
 }
 
 /// Returns the messages of the error's causes in one line, without duplicates. A `CredentialsError`'s own text is
 /// generic and skipped.
 fn causes(error: &CredentialsError) -> Option<String> {
+    // The crates' texts around an error of our transport add nothing ("dispatch failure: io error").
+    if let Some(ours) =
+        successors(error.source(), |&e| e.source()).find_map(<dyn StdError>::downcast_ref::<Error>)
+    {
+        return Some(first_line(ours));
+    }
     let mut messages: Vec<String> = Vec::new();
     for text in successors(error.source(), |&e| e.source())
         .filter(|e| !e.is::<CredentialsError>())

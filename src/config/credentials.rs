@@ -1,7 +1,7 @@
 //! The identity that requests are signed with: loaded once, cached, and renewed before it expires.
 //!
-//! One task at a time loads from the source; meanwhile the others use the cached identity as long as it is valid.
-//! Neither `Debug` nor an error shows a key.
+//! One task at a time loads from the source. While the cached identity is valid, that happens in the background and nobody
+//! waits for it. A failed load counts for all tasks for a while. Neither `Debug` nor an error shows a key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,11 +9,13 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials as Keys;
 use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::identity::Identity;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::config::chain_error::credentials_error;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::events::{CREDENTIALS, first_line, milliseconds};
 use tracing::{info, warn};
 
@@ -24,12 +26,19 @@ const RENEW_BEFORE: Duration = Duration::from_mins(5);
 /// is not asked for each of thousands of requests.
 const MIN_RELOAD_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Pause after the first failed load; it doubles with each further one, up to [`MIN_RELOAD_INTERVAL`].
+const FIRST_FAILURE_PAUSE: Duration = Duration::from_millis(250);
+/// Time limit for a load, for sources that have none of their own.
+const LOAD_TIMEOUT: Duration = Duration::from_mins(2);
+
 /// Credentials for signing requests, anonymous by default. Clones share one cache.
 #[derive(Clone, Default)]
 pub struct Credentials(Option<Arc<CredentialCache>>);
 
 struct CredentialCache {
     source: Box<dyn ProvideCredentials>,
+    /// The last load failed: why, and when the next one may begin.
+    failure: Mutex<Option<LoadFailure>>,
     /// Never locked across a load.
     cached: Mutex<Option<CachedIdentity>>,
     /// Held while the source loads.
@@ -66,12 +75,8 @@ impl Credentials {
         first_load_time: Option<Duration>,
     ) -> Self {
         let (source, cached) = (Box::new(source), Mutex::new(cached));
-        Self(Some(Arc::new(CredentialCache {
-            source,
-            cached,
-            refresh_lock: Mutex::new(()),
-            first_load_time,
-        })))
+        let (failure, refresh_lock) = (Mutex::default(), Mutex::default());
+        Self(Some(Arc::new(CredentialCache { source, failure, cached, refresh_lock, first_load_time })))
     }
 
     /// Returns how long the source took to load the first keys, if it was measured.
@@ -113,39 +118,98 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// A failed load. The error itself cannot be cloned, so its parts are kept.
+struct LoadFailure {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+    is_retryable: bool,
+    /// Loads that failed since the last one that succeeded.
+    count: u32,
+    next_load_at: SystemTime,
+}
+
+impl LoadFailure {
+    fn to_error(&self) -> Error {
+        let error = Error::new(self.kind, &self.message).retryable(self.is_retryable);
+        match &self.hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+}
+
 impl CredentialCache {
-    async fn at(&self, now: SystemTime) -> Result<Identity> {
+    async fn at(self: &Arc<Self>, now: SystemTime) -> Result<Identity> {
         let cached = self.cached.lock().await.clone();
-        let _refreshing = match cached {
-            Some(cached) if !cached.is_due(now) => return Ok(cached.identity),
-            Some(cached) if cached.is_valid(now) => match self.refresh_lock.try_lock() {
-                Ok(guard) => guard,
-                Err(_) => return Ok(cached.identity),
-            },
-            _ => self.refresh_lock.lock().await,
-        };
+        if let Some(cached) = cached
+            && cached.is_valid(now)
+        {
+            if cached.is_due(now) {
+                self.renew_in_background(now).await;
+            }
+            return Ok(cached.identity);
+        }
+        let _refreshing = self.refresh_lock.lock().await;
         // Another task may have loaded it while this one waited for the lock.
         if let Some(cached) = self.cached.lock().await.clone()
-            && !cached.is_due(now)
+            && cached.is_valid(now)
         {
             return Ok(cached.identity);
         }
-        let answer = self.source.provide_credentials().await;
-        let mut cached = self.cached.lock().await;
-        match (answer, &mut *cached) {
-            (Ok(keys), cached) => {
-                log_credentials("refreshed", None, keys.expiry());
-                let new = cached.insert(CachedIdentity::new(keys.into(), now));
-                Ok(new.identity.clone())
-            }
-            (Err(e), Some(old)) if old.is_valid(now) => {
-                let reason = first_line(&credentials_error(&e));
+        if let Some(failure) = &*self.failure.lock().await
+            && now < failure.next_load_at
+        {
+            return Err(failure.to_error());
+        }
+        self.load(now).await
+    }
+
+    /// Starts a task that renews the identity, unless there is one already or the last one failed recently.
+    async fn renew_in_background(self: &Arc<Self>, now: SystemTime) {
+        if self.refresh_lock.try_lock().is_err()
+            || self.failure.lock().await.as_ref().is_some_and(|failure| now < failure.next_load_at)
+        {
+            return;
+        }
+        let cache = Arc::clone(self);
+        tokio::spawn(async move {
+            let Ok(_refreshing) = cache.refresh_lock.try_lock() else { return };
+            let is_due = cache.cached.lock().await.as_ref().is_none_or(|cached| cached.is_due(now));
+            if is_due && let Err(error) = cache.load(now).await {
+                let reason = first_line(&error);
                 warn!(target: CREDENTIALS, reason, "the credentials could not be renewed");
-                old.renew_at = Some(now + MIN_RELOAD_INTERVAL);
-                Ok(old.identity.clone())
             }
-            // A source that worked before is expected to recover.
-            (Err(e), old) => Err(credentials_error(&e).retryable(old.is_some())),
+        });
+    }
+
+    /// Loads from the source; the caller holds the refresh lock.
+    async fn load(&self, now: SystemTime) -> Result<Identity> {
+        let answer = timeout(LOAD_TIMEOUT, self.source.provide_credentials()).await;
+        let answer = answer.unwrap_or_else(|_| Err(CredentialsError::provider_error("no answer in time")));
+        let mut cached = self.cached.lock().await;
+        let mut failure = self.failure.lock().await;
+        match answer {
+            Ok(keys) => {
+                *failure = None;
+                log_credentials("refreshed", None, keys.expiry());
+                Ok(cached.insert(CachedIdentity::new(keys.into(), now)).identity.clone())
+            }
+            Err(e) => {
+                let error = credentials_error(&e);
+                let count = failure.as_ref().map_or(0, |failure| failure.count);
+                let pause = FIRST_FAILURE_PAUSE * 2_u32.saturating_pow(count.min(8));
+                let new = failure.insert(LoadFailure {
+                    kind: error.kind(),
+                    message: first_line(&error),
+                    hint: error.hint().map(str::to_owned),
+                    // A source that worked before is expected to recover.
+                    is_retryable: cached.is_some(),
+                    count: count + 1,
+                    next_load_at: now + pause.min(MIN_RELOAD_INTERVAL),
+                });
+                Err(new.to_error())
+            }
         }
     }
 }
@@ -202,7 +266,6 @@ pub(super) fn log_credentials(source: &str, elapsed: Option<Duration>, expires: 
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use aws_credential_types::provider::error::CredentialsError;
     use aws_credential_types::provider::future;
 
     use super::*;
@@ -254,6 +317,15 @@ mod tests {
         Ok(identity.data::<Keys>().unwrap().access_key_id().to_owned())
     }
 
+    /// Asks at `now`, and lets a renewal in the background end.
+    async fn at_and_after(credentials: &Credentials, now: SystemTime) -> (String, String) {
+        let first = at(credentials, now).await.unwrap();
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        (first, at(credentials, now).await.unwrap())
+    }
+
     #[tokio::test]
     async fn many_requests_ask_once() {
         let source = Counting::new(None);
@@ -270,25 +342,40 @@ mod tests {
         let credentials = cache(&source);
         let now = SystemTime::now();
         for (minutes, key) in [(0, "key-1"), (54, "key-1"), (56, "key-2"), (57, "key-2")] {
-            assert_eq!(
-                at(&credentials, now + MINUTE * minutes).await.unwrap(),
-                key,
-                "after {minutes} minutes"
-            );
+            let (_, renewed) = at_and_after(&credentials, now + MINUTE * minutes).await;
+            assert_eq!(renewed, key, "after {minutes} minutes");
         }
     }
 
     #[tokio::test]
-    async fn while_one_task_renews_early_the_others_use_the_cached_keys() {
+    async fn renewal_happens_in_the_background_and_once() {
         let source = Counting::new(Some(MINUTE * 60));
         let credentials = cache(&source);
         let now = SystemTime::now();
         at(&credentials, now).await.unwrap();
-        let later = (0..10).map(|_| at(&credentials, now + MINUTE * 56));
-        let keys: Vec<_> =
-            futures_util::future::join_all(later).await.into_iter().map(Result::unwrap).collect();
-        assert_eq!(keys.iter().filter(|key| *key == "key-2").count(), 1);
-        assert_eq!(source.asked(), 2);
+        let due = now + MINUTE * 56;
+        let keys = futures_util::future::join_all((0..10).map(|_| at(&credentials, due))).await;
+        assert!(keys.into_iter().all(|key| key.unwrap() == "key-1"), "nobody waits");
+        let (_, renewed) = at_and_after(&credentials, due).await;
+        assert_eq!((renewed.as_str(), source.asked()), ("key-2", 2));
+    }
+
+    #[tokio::test]
+    async fn a_failed_load_counts_for_all_tasks_for_a_while() {
+        let source = Counting::new(Some(MINUTE * 60));
+        let credentials = cache(&source);
+        let now = SystemTime::now();
+        at(&credentials, now).await.unwrap();
+        source.down(true);
+        let expired = now + MINUTE * 61;
+        let answers = futures_util::future::join_all((0..64).map(|_| at(&credentials, expired))).await;
+        assert!(answers.into_iter().all(|answer| answer.is_err_and(|e| e.is_retryable())));
+        assert_eq!(source.asked(), 2, "one question for all");
+        // The pauses between the questions grow: 0.25, 0.5, 1, 2, 4, 8, 10, 10 s and so on.
+        for tenths in 0..600 {
+            let _ = at(&credentials, expired + Duration::from_millis(100 * tenths)).await;
+        }
+        assert!((8..=14).contains(&source.asked()), "{}", source.asked());
     }
 
     #[tokio::test]
@@ -297,11 +384,8 @@ mod tests {
         let credentials = cache(&source);
         let now = SystemTime::now();
         for (minutes, key) in [(0, "key-1"), (1, "key-1"), (3, "key-2")] {
-            assert_eq!(
-                at(&credentials, now + MINUTE * minutes).await.unwrap(),
-                key,
-                "after {minutes} minutes"
-            );
+            let (_, renewed) = at_and_after(&credentials, now + MINUTE * minutes).await;
+            assert_eq!(renewed, key, "after {minutes} minutes");
         }
         // Keys that seem expired, perhaps because this clock is wrong: S3 decides, and the source is not asked in a loop.
         let source = Counting::new(Some(Duration::ZERO));
@@ -320,14 +404,15 @@ mod tests {
         at(&credentials, now).await.unwrap();
         source.down(true);
         for _ in 0..9 {
-            assert_eq!(at(&credentials, now + MINUTE * 56).await.unwrap(), "key-1");
+            let (first, later) = at_and_after(&credentials, now + MINUTE * 56).await;
+            assert_eq!((first.as_str(), later.as_str()), ("key-1", "key-1"));
         }
         assert_eq!(source.asked(), 2, "at most once per interval");
         let error = at(&credentials, now + MINUTE * 61).await.unwrap_err();
         assert_eq!((error.exit_code(), error.is_retryable()), (4, true));
         assert!(error.to_string().contains("the source is down"), "{error}");
         source.down(false);
-        assert_eq!(at(&credentials, now + MINUTE * 61).await.unwrap(), "key-4");
+        assert_eq!(at(&credentials, now + MINUTE * 62).await.unwrap(), "key-4");
     }
 
     #[tokio::test]

@@ -5,12 +5,13 @@
 
 use std::time::Instant;
 
-use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::Env;
 
+use crate::config::aws_files::AwsFiles;
 use crate::config::chain_error::credentials_error;
 use crate::config::credentials::{Credentials, log_credentials};
+use crate::config::ini::decode_name;
 use crate::config::profile::{self, Setting, SettingsLookup, variable};
 use crate::config::provider_chain::{self, CredentialSource, ProviderChain};
 use crate::config::provider_http;
@@ -27,18 +28,20 @@ use crate::transport::tls::{CaBundle, Tls};
 ///
 /// Source: AWS SDKs and Tools Reference Guide, "Settings reference".
 pub async fn load(settings: &Settings) -> Result<Config> {
-    load_from(settings, &Env::real(), EnvConfigFiles::default(), provider_http::new).await
+    let env = Env::real();
+    load_from(settings, &env, AwsFiles::locate(&env), provider_http::new).await
 }
 
 /// Does what [`load`] does, with the given environment, files and HTTP client for the credential sources.
 async fn load_from(
     settings: &Settings,
     env: &Env,
-    files: EnvConfigFiles,
+    files: AwsFiles,
     http_client: impl FnOnce(Tls, Proxies) -> SharedHttpClient,
 ) -> Result<Config> {
     let name = settings.profile.clone().or_else(|| variable(env, "AWS_PROFILE"));
-    let profiles = profile::profiles(env, &files, name).await?;
+    let parsed = files.read()?;
+    let profiles = profile::profiles(env, &parsed, name).await?;
     let found = SettingsLookup { env, profiles: &profiles };
 
     let region =
@@ -73,7 +76,7 @@ async fn load_from(
         // As in the AWS CLI, a profile named on the command line takes precedence over keys in the environment.
         keys: if settings.profile.is_some() { None } else { provider_chain::keys_from_env(env)? },
         files,
-        profile: profiles.selected_profile().to_owned(),
+        profile: decode_name(profiles.selected_profile()),
         region: config.region.clone(),
         variant: config.addressing.variant,
         retries,
@@ -107,7 +110,6 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use aws_credential_types::Credentials as Keys;
-    use aws_runtime::env_config::file::EnvConfigFileKind;
     use aws_smithy_runtime_api::client::http::{
         HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
     };
@@ -115,6 +117,7 @@ mod tests {
     use aws_smithy_runtime_api::client::result::ConnectorError;
 
     use super::*;
+    use crate::config::aws_files::AwsFile;
 
     /// An environment and files for one test, and the number of HTTP calls made.
     #[derive(Default)]
@@ -130,10 +133,10 @@ mod tests {
 
     impl World<'_> {
         async fn load(&self) -> Result<Config> {
-            let files = EnvConfigFiles::builder()
-                .with_contents(EnvConfigFileKind::Config, self.config)
-                .with_contents(EnvConfigFileKind::Credentials, self.credentials)
-                .build();
+            let files = AwsFiles {
+                config: AwsFile::Bytes(self.config.into()),
+                credentials: AwsFile::Bytes(self.credentials.into()),
+            };
             let calls = self.calls.clone();
             load_from(&self.settings, &Env::from_slice(self.env), files, |_, _| {
                 http_client_fn(move |_, _| SharedHttpConnector::new(Instance(calls.clone())))
@@ -262,7 +265,7 @@ mod tests {
         let error = failing.load().await.unwrap_err();
         assert_eq!(error.exit_code(), 4);
         let message = error.to_string();
-        assert!(message.contains("no token") && message.contains("aws sso login"), "{message}");
+        assert!(message.contains("no token") && message.contains("run the command by itself"), "{message}");
         assert_eq!(failing.calls.load(Ordering::SeqCst), 0, "a source that fails ends the search");
     }
 
@@ -274,7 +277,10 @@ mod tests {
             std::fs::write(&file, text).unwrap();
         };
         write("first");
-        let files = EnvConfigFiles::builder().with_file(EnvConfigFileKind::Credentials, file.path()).build();
+        let files = AwsFiles {
+            config: AwsFile::Bytes(Vec::new()),
+            credentials: AwsFile::Path(Some(file.path().to_owned())),
+        };
         let settings = Settings { region: Some("r".into()), ..Settings::default() };
         let config = load_from(&settings, &Env::from_slice(&[]), files, provider_http::new).await.unwrap();
         let first = config.credentials.current().await.unwrap().unwrap();

@@ -1,10 +1,14 @@
 //! Configuration from the command line, the environment and the profile. The only module that uses
 //! `aws_config`.
 
+pub(crate) mod aws_files;
 pub(crate) mod chain_error;
 pub(crate) mod credentials;
+pub(crate) mod ini;
 pub(crate) mod load;
+pub(crate) mod process;
 pub(crate) mod profile;
+pub(crate) mod provider_answer;
 pub(crate) mod provider_chain;
 pub(crate) mod provider_http;
 pub(crate) mod s3_block;

@@ -2,32 +2,33 @@
 //!
 //! Values are checked here, because aws-config panics on some invalid ones and silently ignores others.
 
-use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use aws_config::profile::{self, ProfileSet};
 use aws_config::retry::{RetryConfig, RetryMode};
 use aws_runtime::env_config::EnvConfigValue;
-use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
 
+use crate::config::aws_files::ParsedFiles;
+use crate::config::ini::{decode_name, encode_name};
 use crate::error::{Error, Result};
 use crate::s3::address::endpoint_url;
 
-/// Reads the profiles in `files` and selects `name`, which must exist. The profile `default` always does, if only
+/// Returns the profiles in `files` with `name` selected, which must exist. The profile `default` always does, if only
 /// empty.
-pub(super) async fn profiles(env: &Env, files: &EnvConfigFiles, name: Option<String>) -> Result<ProfileSet> {
-    let name = name.map_or(Cow::Borrowed("default"), Cow::Owned);
-    let profiles = profile::load(&Fs::real(), env, files, Some(name))
-        .await
-        .map_err(|e| Error::usage("the AWS configuration cannot be read").with_source(e))?;
-    let name = profiles.selected_profile();
-    if name == "default" || profiles.get_profile(name).is_some() {
-        return Ok(profiles);
+pub(super) async fn profiles(env: &Env, files: &ParsedFiles, name: Option<String>) -> Result<ProfileSet> {
+    let name = name.unwrap_or_else(|| "default".to_owned());
+    if name != "default" && !files.has_profile(&name) {
+        return Err(Error::usage(format!(
+            "there is no profile {name:?} in the AWS configuration: {}",
+            files.describe()
+        ))
+        .with_hint("`aws configure list-profiles` shows those that exist"));
     }
-    Err(Error::usage(format!("there is no profile {name:?} in the AWS configuration"))
-        .with_hint("`aws configure list-profiles` shows those that exist"))
+    profile::load(&Fs::real(), env, &files.render(), Some(encode_name(&name).into()))
+        .await
+        .map_err(|e| Error::usage("the AWS configuration cannot be read").with_source(e))
 }
 
 /// The environment and the selected profile.
@@ -60,7 +61,7 @@ impl SettingsLookup<'_> {
 
     /// Returns the name of `key` in the selected profile, for error messages.
     pub(super) fn in_profile(&self, key: &str) -> String {
-        format!("{key} of the profile {:?}", self.profiles.selected_profile())
+        format!("{key} of the profile {:?}", decode_name(self.profiles.selected_profile()))
     }
 
     /// Returns the custom endpoint: that of S3 before that of all services, the environment before the profile

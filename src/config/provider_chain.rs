@@ -4,6 +4,7 @@
 //! `credentials.rs`.
 
 use std::error::Error as _;
+use std::future::Future;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
@@ -18,11 +19,14 @@ use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_credential_types::Credentials as Keys;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
-use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::Env;
+use tokio::time::timeout;
 
-use crate::config::chain_error::ProviderTrace;
+use crate::config::aws_files::{AwsFiles, ParsedFiles};
+use crate::config::chain_error::{ProviderTrace, credentials_error};
+use crate::config::ini::encode_name;
+use crate::config::process;
 use crate::config::profile::variable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::addressing::EndpointVariant;
@@ -30,6 +34,8 @@ use crate::s3::address::region::Region;
 
 /// Time limit for one attempt at STS or SSO.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time limit for a source as a whole, including its retries.
+const SOURCE_TIMEOUT: Duration = Duration::from_mins(1);
 /// Time limit for connecting to them.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -53,7 +59,7 @@ pub(super) enum CredentialSource {
 pub(super) struct ProviderChain {
     /// Keys in the environment; if present, no other source is asked.
     pub(super) keys: Option<Keys>,
-    pub(super) files: EnvConfigFiles,
+    pub(super) files: AwsFiles,
     pub(super) profile: String,
     /// The region of STS, for assumed roles.
     pub(super) region: Region,
@@ -67,7 +73,11 @@ pub(super) struct ProviderChain {
 pub(super) fn keys_from_env(env: &Env) -> Result<Option<Keys>> {
     match (variable(env, "AWS_ACCESS_KEY_ID"), variable(env, "AWS_SECRET_ACCESS_KEY")) {
         (Some(id), Some(secret)) => {
-            Ok(Some(Keys::new(id, secret, variable(env, "AWS_SESSION_TOKEN"), None, "Environment")))
+            let keys = Keys::new(id, secret, variable(env, "AWS_SESSION_TOKEN"), None, "Environment");
+            check_keys(&keys)
+                .map_err(|e| ProviderTrace::failed("the environment (AWS_ACCESS_KEY_ID)", &e))
+                .map_err(|e| credentials_error(&e))?;
+            Ok(Some(keys))
         }
         (Some(_), None) => {
             Err(Error::new(ErrorKind::Access, "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not")
@@ -75,6 +85,39 @@ pub(super) fn keys_from_env(env: &Env) -> Result<Option<Keys>> {
         }
         (None, _) => Ok(None),
     }
+}
+
+/// Fails if `source` does not answer in time: the download would wait for a process that waits for a person.
+async fn with_time_limit(
+    source: impl Future<Output = Result<Keys, CredentialsError>>,
+) -> Result<Keys, CredentialsError> {
+    timeout(SOURCE_TIMEOUT, source).await.unwrap_or_else(|_| {
+        Err(CredentialsError::provider_error(format!("no answer within {} s", SOURCE_TIMEOUT.as_secs())))
+    })
+}
+
+/// Checks that keys can be sent in a header. The AWS crates panic on others.
+fn check_keys(keys: &Keys) -> Result<(), CredentialsError> {
+    let parts = [
+        ("the access key ID", keys.access_key_id()),
+        ("the secret access key", keys.secret_access_key()),
+        ("the session token", keys.session_token().unwrap_or("none")),
+    ];
+    for (name, text) in parts {
+        let problem = if text.is_empty() {
+            "is empty"
+        } else if text.contains(['\n', '\r']) {
+            "has a line break in it"
+        } else if text.chars().any(char::is_control) {
+            "has a control character in it"
+        } else if !text.is_ascii() {
+            "has a character in it that is not ASCII"
+        } else {
+            continue;
+        };
+        return Err(CredentialsError::invalid_configuration(format!("{name} {problem}")));
+    }
+    Ok(())
 }
 
 impl ProviderChain {
@@ -86,9 +129,20 @@ impl ProviderChain {
         }
         let mut trace = ProviderTrace::new();
         trace.add(self.name(CredentialSource::Environment), &CredentialsError::not_loaded("not set"));
-        for (origin, provider) in self.chain() {
-            let e = match provider.provide_credentials().await {
-                Ok(keys) => return Ok((origin, keys)),
+        let profile = self.name(CredentialSource::Profile);
+        let failed = |e: CredentialsError| ProviderTrace::failed(profile.clone(), &e);
+        // The files are read again each time, so that keys rotated on disk are found.
+        let mut files = self.files.read().map_err(|e| failed(CredentialsError::invalid_configuration(e)))?;
+        let base = self.base_profile(&files).map_err(failed)?;
+        if let Some(keys) = self.run_process(&mut files, &base).await.map_err(failed)? {
+            return Ok((CredentialSource::Profile, keys));
+        }
+        for (origin, provider) in self.chain(&files) {
+            let e = match with_time_limit(provider.provide_credentials()).await {
+                Ok(keys) => match check_keys(&keys) {
+                    Ok(()) => return Ok((origin, keys)),
+                    Err(e) => return Err(ProviderTrace::failed(self.name(origin), &e)),
+                },
                 Err(e) => e,
             };
             let has_nothing = matches!(&e, CredentialsError::CredentialsNotLoaded(_));
@@ -103,8 +157,70 @@ impl ProviderChain {
                 return Err(ProviderTrace::failed(self.name(origin), &e));
             }
             trace.add(self.name(origin), &e);
+            if let Some(problem) = files.unreadable().filter(|_| origin == CredentialSource::Profile) {
+                trace.add("the AWS configuration", &CredentialsError::not_loaded(problem));
+            }
         }
         Err(trace.into_error())
+    }
+
+    /// Returns the profile whose keys are used in the end: the selected one, or the last of its source profiles.
+    fn base_profile(&self, files: &ParsedFiles) -> Result<String, CredentialsError> {
+        let mut visited = vec![self.profile.clone()];
+        let mut name = self.profile.clone();
+        while files.get(&name, "role_arn").is_some() {
+            if let Some(device) = files.get(&name, "mfa_serial") {
+                return Err(CredentialsError::invalid_configuration(format!(
+                    "the profile {name:?} requires a code of the MFA device {device}, which cannot be entered here"
+                )));
+            }
+            let Some(source) = files.get(&name, "source_profile").filter(|source| *source != name) else {
+                break;
+            };
+            if visited.iter().any(|earlier| earlier == source) {
+                let way = visited.join(" -> ");
+                return Err(CredentialsError::invalid_configuration(format!(
+                    "the source profiles form a loop: {way} -> {source}"
+                )));
+            }
+            name = source.to_owned();
+            visited.push(name.clone());
+        }
+        Ok(name)
+    }
+
+    /// Runs the process of the profile `base`, if that is how it gets its keys. Returns them if they are those of the
+    /// selected profile; otherwise puts them in place of the process, for the roles that are assumed with them.
+    async fn run_process(
+        &self,
+        files: &mut ParsedFiles,
+        base: &str,
+    ) -> Result<Option<Keys>, CredentialsError> {
+        const PRECEDING: [&str; 6] = [
+            "aws_access_key_id",
+            "sso_session",
+            "sso_start_url",
+            "web_identity_token_file",
+            "credential_source",
+            "login_session",
+        ];
+        let Some(command) = files.get(base, "credential_process") else { return Ok(None) };
+        if PRECEDING.iter().any(|key| files.get(base, key).is_some()) {
+            return Ok(None);
+        }
+        let keys = with_time_limit(process::run(command)).await?;
+        check_keys(&keys)?;
+        if base == self.profile {
+            return Ok(Some(keys));
+        }
+        let profile = files.profile_mut(base);
+        profile.remove("credential_process");
+        profile.insert("aws_access_key_id".to_owned(), keys.access_key_id().to_owned());
+        profile.insert("aws_secret_access_key".to_owned(), keys.secret_access_key().to_owned());
+        if let Some(token) = keys.session_token() {
+            profile.insert("aws_session_token".to_owned(), token.to_owned());
+        }
+        Ok(None)
     }
 
     /// Returns the name of a source for error messages.
@@ -125,12 +241,12 @@ impl ProviderChain {
         Region::parse(region.as_ref()).ok()
     }
 
-    fn chain(&self) -> [(CredentialSource, Box<dyn ProvideCredentials>); 4] {
+    fn chain(&self, files: &ParsedFiles) -> [(CredentialSource, Box<dyn ProvideCredentials>); 4] {
         let config = self.provider_config();
         let profile = ProfileFileCredentialsProvider::builder()
             .configure(&config)
-            .profile_files(self.files.clone())
-            .profile_name(self.profile.clone())
+            .profile_files(files.render())
+            .profile_name(encode_name(&self.profile))
             .build();
         let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(&config).build();
         let container = EcsCredentialsProvider::builder().configure(&config).build();

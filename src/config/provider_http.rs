@@ -15,6 +15,7 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body_util::Full;
 
+use crate::config::provider_answer::{first_line, normalize_json};
 use crate::error::ErrorKind;
 use crate::transport::one_request;
 use crate::transport::proxy::Proxies;
@@ -53,14 +54,23 @@ impl HttpConnector for ProviderHttp {
 impl ProviderHttp {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let request = convert_request(&request).map_err(ConnectorError::user)?;
+        let request_path = request.uri().path().to_owned();
         let connect_timeout = self.settings.connect_timeout().unwrap_or(CONNECT_TIMEOUT);
         let read_timeout = self.settings.read_timeout().unwrap_or(READ_TIMEOUT);
         let response = one_request::send(request, &self.proxies, &self.tls, connect_timeout, read_timeout);
+        let is_role_list = request_path.ends_with("/security-credentials/");
         let (head, body) = response.await.map_err(connector_error)?.into_parts();
+        let body = match normalize_json(&body) {
+            _ if is_role_list => first_line(&body),
+            Some(json) => json,
+            None => body.to_vec(),
+        };
         let mut response = HttpResponse::new(head.status.into(), SdkBody::from(body));
         for (name, value) in &head.headers {
-            // A value that is not text is of no use to a credential source.
-            if let Ok(value) = value.to_str() {
+            // A value that is not text is of no use to a credential source, and the document may have changed its length.
+            if let Ok(value) = value.to_str()
+                && name != http::header::CONTENT_LENGTH
+            {
                 response.headers_mut().append(name.as_str().to_owned(), value.to_owned());
             }
         }

@@ -202,6 +202,12 @@ impl Error {
         self
     }
 
+    /// Returns what to try next, if anything is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
     /// What sort of failure this is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

@@ -3,5 +3,6 @@
 
 mod access;
 mod expired;
+mod files_as_people_have_them;
 mod settings;
 mod sources;

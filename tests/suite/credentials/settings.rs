@@ -226,7 +226,7 @@ fn ca_bundle() {
     );
     let other = files.write("other.pem", &self_signed("127.0.0.1").1);
     let outcome = run().env("AWS_CA_BUNDLE", other).download(URI);
-    outcome.assert_failed(4, &[]);
+    outcome.assert_failed(5, &[]);
     assert!(outcome.stderr.contains("certificate"), "{}", outcome.stderr);
     assert_eq!(source.requests().len(), 1, "nothing is sent to who is not trusted");
 }

@@ -215,7 +215,7 @@ fn sts_is_reached_through_the_proxy_and_metadata_services_never() {
         .env("AWS_WEB_IDENTITY_TOKEN_FILE", token.path())
         .env("AWS_CA_BUNDLE", file(&self_signed("h").1).path())
         .download(URI);
-    outcome.assert_failed(4, &[]);
+    outcome.assert_failed(5, &[]);
     assert_silent(&outcome);
     let Seen { tunnels, forwarded, refused } = proxy.seen();
     assert!(
@@ -230,7 +230,7 @@ fn sts_is_reached_through_the_proxy_and_metadata_services_never() {
         .env("ALL_PROXY", format!("http://{}", proxy.address()))
         .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/keys")
         .download(URI);
-    outcome.assert_failed(4, &[]);
+    outcome.assert_failed(5, &[]);
     assert_eq!(proxy.seen(), Seen::default());
 }
 

@@ -133,7 +133,9 @@ fn configuration() -> Vec<Case> {
         typed("an endpoint with a password", "--endpoint http://user:hunter2@localhost s3://bucket/key"),
         typed("an endpoint from the environment", URI).env("AWS_ENDPOINT_URL_S3", "localhost"),
         typed("a region that is none", "--region nowhere/# s3://bucket/key"),
-        typed("a profile that is not there", "--profile none s3://bucket/key"),
+        typed("a profile that is not there", "--profile none s3://bucket/key")
+            .env("AWS_CONFIG_FILE", "none.config")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "none.credentials"),
         typed("a number of tries that is none", URI).env("AWS_MAX_ATTEMPTS", "many"),
         typed("a proxy that is none", "--endpoint http://store.invalid s3://bucket/key")
             .env("HTTP_PROXY", "socks4://hunter2@proxy"),

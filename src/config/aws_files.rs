@@ -1,0 +1,160 @@
+//! Where the two AWS configuration files are, and their text, however it is encoded.
+//!
+//! A file that does not exist is empty. One that cannot be read is empty too, because a run may not need it, but the
+//! reason is kept and shown when a profile or credentials are missing.
+
+use std::borrow::Cow;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_types::os_shim_internal::Env;
+
+use crate::config::ini::{FileKind, Properties, Sections};
+use crate::config::profile::variable;
+use crate::error::{Error, Result};
+
+/// The configuration file and the credentials file.
+#[derive(Debug, Clone)]
+pub(super) struct AwsFiles {
+    pub(super) config: AwsFile,
+    pub(super) credentials: AwsFile,
+}
+
+/// One of them.
+#[derive(Debug, Clone)]
+pub(super) enum AwsFile {
+    /// It is read each time, so that keys rotated on disk are found. `None` without a home folder.
+    Path(Option<PathBuf>),
+    /// Its bytes, for tests.
+    #[cfg(test)]
+    Bytes(Vec<u8>),
+}
+
+/// Both files, parsed.
+#[derive(Debug, Clone)]
+pub(super) struct ParsedFiles {
+    pub(super) config: Sections,
+    pub(super) credentials: Sections,
+    /// The paths that were looked into, each with the reason if it could not be read.
+    pub(super) looked_into: Vec<(String, Option<String>)>,
+}
+
+impl AwsFiles {
+    /// Returns the files that `env` names, otherwise those in `~/.aws`.
+    pub(super) fn locate(env: &Env) -> Self {
+        let home = variable(env, "HOME").map(PathBuf::from);
+        let path = |name: &str, default: &str| {
+            let named = variable(env, name).unwrap_or_else(|| default.to_owned());
+            match named.strip_prefix("~/") {
+                Some(rest) => home.as_ref().map(|home| home.join(rest)),
+                None => Some(PathBuf::from(named)),
+            }
+        };
+        Self {
+            config: AwsFile::Path(path("AWS_CONFIG_FILE", "~/.aws/config")),
+            credentials: AwsFile::Path(path("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")),
+        }
+    }
+
+    /// Reads and parses both files.
+    pub(super) fn read(&self) -> Result<ParsedFiles> {
+        let mut looked_into = Vec::new();
+        let mut read = |file: &AwsFile, kind| {
+            let (name, bytes) = file.read();
+            let text = match bytes.and_then(|bytes| decode(&bytes).map(Cow::into_owned)) {
+                Ok(text) => {
+                    looked_into.push((name.clone(), None));
+                    text
+                }
+                Err(reason) => {
+                    looked_into.push((name.clone(), Some(reason)));
+                    String::new()
+                }
+            };
+            Sections::parse(&text, kind).map_err(|(line, reason)| {
+                Error::usage(format!("the AWS configuration cannot be read: line {line} of {name}: {reason}"))
+            })
+        };
+        let config = read(&self.config, FileKind::Config)?;
+        let credentials = read(&self.credentials, FileKind::Credentials)?;
+        Ok(ParsedFiles { config, credentials, looked_into })
+    }
+}
+
+impl AwsFile {
+    fn read(&self) -> (String, Result<Vec<u8>, String>) {
+        match self {
+            Self::Path(Some(path)) => {
+                let bytes = std::fs::read(path).map_err(|e| match e.kind() {
+                    ErrorKind::NotFound => "does not exist".to_owned(),
+                    _ => format!("cannot be read: {e}"),
+                });
+                (path.display().to_string(), bytes)
+            }
+            Self::Path(None) => ("~/.aws".to_owned(), Err("cannot be found: HOME is not set".to_owned())),
+            #[cfg(test)]
+            Self::Bytes(bytes) => ("a test's file".to_owned(), Ok(bytes.clone())),
+        }
+    }
+}
+
+impl ParsedFiles {
+    /// Returns a setting of a profile; the credentials file takes precedence, as in the AWS CLI.
+    pub(super) fn get(&self, profile: &str, key: &str) -> Option<&str> {
+        [&self.credentials, &self.config]
+            .into_iter()
+            .find_map(|sections| sections.profile(profile)?.get(key))
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// Returns whether a profile exists.
+    pub(super) fn has_profile(&self, name: &str) -> bool {
+        self.config.profile(name).is_some() || self.credentials.profile(name).is_some()
+    }
+
+    /// Returns the settings of a profile in the configuration file, to change them.
+    pub(super) fn profile_mut(&mut self, name: &str) -> &mut Properties {
+        self.config.0.entry(("profile".to_owned(), name.to_owned())).or_default()
+    }
+
+    /// Returns the files in the form that the AWS crates read.
+    pub(super) fn render(&self) -> EnvConfigFiles {
+        EnvConfigFiles::builder()
+            .with_contents(EnvConfigFileKind::Config, self.config.render(FileKind::Config))
+            .with_contents(EnvConfigFileKind::Credentials, self.credentials.render(FileKind::Credentials))
+            .build()
+    }
+
+    /// Describes the files, for a message about something that is in neither.
+    pub(super) fn describe(&self) -> String {
+        let file = |(name, problem): &(String, Option<String>)| match problem {
+            Some(reason) => format!("{name} {reason}"),
+            None => format!("{name} was read"),
+        };
+        self.looked_into.iter().map(file).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Describes the files that exist and cannot be read.
+    pub(super) fn unreadable(&self) -> Option<String> {
+        let problems: Vec<_> = (self.looked_into.iter())
+            .filter_map(|(name, problem)| Some((name, problem.as_ref()?)))
+            .filter(|(_, reason)| reason.starts_with("cannot be read"))
+            .map(|(name, reason)| format!("{name} {reason}"))
+            .collect();
+        (!problems.is_empty()).then(|| problems.join("; "))
+    }
+}
+
+/// Decodes a file: UTF-8, with or without a byte order mark, otherwise Latin-1, in which any byte is a letter.
+fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || bytes.contains(&0) {
+        return Err("cannot be read: it is UTF-16 or binary; save it as UTF-8".to_owned());
+    }
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    Ok(match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(bytes.iter().copied().map(char::from).collect()),
+    })
+}

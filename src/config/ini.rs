@@ -1,0 +1,157 @@
+//! The AWS configuration files as the AWS CLI reads them, and written again as the AWS crates want them.
+//!
+//! The CLI uses Python's `configparser`: keys and section headers may be indented, text after a header is ignored, `:`
+//! separates like `=`, and comment lines may be anywhere. The crates' own parser refuses all that, and ignores profiles
+//! whose names have spaces or other unusual characters. So the files are parsed here and handed over in one form, with
+//! such names percent-encoded.
+//!
+//! Sources: Python's documentation of `configparser`; botocore, `configloader.py`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// Which of the two files a text comes from; they name profiles differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FileKind {
+    /// `~/.aws/config`: `[default]`, `[profile NAME]`, `[sso-session NAME]`, `[services NAME]`.
+    Config,
+    /// `~/.aws/credentials`: `[NAME]`.
+    Credentials,
+}
+
+/// The settings of a section: keys in lower case, values of several lines joined by line breaks.
+pub(super) type Properties = BTreeMap<String, String>;
+
+/// The sections of one file, by their kind (`profile`, `sso-session`, `services`) and name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Sections(pub(super) BTreeMap<(String, String), Properties>);
+
+/// A line that cannot be read, with its number and the reason.
+pub(super) type ParseError = (usize, &'static str);
+
+/// Keys whose values name another section.
+const REFERENCES: [&str; 3] = ["source_profile", "sso_session", "services"];
+
+impl Sections {
+    /// Parses a file.
+    pub(super) fn parse(text: &str, kind: FileKind) -> Result<Self, ParseError> {
+        let mut sections = BTreeMap::<(String, String), Properties>::new();
+        // A section of no known kind is read and dropped.
+        let mut section: Option<Option<(String, String)>> = None;
+        let mut key: Option<String> = None;
+        let mut key_indent = 0;
+        for (number, line) in text.lines().enumerate() {
+            let content = line.trim();
+            if content.is_empty() || content.starts_with(['#', ';']) {
+                continue;
+            }
+            let indent = line.len() - line.trim_start().len();
+            if let (Some(section), Some(key)) = (&section, &key)
+                && indent > key_indent
+            {
+                if let Some(properties) = section.as_ref().and_then(|name| sections.get_mut(name)) {
+                    let value = properties.entry(key.clone()).or_default();
+                    value.push('\n');
+                    value.push_str(without_comment(content));
+                }
+                continue;
+            }
+            key_indent = indent;
+            if let Some(header) = content.strip_prefix('[') {
+                let (header, _) =
+                    header.rsplit_once(']').ok_or((number + 1, "the section has no closing `]`"))?;
+                let name = section_name(header.trim(), kind);
+                if let Some(name) = &name {
+                    sections.entry(name.clone()).or_default();
+                }
+                (section, key) = (Some(name), None);
+                continue;
+            }
+            let Some(section) = &section else {
+                return Err((number + 1, "it is before the first section, such as [default]"));
+            };
+            let (name, value) =
+                content.split_once(['=', ':']).ok_or((number + 1, "it is not of the form `key = value`"))?;
+            let name = name.trim().to_ascii_lowercase();
+            if name.is_empty() {
+                return Err((number + 1, "it has no key before the `=`"));
+            }
+            if let Some(properties) = section.as_ref().and_then(|name| sections.get_mut(name)) {
+                properties.insert(name.clone(), without_comment(value.trim()).to_owned());
+            }
+            key = Some(name);
+        }
+        Ok(Self(sections))
+    }
+
+    /// Returns the settings of a profile.
+    pub(super) fn profile(&self, name: &str) -> Option<&Properties> {
+        self.0.get(&("profile".to_owned(), name.to_owned()))
+    }
+
+    /// Writes the file for the AWS crates' parser.
+    pub(super) fn render(&self, file: FileKind) -> String {
+        let mut text = String::new();
+        for ((kind, name), properties) in &self.0 {
+            let name = encode_name(name);
+            let _ = match (file, kind.as_str(), name.as_str()) {
+                (FileKind::Credentials, ..) | (_, "profile", "default") => writeln!(text, "[{name}]"),
+                _ => writeln!(text, "[{kind} {name}]"),
+            };
+            for (key, value) in properties {
+                let value =
+                    if REFERENCES.contains(&key.as_str()) { encode_name(value) } else { value.clone() };
+                let mut lines = value.split('\n');
+                let _ = writeln!(text, "{key} = {}", lines.next().unwrap_or_default());
+                for line in lines {
+                    // The crates insist on `key = value` below an empty value.
+                    if !value.starts_with('\n') || line.contains('=') {
+                        let _ = writeln!(text, "  {line}");
+                    }
+                }
+            }
+        }
+        text
+    }
+}
+
+/// Returns the kind and the name of a section, or `None` if it is not for us.
+fn section_name(header: &str, file: FileKind) -> Option<(String, String)> {
+    if file == FileKind::Credentials || header == "default" {
+        return Some(("profile".to_owned(), header.to_owned()));
+    }
+    let mut words = shlex::split(header)?.into_iter();
+    match (words.next(), words.next(), words.next()) {
+        (Some(kind), Some(name), None) if ["profile", "sso-session", "services"].contains(&kind.as_str()) => {
+            Some((kind, name))
+        }
+        _ => None,
+    }
+}
+
+/// Removes a comment that follows white space, as AWS's SDKs do.
+fn without_comment(value: &str) -> &str {
+    let comment = value
+        .char_indices()
+        .zip(value.chars().skip(1))
+        .find(|((_, before), mark)| before.is_whitespace() && matches!(mark, '#' | ';'));
+    comment.map_or(value, |((at, _), _)| &value[..at]).trim_end()
+}
+
+/// Returns `name` in the characters that the AWS crates allow in the name of a section.
+pub(super) fn encode_name(name: &str) -> String {
+    let mut encoded = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"_-/.@:+".contains(&byte) {
+            encoded.push(byte.into());
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+/// Returns the name that [`encode_name`] encoded.
+pub(super) fn decode_name(name: &str) -> String {
+    percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned()
+}

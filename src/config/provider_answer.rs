@@ -1,0 +1,153 @@
+//! Answers of credential sources as people's sources give them: dates in other spellings, lists with line breaks.
+//!
+//! The AWS crates accept one spelling and panic on a role name with a line break; botocore accepts what is read here.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+/// Parses a date as botocore does: RFC 3339, also with a space for the `T`, `UTC` or nothing for the `Z`, and offsets
+/// such as `+0100`, `+01:00` or `+01`; or seconds since the epoch.
+pub(super) fn parse_date(text: &str) -> Option<SystemTime> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        let epoch = Duration::try_from_secs_f64(seconds).ok()?;
+        return SystemTime::UNIX_EPOCH.checked_add(epoch);
+    }
+    let (date, time) = text.split_at_checked(10)?;
+    let time = time.strip_prefix(['T', 't', ' '])?;
+    let end =
+        time.find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.' | ','))).unwrap_or(time.len());
+    let (clock, zone) = time.split_at_checked(end)?;
+    let zone = zone.trim();
+    let offset_seconds = match zone.to_ascii_uppercase().as_str() {
+        "" | "Z" | "UTC" | "GMT" => 0,
+        _ => {
+            let sign = if zone.starts_with('-') { -1 } else { 1 };
+            let digits: String = zone.strip_prefix(['+', '-'])?.chars().filter(|c| *c != ':').collect();
+            let number = |range: std::ops::Range<usize>| digits.get(range)?.parse::<i64>().ok();
+            let minutes = if digits.len() > 2 { number(2..4)? } else { 0 };
+            if digits.len() > 4 || minutes > 59 {
+                return None;
+            }
+            sign * (number(0..2)? * 3600 + minutes * 60)
+        }
+    };
+    // Fractions of a second do not matter; seconds may be missing.
+    let clock = clock.split(['.', ',']).next()?;
+    let clock = if clock.matches(':').count() == 1 { format!("{clock}:00") } else { clock.to_owned() };
+    let utc = humantime::parse_rfc3339(&format!("{date}T{clock}Z")).ok()?;
+    let shift = Duration::from_secs(i64::abs(offset_seconds).unsigned_abs());
+    if offset_seconds >= 0 { utc.checked_sub(shift) } else { utc.checked_add(shift) }
+}
+
+/// Rewrites the dates and trims the texts of a JSON document with credentials; any other document stays as it is.
+pub(super) fn normalize_json(document: &[u8]) -> Option<Vec<u8>> {
+    let text = document.strip_prefix("\u{feff}".as_bytes()).unwrap_or(document);
+    let mut json: Value = serde_json::from_slice(text).ok()?;
+    let object = json.as_object_mut()?;
+    let is_keys = object.keys().any(|key| key.eq_ignore_ascii_case("AccessKeyId"));
+    if !is_keys {
+        return None;
+    }
+    for (key, value) in object.iter_mut() {
+        let Some(text) = value.as_str().map(str::trim) else { continue };
+        let date = key.eq_ignore_ascii_case("Expiration").then(|| parse_date(text)).flatten();
+        *value = match date {
+            Some(date) => humantime::format_rfc3339_seconds(date).to_string().into(),
+            None => text.into(),
+        };
+    }
+    serde_json::to_vec(&json).ok()
+}
+
+/// Returns the first role of the list that instance metadata gives.
+pub(super) fn first_line(list: &[u8]) -> Vec<u8> {
+    list.trim_ascii()
+        .split(|byte| matches!(byte, b'\n' | b'\r'))
+        .next()
+        .unwrap_or_default()
+        .trim_ascii()
+        .to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_read_in_the_spellings_that_sources_use() {
+        const SECONDS: u64 = 1_893_459_906; // 2030-01-01T01:05:06Z
+        for text in [
+            "2030-01-01T01:05:06Z",
+            "2030-01-01T01:05:06z",
+            "2030-01-01T01:05:06UTC",
+            "2030-01-01T01:05:06 UTC",
+            "2030-01-01T01:05:06GMT",
+            "2030-01-01T01:05:06",
+            "2030-01-01 01:05:06",
+            "2030-01-01 01:05:06+00:00",
+            "2030-01-01T01:05:06+00:00",
+            "2030-01-01T01:05:06-00:00",
+            "2030-01-01T01:05:06.123456Z",
+            "2030-01-01T01:05:06.123456+00:00",
+            "2030-01-01T01:05:06,5Z",
+            "2030-01-01T02:05:06+0100",
+            "2030-01-01T02:05:06+01:00",
+            "2030-01-01T02:05:06+01",
+            "2029-12-31T20:05:06-05:00",
+            "2030-01-01T06:35:06+0530",
+            " 2030-01-01T01:05:06Z\n",
+            "1893459906",
+            "1893459906.0",
+        ] {
+            let want = SystemTime::UNIX_EPOCH + Duration::from_secs(SECONDS);
+            assert_eq!(parse_date(text), Some(want), "{text:?}");
+        }
+        let half = parse_date("2030-01-01T01:05Z");
+        assert_eq!(half, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(SECONDS - 6)));
+        for text in [
+            "",
+            " ",
+            "never",
+            "null",
+            "2030-01-01",
+            "2030-01-01T",
+            "2030-13-01T01:05:06Z",
+            "2030-01-01T25:05:06Z",
+            "2030-01-01T01:05:06PST",
+            "2030-01-01T01:05:06+1",
+            "2030-01-01T01:05:06+01:99",
+            "01/02/2030 01:05:06",
+            "2030-01-01T01:05:06+123456",
+            "ZZZZ-01-01T01:05:06Z",
+            "2030\u{2010}01-01T01:05:06Z",
+            "-1",
+            "1e300",
+            "NaN",
+        ] {
+            assert_eq!(parse_date(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn documents_with_keys_are_normalized_and_others_are_not() {
+        let document =
+            "\u{feff}{\"AccessKeyId\": \" a\\n\", \"Expiration\": \"2030-01-01T02:05:06+0100\", \"N\": 1}";
+        let json: Value = serde_json::from_slice(&normalize_json(document.as_bytes()).unwrap()).unwrap();
+        assert_eq!(json["AccessKeyId"], "a");
+        assert_eq!(json["Expiration"], "2030-01-01T01:05:06Z");
+        assert_eq!(json["N"], 1);
+        for other in ["", "role", "<xml/>", "[]", "{\"Code\": \"x\"}", "{\"AccessKeyId\": \"a\""] {
+            assert_eq!(normalize_json(other.as_bytes()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_first_role_of_a_list_counts() {
+        for list in ["role", "role\n", "\nrole\n", "role\r\nother", " role \nother\n"] {
+            assert_eq!(first_line(list.as_bytes()), b"role", "{list:?}");
+        }
+        assert_eq!(first_line(b"\n"), b"");
+    }
+}
