@@ -1,7 +1,7 @@
-//! What a download has done so far, counted while it goes on.
+//! Counters of what a download has done so far.
 //!
-//! Fetches and the ordered stream add to it; `--stats`, the search for the level and the watch for
-//! stragglers read it. It decides nothing.
+//! Range tasks and the ordered stream add to them; `--stats`, the concurrency controller and straggler detection read
+//! them. They decide nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -20,7 +20,7 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// So many body bytes came, those that were there already included.
+    /// Counts body bytes received, those that came twice included.
     pub(crate) fn add_fetched(&self, bytes: usize) {
         self.fetched.fetch_add(bytes as u64, Relaxed);
     }
@@ -46,67 +46,67 @@ impl Counters {
         self.fetched().saturating_sub(gone)
     }
 
-    /// Bytes of the object came that were not there.
+    /// Notes that a byte of the object has been received.
     pub(crate) fn set_begun(&self) {
         self.begun.store(true, Relaxed);
     }
 
-    /// The consumer took so many bytes.
+    /// Counts bytes that the consumer took.
     pub(crate) fn add_yielded(&self, bytes: usize) {
         self.yielded.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// A try failed and is made again.
+    /// Counts an attempt that failed and is made again.
     pub(crate) fn add_retry(&self) {
         self.retries.fetch_add(1, Relaxed);
     }
 
-    /// The rest of a range was asked for a second time.
+    /// Counts a hedge: a second request for the rest of a range.
     pub(crate) fn add_hedge(&self) {
         self.hedges.fetch_add(1, Relaxed);
     }
 
-    /// The second request was the faster one.
+    /// Counts a hedge that was faster than the first request.
     pub(crate) fn add_hedge_won(&self) {
         self.hedges_won.fetch_add(1, Relaxed);
     }
 
-    /// The server asked for fewer requests.
+    /// Counts an answer that asked for fewer requests.
     pub(crate) fn add_throttled(&self) {
         self.throttled.fetch_add(1, Relaxed);
     }
 
-    /// Whether any byte of the object has come.
+    /// Returns whether any byte of the object has been received.
     pub(crate) fn is_begun(&self) -> bool {
         self.begun.load(Relaxed)
     }
 
-    /// Body bytes received, those that came twice included.
+    /// Returns the body bytes received, those that came twice included.
     pub(crate) fn fetched(&self) -> u64 {
         self.fetched.load(Relaxed)
     }
 
-    /// Bytes that the consumer took.
+    /// Returns the bytes that the consumer took.
     pub(crate) fn yielded(&self) -> u64 {
         self.yielded.load(Relaxed)
     }
 
-    /// Tries that failed and were made again.
+    /// Returns the attempts that failed and were made again.
     pub(crate) fn retries(&self) -> u64 {
         self.retries.load(Relaxed)
     }
 
-    /// Requests for the rest of a range that was late.
+    /// Returns the hedges: second requests for the rest of a range.
     pub(crate) fn hedges(&self) -> u64 {
         self.hedges.load(Relaxed)
     }
 
-    /// Those of them that were the faster ones.
+    /// Returns the hedges that were faster than the first request.
     pub(crate) fn hedges_won(&self) -> u64 {
         self.hedges_won.load(Relaxed)
     }
 
-    /// Answers that asked for fewer requests.
+    /// Returns the answers that asked for fewer requests.
     pub(crate) fn throttled(&self) -> u64 {
         self.throttled.load(Relaxed)
     }

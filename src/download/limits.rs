@@ -1,7 +1,7 @@
-//! What a download may use: memory for its window, bytes a request, connections.
+//! The limits of a download: memory for its window, bytes per request, connections.
 //!
-//! It gets the [`Options`], the [`ProfileLimits`] of the configuration and the memory that the system leaves to this
-//! process, and hands on numbers that fit together. An explicit memory limit wins over everything else.
+//! [`Options`], the [`ProfileLimits`] of the configuration, and the memory that the system leaves to this process are
+//! resolved once into numbers that fit together. An explicit memory limit wins over everything else.
 
 use std::num::{NonZero, NonZeroU64};
 use std::path::Path;
@@ -9,65 +9,65 @@ use std::path::Path;
 use crate::config::settings::{ChecksumValidation, ProfileLimits};
 use crate::download::options::{ChecksumMode, Options};
 
-/// The size of a chunk where none is given, in bytes. Half of what clients of S3 are used to ask for at
-/// once: with as many connections as a link needs, the window stays small and its bytes warm.
+/// The default chunk size, in bytes. Half of what S3 clients usually request: with as many connections as a link needs, the
+/// window stays small and its bytes stay in the cache.
 const CHUNK: u64 = 4 << 20;
-/// The same beside an explicit concurrency, where it is what users of S3 clients expect.
+/// The default chunk size when `--concurrency` is given: 8 MiB, as in other S3 clients.
 const CHUNK_EXPLICIT: u64 = 8 << 20;
 /// The most connections where no number is given.
 const CONNECTIONS_MAX: usize = 64;
-/// The largest window where neither memory nor concurrency is given. Measured: with less the connections wait
-/// for room, and what is more is touched for the first time for nothing.
+/// The largest window where neither memory nor concurrency is given. Measured: with less, connections wait for memory;
+/// more only touches fresh pages.
 const WINDOW_MAX: u64 = 56 << 20;
-/// The largest reserve beyond it: what a fast link brings in the time that a late range takes to be seen and asked for
-/// again. Measured: twice as much gains nothing.
+/// The most that the window grows once stragglers were seen: what a fast link brings in the time that it takes to detect
+/// and request a late range again. Measured: twice as much gains nothing.
 const RESERVE_MAX: u64 = WINDOW_MAX;
-/// The smallest window: the head of the line and one range behind it.
+/// The smallest window: the front range and one range after it.
 const WINDOW_MIN: u64 = 2 * CHUNK;
-/// What the process takes beside the window: its code, TLS, buffers of connections.
+/// What the process uses beside the window: its code, TLS, buffers of connections.
 const BESIDE: u64 = 24 << 20;
-/// How much of the memory that a cgroup allows is taken unasked: one part in so many.
+/// The part of a cgroup's memory limit that is used by default: one in so many.
 const SHARE: u64 = 4;
 
-/// What a connection reads at once, in bytes: the larger, the fewer system calls; but it is memory beside
-/// the window, so small chunks have small ones. The least is what hyper allows.
+/// The bytes that a connection reads in one call. Larger reads mean fewer system calls, but the buffers are memory beside
+/// the window, so small chunks have small ones. The minimum is what hyper allows.
 pub(crate) const READ_BUFFER_MAX: u64 = 256 << 10;
 const READ_BUFFER_MIN: u64 = 8 << 10;
-/// Where bytes may come at a rate only, so much of a second's at once: else a low one would come in large steps.
+/// With a rate limit, one read takes at most this part of a second's bytes; otherwise a low limit would arrive in bursts.
 const READS_PER_SECOND: u64 = 20;
 
 /// The numbers of one download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// Body bytes held at once.
+    /// The most body bytes held.
     pub(crate) window: u64,
-    /// How many more are held once ranges have been late, so that those behind one go on.
+    /// Bytes to add to the window once ranges were late, so that later ranges keep flowing.
     pub(crate) reserve: u64,
-    /// Bytes a request asks for.
+    /// The bytes that one request asks for.
     pub(crate) chunk: u64,
-    /// Where chunks may differ in size: that of a chunk of which few are fetched at once.
+    /// Where chunk sizes may differ: the size while few ranges are fetched at a time.
     pub(crate) large: Option<u64>,
-    /// Ranges fetched at once, at most; exactly so many where `adaptive` is not set.
+    /// The most ranges fetched at the same time; exactly this many unless `adaptive` is set.
     pub(crate) connections: usize,
     /// Whether the number of connections is found while the download runs.
     pub(crate) adaptive: bool,
-    /// What a connection reads at once, in bytes.
+    /// The bytes that a connection reads in one call.
     pub(crate) read_buffer: usize,
-    /// Body bytes received in a second, at most.
+    /// The most body bytes received per second.
     pub(crate) bytes_per_second: Option<NonZeroU64>,
-    /// The least bytes of a frame that goes on without a copy, so that it pins hardly more than itself.
+    /// The least bytes of a frame that is passed on without a copy, so that it pins hardly more than itself.
     pub(crate) zero_copy_min: usize,
 }
 
 impl Limits {
-    /// What `options` allow on this machine, with `profile_limits` where they say nothing.
+    /// Resolves `options` for this machine, with `profile_limits` as defaults.
     pub(crate) fn of(options: &Options, profile_limits: &ProfileLimits) -> Self {
         Self::within(options, profile_limits, options.max_memory.map(NonZero::get).or_else(unasked))
     }
 
-    /// `memory` is what the whole process may take, where that is limited.
+    /// Resolves the limits where the whole process may use `memory` bytes.
     fn within(options: &Options, profile_limits: &ProfileLimits, memory: Option<u64>) -> Self {
-        // The inverse of what is promised: never more than 1.25 x window + 24 MiB.
+        // The inverse of the promise: resident memory is never more than 1.25 x window + 24 MiB.
         let allowed = memory.map(|m| (m.saturating_sub(BESIDE) / 5 * 4).max(WINDOW_MIN));
         let explicit = options.max_memory.is_some();
         let default_chunk = if options.concurrency.is_some() { CHUNK_EXPLICIT } else { CHUNK };
@@ -87,7 +87,7 @@ impl Limits {
             (window, reserve, ceiling)
         };
         let chunk = chunk.min(window);
-        // Those of all connections together stay a small part of the window.
+        // The read buffers of all connections together stay a small part of the window.
         let each = window / 8 / options.concurrency.map_or(1, |n| n.get() as u64);
         let bytes_per_second = options.limit_rate.or(profile_limits.bytes_per_second);
         let step = bytes_per_second.map_or(u64::MAX, |rate| rate.get() / READS_PER_SECOND);
@@ -97,7 +97,7 @@ impl Limits {
             window,
             reserve,
             chunk,
-            // Sizes that differ go half a chunk beyond it: below a low ceiling all are the same.
+            // Sizes that differ exceed a chunk by half: below a low limit all are equal.
             large: (adaptive && options.chunk_size.is_none() && chunk + chunk / 2 <= chunk_max)
                 .then(|| (4 * chunk).min(window / 4).min(chunk_max).max(chunk)),
             connections,
@@ -109,8 +109,7 @@ impl Limits {
     }
 }
 
-/// What is compared: `validation`, the configuration's word, is the default, and what a download's options ask for goes
-/// before it.
+/// Returns what is compared with a checksum: the download's options, or else `validation`, the configuration's default.
 pub(crate) fn checksum_mode(options: &Options, validation: ChecksumValidation) -> ChecksumMode {
     match (options.checksum, validation) {
         // A GET requires none.
@@ -119,13 +118,13 @@ pub(crate) fn checksum_mode(options: &Options, validation: ChecksumValidation) -
     }
 }
 
-/// What is taken when nobody sets a limit, where the process is limited from outside.
+/// Returns the memory to use by default where the process is limited from outside.
 fn unasked() -> Option<u64> {
     cgroup_limit(Path::new("/sys/fs/cgroup")).map(|limit| limit / SHARE)
 }
 
-/// The memory limit of the cgroup that is mounted at `root`, as containers see their own: version 2's
-/// file, or version 1's.
+/// Returns the memory limit of the cgroup mounted at `root`, where containers see their own: version 2's file, or version
+/// 1's.
 fn cgroup_limit(root: &Path) -> Option<u64> {
     ["memory.max", "memory/memory.limit_in_bytes"]
         .iter()

@@ -1,14 +1,14 @@
-//! How far a download is, for who embeds it: a handle on its counters that goes its own way.
+//! A view of the progress of a download, for a program that embeds it.
 //!
-//! It gets the counters of one download and hands on numbers. It keeps neither the download nor its connections alive,
-//! and slows nothing: a number is one atomic that is read.
+//! It shares the counters of one download. It keeps neither the download nor its connections alive, and reading a number is
+//! one atomic load.
 
 use std::sync::Arc;
 
 use crate::download::counters::Counters;
 
-/// Shows how far a [`Download`](crate::Download) is, from any thread, as often as one likes: while it is read, and when
-/// it has been moved into a decoder or dropped.
+/// Shows the progress of a [`Download`](crate::Download), from any thread and at any time: while it is read, and after it was
+/// moved into a decoder or dropped.
 ///
 /// ```
 /// use std::time::Duration;
@@ -53,32 +53,32 @@ impl Meter {
         Self { counters, total }
     }
 
-    /// The bytes that are to be delivered: all of the object, or those of its range.
+    /// Returns the number of bytes to deliver: those of the object, or of the requested range.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// The bytes that the consumer has taken, at most [`total`](Self::total).
+    /// Returns the bytes that the consumer has taken, at most [`total`](Self::total).
     #[must_use]
     pub fn yielded(&self) -> u64 {
         self.counters.yielded()
     }
 
-    /// The body bytes that were received: those that wait for the consumer, or came twice, included.
+    /// Returns the body bytes received, including those that wait for the consumer or came twice.
     #[must_use]
     pub fn fetched(&self) -> u64 {
         self.counters.fetched()
     }
 
-    /// Tries of ranges that failed and were made again. While it grows and [`yielded`](Self::yielded) does not, the
-    /// server or the network is in trouble.
+    /// Returns the attempts that failed and were made again. While it grows and [`yielded`](Self::yielded) does not, the server
+    /// or the network is in trouble.
     #[must_use]
     pub fn retries(&self) -> u64 {
         self.counters.retries()
     }
 
-    /// Requests for what was left of a range that was late.
+    /// Returns the second requests for the rest of a range that was late.
     #[must_use]
     pub fn hedges(&self) -> u64 {
         self.counters.hedges()

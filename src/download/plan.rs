@@ -1,30 +1,30 @@
-//! The plan that cuts an object into the ranges that are asked for.
+//! The plan that cuts an object into the ranges that are requested.
 
 use crate::s3::range::ByteRange;
 
-/// The first of chunks that are fetched together from the start: one in so many of a whole one.
+/// The first of the chunks that start together is one in so many of a whole one.
 const GRADES: u64 = 16;
-/// So few ranges at once that memory is no concern.
+/// Up to so many ranges at a time, memory is no concern.
 const FEW: u64 = 3;
 
-/// Cuts what is left of an object into chunks, in order, each when it is about to be asked for.
+/// Cuts what is left of an object into chunks, in order, each when it is about to be requested.
 #[derive(Debug)]
 pub(crate) struct Plan {
     left: ByteRange,
     chunk: u64,
-    /// Where sizes may differ: that of a chunk of which few are fetched at once.
+    /// Where sizes may differ: the size of a chunk while few are fetched at a time.
     large: Option<u64>,
     planned: u64,
 }
 
 impl Plan {
-    /// Chunks of `chunk` bytes for all of `range`. With `large` their sizes may differ: it is that of chunks
-    /// of which few are fetched at once.
+    /// Plans chunks of `chunk` bytes for all of `range`. With `large`, sizes may differ: chunks have that size while few are
+    /// fetched at a time.
     pub(crate) fn new(range: ByteRange, chunk: u64, large: Option<u64>) -> Self {
         Self { left: range, chunk: chunk.max(1), large, planned: 0 }
     }
 
-    /// Whether every byte is in a chunk.
+    /// Returns whether every byte is in a chunk.
     pub(crate) fn is_done(&self) -> bool {
         self.left.is_empty()
     }
@@ -41,8 +41,8 @@ impl Plan {
         let size = match self.large {
             // A connection by itself idles between two requests: fewer of them cost nothing here.
             Some(large) if at_once <= FEW => large.min(large_max).max(1),
-            // Connections that begin together would end together, the last one's bytes waiting for all the
-            // others: their first chunks grow from a small one, so that they end, and begin anew, in order.
+            // Connections that start together would end together, the last one's bytes waiting for all others: their first
+            // chunks grow from a small one, so that they end, and start again, in order.
             Some(_) if self.planned < at_once => {
                 let first = chunk / GRADES;
                 (first + (chunk - first) / at_once * self.planned).max(1)

@@ -1,7 +1,4 @@
-//! What a download is to deliver: which bytes, of which version where the user named one.
-//!
-//! It gets `--range` and `--if-match`, and what a response shows of the object; it hands on the bytes to
-//! deliver, or says why there are none. Pure: it asks nobody.
+//! The bytes that the user requested, and the version where one was named. Pure.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::etag::ETag;
@@ -9,7 +6,7 @@ use crate::s3::object::ObjectInfo;
 use crate::s3::range::ByteRange;
 use crate::s3::range_spec::RangeSpec;
 
-/// The bytes wanted, and what is known of the object before the first response.
+/// The requested bytes, and what is known of the object before the first response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RequestedBytes {
     /// As far as the object goes where no end was named.
@@ -21,20 +18,20 @@ pub(crate) struct RequestedBytes {
 }
 
 impl RequestedBytes {
-    /// `range` of the version named `if_match`. `None` for bytes counted from the end of an object, or for a part of
-    /// it: where they begin is known once its size is ([`RequestedBytes::at_the_end`]).
+    /// Creates a request for `range` of the version `if_match`; `None` for bytes counted from the end of an object, or for a
+    /// shard: where those begin is known only with the size ([`RequestedBytes::at_the_end`]).
     pub(crate) fn new(range: Option<RangeSpec>, if_match: Option<ETag>) -> Option<Self> {
         let range = match range {
             Some(spec) if spec.needs_size() => return None,
             Some(spec) => spec.of(u64::MAX),
             None => ByteRange::new(0, u64::MAX),
         };
-        // There must be a byte to ask for; no object goes so far.
+        // There must be a byte to request; no object is so large.
         let range = ByteRange::new(range.start().min(u64::MAX - 1), range.end());
         Some(Self { range, if_match, size: None })
     }
 
-    /// `range` of the object that `info` describes, and of no other version.
+    /// Creates a request for `range` of the object that `info` describes, and of no other version.
     pub(crate) fn at_the_end(
         range: Option<RangeSpec>,
         if_match: Option<ETag>,
@@ -46,17 +43,17 @@ impl RequestedBytes {
         Ok(Self { range, if_match: if_match.or(shown), size: Some(info.size) })
     }
 
-    /// The first byte's offset.
+    /// Returns the first byte's offset.
     pub(crate) fn start(&self) -> u64 {
         self.range.start()
     }
 
-    /// Whether it is known already that there is nothing to deliver.
+    /// Returns whether it is already known that there is nothing to deliver.
     pub(crate) fn is_nothing(&self) -> bool {
         self.range.is_empty()
     }
 
-    /// What the first GET asks for, with chunks of `chunk` bytes.
+    /// Returns what the first GET asks for, with chunks of `chunk` bytes.
     pub(crate) fn first(&self, chunk: u64) -> ByteRange {
         ByteRange::new(self.start(), self.start().saturating_add(chunk).min(self.range.end()))
     }
@@ -66,14 +63,14 @@ impl RequestedBytes {
         self.range
     }
 
-    /// What the first GET's `If-Match` names.
+    /// Returns the value of the first GET's `If-Match`.
     pub(crate) fn if_match(&self) -> Option<&str> {
         self.if_match.as_ref().map(ETag::as_str)
     }
 
-    /// The bytes to deliver of the object that `info` describes, which may not be the one that was named:
-    /// not every server honours `If-Match`. A range that begins where the object ends is empty; one that
-    /// begins behind it is an error of usage.
+    /// Returns the bytes to deliver of the object that `info` describes, which may not be the one that was named: not every
+    /// server honours `If-Match`. A range that begins at the end of the object is empty; one that begins after it is a
+    /// usage error.
     pub(crate) fn of(&self, info: &ObjectInfo) -> Result<ByteRange> {
         is_named(self.if_match.as_ref(), info)?;
         match self.size {
@@ -86,7 +83,7 @@ impl RequestedBytes {
         }
     }
 
-    /// What the first GET's 412 means.
+    /// Explains the first GET's 412.
     pub(crate) fn refused(&self, error: Error) -> Error {
         match error.service() {
             Some(service) if service.status == 412 && self.if_match.is_some() && self.size.is_none() => {
@@ -111,7 +108,7 @@ fn is_named(if_match: Option<&ETag>, info: &ObjectInfo) -> Result<()> {
     }
 }
 
-/// A range begins at `start`, behind the end of an object of `size` bytes.
+/// Returns the error for a range that begins at `start`, after the end of an object of `size` bytes.
 pub(crate) fn beyond(start: u64, size: u64) -> Error {
     Error::usage(format!(
         "the range begins at byte {start}, beyond the end of the object: it has {size} bytes"

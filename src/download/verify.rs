@@ -1,7 +1,7 @@
-//! The check of a download beside its bytes: who waits for HEAD, how long, and what counts.
+//! The checksum comparison that runs beside a download: when it waits for HEAD, and for how long.
 //!
-//! `auto` never holds a byte back: it computes what HEAD may ask for until HEAD has answered, and only the
-//! end waits for it, a bounded time. `require` knows what to compare with before the first byte is yielded.
+//! `auto` never delays a byte: it computes what HEAD may ask for until HEAD has answered, and only the end waits for it, for a
+//! bounded time. `require` knows what to compare with before the first byte is yielded.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,12 +25,12 @@ use crate::s3::pinned::PinnedVersion;
 /// Compares one download with what the store keeps.
 pub(super) struct ChecksumCheck {
     verifier: Verifier,
-    /// Runs from the last byte on while HEAD is still to answer.
+    /// Runs from the last byte on while HEAD has not answered.
     late: Option<Pin<Box<Sleep>>>,
 }
 
 impl ChecksumCheck {
-    /// For the object `info`. Only where the `whole` of it is going to be yielded is there a checksum to compare with.
+    /// Creates the comparison for the object `info`. There is a checksum only where the `whole` object is delivered.
     pub(super) async fn new(
         mode: ChecksumMode,
         shared: &Arc<DownloadContext>,
@@ -48,7 +48,7 @@ impl ChecksumCheck {
         Ok(Self { verifier, late: None })
     }
 
-    /// The next bytes of the object.
+    /// Adds the next bytes of the object.
     pub(super) fn update(
         &mut self,
         data: &[u8],
@@ -60,7 +60,7 @@ impl ChecksumCheck {
         self.verifier.update(data);
     }
 
-    /// All bytes are out: whether they were the right ones.
+    /// Resolves, after the last byte, to whether the bytes were right.
     pub(super) fn poll_end(
         &mut self,
         head: &mut PendingHead,
@@ -76,7 +76,7 @@ impl ChecksumCheck {
         Poll::Ready(self.verifier.finish())
     }
 
-    /// Whether bytes still count.
+    /// Returns whether bytes still have to be added.
     pub(super) fn is_due(&self) -> bool {
         self.verifier.needs_bytes()
     }
@@ -85,7 +85,7 @@ impl ChecksumCheck {
         self.verifier.verified()
     }
 
-    /// Takes what HEAD said, where it has and that is not known yet.
+    /// Takes HEAD's answer, once.
     fn look(&mut self, head: &mut PendingHead, info: &ObjectInfo, cx: &mut Context<'_>) {
         if self.verifier.awaits_expected()
             && let Poll::Ready(said) = head.poll(cx)
@@ -96,7 +96,7 @@ impl ChecksumCheck {
     }
 }
 
-/// What the store has to compare the object `info` with, asked for until it is known.
+/// Returns what the store has to compare the object `info` with, asking until it is known.
 async fn required(
     shared: &Arc<DownloadContext>,
     info: &ObjectInfo,
@@ -130,7 +130,7 @@ async fn required(
     }
 }
 
-/// As a range beyond the end: what was asked for cannot be had of this object, and no byte is out.
+/// Returns the error for an object that cannot be verified: a usage error, before the first byte, as a range after the end.
 fn unverifiable(why: &str) -> Error {
     Error::new(ErrorKind::Usage, format!("the object cannot be verified: {why}"))
         .with_hint("nothing was delivered; --checksum auto downloads it all the same")

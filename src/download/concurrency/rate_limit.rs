@@ -1,9 +1,7 @@
-//! A ceiling on the rate at which body bytes are received, for all ranges of a download together, and for
-//! those of the downloads behind it.
+//! A limit on the rate at which body bytes are received, shared by all ranges of a run.
 //!
-//! It gets the bytes that came in and says until when no more should be read. It grants nothing for time in which
-//! nothing was asked for, so that the network never sees more than the rate but for what sockets hold. It never
-//! sleeps itself.
+//! It is a leaky bucket without a burst: received bytes push back the time of the next read, and idle time earns no
+//! credit, so the network never carries more than the rate, apart from what sockets hold. It never sleeps itself.
 
 use std::num::NonZeroU64;
 use std::sync::{Mutex, PoisonError};
@@ -11,21 +9,21 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// So many bytes a second, shared by all who receive.
+/// A number of bytes per second, shared by all who receive.
 #[derive(Debug)]
 pub(crate) struct RateLimit {
     bytes_per_second: NonZeroU64,
-    /// When what has come so far has had its time.
+    /// The time until which the bytes received so far use up the rate.
     due: Mutex<Option<Instant>>,
 }
 
 impl RateLimit {
-    /// Nothing received yet.
+    /// Creates a limit that nothing has used yet.
     pub(crate) fn new(bytes_per_second: NonZeroU64) -> Self {
         Self { bytes_per_second, due: Mutex::new(None) }
     }
 
-    /// So many bytes have come: no more should be read before the time returned.
+    /// Notes that `bytes` were received; returns the time before which no more should be read.
     pub(crate) fn received(&self, bytes: usize) -> Instant {
         self.at(Instant::now(), bytes)
     }
@@ -33,7 +31,7 @@ impl RateLimit {
     fn at(&self, now: Instant, bytes: usize) -> Instant {
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         let begin = due.map_or(now, |due| due.max(now));
-        // A single frame: its nanoseconds fit in 64 bits at any rate worth the name.
+        // A single frame: its nanoseconds fit in 64 bits at any sensible rate.
         let nanos = u128::from(bytes as u64) * 1_000_000_000 / u128::from(self.bytes_per_second.get());
         let until = begin + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX / 2));
         *due = Some(until);

@@ -1,8 +1,8 @@
-//! A busy server: fewer requests at once, and a pause before the next one, shared by all ranges.
+//! What a busy server allows: fewer requests at a time, and a pause before the next one, shared by all ranges.
 //!
-//! Thousands of ranges that each waited for themselves would still hammer a server that asks for less
-//! (`503 SlowDown`). Here the first such answer halves the requests in flight and stops new ones for a while;
-//! what succeeds afterwards lets them grow back one by one. It ends nothing and sends nothing.
+//! Thousands of ranges that each waited for themselves would still overload a server that asks for less
+//! (`503 SlowDown`). The first such answer halves the requests in flight and stops new ones for a while; successes
+//! afterwards raise the number again, one by one. This module sends nothing and cancels nothing.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,13 +13,13 @@ use crate::download::concurrency::limit::ConcurrencyLimit;
 use crate::events::{THROTTLE, milliseconds};
 use tracing::warn;
 
-/// The first pause; it doubles while answers stay as they are.
+/// The first pause; it doubles while the server keeps asking for less.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
-/// A server may ask for a longer pause, but not for any length.
+/// The longest pause that a server may ask for.
 const PAUSE_ASKED_MAX: Duration = Duration::from_mins(1);
 
-/// What a server allows at present.
+/// The pause and the number of requests that a server allows at present.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     slots: Arc<ConcurrencyLimit>,
@@ -30,21 +30,21 @@ pub(crate) struct Throttle {
 struct ThrottleState {
     until: Option<Instant>,
     pause: Duration,
-    /// Good answers since the slots grew last.
+    /// Successful answers since the limit grew last.
     good: usize,
 }
 
 impl Throttle {
-    /// No limit yet beside that of `slots`.
+    /// Creates a throttle that allows whatever `slots` allows.
     pub(crate) fn new(slots: Arc<ConcurrencyLimit>) -> Self {
         Self { slots, state: Mutex::new(ThrottleState { until: None, pause: Duration::ZERO, good: 0 }) }
     }
 
-    /// The server asked for fewer requests, and perhaps for a pause of some length.
+    /// Notes that the server asked for fewer requests, and perhaps for a pause of some length.
     pub(crate) fn slow_down(&self, now: Instant, asked: Option<Duration>) {
         let asked = asked.unwrap_or_default().min(PAUSE_ASKED_MAX);
         let mut state = self.state();
-        // What was in flight together fails together, and counts once.
+        // Requests in flight together are throttled together, and count once.
         if state.until.is_none_or(|until| until <= now) {
             state.pause = (2 * state.pause).clamp(PAUSE_MIN, PAUSE_MAX);
             let pause = state.pause.mul_f64(0.5 + 0.5 * fastrand::f64());
@@ -57,19 +57,19 @@ impl Throttle {
         state.until = state.until.max(Some(now + asked));
     }
 
-    /// A request was answered well.
+    /// Notes a successful answer.
     pub(crate) fn all_is_well(&self, now: Instant) {
         if !self.slots.is_halved() {
             return;
         }
         let mut state = self.state();
         if state.until.is_some_and(|until| now < until) {
-            // It was sent before.
+            // The request was sent before the pause.
             return;
         }
         state.pause /= 2;
         state.good += 1;
-        // As many as are in flight at once make one more.
+        // One more for as many successes as there are requests in flight.
         if state.good >= self.slots.target() {
             state.good = 0;
             self.slots.grow();

@@ -1,22 +1,23 @@
 //! What requests achieve at present: how long a response takes to begin, and how fast its body then comes.
 //!
-//! Fetches report what they saw; what is old counts less and less. From it follows how long a request sent now
-//! would take, which is what a straggler is measured by. It knows no single request, and decides nothing.
+//! Range requests report what they saw, and old reports count less and less. From this follows how long a request sent now
+//! would take, which is what stragglers are measured by. The module knows no single request, and decides nothing.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// What was seen before connections read for so long, all together, counts a third of what is seen now. It is
-/// their time and not the clock's: while all but a straggler wait for its bytes, it is not what is usual.
+/// Time constant of the moving average, in seconds of reading by all connections together. It is not wall time: while all but
+/// a straggler wait for its bytes, what it does is not usual.
 const MEMORY: Duration = Duration::from_secs(2);
 /// Responses before which nothing is known.
 const RESPONSES_MIN: u32 = 4;
-/// A body's rate is not known before so much time was spent in reading it.
+/// The least time spent reading a body before its rate is known.
 const READING_MIN: Duration = Duration::from_millis(12);
-/// All together; before, and before so many bodies ended, little was seen but what came at once with the responses.
+/// The least reading time of all connections, and the least number of finished bodies, before a rate is trusted: earlier
+/// samples are mostly data that came with the response head.
 const READING_ALL_MIN: f64 = 0.05;
 const ENDED_MIN: u32 = 2;
-/// The weight of a new response among those before it.
+/// The weight of a new response among earlier ones.
 const LATEST: f64 = 0.1;
 
 /// A moving average over all requests of a download.
@@ -26,12 +27,12 @@ pub(crate) struct RequestStats(Mutex<ReadingTotals>);
 #[derive(Debug)]
 struct ReadingTotals {
     bytes: f64,
-    /// Spent by all connections together in waiting for these bytes, in seconds.
+    /// The time that all connections together spent waiting for these bytes, in seconds.
     reading: f64,
     /// In seconds.
     latency: f64,
     responses: u32,
-    /// Bodies that came to their end.
+    /// Bodies that were read to their end.
     ended: u32,
 }
 
@@ -39,23 +40,23 @@ struct ReadingTotals {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Estimate {
     pub(crate) latency: Duration,
-    /// Bytes a second of one connection.
+    /// Bytes per second of one connection.
     pub(crate) rate: f64,
 }
 
 impl Estimate {
-    /// How long `bytes` would take if they were asked for now.
+    /// Returns how long `bytes` would take if they were requested now.
     pub(crate) fn time(&self, bytes: u64) -> Duration {
         self.latency + self.reading(bytes)
     }
 
-    /// How long a body must be read until its rate says something, where up to `unseen` bytes gather unseen: so long
-    /// that these would have come twice.
+    /// Returns how long a body must be read before its rate means something, where up to `unseen` bytes may be buffered unseen:
+    /// so long that these would have come twice.
     pub(crate) fn reading_until_known(&self, unseen: u64) -> Duration {
         (2 * self.reading(unseen)).max(READING_MIN)
     }
 
-    /// How long `bytes` take to come, once they have begun to.
+    /// Returns how long `bytes` take to come, once they have begun to.
     #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
     pub(crate) fn reading(&self, bytes: u64) -> Duration {
         seconds(bytes as f64 / self.rate)
@@ -63,12 +64,12 @@ impl Estimate {
 }
 
 impl RequestStats {
-    /// Nothing seen yet.
+    /// Creates an average of nothing.
     pub(crate) fn new() -> Self {
         Self(Mutex::new(ReadingTotals { bytes: 0.0, reading: 0.0, latency: 0.0, responses: 0, ended: 0 }))
     }
 
-    /// A response began `latency` after its request.
+    /// Notes that a response began `latency` after its request.
     pub(crate) fn responded(&self, latency: Duration) {
         let mut sums = self.sums();
         sums.responses = sums.responses.saturating_add(1);
@@ -76,13 +77,13 @@ impl RequestStats {
         sums.latency += weight * (latency.as_secs_f64() - sums.latency);
     }
 
-    /// A body has come to its end.
+    /// Notes that a body was read to its end.
     pub(crate) fn ended(&self) {
         let mut sums = self.sums();
         sums.ended = sums.ended.saturating_add(1);
     }
 
-    /// So many `bytes` came on one connection that waited for them for `reading`.
+    /// Notes that `bytes` came on one connection that waited for them for `reading`.
     #[expect(clippy::cast_precision_loss, reason = "for an average")]
     pub(crate) fn received(&self, bytes: usize, reading: Duration) {
         let mut sums = self.sums();
@@ -91,7 +92,7 @@ impl RequestStats {
         sums.reading = sums.reading * fade + reading.as_secs_f64();
     }
 
-    /// What to expect of a request; `None` while too little was seen.
+    /// Returns what to expect of a request; `None` while too little was seen.
     pub(crate) fn expected(&self) -> Option<Estimate> {
         let sums = self.sums();
         let is_read = sums.reading >= READING_ALL_MIN || sums.ended >= ENDED_MIN;
@@ -107,7 +108,7 @@ impl RequestStats {
     }
 }
 
-/// Never so long that it could not be added to a time.
+/// Returns a duration that can be added to any time.
 fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds.clamp(0.0, 1e6))
 }

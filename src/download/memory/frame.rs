@@ -1,9 +1,9 @@
-//! A frame: a piece of the object's body on its way to the consumer, with the room it takes in the
-//! window; and the slabs that frames wait in.
+//! A frame: a piece of the object on its way to the consumer, with its share of the memory window; and the slabs that small
+//! pieces are gathered in.
 //!
-//! hyper's frames are slices of its read buffer. One that fills the buffer goes on as it is and counts as all of
-//! it. A smaller one would pin much more than itself while it waits, so its bytes are copied, while they are
-//! warm, into slabs of a known size that are used again: what a download holds is then what it counts.
+//! hyper's frames are slices of its read buffer. One that fills the buffer is passed on as it is and counts as all of it. A
+//! smaller one would pin much more than itself while it waits, so its bytes are copied, while they are in the cache, into
+//! slabs of a known size that are reused: a download holds no more than it counts.
 
 use std::collections::VecDeque;
 use std::ops::Deref;
@@ -16,8 +16,8 @@ use crate::download::memory::window::Reservation;
 /// The size of a slab, in bytes.
 const SLAB: usize = 256 << 10;
 
-/// Some bytes of the object. While it lives its bytes count against the download's window; dropping
-/// it lets the download go on.
+/// Some bytes of the object. While it lives its bytes count against the download's window: drop it, or use
+/// [`Frame::into_bytes`], for the download to continue. A consumer that holds a whole window of frames waits for ever.
 #[derive(Debug)]
 pub struct Frame {
     bytes: Bytes,
@@ -29,7 +29,7 @@ impl Frame {
         Self { bytes, _room: room }
     }
 
-    /// The bytes, no longer counted: from here on their memory is the caller's concern.
+    /// Returns the bytes, which no longer count against the window: from here on their memory is the concern of the caller.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         self.bytes
@@ -50,7 +50,7 @@ impl AsRef<[u8]> for Frame {
     }
 }
 
-/// Slabs that were used, to be used again: fresh pages cost more than copying into old ones.
+/// Slabs kept for reuse: fresh pages cost more than copying into old ones.
 #[derive(Debug, Default)]
 pub(crate) struct Slabs {
     /// Each handle is empty; its memory is free once all frames cut from it are gone.
@@ -82,7 +82,7 @@ impl Slabs {
 pub(crate) struct FrameCoalescer {
     slabs: Arc<Slabs>,
     open: BytesMut,
-    /// The room of what is in the open slab and not yet taken.
+    /// The reservation for what is in the open slab and not yet taken.
     room: Reservation,
     pooled: bool,
 }
@@ -92,8 +92,8 @@ impl FrameCoalescer {
         Self { slabs, open: BytesMut::new(), room: Reservation::default(), pooled: false }
     }
 
-    /// Copies the front of `data`, as much as the open slab takes, and says how much that was. `left` is
-    /// how many bytes the range still has, those of `data` counted: a slab for its end is cut to measure.
+    /// Copies as much of the front of `data` as the open slab takes; returns how much that was. `left` is how many bytes the
+    /// range still has, `data` included: the slab for its end is cut to size.
     pub(crate) fn pack(&mut self, data: &[u8], left: u64, room: &mut Reservation) -> usize {
         if self.open.capacity() == 0 {
             self.retire();
@@ -108,12 +108,12 @@ impl FrameCoalescer {
         count
     }
 
-    /// Whether nothing more goes into the open slab.
+    /// Returns whether the open slab is full.
     pub(crate) fn is_full(&self) -> bool {
         self.open.len() == self.open.capacity()
     }
 
-    /// What was packed and not yet taken, as one frame.
+    /// Returns what was gathered and not yet taken, as one frame.
     pub(crate) fn take(&mut self) -> Option<Frame> {
         let bytes = self.open.split().freeze();
         (!bytes.is_empty()).then(|| Frame::new(bytes, std::mem::take(&mut self.room)))
