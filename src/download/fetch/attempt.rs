@@ -132,8 +132,8 @@ impl RangeRequest {
     }
 
     /// A second one that races with it.
-    pub(super) fn hedged(&self, shared: &Arc<DownloadContext>, asked: ByteRange) -> Self {
-        Self::depart(shared, asked, Attempt { is_hedge: true, is_fresh: false, ..self.attempt })
+    pub(super) fn hedged(&self, shared: &Arc<DownloadContext>, asked: ByteRange, is_fresh: bool) -> Self {
+        Self::depart(shared, asked, Attempt { is_hedge: true, is_fresh, ..self.attempt })
     }
 
     /// Whether its response has begun.

@@ -1,7 +1,7 @@
-//! The flights of one range: one, or two where the first is late.
+//! The requests for one range: one, or two while the first one is late.
 //!
-//! Whichever gets further brings the bytes, and the other is dropped. A flight that fails while there is
-//! another one costs nothing. It hands on what the winner brings and never looks at the bytes.
+//! The one that gets further brings the bytes, and the other is dropped, with its connection. A request that fails while
+//! there is another one costs nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,56 +17,57 @@ use crate::events::{HEDGE, first_line};
 use crate::s3::range::ByteRange;
 use tracing::info;
 
-/// So long after they were looked at, flights are looked at again at the earliest.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// So long after one was first found late, in which what has gathered unseen comes to light.
-const COME_TO_LIGHT: Duration = Duration::from_millis(2);
+/// The shortest time between two checks: a request can be late and still not qualify for a hedge.
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
+/// Grace period after a request first looks late: bytes may be waiting in the kernel, below the low-water mark.
+const KERNEL_GRACE: Duration = Duration::from_millis(2);
 
-/// What is still wanted of a range, and where it stands in the object.
+/// The missing bytes of a range, and its place in the object.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Remaining {
     pub(super) bytes: ByteRange,
-    /// Where the range begins.
+    /// The offset at which the range begins.
     pub(super) start: u64,
-    /// Whether it may be asked for again: not where every answer is the whole object.
+    /// Whether it may be requested a second time; not if every response is the whole object.
     pub(super) may_hedge: bool,
 }
 
-/// The flights that are out for one range.
+/// The requests under way for one range.
 pub(super) struct HedgedRequest {
     first: RangeRequest,
     second: Option<SecondRequest>,
-    /// When they were last found late, or not.
-    looked: Option<Instant>,
-    /// They were found late the last time, and told to hand on what there is.
-    suspect: bool,
+    checked_at: Option<Instant>,
+    /// The last check found them late, and had the kernel deliver what it has.
+    is_suspect: bool,
 }
 
 struct SecondRequest {
-    flight: RangeRequest,
-    /// What it asked for: what may come twice.
+    request: RangeRequest,
+    /// The bytes that were requested.
     asked: ByteRange,
+    /// How many of them the budget was charged with.
+    charged: u64,
 }
 
 enum RaceEvent {
     First(Result<RequestEvent>),
     Second(Result<RequestEvent>),
-    /// Nothing for so long that it may be late.
-    Nothing,
+    /// A request may be late.
+    CheckDue,
 }
 
 impl HedgedRequest {
-    /// One flight, for now.
+    /// Creates a race of one request.
     pub(super) fn new(first: RangeRequest) -> Self {
-        Self { first, second: None, looked: None, suspect: false }
+        Self { first, second: None, checked_at: None, is_suspect: false }
     }
 
-    /// Whether a response has begun.
+    /// Returns whether a response has begun.
     pub(super) fn is_open(&self) -> bool {
         self.first.is_open()
     }
 
-    /// What comes next from the flight that is ahead, `rest` being still to come. Cancel safe.
+    /// Returns what comes next from the request that is ahead; `rest` is still missing. Cancel safe.
     pub(super) async fn next(
         &mut self,
         shared: &Arc<DownloadContext>,
@@ -74,41 +75,43 @@ impl HedgedRequest {
         rest: Remaining,
     ) -> Result<RequestEvent> {
         loop {
-            let look = self.look_again(shared, rest);
+            let check = self.check_due(shared, rest);
             let happened = match &mut self.second {
                 None => tokio::select! {
                     biased;
                     event = self.first.next(lane) => RaceEvent::First(event),
-                    () = look => RaceEvent::Nothing,
+                    () = check => RaceEvent::CheckDue,
                 },
                 Some(second) => tokio::select! {
                     biased;
-                    event = second.flight.next(lane) => RaceEvent::Second(event),
+                    event = second.request.next(lane) => RaceEvent::Second(event),
                     event = self.first.next(lane) => RaceEvent::First(event),
-                    () = look => RaceEvent::Nothing,
+                    () = check => RaceEvent::CheckDue,
                 },
             };
-            self.suspect &= matches!(happened, RaceEvent::Nothing);
+            self.is_suspect &= matches!(happened, RaceEvent::CheckDue);
             match happened {
                 RaceEvent::First(Err(error)) => {
                     let Some(second) = self.lose_second(shared, rest) else { return Err(error) };
                     shared.counters.add_retry();
+                    shared.hedging.won();
                     log_hedge_won(rest.bytes, Some(&error));
                     self.first = second;
                 }
                 RaceEvent::First(event) => {
                     if let Some(second) = &mut self.second {
-                        second.flight.pause();
+                        second.request.pause();
                     }
                     return event;
                 }
                 RaceEvent::Second(Ok(RequestEvent::Data(at, data))) => {
                     if at + data.len() as u64 <= rest.bytes.start() {
-                        // The first flight has brought these.
+                        // The first request has brought these.
                         continue;
                     }
                     if let Some(second) = self.lose_second(shared, rest) {
                         shared.counters.add_hedge_won();
+                        shared.hedging.won();
                         shared.make_way();
                         log_hedge_won(rest.bytes, None);
                         self.first = second;
@@ -117,29 +120,32 @@ impl HedgedRequest {
                 }
                 RaceEvent::Second(Ok(RequestEvent::RangeResponse(opened, _))) if !opened.whole => {}
                 RaceEvent::Second(_) => drop(self.lose_second(shared, rest)),
-                RaceEvent::Nothing => self.consider(shared, rest),
+                RaceEvent::CheckDue => self.consider(shared, rest),
             }
         }
     }
 
-    /// The winner's body was read to its end.
+    /// Ends the race after the last byte of the range: the winner's connection may be used again.
     pub(super) async fn land(mut self, shared: &DownloadContext, rest: Remaining) {
         drop(self.lose_second(shared, rest));
         self.first.land().await;
     }
 
-    /// Sends a second request where the first one is late, or a third where both are.
+    /// Sends a second request if the first one is late, or a third one if both are.
     fn consider(&mut self, shared: &Arc<DownloadContext>, rest: Remaining) {
-        self.looked = Some(Instant::now());
-        let was_suspect = std::mem::take(&mut self.suspect);
+        self.checked_at = Some(Instant::now());
+        let was_suspect = std::mem::take(&mut self.is_suspect);
+        if self.is_silent(shared) {
+            return self.hedge(shared, rest, true);
+        }
         if !self.is_late(shared, rest) {
             return;
         }
         if !was_suspect {
-            self.suspect = true;
+            self.is_suspect = true;
             self.first.hurry();
             if let Some(second) = &self.second {
-                second.flight.hurry();
+                second.request.hurry();
             }
             return;
         }
@@ -147,19 +153,33 @@ impl HedgedRequest {
         if shared.hedging.is_scarce(sent) && !self.first.progress().is_sure() {
             return;
         }
-        // As many as its chunks, and the smaller ones at the start.
+        // Estimated requests: one per chunk, at least as many as were sent.
         let requests = shared.size().div_ceil(shared.chunk).max(sent);
-        if !shared.hedging.spend(rest.bytes.len(), shared.size(), requests) {
-            return;
+        if shared.hedging.spend(rest.bytes.len(), shared.size(), requests) {
+            self.hedge(shared, rest, false);
         }
-        drop(self.lose_second(shared, rest));
-        shared.counters.add_hedge();
-        info!(target: HEDGE, range = rest.bytes.to_string(), "a range is late, and is asked for a second time");
-        let flight = self.first.hedged(shared, rest.bytes);
-        self.second = Some(SecondRequest { flight, asked: rest.bytes });
     }
 
-    /// Whether all flights are so late that a new request would be worth it.
+    fn hedge(&mut self, shared: &Arc<DownloadContext>, rest: Remaining, is_silent: bool) {
+        drop(self.lose_second(shared, rest));
+        shared.counters.add_hedge();
+        info!(target: HEDGE, range = rest.bytes.to_string(), silent = is_silent, "requesting a late range again");
+        let request = self.first.hedged(shared, rest.bytes, is_silent);
+        let charged = if is_silent { 0 } else { rest.bytes.len() };
+        self.second = Some(SecondRequest { request, asked: rest.bytes, charged });
+    }
+
+    /// Returns whether nothing has come for so long that the connections may be gone, though nobody said so.
+    fn is_silent(&self, shared: &DownloadContext) -> bool {
+        let is_silent = |request: &RangeRequest| request.progress().silence() >= straggler::SILENCE;
+        self.first.is_open()
+            && is_silent(&self.first)
+            && self.second.as_ref().is_none_or(|second| is_silent(&second.request))
+            && !shared.slots.is_halved()
+            && shared.client.has_spare_connection()
+    }
+
+    /// Returns whether all requests are so late that a new one would be worth it.
     fn is_late(&self, shared: &DownloadContext, rest: Remaining) -> bool {
         // A busy server gets no more requests than it must, and one that allows few connections cannot take more.
         let may_hedge = !shared.slots.is_halved() && shared.client.has_spare_connection();
@@ -167,31 +187,34 @@ impl HedgedRequest {
             return false;
         };
         let is_alone = shared.slots.in_use() <= 1;
-        // Where the others wait for room it is not the network that they wait for, and leave it to a new request.
+        // If the others wait for memory, it is not the network that they wait for.
         let is_full = shared.window.is_full();
         let late = if is_full { straggler::WHERE_ALL_WAIT } else { straggler::PATIENCE };
         let turn = turn(shared, rest, expected.rate);
-        let is_late = |flight: &RangeRequest| {
-            flight.progress().is_late(late, rest.bytes.len(), &expected, turn)
-                && (is_alone || is_full || flight.others_get_on())
+        let is_late = |request: &RangeRequest| {
+            request.progress().is_late(late, rest.bytes.len(), &expected, turn)
+                && (is_alone || is_full || request.others_get_on())
         };
-        is_late(&self.first) && self.second.as_ref().is_none_or(|second| is_late(&second.flight))
+        is_late(&self.first) && self.second.as_ref().is_none_or(|second| is_late(&second.request))
     }
 
-    /// Resolves when the flights may be late; never where that is of no interest.
-    fn look_again(&self, shared: &DownloadContext, rest: Remaining) -> impl Future<Output = ()> + use<> {
-        let is_of_interest = rest.may_hedge && !shared.hedging.is_off();
-        let look = is_of_interest.then(|| {
+    /// Resolves when the requests may be late; never if nothing would follow from it.
+    fn check_due(&self, shared: &DownloadContext, rest: Remaining) -> impl Future<Output = ()> + use<> {
+        let may_hedge = rest.may_hedge && !shared.hedging.is_off();
+        let wait = may_hedge.then(|| {
             let expected = shared.pace.expected();
-            let wait = |flight: &RangeRequest| flight.progress().look_again(expected.as_ref());
-            let second = self.second.as_ref().map_or(Duration::ZERO, |second| wait(&second.flight));
+            let wait = |request: &RangeRequest| {
+                let progress = request.progress();
+                let until_silent = straggler::SILENCE.saturating_sub(progress.silence());
+                progress.look_again(expected.as_ref()).min(until_silent)
+            };
+            let second = self.second.as_ref().map_or(Duration::ZERO, |second| wait(&second.request));
             wait(&self.first).max(second)
         });
-        // Not at once and again: they may be late, and not hedged, for another reason.
-        let pause = if self.suspect { COME_TO_LIGHT } else { LOOK_AGAIN };
-        let not_before = self.looked.map(|looked| looked + pause);
+        let pause = if self.is_suspect { KERNEL_GRACE } else { CHECK_INTERVAL };
+        let not_before = self.checked_at.map(|checked_at| checked_at + pause);
         async move {
-            match look {
+            match wait {
                 Some(wait) => {
                     let then = Instant::now() + wait;
                     sleep_until(not_before.map_or(then, |at| at.max(then))).await;
@@ -201,17 +224,17 @@ impl HedgedRequest {
         }
     }
 
-    /// Takes the second flight out of the race, and gives back what it did not cost.
+    /// Takes the second request out of the race, and returns to the budget what did not come twice.
     fn lose_second(&mut self, shared: &DownloadContext, rest: Remaining) -> Option<RangeRequest> {
-        let SecondRequest { flight, asked } = self.second.take()?;
+        let SecondRequest { request, asked, charged } = self.second.take()?;
         // What both have brought so far came twice.
-        let twice = flight.received().min(rest.bytes.start().saturating_sub(asked.start()));
-        shared.hedging.refund(asked.len().saturating_sub(twice));
-        Some(flight)
+        let twice = request.received().min(rest.bytes.start().saturating_sub(asked.start()));
+        shared.hedging.refund(charged.saturating_sub(twice));
+        Some(request)
     }
 }
 
-/// When it is about to be the range's turn in the output, connections bringing `rate` bytes a second each.
+/// Returns when the range is due in the output, if each connection brings `rate` bytes a second.
 #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
 fn turn(shared: &DownloadContext, rest: Remaining, rate: f64) -> Duration {
     let ahead = rest.start.saturating_sub(shared.wanted.start() + shared.counters.yielded()) as f64;
@@ -219,13 +242,12 @@ fn turn(shared: &DownloadContext, rest: Remaining, rate: f64) -> Duration {
     Duration::from_secs_f64((ahead / rate).min(1e6))
 }
 
-/// Reports that the second request for a range is the one that goes on: it was faster, or the first one failed with
-/// `error`.
+/// Reports that the second request for a range continues alone: it was faster, or the first one failed with `error`.
 fn log_hedge_won(rest: ByteRange, error: Option<&Error>) {
     info!(
         target: HEDGE,
         range = rest.to_string(),
         reason = error.map(|error| first_line(error)),
-        "the second request goes on alone"
+        "the second request continues alone"
     );
 }

@@ -1,63 +1,66 @@
-//! Hedging: when a request is so much later than the others that its rest is worth asking for again.
+//! Hedging: when a request is so much later than the others that the rest of its bytes is worth a second request.
 //!
-//! The output is as slow as its slowest range. A request is late when a new one for what it still lacks would
-//! be done in a third of the time, or in half of it while all others wait; it is hedged when that would hold up
-//! the output, others get on meanwhile, and the budget allows. Pure but for the budget's counter: it gets times
-//! and numbers, and sends nothing.
+//! The output is as slow as its slowest range. A request is late when a new one for its missing bytes would be done in a
+//! third of the time, or in half of it while all others wait. It is hedged when it would hold up the output, others
+//! make progress meanwhile, and the budget allows it. This module decides from times and numbers, and sends nothing.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::download::fetch::stats::Estimate;
 use crate::download::limits::READ_BUFFER_MAX;
 use crate::download::options::Hedge;
 
-/// How much longer than a new request makes one late.
+/// How much longer than a new request a request may take before it is late.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
     times: u32,
-    /// Less than this is not worth another request.
+    /// A gain of less than this is not worth another request.
     worth: Duration,
 }
 
-/// While others get on.
+/// While other ranges make progress.
 pub(crate) const PATIENCE: Patience = Patience { times: 3, worth: Duration::from_millis(100) };
-/// While all others wait for its bytes: what it costs is the whole rate.
+/// While all others wait for its bytes, so that it costs the whole rate.
 pub(crate) const WHERE_ALL_WAIT: Patience = Patience { times: 2, worth: Duration::from_millis(30) };
-/// What a body is waited for at once, in bytes: less may gather unseen for a while.
+/// Bytes that the kernel may accumulate before the reader sees them.
 const FRAME: u64 = READ_BUFFER_MAX;
-/// How long a body is read at least before it is late, where hedges are spent faster than the object is downloaded:
-/// on a busy machine some are of no use, and the last of them are to be had at its end too.
+/// How long a body is read at least before it is late while the hedge budget is low: on a busy machine some hedges are of
+/// no use, and some must be left for the last ranges.
 const SURE: Duration = Duration::from_millis(30);
-/// So many hedges are always allowed, whatever the size of the object.
+/// How long a body may bring nothing before it is requested again whatever the budget: a firewall or a NAT may have
+/// forgotten its connection. It brings no byte twice, because the first one has stopped.
+pub(crate) const SILENCE: Duration = Duration::from_secs(2);
+/// Hedges that may be lost, whatever the size of the object.
 const ALWAYS: u64 = 4;
-/// Beyond those, one in so many of the requests, and of the bytes, that the object needs.
+/// Beyond those, one in so many of the requests, and of the bytes, that the object needs may be lost.
 const SHARE: u64 = 20;
+/// Hedges that a hedge earns by winning: its own, and one more, because there are stragglers.
+const EARNED_BY_WINNING: u64 = 2;
 
 impl Patience {
-    /// What is more than this is late, where a new request takes `anew`.
-    fn than(self, anew: Duration) -> Duration {
-        self.times * anew + self.worth
+    /// Returns the time beyond which a request is late if a new one takes `new`.
+    fn than(self, new: Duration) -> Duration {
+        self.times * new + self.worth
     }
 }
 
 /// How far a request has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RequestProgress {
-    /// No response yet, for so long.
+    /// There is no response after this time.
     Waiting(Duration),
-    /// So many bytes came after those that came with the response, in so much time spent in waiting for them; so
-    /// many are still to come. `silent` is the end of that time, in which none came.
+    /// `bytes` have come after those that came with the response head, `spent` is the time spent waiting for them, and
+    /// `left` are still to come. None has come in `silent`, the end of that time.
     Reading { bytes: u64, spent: Duration, silent: Duration, left: u64 },
 }
 
 impl RequestProgress {
-    /// How long it takes from now at the rate that it had so far; `None` where that is not known yet.
+    /// Returns how long the rest takes at the present rate; `None` while that is not known.
     #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
     fn time_left(self, expected: &Estimate) -> Option<Duration> {
         match self {
-            // The longer it has not come, the longer it will not.
+            // The longer nothing has come, the longer nothing will.
             Self::Waiting(silent) | Self::Reading { silent, .. } if silent > self.patience(expected) => {
                 Some(PATIENCE.times * (silent + PATIENCE.worth))
             }
@@ -70,7 +73,7 @@ impl RequestProgress {
         }
     }
 
-    /// Whether it is to be believed that it is late even where hedges become scarce.
+    /// Returns whether it was observed long enough to be called late while the budget is low.
     pub(crate) fn is_sure(self) -> bool {
         match self {
             Self::Waiting(_) => true,
@@ -78,7 +81,14 @@ impl RequestProgress {
         }
     }
 
-    /// How long no byte may come.
+    /// Returns how long no byte has come.
+    pub(crate) fn silence(self) -> Duration {
+        match self {
+            Self::Waiting(silent) | Self::Reading { silent, .. } => silent,
+        }
+    }
+
+    /// Returns how long no byte may come.
     fn patience(self, expected: &Estimate) -> Duration {
         match self {
             Self::Waiting(_) => PATIENCE.than(expected.latency),
@@ -86,29 +96,29 @@ impl RequestProgress {
         }
     }
 
-    /// How long a new request would take for the same bytes.
-    fn time_anew(self, expected: &Estimate, whole: u64) -> Duration {
+    /// Returns how long a new request would take for the same bytes.
+    fn time_of_new(self, expected: &Estimate, whole: u64) -> Duration {
         match self {
             Self::Waiting(_) => expected.time(whole),
             Self::Reading { left, .. } => expected.time(left),
         }
     }
 
-    /// Whether a new request for what is still to come of `whole` bytes would be done so much sooner that it is
-    /// worth it, where its turn in the output comes in `turn`.
+    /// Returns whether a new request for the missing ones of `whole` bytes would be done so much sooner that it is worth
+    /// it, if they are due in the output in `turn`.
     pub(crate) fn is_late(self, late: Patience, whole: u64, expected: &Estimate, turn: Duration) -> bool {
-        let anew = self.time_anew(expected, whole);
-        self.time_left(expected).is_some_and(|left| left > late.than(anew) && left > turn)
+        let new = self.time_of_new(expected, whole);
+        self.time_left(expected).is_some_and(|left| left > late.than(new) && left > turn)
     }
 
-    /// When it is to be looked at again, should nothing come until then: when it could be late by then.
+    /// Returns after which time it may be late, if nothing comes until then.
     #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
     pub(crate) fn look_again(self, expected: Option<&Estimate>) -> Duration {
         let Some(expected) = expected else { return PATIENCE.worth };
         match self {
             Self::Waiting(silent) => self.patience(expected).saturating_sub(silent),
             Self::Reading { bytes, spent, silent, left } => {
-                // Late is when left x spent / bytes is more than allowed: solved for what is spent.
+                // It is late when left x spent / bytes exceeds what is allowed; solved for `spent`.
                 let allowed = WHERE_ALL_WAIT.than(expected.time(left)).as_secs_f64();
                 let late = allowed * bytes.max(1) as f64 / left.max(1) as f64;
                 let known = expected.reading_until_known(FRAME);
@@ -119,7 +129,7 @@ impl RequestProgress {
     }
 }
 
-/// How much hedging a download may do.
+/// How much hedging a download may do. Hedges that lose spend the budget, those that win add to it.
 #[derive(Debug)]
 pub(crate) struct HedgeBudget {
     mode: Hedge,
@@ -129,28 +139,28 @@ pub(crate) struct HedgeBudget {
 #[derive(Debug, Default)]
 struct HedgesSpent {
     hedges: u64,
-    /// What they may bring twice.
+    /// Bytes that may come twice, or did.
     bytes: u64,
 }
 
 impl HedgeBudget {
-    /// Nothing spent yet.
+    /// Creates a budget of which nothing is spent.
     pub(crate) fn new(mode: Hedge) -> Self {
         Self { mode, spent: Mutex::default() }
     }
 
-    /// Whether there is any hedging at all.
+    /// Returns whether there is no hedging.
     pub(crate) fn is_off(&self) -> bool {
         self.mode == Hedge::Off
     }
 
-    /// Spends a hedge that brings up to `bytes` twice, of an object of `size` bytes that needs so many `requests`;
-    /// `false` where the budget does not allow it.
+    /// Spends a hedge that may bring `bytes` twice, of an object of `size` bytes that needs `requests`; `false` if the
+    /// budget does not allow it.
     pub(crate) fn spend(&self, bytes: u64, size: u64, requests: u64) -> bool {
         if self.is_off() {
             return false;
         }
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spent = self.spent();
         let is_within = spent.hedges < requests / SHARE && spent.bytes.saturating_add(bytes) <= size / SHARE;
         let is_allowed = spent.hedges < ALWAYS || is_within;
         if is_allowed {
@@ -160,15 +170,25 @@ impl HedgeBudget {
         is_allowed
     }
 
-    /// Whether more hedges were spent than so many `requests` for the object have a right to.
+    /// Returns whether more hedges were spent than `requests` allow.
     pub(crate) fn is_scarce(&self, requests: u64) -> bool {
-        self.spent.lock().unwrap_or_else(PoisonError::into_inner).hedges > requests / SHARE + 1
+        self.spent().hedges > requests / SHARE + 1
     }
 
-    /// Of a hedge's bytes so many did not come twice after all.
+    /// Adds to the budget for a hedge that won.
+    pub(crate) fn won(&self) {
+        let mut spent = self.spent();
+        spent.hedges = spent.hedges.saturating_sub(EARNED_BY_WINNING);
+    }
+
+    /// Returns `bytes` of a hedge to the budget, which did not come twice after all.
     pub(crate) fn refund(&self, bytes: u64) {
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spent = self.spent();
         spent.bytes = spent.bytes.saturating_sub(bytes);
+    }
+
+    fn spent(&self) -> MutexGuard<'_, HedgesSpent> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -236,6 +256,26 @@ mod tests {
         }
         let waiting = RequestProgress::Waiting(ms(5)).look_again(Some(&s3()));
         assert_eq!(waiting, ms(170));
+    }
+
+    #[test]
+    fn hedges_that_win_earn_more_and_those_that_lose_spend_the_budget() {
+        let size = 1024 * MIB;
+        for (wins_of_ten, least, most) in
+            [(10, 1000, 1000), (9, 1000, 1000), (5, 200, 1000), (2, 14, 40), (0, 12, 12)]
+        {
+            let budget = HedgeBudget::new(Hedge::Auto);
+            let hedge = |n: &u64| {
+                let is_allowed = budget.spend(MIB, size, 256);
+                budget.refund(if is_allowed { MIB } else { 0 });
+                if is_allowed && n % 10 < wins_of_ten {
+                    budget.won();
+                }
+                is_allowed
+            };
+            let allowed = (0..1000).take_while(hedge).count();
+            assert!((least..=most).contains(&allowed), "{allowed} with {wins_of_ten} wins of ten");
+        }
     }
 
     #[test]

@@ -172,7 +172,7 @@ fn a_late_range_is_told() {
     let outcome = run(&server).args(["-v"]).args(patience).download(URI);
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let lines = of(&outcome.stderr, "hedge");
-    let ends_well = |line: &&str| line.contains("-196607\"") && line.contains("goes on alone");
+    let ends_well = |line: &&str| line.contains("-196607\"") && line.contains("continues alone");
     assert!(lines.len() >= 2 && lines.iter().any(ends_well), "{}", outcome.stderr);
     let second = |line: &&str| field(line, "hedge") == Some("true") && field(line, "attempt") == Some("1");
     assert!(gets(&outcome.stderr).iter().any(second), "{}", outcome.stderr);

@@ -52,7 +52,8 @@ fn verdict(schedule: &Schedule, log: &Log, ended: &Ended) -> Result<(), String> 
     }
     let gets = log.iter().filter(|(request, _)| request.is_get()).count() as u64;
     must(gets <= schedule.chunks() + explained.more_gets, "more requests than the faults explain")?;
-    let hedged = if schedule.hedge == Hedge::Auto { hedges(gets) * schedule.chunk } else { 0 };
+    let hedges = if schedule.hedge == Hedge::Auto { hedges(gets) + explained.more_gets } else { 0 };
+    let hedged = hedges * schedule.chunk;
     let twice = if schedule.may_look_like_a_part() { schedule.size } else { 0 };
     let at_most = schedule.size + twice + hedged + log.iter().map(|(_, drawn)| drawn.wasted).sum::<u64>();
     must(ended.sent <= at_most, "the server sent more than the faults explain")?;
@@ -104,7 +105,8 @@ fn explained(schedule: &Schedule, log: &Log) -> Explained {
         }
     }
     if schedule.hedge == Hedge::Auto {
-        explained.more_gets += hedges(schedule.chunks() + explained.more_gets);
+        // A hedge that wins earns the budget back: one for each fault that made a request late, and its own.
+        explained.more_gets += hedges(schedule.chunks() + explained.more_gets) + 2 * explained.more_gets;
     }
     if schedule.may_look_like_a_part() {
         explained.more_gets += 1;
