@@ -157,6 +157,10 @@ impl OrderedRanges {
     /// Cancels ranges from the back where the controller found that they only share the link with the front range.
     fn retreat(&mut self) {
         let Some(keep) = self.context.slots.take_retreat() else { return };
+        // A range has failed for good: what is before it could not be requested again, and what is after it ends anyway.
+        if self.context.slots.semaphore().is_closed() {
+            return;
+        }
         let mut fetching = self.under_way.iter().filter(|range| range.outstanding() > 0).count();
         while fetching > keep.max(1) && self.under_way.len() > 1 {
             let Some(last) = self.under_way.back().filter(|last| last.outstanding() > 0) else { return };
