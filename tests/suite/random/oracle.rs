@@ -108,6 +108,10 @@ fn explained(schedule: &Schedule, log: &Log) -> Explained {
         // A hedge that wins earns the budget back: one for each fault that made a request late, and its own.
         explained.more_gets += hedges(schedule.chunks() + explained.more_gets) + 2 * explained.more_gets;
     }
+    if schedule.concurrency.is_none() {
+        // Ranges that only share the link with the front range are cancelled, and requested again later.
+        explained.more_gets += schedule.chunks();
+    }
     if schedule.may_look_like_a_part() {
         explained.more_gets += 1;
     }
