@@ -28,6 +28,7 @@ use crate::s3::etag::ETag;
 use crate::s3::range_spec::RangeSpec;
 use crate::s3::shard::Shard;
 use crate::s3::sse_c::KeyText;
+use crate::transport::tls::ClientCertificate;
 
 /// The largest `--concurrency`. At S3's 85-90 MB/s a connection this is more than any network card
 /// takes, and it stays within the usual limit of 1024 open files together with everything else.
@@ -267,6 +268,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", help_heading = SERVER)]
     ca_bundle: Option<PathBuf>,
 
+    /// PEM certificate to present to servers that ask for one
+    #[arg(long, value_name = "FILE", help_heading = SERVER)]
+    client_cert: Option<PathBuf>,
+
+    /// PEM private key of --client-cert, if it is in another file
+    #[arg(long, value_name = "FILE", help_heading = SERVER, requires = "client_cert")]
+    client_key: Option<PathBuf>,
+
     /// Send unsigned requests, for public objects; no credentials are looked for
     #[arg(long, help_heading = SERVER)]
     no_sign_request: bool,
@@ -354,7 +363,9 @@ impl TryFrom<Args> for Invocation {
                 profile: args.profile,
                 no_sign_request: args.no_sign_request,
                 ca_bundle: args.ca_bundle,
-                client_certificate: None,
+                client_certificate: args
+                    .client_cert
+                    .map(|certificate| ClientCertificate { certificate, key: args.client_key }),
                 addressing_style: args.addressing_style,
                 fips: args.fips,
                 dualstack: args.dualstack,
@@ -465,7 +476,7 @@ mod tests {
                     --max-attempts 7 --first-byte-timeout 5 --stall-timeout 500ms --hedge off --checksum require \
                     --addressing-style path --stats=json --progress json --quiet -vv --endpoint http://h:9 \
                     --region eu-west-1 --profile p \
-                    --no-sign-request --ca-bundle ca.pem --fips --dualstack=false --accelerate=true \
+                    --no-sign-request --ca-bundle ca.pem --client-cert c.pem --client-key k.pem --fips --dualstack=false --accelerate=true \
                     --request-payer requester --sse-c-key key --continue --force --limit-rate 50MiB/s s3://b/k";
         let mut line: Vec<&str> = line.split_whitespace().collect();
         line.extend(["-o", "a b/"]);
@@ -503,7 +514,10 @@ mod tests {
                     profile: Some("p".into()),
                     no_sign_request: true,
                     ca_bundle: Some("ca.pem".into()),
-                    client_certificate: None,
+                    client_certificate: Some(ClientCertificate {
+                        certificate: "c.pem".into(),
+                        key: Some("k.pem".into()),
+                    }),
                     addressing_style: Some(AddressingStyle::Path),
                     fips: Some(true),
                     dualstack: Some(false),

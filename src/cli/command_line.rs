@@ -44,7 +44,7 @@ impl Invocation {
             profile,
             no_sign_request,
             ca_bundle,
-            client_certificate: _,
+            client_certificate,
             addressing_style,
             fips,
             dualstack,
@@ -107,6 +107,10 @@ impl Invocation {
             },
         );
         words.option("--ca-bundle", ca_bundle.as_deref().and_then(Path::to_str));
+        if let Some(client) = client_certificate {
+            words.option("--client-cert", client.certificate.to_str());
+            words.option("--client-key", client.key.as_deref().and_then(Path::to_str));
+        }
         words.choice("--fips", *fips);
         words.choice("--dualstack", *dualstack);
         words.choice("--accelerate", *accelerate);
@@ -190,7 +194,18 @@ mod tests {
             &["s3://b/k", "--checksum", "off"],
             &["s3://b/k", "--range", "-5", "--stats=json", "--quiet"],
             &["s3://b/k", "--range", "-5", "--stats=json", "--quiet", "--addressing-style", "auto"],
-            &["s3://b/k", "--ca-bundle", "ca.pem", "--fips", "--dualstack=false", "--accelerate=true"],
+            &[
+                "s3://b/k",
+                "--ca-bundle",
+                "ca.pem",
+                "--client-cert",
+                "c.pem",
+                "--client-key",
+                "k.pem",
+                "--fips",
+                "--dualstack=false",
+                "--accelerate=true",
+            ],
             &["s3://b/k", "--request-payer", "requester", "--sse-c-key", "fileb://a b"],
             &["s3://b/k", "s3://b/k2", "-o", "-", "--limit-rate", "1MB"],
             &["s3://b/k", "-o", "a b/", "--continue", "--force"],

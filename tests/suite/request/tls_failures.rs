@@ -224,3 +224,53 @@ fn a_server_that_cannot_speak_our_tls_is_named_and_not_asked_again() {
         assert!((100..1000).contains(&first_bytes.load(Ordering::SeqCst)), "{first_bytes:?} bytes");
     });
 }
+
+#[test]
+fn a_client_certificate_is_presented_and_a_missing_or_wrong_one_has_its_own_words() {
+    let (identity, pem) = client_identity();
+    let (config, server_pem) = mutual(&pem);
+    let store = store();
+    let front = TlsFront::start(config, store.address());
+    let (bundle, client) = (file(&server_pem), file(&identity));
+    let run = || S3fcp::at(&front.endpoint()).env("AWS_CA_BUNDLE", bundle.path()).window(2, CHUNK);
+    run()
+        .args(["--client-cert".as_ref(), client.path().as_os_str()])
+        .download(URI)
+        .assert_object(&object(SIZE));
+
+    let outcome = run().args(["--client-cert".as_ref(), bundle.path().as_os_str()]).download(URI);
+    outcome.assert_failed(2, &[]);
+    assert!(outcome.stderr.contains("no usable private key"), "{}", outcome.stderr);
+    let outcome = run().args(["--client-cert", "/nonexistent.pem"]).download(URI);
+    outcome.assert_failed(2, &[]);
+    assert!(outcome.stderr.contains("cannot read client certificate /nonexistent.pem"), "{}", outcome.stderr);
+    run().args(["--max-attempts", "1"]).download(URI).assert_failed(5, &[]);
+}
+
+/// Returns a client's certificate and key in one PEM text, and the certificate alone.
+fn client_identity() -> (String, String) {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["client".to_owned()]).expect("a certificate");
+    (format!("{}{}", cert.pem(), signing_key.serialize_pem()), cert.pem())
+}
+
+/// Returns the configuration of a server that demands the client's certificate `client`, and its own in PEM.
+fn mutual(client: &str) -> (Arc<ServerConfig>, String) {
+    use tokio_rustls::rustls::crypto::ring;
+    use tokio_rustls::rustls::server::WebPkiClientVerifier;
+
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    let provider = Arc::new(ring::default_provider());
+    let mut roots = tokio_rustls::rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(client.as_bytes()).expect("a certificate")).expect("a root");
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider));
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).expect("a key");
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("TLS 1.2 and 1.3")
+        .with_client_cert_verifier(verifier.build().expect("a verifier"))
+        .with_single_cert(vec![cert.der().clone()], key)
+        .expect("a key that fits its certificate");
+    (Arc::new(config), cert.pem())
+}
