@@ -1,165 +1,178 @@
-//! An [`Invocation`] as the words of a command line: the parser above, backwards.
+//! An [`Invocation`] as the words of a command line: the inverse of the parser.
 //!
-//! Pure. It takes the options apart field by field, so that a new one is not forgotten here. It never repeats a
-//! secret: credentials come from the environment and from files alone, and a key is named by its file or not at all.
+//! Pure. No secret is repeated: credentials come from the environment and from files alone, and a key is named by its
+//! file or not at all.
 
 use std::path::Path;
+use std::time::Duration;
 
-use crate::cli::args::Invocation;
+use crate::cli::invocation::Invocation;
 use crate::cli::progress::ProgressMode;
 use crate::cli::report::format::Format;
-use crate::config::settings::Settings;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Hedge;
-use crate::download::options::Options;
 use crate::output::target::{Destination, IfExists};
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::address::source::Source;
 use crate::s3::range_spec::RangeSpec;
 use crate::s3::sse_c::KeyText;
 
+/// What an option is on the command line.
+enum Argument {
+    /// It is left out.
+    Absent,
+    /// Its name alone.
+    Flag,
+    /// Its name, so many times.
+    Repeated(u8),
+    /// Its name and a value.
+    Value(String),
+    /// Its name and a value, joined by `=`.
+    Joined(String),
+}
+
+/// The options in the order in which they are written. A test holds this table against the parser's definition.
+const OPTIONS: [(&str, fn(&Invocation) -> Argument); 36] = [
+    ("--output", |i| match &i.target {
+        Destination::Stdout { even_binary } => value(even_binary.then_some("-")),
+        Destination::File { path, .. } => Argument::Value(path.to_string_lossy().into_owned()),
+    }),
+    ("--continue", |i| flag(i.target.resumes())),
+    ("--force", |i| flag(matches!(existing(i), Some(IfExists::Replace { .. })))),
+    ("--in-place", |i| flag(existing(i) == Some(IfExists::InPlace))),
+    ("--remote-time", |i| flag(i.remote_time)),
+    ("--limit-rate", |i| value(i.download.limit_rate)),
+    ("--info", |i| format(i.info)),
+    ("--stats", |i| format(i.stats)),
+    ("--quiet", |i| flag(i.quiet)),
+    ("--progress", |i| {
+        value(match i.progress {
+            ProgressMode::Auto => None,
+            ProgressMode::Plain => Some("plain"),
+            ProgressMode::Json => Some("json"),
+            ProgressMode::Off => Some("off"),
+        })
+    }),
+    ("--verbose", |i| Argument::Repeated(i.verbosity)),
+    ("--concurrency", |i| value(i.download.concurrency)),
+    ("--chunk-size", |i| value(i.download.chunk_size)),
+    ("--max-memory", |i| value(i.download.max_memory)),
+    ("--max-attempts", |i| value(i.download.max_attempts)),
+    ("--max-time", |i| time(i.max_time)),
+    ("--first-byte-timeout", |i| time(i.download.first_byte_timeout)),
+    ("--stall-timeout", |i| time(i.download.stall_timeout)),
+    ("--hedge", |i| value((i.download.hedge == Hedge::Off).then_some("off"))),
+    ("--endpoint", |i| value(i.settings.endpoint.as_ref())),
+    ("--region", |i| value(i.settings.region.as_ref())),
+    ("--profile", |i| value(i.settings.profile.as_ref())),
+    ("--no-sign-request", |i| flag(i.settings.no_sign_request)),
+    ("--addressing-style", |i| {
+        value(i.settings.addressing_style.map(|style| match style {
+            AddressingStyle::Auto => "auto",
+            AddressingStyle::Path => "path",
+            AddressingStyle::Virtual => "virtual",
+        }))
+    }),
+    ("--checksum", |i| {
+        value(match i.download.checksum {
+            ChecksumMode::Auto => None,
+            ChecksumMode::Require => Some("require"),
+            ChecksumMode::Off => Some("off"),
+        })
+    }),
+    ("--ca-bundle", |i| value(i.settings.ca_bundle.as_deref().and_then(Path::to_str))),
+    ("--client-cert", |i| {
+        let client = i.settings.client_certificate.as_ref();
+        value(client.and_then(|client| client.certificate.to_str()))
+    }),
+    ("--client-key", |i| {
+        let client = i.settings.client_certificate.as_ref();
+        value(client.and_then(|client| client.key.as_deref()).and_then(Path::to_str))
+    }),
+    ("--fips", |i| choice(i.settings.fips)),
+    ("--dualstack", |i| choice(i.settings.dualstack)),
+    ("--accelerate", |i| choice(i.settings.accelerate)),
+    ("--request-payer", |i| value(i.settings.request_payer.then_some("requester"))),
+    ("--sse-c-key", |i| value(i.settings.sse_c_key.as_ref().and_then(KeyText::file))),
+    ("--version-id", |i| value(i.download.version_id.as_ref())),
+    ("--shard", |i| match i.download.range {
+        Some(RangeSpec::Shard(shard)) => value(Some(shard)),
+        _ => Argument::Absent,
+    }),
+    ("--range", |i| match i.download.range {
+        Some(RangeSpec::Shard(_)) | None => Argument::Absent,
+        range => value(range),
+    }),
+];
+
 impl Invocation {
-    /// The program's name and the arguments that parse to this, none of them quoted; but for a key that was typed
-    /// itself and for a URL's query, which their owner has to add again.
+    /// Returns the program's name and the arguments that parse to this invocation, not quoted. A key that was typed
+    /// itself and a URL's query are left out: their owner has to add them.
     #[must_use]
     pub(crate) fn words(&self) -> Vec<String> {
-        let Self { uris, download, target, quiet, progress, info, stats, verbosity, settings } = self;
-        let Options {
-            version_id,
-            range,
-            if_match,
-            concurrency,
-            chunk_size,
-            max_memory,
-            max_attempts,
-            first_byte_timeout,
-            stall_timeout,
-            hedge,
-            checksum,
-            limit_rate,
-        } = download;
-        let Settings {
-            endpoint,
-            region,
-            profile,
-            no_sign_request,
-            ca_bundle,
-            client_certificate,
-            addressing_style,
-            fips,
-            dualstack,
-            accelerate,
-            request_payer,
-            sse_c_key,
-        } = settings;
-
-        let mut words = ArgumentWriter(vec!["s3fcp".to_owned()]);
-        words.0.extend(uris.iter().map(Source::raw));
-        match target {
-            Destination::Stdout { even_binary } => words.option("-o", even_binary.then_some("-")),
-            Destination::File { path, existing } => {
-                words.option("-o", Some(path.to_string_lossy()));
-                words.flag("--continue", target.resumes());
-                words.flag("--force", matches!(existing, IfExists::Replace { .. }));
-                words.flag("--in-place", *existing == IfExists::InPlace);
-            }
+        let mut words = vec!["s3fcp".to_owned()];
+        words.extend(self.sources.iter().map(Source::raw));
+        for (name, argument) in OPTIONS {
+            add(&mut words, name, argument(self));
         }
-        words.option("--limit-rate", limit_rate.as_ref());
-        words.format("--info", *info);
-        words.format("--stats", *stats);
-        words.flag("--quiet", *quiet);
-        words.option(
-            "--progress",
-            match progress {
-                ProgressMode::Auto => None,
-                ProgressMode::Plain => Some("plain"),
-                ProgressMode::Json => Some("json"),
-                ProgressMode::Off => Some("off"),
-            },
-        );
-        (0..*verbosity).for_each(|_| words.flag("--verbose", true));
-        words.option("-c", concurrency.as_ref());
-        words.option("--chunk-size", chunk_size.as_ref());
-        words.option("--max-memory", max_memory.as_ref());
-        words.option("--max-attempts", max_attempts.as_ref());
-        let time = |limit: &std::time::Duration| humantime::format_duration(*limit).to_string();
-        words.option("--first-byte-timeout", first_byte_timeout.as_ref().map(time));
-        words.option("--stall-timeout", stall_timeout.as_ref().map(time));
-        words.option("--hedge", (*hedge == Hedge::Off).then_some("off"));
-        words.option("--endpoint", endpoint.as_ref());
-        words.option("--region", region.as_ref());
-        words.option("--profile", profile.as_ref());
-        words.flag("--no-sign-request", *no_sign_request);
-        words.option(
-            "--addressing-style",
-            addressing_style.map(|style| match style {
-                AddressingStyle::Auto => "auto",
-                AddressingStyle::Path => "path",
-                AddressingStyle::Virtual => "virtual",
-            }),
-        );
-        words.option(
-            "--checksum",
-            match checksum {
-                ChecksumMode::Auto => None,
-                ChecksumMode::Require => Some("require"),
-                ChecksumMode::Off => Some("off"),
-            },
-        );
-        words.option("--ca-bundle", ca_bundle.as_deref().and_then(Path::to_str));
-        if let Some(client) = client_certificate {
-            words.option("--client-cert", client.certificate.to_str());
-            words.option("--client-key", client.key.as_deref().and_then(Path::to_str));
-        }
-        words.choice("--fips", *fips);
-        words.choice("--dualstack", *dualstack);
-        words.choice("--accelerate", *accelerate);
-        words.option("--request-payer", request_payer.then_some("requester"));
-        words.option("--sse-c-key", sse_c_key.as_ref().and_then(KeyText::file));
-        words.option("--version-id", version_id.as_ref());
-        match range {
-            Some(RangeSpec::Shard(shard)) => words.option("--shard", Some(shard)),
-            range => words.option("--range", range.as_ref()),
-        }
-        words.option("--if-match", if_match.as_ref());
-        words.0
+        add(&mut words, "--if-match", value(self.download.if_match.as_ref()));
+        words
     }
 }
 
-struct ArgumentWriter(Vec<String>);
-
-impl ArgumentWriter {
-    fn option(&mut self, name: &str, value: Option<impl ToString>) {
-        if let Some(value) = value.map(|value| value.to_string()) {
-            // A value that looks like an option is one to the parser, unless it is joined to its name.
-            if value.starts_with('-') && value != "-" {
-                let joint = if name.starts_with("--") { "=" } else { "" };
-                self.0.push(format!("{name}{joint}{value}"));
-            } else {
-                self.0.extend([name.to_owned(), value]);
-            }
+fn add(words: &mut Vec<String>, name: &str, argument: Argument) {
+    let short = match name {
+        "--output" => "-o",
+        "--concurrency" => "-c",
+        long => long,
+    };
+    match argument {
+        Argument::Absent => {}
+        Argument::Flag => words.push(short.to_owned()),
+        Argument::Repeated(times) => words.extend((0..times).map(|_| short.to_owned())),
+        Argument::Joined(value) => words.push(format!("{name}={value}")),
+        // The parser would take a value that starts with a hyphen for an option, unless it is joined to the name.
+        Argument::Value(value) if value.starts_with('-') && value != "-" => {
+            words.push(format!("{name}={value}"));
         }
+        Argument::Value(value) => words.extend([short.to_owned(), value]),
     }
+}
 
-    fn flag(&mut self, name: &str, is_set: bool) {
-        self.0.extend(is_set.then(|| name.to_owned()));
+fn existing(invocation: &Invocation) -> Option<IfExists> {
+    match &invocation.target {
+        Destination::Stdout { .. } => None,
+        Destination::File { existing, .. } => Some(*existing),
     }
+}
 
-    fn choice(&mut self, name: &str, is_chosen: Option<bool>) {
-        self.0.extend(is_chosen.map(|chosen| format!("{name}={chosen}")));
-    }
+fn flag(is_set: bool) -> Argument {
+    if is_set { Argument::Flag } else { Argument::Absent }
+}
 
-    fn format(&mut self, name: &str, format: Option<Format>) {
-        self.0.extend(format.map(|format| match format {
-            Format::Text => name.to_owned(),
-            Format::Json => format!("{name}=json"),
-        }));
+fn value(value: Option<impl ToString>) -> Argument {
+    value.map_or(Argument::Absent, |value| Argument::Value(value.to_string()))
+}
+
+fn time(limit: Option<Duration>) -> Argument {
+    value(limit.map(humantime::format_duration))
+}
+
+fn choice(is_chosen: Option<bool>) -> Argument {
+    is_chosen.map_or(Argument::Absent, |chosen| Argument::Joined(chosen.to_string()))
+}
+
+fn format(format: Option<Format>) -> Argument {
+    match format {
+        None => Argument::Absent,
+        Some(Format::Text) => Argument::Flag,
+        Some(Format::Json) => Argument::Joined("json".to_owned()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{CommandFactory as _, Parser as _};
 
     use super::*;
     use crate::cli::args::Args;
@@ -169,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_parse_to_what_they_are_made_from() {
+    fn the_words_parse_to_the_same_invocation() {
         for line in [
             &["s3://b/k"][..],
             &["s3://b/a b'c\"$d\n", "--info=json"],
@@ -209,12 +222,24 @@ mod tests {
             &["s3://b/k", "--request-payer", "requester", "--sse-c-key", "fileb://a b"],
             &["s3://b/k", "s3://b/k2", "-o", "-", "--limit-rate", "1MB"],
             &["s3://b/k", "-o", "a b/", "--continue", "--force"],
-            &["s3://b/k", "-o--continue", "--continue"],
+            &["s3://b/k", "-o--continue", "--continue", "--remote-time", "--max-time", "1h"],
+            &["s3://b/k", "-O"],
             &["s3://b/k", "-o", "f", "--shard", "1/4", "--chunk-size=5MB", "--in-place", "--version-id", "v"],
         ] {
             let line: Vec<String> = ["s3fcp"].iter().chain(line).map(|word| (*word).to_owned()).collect();
             let invocation = parsed(&line);
             assert_eq!(parsed(&invocation.words()), invocation, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn every_option_of_the_parser_is_in_the_table() {
+        let ours: Vec<_> = OPTIONS.iter().map(|(name, _)| &name[2..]).collect();
+        // -O is -o ./, and the last ones stand alone.
+        let others = ["if-match", "remote-name", "completions", "man", "help", "version"];
+        for argument in Args::command().get_arguments() {
+            let Some(name) = argument.get_long() else { continue };
+            assert!(ours.contains(&name) || others.contains(&name), "--{name} is missing");
         }
     }
 

@@ -1,7 +1,5 @@
-//! What the program makes of its own definition: completions for shells, and the man page.
-//!
-//! It gets the command that the arguments are parsed by, and hands on text, so that neither can say anything else than
-//! `--help` does. The same program gives the same text wherever and whenever it runs: there is no date in it.
+//! Completions for shells, and the man page, generated from the definition by which the arguments are parsed, so that
+//! neither can differ from `--help`. Output is reproducible: there is no date in it.
 
 use std::io::{self, Write as _};
 
@@ -15,28 +13,28 @@ use crate::error::{Error, Result};
 /// The name of the program, and of its page.
 const NAME: &str = "s3fcp";
 
-/// Questions about the program, each of which stands alone on a command line.
+/// Options that print something about the program; each stands alone on a command line.
 #[derive(Debug, Args)]
 pub(super) struct SelfDescription {
-    /// Print the completions for a shell, and nothing else
+    /// Print completions for a shell
     ///
-    /// They go where that shell looks for them; for bash: ~/.local/share/bash-completion/completions/s3fcp.
+    /// Save them where that shell looks for them; for bash: ~/.local/share/bash-completion/completions/s3fcp.
     #[arg(long, value_name = "SHELL", exclusive = true, hide_short_help = true)]
     completions: Option<Shell>,
 
-    /// Print the man page, and nothing else
+    /// Print the man page
     ///
-    /// It goes below a folder of MANPATH, for example to ~/.local/share/man/man1/s3fcp.1.
+    /// Save it below a folder of MANPATH, for example as ~/.local/share/man/man1/s3fcp.1.
     #[arg(long, exclusive = true, hide_short_help = true)]
     man: bool,
 }
 
-/// Answers such a question on stdout and ends the process with 0, as clap does by `--help`; returns where there is
-/// none. What cannot be written is an error of kind [`Output`](crate::ErrorKind::Output).
+/// Prints to stdout and ends the process with 0, as clap does for `--help`; returns if neither option was given. A failed
+/// write is an error of kind [`Output`](crate::ErrorKind::Output).
 pub(super) fn answer(matches: &ArgMatches, command: &Command) -> Result<()> {
-    // Every field is optional, so there is nothing to be missed.
-    let Ok(itself) = SelfDescription::from_arg_matches(matches) else { return Ok(()) };
-    let text = match (itself.completions, itself.man) {
+    // All fields are optional, so this cannot fail.
+    let Ok(asked) = SelfDescription::from_arg_matches(matches) else { return Ok(()) };
+    let text = match (asked.completions, asked.man) {
         (Some(shell), _) => completions(shell, command.clone()),
         (None, true) => man(command.clone()),
         (None, false) => return Ok(()),
@@ -51,8 +49,8 @@ fn completions(shell: Shell, command: Command) -> Vec<u8> {
     text
 }
 
-/// An option as a shell is to know it: no file names where no file is meant, and, because the scripts offer the values
-/// of `--info=json` as a word of their own, which then is read as a URI, only what stands before the `=`.
+/// Adjusts an option for completion scripts: no file completion unless the value is a file. Of `--info=json` only the
+/// part before the `=` is completed, because scripts offer the value as a separate word, which would be read as a URI.
 fn completed(arg: Arg) -> Arg {
     if arg.is_require_equals_set() {
         let flag = arg.require_equals(false).default_missing_value(None);
@@ -64,14 +62,14 @@ fn completed(arg: Arg) -> Arg {
     }
 }
 
-/// The page in roff. clap knows what stands behind the options as one text, which would be filled to paragraphs: here
-/// its titles become sections, and its tables stay as they are.
+/// Returns the man page in roff. clap would fill the text after the options to paragraphs: here its titles become
+/// sections, and its tables stay as they are.
 fn man(mut command: Command) -> Vec<u8> {
     let usage = command.render_usage().to_string();
     let prose = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
     let page = Man::new(command.override_usage(usage.trim_start_matches("Usage: ").to_owned()))
         .title("S3FCP")
-        // An empty one would not be written, and what comes behind it would be taken for the date.
+        // An empty date would be left out, and the next field would be read as the date.
         .date(" ")
         .manual("User Commands");
     let mut text = Vec::new();
@@ -83,14 +81,14 @@ fn man(mut command: Command) -> Vec<u8> {
         Man::render_options_section,
     ];
     for part in parts {
-        // A vector takes what it is given.
+        // Writing to a vector cannot fail.
         let _ = part(&page, &mut text);
     }
     text.extend(sections(&prose).to_roff().into_bytes());
     text
 }
 
-/// `Title:` at the beginning of a line opens a section; the lines below it are indented by two.
+/// Converts text in which `Title:` at the start of a line opens a section, and the lines below it are indented by two.
 fn sections(prose: &str) -> Roff {
     let mut page = Roff::new();
     for line in prose.lines() {

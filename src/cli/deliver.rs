@@ -1,7 +1,5 @@
-//! The way of the bytes: from a sequence of downloads to the writer, until the end, a failure or a signal.
-//!
-//! It keeps what a terminal cannot show away from it. It never looks at what the bytes
-//! are written to.
+//! The loop that moves bytes from the sequence of downloads to the writer, until the end, a failure, a signal or a time
+//! limit.
 
 use std::io;
 use std::sync::Arc;
@@ -16,32 +14,41 @@ use crate::output::writer::Writer;
 use crate::output::written::WriteProgress;
 use crate::s3::range_spec::RangeSpec;
 
-/// With so few connections the thread that reads has the time to write too, and its bytes are warm. Measured: with
-/// more they are cold, and it is better for reading than for writing.
-const DIRECT: usize = 2;
+/// Up to this many connections the runtime's thread writes too: it has the time, and the bytes are still in its cache.
+/// Measured: with more connections the bytes are cold, and its time is better spent on reading.
+const DIRECT_WRITE_MAX_CONNECTIONS: usize = 2;
 
-/// How a download ended that did not fail.
+/// How a delivery ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeliveryOutcome {
     /// Every byte was written.
     Complete,
-    /// By this signal.
-    Interrupted {
-        /// Its number.
-        signal: i32,
-        /// Whether [`WriteProgress::bytes`] is what was written, and whoever reads it is there still. Not where a write
-        /// is stuck, because a pipe is full: the system tells how much of it went out only when it returns.
+    /// Something outside ended it.
+    Stopped {
+        /// What that was.
+        by: StopReason,
+        /// Whether [`WriteProgress::bytes`] is exactly what was written, and the reader is still there. It is not if a
+        /// write is stuck because a pipe is full: the system says how much went out only when the write returns.
         is_known: bool,
     },
 }
 
-/// Writes all of `sequence` to `sink`, and notes in `delivery` what is written; less, when
-/// `interrupt` resolves to the number of a signal before the end. The current object of `sequence` has begun.
+/// What ends a run from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopReason {
+    /// A signal, by its number.
+    Signal(i32),
+    /// The limit of `--max-time`.
+    TimeLimit,
+}
+
+/// Writes all of `sequence`, whose current object has begun, to `sink`, and counts in `delivery` what is written. Ends
+/// early when `stop` resolves.
 pub(crate) async fn deliver(
     sequence: &mut ObjectSequence<'_>,
     sink: &mut Sink,
     delivery: &Arc<WriteProgress>,
-    interrupt: impl Future<Output = i32>,
+    stop: impl Future<Output = StopReason>,
     mut began: impl FnMut(&Download),
 ) -> Result<DeliveryOutcome> {
     let mut writer = Writer::start(sink.file().map_err(Error::output)?, delivery)?;
@@ -52,25 +59,25 @@ pub(crate) async fn deliver(
             ended = feed(sequence, sink, &mut writer, &mut began) => Some(ended),
             () = closed => None,
         };
-        // Whatever ended it, what came before is still written; the writer knows whether all of it could be.
+        // Flush what was queued before reporting the error; a write error takes precedence.
         writer.end().await.and(ended.unwrap_or(Ok(())))?;
         if delivery.bytes() < sequence.bytes() || !sequence.rest().is_empty() {
             return Err(Error::output(io::ErrorKind::BrokenPipe.into()));
         }
-        // A reader that knew the size may be gone before it is known whether what it has is right.
+        // A reader that knew the size may leave before the checksum is known.
         sequence.next_frame().await.transpose()?;
         Ok(DeliveryOutcome::Complete)
     };
-    let signal = tokio::select! {
+    let by = tokio::select! {
         biased;
         ended = all => return ended,
-        signal = interrupt => signal,
+        by = stop => by,
     };
     let is_written = writer.stop(delivery).await;
-    Ok(DeliveryOutcome::Interrupted { signal, is_known: is_written && !sink.has_lost_reader() })
+    Ok(DeliveryOutcome::Stopped { by, is_known: is_written && !sink.has_lost_reader() })
 }
 
-/// Hands all frames to the writer, or as many as it takes: if it is gone, it says why itself.
+/// Passes all frames to the writer, or as many as it takes: if it has stopped, it reports the reason itself.
 async fn feed(
     sequence: &mut ObjectSequence<'_>,
     sink: &mut Sink,
@@ -81,7 +88,7 @@ async fn feed(
         while let Some(frame) = sequence.next_frame().await {
             let frame = frame?;
             sink.check(&frame)?;
-            let is_direct = sequence.current().connections() <= DIRECT;
+            let is_direct = sequence.current().connections() <= DIRECT_WRITE_MAX_CONNECTIONS;
             let taken = if is_direct { writer.write(frame).await } else { writer.send(frame).await };
             if !taken {
                 return Ok(());
@@ -98,7 +105,7 @@ async fn feed(
     }
 }
 
-/// What the sink is to know of the object that `download` brings, of which the user `asked` for a range.
+/// Describes the object of `download`, of which the user `asked` for a range, to the output.
 pub(crate) fn facts(download: &Download, asked: Option<RangeSpec>) -> ObjectFacts<'_> {
     ObjectFacts { source: download.source(), asked, info: download.info(), range: download.range() }
 }

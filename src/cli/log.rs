@@ -1,7 +1,7 @@
-//! What `-v` and `RUST_LOG` show on stderr: this crate's [`events`], one a line.
+//! The log on stderr that `-v` and `RUST_LOG` enable: this crate's [`events`], one a line.
 //!
-//! It gets how often `-v` was given and the variable's value, and sets up the process's subscriber, or none. Events of
-//! other crates are never shown, whatever is asked for: some of AWS's are requests with all their headers.
+//! Events of other crates are never shown, even if the filter names them: some of AWS's are requests with all their
+//! headers.
 
 use std::env;
 
@@ -13,9 +13,9 @@ use crate::cli::stderr::Console;
 use crate::error::{Error, Result};
 use crate::events;
 
-/// The variable that programs in Rust read such a filter from.
+/// The variable from which Rust programs usually read such a filter.
 const VARIABLE: &str = "RUST_LOG";
-/// From quiet to talkative.
+/// All levels, from quiet to verbose.
 const LEVELS: [LevelFilter; 6] = [
     LevelFilter::OFF,
     LevelFilter::ERROR,
@@ -25,29 +25,29 @@ const LEVELS: [LevelFilter; 6] = [
     LevelFilter::TRACE,
 ];
 
-/// Shows what `-v`, given so many times, and `RUST_LOG` ask for, from now on and for the whole process. Where nothing is
-/// asked for nothing is set up; a subscriber that is there already stays.
+/// Installs the process's subscriber if `-v`, given `verbosity` times, or `RUST_LOG` asks for events. A subscriber that is
+/// already installed stays.
 pub(crate) fn start(verbosity: u8) -> Result<()> {
-    let asked = asked(&env::var(VARIABLE).unwrap_or_default())?;
-    if let Some(shown) = shown(verbosity, &asked) {
+    let requested = requested(&env::var(VARIABLE).unwrap_or_default())?;
+    if let Some(shown) = shown(verbosity, &requested) {
         let lines = fmt::layer().with_ansi(false).log_internal_errors(false).with_writer(|| Console);
         let _ = tracing_subscriber::registry().with(shown).with(lines).try_init();
     }
     Ok(())
 }
 
-/// What the variable asks for. It is for many programs: what is not understood in it is an error where it names this
-/// one, and passed over where it does not.
-fn asked(variable: &str) -> Result<Targets> {
+/// Parses the variable. It is shared by many programs: a directive that cannot be parsed is an error only if it names
+/// this program.
+fn requested(variable: &str) -> Result<Targets> {
     let mut ours = Vec::new();
-    // An empty directive would be understood as one for errors.
+    // An empty directive would mean "errors of everything".
     for directive in variable.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
         match directive.parse::<Targets>() {
             Ok(_) => ours.push(directive),
             Err(bad) if directive.starts_with(env!("CARGO_PKG_NAME")) => {
-                return Err(Error::usage(format!("{VARIABLE} cannot be read: {directive:?}"))
+                return Err(Error::usage(format!("invalid {VARIABLE}: cannot parse {directive:?}"))
                     .with_source(bad)
-                    .with_hint("for example s3fcp=debug, or s3fcp::retry=warn"));
+                    .with_hint("write for example s3fcp=debug or s3fcp::retry=warn"));
             }
             Err(_) => {}
         }
@@ -55,11 +55,11 @@ fn asked(variable: &str) -> Result<Targets> {
     if ours.is_empty() {
         return Ok(Targets::new());
     }
-    ours.join(",").parse().map_err(|e| Error::usage(format!("{VARIABLE} cannot be read")).with_source(e))
+    ours.join(",").parse().map_err(|e| Error::usage(format!("invalid {VARIABLE}")).with_source(e))
 }
 
-/// The level of each of our targets: the higher one of what `-v` and the variable ask for. `None` where that is nothing.
-fn shown(verbosity: u8, asked: &Targets) -> Option<Targets> {
+/// Returns the level of each of our targets, the higher one of `-v` and the variable; `None` if nothing is enabled.
+fn shown(verbosity: u8, requested: &Targets) -> Option<Targets> {
     let by_flag = match verbosity {
         0 => LevelFilter::OFF,
         1 => LevelFilter::INFO,
@@ -67,9 +67,9 @@ fn shown(verbosity: u8, asked: &Targets) -> Option<Targets> {
         _ => LevelFilter::TRACE,
     };
     let by_variable = |target: &str| {
-        let is_asked =
-            |level: &LevelFilter| level.into_level().is_some_and(|l| asked.would_enable(target, &l));
-        LEVELS.into_iter().rfind(is_asked).unwrap_or(LevelFilter::OFF)
+        let is_requested =
+            |level: &LevelFilter| level.into_level().is_some_and(|l| requested.would_enable(target, &l));
+        LEVELS.into_iter().rfind(is_requested).unwrap_or(LevelFilter::OFF)
     };
     let levels: Vec<_> =
         events::TARGETS.iter().map(|target| (*target, by_flag.max(by_variable(target)))).collect();
@@ -83,7 +83,7 @@ mod tests {
     use tracing::Level;
 
     #[test]
-    fn the_flag_and_the_variable_add_up_and_never_beyond_this_crate() {
+    fn the_more_verbose_of_flag_and_variable_wins_and_only_for_this_crate() {
         for (verbosity, variable, request, level, others) in [
             (0, "", LevelFilter::OFF, LevelFilter::OFF, false),
             (1, "", LevelFilter::INFO, LevelFilter::INFO, false),
@@ -97,7 +97,7 @@ mod tests {
             (1, "warn, s3fcp::level=debug,", LevelFilter::INFO, LevelFilter::DEBUG, false),
             (0, "other[span{a=b}]=debug,s3fcp=info", LevelFilter::INFO, LevelFilter::INFO, false),
         ] {
-            let shown = shown(verbosity, &asked(variable).unwrap()).unwrap_or_default();
+            let shown = shown(verbosity, &requested(variable).unwrap()).unwrap_or_default();
             let is = |target: &str| {
                 LEVELS
                     .into_iter()
@@ -112,9 +112,9 @@ mod tests {
     }
 
     #[test]
-    fn a_directive_for_this_program_that_cannot_be_read_is_an_error() {
+    fn a_directive_for_this_program_that_cannot_be_parsed_is_an_error() {
         for bad in ["s3fcp=verbose", "info,s3fcp::retry=a=b"] {
-            let error = asked(bad).unwrap_err();
+            let error = requested(bad).unwrap_err();
             assert_eq!(error.exit_code(), 2);
             assert!(error.to_string().contains(VARIABLE), "{error}");
         }

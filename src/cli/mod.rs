@@ -1,13 +1,17 @@
-//! The program: its options, a run from beginning to end, what it shows, and how the process ends.
+//! The program: its options, a run from start to finish, what it shows, and how the process ends.
 
 pub(crate) mod args;
 pub(crate) mod command_line;
 pub(crate) mod completions;
+pub(crate) mod crash;
 pub(crate) mod deliver;
 pub(crate) mod descriptors;
+pub(crate) mod habits;
 pub(crate) mod help;
 pub(crate) mod interrupt;
+pub(crate) mod invocation;
 pub(crate) mod log;
+pub(crate) mod outcome;
 pub(crate) mod progress;
 pub(crate) mod report;
 pub(crate) mod resume_hint;
@@ -25,16 +29,19 @@ use crate::error::{Error, ErrorKind};
 /// tokio's default of 61 a busy download would keep the bytes of the front range waiting for milliseconds.
 const EVENT_INTERVAL: u32 = 8;
 
-/// Runs the program of a process that began at `began`: parses its arguments, downloads, and returns the exit code.
+/// Runs the program in a process that began at `began`: parses its arguments, downloads, and returns the exit code.
 #[must_use]
 pub fn main(began: Instant) -> ExitCode {
+    crash::prepare();
     match try_main(began) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(stopped) => stopped.report(),
+        Err(error) => error.report(),
     }
 }
 
-fn try_main(began: Instant) -> Result<(), run::RunError> {
+fn try_main(began: Instant) -> Result<(), outcome::RunError> {
+    let interrupt = interrupt::Interrupt::install()
+        .map_err(|e| Error::new(ErrorKind::Other, "cannot handle signals").with_source(e))?;
     let invocation = args::parse()?;
     descriptors::raise_limit();
     descriptors::check_room()?;
@@ -42,8 +49,8 @@ fn try_main(began: Instant) -> Result<(), run::RunError> {
         .enable_all()
         .event_interval(EVENT_INTERVAL)
         .build()
-        .map_err(|e| Error::new(ErrorKind::Other, "the runtime could not be started").with_source(e))?;
-    let result = runtime.block_on(run::run(&invocation, began));
+        .map_err(|e| Error::new(ErrorKind::Other, "cannot start the runtime").with_source(e))?;
+    let result = runtime.block_on(run::run(&invocation, began, &interrupt));
     // A name lookup or a writer may be blocked for long: the process ends without it.
     runtime.shutdown_background();
     result

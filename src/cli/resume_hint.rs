@@ -1,13 +1,12 @@
-//! What to tell when a download ends in its middle: how far it came, and the command that continues there.
+//! The message after a download that ended in its middle: how far it came, and the command that continues from there.
 //!
-//! Pure. It gets what was asked for, what the object is and what was delivered, and hands on text. It tells
-//! of no command that could mix two versions of an object, and never quotes for a shell by itself.
+//! Pure. It suggests no command that could mix two versions of an object.
 
 use std::fmt::Write;
 use std::ops::Range;
 use std::path::Path;
 
-use crate::cli::args::Invocation;
+use crate::cli::invocation::Invocation;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Options;
 use crate::error::{Error, ErrorKind};
@@ -17,81 +16,78 @@ use crate::s3::etag::ETag;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range_spec::RangeSpec;
 
+/// The longest text of a server that is repeated in a command, in bytes.
+const SERVER_TEXT_BYTES_MAX: usize = 1024;
+
 /// A download that ended in its middle.
 #[derive(Debug, Clone)]
 pub(crate) struct ResumeHint<'a> {
-    /// What was asked for.
+    /// The options of the run.
     pub(crate) invocation: &'a Invocation,
     /// The object.
     pub(crate) info: &'a ObjectInfo,
-    /// The bytes that were to be delivered, by their offsets in the object.
+    /// The bytes to deliver, as offsets in the object.
     pub(crate) range: Range<u64>,
-    /// How many of them were.
+    /// Number of these bytes that were delivered.
     pub(crate) delivered: u64,
     /// The objects that were to follow.
     pub(crate) rest: &'a [Source],
-    /// Whether the bytes are in a file that `--continue` goes on with.
+    /// Whether the bytes are in a file that `--continue` resumes from.
     pub(crate) can_be_resumed: bool,
-    /// Whether the version that `info` names is no longer the newest.
+    /// Whether the version in `info` is no longer the newest.
     pub(crate) is_by_version: bool,
-    /// Whether the reader of a pipe may have been ended with it, by the same interrupt.
+    /// Whether the reader of a pipe may have been ended by the same signal.
     pub(crate) is_interrupted: bool,
-    /// The file that they went to, where it is one.
+    /// The file at stdout, if it is one.
     pub(crate) file: Option<&'a Path>,
 }
 
-/// Whether a download that `error` ended may be continued: by itself nothing is wrong with what came before,
-/// and the same request for `source` may succeed later. One that `can_be_resumed` also, when there is room on the disk
-/// again.
+/// Returns whether a download that `error` ended may be continued: what was delivered is right, and the same request for
+/// `source` may succeed later. One that `can_be_resumed` may also be continued after a full disk.
 pub(crate) fn is_resumable(error: &Error, source: &Source, can_be_resumed: bool) -> bool {
     match error.kind() {
-        // What the system said may change; what is wrong with a name does not.
+        // An error of the system may pass; an unusable name does not.
         ErrorKind::Output => can_be_resumed && std::error::Error::source(error).is_some(),
         ErrorKind::Network | ErrorKind::Server => true,
-        // What a URL was good for a moment ago has come to its time.
+        // A URL that was valid a moment ago has expired.
         ErrorKind::Access => error.is_expiry() || source.url().is_some(),
         _ => false,
     }
 }
 
 impl ResumeHint<'_> {
-    /// The lines to show, each ended; `None` where nothing was delivered yet, or nothing is left.
+    /// Returns the lines to show, each with its newline; `None` if nothing was delivered yet, or nothing is left.
     pub(crate) fn message(&self) -> Option<String> {
-        let reached = self.range.start.saturating_add(self.delivered).min(self.range.end);
-        let is_complete = reached == self.range.end;
-        let tells = match (&self.invocation.target, is_complete) {
-            (Destination::File { .. }, _) => self.can_be_resumed,
-            (Destination::Stdout { .. }, false) => self.delivered > 0,
-            // The next object could not be begun.
-            (Destination::Stdout { .. }, true) => !self.rest.is_empty(),
-        };
-        if !tells {
+        if !self.is_worth_a_message() {
             return None;
         }
-        let mut text = if is_complete && !self.rest.is_empty() {
-            format!("  stopped behind {}", self.current())
+        let reached = self.reached();
+        let mut text = if reached == self.range.end && !self.rest.is_empty() {
+            format!("  stopped after {}", self.current())
         } else {
             format!("  stopped at byte {reached} of {}", self.info.size)
         };
-        if let Some(etag) = self.info.etag.as_deref().filter(|etag| is_shown(etag)) {
+        if let Some(etag) = self.info.etag.as_deref().filter(|etag| is_repeatable(etag)) {
             let _ = write!(text, ", ETag {etag}");
         }
-        let command = if self.can_be_resumed { self.resuming() } else { self.appending(reached) };
-        match command {
+        match self.command_line(true) {
             Ok(command) => {
-                let from = match (self.file, self.is_interrupted) {
-                    _ if self.can_be_resumed => "this continues there",
-                    (None, true) => "if the reader has taken all that came before, this continues there",
-                    _ => "this continues there",
-                };
-                let with = if self.asks_for_secrets(reached) {
-                    " with the URL's query, or a new URL's, in place of the dots"
+                let condition = if !self.can_be_resumed && self.file.is_none() && self.is_interrupted {
+                    ", if the reader has taken all bytes before it"
                 } else {
                     ""
                 };
-                let unchecked =
-                    if self.can_be_resumed { "" } else { " (what is continued is not checked end to end)" };
-                let _ = write!(text, "\n  {from}{with}{unchecked}:\n    {command}\n");
+                let query = if self.asks_for_secrets() {
+                    ", with the URL's query (or a new URL's) in place of the dots"
+                } else {
+                    ""
+                };
+                let unverified =
+                    if self.can_be_resumed { "" } else { " (the result is not verified end to end)" };
+                let _ = write!(
+                    text,
+                    "\n  To continue from there{condition}{query}{unverified}:\n    {command}\n"
+                );
             }
             Err(why) => {
                 let _ = writeln!(text, "\n  it cannot be continued safely: {why}");
@@ -100,76 +96,125 @@ impl ResumeHint<'_> {
         Some(text)
     }
 
-    /// The object that was under way, or the last one that was.
+    /// Returns the continuing command as words, for programs. Unless it writes to a file, its stdout is to be appended.
+    /// Two commands, for the rest of one object and the objects after it, become one of a shell.
+    pub(crate) fn words(&self) -> Option<Vec<String>> {
+        if !self.is_worth_a_message() {
+            return None;
+        }
+        let mut commands = self.commands().ok()?;
+        if commands.len() > 1 {
+            return Some(vec!["sh".into(), "-c".into(), self.command_line(false).ok()?]);
+        }
+        commands.pop()
+    }
+
+    fn is_worth_a_message(&self) -> bool {
+        match &self.invocation.target {
+            Destination::File { .. } => self.can_be_resumed,
+            Destination::Stdout { .. } if self.reached() < self.range.end => self.delivered > 0,
+            // The next object could not be started.
+            Destination::Stdout { .. } => !self.rest.is_empty(),
+        }
+    }
+
+    /// Returns the offset in the object up to which bytes were delivered.
+    fn reached(&self) -> u64 {
+        self.range.start.saturating_add(self.delivered).min(self.range.end)
+    }
+
+    /// Returns the commands as one line for a shell, if wanted with the redirection that appends their output.
+    fn command_line(&self, is_redirected: bool) -> Result<String, &'static str> {
+        let appends = is_redirected && !self.can_be_resumed;
+        let redirection = if appends {
+            let file = self.file.and_then(Path::to_str).filter(|path| is_printable(path)).unwrap_or("out");
+            format!(" >> {}", quoted_words(&[file.to_owned()])?)
+        } else {
+            String::new()
+        };
+        let commands = self.commands()?;
+        let lines: Result<Vec<_>, &'static str> =
+            commands.iter().map(|words| Ok(quoted_words(words)? + &redirection)).collect();
+        Ok(lines?.join(" && "))
+    }
+
+    /// Returns the commands that continue, one after the other, as words; or the reason why there are none.
+    fn commands(&self) -> Result<Vec<Vec<String>>, &'static str> {
+        if self.can_be_resumed { Ok(vec![self.resuming()?]) } else { self.appending() }
+    }
+
+    /// Returns the object that was under way, or the last one that was.
     fn current(&self) -> &Source {
-        let uris = &self.invocation.uris;
-        &uris[uris.len().saturating_sub(self.rest.len() + 1)]
+        let sources = &self.invocation.sources;
+        &sources[sources.len().saturating_sub(self.rest.len() + 1)]
     }
 
-    /// Whether the command has a URL whose query is not shown.
-    fn asks_for_secrets(&self, reached: u64) -> bool {
-        let uris = &self.invocation.uris;
-        let from_current = self.rest.len() + usize::from(reached < self.range.end);
-        let told = if self.can_be_resumed { &uris[..] } else { &uris[uris.len() - from_current..] };
-        told.iter().any(|source| source.url().is_some_and(|url| url.query().is_some()))
+    /// Returns whether the command has a URL whose query is not shown.
+    fn asks_for_secrets(&self) -> bool {
+        let sources = &self.invocation.sources;
+        let remaining = self.rest.len() + usize::from(self.reached() < self.range.end);
+        let repeated = if self.can_be_resumed { &sources[..] } else { &sources[sources.len() - remaining..] };
+        repeated.iter().any(|source| source.url().is_some_and(|url| url.query().is_some()))
     }
 
-    /// The command, quoted, that goes on with what is in the file; or why there is none.
-    fn resuming(&self) -> Result<String, &'static str> {
+    /// Returns the command that resumes from the file, or the reason why there is none.
+    fn resuming(&self) -> Result<Vec<String>, &'static str> {
         let mut next = self.invocation.clone();
         next.target = next.target.resumed();
         let pinned = self.pinned(&next.download)?;
-        // The file's note has the ETag; the version is not the newest any more.
+        // The sidecar has the ETag; the version must be named because it is no longer the newest.
         if self.is_by_version {
-            if next.uris.len() > 1 {
-                return Err("one of the objects was replaced meanwhile");
+            if next.sources.len() > 1 {
+                return Err("one of the objects was replaced during the download");
             }
             next.download.version_id = pinned.version_id;
         }
         match &next.target {
-            Destination::File { path, .. } if path.to_str().is_none() => Err("the file's name is no UTF-8"),
-            _ => quoted(&next),
+            Destination::File { path, .. } if path.to_str().is_none() => {
+                Err("the file's name is not valid UTF-8")
+            }
+            _ => Ok(next.words()),
         }
     }
 
-    /// The command, quoted, that appends the bytes from `reached` on, and the objects behind them; or why there is none.
-    fn appending(&self, reached: u64) -> Result<String, &'static str> {
-        let file = self.file.and_then(Path::to_str).filter(|path| is_printable(path)).unwrap_or("out");
-        let file = quoted_words(&[file.to_owned()])?;
+    /// Returns the commands that append the rest of the current object and the objects after it, or the reason why there
+    /// are none.
+    fn appending(&self) -> Result<Vec<Vec<String>>, &'static str> {
+        let reached = self.reached();
         let mut commands = Vec::new();
         if reached < self.range.end {
             let mut next = self.invocation.clone();
-            next.uris = vec![self.current().clone()];
+            next.sources = vec![self.current().clone()];
             let options = &mut next.download;
             *options = self.pinned(options)?;
-            // The rest of an object has no checksum of its own, and `require` would not begin.
+            // The rest of an object has no checksum of its own: `require` would fail.
             options.checksum = ChecksumMode::Auto;
             options.range = Some(match options.range {
                 Some(RangeSpec::Between { last, .. }) => RangeSpec::Between { first: reached, last },
                 Some(RangeSpec::Shard(_)) => RangeSpec::Between { first: reached, last: self.range.end - 1 },
                 _ => RangeSpec::From(reached),
             });
-            commands.push(format!("{} >> {file}", quoted(&next)?));
+            commands.push(next.words());
         }
         if !self.rest.is_empty() {
             let mut rest = self.invocation.clone();
-            rest.uris = self.rest.to_vec();
-            commands.push(format!("{} >> {file}", quoted(&rest)?));
+            rest.sources = self.rest.to_vec();
+            commands.push(rest.words());
         }
-        Ok(commands.join(" && "))
+        Ok(commands)
     }
 
-    /// `options` for no other version than the one that was begun; or why there is no such thing.
+    /// Returns `options` pinned to the version that was begun, or the reason why it cannot be pinned.
     fn pinned(&self, options: &Options) -> Result<Options, &'static str> {
         let mut options = options.clone();
-        let etag = self.info.etag.as_deref().filter(|etag| is_shown(etag));
+        let etag = self.info.etag.as_deref().filter(|etag| is_repeatable(etag));
         options.if_match = etag.and_then(|etag| etag.parse::<ETag>().ok());
-        // Naming a version takes another permission on AWS: only where the ETag alone does not find it.
+        // A version id needs another permission on AWS: use it only if the ETag alone does not select the version.
         let is_s3 = self.current().url().is_none();
         if is_s3 && options.version_id.is_none() && (options.if_match.is_none() || self.is_by_version) {
-            options.version_id = self.info.version_id.clone().filter(|id| is_shown(id));
+            options.version_id = self.info.version_id.clone().filter(|id| is_repeatable(id));
         }
-        // What has the id "null" can be replaced by another object with it.
+        // The version "null" can be replaced by another object with the same id.
         if options.if_match.is_none() && options.version_id.as_deref().is_none_or(|id| id == "null") {
             return Err("the store shows neither a strong ETag nor a version id");
         }
@@ -177,21 +222,17 @@ impl ResumeHint<'_> {
     }
 }
 
-fn quoted(invocation: &Invocation) -> Result<String, &'static str> {
-    quoted_words(&invocation.words())
-}
-
 fn quoted_words(words: &[String]) -> Result<String, &'static str> {
-    // A shell would take them, yet a terminal would act on them before.
+    // A shell would accept control characters, but a terminal would act on them.
     if !words.iter().all(|word| is_printable(word)) {
-        return Err("the command has control characters in it");
+        return Err("the command contains control characters");
     }
     shlex::try_join(words.iter().map(String::as_str)).map_err(|_| "it cannot be quoted")
 }
 
-/// What a server says goes to a terminal, but not without end.
-fn is_shown(text: &str) -> bool {
-    text.len() <= 1024 && is_printable(text)
+/// Returns whether a text of the server may be repeated in a message.
+fn is_repeatable(text: &str) -> bool {
+    text.len() <= SERVER_TEXT_BYTES_MAX && is_printable(text)
 }
 
 fn is_printable(text: &str) -> bool {
@@ -215,7 +256,7 @@ mod tests {
         });
         let download = Options { range, ..Options::default() };
         Invocation {
-            uris: vec!["s3://b/k".parse().unwrap()],
+            sources: vec!["s3://b/k".parse().unwrap()],
             download,
             target: Destination::default(),
             quiet: false,
@@ -256,30 +297,45 @@ mod tests {
         assert_eq!(
             partial(&invocation, &info).message().unwrap(),
             "  stopped at byte 7 of 100, ETag \"e\"\n  \
-             this continues there (what is continued is not checked end to end):\n    \
+             To continue from there (the result is not verified end to end):\n    \
              s3fcp s3://b/k --range 7- --if-match '\"e\"' >> out\n"
         );
         let mut required = invocation.clone();
         required.download.checksum = ChecksumMode::Require;
         assert_eq!(partial(&required, &info).message(), partial(&invocation, &info).message());
         let interrupted = ResumeHint { is_interrupted: true, ..partial(&invocation, &info) };
-        assert!(interrupted.message().unwrap().contains("if the reader has taken all"));
+        assert!(interrupted.message().unwrap().contains(", if the reader has taken all"));
         let file = ResumeHint { file: Some(Path::new("/a b/c")), ..interrupted };
         let message = file.message().unwrap();
-        assert!(message.contains("  this continues") && message.ends_with(" >> '/a b/c'\n"), "{message}");
+        assert!(
+            message.contains("  To continue from there (") && message.ends_with(" >> '/a b/c'\n"),
+            "{message}"
+        );
     }
 
     #[test]
-    fn nothing_is_told_before_the_first_byte_or_behind_the_last() {
+    fn programs_get_the_command_as_words() {
+        let (mut invocation, info) = (invocation(None), object(Some("\"e\""), None));
+        let one = partial(&invocation, &info).words().unwrap();
+        assert_eq!(one, ["s3fcp", "s3://b/k", "--range", "7-", "--if-match", "\"e\""]);
+        assert_eq!(ResumeHint { delivered: 0, ..partial(&invocation, &info) }.words(), None);
+        invocation.sources.push("s3://b/k2".parse().unwrap());
+        let two = ResumeHint { rest: &invocation.sources[1..], ..partial(&invocation, &info) };
+        let shell = "s3fcp s3://b/k --range 7- --if-match '\"e\"' && s3fcp s3://b/k2";
+        assert_eq!(two.words().unwrap(), ["sh", "-c", shell]);
+    }
+
+    #[test]
+    fn there_is_no_message_before_the_first_byte_or_after_the_last() {
         let (invocation, info) = (invocation(Some("90-")), object(Some("\"e\""), None));
-        for (delivered, tells) in [(0, false), (1, true), (9, true), (10, false)] {
+        for (delivered, is_some) in [(0, false), (1, true), (9, true), (10, false)] {
             let partial = ResumeHint { range: 90..100, delivered, ..partial(&invocation, &info) };
-            assert_eq!(partial.message().is_some(), tells, "{delivered}");
+            assert_eq!(partial.message().is_some(), is_some, "{delivered}");
         }
     }
 
     #[test]
-    fn the_range_goes_on_where_it_stopped() {
+    fn the_range_continues_where_the_download_stopped() {
         let info = object(Some("\"e\""), None);
         for (asked, range, want) in [
             (None, 0..100, "--range 7- "),
@@ -305,27 +361,27 @@ mod tests {
         // Also where nothing came in this run, or all did and could not be brought to the disk.
         for (delivered, can_be_resumed) in [(0, false), (0, true), (7, true), (100, true)] {
             let partial = ResumeHint { delivered, can_be_resumed, ..partial(&invocation, &info) };
-            let told = partial.message();
-            assert_eq!(told.is_some(), can_be_resumed, "{delivered}");
-            let command = "this continues there:\n    s3fcp s3://b/k -o 'a b' --continue\n";
-            assert!(told.is_none_or(|told| told.ends_with(command)));
+            let message = partial.message();
+            assert_eq!(message.is_some(), can_be_resumed, "{delivered}");
+            let command = "To continue from there:\n    s3fcp s3://b/k -o 'a b' --continue\n";
+            assert!(message.is_none_or(|message| message.ends_with(command)));
         }
         let partial = ResumeHint { can_be_resumed: true, is_by_version: true, ..partial(&invocation, &info) };
         assert!(partial.message().unwrap().ends_with(" --continue --version-id v1\n"));
         let mut several = invocation.clone();
-        several.uris.push("s3://b/k2".parse().unwrap());
-        let told = ResumeHint { invocation: &several, ..partial.clone() }.message().unwrap();
-        assert!(told.contains("cannot be continued safely") && told.contains("replaced"), "{told}");
+        several.sources.push("s3://b/k2".parse().unwrap());
+        let message = ResumeHint { invocation: &several, ..partial.clone() }.message().unwrap();
+        assert!(message.contains("cannot be continued safely") && message.contains("replaced"), "{message}");
         let bare = object(None, None);
         let partial = ResumeHint { info: &bare, is_by_version: false, ..partial };
         assert!(partial.message().unwrap().contains("cannot be continued safely"));
     }
 
     #[test]
-    fn several_objects_go_on_with_the_rest_of_one_and_those_behind_it() {
+    fn several_objects_continue_with_the_rest_of_one_and_those_after_it() {
         let info = object(Some("\"e\""), None);
         let mut invocation = invocation(None);
-        invocation.uris = ["a", "b", "c"].map(|key| format!("s3://b/{key}").parse().unwrap()).into();
+        invocation.sources = ["a", "b", "c"].map(|key| format!("s3://b/{key}").parse().unwrap()).into();
         for (rest, delivered, command) in [
             (
                 2,
@@ -337,21 +393,24 @@ mod tests {
             (0, 7, Some("s3fcp s3://b/c --range 7- --if-match '\"e\"' >> out")),
             (0, 100, None),
         ] {
-            let partial =
-                ResumeHint { rest: &invocation.uris[3 - rest..], delivered, ..partial(&invocation, &info) };
-            let told = partial.message();
-            assert_eq!(told.as_deref().map(|t| t.lines().last().unwrap().trim()), command);
-            let behind = told.is_some_and(|told| told.contains("stopped behind s3://b/b,"));
-            assert_eq!(behind, (rest, delivered) == (1, 100));
+            let partial = ResumeHint {
+                rest: &invocation.sources[3 - rest..],
+                delivered,
+                ..partial(&invocation, &info)
+            };
+            let message = partial.message();
+            assert_eq!(message.as_deref().map(|t| t.lines().last().unwrap().trim()), command);
+            let is_after = message.is_some_and(|message| message.contains("stopped after s3://b/b,"));
+            assert_eq!(is_after, (rest, delivered) == (1, 100));
         }
     }
 
     #[test]
-    fn a_query_is_asked_for_where_the_command_has_such_a_url() {
+    fn the_message_asks_for_a_query_if_the_command_has_a_url_with_one() {
         let info = object(Some("\"e\""), None);
         let mut invocation = invocation(None);
         let url = "https://h/p?X-Amz-Signature=hunter2";
-        invocation.uris = ["s3://b/a", url, "s3://b/c"].map(|uri| uri.parse().unwrap()).into();
+        invocation.sources = ["s3://b/a", url, "s3://b/c"].map(|uri| uri.parse().unwrap()).into();
         for (rest, delivered, can_be_resumed, asks, commands) in [
             (
                 2,
@@ -375,17 +434,18 @@ mod tests {
                 let existing = IfExists::Fail { resume: false };
                 invocation.target = Destination::File { path: "f".into(), existing };
             }
-            let (rest, info) = (&invocation.uris[3 - rest..], &info);
-            let told = ResumeHint { delivered, rest, can_be_resumed, ..partial(&invocation, info) }.message();
-            let told = told.unwrap();
-            assert_eq!(told.lines().last().unwrap().trim(), commands);
-            assert_eq!(told.contains("with the URL's query"), asks, "{told}");
-            assert!(!told.contains("hunter2"), "{told}");
+            let (rest, info) = (&invocation.sources[3 - rest..], &info);
+            let message =
+                ResumeHint { delivered, rest, can_be_resumed, ..partial(&invocation, info) }.message();
+            let message = message.unwrap();
+            assert_eq!(message.lines().last().unwrap().trim(), commands);
+            assert_eq!(message.contains(", with the URL's query"), asks, "{message}");
+            assert!(!message.contains("hunter2"), "{message}");
         }
     }
 
     #[test]
-    fn what_pins_it() {
+    fn the_command_pins_the_version_by_etag_or_version_id() {
         const ETAG: &str = "--if-match '\"e\"' ";
         for (etag, shown, named, by_version, version, pins) in [
             (Some("\"e\""), None, None, false, None, Some(ETAG)),
@@ -405,15 +465,15 @@ mod tests {
             let mut invocation = invocation(None);
             invocation.download.version_id = named.map(str::to_owned);
             let info = object(etag, shown);
-            let told =
+            let message =
                 ResumeHint { is_by_version: by_version, ..partial(&invocation, &info) }.message().unwrap();
-            assert!(told.contains("stopped at byte 7 of 100"), "{told}");
-            assert_eq!(told.contains(COMMAND), pins.is_some(), "{told}");
-            assert_eq!(told.contains("cannot be continued safely"), pins.is_none(), "{told}");
-            assert!(told.contains(pins.unwrap_or_default()), "{told}");
-            assert_eq!(told.contains("--if-match"), pins == Some(ETAG), "{told}");
-            assert!(told.contains(version.unwrap_or_default()), "{told}");
-            assert_eq!(told.contains("--version-id"), version.is_some(), "{told}");
+            assert!(message.contains("stopped at byte 7 of 100"), "{message}");
+            assert_eq!(message.contains(COMMAND), pins.is_some(), "{message}");
+            assert_eq!(message.contains("cannot be continued safely"), pins.is_none(), "{message}");
+            assert!(message.contains(pins.unwrap_or_default()), "{message}");
+            assert_eq!(message.contains("--if-match"), pins == Some(ETAG), "{message}");
+            assert!(message.contains(version.unwrap_or_default()), "{message}");
+            assert_eq!(message.contains("--version-id"), version.is_some(), "{message}");
         }
     }
 
@@ -423,9 +483,9 @@ mod tests {
         let mut invocation = invocation(None);
         let file = ResumeHint { file: Some(Path::new("/a\u{1b}[2J")), ..partial(&invocation, &info) };
         assert!(file.message().unwrap().ends_with(" >> out\n"));
-        invocation.uris[0] = "s3://b/k\u{1b}[2J".parse().unwrap();
-        let told = partial(&invocation, &info).message().unwrap();
-        assert!(!told.contains('\u{1b}') && !told.contains(COMMAND), "{told:?}");
+        invocation.sources[0] = "s3://b/k\u{1b}[2J".parse().unwrap();
+        let message = partial(&invocation, &info).message().unwrap();
+        assert!(!message.contains('\u{1b}') && !message.contains(COMMAND), "{message:?}");
     }
 
     #[test]
@@ -457,24 +517,24 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_told_without_its_query_and_never_by_a_version() {
+    fn a_url_is_repeated_without_its_query_and_without_a_version() {
         let mut invocation = invocation(None);
         for (url, says) in [
-            ("https://h/p", "this continues there (what"),
+            ("https://h/p", "To continue from there (the result"),
             (
                 "https://h/p?X-Amz-Signature=hunter2",
-                "this continues there with the URL's query, or a new URL's,",
+                "To continue from there, with the URL's query (or a new URL's)",
             ),
         ] {
-            invocation.uris = vec![url.parse().unwrap()];
-            let told = partial(&invocation, &object(Some("\"e\""), Some("v1"))).message().unwrap();
-            assert!(told.contains(says) && told.contains("https://h/p"), "{told}");
-            assert!(!told.contains("hunter2") && !told.contains("v1"), "{told}");
-            let told = partial(&invocation, &object(None, Some("v1"))).message().unwrap();
-            assert!(told.contains("cannot be continued safely"), "{told}");
+            invocation.sources = vec![url.parse().unwrap()];
+            let message = partial(&invocation, &object(Some("\"e\""), Some("v1"))).message().unwrap();
+            assert!(message.contains(says) && message.contains("https://h/p"), "{message}");
+            assert!(!message.contains("hunter2") && !message.contains("v1"), "{message}");
+            let message = partial(&invocation, &object(None, Some("v1"))).message().unwrap();
+            assert!(message.contains("cannot be continued safely"), "{message}");
             let denied = Error::new(ErrorKind::Access, "denied").with_service(ServiceError::default());
             assert!(
-                is_resumable(&denied, &invocation.uris[0], false) && !is_resumable(&denied, &s3(), false)
+                is_resumable(&denied, &invocation.sources[0], false) && !is_resumable(&denied, &s3(), false)
             );
         }
     }

@@ -1,21 +1,21 @@
-//! What an [`Invocation`] does: describe objects, or download them; and how the process then ends.
-//!
-//! It gets validated options and joins the parts: configuration, download, sink, progress, figures. All
-//! that is decided lies in those.
+//! One run of the program: it describes objects, or downloads them and reports how that ended.
 
+use std::fs::File;
 use std::io::Write;
-use std::process::ExitCode;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::SIGPIPE;
-use signal_hook::low_level::emulate_default_handler;
 
-use crate::cli::args::Invocation;
-use crate::cli::deliver::{DeliveryOutcome, deliver};
+use crate::cli::deliver::{DeliveryOutcome, StopReason, deliver};
 use crate::cli::interrupt::Interrupt;
+use crate::cli::invocation::Invocation;
 use crate::cli::log;
-use crate::cli::progress::{Progress, ProgressMode, RunOutcome};
+use crate::cli::outcome::{RunError, RunErrorCause};
+use crate::cli::progress::view::{LastLine, RunOutcome};
+use crate::cli::progress::{Progress, ProgressMode};
+use crate::cli::report::end::{EndReport, ErrorReport};
 use crate::cli::report::format::Format;
 use crate::cli::report::info;
 use crate::cli::report::stats::Stats;
@@ -24,168 +24,273 @@ use crate::cli::transfer;
 use crate::config;
 use crate::config::settings::Config;
 use crate::download::pending_head::inspect;
-use crate::download::stream::Download;
+use crate::download::sequence::ObjectSequence;
+use crate::download::stream::{Download, TransferStats};
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::sink::Sink;
 use crate::output::stdout_path::stdout_file;
 use crate::output::target::Destination;
 use crate::output::written::WriteProgress;
 
-/// Why a run did not reach its end, and what is to be told of it.
-#[derive(Debug)]
-pub(crate) struct RunError {
-    cause: RunErrorCause,
-    /// How it can be continued, as lines.
-    continuation: Option<String>,
-}
-
-#[derive(Debug)]
-enum RunErrorCause {
-    Failed(Error),
-    /// By this signal.
-    Interrupted(i32),
-}
-
-/// Runs `invocation`, of a process that began at `began`.
-pub(crate) async fn run(invocation: &Invocation, began: Instant) -> Result<(), RunError> {
+/// Runs `invocation` in a process that began at `began`.
+pub(crate) async fn run(
+    invocation: &Invocation,
+    began: Instant,
+    interrupt: &Interrupt,
+) -> Result<(), RunError> {
     log::start(invocation.verbosity)?;
-    let mut settings = invocation.settings.clone();
-    // Whose URL it is has signed it, if anybody: for URLs alone no credentials are looked for.
-    settings.no_sign_request |= invocation.uris.iter().all(|uri| uri.url().is_some());
-    let config = config::load(&settings).await?;
     if let Some(format) = invocation.info {
-        return Ok(describe(invocation, &config, format).await?);
+        return Ok(describe(invocation, format).await?);
     }
-    let (uris, target) = (&invocation.uris, &invocation.target);
-    let Some(mut sink) = Sink::open(target, uris, invocation.download.range)? else { return Ok(()) };
-    let mut sequence = match transfer::begin(invocation, &config, &mut sink).await {
-        Ok(sequence) => sequence,
-        Err(e) => {
-            sink.abandon(false);
-            return Err(e.into());
-        }
-    };
-    let delivery = Arc::new(WriteProgress::since(began));
-    let to_stdout = matches!(target, Destination::Stdout { .. });
-    let show = if invocation.quiet { ProgressMode::Off } else { invocation.progress };
-    // Those before the first one were complete when the run began.
-    let objects = 1 + sequence.rest().len();
-    let mut progress = Progress::new(show, objects, to_stdout, Arc::clone(&delivery));
-    let mut object_begins =
-        |download: &Download, had| progress.begin(download.source(), had, download.meter());
-    object_begins(sequence.current(), sequence.had());
-    let next = |download: &Download| object_begins(download, 0);
-    let ended = deliver(&mut sequence, &mut sink, &delivery, interrupted(), next).await;
-    let can_be_resumed = sink.can_be_resumed();
-    let ended = finish(sink, ended);
-    progress.finish(match &ended {
-        Ok(DeliveryOutcome::Complete) => RunOutcome::Complete,
-        Ok(DeliveryOutcome::Interrupted { .. }) => RunOutcome::Interrupted,
-        Err(error) if error.is_closed_pipe() => RunOutcome::BrokenPipe,
-        Err(_) => RunOutcome::Failed,
-    });
-    if let Some(format) = invocation.stats {
-        let (traffic, verified) = (sequence.traffic(), sequence.verified());
-        let took = config.credentials.first_load_time();
-        let stats = Stats::collect(took, traffic, verified, &delivery);
-        // They are for looking at: a stderr that is gone does not make a download fail.
-        let _ = std::io::stderr().write_all(stats.render(format).as_bytes());
-    }
-    let (cause, can_continue) = match ended {
-        Ok(DeliveryOutcome::Complete) => return Ok(()),
-        Ok(DeliveryOutcome::Interrupted { signal, is_known }) => {
-            (RunErrorCause::Interrupted(signal), is_known || can_be_resumed)
-        }
-        Err(error) => {
-            let source = sequence.asked_for(delivery.bytes());
-            let can_continue = resume_hint::is_resumable(&error, source, can_be_resumed);
-            (RunErrorCause::Failed(error), can_continue)
-        }
-    };
-    let file = stdout_file();
-    let download = sequence.current();
-    let partial = ResumeHint {
-        invocation,
-        info: download.info(),
-        range: download.range(),
-        delivered: delivery.bytes().saturating_sub(sequence.before()),
-        rest: sequence.rest(),
-        can_be_resumed,
-        is_by_version: download.is_by_version(),
-        is_interrupted: matches!(cause, RunErrorCause::Interrupted(_)),
-        file: file.as_deref(),
-    };
-    let continuation = can_continue.then(|| partial.message()).flatten();
-    Err(RunError { cause, continuation })
+    let mut run = Run::new(invocation, began, interrupt);
+    let ending = run.download().await.unwrap_or_else(Ending::before_start);
+    run.finish(ending)
 }
 
 /// Describes the objects, one after the other.
-async fn describe(invocation: &Invocation, config: &Config, format: Format) -> Result<()> {
-    for uri in &invocation.uris {
-        let object = inspect(config, uri, &invocation.download).await?;
-        let text = info::render(uri, &object, format);
+async fn describe(invocation: &Invocation, format: Format) -> Result<()> {
+    let config = load(invocation).await?;
+    for source in &invocation.sources {
+        let object = inspect(&config, source, &invocation.download).await?;
+        let text = info::render(source, &object, format);
         std::io::stdout().write_all(text.as_bytes()).map_err(Error::output)?;
     }
     Ok(())
 }
 
-/// Brings what was delivered to its end, or leaves it where a later run finds it.
-fn finish(sink: Sink, ended: Result<DeliveryOutcome>) -> Result<DeliveryOutcome> {
-    match ended {
-        Ok(DeliveryOutcome::Complete) => sink.finish().and(ended),
+async fn load(invocation: &Invocation) -> Result<Config> {
+    let mut settings = invocation.settings.clone();
+    // URLs are either presigned or public: if there are only URLs, skip the credential lookup.
+    settings.no_sign_request |= invocation.sources.iter().all(|source| source.url().is_some());
+    config::load(&settings).await
+}
+
+/// A run that downloads.
+struct Run<'a> {
+    invocation: &'a Invocation,
+    delivery: Arc<WriteProgress>,
+    progress: Progress,
+    interrupt: &'a Interrupt,
+    /// When `--max-time` is over.
+    deadline: Option<tokio::time::Instant>,
+}
+
+/// How a download ended, and what there is to report.
+struct Ending {
+    result: Result<DeliveryOutcome>,
+    transfer: TransferStats,
+    verified: Option<&'static str>,
+    credentials_time: Option<Duration>,
+    /// How it can be continued: as lines for people, and as words for programs.
+    resume: (Option<String>, Option<Vec<String>>),
+}
+
+impl Ending {
+    fn new(result: Result<DeliveryOutcome>) -> Self {
+        Self {
+            result,
+            transfer: TransferStats::default(),
+            verified: None,
+            credentials_time: None,
+            resume: (None, None),
+        }
+    }
+
+    fn before_start(error: Error) -> Self {
+        Self::new(Err(error))
+    }
+
+    fn stopped_early(by: StopReason) -> Self {
+        Self::new(outcome_of(Ok(DeliveryOutcome::Stopped { by, is_known: false })))
+    }
+}
+
+impl<'a> Run<'a> {
+    fn new(invocation: &'a Invocation, began: Instant, interrupt: &'a Interrupt) -> Self {
+        let delivery = Arc::new(WriteProgress::since(began));
+        let mode = if invocation.quiet { ProgressMode::Off } else { invocation.progress };
+        let to_stdout = matches!(invocation.target, Destination::Stdout { .. });
+        let progress = Progress::new(mode, invocation.sources.len(), to_stdout, Arc::clone(&delivery));
+        let deadline = invocation.max_time.map(|limit| tokio::time::Instant::from_std(began) + limit);
+        Self { invocation, delivery, progress, interrupt, deadline }
+    }
+
+    /// Downloads all objects. An error is returned as such only if it came before the first response.
+    async fn download(&mut self) -> Result<Ending> {
+        let invocation = self.invocation;
+        let config = tokio::select! {
+            biased;
+            config = load(invocation) => config?,
+            by = stopped(self.interrupt, self.deadline) => return Ok(Ending::stopped_early(by)),
+        };
+        let Some(mut sink) = Sink::open(&invocation.target, &invocation.sources, invocation.download.range)?
+        else {
+            return Ok(Ending::new(Ok(DeliveryOutcome::Complete)));
+        };
+        let stop = stopped(self.interrupt, self.deadline);
+        let begun = tokio::select! {
+            biased;
+            begun = transfer::begin(invocation, &config, &mut sink) => Ok(begun),
+            by = stop => Err(by),
+        };
+        match begun {
+            Ok(Ok(sequence)) => Ok(self.deliver(sequence, sink, &config).await),
+            Ok(Err(e)) => {
+                sink.abandon(false);
+                Err(e)
+            }
+            Err(by) => {
+                sink.abandon(false);
+                Ok(Ending::stopped_early(by))
+            }
+        }
+    }
+
+    async fn deliver(&mut self, mut sequence: ObjectSequence<'_>, mut sink: Sink, config: &Config) -> Ending {
+        // Objects that an earlier run completed are not counted.
+        self.progress.set_objects(1 + sequence.rest().len());
+        let progress = &mut self.progress;
+        let mut object_begins = |download: &Download, already_written| {
+            progress.begin(download.source(), already_written, download.meter());
+        };
+        object_begins(sequence.current(), sequence.had());
+        let next = |download: &Download| object_begins(download, 0);
+        let stop = stopped(self.interrupt, self.deadline);
+        let result = deliver(&mut sequence, &mut sink, &self.delivery, stop, next).await;
+        let can_be_resumed = sink.can_be_resumed();
+        let path = sink.path().filter(|_| self.invocation.remote_time).map(Path::to_owned);
+        let mut result = close(sink, result);
+        if let (Some(path), Ok(DeliveryOutcome::Complete)) = (path, &result)
+            && let Some(time) = sequence.current().info().last_modified.as_deref()
+        {
+            result = result.and_then(|outcome| set_modified(&path, time).map(|()| outcome));
+        }
+        let resume = self.resume(&sequence, &result, can_be_resumed);
+        Ending {
+            result: outcome_of(result),
+            transfer: sequence.traffic(),
+            verified: sequence.verified(),
+            credentials_time: config.credentials.first_load_time(),
+            resume,
+        }
+    }
+
+    /// Returns how the run can be continued, if it can.
+    fn resume(
+        &self,
+        sequence: &ObjectSequence<'_>,
+        result: &Result<DeliveryOutcome>,
+        can_be_resumed: bool,
+    ) -> (Option<String>, Option<Vec<String>>) {
+        let can_continue = match result {
+            Ok(DeliveryOutcome::Complete) => false,
+            Ok(DeliveryOutcome::Stopped { is_known, .. }) => *is_known || can_be_resumed,
+            Err(error) => {
+                let source = sequence.asked_for(self.delivery.bytes());
+                resume_hint::is_resumable(error, source, can_be_resumed)
+            }
+        };
+        if !can_continue {
+            return (None, None);
+        }
+        let file = stdout_file();
+        let download = sequence.current();
+        let hint = ResumeHint {
+            invocation: self.invocation,
+            info: download.info(),
+            range: download.range(),
+            delivered: self.delivery.bytes().saturating_sub(sequence.before()),
+            rest: sequence.rest(),
+            can_be_resumed,
+            is_by_version: download.is_by_version(),
+            is_interrupted: matches!(result, Ok(DeliveryOutcome::Stopped { .. })),
+            file: file.as_deref(),
+        };
+        (hint.message(), hint.words())
+    }
+
+    /// Ends the progress, prints the statistics, and returns what is left to report.
+    fn finish(self, ending: Ending) -> Result<(), RunError> {
+        let (lines, words) = ending.resume;
+        let (outcome, end) = end_of(&ending.result, words);
+        self.progress.finish(&LastLine { outcome, report: end.clone() });
+        if let Some(format) = self.invocation.stats {
+            let (traffic, verified) = (ending.transfer, ending.verified);
+            let stats = Stats::collect(ending.credentials_time, traffic, verified, &self.delivery, end);
+            // A stderr that is gone does not make a download fail.
+            let _ = std::io::stderr().write_all(stats.render(format).as_bytes());
+        }
+        match ending.result {
+            Ok(DeliveryOutcome::Stopped { by: StopReason::Signal(signal), .. }) => {
+                Err(RunError { cause: RunErrorCause::Interrupted(signal), continuation: lines })
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(RunError { cause: RunErrorCause::Failed(error), continuation: lines }),
+        }
+    }
+}
+
+/// Resolves when something outside ends the run.
+async fn stopped(interrupt: &Interrupt, deadline: Option<tokio::time::Instant>) -> StopReason {
+    let time_limit = async {
+        match deadline {
+            Some(deadline) => tokio::time::sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        signal = interrupt.received() => StopReason::Signal(signal),
+        () = time_limit => StopReason::TimeLimit,
+    }
+}
+
+/// Turns the end of the time limit into the error that it is.
+fn outcome_of(result: Result<DeliveryOutcome>) -> Result<DeliveryOutcome> {
+    match result {
+        Ok(DeliveryOutcome::Stopped { by: StopReason::TimeLimit, .. }) => {
+            Err(Error::network("the download took longer than --max-time allows"))
+        }
+        result => result,
+    }
+}
+
+/// Completes the output, or leaves it where a later run finds it.
+fn close(sink: Sink, result: Result<DeliveryOutcome>) -> Result<DeliveryOutcome> {
+    match result {
+        Ok(DeliveryOutcome::Complete) => sink.finish().and(result),
         Err(error) if error.kind() == ErrorKind::Integrity && sink.is_part() => {
             sink.abandon(true);
-            Err(error
-                .with_better_hint("the file was not made, and its bytes are thrown away: download it again"))
+            Err(error.with_better_hint("no file was made and its bytes are discarded: download it again"))
         }
         _ => {
             sink.abandon(false);
-            ended
+            result
         }
     }
 }
 
-/// The number of the signal that interrupts the process. Where it cannot be waited for, the system does what it
-/// does by itself: the process ends.
-async fn interrupted() -> i32 {
-    match Interrupt::watch() {
-        Ok(interrupt) => interrupt.received().await,
-        Err(_) => std::future::pending().await,
-    }
+/// Sets the time of a file to an object's `Last-Modified`; a text that is no HTTP date changes nothing.
+fn set_modified(path: &Path, last_modified: &str) -> Result<()> {
+    let Ok(time) = httpdate::parse_http_date(last_modified) else { return Ok(()) };
+    let set = File::options().write(true).open(path).and_then(|file| file.set_modified(time));
+    set.map_err(Error::output)
 }
 
-impl From<Error> for RunError {
-    fn from(error: Error) -> Self {
-        Self { cause: RunErrorCause::Failed(error), continuation: None }
-    }
-}
-
-impl RunError {
-    /// Tells why on stderr and gives the exit code; where a signal is the reason it does not return, but ends
-    /// the process by that signal, as `cat` ends: silently, but for how to continue.
-    #[must_use]
-    pub(crate) fn report(&self) -> ExitCode {
-        let signal = match &self.cause {
-            RunErrorCause::Failed(error) if error.is_closed_pipe() => Some(SIGPIPE),
-            RunErrorCause::Failed(_) => None,
-            RunErrorCause::Interrupted(signal) => Some(*signal),
-        };
-        let what = match (&self.cause, &self.continuation) {
-            (RunErrorCause::Failed(error), _) if signal.is_none() => format!("s3fcp: {error}\n"),
-            (RunErrorCause::Interrupted(_), Some(_)) => "s3fcp: interrupted\n".to_owned(),
-            _ => String::new(),
-        };
-        let text = what + self.continuation.as_deref().unwrap_or("");
-        // Where stderr is full or closed the exit code still tells.
-        let _ = std::io::stderr().write_all(text.as_bytes());
-        match (signal, &self.cause) {
-            (Some(signal), _) => {
-                // Rust ignores SIGPIPE from the start, and the others are watched.
-                let _ = emulate_default_handler(signal);
-                ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
-            }
-            (None, RunErrorCause::Failed(error)) => ExitCode::from(error.exit_code()),
-            (None, RunErrorCause::Interrupted(_)) => ExitCode::FAILURE,
+/// Describes the end of a run for programs; `resume` are the words of the continuing command.
+fn end_of(result: &Result<DeliveryOutcome>, resume: Option<Vec<String>>) -> (RunOutcome, EndReport) {
+    let by_signal = |signal: i32| u8::try_from(128 + signal).unwrap_or(1);
+    match result {
+        Ok(DeliveryOutcome::Stopped { by: StopReason::Signal(signal), .. }) => {
+            let exit_code = by_signal(*signal);
+            (RunOutcome::Interrupted, EndReport { exit_code, error: None, resume })
+        }
+        Ok(_) => (RunOutcome::Complete, EndReport::default()),
+        Err(error) if error.is_closed_pipe() => {
+            (RunOutcome::BrokenPipe, EndReport { exit_code: by_signal(SIGPIPE), error: None, resume })
+        }
+        Err(error) => {
+            let error_report = Some(ErrorReport::from(error));
+            (RunOutcome::Failed, EndReport { exit_code: error.exit_code(), error: error_report, resume })
         }
     }
 }

@@ -1,7 +1,6 @@
-//! stderr, for lines that come while progress bars may be there: they stand above them, and none is torn.
+//! stderr shared between log lines and progress bars: lines appear above the bars, and are never torn.
 //!
-//! It knows the bars on show, if any, and gets whole lines. What cannot be written is lost: a terminal that went away is
-//! no reason to fail a download.
+//! Write errors are ignored: a terminal that went away is no reason to fail a download.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
@@ -10,12 +9,12 @@ use indicatif::MultiProgress;
 
 static BARS: Mutex<Option<MultiProgress>> = Mutex::new(None);
 
-/// From now on lines stand above `bars`; `None` where there are none any more.
+/// Makes lines appear above `bars` from now on; `None` ends that.
 pub(crate) fn shares_with(bars: Option<&MultiProgress>) {
     *BARS.lock().unwrap_or_else(PoisonError::into_inner) = bars.cloned();
 }
 
-/// Where lines go.
+/// The writer of log lines.
 pub(crate) struct Console;
 
 impl Write for Console {

@@ -1,12 +1,12 @@
-//! How a run begins: anew, or where an earlier one was cut.
+//! The start of a transfer: from the beginning, or where an earlier run stopped.
 //!
-//! It gets what was asked for and an open sink, and hands on a sequence whose first object has begun in both. What an
-//! earlier run left is used only where the store still has the same object; else the download starts over, and says so.
+//! What an earlier run left is used only if the store still has the same object; otherwise the download starts over and
+//! says so.
 
 use std::io::Write;
 
-use crate::cli::args::Invocation;
 use crate::cli::deliver::facts;
+use crate::cli::invocation::Invocation;
 use crate::config::settings::Config;
 use crate::download::options::Options;
 use crate::download::sequence::ObjectSequence;
@@ -16,58 +16,61 @@ use crate::output::sidecar::ResumePoint;
 use crate::output::sink::Sink;
 use crate::s3::range_spec::RangeSpec;
 
-/// Asks for the first object of `invocation` that is not complete in `sink`.
+/// Starts the first object of `invocation` that is not complete in `sink`, in the returned sequence and in `sink`.
 pub(crate) async fn begin<'a>(
     invocation: &'a Invocation,
     config: &'a Config,
     sink: &mut Sink,
 ) -> Result<ObjectSequence<'a>> {
-    let (uris, options) = (&invocation.uris, &invocation.download);
-    match sink.left(uris, options.range)? {
+    let (sources, options) = (&invocation.sources, &invocation.download);
+    match sink.left(sources, options.range)? {
         ExistingPart::Some(resume) if invocation.target.resumes() => {
-            match go_on(invocation, config, sink, &resume).await? {
+            match resume_from(invocation, config, sink, &resume).await? {
                 Ok(sequence) => return Ok(sequence),
-                Err(why) => tell(sink, why),
+                Err(why) => report_restart(sink, why),
             }
         }
-        ExistingPart::Useless(why) if invocation.target.resumes() => tell(sink, why),
-        ExistingPart::Some(_) => tell(sink, "--continue would go on with it"),
+        ExistingPart::Useless(why) if invocation.target.resumes() => report_restart(sink, why),
+        ExistingPart::Some(_) => report_restart(sink, "--continue would resume it"),
         _ => {}
     }
-    let sequence = ObjectSequence::start(config, uris, options).await?;
-    // Only now: while nobody answers, what there is stays.
+    let sequence = ObjectSequence::start(config, sources, options).await?;
+    // Only after the server has answered: until then, what an earlier run left stays.
     sink.start_over()?;
     sink.begin(&facts(sequence.current(), options.range))?;
     Ok(sequence)
 }
 
-/// Goes on with what `resume` found, or says why that cannot be.
-async fn go_on<'a>(
+/// Resumes from `resume`, or returns why that is not possible.
+async fn resume_from<'a>(
     invocation: &'a Invocation,
     config: &'a Config,
     sink: &mut Sink,
     resume: &ResumePoint,
 ) -> Result<Result<ObjectSequence<'a>, &'static str>> {
-    const CHANGED: &str = "the object is another one now";
+    const CHANGED: &str = "the object has changed";
     let options = &invocation.download;
     let Some(first) = pinned(resume, options) else { return Ok(Err(CHANGED)) };
-    let uris = &invocation.uris[resume.complete..];
-    let had = resume.within.as_ref().map_or(0, |(_, had)| *had);
-    let started = ObjectSequence::start_behind(config, uris, options, &first, had).await;
+    let sources = &invocation.sources[resume.complete..];
+    let already_written = resume.within.as_ref().map_or(0, |(_, bytes)| *bytes);
+    let started = ObjectSequence::start_behind(config, sources, options, &first, already_written).await;
     let mut sequence = match started {
         Ok(sequence) => sequence,
-        // What the user named himself will not be there for a new start either.
-        Err(e) if is_other(&e, resume) && (&options.if_match, &options.version_id) == (&None, &None) => {
+        // A version that the user named would be missing from a new start too.
+        Err(e) if is_replaced(&e, resume) && (&options.if_match, &options.version_id) == (&None, &None) => {
             return Ok(Err(CHANGED));
         }
         Err(e) => return Err(e),
     };
     sink.resume(resume)?;
     match sink.begin(&facts(sequence.current(), options.range)) {
-        Ok(()) if had > 0 && sequence.current_mut().wants_earlier().await => {
-            // A checksum is of all bytes, those of earlier runs included.
+        Ok(()) if already_written > 0 && sequence.current_mut().wants_earlier().await => {
+            // The checksum covers all bytes, those of earlier runs included.
             let download = sequence.current_mut();
-            sink.read_back(resume.length - had, had, async |bytes| download.earlier(bytes).await).await?;
+            sink.read_back(resume.length - already_written, already_written, async |bytes| {
+                download.earlier(bytes).await
+            })
+            .await?;
             Ok(Ok(sequence))
         }
         Ok(()) => Ok(Ok(sequence)),
@@ -76,10 +79,11 @@ async fn go_on<'a>(
     }
 }
 
-/// `options` for the bytes that are missing, of the object that was begun; `None` where the user names another.
+/// Returns `options` for the missing bytes of the object that an earlier run began; `None` if the user names another
+/// version.
 fn pinned(resume: &ResumePoint, options: &Options) -> Option<Options> {
     let mut options = options.clone();
-    let Some((piece, had)) = &resume.within else { return Some(options) };
+    let Some((piece, already_written)) = &resume.within else { return Some(options) };
     if options.if_match.is_some() && options.if_match != piece.tag() {
         return None;
     }
@@ -87,25 +91,25 @@ fn pinned(resume: &ResumePoint, options: &Options) -> Option<Options> {
     if options.if_match.is_none() && options.version_id.is_none() {
         options.version_id = piece.version().map(str::to_owned);
     }
-    let (first, last) = (piece.start + had, piece.end.saturating_sub(1));
+    let (first, last) = (piece.start + already_written, piece.end.saturating_sub(1));
     options.range = Some(RangeSpec::Between { first, last });
     Some(options)
 }
 
-/// Whether `error` says that the object that was begun is not the one that is there.
-fn is_other(error: &Error, resume: &ResumePoint) -> bool {
+/// Returns whether `error` means that the store no longer has the object that an earlier run began.
+fn is_replaced(error: &Error, resume: &ResumePoint) -> bool {
     let is_by_version = resume.within.as_ref().is_some_and(|(piece, _)| piece.tag().is_none());
     match error.kind() {
         ErrorKind::Changed => true,
-        // Its version was deleted; or it has become shorter, on a server that does not look at ETags.
+        // Its version was deleted; or it became shorter on a server that ignores If-Match.
         ErrorKind::NotFound => is_by_version,
         ErrorKind::Usage => error.service().is_some_and(|service| service.status == 416),
         _ => false,
     }
 }
 
-fn tell(sink: &Sink, why: &str) {
+fn report_restart(sink: &Sink, why: &str) {
     let text = format!("s3fcp: {}: {why}: starting over\n", sink.shown());
-    // It is for looking at.
+    // A stderr that is gone does not make the download fail.
     let _ = std::io::stderr().write_all(text.as_bytes());
 }

@@ -1,7 +1,6 @@
-//! Values that clap has no parser for: sizes and times with units, and the words of enums.
+//! Parsers for values that clap has none for: sizes and times with units, ranges, and the names of enum values.
 //!
-//! It gets what was typed behind one flag and hands on the value, or the reason that clap then shows
-//! with the flag's name. Whether values go together is the business of the file above.
+//! An error is the reason, which clap shows with the flag's name.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -11,52 +10,62 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
 use crate::cli::progress::ProgressMode;
-use crate::cli::report::format::Format;
+use crate::cli::report::format::{self, Format};
 use crate::download::options::ChecksumMode;
 use crate::download::options::Hedge;
 use crate::download::options::Options;
+use crate::error::Error;
 use crate::s3::address::addressing::AddressingStyle;
+use crate::s3::range_spec::RangeSpec;
 
-/// A `--chunk-size`: bytes, or a number with a binary (`MiB`, `Mi`) or decimal (`MB`, `M`) unit.
+/// The longest time limit. The system cannot count much longer ones, and nobody waits for them.
+const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Parses a `--chunk-size`: bytes, or a number with a binary (`MiB`, `Mi`) or decimal (`MB`, `M`) unit.
 pub(crate) fn chunk_size(text: &str) -> Result<NonZeroU64, String> {
     let bytes = size(text)?;
     if bytes.get() > Options::CHUNK_SIZE_MAX {
-        return Err(format!("it must be at most {}", shown(Options::CHUNK_SIZE_MAX)));
+        return Err(format!("it must be at most {}", format::size(Options::CHUNK_SIZE_MAX)));
     }
     Ok(bytes)
 }
 
-/// A `--max-memory`, with the same units.
+/// Parses a `--max-memory`, in the units of a `--chunk-size`.
 pub(crate) fn max_memory(text: &str) -> Result<NonZeroU64, String> {
     let bytes = size(text)?;
     if bytes.get() < Options::MAX_MEMORY_MIN {
-        return Err(format!("it must be at least {}", shown(Options::MAX_MEMORY_MIN)));
+        return Err(format!("it must be at least {}", format::size(Options::MAX_MEMORY_MIN)));
     }
     Ok(bytes)
 }
 
-/// A `--limit-rate`, with the same units, and with `/s` behind it or not.
+/// Parses a `--limit-rate`, in the units of a `--chunk-size`, with or without `/s` at its end.
 pub(super) fn rate(text: &str) -> Result<NonZeroU64, String> {
     size(text.strip_suffix("/s").unwrap_or(text))
 }
 
-/// A time limit: seconds, or a number with a unit such as `500ms` or `2m`.
+/// Parses a `--range`, also in the form of the header, `bytes=0-99`.
+pub(super) fn range(text: &str) -> Result<RangeSpec, Error> {
+    text.strip_prefix("bytes=").unwrap_or(text).parse()
+}
+
+/// Parses a time limit: seconds, or a number with a unit such as `500ms` or `2m`.
 pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     let seconds = |s: f64| Duration::try_from_secs_f64(s).ok();
     let time = text.parse().map_or_else(|_| humantime::parse_duration(text).ok(), seconds);
     let time =
         time.ok_or_else(|| "write seconds, or a number with a unit, such as 500ms or 2m".to_owned())?;
-    if time.is_zero() { Err("it must be more than 0".to_owned()) } else { Ok(time) }
+    match time {
+        Duration::ZERO => Err("it must be more than 0".to_owned()),
+        time if time > TIMEOUT_MAX => Err("it must be at most 365 days".to_owned()),
+        time => Ok(time),
+    }
 }
 
 fn size(text: &str) -> Result<NonZeroU64, String> {
     let ByteSize(bytes) =
         text.parse().map_err(|_| "write bytes, or a number with a unit, such as 8MiB or 8MB".to_owned())?;
     NonZeroU64::new(bytes).ok_or_else(|| "it must be at least 1 byte".to_owned())
-}
-
-fn shown(bytes: u64) -> impl std::fmt::Display {
-    ByteSize(bytes).display().iec()
 }
 
 impl ValueEnum for AddressingStyle {
@@ -81,7 +90,7 @@ impl ValueEnum for Hedge {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
-            Self::Auto => PossibleValue::new("auto").help("Where one is much later than the others"),
+            Self::Auto => PossibleValue::new("auto").help("For ranges that are much later than others"),
             Self::Off => PossibleValue::new("off").help("Never"),
         })
     }
@@ -94,9 +103,7 @@ impl ValueEnum for ProgressMode {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
-            Self::Auto => {
-                PossibleValue::new("auto").help("A bar where stderr is a terminal, nothing elsewhere")
-            }
+            Self::Auto => PossibleValue::new("auto").help("A bar if stderr is a terminal, else nothing"),
             Self::Plain => PossibleValue::new("plain").help("A line every five seconds"),
             Self::Json => PossibleValue::new("json").help("A line of JSON with stable keys every second"),
             Self::Off => PossibleValue::new("off").help("Nothing"),
@@ -111,9 +118,9 @@ impl ValueEnum for ChecksumMode {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
-            Self::Auto => PossibleValue::new("auto").help("Where there is one of the full object"),
+            Self::Auto => PossibleValue::new("auto").help("If the store has one of the full object"),
             Self::Require => PossibleValue::new("require")
-                .help("Also by checksums of parts and MD5 ETags; without any the download does not begin"),
+                .help("Also checksums of parts and MD5 ETags; fails at the start if there is none"),
             Self::Off => PossibleValue::new("off").help("Never"),
         })
     }
@@ -174,6 +181,8 @@ mod tests {
             ("inf", None),
             ("NaN", None),
             ("1e300", None),
+            ("1e19", None),
+            ("31536001", None),
             ("ten", None),
             ("", None),
         ] {

@@ -1,8 +1,7 @@
-//! One error for the whole crate: what failed (`kind` and a sentence), on which object, what the
-//! service said, after how many attempts, and what to try next.
+//! One error type for the whole crate: what failed (`kind` and a sentence), on which object, what the service answered,
+//! after how many attempts, and what to try next.
 //!
-//! It gets its facts from whoever saw the failure and hands on a message of one to three lines, an
-//! exit code and `is_retryable`. It never holds credentials, request headers or signed URLs.
+//! Its message has one to three lines. It never contains credentials, request headers or signed URLs.
 
 pub(crate) mod printable;
 
@@ -16,7 +15,7 @@ use crate::error::printable::{printable, printable_within};
 /// A `Result` whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What sort of failure an [`Error`] is; it decides the exit code.
+/// The kind of an [`Error`]; it decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -41,7 +40,23 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// The exit status of a process that ends with an error of this kind.
+    /// Returns the name of the kind, as JSON output has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::NotFound => "not_found",
+            Self::Access => "access",
+            Self::Network => "network",
+            Self::Server => "server",
+            Self::Changed => "changed",
+            Self::Integrity => "integrity",
+            Self::Output => "output",
+            Self::Other => "other",
+        }
+    }
+
+    /// Returns the exit status of a process that ends with an error of this kind.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
@@ -57,7 +72,7 @@ impl ErrorKind {
     }
 }
 
-/// What the service said in an error response: the HTTP status and, where there was an XML body,
+/// The content of an error response: the HTTP status and, where there was an XML body,
 /// its fields (Amazon S3 API Reference, "Error responses").
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServiceError {
@@ -81,13 +96,13 @@ pub struct ServiceError {
 }
 
 impl ServiceError {
-    /// The code, or the empty string where the service gave none.
+    /// Returns the code, or the empty string if the service gave none.
     #[must_use]
     pub fn code(&self) -> &str {
         self.code.as_deref().unwrap_or("")
     }
 
-    /// Whether it asks for fewer requests (S3 API Reference, "Error responses"; RFC 6585, section 4).
+    /// Returns whether it asks for fewer requests (S3 API Reference, "Error responses"; RFC 6585, section 4).
     #[must_use]
     pub fn is_throttling(&self) -> bool {
         let code = self.code();
@@ -100,7 +115,7 @@ impl ServiceError {
 /// The longest sentence of an error, in characters. Most quote at most a key (1024 bytes) or an `ETag`.
 const WHAT_CHARS_MAX: usize = 1500;
 
-/// Why a download, or a step of it, failed.
+/// The reason why a download, or a step of it, failed.
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
 
@@ -117,8 +132,9 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of `kind`; `what` completes the sentence "s3fcp failed: ...". Not retryable.
-    pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
+    /// Creates an error of `kind` that is not retryable. Its message is `OBJECT: what`, or `what` alone if no object is
+    /// [named](Self::on).
+    pub(crate) fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
             what: what.into(),
@@ -131,125 +147,131 @@ impl Error {
         }))
     }
 
-    /// A transient failure of the network: worth another try.
-    pub fn network(what: impl Into<String>) -> Self {
+    /// Creates an error for a transient failure of the network, which is retryable.
+    pub(crate) fn network(what: impl Into<String>) -> Self {
         Self::new(ErrorKind::Network, what).retryable(true)
     }
 
-    /// Bad arguments or configuration.
-    pub fn usage(what: impl Into<String>) -> Self {
+    /// Creates an error for bad arguments or configuration.
+    pub(crate) fn usage(what: impl Into<String>) -> Self {
         Self::new(ErrorKind::Usage, what)
     }
 
-    /// The output could not be written.
+    /// Creates an error for output that could not be written.
     #[must_use]
-    pub fn output(cause: io::Error) -> Self {
+    pub(crate) fn output(cause: io::Error) -> Self {
         Self::new(ErrorKind::Output, "the output could not be written").with_source(cause)
     }
 
-    /// Says whether the same request may succeed when it is sent again.
+    /// Sets whether the same request may succeed when it is sent again.
     #[must_use]
-    pub fn retryable(mut self, yes: bool) -> Self {
+    pub(crate) fn retryable(mut self, yes: bool) -> Self {
         self.0.retryable = yes;
         self
     }
 
-    /// Adds the underlying error; it is shown behind the sentence.
+    /// Adds the underlying error, which is shown after the sentence.
     #[must_use]
-    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// Adds what the service answered.
+    /// Adds the service's error response.
     #[must_use]
-    pub fn with_service(mut self, service: ServiceError) -> Self {
+    pub(crate) fn with_service(mut self, service: ServiceError) -> Self {
         self.0.service = Some(service);
         self
     }
 
-    /// Whether the service asked for fewer requests, or was too busy for this one.
+    /// Returns whether the service asked for fewer requests, or was too busy for this one.
     #[must_use]
     pub fn is_throttling(&self) -> bool {
         self.service().is_some_and(ServiceError::is_throttling)
     }
 
-    /// Names the object (an `s3://` URI); the first name given stays.
+    /// Names the object (an `s3://` URI or a URL); the first name given stays.
     #[must_use]
-    pub fn on(mut self, object: impl fmt::Display) -> Self {
+    pub(crate) fn on(mut self, object: impl fmt::Display) -> Self {
         self.0.object.get_or_insert_with(|| object.to_string());
         self
     }
 
-    /// Says how many attempts were made in all.
+    /// Sets how many attempts were made in total.
     #[must_use]
-    pub fn after_attempts(mut self, attempts: u32) -> Self {
+    pub(crate) fn after_attempts(mut self, attempts: u32) -> Self {
         self.0.attempts = attempts;
         self
     }
 
-    /// Says what to try next; the first hint given, which is nearest to the cause, stays.
+    /// Adds a hint on what to try next; the first one, which is nearest to the cause, stays.
     #[must_use]
-    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint.get_or_insert(hint.into());
         self
     }
 
-    /// Says what to try next where somebody else has said so already.
+    /// Sets the hint on what to try next, in place of an earlier one.
     #[must_use]
     pub(crate) fn with_better_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
     }
 
-    /// Returns what to try next, if anything is known.
+    /// Returns the object that the error is about, if it is about one.
+    #[must_use]
+    pub fn object(&self) -> Option<&str> {
+        self.0.object.as_deref()
+    }
+
+    /// Returns what to try next, if that is known.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
 
-    /// What sort of failure this is.
+    /// Returns the kind of failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What the service answered, where it did.
+    /// Returns the service's error response, if there was one.
     #[must_use]
     pub fn service(&self) -> Option<&ServiceError> {
         self.0.service.as_ref()
     }
 
-    /// Whether the same request may succeed when it is sent again, on another connection.
+    /// Returns whether the same request may succeed when it is sent again, on another connection.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.retryable
     }
 
-    /// Whether the credentials were good and are so no longer: S3 calls them expired, or their source gives no
-    /// others.
+    /// Returns whether credentials that were valid no longer are: S3 reports them as expired, or their source has no
+    /// new ones.
     #[must_use]
     pub fn is_expiry(&self) -> bool {
         let expired = |s: &ServiceError| matches!(s.code(), "ExpiredToken" | "TokenRefreshRequired");
         self.0.kind == ErrorKind::Access && self.service().is_none_or(expired)
     }
 
-    /// Whether the output was a pipe whose reader has closed it: an end, rather than a failure.
+    /// Returns whether the output was a pipe that its reader has closed, which is an end rather than a failure.
     #[must_use]
     pub fn is_closed_pipe(&self) -> bool {
         let cause = self.0.source.as_deref().and_then(|s| s.downcast_ref::<io::Error>());
         self.0.kind == ErrorKind::Output && cause.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// The exit status for this error: see [`ErrorKind::exit_code`].
+    /// Returns the exit status for this error: see [`ErrorKind::exit_code`].
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         self.0.kind.exit_code()
     }
 }
 
-/// One to three lines: what failed on which object and what the service said; how many attempts;
-/// what to try.
+/// Writes one to three lines: what failed on which object and what the service answered; the number of attempts; what
+/// to try.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let e = &*self.0;
@@ -270,7 +292,7 @@ impl fmt::Display for Error {
                 write!(f, ": {message}")?;
             }
         }
-        // The text of a cause often repeats in its own causes: each is shown once.
+        // Causes often repeat the text of their own causes: each text is shown once.
         let mut shown = String::new();
         let mut cause = e.source.as_deref().map(|s| s as &dyn StdError);
         while let Some(c) = cause {
@@ -297,8 +319,8 @@ impl StdError for Error {
     }
 }
 
-/// For readers and writers, whose errors these are: `StreamReader` of tokio-util, or a decoder. The error itself is
-/// inside, and comes back by [`io::Error::downcast`].
+/// Converts for readers and writers, such as `StreamReader` of tokio-util or a decoder. The error itself is inside, and
+/// [`io::Error::downcast`] returns it.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match error.kind() {

@@ -107,6 +107,15 @@ impl Sink {
         }
     }
 
+    /// Returns the path of the file that bytes are written to, if the user named one.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Stream(_) => None,
+            Self::Part(part) => Some(part.path()),
+            Self::InPlace(file) => Some(file.path()),
+        }
+    }
+
     /// The name of what bytes are written to, for a message.
     pub(crate) fn shown(&self) -> String {
         match self {

@@ -1,56 +1,73 @@
-//! Progress as bars on a terminal: one, or for several objects one each under a total.
+//! Progress as bars on a terminal: one bar, or for several objects one each below a total.
 //!
-//! It gets snapshots and where to draw. At its end the bars are gone, and what is printed next starts on a clean line.
+//! When the run ends the bars are removed, so that later output starts on a clean line.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 
-use crate::cli::progress::account::{ObjectProgress, Snapshot};
-use crate::cli::progress::{RunOutcome, View, clock, percent, retries_and_hedges, summary, tell};
+use crate::cli::progress::snapshot::{ObjectProgress, Snapshot};
+use crate::cli::progress::speed::Speed;
+use crate::cli::progress::text::{clock, percent, print, retries_and_hedges, summary};
+use crate::cli::progress::view::{LastLine, RunOutcome, View};
+use crate::cli::report::format::size;
 use crate::cli::stderr;
 
-/// What the rows look like.
+/// Templates of the rows.
 struct Rows {
-    /// The bar of one object, or that of all.
+    /// The bar of a single object, or the total of several.
     alone: &'static str,
-    /// That of one of several, whose speed is that of all.
+    /// One of several objects; the total shows the speed.
     one_of_several: &'static str,
-    /// Above several, while not all of them have begun: how large the others are is not known.
+    /// The total while not all objects have begun, so that their size is not known.
     all_unknown: &'static str,
 }
 
-/// Without the bars themselves they take 58 columns at most.
+/// Rows of at most 58 columns without the bars themselves.
 const WIDE: Rows = Rows {
-    alone: "{done:>4} [{wide_bar}] {binary_bytes:>10}/{binary_total_bytes} {binary_bytes_per_sec:>12} eta {left}",
-    one_of_several: "{prefix:16!} {done:>4} [{wide_bar}] {binary_bytes:>10}/{binary_total_bytes:10}",
-    all_unknown: "{prefix} {binary_bytes:>10} {binary_bytes_per_sec:>12}",
+    alone: "{done:>4} [{wide_bar}] {here:>10}/{all} {rate:>12} eta {left}",
+    one_of_several: "{prefix:16!} {done:>4} [{wide_bar}] {here:>10}/{all:10}",
+    all_unknown: "{prefix} {here:>10} {rate:>12}",
 };
-/// They take 30 columns at most.
+/// Rows of at most 30 columns.
 const NARROW: Rows = Rows {
-    alone: "{done:>4} {binary_bytes} {binary_bytes_per_sec}",
+    alone: "{done:>4} {here} {rate}",
     one_of_several: "{prefix:16!} {done:>4}",
-    all_unknown: "{prefix} {binary_bytes}",
+    all_unknown: "{prefix} {here}",
 };
-/// Terminals of so many columns have wide rows.
-const WIDE_FROM: u16 = 60;
-/// Retries and hedges, under it all.
-const TROUBLE: &str = "{wide_msg}";
-/// The library's own rate.
+/// Terminals with at least this many columns have wide rows.
+const WIDE_COLUMNS_MIN: u16 = 60;
+/// The row of retries and hedges, below all bars.
+const RETRIES_AND_HEDGES: &str = "{wide_msg}";
+/// How often bars are drawn; the default of indicatif.
 const DRAWS_PER_SECOND: u8 = 20;
-/// Of the objects that are complete, the latest so many keep their bars.
-const COMPLETE_MAX: usize = 5;
-/// Columns for a name.
-const NAME: usize = 16;
+/// Number of complete objects that keep their bars.
+const COMPLETE_BARS_MAX: usize = 5;
+/// Columns of an object's name.
+const NAME_COLUMNS: usize = 16;
 
 pub(super) struct Bars {
     shown: MultiProgress,
     rows: &'static Rows,
     objects: usize,
-    /// Of several objects, from the first one on.
+    speed: Speed,
+    shown_speed: Arc<ShownSpeed>,
+    /// The total of several objects.
     all: Option<ProgressBar>,
-    /// Of the objects that have begun, but for old ones that are complete.
+    /// Bars of the objects that have begun, without those that have been complete for longest.
     each: Vec<ProgressBar>,
     begun: usize,
     retries_and_hedges: Option<ProgressBar>,
+}
+
+/// What the templates show of the speed.
+#[derive(Debug, Default)]
+struct ShownSpeed {
+    bytes_per_second: AtomicU64,
+    /// `u64::MAX` while unknown.
+    seconds_left: AtomicU64,
 }
 
 impl Bars {
@@ -62,8 +79,18 @@ impl Bars {
     fn new(target: ProgressDrawTarget, columns: u16, objects: usize) -> Self {
         let shown = MultiProgress::with_draw_target(target);
         stderr::shares_with(Some(&shown));
-        let rows = if columns < WIDE_FROM { &NARROW } else { &WIDE };
-        Self { shown, rows, objects, all: None, each: Vec::new(), begun: 0, retries_and_hedges: None }
+        let rows = if columns < WIDE_COLUMNS_MIN { &NARROW } else { &WIDE };
+        Self {
+            shown,
+            rows,
+            objects,
+            speed: Speed::default(),
+            shown_speed: Arc::default(),
+            all: None,
+            each: Vec::new(),
+            begun: 0,
+            retries_and_hedges: None,
+        }
     }
 
     fn begin(&mut self, item: &ObjectProgress) {
@@ -71,16 +98,16 @@ impl Bars {
         if self.objects > 1 {
             template = self.rows.one_of_several;
             if self.all.is_none() {
-                self.all = Some(add(&self.shown, self.rows.all_unknown, self.count(1), item.had, 0));
+                self.all = Some(self.add(self.rows.all_unknown, self.count(1), item.already_written, 0));
             }
         }
-        // Trouble stays below.
+        // This row stays the last one.
         if let Some(retries_and_hedges) = self.retries_and_hedges.take() {
             self.shown.remove(&retries_and_hedges);
         }
-        self.each.push(add(&self.shown, template, short(&item.name), item.had, item.total));
+        self.each.push(self.add(template, short(&item.name), item.already_written, item.total));
         self.begun += 1;
-        while self.each.len() > COMPLETE_MAX + 1 {
+        while self.each.len() > COMPLETE_BARS_MAX + 1 {
             self.shown.remove(&self.each.remove(0));
         }
     }
@@ -96,26 +123,41 @@ impl Bars {
             && all.length() != Some(total)
         {
             all.set_length(total);
-            all.set_style(style(self.rows.alone));
+            all.set_style(style(self.rows.alone, &self.shown_speed));
         }
         all.set_position(now.done());
     }
 
-    fn draw_trouble(&mut self, now: &Snapshot) {
+    fn draw_retries_and_hedges(&mut self, now: &Snapshot) {
         let text = retries_and_hedges("     ", now);
         if text.is_empty() {
             return;
         }
-        let bar =
-            self.retries_and_hedges.get_or_insert_with(|| add(&self.shown, TROUBLE, String::new(), 0, 0));
+        if self.retries_and_hedges.is_none() {
+            self.retries_and_hedges = Some(self.add(RETRIES_AND_HEDGES, String::new(), 0, 0));
+        }
+        let Some(bar) = &self.retries_and_hedges else { return };
         if bar.message() != text {
             bar.set_message(text);
         }
+    }
+
+    fn add(&self, template: &str, prefix: String, already_written: u64, total: u64) -> ProgressBar {
+        let bar = ProgressBar::new(total).with_style(style(template, &self.shown_speed)).with_prefix(prefix);
+        self.shown.add(bar.with_position(already_written))
+    }
+
+    fn update_speed(&mut self, now: &Snapshot) {
+        self.speed.update(now);
+        let left = self.speed.time_left(now).map_or(u64::MAX, |left| left.as_secs());
+        self.shown_speed.bytes_per_second.store(self.speed.bytes_per_second(), Relaxed);
+        self.shown_speed.seconds_left.store(left, Relaxed);
     }
 }
 
 impl View for Bars {
     fn draw(&mut self, now: &Snapshot) {
+        self.update_speed(now);
         for item in now.items.iter().skip(self.begun) {
             self.begin(item);
         }
@@ -124,61 +166,60 @@ impl View for Bars {
             bar.set_position(item.done);
         }
         self.draw_all(now);
-        self.draw_trouble(now);
+        self.draw_retries_and_hedges(now);
     }
 
-    fn end(self: Box<Self>, now: &Snapshot, end: RunOutcome) {
+    fn end(self: Box<Self>, now: &Snapshot, last: &LastLine) {
         stderr::shares_with(None);
-        // Also what was never drawn is at its end: nothing of it appears later.
+        // Finished bars are not drawn again, even those that have not been drawn yet.
         for bar in self.all.iter().chain(&self.each).chain(&self.retries_and_hedges) {
             bar.finish_and_clear();
         }
         let _ = self.shown.clear();
-        if end == RunOutcome::Complete {
-            tell(&summary(now));
+        if last.outcome == RunOutcome::Complete {
+            print(&summary(now));
         }
     }
 }
 
-fn add(bars: &MultiProgress, template: &str, prefix: String, had: u64, total: u64) -> ProgressBar {
-    let bar = ProgressBar::new(total).with_style(style(template)).with_prefix(prefix).with_position(had);
-    let bar = bars.add(bar);
-    if had > 0 {
-        // What was there already is not speed: it is looked at, and then forgotten.
-        bar.tick();
-        bar.reset_eta();
-    }
-    bar
-}
-
-fn style(template: &str) -> ProgressStyle {
+fn style(template: &str, speed: &Arc<ShownSpeed>) -> ProgressStyle {
+    let (rate, left) = (Arc::clone(speed), Arc::clone(speed));
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ")
         .with_key("done", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
             let _ = write!(out, "{}%", percent(state.pos(), state.len().unwrap_or(0)));
         })
-        .with_key("left", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-            // Without a speed the library's estimate is zero, which reads as "done".
-            let known = state.per_sec() >= 1.0;
-            let _ = out.write_str(&if known { clock(state.eta()) } else { "--:--".to_owned() });
+        .with_key("here", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let _ = write!(out, "{}", size(state.pos()));
+        })
+        .with_key("all", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let _ = write!(out, "{}", size(state.len().unwrap_or(0)));
+        })
+        .with_key("rate", move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let _ = write!(out, "{}/s", size(rate.bytes_per_second.load(Relaxed)));
+        })
+        .with_key("left", move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let left = left.seconds_left.load(Relaxed);
+            let known = left != u64::MAX;
+            let _ = out.write_str(&if known { clock(Duration::from_secs(left)) } else { "--:--".to_owned() });
         })
 }
 
-/// The end of a name, which tells objects apart.
+/// Returns the end of a name, which distinguishes objects better than its start.
 fn short(name: &str) -> String {
     let length = name.chars().count();
-    if length <= NAME {
+    if length <= NAME_COLUMNS {
         name.to_owned()
     } else {
-        format!("..{}", name.chars().skip(length - NAME + 2).collect::<String>())
+        format!("..{}", name.chars().skip(length - NAME_COLUMNS + 2).collect::<String>())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::progress::account::tests::{GIB, item, snapshot};
+    use crate::cli::progress::snapshot::tests::{GIB, item, snapshot};
     use indicatif::InMemoryTerm;
 
     const WIDTHS: [u16; 5] = [30, 50, 60, 80, 200];
@@ -197,16 +238,19 @@ mod tests {
     }
 
     #[test]
-    fn one_row_of_the_terminals_width_whatever_the_numbers() {
+    fn a_bar_fills_one_row_of_the_terminal_for_any_numbers() {
         for columns in WIDTHS {
             for (done, total) in [(1, 2), (2 * GIB, 4 * GIB), (1000 * GIB, 1023 * GIB), (4 * GIB, 4 * GIB)] {
                 let (term, mut bars) = bars(columns, 1);
                 bars.draw(&snapshot(vec![item("s3://b/k", 0, total, done)]));
                 let rows = rows(&term, columns);
                 assert_eq!(rows.len(), 1, "{columns}: {rows:?}");
-                assert!(columns < WIDE_FROM || rows[0].len() >= usize::from(columns) - 8, "{rows:?}");
-                let parts: &[_] =
-                    if columns < WIDE_FROM { &["% ", "B ", "B/s"] } else { &["% [", "] ", "B/", "B/s eta "] };
+                assert!(columns < WIDE_COLUMNS_MIN || rows[0].len() >= usize::from(columns) - 8, "{rows:?}");
+                let parts: &[_] = if columns < WIDE_COLUMNS_MIN {
+                    &["% ", "B ", "B/s"]
+                } else {
+                    &["% [", "] ", "B/", "B/s eta "]
+                };
                 for part in parts {
                     assert!(rows[0].contains(part), "{columns}: no {part:?} in {rows:?}");
                 }
@@ -215,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn retries_and_hedges_have_a_row_of_their_own_when_there_are_any() {
+    fn retries_and_hedges_get_their_own_row() {
         for columns in WIDTHS {
             let (term, mut bars) = bars(columns, 1);
             let now = |retries, hedges| Snapshot {
@@ -231,20 +275,20 @@ mod tests {
             let rows = rows(&term, columns);
             assert!(rows[0].starts_with(" 50% "), "{rows:?}");
             assert_eq!(rows[1..], ["     12 retries, 3 hedges"]);
-            Box::new(bars).end(&now(12, 3), RunOutcome::Interrupted);
+            Box::new(bars).end(&now(12, 3), &LastLine::new(RunOutcome::Interrupted));
             assert_eq!(term.contents(), "");
         }
     }
 
     #[test]
-    fn several_have_a_bar_each_under_a_total() {
+    fn several_objects_have_a_bar_each_below_a_total() {
         for columns in WIDTHS {
             let (term, mut bars) = bars(columns, 3);
             let named = |n: u64, done| item(&format!("s3://bucket/a/long/key/{n}"), 0, GIB, done);
             let first = Snapshot { objects: 3, ..snapshot(vec![named(1, GIB / 2)]) };
             bars.draw(&first);
             let rows_then = rows(&term, columns);
-            assert!(rows_then[0].starts_with("1 of 3 objects 512.00 MiB"), "{rows_then:?}");
+            assert!(rows_then[0].starts_with("1 of 3 objects 512.0 MiB"), "{rows_then:?}");
             assert!(rows_then[1].starts_with("..t/a/long/key/1  50%"), "{rows_then:?}");
             assert_eq!(rows_then.len(), 2);
             bars.draw(&Snapshot { retries: 1, ..first });
@@ -261,39 +305,49 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_run_brought_is_not_speed() {
+    fn bytes_of_an_earlier_run_do_not_count_as_speed() {
         for objects in [1, 2] {
             let (_term, mut bars) = bars(80, objects);
-            let now = |done| Snapshot { objects, ..snapshot(vec![item("k", GIB, 4 * GIB, GIB + done)]) };
-            for tick in 0..3 {
-                bars.draw(&now(tick * 1000));
-                std::thread::sleep(std::time::Duration::from_millis(20));
+            for tick in 0..=3 {
+                let items = vec![item("k", GIB, 4 * GIB, GIB + tick * 1000)];
+                let elapsed = Duration::from_secs(tick);
+                bars.draw(&Snapshot { objects, elapsed, ..snapshot(items) });
             }
-            for bar in bars.all.iter().chain(&bars.each) {
-                assert!(bar.per_sec() < 1e6, "{objects}: {}", bar.per_sec());
-            }
+            assert_eq!(bars.shown_speed.bytes_per_second.load(Relaxed), 1000, "{objects}");
         }
     }
 
+    /// The estimate of indicatif showed a quarter of the speed after two seconds.
     #[test]
-    fn many_do_not_fill_the_terminal() {
+    fn speed_and_remaining_time_are_right_after_two_seconds() {
+        let (term, mut bars) = bars(80, 1);
+        for tick in 0..=20 {
+            let elapsed = Duration::from_millis(500 + tick * 100);
+            bars.draw(&Snapshot { elapsed, ..snapshot(vec![item("k", 0, 1 << 30, tick * (4 << 20))]) });
+        }
+        let rows = rows(&term, 80);
+        assert!(rows[0].ends_with("80.0 MiB/1.0 GiB   40.0 MiB/s eta 00:23"), "{rows:?}");
+    }
+
+    #[test]
+    fn many_objects_do_not_fill_the_terminal() {
         let (term, mut bars) = bars(80, 100);
         let items = (0..100).map(|n| item(&n.to_string(), 0, 10, if n == 99 { 5 } else { 10 }));
         bars.draw(&snapshot(items.collect()));
         let rows = rows(&term, 80);
-        assert_eq!(rows.len(), COMPLETE_MAX + 2, "{rows:?}");
+        assert_eq!(rows.len(), COMPLETE_BARS_MAX + 2, "{rows:?}");
         assert!(rows[6].starts_with("99 ") && rows[6].contains("  50% ["), "{rows:?}");
-        Box::new(bars).end(&snapshot(vec![item("k", 0, 1, 0)]), RunOutcome::Failed);
+        Box::new(bars).end(&snapshot(vec![item("k", 0, 1, 0)]), &LastLine::new(RunOutcome::Failed));
         assert_eq!(term.contents(), "");
     }
 
     #[test]
-    fn names_are_cut_at_their_beginning() {
+    fn long_names_lose_their_beginning() {
         assert_eq!(
             (short("s3://b/key"), short("1234567890123456")),
             ("s3://b/key".into(), "1234567890123456".into())
         );
         let cut = short("s3://bucket/some/key");
-        assert_eq!((cut.as_str(), cut.len()), ("..ucket/some/key", NAME));
+        assert_eq!((cut.as_str(), cut.len()), ("..ucket/some/key", NAME_COLUMNS));
     }
 }

@@ -1,59 +1,52 @@
-//! Progress as lines: some words every few seconds for who reads a log, or JSON every second for a program.
+//! Progress as lines: a short text every five seconds for the reader of a log, or JSON every second for a program.
 //!
-//! It never moves a cursor and never takes a line back.
+//! Lines are only ever appended: no cursor is moved.
 
 use std::io::{self, Write};
 use std::time::Duration;
 
-use indicatif::BinaryBytes;
 use serde::Serialize;
 
-use crate::cli::progress::account::Snapshot;
-use crate::cli::progress::{RunOutcome, View, clock, percent, retries_and_hedges, summary};
-use crate::cli::report::format::Format;
+use crate::cli::progress::snapshot::Snapshot;
+use crate::cli::progress::speed::Speed;
+use crate::cli::progress::text::{clock, percent, retries_and_hedges, summary};
+use crate::cli::progress::view::{LastLine, RunOutcome, View};
+use crate::cli::report::end::EndReport;
+use crate::cli::report::format::{Format, size};
 
-/// Between two lines for people.
-const PLAIN: Duration = Duration::from_secs(5);
-/// Between two lines for programs.
-const JSON: Duration = Duration::from_secs(1);
-/// What came so long ago counts a third of what comes now in the speed.
-const MEMORY: Duration = Duration::from_secs(5);
-
+/// Interval between two lines of text.
+const TEXT_INTERVAL: Duration = Duration::from_secs(5);
+/// Interval between two lines of JSON.
+const JSON_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Lines<W = io::Stderr> {
     out: W,
     format: Format,
-    /// When the next line is due.
+    /// Time since the start of the process at which the next line is due.
     due: Duration,
     speed: Speed,
 }
 
-/// A moving average that begins at 0, which [`Speed::per_second`] takes out again.
-#[derive(Default)]
-struct Speed {
-    /// The first look and the latest. What came before the first, a name and a round trip, is not bandwidth.
-    looks: Option<(Duration, Duration)>,
-    delivered: u64,
-    average: f64,
-}
-
 /// One line of `--progress=json`. Its keys stay as they are.
 #[derive(Serialize)]
-struct Line<'a> {
+struct JsonLine<'a> {
     /// `running`; in the last line `complete`, `failed`, `interrupted` or `broken_pipe`.
     state: &'a str,
-    /// The object that is under way, counted from 1, of so many.
+    /// Number of the object that is under way, from 1; 0 before the first one has begun.
     object: usize,
     objects: usize,
     uri: &'a str,
-    /// What is there of all objects that have begun, with what earlier runs brought.
+    /// Bytes of all objects that have begun, those of earlier runs included.
     bytes: u64,
-    /// Of all objects; `null` until the last one has begun.
+    /// Size of all objects together; `null` until the last one has begun.
     total: Option<u64>,
     seconds: f64,
     bytes_per_second: u64,
     eta_seconds: Option<u64>,
     retries: u64,
     hedges: u64,
+    /// In the last line only.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    end: Option<&'a EndReport>,
 }
 
 impl Lines {
@@ -64,29 +57,30 @@ impl Lines {
 
 impl<W: Write + Send> Lines<W> {
     fn on(out: W, format: Format) -> Self {
-        // A program is told at once what it is about.
-        let due = if format == Format::Json { Duration::ZERO } else { PLAIN };
+        // A program gets its first line immediately.
+        let due = if format == Format::Json { Duration::ZERO } else { TEXT_INTERVAL };
         Self { out, format, due, speed: Speed::default() }
     }
 
     fn write(&mut self, line: &str) {
-        // Who does not listen any more is no reason to fail a download.
+        // A download does not fail because nobody reads its progress.
         let _ = self.out.write_all(line.as_bytes());
     }
 
-    fn json(&self, now: &Snapshot, state: &str, bytes_per_second: u64) -> String {
-        let line = Line {
-            state,
+    fn json(&self, now: &Snapshot, last: Option<&LastLine>) -> String {
+        let line = JsonLine {
+            state: last.map_or("running", |last| last.outcome.name()),
             object: now.items.len(),
             objects: now.objects,
             uri: now.items.last().map_or("", |item| &item.uri),
             bytes: now.done(),
             total: now.total(),
             seconds: now.elapsed.as_secs_f64(),
-            bytes_per_second,
+            bytes_per_second: if last.is_some() { now.average() } else { self.speed.bytes_per_second() },
             eta_seconds: self.speed.time_left(now).map(|left| left.as_secs()),
             retries: now.retries,
             hedges: now.hedges,
+            end: last.map(|last| &last.report),
         };
         serde_json::to_string(&line).unwrap_or_default() + "\n"
     }
@@ -97,14 +91,10 @@ impl<W: Write + Send> Lines<W> {
         } else {
             String::new()
         };
-        let (done, speed) = (BinaryBytes(now.done()), BinaryBytes(self.speed.whole()));
+        let (done, speed) = (size(now.done()), size(self.speed.bytes_per_second()));
         let mut line = match now.total() {
             Some(total) => {
-                format!(
-                    "{object}{}%, {done} of {}, {speed}/s",
-                    percent(now.done(), total),
-                    BinaryBytes(total)
-                )
+                format!("{object}{}%, {done} of {}, {speed}/s", percent(now.done(), total), size(total))
             }
             None => format!("{object}{done}, {speed}/s"),
         };
@@ -122,81 +112,28 @@ impl<W: Write + Send> View for Lines<W> {
             return;
         }
         let (line, interval) = match self.format {
-            Format::Text => (self.plain(now), PLAIN),
-            Format::Json => (self.json(now, "running", self.speed.whole()), JSON),
+            Format::Text => (self.plain(now), TEXT_INTERVAL),
+            Format::Json => (self.json(now, None), JSON_INTERVAL),
         };
         self.due = now.elapsed + interval;
         self.write(&line);
     }
 
-    fn end(mut self: Box<Self>, now: &Snapshot, end: RunOutcome) {
+    fn end(mut self: Box<Self>, now: &Snapshot, last: &LastLine) {
         self.speed.update(now);
-        let line = match (self.format, end) {
+        let line = match (self.format, last.outcome) {
             (Format::Text, RunOutcome::Complete) => summary(now),
             (Format::Text, _) => return,
-            (Format::Json, _) => self.json(now, state(end), now.average()),
+            (Format::Json, _) => self.json(now, Some(last)),
         };
         self.write(&line);
     }
 }
 
-fn state(end: RunOutcome) -> &'static str {
-    match end {
-        RunOutcome::Complete => "complete",
-        RunOutcome::Failed => "failed",
-        RunOutcome::Interrupted => "interrupted",
-        RunOutcome::BrokenPipe => "broken_pipe",
-    }
-}
-
-impl Speed {
-    #[expect(clippy::cast_precision_loss, reason = "for an average")]
-    fn update(&mut self, now: &Snapshot) {
-        let (first, at) = self.looks.unwrap_or((now.elapsed, now.elapsed));
-        let time = now.elapsed.saturating_sub(at).as_secs_f64();
-        if time > 0.0 {
-            let latest = now.delivered.saturating_sub(self.delivered) as f64 / time;
-            self.average = latest + kept(time) * (self.average - latest);
-        }
-        self.looks = Some((first, now.elapsed));
-        self.delivered = now.delivered;
-    }
-
-    /// In bytes; `None` before the second look.
-    fn per_second(&self) -> Option<f64> {
-        let (first, at) = self.looks.filter(|(first, at)| first < at)?;
-        // The share of the average that was seen: the rest is the 0 that it began with.
-        Some(self.average / (1.0 - kept(at.saturating_sub(first).as_secs_f64())))
-    }
-
-    /// In bytes a second.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it is finite and not negative"
-    )]
-    fn whole(&self) -> u64 {
-        self.per_second().unwrap_or(0.0).round() as u64
-    }
-
-    /// `None` while it is not known.
-    #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
-    fn time_left(&self, now: &Snapshot) -> Option<Duration> {
-        let left = now.total()?.saturating_sub(now.done());
-        let per_second = self.per_second().filter(|rate| *rate >= 1.0)?;
-        Duration::try_from_secs_f64(left as f64 / per_second).ok()
-    }
-}
-
-/// The share that what is known keeps, so many seconds later.
-fn kept(seconds: f64) -> f64 {
-    (-seconds / MEMORY.as_secs_f64()).exp()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::progress::account::tests::{GIB, item, snapshot};
+    use crate::cli::progress::snapshot::tests::{GIB, item, snapshot};
 
     fn at(seconds: u64, done: u64) -> Snapshot {
         Snapshot {
@@ -218,18 +155,18 @@ mod tests {
         }
         assert_eq!(
             written(lines),
-            "31%, 1.25 GiB of 4.00 GiB, 256.00 MiB/s, 00:11 left\n\
-             62%, 2.50 GiB of 4.00 GiB, 256.00 MiB/s, 00:06 left, 1 hedge\n"
+            "31%, 1.2 GiB of 4.0 GiB, 256.0 MiB/s, 00:11 left\n\
+             62%, 2.5 GiB of 4.0 GiB, 256.0 MiB/s, 00:06 left, 1 hedge\n"
         );
     }
 
     #[test]
-    fn of_several_the_total_is_known_when_the_last_one_has_begun() {
+    fn the_total_of_several_objects_appears_when_the_last_one_begins() {
         let lines = Lines::on(Vec::new(), Format::Text);
         let two = || vec![item("a", 0, GIB, GIB), item("b", 0, GIB, GIB / 2)];
         let now = Snapshot { objects: 3, ..snapshot(two()) };
-        assert_eq!(lines.plain(&now), "object 2 of 3, 1.50 GiB, 0 B/s\n");
-        assert_eq!(lines.plain(&snapshot(two())), "object 2 of 2, 75%, 1.50 GiB of 2.00 GiB, 0 B/s\n");
+        assert_eq!(lines.plain(&now), "object 2 of 3, 1.5 GiB, 0 B/s\n");
+        assert_eq!(lines.plain(&snapshot(two())), "object 2 of 2, 75%, 1.5 GiB of 2.0 GiB, 0 B/s\n");
     }
 
     #[test]
@@ -249,24 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_look_right_at_the_beginning_weighs_no_more_than_its_time() {
-        for first in [0, GIB / 1024] {
-            let mut speed = Speed::default();
-            speed.update(&at(0, 0));
-            speed.update(&Snapshot { elapsed: Duration::from_micros(300), ..at(0, first) });
-            for tick in 1..=10 {
-                speed.update(&Snapshot {
-                    elapsed: Duration::from_millis(100 * tick),
-                    ..at(0, tick * GIB / 10)
-                });
-            }
-            let error = speed.whole().abs_diff(GIB);
-            assert!(error < GIB / 100, "{first}: {error}");
-        }
-    }
-
-    #[test]
-    fn the_last_line_of_json_tells_how_it_ended_and_the_average_of_the_whole_run() {
+    fn the_last_line_of_json_has_the_outcome_and_the_average_speed() {
         for (end, state) in [
             (RunOutcome::Complete, "complete"),
             (RunOutcome::Failed, "failed"),
@@ -277,14 +197,17 @@ mod tests {
             let mut lines = Lines::on(out.clone(), Format::Json);
             lines.due = Duration::MAX;
             lines.draw(&at(7, 0));
-            Box::new(lines).end(&at(8, GIB), end);
+            Box::new(lines).end(&at(8, GIB), &LastLine::new(end));
             let line: serde_json::Value =
                 serde_json::from_slice(&out.0.lock().expect("a line")).expect("JSON");
             assert_eq!((&line["state"], &line["bytes_per_second"]), (&state.into(), &(GIB / 8).into()));
+            for key in ["exit_code", "error", "resume"] {
+                assert!(line.get(key).is_some(), "no {key} in {line}");
+            }
         }
     }
 
-    /// What is written stays when who wrote it is gone.
+    /// A buffer that outlives the lines that write to it.
     #[derive(Clone, Default)]
     struct SharedBuffer(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
 
@@ -296,18 +219,5 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
-    }
-
-    #[test]
-    fn a_speed_follows_and_forgets() {
-        let mut speed = Speed::default();
-        for second in 1..=60 {
-            speed.update(&at(second, second * 1000));
-        }
-        assert_eq!(speed.whole(), 1000);
-        for second in 61..=120 {
-            speed.update(&at(second, 60_000));
-        }
-        assert_eq!((speed.whole(), speed.time_left(&at(120, 60_000))), (0, None));
     }
 }

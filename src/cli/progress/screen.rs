@@ -1,7 +1,7 @@
-//! The terminal behind stderr, for bars.
+//! The terminal at stderr, as bars draw on it.
 //!
-//! It differs from the library's own in one thing: between two draws the cursor is at the beginning of the last row. There
-//! it would be behind the last column, and the `^C` that a terminal echoes would wrap into a row that nobody clears.
+//! It differs from indicatif's own in one respect: between two draws the cursor stays at the start of the last row.
+//! After its last column, the `^C` that a terminal echoes would wrap into a row that nobody clears.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use indicatif::TermLike;
 pub(super) struct Screen(Term);
 
 impl Screen {
-    /// `None` where it is no terminal that can be drawn on.
+    /// Returns `None` if stderr is not a terminal that can be drawn on.
     pub(super) fn stderr() -> Option<Self> {
         let term = Term::buffered_stderr();
         term.is_term().then_some(Self(term))

@@ -1,15 +1,13 @@
-//! What `--info` prints: an [`ObjectInfo`] as lines for people or as one line of JSON for programs.
+//! The output of `--info`: an [`ObjectInfo`] as lines for people or as one line of JSON for programs.
 //!
-//! It gets what the HEAD told and hands on a finished `String`; it never writes, and never asks the
-//! network. The keys of the JSON form are listed at [`render`] and stay as they are.
+//! The keys of the JSON form are listed at [`render`] and are stable.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use bytesize::{ByteSize, KIB};
 use serde::Serialize;
 
-use crate::cli::report::format::Format;
+use crate::cli::report::format::{self, Format};
 use crate::error::printable::printable;
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
@@ -60,9 +58,9 @@ fn text(uri: &Source, info: &ObjectInfo) -> String {
     })
 }
 
-/// Bytes, and from 1 KiB on also in a unit that can be read at a glance.
+/// Shows a size in bytes, and from 1 KiB on also in a larger unit.
 fn size(bytes: u64) -> String {
-    if bytes < KIB { bytes.to_string() } else { format!("{bytes} ({})", ByteSize(bytes).display().iec()) }
+    if bytes < 1024 { bytes.to_string() } else { format!("{bytes} ({})", format::size(bytes)) }
 }
 
 /// The JSON form; the order of the fields is the order of the keys.
@@ -95,18 +93,10 @@ fn json(uri: &Source, info: &ObjectInfo) -> String {
     serde_json::to_string(&view).map_or_else(|_| String::new(), |line| line + "\n")
 }
 
-/// An HTTP date (RFC 9110, section 5.6.7) as RFC 3339; anything else stays as the server wrote it.
+/// Converts an HTTP date (RFC 9110, section 5.6.7) to RFC 3339; any other text is returned as the server wrote it.
 fn rfc3339(http_date: &str) -> String {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let Ok(time) = httpdate::parse_http_date(http_date) else { return http_date.to_owned() };
-    // Written anew, it has the fixed layout "Sun, 06 Nov 1994 08:49:37 GMT".
-    let fixed = httpdate::fmt_http_date(time);
-    let mut fields = fixed.split(' ').skip(1);
-    let mut next = || fields.next().unwrap_or_default();
-    let (day, month_name, year, clock) = (next(), next(), next(), next());
-    let month = MONTHS.iter().position(|m| *m == month_name).map_or(0, |i| i + 1);
-    format!("{year}-{month:02}-{day}T{clock}Z")
+    httpdate::parse_http_date(http_date)
+        .map_or_else(|_| http_date.to_owned(), |time| humantime::format_rfc3339_seconds(time).to_string())
 }
 
 #[cfg(test)]

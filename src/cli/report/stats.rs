@@ -1,25 +1,24 @@
-//! What a download cost and what held it back, for `--stats`.
+//! The output of `--stats`: what a download cost and what limited it, as text or as one line of JSON with stable keys.
 //!
-//! It gets the counters of a [`Download`](crate::Download) and of the sink, and asks the system for this
-//! process's CPU time and peak memory. It hands on text or one line of JSON with stable keys; it never prints.
+//! The figures are the counters of the download and of the output, and the process's CPU time and peak memory.
 
 use std::fmt::Write;
 use std::time::Duration;
 
-use bytesize::ByteSize;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use serde::Serialize;
 
-use crate::cli::report::format::Format;
+use crate::cli::report::end::EndReport;
+use crate::cli::report::format::{Format, size};
 use crate::download::stream::TransferStats;
 use crate::output::written::WriteProgress;
 
 /// The figures of one download, from the start of the process to its end.
 ///
-/// Its fields are the keys of `--stats=json`, and stay as they are; all are numbers but `checksum` and `bottleneck`.
+/// Its fields are the keys of `--stats=json`, which are stable; all are numbers but `checksum`, `bottleneck` and those of
+/// [`EndReport`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
 pub(crate) struct Stats {
     /// Bytes delivered.
     pub(crate) bytes: u64,
@@ -27,58 +26,61 @@ pub(crate) struct Stats {
     pub(crate) seconds: f64,
     /// `bytes` over `seconds`, in MiB/s.
     pub(crate) mib_per_second: f64,
-    /// How long the source of the credentials took to hand out the first ones; `null` where requests are unsigned.
+    /// Time until the source of the credentials returned the first ones; `null` if requests are unsigned.
     pub(crate) credentials_seconds: Option<f64>,
-    /// From the start of the process to the first byte written; `null` where none was.
+    /// From the start of the process to the first byte written; `null` if there was none.
     pub(crate) first_byte_seconds: Option<f64>,
-    /// Requests sent, each try counted.
+    /// Requests sent, each attempt counted.
     pub(crate) requests: u64,
     /// Connections opened.
     pub(crate) connections: u64,
-    /// Tries of ranges that failed and were made again.
+    /// Attempts at ranges that failed and were repeated; not all of them got as far as a request.
     pub(crate) retries: u64,
-    /// Requests for what was left of a range that was late.
+    /// Second requests for the rest of a range that was late.
     pub(crate) hedges: u64,
-    /// Those of them that were faster than the first request.
+    /// Hedges that were faster than the first request.
     pub(crate) hedges_won: u64,
     /// Answers by which the server asked for fewer requests.
     pub(crate) throttled: u64,
-    /// Body bytes received beyond those delivered: what retries brought twice, or an end came before.
+    /// Body bytes received but not delivered: received twice, or when the run ended.
     pub(crate) bytes_beyond: u64,
-    /// The most ranges that were fetched at once.
+    /// The largest number of ranges that were fetched at the same time.
     pub(crate) concurrency: usize,
-    /// The most memory that was resident, in bytes; `null` where the system does not tell.
+    /// Peak resident memory in bytes; `null` if the system does not report it.
     pub(crate) peak_memory: Option<u64>,
-    /// The checksum of the store that the bytes were found equal to, such as `crc64nvme`; `null` where none was.
+    /// The stored checksum that the bytes match, such as `crc64nvme`; `null` if none was verified.
     pub(crate) checksum: Option<&'static str>,
-    /// Of the whole process, user and system.
+    /// CPU time of the whole process, user and system.
     pub(crate) cpu_seconds: f64,
-    /// What held the download back: `network`, `reader` or `cpu`.
+    /// What limited the download: `network`, `reader` or `cpu`.
     pub(crate) bottleneck: Bottleneck,
+    /// How the run ended.
+    #[serde(flatten)]
+    pub(crate) end: EndReport,
 }
 
-/// What held a download back.
+/// The resource that limited a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-#[non_exhaustive]
 pub(crate) enum Bottleneck {
-    /// The store or the way to it: the process waited for bytes.
+    /// The store or the network: the process waited for bytes.
     Network,
-    /// Who reads stdout: most of the time was spent in writing, and not on the processor.
+    /// The reader of stdout: most of the time was spent in writes, and not on the processor.
     Reader,
     /// This process: it kept a processor busy.
     Cpu,
 }
 
 impl Stats {
-    /// The figures as they are now; times are those of `delivery`. The bytes were found equal to the checksum
-    /// `verified`, and `credentials` is what the first ones took.
+    /// Collects the figures as they are now. `verified` is the checksum that the bytes match, and `credentials` the time
+    /// until the first credentials were there.
     #[must_use]
     pub(crate) fn collect(
         credentials: Option<Duration>,
         traffic: TransferStats,
         verified: Option<&'static str>,
         delivery: &WriteProgress,
+        end: EndReport,
     ) -> Self {
         let seconds = delivery.elapsed().as_secs_f64();
         let bytes = delivery.bytes();
@@ -103,21 +105,21 @@ impl Stats {
             checksum: verified,
             cpu_seconds,
             bottleneck: bottleneck(seconds, cpu_seconds, delivery.writing().as_secs_f64()),
+            end,
         }
     }
 
-    /// The figures in `format`; the text ends with a newline.
+    /// Formats the figures; the text ends with a newline.
     #[must_use]
     pub(crate) fn render(&self, format: Format) -> String {
         match format {
             Format::Text => self.text(),
-            // Numbers and one word: there is nothing in it that could fail.
+            // Numbers and strings always serialise.
             Format::Json => serde_json::to_string(self).unwrap_or_default() + "\n",
         }
     }
 
     fn text(&self) -> String {
-        let size = |bytes| ByteSize(bytes).display().iec();
         let mut text = String::new();
         let mut line = |key: &str, value: String| {
             // Writing to a String cannot fail.
@@ -137,29 +139,32 @@ impl Stats {
         line(
             "requests",
             format!(
-                "{}, {} of them retries, {} hedges ({} won); {beyond} fetched beyond the object",
+                "{}; {} retries, {} hedges ({} won); {beyond} received but not delivered",
                 self.requests, self.retries, self.hedges, self.hedges_won
             ),
         );
         if self.throttled > 0 {
             line("throttled", format!("{} times", self.throttled));
         }
-        line("connections", format!("{}, at most {} ranges at once", self.connections, self.concurrency));
+        line(
+            "connections",
+            format!("{}, at most {} ranges at the same time", self.connections, self.concurrency),
+        );
         if let Some(peak) = self.peak_memory {
-            line("peak memory", size(peak).to_string());
+            line("peak memory", size(peak));
         }
         line(
             "checksum",
-            self.checksum.map_or_else(|| "not verified".to_owned(), |name| format!("{name}, as stored")),
+            self.checksum.map_or_else(|| "not verified".to_owned(), |name| format!("{name} verified")),
         );
         line("CPU", format!("{:.2} s", self.cpu_seconds));
-        line("held back by", format!("the {:?}", self.bottleneck).to_lowercase());
+        line("limited by", format!("the {:?}", self.bottleneck).to_lowercase());
         text
     }
 }
 
-/// One busy processor is what one runtime thread can use; a writer that is mostly blocked in writing, while
-/// the processors idle, waits for its reader.
+/// Names the bottleneck. One runtime thread can use one processor; a writer that is mostly blocked in writes while the
+/// processors idle waits for its reader.
 fn bottleneck(seconds: f64, cpu_seconds: f64, writing_seconds: f64) -> Bottleneck {
     if cpu_seconds > 0.8 * seconds {
         Bottleneck::Cpu
@@ -178,7 +183,7 @@ fn cpu_seconds() -> f64 {
     })
 }
 
-/// `ru_maxrss` would count what the parent had before it started this program.
+/// Returns the peak resident memory in bytes. `ru_maxrss` would include the memory of the parent before `exec`.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -208,6 +213,7 @@ mod tests {
             checksum: Some("crc64nvme"),
             cpu_seconds: 0.5,
             bottleneck: Bottleneck::Network,
+            end: EndReport::default(),
         }
     }
 
@@ -219,7 +225,8 @@ mod tests {
              \"first_byte_seconds\":0.0285,\
              \"requests\":258,\"connections\":17,\"retries\":2,\"hedges\":3,\"hedges_won\":1,\"throttled\":5,\
              \"bytes_beyond\":4096,\"concurrency\":16,\
-             \"peak_memory\":94371840,\"checksum\":\"crc64nvme\",\"cpu_seconds\":0.5,\"bottleneck\":\"network\"}\n"
+             \"peak_memory\":94371840,\"checksum\":\"crc64nvme\",\"cpu_seconds\":0.5,\"bottleneck\":\"network\",\
+             \"exit_code\":0,\"error\":null,\"resume\":null}\n"
         );
     }
 
@@ -230,18 +237,18 @@ mod tests {
             "delivered     3.0 GiB in 2.00 s, 1536.0 MiB/s\n\
              credentials   in 250.0 ms\n\
              first byte    after 28.5 ms\n\
-             requests      258, 2 of them retries, 3 hedges (1 won); 4.0 KiB fetched beyond the object\n\
+             requests      258; 2 retries, 3 hedges (1 won); 4.0 KiB received but not delivered\n\
              throttled     5 times\n\
-             connections   17, at most 16 ranges at once\n\
+             connections   17, at most 16 ranges at the same time\n\
              peak memory   90.0 MiB\n\
-             checksum      crc64nvme, as stored\n\
+             checksum      crc64nvme verified\n\
              CPU           0.50 s\n\
-             held back by  the network\n"
+             limited by    the network\n"
         );
     }
 
     #[test]
-    fn what_held_it_back() {
+    fn the_bottleneck_is_what_took_most_of_the_time() {
         assert_eq!(bottleneck(10.0, 9.0, 9.0), Bottleneck::Cpu);
         assert_eq!(bottleneck(10.0, 1.0, 9.0), Bottleneck::Reader);
         assert_eq!(bottleneck(10.0, 1.0, 1.0), Bottleneck::Network);
@@ -249,7 +256,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn the_system_tells() {
+    fn the_system_reports_memory_and_cpu_time() {
         assert!(peak_memory().is_some_and(|bytes| bytes > 1 << 20));
         assert!(cpu_seconds() >= 0.0);
     }

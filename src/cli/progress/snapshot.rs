@@ -1,7 +1,6 @@
-//! What there is to download, and how far it is.
-//!
-//! It gets each object as it begins, and hands on snapshots of all of them. It shows nothing.
+//! How far a run is: the objects that have begun, and snapshots of all of them for whatever shows progress.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,9 +8,9 @@ use crate::download::meter::Meter;
 use crate::output::written::WriteProgress;
 use crate::s3::address::source::Source;
 
-/// The objects of a run.
+/// The objects of a run, in the order in which they are delivered.
 pub(super) struct RunProgress {
-    objects: usize,
+    objects: AtomicUsize,
     delivery: Arc<WriteProgress>,
     begun: Mutex<Vec<BegunObject>>,
 }
@@ -19,24 +18,24 @@ pub(super) struct RunProgress {
 struct BegunObject {
     name: Arc<str>,
     uri: Arc<str>,
-    had: u64,
-    /// What was delivered of the objects before.
-    before: u64,
+    already_written: u64,
+    /// Bytes that this run delivered of earlier objects.
+    delivered_before: u64,
     meter: Meter,
 }
 
-/// How far everything is at one moment.
+/// The state of all objects at one moment.
 #[derive(Debug)]
 pub(super) struct Snapshot {
-    /// How many objects there are in all.
+    /// Number of objects in the run.
     pub(super) objects: usize,
-    /// Those that have begun; the last one is under way.
+    /// Objects that have begun; the last one is under way.
     pub(super) items: Vec<ObjectProgress>,
-    /// Bytes that this run delivered.
+    /// Bytes that this run has delivered.
     pub(super) delivered: u64,
-    /// Bytes that an earlier one had delivered of these objects.
-    pub(super) had: u64,
-    /// Since the process began, as in the figures of `--stats`.
+    /// Bytes of these objects that an earlier run had delivered.
+    pub(super) already_written: u64,
+    /// Time since the process began, as in `--stats`.
     pub(super) elapsed: Duration,
     pub(super) retries: u64,
     pub(super) hedges: u64,
@@ -45,43 +44,53 @@ pub(super) struct Snapshot {
 /// An object that has begun, or the part of it that is asked for.
 #[derive(Debug)]
 pub(super) struct ObjectProgress {
-    /// For terminals and logs: without control characters.
+    /// The object's URI with control characters escaped, for terminals and logs.
     pub(super) name: Arc<str>,
-    /// For programs: as it is.
+    /// The object's URI as it was given, for programs.
     pub(super) uri: Arc<str>,
-    /// Its bytes that were there at the beginning.
-    pub(super) had: u64,
-    /// Its bytes that are there now.
+    /// Bytes that an earlier run had delivered.
+    pub(super) already_written: u64,
+    /// Bytes that are there now, those of an earlier run included.
     pub(super) done: u64,
     pub(super) total: u64,
 }
 
 impl RunProgress {
     pub(super) fn new(objects: usize, delivery: Arc<WriteProgress>) -> Self {
-        Self { objects, delivery, begun: Mutex::default() }
+        Self { objects: AtomicUsize::new(objects), delivery, begun: Mutex::default() }
     }
 
-    pub(super) fn begin(&self, source: &Source, had: u64, meter: Meter) {
+    pub(super) fn set_objects(&self, objects: usize) {
+        self.objects.store(objects, Relaxed);
+    }
+
+    pub(super) fn begin(&self, source: &Source, already_written: u64, meter: Meter) {
         let (name, uri) = (source.to_string().into(), source.raw().into());
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = begun.iter().map(|object| object.meter.total()).sum();
-        begun.push(BegunObject { name, uri, had, before, meter });
+        let delivered_before = begun.iter().map(|object| object.meter.total()).sum();
+        begun.push(BegunObject { name, uri, already_written, delivered_before, meter });
     }
 
     pub(super) fn now(&self) -> Snapshot {
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         let delivered = self.delivery.bytes();
         let items = begun.iter().map(|object| {
-            let BegunObject { name, uri, had, before, meter } = object;
-            let new = delivered.saturating_sub(*before).min(meter.total());
+            let BegunObject { name, uri, already_written, delivered_before, meter } = object;
+            let new = delivered.saturating_sub(*delivered_before).min(meter.total());
             let (name, uri) = (Arc::clone(name), Arc::clone(uri));
-            ObjectProgress { name, uri, had: *had, done: had + new, total: had + meter.total() }
+            ObjectProgress {
+                name,
+                uri,
+                already_written: *already_written,
+                done: already_written + new,
+                total: already_written + meter.total(),
+            }
         });
         Snapshot {
-            objects: self.objects,
+            objects: self.objects.load(Relaxed),
             items: items.collect(),
             delivered,
-            had: begun.iter().map(|object| object.had).sum(),
+            already_written: begun.iter().map(|object| object.already_written).sum(),
             elapsed: self.delivery.elapsed(),
             retries: begun.iter().map(|object| object.meter.retries()).sum(),
             hedges: begun.iter().map(|object| object.meter.hedges()).sum(),
@@ -90,18 +99,19 @@ impl RunProgress {
 }
 
 impl Snapshot {
-    /// The bytes of these objects that are there.
+    /// Returns how many bytes of these objects are there, those of earlier runs included.
     pub(super) fn done(&self) -> u64 {
-        self.had + self.delivered
+        self.already_written + self.delivered
     }
 
-    /// Bytes a second of the whole run.
+    /// Returns the average speed of the whole run, in bytes per second.
     pub(super) fn average(&self) -> u64 {
         let per_second = u128::from(self.delivered) * 1_000_000 / self.elapsed.as_micros().max(1);
         u64::try_from(per_second).unwrap_or(u64::MAX)
     }
 
-    /// The bytes of all objects; `None` until the last one has begun, for what has not is of unknown size.
+    /// Returns the size of all objects together in bytes; `None` until the last one has begun, because the size of an
+    /// object is known only then.
     pub(super) fn total(&self) -> Option<u64> {
         (self.items.len() >= self.objects).then(|| self.items.iter().map(|item| item.total).sum())
     }
@@ -116,17 +126,17 @@ pub(super) mod tests {
 
     pub(in super::super) const GIB: u64 = 1 << 30;
 
-    pub(in super::super) fn item(name: &str, had: u64, total: u64, done: u64) -> ObjectProgress {
-        ObjectProgress { name: name.into(), uri: name.into(), had, done, total }
+    pub(in super::super) fn item(name: &str, already_written: u64, total: u64, done: u64) -> ObjectProgress {
+        ObjectProgress { name: name.into(), uri: name.into(), already_written, done, total }
     }
 
-    /// After two seconds, with nothing wrong.
+    /// A run after two seconds, without retries.
     pub(in super::super) fn snapshot(items: Vec<ObjectProgress>) -> Snapshot {
-        let had = items.iter().map(|item| item.had).sum();
+        let already_written = items.iter().map(|item| item.already_written).sum();
         Snapshot {
             objects: items.len(),
-            delivered: items.iter().map(|item| item.done).sum::<u64>() - had,
-            had,
+            delivered: items.iter().map(|item| item.done).sum::<u64>() - already_written,
+            already_written,
             items,
             elapsed: Duration::from_secs(2),
             retries: 0,
@@ -135,23 +145,23 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_delivered_belongs_to_one_object_after_the_other() {
+    fn delivered_bytes_are_attributed_to_the_objects_in_order() {
         let delivery = Arc::new(WriteProgress::since(Instant::now()));
-        let account = RunProgress::new(2, Arc::clone(&delivery));
+        let progress = RunProgress::new(2, Arc::clone(&delivery));
         let (first, second) = (Arc::new(Counters::default()), Arc::new(Counters::default()));
         let source = |text: &str| text.parse::<Source>().expect("a URI");
-        account.begin(&source("s3://b/a\tb"), 50, Meter::new(Arc::clone(&first), 100));
+        progress.begin(&source("s3://b/a\tb"), 50, Meter::new(Arc::clone(&first), 100));
         delivery.wrote(30, Instant::now());
         first.add_retry();
-        let now = account.now();
+        let now = progress.now();
         assert_eq!((&*now.items[0].name, &*now.items[0].uri), ("s3://b/a\\tb", "s3://b/a\tb"));
         assert_eq!((now.items[0].done, now.items[0].total), (80, 150));
         assert_eq!((now.done(), now.total(), now.retries, now.hedges), (80, None, 1, 0));
-        account.begin(&source("s3://b/b"), 0, Meter::new(Arc::clone(&second), 10));
+        progress.begin(&source("s3://b/b"), 0, Meter::new(Arc::clone(&second), 10));
         delivery.wrote(75, Instant::now());
         second.add_retry();
         second.add_hedge();
-        let now = account.now();
+        let now = progress.now();
         assert_eq!(now.items.iter().map(|item| item.done).collect::<Vec<_>>(), [150, 5]);
         assert_eq!((now.done(), now.total(), now.retries, now.hedges), (155, Some(160), 2, 1));
     }

@@ -1,0 +1,366 @@
+//! The options of a run, validated: what was typed, with units, parsed addresses, and nothing that contradicts itself.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cli::args::Args;
+use crate::cli::habits;
+use crate::cli::progress::ProgressMode;
+use crate::cli::report::format::Format;
+use crate::config::settings::Settings;
+use crate::download::options::ChecksumMode;
+use crate::download::options::Options;
+use crate::error::{Error, Result};
+use crate::output::target::{Destination, IfExists};
+use crate::s3::address::source::Source;
+use crate::s3::range_spec::RangeSpec;
+use crate::s3::shard::Shard;
+use crate::transport::tls::ClientCertificate;
+
+/// The options of a run: every value is within its limits; `None` means "not given".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Invocation {
+    /// The objects and URLs, at least one, in the order in which they are delivered.
+    pub(crate) sources: Vec<Source>,
+    /// How they are downloaded.
+    pub(crate) download: Options,
+    /// Where their bytes go.
+    pub(crate) target: Destination,
+    /// Whether progress is off.
+    pub(crate) quiet: bool,
+    /// The form of progress otherwise.
+    pub(crate) progress: ProgressMode,
+    /// The time after which the run gives up.
+    pub(crate) max_time: Option<Duration>,
+    /// Whether the file gets the time of the object.
+    pub(crate) remote_time: bool,
+    /// Describes the object instead of downloading it, in this format.
+    pub(crate) info: Option<Format>,
+    /// Prints transfer statistics when done, in this format.
+    pub(crate) stats: Option<Format>,
+    /// How often `-v` was given.
+    pub(crate) verbosity: u8,
+    /// Settings that the environment and the profile complete.
+    pub(crate) settings: Settings,
+}
+
+impl TryFrom<Args> for Invocation {
+    type Error = Error;
+
+    fn try_from(args: Args) -> Result<Self> {
+        let target = target(&args)?;
+        let names_one = args.range.is_some() || args.if_match.is_some() || args.version_id.is_some();
+        if args.sources.len() > 1 && (names_one || args.shard.is_some()) {
+            let what = "--range, --shard, --if-match and --version-id apply to a single object";
+            return Err(Error::usage(what).with_hint("run s3fcp once for each object"));
+        }
+        if args.shard.is_some() && args.if_match.is_none() && args.version_id.is_none() {
+            let what = "--shard needs --if-match or --version-id, so that all shards are of one version";
+            return Err(Error::usage(what).with_hint("s3fcp --info shows both; a URL needs --if-match"));
+        }
+        let unit = args.chunk_size.unwrap_or(Shard::UNIT);
+        let shard = args.shard.map(|shard| RangeSpec::Shard(shard.in_units_of(unit)));
+        let download = Options {
+            version_id: args.version_id,
+            range: args.range.or(shard),
+            if_match: args.if_match,
+            concurrency: args.concurrency.and_then(|n| NonZeroUsize::new(usize::from(n))),
+            chunk_size: args.chunk_size,
+            max_memory: args.max_memory,
+            max_attempts: args.max_attempts.and_then(NonZeroU32::new),
+            first_byte_timeout: args.first_byte_timeout,
+            stall_timeout: args.stall_timeout,
+            hedge: args.hedge,
+            checksum: args.checksum,
+            limit_rate: args.limit_rate,
+        };
+        let invocation = Self {
+            sources: args
+                .sources
+                .iter()
+                .map(|source| habits::parse_source(source, args.remote_name))
+                .collect::<Result<_>>()?,
+            download,
+            target,
+            quiet: args.quiet,
+            progress: args.progress,
+            max_time: args.max_time,
+            remote_time: args.remote_time,
+            info: args.info,
+            stats: args.stats,
+            verbosity: args.verbose,
+            settings: Settings {
+                endpoint: args.endpoint,
+                region: args.region,
+                profile: args.profile,
+                no_sign_request: args.no_sign_request,
+                ca_bundle: args.ca_bundle,
+                client_certificate: args
+                    .client_cert
+                    .map(|certificate| ClientCertificate { certificate, key: args.client_key }),
+                addressing_style: args.addressing_style,
+                fips: args.fips,
+                dualstack: args.dualstack,
+                accelerate: args.accelerate,
+                request_payer: args.request_payer.is_some(),
+                sse_c_key: args.sse_c_key,
+            },
+        };
+        invocation.fits_its_sources()?;
+        Ok(invocation)
+    }
+}
+
+impl Invocation {
+    /// Refuses options that have no effect: a URL already says which server it is on and is not signed here, so options
+    /// for that need at least one S3 object.
+    fn fits_its_sources(&self) -> Result<()> {
+        let settings = &self.settings;
+        let urls = self.sources.iter().filter(|uri| uri.url().is_some()).count();
+        let only_urls = urls == self.sources.len();
+        if urls > 0 && self.download.checksum == ChecksumMode::Require {
+            return Err(Error::usage(
+                "--checksum require has no effect on http(s) URLs; it applies to s3:// objects only",
+            ));
+        }
+        for (is_given, option) in [
+            (self.download.version_id.is_some(), "--version-id"),
+            (settings.endpoint.is_some(), "--endpoint"),
+            (settings.region.is_some(), "--region"),
+            (settings.addressing_style.is_some(), "--addressing-style"),
+            (settings.accelerate.is_some(), "--accelerate"),
+            (settings.dualstack.is_some(), "--dualstack"),
+            (settings.fips.is_some(), "--fips"),
+            (settings.request_payer, "--request-payer"),
+            (settings.sse_c_key.is_some(), "--sse-c-key"),
+        ] {
+            if is_given && only_urls {
+                return Err(Error::usage(format!(
+                    "{option} has no effect on http(s) URLs; it applies to s3:// objects only"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns where the bytes go.
+fn target(args: &Args) -> Result<Destination> {
+    let existing = match (args.in_place, args.force) {
+        (true, _) => IfExists::InPlace,
+        (false, true) => IfExists::Replace { resume: args.resume },
+        (false, false) => IfExists::Fail { resume: args.resume },
+    };
+    let here = args.remote_name.then(|| PathBuf::from("./"));
+    match args.output.as_ref().or(here.as_ref()) {
+        None if args.resume || args.force || args.remote_time => {
+            let flag = if args.resume {
+                "--continue"
+            } else if args.force {
+                "--force"
+            } else {
+                "--remote-time"
+            };
+            Err(Error::usage(format!("{flag} needs a file"))
+                .with_hint("name it by -o FILE, or -O for the key's last segment"))
+        }
+        None => Ok(Destination::Stdout { even_binary: false }),
+        Some(path) if path.as_os_str() == "-" => {
+            if args.remote_time || existing != (IfExists::Fail { resume: false }) {
+                return Err(Error::usage(
+                    "--continue, --force, --remote-time and --in-place need a file: -o FILE",
+                ));
+            }
+            Ok(Destination::Stdout { even_binary: true })
+        }
+        Some(path) => Ok(Destination::File { path: path.clone(), existing }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use std::num::NonZeroU64;
+
+    use super::*;
+    use crate::download::options::Hedge;
+    use crate::s3::address::addressing::AddressingStyle;
+
+    const URI: &str = "s3://b/k";
+    const URL: &str = "https://h/p?q";
+
+    fn args(line: &[&str]) -> std::result::Result<Args, clap::Error> {
+        Args::try_parse_from(std::iter::once(&"s3fcp").chain(line))
+    }
+
+    fn invocation(line: &[&str]) -> Invocation {
+        args(line).unwrap_or_else(|e| panic!("{line:?}: {e}")).try_into().unwrap()
+    }
+
+    #[test]
+    fn the_uri_alone_gives_the_defaults() {
+        assert_eq!(
+            invocation(&[URI]),
+            Invocation {
+                sources: vec![URI.parse().unwrap()],
+                download: Options::default(),
+                target: Destination::default(),
+                quiet: false,
+                progress: ProgressMode::Auto,
+                max_time: None,
+                remote_time: false,
+                info: None,
+                stats: None,
+                verbosity: 0,
+                settings: Settings::default(),
+            }
+        );
+    }
+
+    #[test]
+    fn every_flag_reaches_its_field() {
+        assert_eq!(invocation(&["--info=json", URI]).info, Some(Format::Json));
+        let line = "--version-id v1 --range -5 --if-match e -c 3 --chunk-size 1MB --max-memory 64MiB \
+                    --max-attempts 7 --first-byte-timeout 5 --stall-timeout 500ms --hedge off --checksum require \
+                    --addressing-style path --stats=json --progress json --quiet -vv --endpoint http://h:9 \
+                    --region eu-west-1 --profile p \
+                    --no-sign-request --ca-bundle ca.pem --client-cert c.pem --client-key k.pem --fips --dualstack=false --accelerate=true \
+                    --request-payer requester --sse-c-key key --max-time 1h --remote-time --continue --force --limit-rate 50MiB/s s3://b/k";
+        let mut line: Vec<&str> = line.split_whitespace().collect();
+        line.extend(["-o", "a b/"]);
+        let download = Options {
+            version_id: Some("v1".into()),
+            range: NonZeroU64::new(5).map(RangeSpec::Last),
+            if_match: Some("\"e\"".parse().unwrap()),
+            concurrency: NonZeroUsize::new(3),
+            chunk_size: NonZeroU64::new(1_000_000),
+            max_memory: NonZeroU64::new(64 << 20),
+            max_attempts: NonZeroU32::new(7),
+            first_byte_timeout: Some(Duration::from_secs(5)),
+            stall_timeout: Some(Duration::from_millis(500)),
+            hedge: Hedge::Off,
+            checksum: ChecksumMode::Require,
+            limit_rate: NonZeroU64::new(50 << 20),
+        };
+        assert_eq!(
+            invocation(&line),
+            Invocation {
+                sources: vec![URI.parse().unwrap()],
+                download,
+                target: Destination::File {
+                    path: "a b/".into(),
+                    existing: IfExists::Replace { resume: true }
+                },
+                quiet: true,
+                progress: ProgressMode::Json,
+                max_time: Some(Duration::from_secs(3600)),
+                remote_time: true,
+                info: None,
+                stats: Some(Format::Json),
+                verbosity: 2,
+                settings: Settings {
+                    endpoint: Some("http://h:9".into()),
+                    region: Some("eu-west-1".into()),
+                    profile: Some("p".into()),
+                    no_sign_request: true,
+                    ca_bundle: Some("ca.pem".into()),
+                    client_certificate: Some(ClientCertificate {
+                        certificate: "c.pem".into(),
+                        key: Some("k.pem".into()),
+                    }),
+                    addressing_style: Some(AddressingStyle::Path),
+                    fips: Some(true),
+                    dualstack: Some(false),
+                    accelerate: Some(true),
+                    request_payer: true,
+                    sse_c_key: Some(String::from("key").into()),
+                },
+            }
+        );
+    }
+
+    #[test]
+    fn other_spellings_mean_the_same() {
+        for (one, other) in [
+            (&["--concurrency", "4", URI][..], &["-c4", URI][..]),
+            (&["--chunk-size=2KiB", URI], &[URI, "--part-size", "2048"]),
+            (&["--endpoint", "http://h", URI], &["--endpoint-url=http://h", URI]),
+            (&["--info", URI], &["--info=text", URI]),
+            (&["--stats", URI], &["--stats=text", URI]),
+            (&["--quiet", URI], &[URI, "-q"]),
+            (&["--verbose", "--verbose", URI], &["-vv", URI]),
+            (&["--range=-7", URI], &[URI, "--range", "-7"]),
+            (&["--if-match", "\"e\"", URI], &["--if-match=e", URI]),
+            (&["--stall-timeout", "1.5", URI], &["--stall-timeout=1500ms", URI]),
+            (&["--dualstack", URI], &["--dual-stack=true", URI]),
+            (&["-c", "2", "-c", "9", URI], &["-c", "9", URI]),
+            (&["-r", "bytes=0-99", URI], &["--range", "0-99", URI]),
+            (&["-O", "--resume", "--overwrite", URI], &["-o", "./", "--continue", "--force", URI]),
+        ] {
+            assert_eq!(invocation(one), invocation(other), "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn options_that_exclude_each_other_are_a_usage_error() {
+        for (line, says) in [
+            (&[URI, URI, "--range", "5-"][..], "apply to a single object"),
+            (&[URI, URI, "--if-match", "e", "--shard", "0/4"], "apply to a single object"),
+            (&[URI, "--shard", "0/4"], "--if-match or --version-id"),
+            (&[URI, "-o", "-", "--continue"], "need a file"),
+            (&[URI, "-o", "-", "--force"], "need a file"),
+            (&[URI, "--force"], "--force needs a file"),
+            (&[URI, "--continue"], "--continue needs a file"),
+            (&[URI, "--remote-time"], "--remote-time needs a file"),
+            (&[URL, "--shard", "0/4"], "a URL needs --if-match"),
+            (&[URL, "--shard", "0/4", "--version-id", "v"], "no effect on http(s) URLs"),
+            (&[URL, URL, "--region", "r"], "no effect on http(s) URLs"),
+            (&[URI, URL, "--checksum", "require"], "no effect on http(s) URLs"),
+        ] {
+            let error = Invocation::try_from(args(line).unwrap()).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line:?}");
+            assert!(error.to_string().contains(says), "{line:?}: {error}");
+        }
+        // They apply to the first one.
+        assert_eq!(invocation(&[URI, URL, "--region", "r", "--fips"]).sources.len(), 2);
+    }
+
+    #[test]
+    fn the_destination_follows_from_the_output_flags() {
+        let file = |existing| Destination::File { path: "f".into(), existing };
+        for (line, target) in [
+            (&[URI][..], Destination::Stdout { even_binary: false }),
+            (&[URI, "-o", "-"], Destination::Stdout { even_binary: true }),
+            (&[URI, "-o", "f"], file(IfExists::Fail { resume: false })),
+            (&[URI, "-of", "--continue"], file(IfExists::Fail { resume: true })),
+            (&[URI, "--output=f", "--force"], file(IfExists::Replace { resume: false })),
+            (
+                &[URI, "-O"],
+                Destination::File { path: "./".into(), existing: IfExists::Fail { resume: false } },
+            ),
+            (&[URI, "-of", "--shard=1/4", "--in-place", "--if-match=e"], file(IfExists::InPlace)),
+        ] {
+            assert_eq!(invocation(line).target, target, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn shards_are_whole_chunks() {
+        for (line, unit) in
+            [(&[][..], 8 << 20), (&["--chunk-size", "5MB"], 5_000_000), (&["-c", "3"], 8 << 20)]
+        {
+            let line = [&[URI, "--shard=1/4", "--version-id=v"], line].concat();
+            let shard = "1/4".parse::<Shard>().unwrap().in_units_of(NonZeroU64::new(unit).unwrap());
+            assert_eq!(invocation(&line).download.range, Some(RangeSpec::Shard(shard)), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_bad_uri_is_a_usage_error() {
+        let error = Invocation::try_from(args(&["bucket/key"]).unwrap()).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("s3://bucket/key"), "{error}");
+    }
+}
