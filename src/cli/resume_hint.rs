@@ -261,6 +261,8 @@ mod tests {
             target: Destination::default(),
             quiet: false,
             progress: ProgressMode::default(),
+            max_time: None,
+            remote_time: false,
             info: None,
             stats: None,
             verbosity: 0,

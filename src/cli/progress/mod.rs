@@ -84,7 +84,9 @@ impl Progress {
     /// from an earlier run.
     pub(crate) fn begin(&mut self, source: &Source, already_written: u64, meter: Meter) {
         self.run.begin(source, already_written, meter);
-        if let Some(view) = self.view.take() {
+        if let Some(mut view) = self.view.take() {
+            // The first draw shows the first object, however late the thread starts.
+            view.draw(&self.run.now());
             // If the system has no thread to give, the download continues without progress.
             self.ticker = Ticker::spawn(view, Arc::clone(&self.run)).ok();
         }

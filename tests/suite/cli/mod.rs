@@ -3,6 +3,7 @@
 
 mod info;
 mod log;
+mod process;
 mod resume_hint;
 mod server_messages;
 mod snapshots;

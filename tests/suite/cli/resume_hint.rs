@@ -112,7 +112,7 @@ fn the_command_brings_the_rest() {
         assert_eq!(outcome.code(), Some(5), "{}", outcome.stderr);
         let told = format!("stopped at byte 150000 of {SIZE}, ETag ");
         assert!(outcome.stderr.contains(&told), "{}", outcome.stderr);
-        assert!(outcome.stderr.contains("not checked end to end"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("not verified end to end"), "{}", outcome.stderr);
         let command = outcome.command().expect("a command");
         for part in case.command.iter().chain(&["--max-attempts 2 "]) {
             assert!(command.contains(part), "no {part:?} in {command}");

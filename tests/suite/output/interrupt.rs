@@ -13,9 +13,9 @@ use crate::support::files::{folder, wait_for};
 use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{S3fcp, URI};
 
-/// Both, but for one that is ignored here.
+/// All three, except those that are ignored here.
 fn signals() -> impl Iterator<Item = Signal> {
-    [Signal::INT, Signal::TERM].into_iter().filter(|signal| !is_ignored(*signal))
+    [Signal::INT, Signal::TERM, Signal::HUP].into_iter().filter(|signal| !is_ignored(*signal))
 }
 
 #[test]

@@ -1,0 +1,47 @@
+//! The process as the first one of a container, and its signals.
+
+use std::process::{Command, Stdio};
+
+use crate::support::notes::tell;
+
+/// As PID 1 a process has no default actions: a closed pipe and a signal must still end it, as a shell would show.
+#[test]
+#[cfg(target_os = "linux")]
+fn as_pid_1_a_signal_before_the_first_byte_ends_it_as_a_shell_shows() {
+    let program = env!("CARGO_BIN_EXE_s3fcp");
+    let can_unshare =
+        Command::new("unshare").args(["--pid", "--fork", "true"]).stderr(Stdio::null()).status();
+    if !can_unshare.is_ok_and(|status| status.success()) {
+        tell("SKIPPED PID 1: this user makes no PID namespaces");
+        return;
+    }
+    // A listener that never answers.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    for (signal, code) in [("TERM", 143), ("INT", 130), ("HUP", 129)] {
+        // The shell is outside of the namespace: it sends the signal to the only child of unshare, once the request is
+        // under way.
+        let run = Command::new("unshare")
+            .args(["--pid", "--fork", program, "--no-sign-request", "--region", "r", "--endpoint", &endpoint])
+            .arg("s3://bucket/key")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let mut run = run.expect("unshare");
+        let connection = listener.accept().expect("a connection");
+        let child = child_of(run.id()).expect("the child of unshare");
+        let sent = Command::new("kill").args(["-s", signal, &child]).status();
+        assert!(sent.expect("kill").success());
+        assert_eq!(run.wait().expect("an end").code(), Some(code), "{signal}");
+        drop(connection);
+    }
+}
+
+/// Returns the process whose parent is `parent`.
+fn child_of(parent: u32) -> Option<String> {
+    let wanted = format!("PPid:\t{parent}\n");
+    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+        let status = std::fs::read_to_string(entry.path().join("status")).ok()?;
+        status.contains(&wanted).then(|| entry.file_name().to_string_lossy().into_owned())
+    })
+}
