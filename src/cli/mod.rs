@@ -40,11 +40,12 @@ pub fn main(began: Instant) -> ExitCode {
 }
 
 fn try_main(began: Instant) -> Result<(), outcome::RunError> {
-    let interrupt = interrupt::Interrupt::install()
-        .map_err(|e| Error::new(ErrorKind::Other, "cannot handle signals").with_source(e))?;
+    let interrupt = interrupt::Interrupt::install();
     let invocation = args::parse()?;
     descriptors::raise_limit();
     descriptors::check_room()?;
+    let interrupt =
+        interrupt.map_err(|e| Error::new(ErrorKind::Other, "cannot handle signals").with_source(e))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .event_interval(EVENT_INTERVAL)
