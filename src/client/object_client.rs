@@ -25,6 +25,7 @@ use crate::events::CORRECTION;
 use crate::s3::address::source::Source;
 use crate::s3::error_response::error_from_response;
 use crate::s3::error_response::error_from_url_response;
+use crate::s3::range::ByteRange;
 use crate::s3::redirect::Redirects;
 use crate::s3::request::{self, S3Request};
 use crate::s3::secrets::Secrets;
@@ -189,8 +190,7 @@ impl ObjectClient {
     ) -> Result<Exchange> {
         let mut prefers_new = attempt.is_fresh;
         let version = self.options.version_id.as_deref().or(version);
-        let order =
-            RequestOrder { object: self.object, offset: request.range().map_or(0, |range| range.start()) };
+        let order = RequestOrder { object: self.object, offset: request.range().map_or(0, ByteRange::start) };
         let mut moves_left = MOVES_MAX;
         loop {
             let mut lease = site.pool.lease(prefers_new, order).await?;

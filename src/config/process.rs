@@ -94,7 +94,7 @@ mod tests {
             format!("{{\"Version\": 1, {KEYS}, \"Expiration\": \"2030-01-01T02:05:06+0100\"}}"),
             format!("{{\"Version\": 1, {KEYS}, \"Expiration\": \"2030-01-01T02:05:06UTC\"}}"),
             format!("{{\"Version\": 1, {KEYS}, \"Expiration\": 1893459906}}"),
-            format!("{{\"Version\": 1, \"AccessKeyId\": \"a\\n\", \"SecretAccessKey\": \" s\"}}"),
+            "{\"Version\": 1, \"AccessKeyId\": \"a\\n\", \"SecretAccessKey\": \" s\"}".to_owned(),
         ] {
             let keys = parse(output.as_bytes()).unwrap_or_else(|e| panic!("{output}: {e}"));
             assert_eq!((keys.access_key_id(), keys.secret_access_key()), ("a", "s"), "{output}");

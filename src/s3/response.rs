@@ -49,6 +49,7 @@ pub(crate) enum ResponseProof {
     Nothing(&'static str),
 }
 
+#[cfg(any(test, fuzzing))]
 impl RangeResponse {
     /// Checks the head of a 200 or 206 that answers a GET of `asked`; `size` is the object's, once it is known.
     ///
@@ -329,7 +330,7 @@ mod tests {
         ] {
             match read(status, &headers, size) {
                 Ok(ResponseProof::Nothing(_) | ResponseProof::PartOrWhole(_)) => {
-                    assert!(proves_nothing, "{why}")
+                    assert!(proves_nothing, "{why}");
                 }
                 Err(error) => assert!(!proves_nothing && error.kind() == ErrorKind::Server, "{why}: {error}"),
                 Ok(other) => panic!("{why}: {other:?}"),

@@ -200,7 +200,7 @@ async fn depart(shared: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt
     let mut asked = asked;
     loop {
         let (exchange, opened) = match request(&shared, asked, attempt).await? {
-            Reply::Proven(exchange, opened) => (exchange, opened),
+            Reply::Proven(proven) => *proven,
             Reply::AskPlainly(why) => {
                 info!(target: CORRECTION, what = "plain GET", to = why, "retrying immediately");
                 shared.is_plain.store(true, Ordering::Relaxed);
@@ -232,7 +232,7 @@ async fn depart(shared: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt
 /// What one request brought.
 enum Reply {
     /// A response that shows which bytes follow.
-    Proven(Exchange, RangeResponse),
+    Proven(Box<(Exchange, RangeResponse)>),
     /// None, for this reason: a GET without `Range` may.
     AskPlainly(&'static str),
 }
@@ -271,12 +271,12 @@ async fn request(shared: &DownloadContext, asked: ByteRange, attempt: Attempt) -
     let range = (!is_plain).then_some(asked);
     let sent = SentGet { range, size: pin.map(PinnedVersion::size), is_s3: client.is_s3() };
     match ResponseProof::read(&exchange.head, sent)? {
-        ResponseProof::Bytes(opened) => Ok(Reply::Proven(exchange, opened)),
+        ResponseProof::Bytes(opened) => Ok(Reply::Proven(Box::new((exchange, opened)))),
         ResponseProof::PartOrWhole(opened) if pin.is_none() && !is_plain => {
             let head = if client.is_s3() { metadata::head(client, attempt).await.ok() } else { None };
             match head {
                 Some(head) if head.size == opened.info.size && head.etag == opened.info.etag => {
-                    Ok(Reply::Proven(exchange, opened))
+                    Ok(Reply::Proven(Box::new((exchange, opened))))
                 }
                 _ => Ok(Reply::AskPlainly("the response does not show whether it is a part")),
             }
@@ -291,10 +291,8 @@ async fn request(shared: &DownloadContext, asked: ByteRange, attempt: Attempt) -
                 None => metadata::head(client, attempt).await?.size,
             };
             let body = ByteRange::new(0, size);
-            Ok(Reply::Proven(
-                exchange,
-                RangeResponse { info: ObjectInfo { size, ..info }, body, whole: true },
-            ))
+            let opened = RangeResponse { info: ObjectInfo { size, ..info }, body, whole: true };
+            Ok(Reply::Proven(Box::new((exchange, opened))))
         }
         ResponseProof::Unsized(_) => Err(malformed("the server sent no range and no length")),
     }
