@@ -15,12 +15,12 @@ fn as_pid_1_a_signal_before_the_first_byte_ends_it_as_a_shell_shows() {
         tell("SKIPPED PID 1: this user makes no PID namespaces");
         return;
     }
-    // A listener that never answers.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
     for (signal, code) in [("TERM", 143), ("INT", 130), ("HUP", 129)] {
-        // The shell is outside of the namespace: it sends the signal to the only child of unshare, once the request is
-        // under way.
+        // A listener that never answers; its own for each run, which may leave a second connection behind.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        // The test is outside of the namespace: it sends the signal to the only child of unshare, once the connection
+        // is there.
         let run = Command::new("unshare")
             .args(["--pid", "--fork", program, "--no-sign-request", "--region", "r", "--endpoint", &endpoint])
             .arg("s3://bucket/key")
