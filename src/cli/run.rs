@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use signal_hook::consts::SIGPIPE;
 
+use crate::cli::clear_token;
 use crate::cli::deliver::{DeliveryOutcome, StopReason, deliver};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::invocation::Invocation;
@@ -62,7 +63,9 @@ async fn load(invocation: &Invocation) -> Result<Config> {
     let mut settings = invocation.settings.clone();
     // URLs are either presigned or public: if there are only URLs, skip the credential lookup.
     settings.no_sign_request |= invocation.sources.iter().all(|source| source.url().is_some());
-    config::load(&settings).await
+    let config = config::load(&settings).await?;
+    clear_token::warn(&config).await;
+    Ok(config)
 }
 
 /// A run that downloads.

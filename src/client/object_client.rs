@@ -215,7 +215,7 @@ impl ObjectClient {
                 Some(Ok(Ok(response))) => {
                     let (mut head, body) = response.into_parts();
                     drop_echoes(&mut head.headers, &secrets);
-                    log.answered(head.status, &head.headers);
+                    log.answered(head.status, &head.headers, &secrets);
                     let body = ResponseBody::new(body, lease, log);
                     return Ok(Exchange { head, body, secrets, latency: sent.elapsed() });
                 }

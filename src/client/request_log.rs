@@ -15,6 +15,7 @@ use crate::events::{REQUEST, milliseconds};
 use crate::s3::address::source::Source;
 use crate::s3::header::header_text;
 use crate::s3::request::S3Request;
+use crate::s3::secrets::Secrets;
 use crate::transport::pool::Lease;
 
 /// Collects what the log reports about a request.
@@ -82,9 +83,9 @@ impl RequestLog {
     }
 
     /// Records the head of the response.
-    pub(crate) fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
+    pub(crate) fn answered(&mut self, status: StatusCode, headers: &HeaderMap, secrets: &Secrets) {
         let Some(inner) = &mut self.0 else { return };
-        let text = |name: &str| header_text(headers, name).map(printable);
+        let text = |name: &str| Some(printable(&secrets.redact(header_text(headers, name)?)?));
         let (request_id, id_2) = (text("x-amz-request-id"), text("x-amz-id-2"));
         inner.head = Some(ResponseHead { after: inner.sent.elapsed(), status, request_id, id_2 });
     }

@@ -85,12 +85,7 @@ impl Endpoint {
 
     /// Returns whether the host is this machine: a loopback address, or `localhost`.
     pub(crate) fn is_loopback(&self) -> bool {
-        let host = match self.authority.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
-            _ => self.authority.as_str(),
-        };
-        let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-        address.map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |ip| ip.is_loopback())
+        is_loopback_authority(&self.authority)
     }
 
     /// Returns whether requests are sent over TLS.
@@ -108,6 +103,16 @@ impl Endpoint {
         let query: Vec<&str> = subresource.into_iter().chain(version.as_deref()).collect();
         if query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, query.join("&")) }
     }
+}
+
+/// Returns whether `authority`, a host and perhaps a port, is this machine.
+pub(crate) fn is_loopback_authority(authority: &str) -> bool {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    address.map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |ip| ip.is_loopback())
 }
 
 #[cfg(test)]

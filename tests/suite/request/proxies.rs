@@ -10,7 +10,7 @@ use crate::support::fault_server::{FaultServer, Reply};
 use crate::support::files::file;
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::proxy::{Options, Seen};
-use crate::support::run::{ACCESS_KEY, Outcome, S3fcp, SECRET_KEY, URI};
+use crate::support::run::{ACCESS_KEY, Outcome, S3fcp, SECRET_KEY, SESSION_TOKEN, URI};
 use crate::support::socks::Socks;
 use crate::support::table;
 
@@ -35,6 +35,53 @@ fn assert_silent(outcome: &Outcome) {
     for secret in ["hunter2", "hunter3", "dXNlcj"] {
         for text in [&outcome.stderr, &outcome.log] {
             assert!(!text.contains(secret), "{text}");
+        }
+    }
+}
+
+/// Once, however many requests carry it; and not for this machine.
+#[test]
+fn a_session_token_in_clear_is_warned_of_once() {
+    let store = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let proxy = Options::default().start(store.address());
+    let proxy = format!("http://{}", proxy.address());
+    for (endpoint, token, warnings) in [
+        ("http://store.invalid:9000", Some(SESSION_TOKEN), 1),
+        ("http://store.invalid:9000", None, 0),
+        (store.endpoint().as_str(), Some(SESSION_TOKEN), 0),
+    ] {
+        let mut run =
+            S3fcp::at(endpoint).window(4, CHUNK).env("HTTP_PROXY", &proxy).env("NO_PROXY", "127.0.0.1");
+        if let Some(token) = token {
+            run = run.env("AWS_SESSION_TOKEN", token);
+        }
+        let outcome = run.download(URI);
+        outcome.assert_object(&object(SIZE));
+        assert_eq!(outcome.stderr.matches("the session token travels unencrypted").count(), warnings);
+        assert!(!outcome.stderr.contains(SESSION_TOKEN));
+    }
+}
+
+/// A debugging proxy or a gateway repeats what it got, in some encoding.
+#[test]
+fn secrets_that_a_server_echoes_are_not_shown() {
+    let percent = SESSION_TOKEN.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    for echo in [SESSION_TOKEN.to_owned(), percent, SESSION_TOKEN[..20].to_owned()] {
+        for status in [400, 403, 404, 500] {
+            let document = format!(
+                "<Error><Code>Oops</Code><Message>got x-amz-security-token: {echo}</Message></Error>"
+            );
+            let reply = Reply::status(status).body(document).header("x-amz-request-id", echo.clone());
+            let server = FaultServer::start(object(SIZE), move |_| reply.clone());
+            let run = S3fcp::at(&server.endpoint()).args(["--max-attempts", "1", "-v"]);
+            let outcome = run.env("AWS_SESSION_TOKEN", SESSION_TOKEN).download(URI);
+            assert_ne!(outcome.code(), Some(0));
+            assert!(!outcome.stderr.contains(&SESSION_TOKEN[..20]), "{}", outcome.stderr);
+            assert!(
+                !outcome.stderr.contains(&echo) && outcome.stderr.contains("[hidden]"),
+                "{}",
+                outcome.stderr
+            );
         }
     }
 }
