@@ -31,8 +31,11 @@ enum Argument {
     Joined(String),
 }
 
+/// An option's name, and what an invocation says of it.
+type WrittenOption = (&'static str, fn(&Invocation) -> Argument);
+
 /// The options in the order in which they are written. A test holds this table against the parser's definition.
-const OPTIONS: [(&str, fn(&Invocation) -> Argument); 36] = [
+const OPTIONS: [WrittenOption; 36] = [
     ("--output", |i| match &i.target {
         Destination::Stdout { even_binary } => value(even_binary.then_some("-")),
         Destination::File { path, .. } => Argument::Value(path.to_string_lossy().into_owned()),

@@ -255,7 +255,7 @@ mod tests {
                 },
                 quiet: true,
                 progress: ProgressMode::Json,
-                max_time: Some(Duration::from_secs(3600)),
+                max_time: Some(Duration::from_hours(1)),
                 remote_time: true,
                 info: None,
                 stats: Some(Format::Json),

@@ -68,7 +68,7 @@ async fn resume_from<'a>(
             // The checksum covers all bytes, those of earlier runs included.
             let download = sequence.current_mut();
             sink.read_back(resume.length - already_written, already_written, async |bytes| {
-                download.earlier(bytes).await
+                download.earlier(bytes).await;
             })
             .await?;
             Ok(Ok(sequence))

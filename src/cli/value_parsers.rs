@@ -19,7 +19,7 @@ use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::range_spec::RangeSpec;
 
 /// The longest time limit. The system cannot count much longer ones, and nobody waits for them.
-const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const TIMEOUT_MAX: Duration = Duration::from_hours(365 * 24);
 
 /// Parses a `--chunk-size`: bytes, or a number with a binary (`MiB`, `Mi`) or decimal (`MB`, `M`) unit.
 pub(crate) fn chunk_size(text: &str) -> Result<NonZeroU64, String> {
