@@ -6,7 +6,7 @@ use std::time::Instant;
 fn main() -> ExitCode {
     let began = Instant::now();
     keep_freed_memory();
-    s3fcp::cli::main(began)
+    s3fcp::cli::main(began, !stdout_was_closed::at_start())
 }
 
 /// Read buffers come and go, hundreds of KiB each: glibc would map and unmap them one by one, and every one
@@ -32,3 +32,36 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn keep_freed_memory() {}
+
+/// A process may be started without a stdout (`>&-`). The standard library opens `/dev/null` in its place before `main`, and
+/// every write succeeds, so this looks before: the loader calls the functions of this section first.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+mod stdout_was_closed {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    static WAS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+    #[expect(unsafe_code, reason = "the only way to run before the standard library's start")]
+    // SAFETY: the loader calls each entry of the section once, as a C function whose arguments it may ignore. This one asks
+    // for a descriptor's flags and stores a bool; it needs nothing of the standard library's runtime.
+    #[used]
+    #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
+    #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
+    static LOOK: extern "C" fn() = look;
+
+    extern "C" fn look() {
+        let closed = rustix::io::fcntl_getfd(rustix::stdio::stdout()) == Err(rustix::io::Errno::BADF);
+        WAS_CLOSED.store(closed, Ordering::Relaxed);
+    }
+
+    pub(super) fn at_start() -> bool {
+        WAS_CLOSED.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+mod stdout_was_closed {
+    pub(super) fn at_start() -> bool {
+        false
+    }
+}

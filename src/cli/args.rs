@@ -2,6 +2,7 @@
 //! in `invocation.rs`, and questions that need the environment (is there a region?) in the configuration.
 
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::cli::value_parsers;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Hedge;
 use crate::error::Result;
+use crate::output::stream::print;
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::etag::ETag;
 use crate::s3::range_spec::RangeSpec;
@@ -35,6 +37,11 @@ pub(crate) fn parse() -> Result<crate::cli::invocation::Invocation> {
     let command = Args::command();
     let matches = match command.clone().try_get_matches_from(&words) {
         Ok(matches) => matches,
+        // clap ignores that --help or --version cannot be written.
+        Err(answer) if !answer.use_stderr() && !std::io::stdout().is_terminal() => {
+            print(answer.render().to_string().as_bytes())?;
+            std::process::exit(0);
+        }
         Err(error) => habits::explained(error)?.exit(),
     };
     completions::answer(&matches, &command)?;

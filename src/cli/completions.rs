@@ -1,14 +1,13 @@
 //! Completions for shells, and the man page, generated from the definition by which the arguments are parsed, so that
 //! neither can differ from `--help`. Output is reproducible: there is no date in it.
 
-use std::io::{self, Write as _};
-
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches as _, ValueHint, value_parser};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use roff::{Roff, roman};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::output::stream::print;
 
 /// The name of the program, and of its page.
 const NAME: &str = "s3fcp";
@@ -39,7 +38,7 @@ pub(super) fn answer(matches: &ArgMatches, command: &Command) -> Result<()> {
         (None, true) => man(command.clone()),
         (None, false) => return Ok(()),
     };
-    io::stdout().write_all(&text).map_err(Error::output)?;
+    print(&text)?;
     std::process::exit(0);
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod crash;
 pub(crate) mod deliver;
 pub(crate) mod descriptors;
+pub(crate) mod existing_file;
 pub(crate) mod habits;
 pub(crate) mod help;
 pub(crate) mod interrupt;
@@ -25,14 +26,19 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::error::{Error, ErrorKind};
+use crate::output::stream::note_closed_stdout;
 
 /// Number of tasks that tokio polls before it checks I/O and timers. One poll of a range moves up to 256 KiB: with
 /// tokio's default of 61 a busy download would keep the bytes of the front range waiting for milliseconds.
 const EVENT_INTERVAL: u32 = 8;
 
 /// Runs the program in a process that began at `began`: parses its arguments, downloads, and returns the exit code.
+/// `stdout_is_open` is whether the process was started with a stdout: later, nobody can know.
 #[must_use]
-pub fn main(began: Instant) -> ExitCode {
+pub fn main(began: Instant, stdout_is_open: bool) -> ExitCode {
+    if !stdout_is_open {
+        note_closed_stdout();
+    }
     crash::prepare();
     match try_main(began) {
         Ok(()) => ExitCode::SUCCESS,

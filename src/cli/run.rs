@@ -10,6 +10,7 @@ use signal_hook::consts::SIGPIPE;
 
 use crate::cli::clear_token;
 use crate::cli::deliver::{DeliveryOutcome, StopReason, deliver};
+use crate::cli::existing_file;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::invocation::Invocation;
 use crate::cli::log;
@@ -28,8 +29,10 @@ use crate::download::pending_head::inspect;
 use crate::download::sequence::ObjectSequence;
 use crate::download::stream::{Download, TransferStats};
 use crate::error::{Error, ErrorKind, Result};
-use crate::output::sink::Sink;
+use crate::output::resume::DownloadRequest;
+use crate::output::sink::{OpenedSink, Sink};
 use crate::output::stdout_path::stdout_file;
+use crate::output::stream::print;
 use crate::output::target::Destination;
 use crate::output::written::WriteProgress;
 
@@ -54,7 +57,7 @@ async fn describe(invocation: &Invocation, format: Format) -> Result<()> {
     for source in &invocation.sources {
         let object = inspect(&config, source, &invocation.download).await?;
         let text = info::render(source, &object, format);
-        std::io::stdout().write_all(text.as_bytes()).map_err(Error::output)?;
+        print(text.as_bytes())?;
     }
     Ok(())
 }
@@ -126,14 +129,28 @@ impl<'a> Run<'a> {
             config = load(invocation) => config?,
             by = stopped(self.interrupt, self.deadline) => return Ok(Ending::stopped_early(by)),
         };
-        let Some(mut sink) = Sink::open(&invocation.target, &invocation.sources, invocation.download.range)?
-        else {
-            return Ok(Ending::new(Ok(DeliveryOutcome::Complete)));
+        let endpoint = existing_file::store_identity(&config);
+        let (sources, asked) = (invocation.sources.as_slice(), invocation.download.range);
+        let request = DownloadRequest { sources, asked, endpoint: &endpoint };
+        let mut sink = match Sink::open(&invocation.target, request)? {
+            OpenedSink::Sink(sink) => sink,
+            OpenedSink::Existing(file) => {
+                let why_not = tokio::select! {
+                    biased;
+                    why_not = existing_file::why_not_complete(invocation, &config, &file) => why_not?,
+                    by = stopped(self.interrupt, self.deadline) => return Ok(Ending::stopped_early(by)),
+                };
+                match why_not {
+                    None => return Ok(Ending::new(Ok(DeliveryOutcome::Complete))),
+                    Some(error) if !invocation.target.replaces() => return Err(error),
+                    Some(_) => Sink::open_anew(&invocation.target, request)?,
+                }
+            }
         };
         let stop = stopped(self.interrupt, self.deadline);
         let begun = tokio::select! {
             biased;
-            begun = transfer::begin(invocation, &config, &mut sink) => Ok(begun),
+            begun = transfer::begin(invocation, &config, &mut sink, request) => Ok(begun),
             by = stop => Err(by),
         };
         match begun {

@@ -12,7 +12,7 @@ use crate::download::options::Options;
 use crate::download::sequence::ObjectSequence;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::part_file::ExistingPart;
-use crate::output::sidecar::ResumePoint;
+use crate::output::resume::{DownloadRequest, ResumePoint};
 use crate::output::sink::Sink;
 use crate::s3::range_spec::RangeSpec;
 
@@ -21,9 +21,10 @@ pub(crate) async fn begin<'a>(
     invocation: &'a Invocation,
     config: &'a Config,
     sink: &mut Sink,
+    request: DownloadRequest<'_>,
 ) -> Result<ObjectSequence<'a>> {
     let (sources, options) = (&invocation.sources, &invocation.download);
-    match sink.left(sources, options.range)? {
+    match sink.left(request)? {
         ExistingPart::Some(resume) if invocation.target.resumes() => {
             match resume_from(invocation, config, sink, &resume).await? {
                 Ok(sequence) => return Ok(sequence),

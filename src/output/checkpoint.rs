@@ -1,29 +1,30 @@
-//! What is on disk, noted now and then in the sidecar while the download goes on.
+//! Checkpoints: the sidecar notes every few seconds how much of the part file is on disk.
 //!
-//! A thread of its own, because waiting for a disk takes as long as it takes. It gets the file that the writer
-//! writes to and the state that is kept; it never writes bytes of an object.
+//! A thread of its own does so, because a sync takes as long as the disk needs.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::output::folder::Folder;
 use crate::output::sidecar::{self, SidecarState};
 
-/// How much of a download a crash of the system may cost, but for what a slow disk is behind.
-const INTERVAL: Duration = Duration::from_secs(10);
+/// Progress that a crash of the system may lose, plus whatever the disk has not flushed.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The state, shared with the thread.
+/// The sidecar of a download that is running, shared with the thread.
 #[derive(Debug, Clone)]
 pub(super) struct SidecarFile {
     state: Arc<Mutex<SidecarState>>,
-    path: Arc<Path>,
+    folder: Arc<Folder>,
+    name: Arc<OsStr>,
 }
 
-/// The thread; it ends when this is dropped.
+/// The running thread.
 #[derive(Debug)]
 pub(super) struct Checkpoints {
     _stop: Sender<()>,
@@ -31,24 +32,29 @@ pub(super) struct Checkpoints {
 }
 
 impl SidecarFile {
-    pub(super) fn new(state: SidecarState, path: PathBuf) -> Self {
-        Self { state: Arc::new(Mutex::new(state)), path: path.into() }
+    pub(super) fn new(folder: &Arc<Folder>, name: OsString, state: SidecarState) -> Self {
+        Self { state: Arc::new(Mutex::new(state)), folder: Arc::clone(folder), name: name.into() }
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    pub(super) fn name(&self) -> &OsStr {
+        &self.name
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, SidecarState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state and keeps it. Nothing need be on disk: after a crash of the system what was there before, or
-    /// nothing, is as good.
+    /// Makes the sidecar, which must not exist.
+    pub(super) fn create(&self) -> io::Result<()> {
+        sidecar::save(&self.folder, &self.name, &self.state(), false, true)
+    }
+
+    /// Changes the state and writes it. It need not be on disk: after a crash of the system the sidecar before it, or
+    /// none, is as good.
     pub(super) fn change(&self, change: impl FnOnce(&mut SidecarState)) -> io::Result<()> {
         let mut state = self.state();
         change(&mut state);
-        sidecar::save(&self.path, &state, false)
+        sidecar::save(&self.folder, &self.name, &state, false, false)
     }
 
     /// Waits until what is written so far is on disk, and notes it.
@@ -60,25 +66,25 @@ impl SidecarFile {
         part.sync_data()?;
         let mut state = self.state();
         state.synced = length;
-        sidecar::save(&self.path, &state, true)
+        sidecar::save(&self.folder, &self.name, &state, true, false)
     }
 }
 
 impl Checkpoints {
-    /// Watches over `part`. Where the system gives no thread, nothing is noted.
-    pub(super) fn start(part: File, kept: SidecarFile) -> Option<Self> {
+    /// Starts the thread for `part`; `None` where the system has no thread to give, and nothing is noted.
+    pub(super) fn start(part: File, sidecar: SidecarFile) -> Option<Self> {
         let (stop, stopped) = mpsc::channel();
         let run = move || {
-            while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                // What a disk has to say will be said at the end, or by a write.
-                let _ = kept.checkpoint(&part);
+            while stopped.recv_timeout(CHECKPOINT_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                // An error of the disk is reported at the end, or by a write.
+                let _ = sidecar.checkpoint(&part);
             }
         };
         let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(run).ok()?;
         Some(Self { _stop: stop, thread })
     }
 
-    /// Ends the thread, and waits for what it does now: nothing is kept by it any more.
+    /// Ends the thread and waits for it: it changes the sidecar no more.
     pub(super) fn end(self) {
         let Self { _stop: stop, thread } = self;
         drop(stop);
@@ -89,22 +95,25 @@ impl Checkpoints {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::sidecar::LoadedSidecar;
     use std::io::Write;
 
     #[test]
     fn a_checkpoint_notes_what_is_on_disk() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.part");
-        let mut part = File::create(&path).unwrap();
-        let kept = SidecarFile::new(SidecarState::new(), sidecar::path(&path));
-        kept.checkpoint(&part).unwrap();
-        assert!(sidecar::load(kept.path()).is_none(), "there is nothing to note");
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Arc::new(Folder::of(&temporary.path().join("x")).unwrap());
+        let mut part = File::create(temporary.path().join("x.part")).unwrap();
+        let name = sidecar::name(OsStr::new("x.part"));
+        let sidecar_file = SidecarFile::new(&folder, name, SidecarState::new("aws"));
+        sidecar_file.checkpoint(&part).unwrap();
+        let load = || sidecar::load(&folder, sidecar_file.name()).unwrap();
+        assert_eq!(load(), LoadedSidecar::Missing, "there is nothing to note");
         for bytes in [5, 7] {
             part.write_all(&vec![0; bytes]).unwrap();
-            kept.checkpoint(&part).unwrap();
-            assert_eq!(sidecar::load(kept.path()).unwrap().synced, part.metadata().unwrap().len());
+            sidecar_file.checkpoint(&part).unwrap();
+            let LoadedSidecar::State(state) = load() else { panic!("no sidecar") };
+            assert_eq!(state.synced, part.metadata().unwrap().len());
         }
-        let checkpoints = Checkpoints::start(part, kept).unwrap();
-        checkpoints.end();
+        Checkpoints::start(part, sidecar_file.clone()).unwrap().end();
     }
 }

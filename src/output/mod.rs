@@ -1,11 +1,14 @@
-//! Bytes in order to where they go: stdout, a file, or a place in a file. Knows no download.
+//! The output: ordered bytes go to stdout, to a file, or to one piece of a file. It knows nothing of downloads.
 
-pub(crate) mod atomic_file;
 pub(crate) mod checkpoint;
+pub(crate) mod finished;
+pub(crate) mod folder;
 pub(crate) mod in_place;
 pub(crate) mod part_file;
 pub(crate) mod path;
+pub(crate) mod path_error;
 pub(crate) mod pipe;
+pub(crate) mod resume;
 pub(crate) mod sidecar;
 pub(crate) mod sink;
 pub(crate) mod stdout_path;

@@ -1,37 +1,54 @@
 //! `FILE.part`: the bytes of a FILE that is not whole yet, and the moment in which it becomes FILE.
 //!
-//! It gets what is to be downloaded and says where that goes on; at the end it syncs and renames. There is never a
-//! FILE that looks whole and is not: whenever the process or the system ends, what is left is `FILE.part` with its
-//! sidecar, or FILE.
+//! There is never a FILE that looks whole and is not: whenever the process or the system ends, what is left is nothing,
+//! `FILE.part` with its sidecar, or FILE. The order of the system calls is what guarantees it. To begin: sidecar, part.
+//! At the end: sync, note, rename, sidecar. To give up: no bytes, no sidecar, no part. So a part file with bytes and
+//! without a sidecar is not s3fcp's, and is never touched.
 
-use std::fs::{self, File};
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Permissions};
 use std::io::{self, Seek, SeekFrom};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::output::atomic_file::{locked, rename_to_new, sync_folder};
 use crate::output::checkpoint::{Checkpoints, SidecarFile};
-use crate::output::path::{OutputPath, failed, shown, unusable};
-use crate::output::sidecar::{self, ResumePoint, SidecarObject, SidecarState};
+use crate::output::finished::attach_proof;
+use crate::output::folder::{Folder, close, lock, part_name};
+use crate::output::path::OutputPath;
+use crate::output::path_error::{exists, failed, shown, unusable};
+use crate::output::resume::{DownloadRequest, ResumePoint};
+use crate::output::sidecar::{self, FileIdentity, LoadedSidecar, SidecarObject, SidecarState};
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range_spec::RangeSpec;
 
-/// What is read back at once, in bytes.
-const READ_BACK: usize = 256 << 10;
+/// Bytes read back at a time.
+const READ_BACK_BYTES: usize = 256 << 10;
+
+/// Permissions that a new file may have; the umask takes some of them away.
+const NEW_FILE_MODE: u32 = 0o666;
 
 /// A `FILE.part` that no other process writes to.
 #[derive(Debug)]
 pub(crate) struct PartFile {
-    file: File,
     place: OutputPath,
-    /// What it is called.
+    folder: Arc<Folder>,
+    /// Name in the folder.
+    name: OsString,
+    /// Name for messages.
     path: PathBuf,
+    /// The open file; `None` until the first response, if no earlier run left one.
+    file: Option<File>,
     replace: bool,
-    kept: SidecarFile,
-    /// The piece that is gone on with, until it begins.
+    /// What there was at the sidecar's name.
+    found: LoadedSidecar,
+    sidecar: SidecarFile,
+    /// Identity of the store that is asked.
+    endpoint: String,
+    /// The object whose first bytes are there, until its rest begins.
     resumed: Option<SidecarObject>,
     checkpoints: Option<Checkpoints>,
 }
@@ -47,67 +64,129 @@ pub(crate) struct ObjectFacts<'a> {
     pub(crate) range: Range<u64>,
 }
 
-/// What there is of a download.
+/// What an earlier run left.
 #[derive(Debug)]
 pub(crate) enum ExistingPart {
-    /// Nothing that counts.
+    /// Nothing.
     Nothing,
-    /// This much.
+    /// A beginning that can be continued.
     Some(ResumePoint),
-    /// Something that cannot be used, and why.
+    /// Bytes that cannot be used, and why.
     Useless(&'static str),
 }
 
 impl PartFile {
-    /// Opens what `place` stands for, and locks it. `replace` says that there may be a FILE already.
-    pub(super) fn open(place: OutputPath, replace: bool) -> Result<Self> {
-        if place.existing.is_some() && !replace {
+    /// Finds what an earlier run left for the file `place` and locks it; makes nothing. With `replace` there may be a FILE
+    /// already.
+    pub(super) fn open(place: OutputPath, replace: bool, endpoint: &str) -> Result<Self> {
+        let Some(file_name) = place.path.file_name().filter(|_| place.existing.is_none() || replace) else {
             return Err(exists(&place.path));
+        };
+        let folder = Arc::new(Folder::of(&place.path)?);
+        let name = part_name(file_name, folder.name_bytes_max);
+        let path = place.path.with_file_name(&name);
+        let file = open_locked(&folder, &name, &path, mode_of_existing(&place, &folder))?;
+        let sidecar_name = sidecar::name(&name);
+        let found = sidecar::load(&folder, &sidecar_name)
+            .map_err(|e| failed(&place.path.with_file_name(&sidecar_name), "it is in the way", e))?;
+        let has_bytes = match &file {
+            Some(file) => file.metadata().map_err(|e| failed(&path, "it cannot be examined", e))?.len() > 0,
+            None => false,
+        };
+        if has_bytes && found == LoadedSidecar::Missing {
+            let why = "it exists, and is not of s3fcp: no FILE.part.json is beside it";
+            return Err(unusable(&path, why).with_hint("move it away, or name another file"));
         }
-        let path = part_of(&place.path);
-        let file = locked(&path)?;
-        let kept = SidecarFile::new(SidecarState::new(), sidecar::path(&path));
-        Ok(Self { file, place, path, replace, kept, resumed: None, checkpoints: None })
+        let sidecar = SidecarFile::new(&folder, sidecar_name, SidecarState::new(endpoint));
+        let endpoint = endpoint.to_owned();
+        Ok(Self {
+            place,
+            folder,
+            name,
+            path,
+            file,
+            replace,
+            found,
+            sidecar,
+            endpoint,
+            resumed: None,
+            checkpoints: None,
+        })
     }
 
-    /// What there is of `range` of the objects `uris`.
-    pub(super) fn left(&self, uris: &[Source], range: Option<RangeSpec>) -> Result<ExistingPart> {
-        let length = self.file.metadata().map_err(|e| self.failed("it cannot be looked at", e))?.len();
-        let Some(state) = sidecar::load(self.kept.path()) else {
-            let why = "nothing tells what it is of";
-            return Ok(if length == 0 { ExistingPart::Nothing } else { ExistingPart::Useless(why) });
+    /// Returns what an earlier run left of `request`.
+    pub(super) fn left(&self, request: DownloadRequest<'_>) -> Result<ExistingPart> {
+        let length = match &self.file {
+            Some(file) => file.metadata().map_err(|e| self.failed("it cannot be examined", e))?.len(),
+            None => 0,
         };
-        Ok(match state.resume(length, uris, range) {
+        if length == 0 {
+            return Ok(ExistingPart::Nothing);
+        }
+        let LoadedSidecar::State(state) = &self.found else {
+            return Ok(ExistingPart::Useless("its sidecar is damaged"));
+        };
+        Ok(match state.resume(length, request) {
             Ok(None) => ExistingPart::Nothing,
             Ok(Some(resume)) => ExistingPart::Some(resume),
             Err(why) => ExistingPart::Useless(why),
         })
     }
 
-    /// Keeps what `resume` found, and writes behind it.
+    /// Keeps the bytes up to `resume`, and continues after them.
     pub(super) fn resume(&mut self, resume: &ResumePoint) -> Result<()> {
-        let mut state = sidecar::load(self.kept.path()).unwrap_or_else(SidecarState::new);
+        let mut state = match &self.found {
+            LoadedSidecar::State(state) => state.clone(),
+            _ => SidecarState::new(&self.endpoint),
+        };
         state.objects.truncate(resume.complete + usize::from(resume.within.is_some()));
         state.synced = state.synced.min(resume.length);
-        self.cut(resume.length)?;
-        self.kept = SidecarFile::new(state.of_this_boot(), self.kept.path().to_owned());
+        self.narrow_mode()?;
+        self.truncate(resume.length)?;
         self.resumed = resume.within.as_ref().map(|(piece, _)| piece.clone());
-        self.keep(|_| {})
+        self.change_sidecar(|kept| *kept = state.of_this_boot())
     }
 
-    /// Throws away what there is. The bytes go first: what is kept of them must never outlive them.
+    /// Begins with no bytes. The sidecar comes first; of what there is, the bytes go first: what is noted of them must
+    /// never outlive them.
     pub(super) fn start_over(&mut self) -> Result<()> {
-        self.cut(0)?;
         self.resumed = None;
-        self.keep(|state| *state = SidecarState::new())
+        if self.file.is_some() {
+            self.narrow_mode()?;
+            self.truncate(0)?;
+            let endpoint = self.endpoint.clone();
+            return self.change_sidecar(|state| *state = SidecarState::new(&endpoint));
+        }
+        if self.found == LoadedSidecar::Missing {
+            self.sidecar.create().map_err(|e| match e.kind() {
+                io::ErrorKind::AlreadyExists => self.taken(),
+                _ => self.sidecar_failed(e),
+            })?;
+        } else {
+            self.change_sidecar(|_| {})?;
+        }
+        let mode = mode_of_existing(&self.place, &self.folder);
+        let mode = if self.place.existing.is_some() { mode } else { NEW_FILE_MODE };
+        match self.folder.create_new(&self.name, mode) {
+            Ok(file) if lock(&file) => {
+                self.file = Some(file);
+                Ok(())
+            }
+            Ok(_) => Err(self.taken()),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(self.taken()),
+            Err(e) => {
+                let _ = sidecar::remove(&self.folder, self.sidecar.name());
+                Err(self.failed("it could not be made", e))
+            }
+        }
     }
 
-    /// From here on the bytes are those of `range` of the object that `info` describes.
+    /// Notes that the bytes which follow are those of `object`.
     pub(super) fn begin(&mut self, object: &ObjectFacts<'_>) -> Result<()> {
         if self.checkpoints.is_none()
-            && let Ok(file) = self.file.try_clone()
+            && let Some(Ok(file)) = self.file.as_ref().map(File::try_clone)
         {
-            self.checkpoints = Checkpoints::start(file, self.kept.clone());
+            self.checkpoints = Checkpoints::start(file, self.sidecar.clone());
         }
         if let Some(piece) = self.resumed.take() {
             return if piece.is_of(object.info, object.range.end) {
@@ -117,11 +196,11 @@ impl PartFile {
             };
         }
         let piece = SidecarObject::new(object.source, object.asked, object.info, &object.range);
-        self.keep(|state| state.objects.push(piece))
+        self.change_sidecar(|state| state.objects.push(piece))
     }
 
-    /// Reads the `count` bytes from `start` on, which an earlier run wrote, for `each`. A disk is waited for on another
-    /// thread: meanwhile the download goes on.
+    /// Reads the `count` bytes from `start` on, which an earlier run wrote, for `each`. Another thread waits for the disk:
+    /// meanwhile the download continues.
     pub(super) async fn read_back(
         &self,
         start: u64,
@@ -129,15 +208,15 @@ impl PartFile {
         mut each: impl AsyncFnMut(&[u8]),
     ) -> Result<()> {
         let failed = |e| self.failed("it could not be read", e);
-        let mut file = self.file.try_clone().map_err(failed)?;
-        let (mut bytes, mut at, end) = (vec![0; READ_BACK], start, start + count);
+        let mut file = self.file().map_err(failed)?;
+        let (mut bytes, mut at, end) = (vec![0; READ_BACK_BYTES], start, start + count);
         while at < end {
-            let most = usize::try_from(end - at).unwrap_or(READ_BACK).min(READ_BACK);
+            let most = usize::try_from(end - at).unwrap_or(READ_BACK_BYTES).min(READ_BACK_BYTES);
             let read = tokio::task::spawn_blocking(move || {
                 let read = file.read_at(&mut bytes[..most], at);
                 (file, bytes, read)
             });
-            let read = read.await.map_err(|_| failed(io::Error::other("the reader died")))?;
+            let read = read.await.map_err(|_| failed(io::Error::other("the reading thread failed")))?;
             let count = match read.2 {
                 Ok(0) => return Err(failed(io::ErrorKind::UnexpectedEof.into())),
                 Ok(count) => count,
@@ -151,67 +230,117 @@ impl PartFile {
         Ok(())
     }
 
-    /// The same file for the writer.
+    /// Returns the open file, for the writer.
     pub(super) fn file(&self) -> io::Result<File> {
-        self.file.try_clone()
+        self.file.as_ref().ok_or(io::ErrorKind::NotFound)?.try_clone()
     }
 
-    /// What the bytes are in until the end.
+    /// Returns the name of the part file for messages.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether it has no bytes.
-    pub(super) fn is_nothing(&self) -> bool {
-        self.file.metadata().is_ok_and(|file| file.len() == 0)
+    /// Returns whether there are no bytes.
+    pub(super) fn is_empty(&self) -> bool {
+        self.file.as_ref().is_none_or(|file| file.metadata().is_ok_and(|found| found.len() == 0))
     }
 
-    /// The bytes are all there and right: they become FILE.
+    /// Turns the part file, whose bytes are complete and right, into FILE.
     pub(super) fn finish(mut self) -> Result<()> {
+        const NOT_SYNCED: &str = "it could not be brought to the disk";
         self.checkpoints.take().into_iter().for_each(Checkpoints::end);
-        if let Some(existing) = &self.place.existing {
-            // Who reads FILE reads the new one, too.
-            let _ = self.file.set_permissions(existing.permissions());
-        }
-        self.file.sync_all().map_err(|e| self.failed("it could not be brought to the disk", e))?;
+        let file = self.file().map_err(|e| self.failed(NOT_SYNCED, e))?;
+        let found = file.metadata().map_err(|e| self.failed(NOT_SYNCED, e))?;
+        self.change_sidecar(|state| state.renamed = Some(FileIdentity::of(&found)))?;
+        attach_proof(&file, &self.sidecar.state());
+        self.keep_mode(&file, &found);
+        file.sync_all().map_err(|e| self.failed(NOT_SYNCED, e))?;
+        // NFS and FUSE report at every close what an earlier write could not do; the lock is kept by the other descriptor.
+        close(file).map_err(|e| self.failed(NOT_SYNCED, e))?;
         self.rename()?;
-        sync_folder(&self.place.path).map_err(|e| failed(&self.place.path, "its name may be lost", e))?;
-        // FILE is there: what was kept of it harms nobody.
-        let _ = sidecar::remove(self.kept.path());
+        self.folder.sync().map_err(|e| failed(&self.place.path, "its name may be lost", e))?;
+        // FILE is there: a sidecar that stays would harm nobody.
+        let _ = sidecar::remove(&self.folder, self.sidecar.name());
         Ok(())
     }
 
-    /// The download ended in its middle: what is there stays, unless it `is_wrong` or is nothing.
+    /// Ends a download that is not complete. Its bytes stay, unless there are none or they are wrong.
     pub(super) fn abandon(mut self, is_wrong: bool) {
-        if is_wrong || self.is_nothing() {
-            self.checkpoints.take().into_iter().for_each(Checkpoints::end);
-            // It is locked still: nobody else writes to it.
-            let _ = fs::remove_file(&self.path);
-            let _ = sidecar::remove(self.kept.path());
+        if !is_wrong && !self.is_empty() {
+            return;
+        }
+        self.checkpoints.take().into_iter().for_each(Checkpoints::end);
+        // It is locked still: nobody else writes to it.
+        let Some(file) = &self.file else { return };
+        let _ = file.set_len(0);
+        let _ = sidecar::remove(&self.folder, self.sidecar.name());
+        if self.folder.is_named(&self.name, file) {
+            let _ = self.folder.remove(&self.name);
         }
     }
 
+    /// Gives the file the name FILE, if it is the one that was written.
     fn rename(&self) -> Result<()> {
-        if self.replace {
-            return fs::rename(&self.path, &self.place.path)
-                .map_err(|e| self.failed("it could not be renamed", e));
+        let Some(to) = self.place.path.file_name() else { return Err(exists(&self.place.path)) };
+        let is_named = |name: &OsStr| self.file.as_ref().is_some_and(|file| self.folder.is_named(name, file));
+        if !is_named(&self.name) {
+            return Err(unusable(&self.path, "another process replaced or removed it during the download"));
         }
-        match rename_to_new(&self.path, &self.place.path) {
+        let renamed = if self.replace {
+            self.folder.rename(&self.name, to)
+        } else {
+            self.folder.rename_to_new(&self.name, to)
+        };
+        match renamed {
+            Ok(()) if is_named(to) => Ok(()),
+            Ok(()) => Err(unusable(&self.place.path, "another process replaced it")),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 let hint = format!("the whole object is in {}", shown(&self.path));
-                Err(unusable(&self.place.path, "it was made by somebody else meanwhile").with_hint(hint))
+                let why = "it was created by another process during the download";
+                Err(unusable(&self.place.path, why).with_hint(hint))
             }
-            renamed => renamed.map_err(|e| self.failed("it could not be renamed", e)),
+            Err(e) => Err(self.failed("it could not be renamed", e)),
         }
     }
 
-    fn cut(&mut self, length: u64) -> Result<()> {
-        let cut = self.file.set_len(length).and_then(|()| self.file.seek(SeekFrom::Start(length)));
-        cut.map(drop).map_err(|e| self.failed("it could not be written", e))
+    fn truncate(&mut self, length: u64) -> Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let truncated = file.set_len(length).and_then(|()| file.seek(SeekFrom::Start(length)));
+        truncated.map(drop).map_err(|e| self.failed("it could not be written", e))
     }
 
-    fn keep(&self, change: impl FnOnce(&mut SidecarState)) -> Result<()> {
-        self.kept.change(change).map_err(|e| failed(self.kept.path(), "it could not be written", e))
+    /// Takes permissions away that FILE does not give, before bytes come.
+    fn narrow_mode(&self) -> Result<()> {
+        let (Some(file), Some(_)) = (&self.file, &self.place.existing) else { return Ok(()) };
+        let narrowed = file.metadata().and_then(|found| {
+            let mode = found.mode() & 0o777 & mode_of_existing(&self.place, &self.folder);
+            file.set_permissions(Permissions::from_mode(mode))
+        });
+        narrowed.map_err(|e| self.failed("its permissions could not be set", e))
+    }
+
+    /// Gives the new file the permissions of the FILE that it replaces, those of the group only if that stays. Never the
+    /// set-user-ID bit: the content is another one. A file of another owner's keeps its permissions from those it gave.
+    fn keep_mode(&self, file: &File, found: &std::fs::Metadata) {
+        let Some(existing) = self.place.existing.as_ref().filter(|existing| existing.uid() == found.uid())
+        else {
+            return;
+        };
+        let mode = existing.mode() & 0o777;
+        let mode = if existing.gid() == found.gid() { mode } else { mode & 0o707 };
+        let _ = file.set_permissions(Permissions::from_mode(mode));
+    }
+
+    fn change_sidecar(&self, change: impl FnOnce(&mut SidecarState)) -> Result<()> {
+        self.sidecar.change(change).map_err(|e| self.sidecar_failed(e))
+    }
+
+    fn sidecar_failed(&self, cause: io::Error) -> Error {
+        failed(&self.path.with_file_name(self.sidecar.name()), "it could not be written", cause)
+    }
+
+    fn taken(&self) -> Error {
+        unusable(&self.path, "another process is writing it")
     }
 
     fn failed(&self, what: &str, cause: io::Error) -> Error {
@@ -219,26 +348,25 @@ impl PartFile {
     }
 }
 
-/// Whether FILE is there and all of `range` of the objects `uris`: a run was ended in the moment between renaming
-/// it and forgetting what it was made of.
-pub(super) fn is_done(place: &OutputPath, uris: &[Source], range: Option<RangeSpec>) -> bool {
-    let part = part_of(&place.path);
-    let (Some(existing), Some(state)) = (&place.existing, sidecar::load(&sidecar::path(&part))) else {
-        return false;
-    };
-    let is_done = !part.exists() && state.is_all(existing.len(), uris, range);
-    if is_done {
-        let _ = sidecar::remove(&sidecar::path(&part));
+/// Returns the permissions of the FILE that is there, those of its group only if the new one gets that group; none if there
+/// is no FILE, and never the set-user-ID bit.
+fn mode_of_existing(place: &OutputPath, folder: &Folder) -> u32 {
+    let Some(existing) = &place.existing else { return 0 };
+    let mode = existing.mode() & 0o777;
+    if existing.gid() == folder.group { mode } else { mode & 0o707 }
+}
+
+/// Opens the part file that an earlier run left, for this process alone.
+fn open_locked(folder: &Folder, name: &OsStr, path: &Path, allowed_mode: u32) -> Result<Option<File>> {
+    loop {
+        let opened = folder.open_own(name, allowed_mode);
+        let Some(file) = opened.map_err(|e| failed(path, "it is in the way", e))? else { return Ok(None) };
+        if !lock(&file) {
+            return Err(unusable(path, "another process is writing it"));
+        }
+        // The process that had the lock may have renamed it to FILE since.
+        if folder.is_named(name, &file) {
+            return Ok(Some(file));
+        }
     }
-    is_done
-}
-
-fn part_of(path: &Path) -> PathBuf {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    part.into()
-}
-
-pub(super) fn exists(path: &Path) -> Error {
-    unusable(path, "it exists already").with_hint("--force replaces it, once the new one is whole")
 }

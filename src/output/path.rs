@@ -1,17 +1,19 @@
 //! Which file `-o` means: a folder takes the last name of the key or URL, and links are followed.
 //!
-//! It gets a path as it was typed and looks at the file system. It never opens, makes or changes anything.
+//! A link to one of this process's descriptors (`/dev/stdout`, `/dev/fd/3`) means the descriptor, not the file that it
+//! was opened by: that has an offset, and may be open to append. Nothing is opened, made or changed here.
 
 use std::borrow::Cow;
 use std::fs::{self, Metadata};
 use std::io;
+use std::os::fd::RawFd;
 use std::path::{Component, Path, PathBuf};
 
-use crate::error::printable::Visible;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::output::path_error::{failed, shown, unusable};
 use crate::s3::address::source::Source;
 
-/// Links that are followed before it is taken for a circle, as Linux does.
+/// Links that are followed before they count as a circle, as on Linux.
 const LINKS_MAX: usize = 40;
 
 /// A file that bytes are to go to, and what is there now.
@@ -19,33 +21,38 @@ const LINKS_MAX: usize = 40;
 pub(super) struct OutputPath {
     pub(super) path: PathBuf,
     pub(super) existing: Option<Metadata>,
+    /// The descriptor of this process that the path leads to.
+    pub(super) descriptor: Option<RawFd>,
 }
 
 impl OutputPath {
-    /// What `path` means for the objects `uris`. A folder, or what ends like one, takes the last name of a single
-    /// key or URL.
-    pub(super) fn of(path: &Path, uris: &[Source]) -> Result<Self> {
+    /// Resolves `path` for the objects `sources`. A folder takes the last name of a single key or URL.
+    pub(super) fn of(path: &Path, sources: &[Source]) -> Result<Self> {
+        if let Some(descriptor) = followed(path.to_owned()).1 {
+            return Ok(Self { path: path.to_owned(), existing: None, descriptor: Some(descriptor) });
+        }
         let is_folder = fs::metadata(path).is_ok_and(|found| found.is_dir());
         let names_folder = path.as_os_str().as_encoded_bytes().ends_with(b"/");
         if names_folder && !is_folder {
             return Err(unusable(path, "there is no such folder"));
         }
-        let path = if is_folder { path.join(&*name(path, uris)?) } else { path.to_owned() };
+        let path = if is_folder { path.join(&*name(path, sources)?) } else { path.to_owned() };
         let existing = match fs::metadata(&path) {
             Ok(found) if found.is_dir() => return Err(unusable(&path, "it is a folder")),
             Ok(found) => Some(found),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            Err(e) => return Err(failed(&path, "it cannot be looked at", e)),
+            Err(e) => return Err(failed(&path, "it cannot be examined", e)),
         };
-        // A device is opened by the name it has: what its link says may be no path at all.
+        // A device is opened by the name it has: what its link says need not be a path.
         let is_regular = existing.as_ref().is_none_or(Metadata::is_file);
-        Ok(Self { path: if is_regular { followed(path) } else { path }, existing })
+        let path = if is_regular { followed(path).0 } else { path };
+        Ok(Self { path, existing, descriptor: None })
     }
 }
 
-/// The last name of a key or URL; only one that stays in its folder.
-fn name<'a>(folder: &Path, uris: &'a [Source]) -> Result<Cow<'a, str>> {
-    let [uri] = uris else {
+/// Returns the last name of a key or URL, if it stays in its folder.
+fn name<'a>(folder: &Path, sources: &'a [Source]) -> Result<Cow<'a, str>> {
+    let [uri] = sources else {
         return Err(Error::usage(format!("several objects go into one file: {} is a folder", shown(folder)))
             .with_hint("name a file, or run s3fcp for each object"));
     };
@@ -59,28 +66,27 @@ fn name<'a>(folder: &Path, uris: &'a [Source]) -> Result<Cow<'a, str>> {
     }
 }
 
-/// Where the file itself is: it takes its folder's room and is renamed there.
-fn followed(mut path: PathBuf) -> PathBuf {
+/// Follows links to the file itself, in whose folder the part file is made and renamed, or to a descriptor.
+fn followed(mut path: PathBuf) -> (PathBuf, Option<RawFd>) {
     for _ in 0..LINKS_MAX {
-        let Ok(next) = fs::read_link(&path) else { break };
+        let descriptor = descriptor(&path);
+        let Ok(next) = fs::read_link(&path) else { return (path, descriptor) };
+        if descriptor.is_some() {
+            return (path, descriptor);
+        }
         path = path.parent().map_or(next.clone(), |folder| folder.join(&next));
     }
-    path
+    (path, None)
 }
 
-/// A path for a message: nothing in it moves the cursor of a terminal.
-pub(super) fn shown(path: &Path) -> String {
-    Visible(&path.to_string_lossy()).to_string()
-}
-
-/// An error of the output that only the user can put right.
-pub(super) fn unusable(path: &Path, why: &str) -> Error {
-    Error::new(ErrorKind::Output, format!("{}: {why}", shown(path)))
-}
-
-/// The same with what the system said.
-pub(super) fn failed(path: &Path, what: &str, cause: io::Error) -> Error {
-    unusable(path, what).with_source(cause)
+/// Returns the number of the descriptor that `path` stands for: a name in the folder of this process's descriptors, in
+/// whatever way that is reached (`/dev/fd`, `/proc/self/fd`, `/proc/PID/fd`, `/proc/thread-self/fd`).
+fn descriptor(path: &Path) -> Option<RawFd> {
+    let name = path.file_name()?.to_str()?;
+    let number = name.parse().ok().filter(|number: &RawFd| number.to_string() == name)?;
+    let folder = fs::canonicalize(path.parent()?).ok()?;
+    let own = ["/proc/self/fd", "/dev/fd", "/proc/thread-self/fd"];
+    own.iter().any(|own| fs::canonicalize(own).is_ok_and(|own| own == folder)).then_some(number)
 }
 
 #[cfg(test)]

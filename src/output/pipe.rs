@@ -1,8 +1,8 @@
-//! A pipe that takes at once what it has room for, from the thread that has just received it.
+//! Writes to a pipe without waiting, by the thread that has just received the bytes.
 //!
-//! The bytes are warm there, and no other thread need be woken; but what that thread writes it does not read
-//! meanwhile. It never waits: what a pipe has no room for is left to the writer. Only Linux (6.4 and later) has
-//! such a write; elsewhere a pipe takes nothing at once.
+//! They are still in its cache, and no other thread has to be woken; but a thread that writes does not read meanwhile. What
+//! the pipe has no room for is left to the writer. Only Linux (6.4 and later) has such a write; elsewhere nothing is
+//! written here.
 
 use std::fs::File;
 use std::os::unix::fs::FileTypeExt;
@@ -10,22 +10,22 @@ use std::time::Instant;
 
 use crate::output::written::WriteProgress;
 
-/// The pipe.
+/// A pipe that is written without waiting.
 #[derive(Debug)]
 pub(super) struct NonblockingPipe(File);
 
 impl NonblockingPipe {
-    /// `out`, where it is a pipe.
+    /// Returns `out` if it is a pipe.
     pub(super) fn to(out: &File) -> Option<Self> {
         let is_pipe = out.metadata().is_ok_and(|found| found.file_type().is_fifo());
         if is_pipe { out.try_clone().ok().map(Self) } else { None }
     }
 
-    /// Writes what there is room for of `bytes`, notes it in `delivery`, and says how much that was. Whatever is wrong
-    /// with the pipe, the writer is told by itself.
+    /// Writes as many of `bytes` as there is room for, counts them in `delivery`, and returns how many they were. Errors are
+    /// left to the writer, whose next write gets them too.
     pub(super) fn write(&self, bytes: &[u8], delivery: &WriteProgress) -> usize {
         let began = Instant::now();
-        let written = at_once(&self.0, bytes);
+        let written = write_now(&self.0, bytes);
         if written > 0 {
             delivery.wrote(written, began);
         }
@@ -34,16 +34,16 @@ impl NonblockingPipe {
 }
 
 #[cfg(target_os = "linux")]
-fn at_once(pipe: &File, bytes: &[u8]) -> usize {
+fn write_now(pipe: &File, bytes: &[u8]) -> usize {
     use rustix::io::{ReadWriteFlags, pwritev2};
 
-    // Where a stream is, which has no offset: pwritev2(2).
+    // The current position, which is what a pipe needs: pwritev2(2).
     const HERE: u64 = u64::MAX;
     pwritev2(pipe, &[std::io::IoSlice::new(bytes)], HERE, ReadWriteFlags::NOWAIT).unwrap_or(0)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn at_once(_: &File, _: &[u8]) -> usize {
+fn write_now(_: &File, _: &[u8]) -> usize {
     0
 }
 

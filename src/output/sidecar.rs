@@ -1,144 +1,108 @@
-//! What is kept beside `FILE.part`: of which objects its bytes are, so that a later run goes on where it ends.
+//! The file format of the sidecar: which objects the bytes of `FILE.part` belong to.
 //!
-//! One line of JSON, replaced as a whole. What its length means is decided here, and nothing of it is trusted that does
-//! not fit: then a download starts over. It never touches the bytes.
-//!
-//! The length that counts is that of `FILE.part`, as long as the system is still up that it was written by: what a
-//! process has written outlives it. After a crash of the system, or on another machine that shares the folder, only what
-//! was known to be on disk then (`synced`) is taken for the object's bytes: some file systems show zeros behind it.
+//! One line of JSON beside the part file, replaced as a whole. It is made before the part file and removed before it, so
+//! that a part file with bytes is never without one. What a later run may conclude from it is decided in `resume.rs`.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::output::folder::Folder;
 use crate::s3::address::source::Source;
-use crate::s3::etag::ETag;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range_spec::RangeSpec;
 
-const FORMAT: u32 = 1;
+/// Format 1 did not note the endpoint.
+const FORMAT: u32 = 2;
 
-/// What is kept.
+/// More than 10,000 objects with the longest keys need.
+const SIDECAR_BYTES_MAX: u64 = 32 << 20;
+
+/// How every sidecar begins; tells a damaged one from a file of the user's.
+const FIRST_BYTES: &[u8] = b"{\"format\":";
+
+/// Mode of the sidecar: keys may be confidential.
+const PRIVATE: u32 = 0o600;
+
+/// The content of a sidecar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SidecarState {
     format: u32,
-    /// Which run of which system wrote the bytes; `None` where it does not tell.
-    boot: Option<String>,
-    /// So many bytes are on disk.
+    /// Identifies the boot of the system that wrote the bytes, where there is such an id.
+    pub(super) boot: Option<String>,
+    /// Number of bytes known to be on disk.
     pub(super) synced: u64,
-    /// In the order of their bytes; the last one's may be there in part.
+    /// Identity of the store; absent in format 1.
+    #[serde(default)]
+    pub(super) endpoint: Option<String>,
+    /// In the order of their bytes; the last object may be there in part.
     pub(super) objects: Vec<SidecarObject>,
+    /// The complete file that was about to be renamed to FILE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) renamed: Option<FileIdentity>,
 }
 
-/// The bytes of one object.
+/// One object whose bytes are in the part file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SidecarObject {
     /// Its [identity](Source::identity), which has no secret.
-    uri: String,
-    /// The range as it was asked for; all of the object where `None`.
-    asked: Option<String>,
+    pub(super) uri: String,
+    /// The range as the user wrote it; `None` for the whole object.
+    pub(super) asked: Option<String>,
     pub(crate) etag: Option<String>,
     pub(crate) version_id: Option<String>,
-    /// Of the whole object, in bytes.
-    size: u64,
-    /// The bytes wanted, by their offsets in the object.
+    /// Size of the whole object in bytes.
+    pub(super) size: u64,
+    /// Offset in the object of the first byte.
     pub(crate) start: u64,
+    /// Offset in the object after the last byte.
     pub(crate) end: u64,
 }
 
-/// Where a download goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ResumePoint {
-    /// How many bytes of the file stay.
-    pub(crate) length: u64,
-    /// How many objects are complete.
-    pub(crate) complete: usize,
-    /// The next one, where bytes of it are there, and how many.
-    pub(crate) within: Option<(SidecarObject, u64)>,
+/// A file as it was at one moment: any later write changes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct FileIdentity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified_seconds: i64,
+    modified_nanoseconds: i64,
+}
+
+/// What there is at a sidecar's name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum LoadedSidecar {
+    Missing,
+    /// A sidecar that a crash of the system or a user damaged.
+    Damaged,
+    State(SidecarState),
 }
 
 impl SidecarState {
-    pub(super) fn new() -> Self {
-        Self { format: FORMAT, boot: boot(), synced: 0, objects: Vec::new() }
+    pub(super) fn new(endpoint: &str) -> Self {
+        let endpoint = Some(endpoint.to_owned());
+        Self { format: FORMAT, boot: boot(), synced: 0, endpoint, objects: Vec::new(), renamed: None }
     }
 
-    /// The same, as of now: its bytes were checked by [`SidecarState::resume`] and are written on from here.
+    /// Marks the bytes, which were checked, as those of this boot.
     pub(super) fn of_this_boot(mut self) -> Self {
-        self.boot = boot();
+        (self.boot, self.format, self.renamed) = (boot(), FORMAT, None);
         self
-    }
-
-    /// Where a download of `range` of the objects `uris` goes on, `length` bytes being there; `None` where nothing is,
-    /// an error says why what is there cannot be used.
-    pub(super) fn resume(
-        &self,
-        length: u64,
-        uris: &[Source],
-        range: Option<RangeSpec>,
-    ) -> Result<Option<ResumePoint>, &'static str> {
-        if length == 0 {
-            return Ok(None);
-        }
-        let is_same_boot = self.boot.is_some() && self.boot == boot();
-        let length = if is_same_boot { length } else { length.min(self.synced) };
-        if length == 0 {
-            return Err("the system was restarted since, and nothing of it is certain to be on disk");
-        }
-        let asked = range.map(|range| range.to_string());
-        let mut before = 0;
-        for (complete, uri) in uris.iter().enumerate() {
-            let Some(piece) = self.objects.get(complete) else {
-                let at_end = ResumePoint { length, complete, within: None };
-                return if length == before { Ok(Some(at_end)) } else { Err("it has more than it says") };
-            };
-            if piece.uri != uri.identity() || piece.asked != asked {
-                return Err("it is of something else");
-            }
-            let is_last = complete + 1 == uris.len();
-            let (had, len) = (length - before, piece.end.saturating_sub(piece.start));
-            if had < len || is_last {
-                if had > len {
-                    return Err("it is longer than what was asked for");
-                }
-                if !piece.is_pinned(uri) {
-                    return Err("nothing shows whether the object is still the same");
-                }
-                // Where all are there, the last byte is fetched again: the store confirms that they are still of the
-                // object by that name.
-                let had = if had == len { had.saturating_sub(1) } else { had };
-                let within = (had > 0).then(|| (piece.clone(), had));
-                return Ok(Some(ResumePoint { length: before + had, complete, within }));
-            }
-            before += len;
-        }
-        Ok(None)
-    }
-
-    /// Whether a file of `length` bytes is all of `range` of the objects `uris`: one that was renamed a moment
-    /// before the end.
-    pub(super) fn is_all(&self, length: u64, uris: &[Source], range: Option<RangeSpec>) -> bool {
-        let asked = range.map(|range| range.to_string());
-        // Nobody is asked here: a query may name something else.
-        let same = |(piece, uri): (&SidecarObject, &Source)| {
-            uri.is_known_by_identity() && piece.uri == uri.identity() && piece.asked == asked
-        };
-        self.objects.len() == uris.len()
-            && self.objects.iter().zip(uris).all(same)
-            && length == self.objects.iter().map(|piece| piece.end.saturating_sub(piece.start)).sum::<u64>()
     }
 }
 
 impl SidecarObject {
     pub(super) fn new(
-        uri: &Source,
+        source: &Source,
         asked: Option<RangeSpec>,
         info: &ObjectInfo,
         range: &std::ops::Range<u64>,
     ) -> Self {
         Self {
-            uri: uri.identity(),
+            uri: source.identity(),
             asked: asked.map(|range| range.to_string()),
             etag: info.etag.clone(),
             version_id: info.version_id.clone(),
@@ -148,196 +112,199 @@ impl SidecarObject {
         }
     }
 
-    /// Whether the rest of the object that `info` describes, up to `end`, follows on what is there.
-    pub(super) fn is_of(&self, info: &ObjectInfo, end: u64) -> bool {
-        self.etag == info.etag && self.size == info.size && self.end == end
-    }
-
-    /// A strong `ETag`.
-    pub(crate) fn tag(&self) -> Option<ETag> {
-        self.etag.as_deref()?.parse().ok()
-    }
-
-    /// A version id that no other object can get.
-    pub(crate) fn version(&self) -> Option<&str> {
-        self.version_id.as_deref().filter(|id| *id != "null")
-    }
-
-    /// Whether a later run can ask for no other object; `source` is where it asks.
-    fn is_pinned(&self, source: &Source) -> bool {
-        self.tag().is_some() || (source.url().is_none() && self.version().is_some())
+    /// Returns the number of bytes that the file has of the object once it is whole.
+    pub(super) fn len(&self) -> u64 {
+        self.end.saturating_sub(self.start)
     }
 }
 
-/// Where the state of `part` is kept.
-pub(super) fn path(part: &Path) -> PathBuf {
-    let mut name = part.as_os_str().to_owned();
+impl FileIdentity {
+    pub(super) fn of(found: &std::fs::Metadata) -> Self {
+        Self {
+            device: found.dev(),
+            inode: found.ino(),
+            size: found.size(),
+            modified_seconds: found.mtime(),
+            modified_nanoseconds: found.mtime_nsec(),
+        }
+    }
+}
+
+/// Returns the name of the sidecar of the part file `part`.
+pub(super) fn name(part: &OsStr) -> OsString {
+    let mut name = part.to_owned();
     name.push(".json");
-    name.into()
+    name
 }
 
-/// What is kept at `path`; `None` where there is nothing that can be read.
-pub(super) fn load(path: &Path) -> Option<SidecarState> {
-    let state: SidecarState = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    (state.format == FORMAT).then_some(state)
+fn name_while_written(name: &OsStr) -> OsString {
+    let mut name = name.to_owned();
+    name.push("~");
+    name
 }
 
-/// Replaces what is kept at `path`; with `sync` it is on disk then.
-pub(super) fn save(path: &Path, state: &SidecarState, sync: bool) -> io::Result<()> {
-    let new = path.with_extension("json~");
-    let mut file = File::create(&new)?;
+/// Reads the sidecar `name`. Fails if the file is not one that s3fcp made for this user.
+pub(super) fn load(folder: &Folder, name: &OsStr) -> io::Result<LoadedSidecar> {
+    let Some(file) = folder.open_own(name, 0)? else { return Ok(LoadedSidecar::Missing) };
+    if file.metadata()?.len() > SIDECAR_BYTES_MAX {
+        return Err(io::Error::other("it is too large for a sidecar"));
+    }
+    let mut bytes = Vec::new();
+    file.take(SIDECAR_BYTES_MAX).read_to_end(&mut bytes)?;
+    match serde_json::from_slice::<SidecarState>(&bytes) {
+        Ok(state) if (1..=FORMAT).contains(&state.format) => Ok(LoadedSidecar::State(state)),
+        _ if looks_like_sidecar(&bytes) => Ok(LoadedSidecar::Damaged),
+        _ => Err(io::Error::other("it is not a sidecar of s3fcp")),
+    }
+}
+
+/// Returns whether `bytes` may be what is left of a sidecar. Some file systems show zeros after a crash.
+fn looks_like_sidecar(bytes: &[u8]) -> bool {
+    let compared = bytes.len().min(FIRST_BYTES.len());
+    bytes[..compared] == FIRST_BYTES[..compared] || bytes.iter().all(|byte| *byte == 0)
+}
+
+/// Replaces the sidecar `name`; with `sync` it is on disk afterwards. With `only_new` there must be none.
+pub(super) fn save(
+    folder: &Folder,
+    name: &OsStr,
+    state: &SidecarState,
+    sync: bool,
+    only_new: bool,
+) -> io::Result<()> {
     let mut line = serde_json::to_vec(state)?;
     line.push(b'\n');
-    file.write_all(&line)?;
-    if sync {
-        file.sync_data()?;
+    let (mut file, new) = create(folder, name_while_written(name))?;
+    let saved = file
+        .write_all(&line)
+        .and_then(|()| if sync { file.sync_data() } else { Ok(()) })
+        .and_then(|()| if only_new { folder.rename_to_new(&new, name) } else { folder.rename(&new, name) });
+    if saved.is_err() && folder.is_named(&new, &file) {
+        let _ = folder.remove(&new);
     }
-    fs::rename(&new, path)
+    saved
 }
 
-/// Removes what is kept at `path`.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
-    // A run that was killed may have left it.
-    let _ = fs::remove_file(path.with_extension("json~"));
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
+/// Makes the file that is renamed to the sidecar. A leftover of a run that was killed gives way; if the name is taken by
+/// something else, another one is used.
+fn create(folder: &Folder, new: OsString) -> io::Result<(File, OsString)> {
+    remove_leftover(folder, &new);
+    match folder.create_new(&new, PRIVATE) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            let other = OsString::from(format!(".s3fcp-{:016x}", fastrand::u64(..)));
+            Ok((folder.create_new(&other, PRIVATE)?, other))
+        }
+        created => Ok((created?, new)),
     }
 }
 
-/// A name of this run of this system: Linux has one for each.
-fn boot() -> Option<String> {
-    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+fn remove_leftover(folder: &Folder, new: &OsStr) {
+    let Ok(Some(file)) = folder.open_own(new, 0) else { return };
+    let mut bytes = Vec::new();
+    let read = (&file).take(FIRST_BYTES.len() as u64).read_to_end(&mut bytes);
+    if read.is_ok() && looks_like_sidecar(&bytes) && folder.is_named(new, &file) {
+        let _ = folder.remove(new);
+    }
+}
+
+/// Removes the sidecar `name` and what a run that was killed left of it.
+pub(super) fn remove(folder: &Folder, name: &OsStr) -> io::Result<()> {
+    remove_leftover(folder, &name_while_written(name));
+    folder.remove(name)
+}
+
+/// Returns the id of this boot of the system; only Linux has one.
+pub(super) fn boot() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(id.trim().to_owned()).filter(|id| !id.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
-    fn uris(keys: &[&str]) -> Vec<Source> {
-        keys.iter().map(|key| format!("s3://b/{key}").parse().unwrap()).collect()
-    }
-
-    fn info(size: u64, etag: &str) -> ObjectInfo {
-        ObjectInfo { size, etag: Some(etag.to_owned()), ..ObjectInfo::default() }
-    }
-
-    fn state(pieces: &[(&str, u64)]) -> SidecarState {
-        let mut state = SidecarState::new();
-        for (key, size) in pieces {
-            let piece = SidecarObject::new(&uris(&[key])[0], None, &info(*size, "\"e\""), &(0..*size));
-            state.objects.push(piece);
-        }
+    fn state(uri: &str) -> SidecarState {
+        let info = ObjectInfo { size: 10, etag: Some("\"e\"".to_owned()), ..ObjectInfo::default() };
+        let mut state = SidecarState::new("http://h");
+        state.objects.push(SidecarObject::new(&uri.parse().unwrap(), None, &info, &(0..10)));
         state
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
-    fn where_it_goes_on() {
-        for (pieces, asked, length, want) in [
-            (&[("a", 100)][..], &["a"][..], 0, Ok(None)),
-            (&[("a", 100)], &["a"], 7, Ok(Some((7, 0, 7)))),
-            (&[("a", 100)], &["a"], 100, Ok(Some((99, 0, 99)))),
-            (&[("a", 1)], &["a"], 1, Ok(Some((0, 0, 0)))),
-            (&[("a", 100)], &["a"], 101, Err("longer")),
-            (&[("a", 100)], &["b"], 7, Err("something else")),
-            (&[], &["a"], 7, Err("more than it says")),
-            (&[("a", 10), ("b", 20)], &["a", "b"], 7, Ok(Some((7, 0, 7)))),
-            (&[("a", 10)], &["a", "b"], 10, Ok(Some((10, 1, 0)))),
-            (&[("a", 10), ("b", 20)], &["a", "b"], 10, Ok(Some((10, 1, 0)))),
-            (&[("a", 10), ("b", 20)], &["a", "b"], 15, Ok(Some((15, 1, 5)))),
-            (&[("a", 10), ("b", 20)], &["a", "b"], 30, Ok(Some((29, 1, 19)))),
-            (&[("a", 10), ("b", 20)], &["a", "b"], 31, Err("longer")),
-            (&[("a", 10), ("b", 20)], &["a", "c"], 15, Err("something else")),
-            (&[("a", 10), ("b", 20)], &["a"], 15, Err("longer")),
-            (&[("a", 10), ("b", 0), ("c", 5)], &["a", "b", "c"], 12, Ok(Some((12, 2, 2)))),
-            (&[("a", 10)], &["a", "b"], 12, Err("more than it says")),
+    fn a_sidecar_is_read_as_it_was_written_and_is_private() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::of(&temporary.path().join("x")).unwrap();
+        let name = name(OsStr::new("x.part"));
+        assert_eq!(
+            (name.to_str(), load(&folder, &name).unwrap()),
+            (Some("x.part.json"), LoadedSidecar::Missing)
+        );
+        let state = state("s3://b/a \"é\"\n");
+        for (sync, only_new) in [(false, true), (true, false), (false, false)] {
+            save(&folder, &name, &state, sync, only_new).unwrap();
+            assert_eq!(load(&folder, &name).unwrap(), LoadedSidecar::State(state.clone()));
+        }
+        assert!(save(&folder, &name, &state, false, true).is_err());
+        let path = temporary.path().join(&name);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        remove(&folder, &name).unwrap();
+        remove(&folder, &name).unwrap();
+        assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn damage_is_told_from_a_file_of_the_users() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::of(&temporary.path().join("x")).unwrap();
+        let name = OsStr::new("x.part.json");
+        let zeros = "\0".repeat(100);
+        let of_the_future = serde_json::to_string(&SidecarState { format: 9, ..state("s3://b/k") }).unwrap();
+        for (text, is_damaged) in [
+            ("", true),
+            ("{", true),
+            ("{\"format\":1,", true),
+            (&zeros, true),
+            (&of_the_future, true),
+            ("{}", false),
+            ("[1]", false),
+            ("my notes", false),
         ] {
-            let found = state(pieces).resume(length, &uris(asked), None);
-            let found = found.map(|r| r.map(|r| (r.length, r.complete, r.within.map_or(0, |w| w.1))));
-            match (&found, want) {
-                (Err(why), Err(part)) => assert!(why.contains(part), "{asked:?} {length}: {why}"),
-                (found, want) => assert_eq!(*found, want, "{asked:?} {length}"),
-            }
+            fs::write(temporary.path().join(name), text).unwrap();
+            assert_eq!(load(&folder, name).ok(), is_damaged.then_some(LoadedSidecar::Damaged), "{text:?}");
         }
+        let large = File::create(temporary.path().join(name)).unwrap();
+        large.set_len(SIDECAR_BYTES_MAX + 1).unwrap();
+        assert!(load(&folder, name).is_err());
     }
 
     #[test]
-    fn after_a_restart_only_what_is_on_disk_counts() {
-        let mut state = state(&[("a", 100)]);
-        state.boot = Some("another".to_owned());
-        assert!(state.resume(50, &uris(&["a"]), None).unwrap_err().contains("restarted"));
-        state.synced = 40;
-        for (length, want) in [(50, 40), (30, 30)] {
-            assert_eq!(state.resume(length, &uris(&["a"]), None).unwrap().unwrap().length, want);
+    fn names_of_helpers_that_lead_elsewhere_or_are_taken_are_left_alone() {
+        let temporary = tempfile::tempdir().unwrap();
+        let at = |name: &str| temporary.path().join(name);
+        let folder = Folder::of(&at("x")).unwrap();
+        let name = OsStr::new("x.part.json");
+        fs::write(at("victim"), "mine").unwrap();
+        let plant: [fn(&std::path::Path); 4] = [
+            |new| symlink("victim", new).unwrap(),
+            |new| fs::hard_link(new.with_file_name("victim"), new).unwrap(),
+            |new| fs::write(new, "mine").unwrap(),
+            |new| fs::create_dir(new).unwrap(),
+        ];
+        for (number, plant) in plant.iter().enumerate() {
+            plant(&at("x.part.json~"));
+            save(&folder, name, &state("s3://b/k"), false, false).unwrap();
+            assert!(matches!(load(&folder, name).unwrap(), LoadedSidecar::State(_)));
+            assert_eq!(fs::read(at("victim")).unwrap(), b"mine", "{number}");
+            assert!(fs::symlink_metadata(at("x.part.json~")).is_ok(), "{number}");
+            let _ = fs::remove_file(at("x.part.json~")).or_else(|_| fs::remove_dir(at("x.part.json~")));
+            remove(&folder, name).unwrap();
+            assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 1, "{number}");
         }
-    }
-
-    #[test]
-    fn another_range_or_an_object_that_nothing_pins_is_not_gone_on_with() {
-        let mut state = state(&[("a", 100)]);
-        let range = Some("5-".parse().unwrap());
-        assert!(state.resume(7, &uris(&["a"]), range).unwrap_err().contains("something else"));
-        for (etag, version, is_pinned) in
-            [("W/\"e\"", None, false), ("W/\"e\"", Some("null"), false), ("W/\"e\"", Some("v1"), true)]
-        {
-            state.objects[0].etag = Some(etag.to_owned());
-            state.objects[0].version_id = version.map(str::to_owned);
-            state.synced = 100;
-            assert_eq!(state.resume(7, &uris(&["a"]), None).is_ok(), is_pinned, "{etag} {version:?}");
-        }
-    }
-
-    #[test]
-    fn a_url_that_is_presigned_again_is_the_same_and_only_an_etag_pins_it() {
-        let url = |text: &str| vec![text.parse::<Source>().unwrap()];
-        let (old, new) = (url("https://h/a%20b?sig=hunter2old"), url("https://h/a%20b?sig=hunter2new"));
-        let mut state = SidecarState::new();
-        state.objects.push(SidecarObject::new(&old[0], None, &info(100, "\"e\""), &(0..100)));
-        state.synced = 100;
-        assert!(!serde_json::to_string(&state).unwrap().contains("hunter2"));
-        assert_eq!(state.resume(7, &new, None).unwrap().unwrap().length, 7);
-        for other in ["https://h/a%20c?sig=hunter2old", "http://h/a%20b", "https://h:1/a%20b", "s3://h/a b"] {
-            assert!(state.resume(7, &url(other), None).unwrap_err().contains("something else"), "{other}");
-        }
-        // A query may name another object: without a word of the server's a file is not known to be it.
-        assert!(!state.is_all(100, &old, None) && state.is_all(100, &url("https://h/a%20b"), None));
-        // A version cannot be asked for by a URL.
-        state.objects[0].etag = None;
-        state.objects[0].version_id = Some("v1".to_owned());
-        assert!(state.resume(7, &new, None).unwrap_err().contains("nothing shows"));
-    }
-
-    #[test]
-    fn a_file_is_all_only_with_every_byte_of_every_object() {
-        let state = state(&[("a", 10), ("b", 20)]);
-        for (length, asked, want) in [
-            (30, &["a", "b"][..], true),
-            (29, &["a", "b"], false),
-            (10, &["a"], false),
-            (30, &["a", "c"], false),
-        ] {
-            assert_eq!(state.is_all(length, &uris(asked), None), want, "{length} {asked:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_kept_comes_back_and_damage_is_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = path(&folder.path().join("x.part"));
-        assert_eq!(path.file_name().unwrap(), "x.part.json");
-        let state = state(&[("a \"é\"\n", 10)]);
-        for sync in [false, true] {
-            save(&path, &state, sync).unwrap();
-            assert_eq!(load(&path), Some(state.clone()));
-        }
-        for damage in ["", "{", "{}", "[1]", &"\0".repeat(100)] {
-            fs::write(&path, damage).unwrap();
-            assert_eq!(load(&path), None, "{damage:?}");
-        }
-        remove(&path).unwrap();
-        remove(&path).unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        // What a run that was killed left gives way.
+        fs::write(at("x.part.json~"), "{\"form").unwrap();
+        save(&folder, name, &state("s3://b/k"), false, false).unwrap();
+        assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 2);
     }
 }

@@ -1,9 +1,7 @@
-//! Ordered bytes to where they go: stdout, a file, or a piece of one.
+//! The destination of a run, open: a stream, a part file that becomes FILE, or one piece of a shared file.
 //!
-//! One way for all of them: frames go to one blocking thread, which writes them, gathered, straight from where
-//! they lie; only where few connections leave the time is a pipe filled by the thread that reads. What a file needs
-//! beyond that, from its first byte to its name, is in the files below. It never buffers beyond a few frames and never
-//! writes anything else.
+//! The writer writes to all three in the same way, through [`Sink::file`]. What differs is what comes before and after
+//! the bytes.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -13,76 +11,102 @@ use std::path::Path;
 use tokio::io::Interest;
 
 use crate::error::{Error, Result};
+use crate::output::finished::FinishedFile;
 use crate::output::in_place::InPlace;
-use crate::output::part_file::{self, ExistingPart, ObjectFacts, PartFile};
-use crate::output::path::{self, OutputPath, failed};
-use crate::output::sidecar::ResumePoint;
+use crate::output::part_file::{ExistingPart, ObjectFacts, PartFile};
+use crate::output::path::OutputPath;
+use crate::output::path_error::{self, failed};
+use crate::output::resume::{DownloadRequest, ResumePoint};
 use crate::output::stream::StreamOutput;
 use crate::output::target::{Destination, IfExists};
-use crate::s3::address::source::Source;
-use crate::s3::range_spec::RangeSpec;
 
-/// Where the bytes of a run go, open.
+/// The open destination of a run.
 #[derive(Debug)]
 pub(crate) enum Sink {
-    /// To a stream, which is written as it comes.
+    /// A stream: bytes are delivered as they are written.
     Stream(StreamOutput),
-    /// To a file that is not whole before the end.
+    /// A file that gets its name at the end.
     Part(Box<PartFile>),
-    /// To a piece of a file.
+    /// One piece of a file.
     InPlace(InPlace),
 }
 
+/// A destination that was looked at.
+#[derive(Debug)]
+pub(crate) enum OpenedSink {
+    Sink(Sink),
+    /// A FILE that an earlier run may have finished.
+    Existing(FinishedFile),
+}
+
 impl Sink {
-    /// Opens what `target` means for `range` of the objects `uris`; `None` where an earlier run has brought them all.
-    pub(crate) fn open(
-        target: &Destination,
-        uris: &[Source],
-        range: Option<RangeSpec>,
-    ) -> Result<Option<Self>> {
+    /// Opens `target` for `request`.
+    pub(crate) fn open(target: &Destination, request: DownloadRequest<'_>) -> Result<OpenedSink> {
+        if target.resumes()
+            && let Destination::File { path, .. } = target
+        {
+            let place = OutputPath::of(path, request.sources)?;
+            if place.existing.as_ref().is_some_and(Metadata::is_file)
+                && let Some(existing) = FinishedFile::find(&place, request)?
+            {
+                return Ok(OpenedSink::Existing(existing));
+            }
+        }
+        Self::open_anew(target, request).map(OpenedSink::Sink)
+    }
+
+    /// Opens `target` for `request`, without asking whether an earlier run has finished it.
+    pub(crate) fn open_anew(target: &Destination, request: DownloadRequest<'_>) -> Result<Self> {
         let (path, existing) = match target {
             Destination::Stdout { even_binary } => {
-                return Ok(Some(Self::Stream(StreamOutput::stdout(*even_binary)?)));
+                return Ok(Self::Stream(StreamOutput::stdout(*even_binary)?));
             }
             Destination::File { path, existing } => (path, *existing),
         };
-        let place = OutputPath::of(path, uris)?;
+        let place = OutputPath::of(path, request.sources)?;
         let (replace, resume) = match existing {
-            IfExists::InPlace => return Ok(Some(Self::InPlace(InPlace::open(place)?))),
+            IfExists::InPlace => return Ok(Self::InPlace(InPlace::open(place)?)),
             IfExists::Fail { resume } => (false, resume),
             IfExists::Replace { resume } => (true, resume),
         };
-        match &place.existing {
-            Some(found) if !found.is_file() => {
-                let stream = named(&place.path, found, replace, resume)?;
-                Ok(Some(Self::Stream(stream)))
-            }
-            Some(_) if resume && part_file::is_done(&place, uris, range) => Ok(None),
-            _ => Ok(Some(Self::Part(Box::new(PartFile::open(place, replace)?)))),
+        let is_stream =
+            place.descriptor.is_some() || place.existing.as_ref().is_some_and(|found| !found.is_file());
+        if !is_stream {
+            return Ok(Self::Part(Box::new(PartFile::open(place, replace, request.endpoint)?)));
         }
+        if resume {
+            let what = format!("--continue needs a regular file: {}", path_error::shown(&place.path));
+            return Err(Error::usage(what));
+        }
+        match (place.descriptor, &place.existing) {
+            (Some(descriptor), _) => StreamOutput::inherited(descriptor, &place.path),
+            (None, Some(found)) => named(&place.path, found, replace),
+            (None, None) => Err(path_error::unusable(&place.path, "it does not exist")),
+        }
+        .map(Self::Stream)
     }
 
-    /// What an earlier run left of `range` of the objects `uris`.
-    pub(crate) fn left(&self, uris: &[Source], range: Option<RangeSpec>) -> Result<ExistingPart> {
-        if let Self::Part(part) = self { part.left(uris, range) } else { Ok(ExistingPart::Nothing) }
+    /// Returns what an earlier run left of `request`.
+    pub(crate) fn left(&self, request: DownloadRequest<'_>) -> Result<ExistingPart> {
+        if let Self::Part(part) = self { part.left(request) } else { Ok(ExistingPart::Nothing) }
     }
 
-    /// Keeps what `resume` found, and throws away what is behind it.
+    /// Keeps the bytes up to `resume`, and continues after them.
     pub(crate) fn resume(&mut self, resume: &ResumePoint) -> Result<()> {
         if let Self::Part(part) = self { part.resume(resume) } else { Ok(()) }
     }
 
-    /// Reads the `count` bytes from `start` on that are there already, for `each`.
+    /// Reads the `count` bytes from `start` on, which an earlier run wrote, for `each`.
     pub(crate) async fn read_back(&self, start: u64, count: u64, each: impl AsyncFnMut(&[u8])) -> Result<()> {
         if let Self::Part(part) = self { part.read_back(start, count, each).await } else { Ok(()) }
     }
 
-    /// Throws away what an earlier run left.
+    /// Begins with no bytes; discards what an earlier run left.
     pub(crate) fn start_over(&mut self) -> Result<()> {
         if let Self::Part(part) = self { part.start_over() } else { Ok(()) }
     }
 
-    /// The bytes that come next are those of `object`.
+    /// Announces that the bytes which follow are those of `object`.
     pub(crate) fn begin(&mut self, object: &ObjectFacts<'_>) -> Result<()> {
         match self {
             Self::Stream(_) => Ok(()),
@@ -91,16 +115,16 @@ impl Sink {
         }
     }
 
-    /// The bytes are all there.
+    /// Completes the output after the last byte.
     pub(crate) fn finish(self) -> Result<()> {
         match self {
-            Self::Stream(_) => Ok(()),
+            Self::Stream(stream) => stream.finish(),
             Self::Part(part) => part.finish(),
             Self::InPlace(file) => file.finish(),
         }
     }
 
-    /// The download ended in its middle, and the bytes until there are wrong or not.
+    /// Ends an incomplete output, whose bytes are wrong or not.
     pub(crate) fn abandon(self, is_wrong: bool) {
         if let Self::Part(part) = self {
             part.abandon(is_wrong);
@@ -116,25 +140,26 @@ impl Sink {
         }
     }
 
-    /// The name of what bytes are written to, for a message.
+    /// Returns the name of the destination for messages.
     pub(crate) fn shown(&self) -> String {
         match self {
             Self::Stream(_) => "stdout".to_owned(),
-            Self::Part(part) => path::shown(part.path()),
-            Self::InPlace(file) => path::shown(file.path()),
+            Self::Part(part) => path_error::shown(part.path()),
+            Self::InPlace(file) => path_error::shown(file.path()),
         }
     }
 
-    /// Whether the bytes are nobody's before the end.
+    /// Returns whether nobody reads the bytes before the end.
     pub(crate) fn is_part(&self) -> bool {
         matches!(self, Self::Part(_))
     }
 
-    /// Whether bytes are there that a later run can go on with.
+    /// Returns whether there are bytes that a later run can continue.
     pub(crate) fn can_be_resumed(&self) -> bool {
-        matches!(self, Self::Part(part) if !part.is_nothing())
+        matches!(self, Self::Part(part) if !part.is_empty())
     }
 
+    /// Returns the open file, for the writer.
     pub(crate) fn file(&self) -> io::Result<File> {
         match self {
             Self::Stream(stream) => stream.file(),
@@ -143,11 +168,12 @@ impl Sink {
         }
     }
 
+    /// Fails if `bytes` would garble a terminal.
     pub(crate) fn check(&self, bytes: &[u8]) -> Result<()> {
         if let Self::Stream(stream) = self { stream.check(bytes) } else { Ok(()) }
     }
 
-    /// Resolves when nobody reads any more what is written.
+    /// Resolves when the reader of a pipe has closed it.
     pub(crate) fn closed(&self) -> impl Future<Output = ()> + use<> {
         let watched = if let Self::Stream(stream) = self { stream.watched() } else { None };
         async {
@@ -158,18 +184,16 @@ impl Sink {
         }
     }
 
+    /// Returns whether the reader of a pipe has closed it.
     pub(crate) fn has_lost_reader(&self) -> bool {
         matches!(self, Self::Stream(stream) if stream.has_lost_reader())
     }
 }
 
-/// Opens what is no regular file, such as a pipe with a name: it is written as it is.
-fn named(path: &Path, found: &Metadata, replace: bool, resume: bool) -> Result<StreamOutput> {
-    if resume {
-        return Err(Error::usage(format!("--continue needs a regular file: {}", path::shown(path))));
-    }
+/// Opens what is not a regular file, such as a named pipe: it is written directly.
+fn named(path: &Path, found: &Metadata, replace: bool) -> Result<StreamOutput> {
     if found.file_type().is_block_device() && !replace {
-        return Err(part_file::exists(path));
+        return Err(path_error::exists(path));
     }
     let file = File::options().write(true).open(path);
     Ok(StreamOutput::named(file.map_err(|e| failed(path, "it could not be opened", e))?))

@@ -1,6 +1,4 @@
-//! Which file stdout is, for a command that continues it.
-//!
-//! It asks the system and never opens or changes anything.
+//! The name of the file that stdout is redirected to, for a command that continues it.
 
 use std::fs;
 use std::io;
@@ -8,8 +6,8 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-/// The path of the regular file that stdout is; `None` where it is none, or the system does not tell (it is
-/// Linux that does), or the file has no name any more.
+/// Returns the path of the regular file that stdout is; `None` if it is not one, if the file has no name any more, or if the
+/// system cannot say (only Linux can).
 pub(crate) fn stdout_file() -> Option<PathBuf> {
     let stdout = fs::File::from(io::stdout().as_fd().try_clone_to_owned().ok()?).metadata().ok()?;
     let path = fs::read_link("/proc/self/fd/1").ok()?;

@@ -1,40 +1,91 @@
-//! A stream to write to: stdout, or what was named in its place and is no regular file, such as a pipe.
+//! A stream to write to: stdout, another inherited descriptor, or a named pipe or device.
 //!
-//! It says when the reader at the other end is gone, and keeps bytes from a terminal that would not show them. It
-//! never writes itself.
+//! It reports when the reader of a pipe is gone, keeps binary data from a terminal, and closes the stream in the end,
+//! because NFS, FUSE and quotas report errors of earlier writes there. The writer writes to it.
 
 use std::fs::File;
-use std::io::{self, IsTerminal};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags};
+use rustix::fs::OFlags;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::output::folder::close;
+use crate::output::path_error::{failed, unusable};
 
-/// What a pipe is enlarged to, in bytes: Linux's limit for users (`/proc/sys/fs/pipe-max-size`).
+/// Size of a pipe in bytes: Linux's limit for users (`/proc/sys/fs/pipe-max-size`).
 #[cfg(target_os = "linux")]
-const PIPE: usize = 1 << 20;
+const PIPE_BYTES: usize = 1 << 20;
+
+/// Whether the process was started without a stdout.
+static STDOUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Notes that the process was started without a stdout. The standard library opens `/dev/null` in its place before
+/// `main`, where every byte would be lost without an error.
+pub(crate) fn note_closed_stdout() {
+    STDOUT_WAS_CLOSED.store(true, Ordering::Relaxed);
+}
+
+/// Fails if the process was started without a stdout.
+pub(crate) fn check_stdout() -> Result<()> {
+    if STDOUT_WAS_CLOSED.load(Ordering::Relaxed) {
+        return Err(Error::new(ErrorKind::Output, "stdout is closed"));
+    }
+    Ok(())
+}
+
+/// Writes a text that is the program's whole output to stdout, and closes it.
+pub(crate) fn print(text: &[u8]) -> Result<()> {
+    let stream = StreamOutput::stdout(true)?;
+    let mut file = stream.file().map_err(Error::output)?;
+    file.write_all(text).map_err(Error::output)?;
+    stream.finish()
+}
 
 /// An open stream.
 #[derive(Debug)]
 pub(crate) struct StreamOutput {
     fd: OwnedFd,
-    /// Whether it is a terminal that nobody asked to pour bytes on.
+    /// Whether it is a terminal, and the user did not ask for binary data there.
     only_text: bool,
 }
 
 impl StreamOutput {
-    /// This process's stdout. Unless `even_binary`, a terminal gets text only.
+    /// Opens this process's stdout. Unless `even_binary`, a terminal gets text only.
     pub(super) fn stdout(even_binary: bool) -> Result<Self> {
+        check_stdout()?;
         // Not std's stdout, whose line buffer would copy everything.
         let fd = io::stdout().as_fd().try_clone_to_owned().map_err(Error::output)?;
         let only_text = !even_binary && fd.is_terminal();
         Ok(Self::new(fd, only_text))
     }
 
-    /// What was opened by its name.
+    /// Opens a descriptor that this process was started with, which the user named by `path`. Its offset and flags stay.
+    pub(super) fn inherited(descriptor: RawFd, path: &Path) -> Result<Self> {
+        if descriptor == rustix::stdio::raw_stdout() {
+            check_stdout()?;
+        }
+        let not_open = || unusable(path, "that descriptor is not open for writing");
+        #[expect(unsafe_code, reason = "the number comes from the command line")]
+        // SAFETY: it is not -1, and used only until the end of this function. If it is not open, the system says so; if it
+        // is one of this process's own, which are all closed on exec, it is refused.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
+        let flags = rustix::io::fcntl_getfd(borrowed).map_err(|_| not_open())?;
+        let access = rustix::fs::fcntl_getfl(borrowed).map_err(|_| not_open())?;
+        let is_own = flags.contains(rustix::io::FdFlags::CLOEXEC);
+        if is_own || !(access & OFlags::RWMODE).intersects(OFlags::WRONLY | OFlags::RDWR) {
+            return Err(not_open());
+        }
+        let fd = borrowed.try_clone_to_owned().map_err(|e| failed(path, "it could not be opened", e))?;
+        Ok(Self::new(fd, false))
+    }
+
+    /// Takes a stream that was opened by its name.
     pub(super) fn named(file: File) -> Self {
         Self::new(file.into(), false)
     }
@@ -44,12 +95,18 @@ impl StreamOutput {
         Self { fd, only_text }
     }
 
-    /// The same stream for the writer.
+    /// Returns the stream, for the writer.
     pub(super) fn file(&self) -> io::Result<File> {
         Ok(self.fd.try_clone()?.into())
     }
 
-    /// An error where these bytes would garble a terminal. As with curl, a byte of zero tells: no text has one.
+    /// Closes the stream after the last byte. Every close of a descriptor counts, whether others of the same file stay
+    /// open or not.
+    pub(super) fn finish(self) -> Result<()> {
+        close(self.fd.into()).map_err(Error::output)
+    }
+
+    /// Fails if these bytes would garble a terminal. As with curl, a zero byte decides: text has none.
     pub(super) fn check(&self, bytes: &[u8]) -> Result<()> {
         if self.only_text && bytes.contains(&0) {
             let what = "the object is binary, and stdout is a terminal";
@@ -59,13 +116,13 @@ impl StreamOutput {
         Ok(())
     }
 
-    /// The stream, watched for an error: that the reader of a pipe has closed it, which a write would only notice
-    /// when there is something to write. `None` for what cannot be watched, such as files.
+    /// Returns the stream, watched for an error: the reader of a pipe may close it while there is nothing to write.
+    /// `None` for what cannot be watched, such as files.
     pub(super) fn watched(&self) -> Option<AsyncFd<OwnedFd>> {
         self.fd.try_clone().ok().and_then(watch)
     }
 
-    /// Whether it is a pipe whose reader is gone: what is in it still was read by nobody.
+    /// Returns whether it is a pipe whose reader is gone: nobody reads what is still in it.
     pub(super) fn has_lost_reader(&self) -> bool {
         let mut fds = [PollFd::new(&self.fd, PollFlags::empty())];
         let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -76,15 +133,15 @@ impl StreamOutput {
 /// Registers for errors only: readiness to write would wake this thread for every read of the reader.
 fn watch(fd: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
     #[expect(unsafe_code, reason = "tokio has no safe constructor for a file descriptor with an interest")]
-    // SAFETY: the AsyncFd owns the descriptor, which so stays open and the same until it is dropped.
+    // SAFETY: the AsyncFd owns the descriptor, which stays open until it is dropped.
     unsafe { AsyncFd::register_with_interest(fd, Interest::ERROR) }.ok()
 }
 
-/// A larger pipe means fewer switches between this process and its reader. Where it is no pipe,
-/// or the system refuses, it stays as it is.
+/// Enlarges a pipe, for fewer switches between this process and its reader. Anything else stays as it is, and so does a
+/// pipe where the system refuses.
 #[cfg(target_os = "linux")]
 fn enlarge(fd: &OwnedFd) {
-    let _ = rustix::pipe::fcntl_setpipe_size(fd, PIPE);
+    let _ = rustix::pipe::fcntl_setpipe_size(fd, PIPE_BYTES);
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -1,53 +1,57 @@
-//! Where the bytes are to go, as the user said it: stdout, a file, or one piece of a shared file.
-//!
-//! Pure: what is there is the business of the sink.
+//! The destination that the user named: stdout, a file, or one piece of a shared file. What is there already is looked at
+//! when the sink is opened.
 
 use std::path::PathBuf;
 
-/// Where bytes go.
+/// The destination of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub(crate) enum Destination {
-    /// To this process's stdout.
+    /// This process's stdout.
     Stdout {
-        /// Also bytes that a terminal cannot show, where it is one.
+        /// Binary data goes to a terminal, too.
         even_binary: bool,
     },
-    /// To a file, or into a folder, by the last name of the key or URL.
+    /// A file, or a folder, in which the last name of the key or URL is used.
     File {
         /// As it was typed.
         path: PathBuf,
-        /// What is done with what is there already.
+        /// What is done with a file that exists.
         existing: IfExists,
     },
 }
 
-/// What is done with what is there already.
+/// What is done with a file that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub(crate) enum IfExists {
-    /// A file stays: it is an error. What is left of a download that was cut is thrown away.
+    /// It stays, and the run fails. What an earlier run left of it is discarded.
     Fail {
-        /// Go on with what is left of a download that was cut.
+        /// What an earlier run left is continued.
         resume: bool,
     },
-    /// A file is replaced, in one moment, by one that is whole.
+    /// It is replaced by the new one, once that is whole.
     Replace {
-        /// Go on with what is left of a download that was cut.
+        /// What an earlier run left is continued.
         resume: bool,
     },
-    /// Bytes are written into a file, each at the offset that it has in the object, and nothing else is changed.
+    /// Bytes are written into it, each at its offset in the object, and nothing else is changed.
     InPlace,
 }
 
 impl Destination {
-    /// Whether what is left of an earlier download is gone on with.
+    /// Returns whether what an earlier run left is continued.
     pub(crate) fn resumes(&self) -> bool {
         use IfExists::{Fail, Replace};
         matches!(self, Self::File { existing: Fail { resume: true } | Replace { resume: true }, .. })
     }
 
-    /// The same target, going on with what is left of an earlier download.
+    /// Returns whether a file that is there may be replaced.
+    pub(crate) fn replaces(&self) -> bool {
+        matches!(self, Self::File { existing: IfExists::Replace { .. }, .. })
+    }
+
+    /// Returns this destination with `--continue`.
     #[must_use]
     pub(crate) fn resumed(&self) -> Self {
         let mut target = self.clone();

@@ -1,8 +1,7 @@
-//! The writer: one blocking thread that writes frames, gathered, straight from where they lie.
+//! The writer: one blocking thread that writes frames without copying them, many with one system call.
 //!
-//! It gets frames by a short queue and an open file, a pipe or a device. Each frame is dropped, and its
-//! room given back, as soon as it is written. Where nothing waits for the thread a frame may be written without it. It
-//! never opens, renames or ends anything.
+//! A short queue leads to it. Each frame is dropped, and its memory returned, as soon as it is written. While the queue is
+//! empty, a frame may be written to a pipe by the thread that has it.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -19,16 +18,16 @@ use crate::error::{Error, Result};
 use crate::output::pipe::NonblockingPipe;
 use crate::output::written::WriteProgress;
 
-/// Frames on their way to the writer: enough that it is busy while the thread that feeds it is.
-const QUEUE: usize = 16;
+/// Frames in the queue: enough that the writer is busy while the thread that feeds it is.
+const QUEUE_FRAMES: usize = 16;
 /// Frames written by one system call.
-const GATHER: usize = 64;
-/// How long an interrupt waits for the write that is under way: a reader may take as long as it likes, a disk
-/// is only busy.
+const GATHERED_FRAMES_MAX: usize = 64;
+/// Time that an interrupt waits for the write under way. A reader may take as long as it likes.
 const LAST_WRITE: Duration = Duration::from_millis(500);
+/// Time that an interrupt waits for the write under way to a file: a disk is only busy.
 const LAST_WRITE_TO_FILE: Duration = Duration::from_secs(10);
 
-/// The thread, and the way to it.
+/// The thread that writes, and the queue to it.
 #[derive(Debug)]
 pub(crate) struct Writer<B> {
     pieces: Option<mpsc::Sender<Unwritten<B>>>,
@@ -36,11 +35,11 @@ pub(crate) struct Writer<B> {
     last_write: Duration,
     direct: Option<NonblockingPipe>,
     delivery: Arc<WriteProgress>,
-    /// What is written once all that was handed over is.
+    /// Number of bytes written once the queue is empty.
     due: u64,
 }
 
-/// Bytes of which the first `done` are written.
+/// Bytes, of which the first `done` are written.
 #[derive(Debug)]
 struct Unwritten<B> {
     bytes: B,
@@ -54,12 +53,12 @@ impl<B: AsRef<[u8]>> Unwritten<B> {
 }
 
 impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
-    /// Starts to write to `out`, and to note in `delivery` what is written.
+    /// Starts a thread that writes to `out` and counts in `delivery`.
     pub(crate) fn start(mut out: File, delivery: &Arc<WriteProgress>) -> Result<Self> {
         let is_file = out.metadata().is_ok_and(|found| found.is_file());
         let last_write = if is_file { LAST_WRITE_TO_FILE } else { LAST_WRITE };
         let direct = NonblockingPipe::to(&out);
-        let (pieces, queue) = mpsc::channel(QUEUE);
+        let (pieces, queue) = mpsc::channel(QUEUE_FRAMES);
         let (result, written) = oneshot::channel();
         let noted = Arc::clone(delivery);
         std::thread::Builder::new()
@@ -70,7 +69,7 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
         Ok(Self { pieces: Some(pieces), written, last_write, direct, delivery, due })
     }
 
-    /// Writes `bytes` where nothing is before them and they need not be waited for; else as [`Writer::send`].
+    /// Writes `bytes` immediately if the queue is empty and the pipe has room; otherwise queues them as [`Writer::send`] does.
     pub(crate) async fn write(&mut self, bytes: B) -> bool {
         let mut piece = Unwritten { bytes, done: 0 };
         if let Some(direct) = &self.direct
@@ -82,7 +81,7 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
         piece.rest().is_empty() || self.enqueue(piece).await
     }
 
-    /// Puts `bytes` into the queue; `false` where the writer is gone, which says why in [`Writer::end`].
+    /// Queues `bytes`; `false` if the writer has failed, which [`Writer::end`] reports.
     pub(crate) async fn send(&mut self, bytes: B) -> bool {
         self.enqueue(Unwritten { bytes, done: 0 }).await
     }
@@ -95,14 +94,14 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
         }
     }
 
-    /// Waits until all that was sent is written.
+    /// Waits until everything queued is written.
     pub(crate) async fn end(&mut self) -> Result<()> {
         self.pieces = None;
         let written = (&mut self.written).await;
-        written.unwrap_or_else(|_| Err(io::Error::other("the writer died"))).map_err(Error::output)
+        written.unwrap_or_else(|_| Err(io::Error::other("the writing thread failed"))).map_err(Error::output)
     }
 
-    /// Writes no more than the write that is under way, and says whether that came to an end.
+    /// Stops after the write under way, and returns whether that ended.
     pub(crate) async fn stop(mut self, delivery: &WriteProgress) -> bool {
         delivery.stop();
         self.pieces = None;
@@ -115,25 +114,25 @@ fn write<B: AsRef<[u8]>>(
     mut queue: mpsc::Receiver<Unwritten<B>>,
     delivery: &WriteProgress,
 ) -> io::Result<()> {
-    let mut batch = Vec::with_capacity(GATHER);
-    while queue.blocking_recv_many(&mut batch, GATHER) > 0 {
+    let mut batch = Vec::with_capacity(GATHERED_FRAMES_MAX);
+    while queue.blocking_recv_many(&mut batch, GATHERED_FRAMES_MAX) > 0 {
         write_all(out, &mut batch.drain(..).collect(), delivery)?;
     }
     out.flush()
 }
 
-/// Writes the pieces and drops each one when its last byte is out.
+/// Writes the pieces and drops each one when its last byte is written.
 fn write_all<B: AsRef<[u8]>>(
     out: &mut (impl Write + AsFd),
     pieces: &mut VecDeque<Unwritten<B>>,
     delivery: &WriteProgress,
 ) -> io::Result<()> {
     while !pieces.is_empty() && !delivery.is_stopped() {
-        let mut slices = [IoSlice::new(&[]); GATHER];
+        let mut slices = [IoSlice::new(&[]); GATHERED_FRAMES_MAX];
         for (slice, piece) in slices.iter_mut().zip(pieces.iter()) {
             *slice = IoSlice::new(piece.rest());
         }
-        let count = pieces.len().min(GATHER);
+        let count = pieces.len().min(GATHERED_FRAMES_MAX);
         let began = Instant::now();
         let mut written = match out.write_vectored(&slices[..count]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -159,7 +158,7 @@ fn write_all<B: AsRef<[u8]>>(
     Ok(())
 }
 
-/// Who shares this stdout may have made it non-blocking: then it is waited for here.
+/// Waits until `out` can be written: another process that shares this stdout may have made it non-blocking.
 fn wait_writable(out: &impl AsFd) -> io::Result<()> {
     let mut fds = [PollFd::new(out, PollFlags::OUT)];
     match rustix::event::poll(&mut fds, None) {
@@ -172,7 +171,7 @@ fn wait_writable(out: &impl AsFd) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// Bytes that count how many of them are still held.
+    /// Bytes that count how many are still held.
     struct Counted(Vec<u8>, Arc<std::sync::atomic::AtomicUsize>);
 
     impl AsRef<[u8]> for Counted {
@@ -187,11 +186,11 @@ mod tests {
         }
     }
 
-    /// Takes at most three bytes a call, over all slices, and is interrupted or full now and then.
+    /// Accepts at most three bytes a call, over all slices, and is sometimes interrupted or full.
     #[derive(Default)]
     struct Narrow(Vec<u8>, usize);
 
-    /// What is polled when it is full: something that is always writable.
+    /// Returns a descriptor that is always writable, to be polled when this is full.
     impl AsFd for Narrow {
         fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
             rustix::stdio::stderr()
@@ -241,13 +240,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn frames_written_at_once_and_by_the_thread_keep_their_order() {
+    async fn frames_written_directly_and_by_the_thread_keep_their_order() {
         let (mut reader, pipe) = io::pipe().unwrap();
         let delivery = Arc::new(WriteProgress::since(Instant::now()));
         let mut writer = Writer::start(std::os::fd::OwnedFd::from(pipe).into(), &delivery).unwrap();
         let reading = std::thread::spawn(move || {
             let (mut got, mut part, mut count) = (Vec::new(), [0; 10_000], 1);
-            // Sometimes it is ahead, sometimes behind.
+            // It is sometimes faster than the writer, sometimes slower.
             while count > 0 {
                 count = io::Read::read(&mut reader, &mut part).unwrap();
                 got.extend_from_slice(&part[..count]);

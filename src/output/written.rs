@@ -1,25 +1,23 @@
-//! What the sink has done so far: counters that the writer adds to and others look at.
-//!
-//! It never waits and never decides anything.
+//! Counters of what has been written, which the writer updates and the progress display reads.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// What the sink has done so far; it may be looked at while it goes on.
+/// What has been written so far.
 #[derive(Debug)]
 pub(crate) struct WriteProgress {
     began: Instant,
     bytes: AtomicU64,
     first_byte: OnceLock<Duration>,
-    /// In nanoseconds.
+    /// Time spent in writing, in nanoseconds.
     writing: AtomicU64,
-    /// Set when no more may be written.
+    /// Set when nothing more may be written.
     stopped: AtomicBool,
 }
 
 impl WriteProgress {
-    /// Nothing delivered yet; times count from `began`.
+    /// Creates counters at zero; times count from `began`.
     #[must_use]
     pub(crate) fn since(began: Instant) -> Self {
         Self {
@@ -31,38 +29,40 @@ impl WriteProgress {
         }
     }
 
-    /// How long ago the beginning was.
+    /// Returns the time since the beginning.
     pub(crate) fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// How many bytes were written.
+    /// Returns the number of bytes written.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Acquire)
     }
 
-    /// When the first byte was written, counted from the beginning.
+    /// Returns when the first byte was written, counted from the beginning.
     pub(crate) fn first_byte(&self) -> Option<Duration> {
         self.first_byte.get().copied()
     }
 
-    /// How long was spent in writing, blocked by the reader or not.
+    /// Returns the time spent in writing, including the time blocked by the reader.
     pub(crate) fn writing(&self) -> Duration {
         Duration::from_nanos(self.writing.load(Ordering::Relaxed))
     }
 
-    /// Nothing more is written from now on.
+    /// Stops the writer: nothing more is written.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
+    /// Returns whether the writer is stopped.
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
 
+    /// Counts a write of `bytes` bytes that began at `began`.
     pub(crate) fn wrote(&self, bytes: usize, began: Instant) {
         self.first_byte.get_or_init(|| self.began.elapsed());
-        // Who sees the sum may write what comes next.
+        // Release: a thread that reads the new total may write the bytes that follow.
         self.bytes.fetch_add(bytes as u64, Ordering::Release);
         let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.writing.fetch_add(took, Ordering::Relaxed);

@@ -47,11 +47,6 @@ impl Source {
         }
     }
 
-    /// Returns whether [`Source::identity`] is the whole source.
-    pub(crate) fn is_known_by_identity(&self) -> bool {
-        self.url().is_none_or(|url| url.query().is_none())
-    }
-
     /// Returns the last segment of the key, or of a URL's path, percent-decoded if that is valid UTF-8.
     pub(crate) fn last_name(&self) -> Cow<'_, str> {
         let last = |path: &'_ str| path.rfind('/').map_or(0, |slash| slash + 1);
@@ -145,7 +140,6 @@ mod tests {
         ] {
             let source: Source = text.parse().unwrap();
             assert_eq!((&*source.identity(), &*source.last_name()), (identity, name), "{text}");
-            assert_eq!(source.is_known_by_identity(), !text.contains("hunter2"), "{text}");
         }
     }
 }

@@ -49,13 +49,13 @@ fn what_cannot_be_a_file_is_told_before_anything_is_asked() {
     let of_key = |uri| Refusal { out: "folder", uri, exit_code: 2, message: "last name" };
     let table = [
         ("a folder that is not there", of_out("none/", "no such folder")),
-        ("in a folder that is not there", of_out("none/file", "could not be opened")),
+        ("in a folder that is not there", of_out("none/file", "none/file: its folder does not exist")),
         ("a file as a folder", of_out("file/", "no such folder")),
-        ("below a file", of_out("file/x", "looked at")),
+        ("below a file", of_out("file/x", "examined")),
         ("a folder in a folder", of_out("folder", "it is a folder")),
         ("a key without a last name", of_key("s3://bucket/a/")),
         ("a key that leaves the folder", of_key("s3://bucket/a/..")),
-        ("a link in the part's place", of_out("link", "could not be opened")),
+        ("a link in the part's place", of_out("link", "it is a symbolic link")),
     ];
     let server = server();
     table::each(&table, |&Refusal { out, uri, exit_code, message }| {

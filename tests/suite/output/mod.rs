@@ -2,9 +2,13 @@
 //! its reader goes away, or its output takes nothing.
 
 mod file;
+mod file_crash;
 mod file_kinds;
 mod file_resume;
+mod file_safety;
+mod file_twice;
 mod file_urls;
+mod inherited;
 mod interrupt;
 mod nonblocking;
 mod progress;

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::fault_server::{FaultServer, Reply, always, once};
-use crate::support::files::folder;
+use crate::support::files::{adopt, folder};
 use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{S3fcp, URI};
 use crate::support::table;
@@ -90,6 +90,7 @@ fn what_an_earlier_run_brought_is_there_and_a_piece_counts_by_itself() {
     let refused = FaultServer::start(object(SIZE), always(3, Reply::status(403)));
     assert_eq!(to(run(&refused, "off"), &out).download(URI).code(), Some(4));
     let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    adopt(&server, &out);
     let outcome = to(run(&server, "json"), &out).args(["--continue"]).download(URI);
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let whole = lines(&outcome.stderr);

@@ -39,8 +39,30 @@ pub(crate) fn wait_for(file: &Path, bytes: u64) {
     }
 }
 
+/// Makes a part of the file `out` one of `server`'s: the servers of the tests stand for one store, whose port differs. One
+/// that a test said to be of another store stays so.
+pub(crate) fn adopt(server: &FaultServer, out: &Path) {
+    let Some(name) = out.file_name() else { return };
+    let sidecar = out.with_file_name(format!("{}.part.json", name.display()));
+    // Never a pipe or a device, for which a test would wait.
+    let is_file = fs::symlink_metadata(&sidecar).is_ok_and(|found| found.is_file() && found.len() < 1 << 20);
+    let Some(text) = is_file.then(|| fs::read(&sidecar).ok()).flatten() else { return };
+    let Ok(mut state) = serde_json::from_slice::<serde_json::Value>(&text) else { return };
+    let endpoint = server.endpoint();
+    let is_of_tests = state["endpoint"].as_str().is_some_and(|noted| noted.contains("127.0.0.1"));
+    if is_of_tests && state["endpoint"] != endpoint.as_str() {
+        state["endpoint"] = endpoint.into();
+        // As the program writes it: a damaged one is told by its first bytes.
+        let rest = state.as_object_mut().expect("an object");
+        let format = rest.remove("format").expect("a format");
+        let rest = serde_json::to_string(rest).expect("JSON");
+        fs::write(sidecar, format!("{{\"format\":{format},{}", &rest[1..])).expect("a sidecar");
+    }
+}
+
 /// Prepares a run that writes to the file `out`; the object is still missing from its arguments.
 pub(crate) fn run(server: &FaultServer, out: &Path, args: &[&str]) -> S3fcp {
+    adopt(server, out);
     S3fcp::at(&server.endpoint()).window(4, CHUNK).args(["-o".as_ref(), out.as_os_str()]).args(args)
 }
 

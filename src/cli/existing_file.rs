@@ -1,0 +1,82 @@
+//! `--continue` where FILE is there already: it is complete if it is proven to be the object that the store has now.
+
+use crate::cli::invocation::Invocation;
+use crate::config::settings::Config;
+use crate::download::pending_head::inspect;
+use crate::error::{Error, Result};
+use crate::output::finished::FinishedFile;
+use crate::s3::address::partition::Partition;
+use crate::s3::address::source::Source;
+use crate::s3::checksum::expected::ExpectedChecksum;
+use crate::s3::checksum::verifier::Verifier;
+use crate::s3::object::ObjectInfo;
+
+/// Returns `None` if `file` is all that `invocation` asks for, else the reason why it may not be. Without a proof the file is
+/// read and compared with the store's checksums.
+pub(crate) async fn why_not_complete(
+    invocation: &Invocation,
+    config: &Config,
+    file: &FinishedFile,
+) -> Result<Option<Error>> {
+    let mut start = 0;
+    for (index, source) in invocation.sources.iter().enumerate() {
+        let info = inspect(config, source, &invocation.download).await?;
+        let refused = |why: &str| Ok(Some(file.unproven(why)));
+        let wanted = &invocation.download.if_match;
+        if wanted.is_some() && *wanted != info.etag.as_deref().and_then(|tag| tag.parse().ok()) {
+            return refused("the object is not the one that --if-match names");
+        }
+        if let Some(pieces) = &file.proven {
+            let Some(piece) = pieces.get(index) else { return refused("it is of other objects") };
+            if piece.tag().is_some() {
+                if piece.is_version(&info) {
+                    start += piece.end.saturating_sub(piece.start);
+                    continue;
+                }
+                return refused("the object has changed since");
+            }
+        }
+        if invocation.download.range.is_some() {
+            return refused("nothing proves that it is that range of the object");
+        }
+        match compare(file, start, source, &info)? {
+            Some(true) => start += info.size,
+            Some(false) => return refused("it is not the object"),
+            None => return refused("the store has no checksum of it to compare with"),
+        }
+    }
+    if start != file.size {
+        return Ok(Some(file.unproven("it is longer than the object")));
+    }
+    file.clean_up();
+    Ok(None)
+}
+
+/// Returns whether the bytes from `start` on are the object; `None` if the store has nothing to compare with.
+fn compare(file: &FinishedFile, start: u64, source: &Source, info: &ObjectInfo) -> Result<Option<bool>> {
+    if start.checked_add(info.size).is_none_or(|end| end > file.size) {
+        return Ok(Some(false));
+    }
+    let Source::S3(uri) = source else { return Ok(None) };
+    let of_etag =
+        || ExpectedChecksum::of_etag(info, uri.bucket()).filter(|expected| expected.parts.is_none());
+    let Some(expected) = ExpectedChecksum::full_object(info).or_else(of_etag) else { return Ok(None) };
+    let mut verifier = Verifier::whole(expected);
+    file.read(start, info.size, |bytes| verifier.update(bytes))?;
+    Ok(Some(verifier.finish().is_ok()))
+}
+
+/// Returns the identity of the store that S3 objects come from: a custom endpoint by its scheme, host, port and prefix, AWS
+/// by its partition, for its regional, dual-stack, FIPS and accelerated hosts are one store.
+pub(crate) fn store_identity(config: &Config) -> String {
+    let partition = || format!("aws:{}", Partition::of(&config.region).id);
+    let Some(endpoint) = &config.endpoint else { return partition() };
+    let host = endpoint.host().unwrap_or("").to_ascii_lowercase();
+    if [".amazonaws.com", ".amazonaws.com.cn"].iter().any(|suffix| host.ends_with(suffix)) {
+        return partition();
+    }
+    let scheme = endpoint.scheme_str().unwrap_or("https");
+    let default_port = if scheme == "http" { 80 } else { 443 };
+    let port = endpoint.port_u16().unwrap_or(default_port);
+    format!("{scheme}://{host}:{port}{}", endpoint.path().trim_end_matches('/'))
+}

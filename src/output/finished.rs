@@ -1,0 +1,137 @@
+//! A FILE that an earlier run may have finished, and the proof of it.
+//!
+//! `--continue` of a finished download succeeds without one, so that a job may always be retried. The proof is an
+//! extended attribute of FILE: what it was made of, and the file's device, inode, size and time of modification, which
+//! a copy or a later write changes. A run that ended between the rename and its last step left the sidecar, which says
+//! the same. It holds only as long as the store still has that version.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::output::folder::{Folder, part_name};
+use crate::output::path::OutputPath;
+use crate::output::path_error::{self, failed};
+use crate::output::resume::DownloadRequest;
+use crate::output::sidecar::{self, FileIdentity, LoadedSidecar, SidecarObject, SidecarState};
+
+/// Linux lets users set attributes of this namespace.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const ATTRIBUTE: &str = "user.s3fcp";
+
+/// The largest value of an attribute that Linux allows, in bytes.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const ATTRIBUTE_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes read at a time to compare.
+const READ_BYTES: usize = 256 << 10;
+
+/// The permission to write of anybody.
+const WRITABLE_BY_OTHERS: u32 = 0o002;
+
+/// A FILE that is there.
+#[derive(Debug)]
+pub(crate) struct FinishedFile {
+    path: PathBuf,
+    file: File,
+    /// The objects that it is proven to have been made of.
+    pub(crate) proven: Option<Vec<SidecarObject>>,
+    pub(crate) size: u64,
+}
+
+impl FinishedFile {
+    /// Looks for a finished FILE for `request`; `None` if there is none, or a part file that continues.
+    pub(super) fn find(place: &OutputPath, request: DownloadRequest<'_>) -> Result<Option<Self>> {
+        let path = &place.path;
+        let (Some(_), Some(name)) = (&place.existing, path.file_name()) else { return Ok(None) };
+        let folder = Folder::of(path)?;
+        let part = part_name(name, folder.name_bytes_max);
+        if folder.has(&part) {
+            return Ok(None);
+        }
+        let file = File::open(path).map_err(|e| failed(path, "it cannot be read", e))?;
+        let found = file.metadata().map_err(|e| failed(path, "it cannot be read", e))?;
+        let sidecar = sidecar::name(&part);
+        let noted = match sidecar::load(&folder, &sidecar) {
+            Ok(LoadedSidecar::State(state)) => Some(state),
+            _ => None,
+        };
+        // Its owner could say anything of it.
+        let is_own = found.uid() == folder.owner && found.mode() & WRITABLE_BY_OTHERS == 0;
+        let proven = [proof_of(&file), noted]
+            .into_iter()
+            .flatten()
+            .find(|state| is_own && proves(state, &found, request))
+            .map(|state| state.objects);
+        Ok(Some(Self { path: path.clone(), file, proven, size: found.len() }))
+    }
+
+    /// Reads `count` bytes from the offset `start` on, for `each`.
+    pub(crate) fn read(&self, start: u64, count: u64, mut each: impl FnMut(&[u8])) -> Result<()> {
+        let (mut bytes, mut at, end) = (vec![0; READ_BYTES], start, start + count);
+        while at < end {
+            let most = usize::try_from(end - at).unwrap_or(READ_BYTES).min(READ_BYTES);
+            match self.file.read_at(&mut bytes[..most], at) {
+                Ok(0) => return Err(self.failed(io::ErrorKind::UnexpectedEof.into())),
+                Ok(count) => {
+                    each(&bytes[..count]);
+                    at += count as u64;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(self.failed(e)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what a run left that ended right after the rename.
+    pub(crate) fn clean_up(&self) {
+        if let (Ok(folder), Some(name)) = (Folder::of(&self.path), self.path.file_name()) {
+            let sidecar = sidecar::name(&part_name(name, folder.name_bytes_max));
+            if matches!(sidecar::load(&folder, &sidecar), Ok(LoadedSidecar::State(_))) {
+                let _ = sidecar::remove(&folder, &sidecar);
+            }
+        }
+    }
+
+    /// Returns the error for a FILE that is there and not known to be the object.
+    pub(crate) fn unproven(&self, why: &str) -> Error {
+        let what = format!("{}: it exists already, and {why}", path_error::shown(&self.path));
+        Error::new(ErrorKind::Output, what).with_hint("--force replaces it, once the new one is whole")
+    }
+
+    fn failed(&self, cause: io::Error) -> Error {
+        failed(&self.path, "it cannot be read", cause)
+    }
+}
+
+fn proves(state: &SidecarState, found: &Metadata, request: DownloadRequest<'_>) -> bool {
+    state.renamed.as_ref() == Some(&FileIdentity::of(found))
+        && state.is_all_of(request)
+        && found.len() == state.objects.iter().map(SidecarObject::len).sum::<u64>()
+}
+
+/// Attaches to `file`, which is complete, what it was made of. Without it, a later `--continue` has to compare.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn attach_proof(file: &File, state: &SidecarState) {
+    if let Ok(value) = serde_json::to_vec(state) {
+        let _ = rustix::fs::fsetxattr(file, ATTRIBUTE, &value, rustix::fs::XattrFlags::empty());
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn proof_of(file: &File) -> Option<SidecarState> {
+    let mut value = vec![0; ATTRIBUTE_BYTES_MAX];
+    let len = rustix::fs::fgetxattr(file, ATTRIBUTE, &mut value[..]).ok()?;
+    serde_json::from_slice(value.get(..len)?).ok()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn attach_proof(_: &File, _: &SidecarState) {}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn proof_of(_: &File) -> Option<SidecarState> {
+    None
+}

@@ -1,0 +1,274 @@
+//! The folder of an output file. Its entries are opened, renamed and removed relative to one open descriptor, and links
+//! at their names are never followed.
+//!
+//! Other users may write to the folder too (`/tmp`, a shared disk). A helper file that is there already is used only if
+//! it is a regular file with one link whose owner is that of a file made here by this process: file systems such as
+//! CIFS, vfat and NFS with root squashing report owners and modes of their own, so the process's user id proves nothing.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error::Result;
+use crate::output::path_error::{failed, unusable};
+
+/// Flags of every open: a link could lead anywhere, and a pipe would be waited for.
+const SAFELY: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
+/// The permission to write of anybody.
+const WRITABLE_BY_OTHERS: u32 = 0o002;
+
+/// An open folder in which this process can make files.
+#[derive(Debug)]
+pub(super) struct Folder {
+    fd: OwnedFd,
+    /// Longest name in bytes.
+    pub(super) name_bytes_max: usize,
+    /// Owner of a file that this process makes here.
+    pub(super) owner: u32,
+    /// Group of a file that this process makes here.
+    pub(super) group: u32,
+    /// Mode of a file that this process makes here with 0600.
+    private_mode: u32,
+}
+
+impl Folder {
+    /// Opens the folder of the file `path`, and tries whether a file can be made there; none is left.
+    pub(super) fn of(path: &Path) -> Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(CWD, folder, flags, Mode::empty()).map_err(|e| match e {
+            Errno::NOENT | Errno::NOTDIR => unusable(path, "its folder does not exist"),
+            e => failed(path, "its folder cannot be opened", e.into()),
+        })?;
+        let probed = probe(&fd).and_then(|file| File::from(file).metadata());
+        let probe = probed.map_err(|e| failed(path, "no file can be made in its folder", e))?;
+        let name_bytes_max = rustix::fs::statvfs(folder).map_or(255, |found| found.f_namemax);
+        let name_bytes_max = usize::try_from(name_bytes_max).unwrap_or(255).clamp(64, 255);
+        let (owner, group, private_mode) = (probe.uid(), probe.gid(), probe.mode());
+        Ok(Self { fd, name_bytes_max, owner, group, private_mode })
+    }
+
+    /// Opens the file `name` to read and write; `None` if there is none. Refuses a file that somebody else may have made.
+    /// `allowed_mode` has permissions that others may have beside those that this folder gives every file.
+    pub(super) fn open_own(&self, name: &OsStr, allowed_mode: u32) -> io::Result<Option<File>> {
+        let file = match rustix::fs::openat(&self.fd, name, OFlags::RDWR | SAFELY, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP | Errno::MLINK) => return Err(io::Error::other("it is a symbolic link")),
+            Err(e) => return Err(e.into()),
+        };
+        let found = file.metadata()?;
+        let open_to_all = found.mode() & WRITABLE_BY_OTHERS & !(self.private_mode | allowed_mode);
+        let why = if !found.is_file() {
+            "it is not a regular file"
+        } else if found.uid() != self.owner {
+            "it belongs to another user"
+        } else if found.nlink() > 1 {
+            "it has more than one link"
+        } else if open_to_all != 0 {
+            "every user may write to it"
+        } else {
+            return Ok(Some(file));
+        };
+        Err(io::Error::other(why))
+    }
+
+    /// Makes the file `name`, which must not exist, with this mode less the umask.
+    pub(super) fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | SAFELY;
+        let file = rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(mode & 0o777))?;
+        Ok(file.into())
+    }
+
+    /// Returns whether the entry `name` is the open file `file`.
+    pub(super) fn is_named(&self, name: &OsStr, file: &File) -> bool {
+        let named = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW);
+        match (named, rustix::fs::fstat(file)) {
+            (Ok(named), Ok(open)) => (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino),
+            _ => false,
+        }
+    }
+
+    /// Returns whether there is an entry `name`, be it a link to nothing.
+    pub(super) fn has(&self, name: &OsStr) -> bool {
+        rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Renames, replacing what is there.
+    pub(super) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        rustix::fs::renameat(&self.fd, from, &self.fd, to).map_err(Into::into)
+    }
+
+    /// Renames, but never onto what is there.
+    pub(super) fn rename_to_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+        {
+            let only_new = rustix::fs::RenameFlags::NOREPLACE;
+            match rustix::fs::renameat_with(&self.fd, from, &self.fd, to, only_new) {
+                // Not every file system supports it.
+                Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+                renamed => return renamed.map_err(Into::into),
+            }
+        }
+        if self.has(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.rename(from, to)
+    }
+
+    /// Removes the entry `name`, if there is one.
+    pub(super) fn remove(&self, name: &OsStr) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Brings the folder's names to the disk, where that is possible.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let Ok(folder) = rustix::fs::openat(&self.fd, ".", flags, Mode::empty()) else { return Ok(()) };
+        match File::from(folder).sync_all() {
+            Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+            synced => synced,
+        }
+    }
+}
+
+/// Locks `file` for this process; `false` if another one has it. Not every file system has locks.
+pub(super) fn lock(file: &File) -> bool {
+    rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK)
+}
+
+/// Closes `file` and returns the error of close(2), in which NFS, FUSE and quotas report writes that failed.
+pub(super) fn close(file: File) -> io::Result<()> {
+    match nix::unistd::close(OwnedFd::from(file)) {
+        // The descriptor is closed all the same (close(2), Linux).
+        Ok(()) | Err(nix::errno::Errno::EINTR) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Makes a file without a name; where the system has no such files, one with a name that is removed immediately.
+fn probe(folder: &OwnedFd) -> io::Result<OwnedFd> {
+    let mode = Mode::from_raw_mode(0o600);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        match rustix::fs::openat(folder.as_fd(), ".", flags, mode) {
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {}
+            opened => return opened.map_err(Into::into),
+        }
+    }
+    let name = format!(".s3fcp-{:016x}", fastrand::u64(..));
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | SAFELY;
+    let file = rustix::fs::openat(folder.as_fd(), &*name, flags, mode)?;
+    rustix::fs::unlinkat(folder.as_fd(), &*name, AtFlags::empty())?;
+    Ok(file)
+}
+
+/// Returns the name of the part file of the file `name`: so short that the helpers' names, of which it is the beginning,
+/// have at most `name_bytes_max` bytes. A name that has to be cut ends in a digest of all of it.
+pub(super) fn part_name(name: &OsStr, name_bytes_max: usize) -> std::ffi::OsString {
+    use sha2::{Digest, Sha256};
+    const LONGEST_SUFFIX: &str = ".part.json~";
+    const DIGEST_BYTES: usize = 8;
+    let mut part = name.to_owned();
+    if name.len() + LONGEST_SUFFIX.len() > name_bytes_max {
+        let digest = hex::encode(&Sha256::digest(name.as_bytes())[..DIGEST_BYTES]);
+        let kept_bytes = name_bytes_max - LONGEST_SUFFIX.len() - digest.len() - 1;
+        let text = name.to_string_lossy();
+        let kept = text.floor_char_boundary(kept_bytes.min(text.len()));
+        part = format!("{}~{digest}", &text[..kept]).into();
+    }
+    part.push(".part");
+    part
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn a_name_is_given_once_and_never_taken_from_another_file() {
+        let temporary = tempfile::tempdir().unwrap();
+        let at = |name: &str| temporary.path().join(name);
+        let folder = Folder::of(&at("a")).unwrap();
+        let [a, b] = ["a", "b"].map(OsStr::new);
+        let first = folder.create_new(a, 0o600).unwrap();
+        assert!(lock(&first) && !lock(&folder.open_own(a, 0).unwrap().unwrap()));
+        folder.rename_to_new(a, b).unwrap();
+        folder.sync().unwrap();
+        assert!(!folder.has(a) && folder.is_named(b, &first));
+        let second = folder.create_new(a, 0o600).unwrap();
+        assert_eq!(folder.rename_to_new(a, b).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(folder.create_new(b, 0o600).is_err() && folder.is_named(a, &second));
+        folder.remove(a).unwrap();
+        folder.remove(a).unwrap();
+        assert!(!folder.is_named(a, &second) && folder.open_own(a, 0).unwrap().is_none());
+        assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 1, "the probe left nothing");
+    }
+
+    #[test]
+    fn files_that_others_may_have_made_are_refused() {
+        let temporary = tempfile::tempdir().unwrap();
+        let at = |name: &str| temporary.path().join(name);
+        let folder = Folder::of(&at("x")).unwrap();
+        for name in ["open", "group", "linked"] {
+            fs::write(at(name), "bytes").unwrap();
+        }
+        fs::set_permissions(at("open"), fs::Permissions::from_mode(0o666)).unwrap();
+        fs::set_permissions(at("group"), fs::Permissions::from_mode(0o664)).unwrap();
+        fs::hard_link(at("linked"), at("other")).unwrap();
+        symlink("group", at("link")).unwrap();
+        symlink("nowhere", at("dangling")).unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        nix_fifo(&at("fifo"));
+        for (name, is_own) in [
+            ("group", true),
+            ("open", false),
+            ("linked", false),
+            ("other", false),
+            ("link", false),
+            ("dangling", false),
+            ("folder", false),
+            ("fifo", false),
+        ] {
+            assert_eq!(folder.open_own(OsStr::new(name), 0).is_ok(), is_own, "{name}");
+            assert!(folder.create_new(OsStr::new(name), 0o600).is_err(), "{name}");
+        }
+        assert!(folder.open_own(OsStr::new("open"), 0o666).unwrap().is_some(), "as FILE is");
+    }
+
+    fn nix_fifo(path: &Path) {
+        rustix::fs::mknodat(CWD, path, rustix::fs::FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    }
+
+    #[test]
+    fn helper_names_fit_into_the_folder_and_differ() {
+        let mut seen = std::collections::HashSet::new();
+        for (letter, counts) in [("x", 1..=255), ("é", 1..=127)] {
+            for count in counts {
+                let name = letter.repeat(count);
+                let part = part_name(OsStr::new(&name), 255);
+                assert!(part.len() + ".json~".len() <= 255, "{count}");
+                assert_eq!(part.len() == name.len() + 5, name.len() <= 244, "{count}");
+                assert!(seen.insert(part));
+            }
+        }
+    }
+}

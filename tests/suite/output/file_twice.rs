@@ -1,0 +1,103 @@
+//! `--continue` of a download that an earlier run finished: a job can always be retried.
+
+use std::fs;
+
+use crate::support::checksums::{full, value, with_head};
+use crate::support::fault_server::{ETAG, FaultServer, Reply};
+use crate::support::files::{assert_good, folder, names, run, start};
+use crate::support::object::{SIZE, object};
+
+const CRC: &str = "x-amz-checksum-crc64nvme";
+
+fn well() -> FaultServer {
+    FaultServer::start(object(SIZE), |_| Reply::ok())
+}
+
+#[test]
+fn a_finished_file_is_proven_without_its_bytes() {
+    for args in [&[][..], &["--range", "1000-99999"], &["--shard", "1/3", "--if-match", ETAG]] {
+        let (folder, server) = (folder(), well());
+        let out = folder.path().join("out");
+        for round in 0..3 {
+            let sent = server.object_bytes();
+            assert_good(&start(&server, &out, &[&["--continue"], args].concat()).wait());
+            assert_eq!(server.object_bytes() == sent, round > 0, "{args:?} {round}");
+            assert_eq!(names(folder.path()), ["out"]);
+        }
+        if args.is_empty() {
+            assert_good(&start(&server, &out, &["--continue", "--force"]).wait());
+            assert_eq!(server.object_bytes(), SIZE);
+        }
+    }
+}
+
+#[test]
+fn a_finished_file_of_several_objects_is_proven() {
+    let (folder, server) = (folder(), well());
+    let out = folder.path().join("out");
+    for _ in 0..2 {
+        let several = run(&server, &out, &["--continue"]).args(["s3://bucket/a", "s3://bucket/b"]);
+        assert_good(&several.start().wait());
+        assert_eq!(server.object_bytes(), 2 * SIZE);
+    }
+    let others = run(&server, &out, &["--continue"]).args(["s3://bucket/a", "s3://bucket/c"]);
+    others.start().wait().assert_failed(8, &[]);
+}
+
+#[test]
+fn a_file_without_a_proof_is_compared_with_the_checksum() {
+    let (folder, out) = (folder(), "out");
+    let out = folder.path().join(out);
+    let server = FaultServer::start(object(SIZE), with_head(full(CRC, value(CRC, &object(SIZE)))));
+    fs::write(&out, object(SIZE)).expect("a copy");
+    assert_good(&start(&server, &out, &["--continue"]).wait());
+    assert_eq!(server.object_bytes(), 0);
+    let mut other = object(SIZE).to_vec();
+    other[5] ^= 1;
+    fs::write(&out, &other).expect("a file");
+    let outcome = start(&server, &out, &["--continue"]).wait();
+    outcome.assert_failed(8, &[]);
+    assert!(outcome.stderr.contains("it is not the object"), "{}", outcome.stderr);
+    assert_good(&start(&server, &out, &["--continue", "--force"]).wait());
+    assert!(fs::read(&out).expect("the file") == object(SIZE));
+}
+
+#[test]
+fn what_is_not_proven_is_refused_and_stays() {
+    let (folder, server) = (folder(), well());
+    let out = folder.path().join("out");
+    assert_good(&start(&server, &out, &[]).wait());
+    let refused = |server: &FaultServer, args: &[&str], why: &str| {
+        let sent = server.object_bytes();
+        let outcome = start(server, &out, &[&["--continue"], args].concat()).wait();
+        outcome.assert_failed(8, &[]);
+        assert!(outcome.stderr.contains(why), "{}", outcome.stderr);
+        assert_eq!(server.object_bytes(), sent);
+        assert_eq!(names(folder.path()), ["out"]);
+    };
+    // Another port is another store; then another object, another range.
+    refused(&well(), &[], "it exists already, and");
+    refused(&server, &["--range", "0-9"], "nothing proves");
+    let changed = fs::read(&out).expect("the file");
+    fs::write(&out, &changed).expect("the same bytes, written later");
+    refused(&server, &[], "it exists already, and");
+}
+
+/// The sidecar of a part that was removed says nothing of the FILE that is there.
+#[test]
+fn a_sidecar_alone_proves_nothing() {
+    let (folder, server) = (folder(), well());
+    let at = |name: &str| folder.path().join(name);
+    assert_good(&start(&server, &at("new"), &[]).wait());
+    fs::write(at("out"), vec![7; usize::try_from(SIZE).unwrap()]).expect("an old file");
+    let sidecar = format!(
+        "{{\"format\":2,\"boot\":null,\"synced\":{SIZE},\"endpoint\":\"{}\",\"objects\":[{{\"uri\":\"{}\",\
+         \"asked\":null,\"etag\":\"\\\"e\\\"\",\"version_id\":null,\"size\":{SIZE},\"start\":0,\"end\":{SIZE}}}]}}\n",
+        server.endpoint(),
+        crate::support::run::URI
+    );
+    fs::write(at("out.part.json"), sidecar).expect("a sidecar");
+    assert_good(&start(&server, &at("out"), &["--continue", "--force"]).wait());
+    assert!(fs::read(at("out")).expect("the file") == object(SIZE));
+    assert_eq!(names(folder.path()), ["new", "out"]);
+}
