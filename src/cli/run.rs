@@ -234,7 +234,9 @@ impl<'a> Run<'a> {
         let (lines, words) = ending.resume;
         let (outcome, end) = end_of(&ending.result, words);
         self.progress.finish(&LastLine { outcome, report: end.clone() });
-        if let Some(format) = self.invocation.stats {
+        // Figures of a run that sent no request are of use to programs only, which wait for their last line.
+        let began = ending.transfer != TransferStats::default() || ending.result.is_ok();
+        if let Some(format) = self.invocation.stats.filter(|format| began || *format == Format::Json) {
             let (traffic, verified) = (ending.transfer, ending.verified);
             let stats = Stats::collect(ending.credentials_time, traffic, verified, &self.delivery, end);
             // A stderr that is gone does not make a download fail.

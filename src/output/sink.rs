@@ -28,7 +28,7 @@ pub(crate) enum Sink {
     /// A file that gets its name at the end.
     Part(Box<PartFile>),
     /// One piece of a file.
-    InPlace(InPlace),
+    InPlace(Box<InPlace>),
 }
 
 /// A destination that was looked at.
@@ -65,7 +65,7 @@ impl Sink {
         };
         let place = OutputPath::of(path, request.sources)?;
         let (replace, resume) = match existing {
-            IfExists::InPlace => return Ok(Self::InPlace(InPlace::open(place)?)),
+            IfExists::InPlace => return Ok(Self::InPlace(Box::new(InPlace::open(place)?))),
             IfExists::Fail { resume } => (false, resume),
             IfExists::Replace { resume } => (true, resume),
         };

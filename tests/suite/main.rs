@@ -5,6 +5,8 @@
 //! folder the tests of one topic. Nothing reaches beyond loopback, and nothing depends on how fast the machine is:
 //! where order matters, gates decide it.
 
+#![allow(clippy::type_complexity, reason = "tables of closures are easier to read without an alias for each")]
+
 #[path = "../../build.rs"]
 #[expect(dead_code, clippy::print_stdout, reason = "its main is for cargo, and prints what cargo reads")]
 mod build_script;

@@ -98,7 +98,7 @@ fn told(
 /// What happens to the third range.
 /// A server's clock, an hour ahead.
 fn in_an_hour() -> String {
-    httpdate::fmt_http_date(std::time::SystemTime::now() + std::time::Duration::from_secs(3600))
+    httpdate::fmt_http_date(std::time::SystemTime::now() + std::time::Duration::from_hours(1))
 }
 
 fn troubles() -> Vec<(&'static str, Told)> {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -157,12 +158,12 @@ fn a_failure_tells_how_to_go_on() {
     let out = folder.path().join("out");
     let bytes = object(SIZE);
     let is_well = Gate::closed();
-    let well = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let well = Arc::new(AtomicBool::new(false));
     let now = Arc::clone(&well);
     drop(is_well);
     let server = FaultServer::start(bytes.clone(), move |request: &Request| {
         let is_ill = key(request) == "b" && request.chunk(CHUNK) == Some(2);
-        if is_ill && !now.load(std::sync::atomic::Ordering::Relaxed) {
+        if is_ill && !now.load(Ordering::Relaxed) {
             Reply::status(500).code("InternalError")
         } else {
             Reply::ok()
@@ -173,7 +174,7 @@ fn a_failure_tells_how_to_go_on() {
     let outcome = run.args(["s3://bucket/a", "s3://bucket/b", "s3://bucket/c"]).start().wait();
     assert_eq!(outcome.code(), Some(5), "{}", outcome.stderr);
     assert_eq!(fs::metadata(&out).expect("the file").len(), SIZE + 2 * CHUNK);
-    well.store(true, std::sync::atomic::Ordering::Relaxed);
+    well.store(true, Ordering::Relaxed);
     let rest = S3fcp::shell(&outcome.command().expect("a command")).start().wait();
     assert_eq!((rest.code(), rest.stderr.as_str()), (Some(0), ""));
     assert!(fs::read(&out).expect("the file") == bytes.repeat(3));
@@ -183,13 +184,19 @@ fn a_failure_tells_how_to_go_on() {
 fn into_one_file_and_continued() {
     let bytes = object(SIZE);
     let uris = ["s3://bucket/a", "s3://bucket/b", "s3://bucket/c"];
-    let well = FaultServer::start(bytes.clone(), |_| Reply::ok());
     for (stuck, reached) in [("a", 2 * CHUNK), ("b", SIZE + 2 * CHUNK), ("c", 2 * SIZE + 2 * CHUNK)] {
         let folder = folder();
         let (out, part) = (folder.path().join("out"), folder.path().join("out.part"));
+        // The same server all along: what came from another endpoint is not continued.
+        let well = Arc::new(AtomicBool::new(false));
+        let is_well = Arc::clone(&well);
         let server = FaultServer::start(bytes.clone(), move |request: &Request| {
             let is_stuck = key(request) == stuck && request.chunk(CHUNK) == Some(2);
-            if is_stuck { Reply::ok().stall_after(0) } else { Reply::ok() }
+            if is_stuck && !is_well.load(Ordering::Relaxed) {
+                Reply::ok().stall_after(0)
+            } else {
+                Reply::ok()
+            }
         });
         let run = |server: &FaultServer| {
             let run = S3fcp::at(&server.endpoint()).window(2, CHUNK).args(["--continue", "-o"]).args([&out]);
@@ -199,11 +206,12 @@ fn into_one_file_and_continued() {
         wait_for(&part, reached);
         running.signal(Signal::KILL);
         running.wait();
-        let before = well.object_bytes();
-        assert_good(&run(&well).wait());
+        well.store(true, Ordering::Relaxed);
+        let before = server.object_bytes();
+        assert_good(&run(&server).wait());
         assert_eq!(names(folder.path()), ["out"]);
         assert!(fs::read(&out).expect("the file") == bytes.repeat(3));
-        assert_eq!(well.object_bytes() - before, 3 * SIZE - reached, "{stuck}");
+        assert_eq!(server.object_bytes() - before, 3 * SIZE - reached, "{stuck}");
     }
 }
 

@@ -120,7 +120,7 @@ impl Moment<'_> {
             19 => {
                 let reply = Reply::status(403).code("RequestTimeTooSkewed");
                 let reply = reply
-                    .header("date", httpdate::fmt_http_date(SystemTime::now() - Duration::from_secs(3600)));
+                    .header("date", httpdate::fmt_http_date(SystemTime::now() - Duration::from_hours(1)));
                 Drawn { effect: Effect::Corrected, ..again("skewed", reply, 0) }
             }
             23 => again("stalled", self.right().stall_after(within), 0),

@@ -53,9 +53,10 @@ fn verdict(schedule: &Schedule, log: &Log, ended: &Ended) -> Result<(), String> 
     let gets = log.iter().filter(|(request, _)| request.is_get()).count() as u64;
     must(gets <= schedule.chunks() + explained.more_gets, "more requests than the faults explain")?;
     let hedges = if schedule.hedge == Hedge::Auto { hedges(gets) + explained.more_gets } else { 0 };
-    let hedged = hedges * schedule.chunk;
+    let second_requests = hedges * schedule.chunk;
     let twice = if schedule.may_look_like_a_part() { schedule.size } else { 0 };
-    let at_most = schedule.size + twice + hedged + log.iter().map(|(_, drawn)| drawn.wasted).sum::<u64>();
+    let at_most =
+        schedule.size + twice + second_requests + log.iter().map(|(_, drawn)| drawn.wasted).sum::<u64>();
     must(ended.sent <= at_most, "the server sent more than the faults explain")?;
     must(ended.traffic.is_none_or(|t| t.fetched <= at_most), "more was fetched than the faults explain")
 }

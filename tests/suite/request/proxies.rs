@@ -65,7 +65,7 @@ fn a_session_token_in_clear_is_warned_of_once() {
 /// A debugging proxy or a gateway repeats what it got, in some encoding.
 #[test]
 fn secrets_that_a_server_echoes_are_not_shown() {
-    let percent = SESSION_TOKEN.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let percent = SESSION_TOKEN.bytes().fold(String::new(), |all, byte| format!("{all}%{byte:02X}"));
     for echo in [SESSION_TOKEN.to_owned(), percent, SESSION_TOKEN[..20].to_owned()] {
         for status in [400, 403, 404, 500] {
             let document = format!(

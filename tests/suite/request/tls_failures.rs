@@ -55,6 +55,7 @@ fn download(config: Arc<ServerConfig>, bundle: &str) -> (Outcome, u64) {
 
 #[test]
 fn each_certificate_failure_has_its_own_words_and_remedy() {
+    type Case = ((Arc<ServerConfig>, String), &'static [&'static str]);
     let good = params(|_| {});
     let expired = params(|p| p.not_after = date_time_ymd(2020, 2, 3));
     let early = params(|p| p.not_before = date_time_ymd(2999, 4, 5));
@@ -69,7 +70,6 @@ fn each_certificate_failure_has_its_own_words_and_remedy() {
         let (config, pem) = from_params(params);
         (config, pem)
     };
-    type Case = ((Arc<ServerConfig>, String), &'static [&'static str]);
     let table: [(&str, Case); 9] = [
         ("expired", (trusted(&expired), &["expired on 2020-02-03T00:00:00Z", "if the clock is right"])),
         (

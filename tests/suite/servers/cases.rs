@@ -143,9 +143,10 @@ fn refusals(server: &Server, (change, key): (Change, &str), code: i32) -> Result
         assert_eq!(outcome.code(), Some(code), "{:?}, stderr: {}", outcome.status, outcome.stderr);
         assert!(outcome.stdout.is_empty());
         assert!(outcome.stderr.contains(&format!("s3fcp: {uri}: ")), "{}", outcome.stderr);
-        // A download asks with a GET and a HEAD, --info with a HEAD; nothing is asked twice.
+        // A download asks with a GET and a HEAD, --info with a HEAD; nothing is asked twice. A run that fails before its
+        // first response has no figures.
         let requests = stats(&outcome).map_or(1, |stats| stats["requests"].as_u64().expect("a number"));
-        assert!((1..=2).contains(&requests), "{}", outcome.stderr);
+        assert!(requests <= 2, "{}", outcome.stderr);
         server.assert_secret_kept(&outcome);
         took < Duration::from_secs(1)
     });
@@ -220,9 +221,10 @@ fn if_match(server: &Server) -> Result<(), Refused> {
 fn replaced(server: &Server) -> Result<(), Refused> {
     let bucket = server.bucket()?;
     let (outcome, before) = replaced_while_read(server, &bucket)?;
-    if server.name == "rclone" {
-        // It writes into the file that it is just sending: a response that began with the old object goes on with
-        // the new one's bytes, which no client can see.
+    if server.name == "rclone" || server.name == "s3s-fs" {
+        // Two races that no client can see. rclone writes into the file that it is sending: a response that began with
+        // the old object continues with the new one's bytes. s3s-fs renames a new file into place before it stores
+        // the new ETag: a response in between has new bytes under the old tag.
         assert_eq!(outcome.code(), Some(6), "{}", outcome.stderr);
     } else {
         outcome.assert_failed(6, &before);

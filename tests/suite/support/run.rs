@@ -279,7 +279,9 @@ impl Outcome {
     pub(crate) fn assert_failed(&self, code: i32, object: &[u8]) {
         assert_eq!(self.code(), Some(code), "{:?}, stderr: {}", self.status, self.stderr);
         self.assert_prefix(object);
-        assert!(self.stderr.starts_with("s3fcp: "), "no message on stderr: {:?}", self.stderr);
+        // Before it may stand the last line of `--stats` or `--progress`.
+        let has_message = self.stderr.lines().any(|line| line.starts_with("s3fcp: "));
+        assert!(has_message, "no message on stderr: {:?}", self.stderr);
     }
 
     /// Asserts the contract: the object with exit code 0, or a prefix of it with another one.
