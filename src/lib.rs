@@ -141,6 +141,7 @@ mod s3;
 mod transport;
 
 pub use config::{Config, Settings};
+pub use download::client::Client;
 pub use download::memory::frame::Frame;
 pub use download::meter::Meter;
 pub use download::options::{ChecksumMode, Hedge, Options};

@@ -5,6 +5,7 @@ pub(crate) mod correction;
 pub(crate) mod exchange;
 pub(crate) mod metadata;
 pub(crate) mod object_client;
+pub(crate) mod origins;
 pub(crate) mod part_sizes;
 pub(crate) mod request_log;
 pub(crate) mod retry;

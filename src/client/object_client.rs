@@ -3,7 +3,7 @@
 //! The client keeps what a response can correct (region and host, clock, credentials). Each kind of correction is
 //! applied once an exchange and followed by an immediate attempt. Backoff and the count of attempts are `retry.rs`.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -14,12 +14,12 @@ use tracing::info;
 
 use crate::client::correction::{Correction, clock_skew, correction};
 use crate::client::exchange::{Exchange, ResponseBody};
+use crate::client::origins::Origins;
 use crate::client::request_log::RequestLog;
 use crate::client::retry::Attempt;
 use crate::client::secrets::secrets_of;
 use crate::client::site::Site;
 use crate::config::Identity;
-use crate::config::settings::Config;
 use crate::error::{Error, Result};
 use crate::events::CORRECTION;
 use crate::s3::address::source::Source;
@@ -55,47 +55,45 @@ pub(crate) struct ClientOptions {
 
 /// Sends requests for one object.
 pub(crate) struct ObjectClient {
-    config: Config,
+    origins: Arc<Origins>,
     source: Source,
     options: ClientOptions,
     /// The headers that every request carries.
     common_headers: HeaderMap,
     /// Replaced as a whole when the service names another region.
     site: RwLock<Arc<Site>>,
-    /// Added to this machine's clock, in seconds.
-    clock_skew: AtomicI64,
     requests: AtomicU64,
     /// The number of this object among all, in the order in which they were begun.
     object: u64,
-    /// The number of connections opened by pools that have been replaced.
-    opened_before: AtomicU64,
+    /// The number of connections opened for requests of this object.
+    opened: AtomicU64,
 }
 
 impl ObjectClient {
     /// Creates a client for `source`. Opens no connection yet.
-    pub(crate) fn new(config: Config, source: Source, options: ClientOptions) -> Result<Self> {
+    pub(crate) fn new(origins: Arc<Origins>, source: Source, options: ClientOptions) -> Result<Self> {
+        let config = &origins.config;
         let (common_headers, site) = match &source {
             Source::S3(uri) => (
                 request::common_headers(config.request_payer, config.sse_c.as_ref()),
-                Site::new(&config, uri, &config.region, options.read_buffer)?,
+                Site::new(&origins, uri, &origins.region_of(uri.bucket()), options.read_buffer)?,
             ),
             Source::Url(_) if options.version_id.is_some() => {
                 return Err(Error::usage(
                     "--version-id has no effect on http(s) URLs; the version is part of the URL",
                 ));
             }
-            Source::Url(url) => (HeaderMap::new(), Site::for_url(&config, url, options.read_buffer)?),
+            Source::Url(url) => (HeaderMap::new(), Site::for_url(&origins, url, options.read_buffer)?),
         };
         Ok(Self {
-            config,
+            origins,
             source,
             options,
             common_headers,
             site: RwLock::new(Arc::new(site)),
-            clock_skew: AtomicI64::new(0),
             requests: AtomicU64::new(0),
             object: OBJECTS.fetch_add(1, Ordering::Relaxed),
-            opened_before: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
         })
     }
 
@@ -121,7 +119,7 @@ impl ObjectClient {
 
     /// Returns the number of connections opened.
     pub(crate) fn connections(&self) -> u64 {
-        self.opened_before.load(Ordering::Relaxed) + self.site().pool.opened()
+        self.opened.load(Ordering::Relaxed)
     }
 
     /// Returns the number of connections that the host allows; `None` while no limit was seen.
@@ -146,7 +144,7 @@ impl ObjectClient {
         let mut redirects = Redirects::default();
         loop {
             let site = self.site();
-            let identity = if self.is_s3() { self.config.credentials.current().await? } else { None };
+            let identity = if self.is_s3() { self.origins.config.credentials.current().await? } else { None };
             let response = self.send(&site, request, version, identity.as_ref(), attempt).await?;
             if matches!(response.head.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
                 return Ok(response);
@@ -157,7 +155,7 @@ impl ObjectClient {
                         info!(target: CORRECTION, what = "redirect", to = next.to_string(), "retrying immediately");
                         self.switch_site(
                             &site,
-                            Site::for_url(&self.config, &next, self.options.read_buffer)?,
+                            Site::for_url(&self.origins, &next, self.options.read_buffer)?,
                         );
                     }
                     None => return Err(self.error_from(response).await),
@@ -194,11 +192,14 @@ impl ObjectClient {
         let mut moves_left = MOVES_MAX;
         loop {
             let mut lease = site.pool.lease(prefers_new, order).await?;
+            if !lease.is_reused() {
+                self.opened.fetch_add(1, Ordering::Relaxed);
+            }
             let mut http_request = request::build(&site.endpoint, request, version)?;
             http_request.headers_mut().extend(self.common_headers.clone());
             if let Some(identity) = identity {
                 let scope = site.endpoint.scope();
-                sign(&mut http_request, identity, &scope.region, scope.service, self.now())?;
+                sign(&mut http_request, identity, &scope.region, scope.service, self.origins.now())?;
             }
             let secrets = secrets_of(&self.source, site, identity, http_request.headers());
             self.requests.fetch_add(1, Ordering::Relaxed);
@@ -268,18 +269,20 @@ impl ObjectClient {
                     return Ok(false);
                 }
                 info!(target: CORRECTION, what = "clock", to = format!("{skew:+} s"), "retrying immediately");
-                self.clock_skew.store(skew, Ordering::Relaxed);
+                self.origins.set_clock_skew(skew);
             }
             Correction::Credentials => {
                 info!(target: CORRECTION, what = "credentials", "retrying immediately");
                 if let Some(identity) = identity {
-                    self.config.credentials.refresh(identity).await;
+                    self.origins.config.credentials.refresh(identity).await;
                 }
             }
             Correction::Region(region) => {
                 info!(target: CORRECTION, what = "region", to = region.to_string(), "retrying immediately");
                 if let Source::S3(uri) = &self.source {
-                    self.switch_site(seen, Site::new(&self.config, uri, region, self.options.read_buffer)?);
+                    let site = Site::new(&self.origins, uri, region, self.options.read_buffer)?;
+                    self.origins.set_region(uri.bucket(), region);
+                    self.switch_site(seen, site);
                 }
             }
         }
@@ -290,21 +293,13 @@ impl ObjectClient {
     /// first one switches, the others find it done.
     fn switch_site(&self, seen: &Site, to: Site) {
         let mut site = self.site.write().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&site.pool, &seen.pool) {
-            self.opened_before.fetch_add(site.pool.opened(), Ordering::Relaxed);
+        if std::ptr::eq(Arc::as_ptr(&site), seen) {
             *site = Arc::new(to);
         }
     }
 
     fn site(&self) -> Arc<Site> {
         Arc::clone(&self.site.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn now(&self) -> SystemTime {
-        let skew = self.clock_skew.load(Ordering::Relaxed);
-        let by = Duration::from_secs(skew.unsigned_abs());
-        let now = SystemTime::now();
-        if skew < 0 { now.checked_sub(by) } else { now.checked_add(by) }.unwrap_or(now)
     }
 }
 

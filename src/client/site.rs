@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use http::Uri;
-
-use crate::config::settings::Config;
+use crate::client::origins::Origins;
 use crate::error::{Error, Result};
 use crate::s3::address::endpoint::Endpoint;
 use crate::s3::address::http_url::HttpUrl;
@@ -23,9 +21,10 @@ pub(crate) struct Site {
 impl Site {
     /// Creates the site of `uri` in `region`. On AWS the region is part of the host; the host of a custom endpoint
     /// never changes.
-    pub(crate) fn new(config: &Config, uri: &S3Uri, region: &Region, read_buffer: usize) -> Result<Self> {
+    pub(crate) fn new(origins: &Origins, uri: &S3Uri, region: &Region, read_buffer: usize) -> Result<Self> {
+        let config = &origins.config;
         let endpoint = Endpoint::resolve(uri, region, config.endpoint.as_ref(), config.addressing)?;
-        let pool = pool(config, &endpoint, read_buffer)?;
+        let pool = origins.pool(&endpoint.base(), read_buffer)?;
         if config.sse_c.is_some() {
             check_key_may_travel(&endpoint, pool.has_proxy())?;
         }
@@ -33,9 +32,9 @@ impl Site {
     }
 
     /// Creates the site of `url`.
-    pub(crate) fn for_url(config: &Config, url: &HttpUrl, read_buffer: usize) -> Result<Self> {
+    pub(crate) fn for_url(origins: &Origins, url: &HttpUrl, read_buffer: usize) -> Result<Self> {
         let endpoint = Endpoint::for_url(url);
-        let pool = pool(config, &endpoint, read_buffer)?;
+        let pool = origins.pool(&endpoint.base(), read_buffer)?;
         Ok(Self { url: Some(url.clone()), endpoint, pool })
     }
 
@@ -43,14 +42,6 @@ impl Site {
     pub(crate) fn region(&self) -> &Region {
         &self.endpoint.scope().region
     }
-}
-
-fn pool(config: &Config, endpoint: &Endpoint, read_buffer: usize) -> Result<Arc<Pool>> {
-    let base: Uri = endpoint
-        .base()
-        .parse()
-        .map_err(|e| Error::usage("the endpoint is not a valid host").with_source(e))?;
-    Pool::new(base, &config.tls, &config.proxies, read_buffer)
 }
 
 /// Checks that nobody on the way, not even a proxy, can read the key of `--sse-c-key`, which travels in a header.

@@ -1,19 +1,18 @@
 //! What all ranges of one download share: the client, the limits, the memory, and what was learned on the way.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::client::object_client::ObjectClient;
 use crate::download::concurrency::limit::ConcurrencyLimit;
-use crate::download::concurrency::rate_limit::RateLimit;
 use crate::download::concurrency::throttle::Throttle;
 use crate::download::counters::Counters;
 use crate::download::fetch::stats::RequestStats;
 use crate::download::fetch::straggler;
-use crate::download::memory::frame::Slabs;
-use crate::download::memory::window::MemoryWindow;
+use crate::download::group::DownloadGroup;
+use crate::download::memory::window::OutputPosition;
 use crate::download::requested::RequestedBytes;
 use crate::s3::pinned::PinnedVersion;
 
@@ -30,18 +29,16 @@ pub(crate) struct DownloadContext {
     pub(crate) adaptive: bool,
     /// Ranges beyond the usual look-ahead that may wait to be delivered, once stragglers were seen.
     pub(crate) straggler_lookahead: AtomicUsize,
-    pub(crate) window: MemoryWindow,
-    /// By how much the window is widened, in bytes, once a straggler was overtaken; 0 when it was.
-    pub(crate) reserve: AtomicU64,
-    pub(crate) slabs: Arc<Slabs>,
+    /// Where the object comes among those of the output.
+    pub(crate) object: u64,
+    /// Shared with the objects before and after this one.
+    pub(crate) group: Arc<DownloadGroup>,
     /// The user's own limit of tries.
     pub(crate) max_attempts: Option<NonZeroU32>,
     /// What a connection reads at once, in bytes.
     pub(crate) read_buffer: usize,
     /// How long a body may bring no byte while it is being read.
     pub(crate) stall_timeout: Duration,
-    /// A ceiling on the rate of all fetches together, and of those of the downloads before and behind this one.
-    pub(crate) ceiling: Option<Arc<RateLimit>>,
     /// The least bytes of a frame that may go on without a copy: see `Limits`.
     pub(crate) zero_copy_min: usize,
     /// Set by the first response; every later one is checked against it.
@@ -64,8 +61,7 @@ impl DownloadContext {
     /// There are stragglers, as is known now: from here on there is room for what comes behind one meanwhile. Taken back
     /// it would be missed at the next one, while what fills it is still being delivered.
     pub(crate) fn make_way(&self) {
-        let more = self.reserve.swap(0, Ordering::Relaxed);
-        self.window.widen(more);
+        let more = self.group.widen_for_stragglers();
         let ranges = usize::try_from(more / self.chunk).unwrap_or(usize::MAX);
         self.straggler_lookahead.fetch_add(ranges, Ordering::Relaxed);
     }
@@ -79,6 +75,11 @@ impl DownloadContext {
             return connections;
         }
         connections + connections / 4 + 1 + self.straggler_lookahead.load(Ordering::Relaxed)
+    }
+
+    /// Returns the place of `offset` in the output.
+    pub(crate) fn position(&self, offset: u64) -> OutputPosition {
+        OutputPosition { object: self.object, offset }
     }
 
     /// How many bytes the object has, or 0 while that is not known.

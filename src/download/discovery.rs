@@ -5,7 +5,7 @@
 //! begins at an object's end: S3 answers 416, which is confirmed before it is believed. Bytes counted from
 //! the end need the size first: there the HEAD goes ahead.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -13,10 +13,9 @@ use http::StatusCode;
 
 use crate::client::metadata::describe;
 use crate::client::object_client::ObjectClient;
+use crate::client::origins::Origins;
 use crate::client::retry::{Attempt, retry};
-use crate::config::settings::Config;
 use crate::download::concurrency::limit::ConcurrencyLimit;
-use crate::download::concurrency::rate_limit::RateLimit;
 use crate::download::concurrency::throttle::Throttle;
 use crate::download::context::DownloadContext;
 use crate::download::counters::Counters;
@@ -24,12 +23,11 @@ use crate::download::fetch::Discovered;
 use crate::download::fetch::stats::RequestStats;
 use crate::download::fetch::straggler;
 use crate::download::limits::Limits;
-use crate::download::memory::frame::Slabs;
-use crate::download::memory::window::MemoryWindow;
 use crate::download::options::Options;
 use crate::download::ordered::OrderedRanges;
 use crate::download::pending_head::PendingHead;
 use crate::download::requested::{RequestedBytes, beyond};
+use crate::download::stream::StartMode;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
@@ -51,16 +49,17 @@ pub(super) struct Discovery {
 
 /// The parts that all fetches share, and what was said of the object where it had to be asked for before.
 pub(super) async fn shared(
-    config: &Config,
+    origins: &Arc<Origins>,
     source: &Source,
     options: &Options,
     budget: &Limits,
-    ceiling: Option<Arc<RateLimit>>,
+    mode: &StartMode,
 ) -> Result<(DownloadContext, Option<ObjectInfo>)> {
-    let connections = if budget.adaptive { 1 } else { budget.connections };
-    let client = ObjectClient::new(config.clone(), source.clone(), options.for_client(budget.read_buffer))?;
+    let connections = if budget.adaptive || mode.is_ahead { 1 } else { budget.connections };
+    let client =
+        ObjectClient::new(Arc::clone(origins), source.clone(), options.for_client(budget.read_buffer))?;
     let if_match = || options.if_match.clone();
-    let max_attempts = options.max_attempts.or(config.max_attempts);
+    let max_attempts = options.max_attempts.or(origins.config.max_attempts);
     let (wanted, said) = if let Some(wanted) = RequestedBytes::new(options.range, if_match()) {
         (wanted, None)
     } else {
@@ -75,13 +74,11 @@ pub(super) async fn shared(
         adaptive: budget.adaptive,
         chunk_is_explicit: options.chunk_size.is_some(),
         straggler_lookahead: AtomicUsize::new(0),
-        window: MemoryWindow::new(budget.window),
-        reserve: AtomicU64::new(budget.reserve),
-        slabs: Arc::new(Slabs::default()),
+        object: mode.object,
+        group: Arc::clone(&mode.group),
         max_attempts,
         read_buffer: budget.read_buffer,
         stall_timeout: options.stall_timeout.unwrap_or(Options::STALL_TIMEOUT),
-        ceiling: ceiling.or_else(|| budget.bytes_per_second.map(RateLimit::new).map(Arc::new)),
         zero_copy_min: budget.zero_copy_min,
         pin: OnceLock::new(),
         is_plain: AtomicBool::new(false),

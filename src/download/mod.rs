@@ -1,11 +1,14 @@
 //! One object as an ordered stream, and several of them concatenated.
 
+pub(crate) mod client;
 pub(crate) mod concurrency;
 pub(crate) mod context;
 pub(crate) mod counters;
 pub(crate) mod discovery;
 pub(crate) mod fetch;
+pub(crate) mod group;
 pub(crate) mod limits;
+pub(crate) mod lookahead;
 pub(crate) mod memory;
 pub(crate) mod meter;
 pub(crate) mod options;

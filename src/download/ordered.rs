@@ -62,10 +62,29 @@ impl OrderedRanges {
         };
         if let Some(handle) = self.under_way.back_mut() {
             handle.set_range(discovered.first);
-            handle.set_front();
         }
         self.front = Some(body);
         Ok(discovered)
+    }
+
+    /// Gives the first range priority: the turn of this object has come.
+    pub(crate) fn set_front(&self) {
+        if let Some(handle) = self.under_way.front() {
+            handle.set_front();
+        }
+    }
+
+    /// Returns whether every range has been requested and what is under way ends soon, so that requests for the next
+    /// object lose no latency and take little of the link from this one.
+    pub(crate) fn is_ending(&self) -> bool {
+        let slots = &self.context.slots;
+        let has_few = slots.is_steered() && slots.settled_target() <= JUST_IN_TIME_MAX;
+        self.plan.is_done() && (!has_few || self.outstanding() <= slots.just_in_time_bytes())
+    }
+
+    /// Returns how many bytes are requested and still to be received.
+    fn outstanding(&self) -> u64 {
+        self.under_way.iter().map(RangeHandle::outstanding).sum()
     }
 
     /// Continues with the ranges of `plan`.
@@ -149,9 +168,8 @@ impl OrderedRanges {
         if !slots.is_steered() || slots.settled_target() > JUST_IN_TIME_MAX {
             return slots.set_successor(false);
         }
-        let outstanding: u64 = self.under_way.iter().map(RangeHandle::outstanding).sum();
         let ahead = slots.just_in_time_bytes();
-        slots.set_successor(ahead > 0 && outstanding <= ahead);
+        slots.set_successor(ahead > 0 && self.outstanding() <= ahead);
     }
 
     /// Cancels ranges from the back where the controller found that they only share the link with the front range.

@@ -7,12 +7,11 @@ use std::task::{Context, Poll, ready};
 
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::client::metadata::{describe, head};
-use crate::client::object_client::ObjectClient;
+use crate::client::metadata::head;
 use crate::client::retry::Attempt;
 use crate::config::settings::Config;
+use crate::download::client::Client;
 use crate::download::context::DownloadContext;
-use crate::download::limits::Limits;
 use crate::download::options::Options;
 use crate::error::Result;
 use crate::s3::address::source::Source;
@@ -85,12 +84,7 @@ pub(super) fn is_of(said: &ObjectInfo, shown: &ObjectInfo) -> bool {
     PinnedVersion::new(shown).check(said).is_ok()
 }
 
-/// What the store says of `source`; nothing of the object is downloaded, but its first byte of a URL.
-/// [`Options::range`] and [`Options::if_match`] are not looked at.
+/// Returns what the store says of `source`, by a client of its own: see [`Client::inspect`].
 pub async fn inspect(config: &Config, source: impl Into<Source>, options: &Options) -> Result<ObjectInfo> {
-    let source = &source.into();
-    let read_buffer = Limits::of(options, &config.profile_limits).read_buffer;
-    let client = ObjectClient::new(config.clone(), source.clone(), options.for_client(read_buffer))?;
-    let described = describe(&client, options.max_attempts.or(config.max_attempts)).await;
-    described.map_err(|e| source.explain(e))
+    Client::new(config.clone()).inspect(source, options).await
 }

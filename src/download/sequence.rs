@@ -1,28 +1,42 @@
-//! Objects one behind the other, as `cat` has its files: one stream of frames, in order.
+//! Objects one after the other, as `cat` has its files: one stream of frames, in order.
 //!
-//! It gets what they are and hands on their downloads, one at a time. While the last bytes of one are on their way, the
-//! next one is asked for: its first response, and the beginning of its body, wait with the kernel. Memory
-//! stays inside one window: a download takes in bytes only when all of the one before are gone.
+//! While the last bytes of one object are on their way, the first ranges of the next ones are requested. How many is
+//! found from what it brings ([`Lookahead`]). Connections, the rate limit and one memory window are shared by all, and
+//! memory is given by order in the output, so that later objects never hold up earlier ones.
+
+use std::collections::VecDeque;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::time::Instant;
 
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::settings::Config;
+use crate::download::client::Client;
+use crate::download::group::DownloadGroup;
+use crate::download::lookahead::Lookahead;
 use crate::download::memory::frame::Frame;
 use crate::download::options::Options;
-use crate::download::stream::{Download, TransferStats};
+use crate::download::stream::{Download, StartMode, TransferStats};
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::source::Source;
 
 /// Downloads in a row.
 pub(crate) struct ObjectSequence<'a> {
-    config: &'a Config,
+    client: Client,
+    group: Arc<DownloadGroup>,
     options: &'a Options,
+    lookahead: Lookahead,
+    began: Instant,
+    /// Which of all objects the current one is, from 0.
+    object: u64,
     current: Download,
     /// Bytes before the current one's range that were there already.
     had: u64,
     /// The objects behind those that were asked for.
     rest: &'a [Source],
-    next: Option<AbortOnDropHandle<Result<Download>>>,
+    /// The first ones of those, requested before their turn.
+    ahead: VecDeque<AbortOnDropHandle<Result<Download>>>,
     /// Bytes of the objects that are complete.
     before: u64,
     /// What those cost.
@@ -46,9 +60,29 @@ impl<'a> ObjectSequence<'a> {
         had: u64,
     ) -> Result<Self> {
         let (uri, rest) = uris.split_first().ok_or_else(|| Error::usage("an object is missing"))?;
-        let current = Download::start_behind(config, uri, first, had).await?;
-        let (next, before, spent, all_verified) = (None, 0, TransferStats::default(), true);
-        Ok(Self { config, options, current, had, rest, next, before, spent, all_verified })
+        let client = Client::new(config.clone());
+        let alone = StartMode::alone(options, config);
+        let group = Arc::clone(&alone.group);
+        let lookahead = Lookahead::new(options.concurrency.map(NonZero::get));
+        let mode = StartMode { already_written: had, ..alone };
+        let current = Download::begin(client.origins(), uri, first, mode).await?;
+        let (ahead, before, spent, all_verified) = (VecDeque::new(), 0, TransferStats::default(), true);
+        let (object, began) = (0, Instant::now());
+        Ok(Self {
+            client,
+            group,
+            options,
+            lookahead,
+            began,
+            object,
+            current,
+            had,
+            rest,
+            ahead,
+            before,
+            spent,
+            all_verified,
+        })
     }
 
     /// The download under way.
@@ -102,36 +136,60 @@ impl<'a> ObjectSequence<'a> {
     /// The next bytes of the current object; `None` behind its last one. Cancel safe.
     pub(crate) async fn next_frame(&mut self) -> Option<Result<Frame>> {
         let frame = self.current.next_frame().await;
-        if let Some(uri) = self.rest.first()
-            && self.next.is_none()
-            && self.current.leaves_room()
-        {
-            let (config, uri, options) = (self.config.clone(), uri.clone(), self.options.clone());
-            let ceiling = self.current.ceiling();
-            let start = async move { Download::start_ahead(&config, &uri, &options, ceiling).await };
-            self.next = Some(AbortOnDropHandle::new(tokio::spawn(start)));
-        }
+        self.look_ahead();
         frame
     }
 
-    /// The next object, which is the current one then; `None` where there is none.
+    /// Requests the next objects, as many as pay and have memory, once the current one leaves room for them.
+    fn look_ahead(&mut self) {
+        if self.ahead.len() >= self.rest.len() || !self.current.is_ending() {
+            return;
+        }
+        let allowed = match self.options.concurrency {
+            // An explicit number is kept by all together.
+            Some(connections) => connections.get().saturating_sub(self.current.connections_in_use()),
+            None => self.lookahead.objects(self.current.info().size, self.group.window.bytes()),
+        };
+        for uri in &self.rest[self.ahead.len()..allowed.clamp(self.ahead.len(), self.rest.len())] {
+            let (client, uri, options) = (self.client.clone(), uri.clone(), self.options.clone());
+            let mode = StartMode {
+                already_written: 0,
+                is_ahead: true,
+                object: self.object + 1 + self.ahead.len() as u64,
+                group: Arc::clone(&self.group),
+            };
+            let start = async move { Download::begin(client.origins(), &uri, &options, mode).await };
+            self.ahead.push_back(AbortOnDropHandle::new(tokio::spawn(start)));
+        }
+    }
+
+    /// Makes the next object the current one; `None` where there is none.
     pub(crate) async fn next_object(&mut self) -> Option<Result<&Download>> {
         let (uri, rest) = self.rest.split_first()?;
-        self.current.drained().await;
-        let started = match self.next.take() {
-            Some(started) => started.await.unwrap_or_else(|_| {
+        self.look_ahead();
+        let is_responded = self.ahead.front().is_some_and(AbortOnDropHandle::is_finished);
+        let started = if let Some(started) = self.ahead.pop_front() {
+            started.await.unwrap_or_else(|_| {
                 Err(Error::new(ErrorKind::Other, "a part of the download ended early").on(uri))
-            }),
-            None => Download::start_ahead(self.config, uri, self.options, self.current.ceiling()).await,
+            })
+        } else {
+            let group = Arc::clone(&self.group);
+            let mode = StartMode { already_written: 0, is_ahead: true, object: self.object + 1, group };
+            Download::begin(self.client.origins(), uri, self.options, mode).await
         };
         let download = match started {
             Ok(download) => download,
             Err(e) => return Some(Err(e)),
         };
+        if let Some(connections) = self.options.concurrency {
+            download.set_connections(connections.get().saturating_sub(self.ahead.len()).max(1));
+        }
         self.all_verified &= self.current.verified().is_some();
         self.before = self.bytes();
+        self.lookahead.delivered(self.before, self.began.elapsed(), is_responded && download.is_received());
         self.spent = self.traffic();
         self.rest = rest;
+        self.object += 1;
         self.current = download;
         self.had = 0;
         Some(Ok(&self.current))

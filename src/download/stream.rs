@@ -21,14 +21,15 @@ use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, trace};
 
+use crate::client::origins::Origins;
 use crate::config::settings::Config;
+use crate::download::client::Client;
 use crate::download::concurrency::controller::{ConcurrencyController, SpeedMark};
-use crate::download::concurrency::rate_limit::RateLimit;
 use crate::download::context::DownloadContext;
 use crate::download::discovery::Discovery;
+use crate::download::group::DownloadGroup;
 use crate::download::limits::{Limits, checksum_mode};
 use crate::download::memory::frame::Frame;
-use crate::download::memory::window::Reservation;
 use crate::download::meter::Meter;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Options;
@@ -59,29 +60,33 @@ pub struct Download {
     head: PendingHead,
     verify: ChecksumCheck,
     budget: Limits,
-    /// Until the first frame is asked for, of a download that began ahead of its turn.
-    ahead: Option<Prefetched>,
+    /// How long the first response took, of a download that started before its turn, until that comes.
+    ahead: Option<Duration>,
     steering: Option<AbortOnDropHandle<()>>,
 }
 
-/// How a download begins that is not alone.
-#[derive(Debug, Default)]
-struct StartMode {
-    /// The consumer has so many bytes, those before the range.
-    had: u64,
-    /// Its turn has not come.
-    is_ahead: bool,
-    /// Shared with the download before it.
-    ceiling: Option<Arc<RateLimit>>,
+/// How a download starts, perhaps as part of a larger run.
+pub(crate) struct StartMode {
+    /// Bytes before the range that an earlier run has written.
+    pub(crate) already_written: u64,
+    /// Whether earlier objects are still being delivered: no more than the first range is fetched.
+    pub(crate) is_ahead: bool,
+    /// Where the object comes among those of the output.
+    pub(crate) object: u64,
+    pub(crate) group: Arc<DownloadGroup>,
 }
 
-/// What keeps a download from taking in bytes before its turn.
-struct Prefetched {
-    /// All of its window.
-    _room: Reservation,
-    /// How long the first response took to begin.
-    latency: Duration,
+impl StartMode {
+    /// A download that shares its limits with no other one.
+    pub(crate) fn alone(options: &Options, config: &Config) -> Self {
+        let group = DownloadGroup::new(&Limits::of(options, &config.profile_limits));
+        Self { already_written: 0, is_ahead: false, object: 0, group }
+    }
 }
+
+/// The size of the first range of an object whose turn has not come: one connection fetches it, while others fetch those
+/// of the objects before and after it.
+const AHEAD_RANGE_BYTES: u64 = 8 << 20;
 
 impl Download {
     /// Asks for `source`, an [`S3Uri`](crate::S3Uri) or an [`HttpUrl`](crate::HttpUrl), and returns when the first
@@ -89,54 +94,41 @@ impl Download {
     /// compared with. Must be called in a tokio runtime with I/O and time enabled, as must everything else of a
     /// download.
     pub async fn start(config: &Config, source: impl Into<Source>, options: &Options) -> Result<Self> {
-        Self::begin(config, &source.into(), options, StartMode::default()).await
+        Client::new(config.clone()).download(source, options).await
     }
 
-    /// The same for a consumer that has the `had` bytes before the range already. Where they and the range are the
-    /// object, its checksum is that of both: see [`Download::wants_earlier`].
-    pub(crate) async fn start_behind(
-        config: &Config,
+    /// Starts a download in the way that `mode` says.
+    pub(crate) async fn begin(
+        origins: &Arc<Origins>,
         source: &Source,
         options: &Options,
-        had: u64,
+        mode: StartMode,
     ) -> Result<Self> {
-        Self::begin(config, source, options, StartMode { had, ..StartMode::default() }).await
-    }
-
-    /// The same for a download whose turn has not come: until its first frame is asked for, it takes in no bytes of
-    /// the body, which wait with the kernel. Then it goes on below the `ceiling` of the one before it.
-    pub(crate) async fn start_ahead(
-        config: &Config,
-        source: &Source,
-        options: &Options,
-        ceiling: Option<Arc<RateLimit>>,
-    ) -> Result<Self> {
-        Self::begin(config, source, options, StartMode { had: 0, is_ahead: true, ceiling }).await
-    }
-
-    async fn begin(config: &Config, source: &Source, options: &Options, manner: StartMode) -> Result<Self> {
-        let StartMode { had, is_ahead, ceiling } = manner;
+        let config = &origins.config;
         let budget = Limits::of(options, &config.profile_limits);
-        let shared = discovery::shared(config, source, options, &budget, ceiling).await;
+        let shared = discovery::shared(origins, source, options, &budget, &mode).await;
         let (shared, said) = shared.map_err(|e| source.explain(e))?;
         let shared = Arc::new(shared);
-        let room = if is_ahead { Some(shared.window.all().await) } else { None };
         let mut ranges = OrderedRanges::new(&shared);
-        let started = discovery::start(&shared, &mut ranges, budget.chunk, said).await;
+        let is_usual = options.chunk_size.is_some() || !mode.is_ahead || !budget.adaptive;
+        let first_bytes =
+            if is_usual { budget.chunk } else { AHEAD_RANGE_BYTES.min(budget.window / 4).max(budget.chunk) };
+        let started = discovery::start(&shared, &mut ranges, first_bytes, said).await;
         let started = started.map_err(|e| source.explain(e))?;
         let wanted = started.wanted;
         log_start(source, &started.info, wanted, &budget);
         let rest = wanted.remainder(started.first_range.len());
         ranges.follow(Plan::new(rest, budget.chunk, budget.large));
         let Discovery { info, mut head, latency, .. } = started;
-        let whole = wanted == ByteRange::new(had, info.size);
-        let mode = checksum_mode(options, config.checksum_validation);
-        let verify = ChecksumCheck::new(mode, &shared, &info, whole, &mut head).await;
+        let whole = wanted == ByteRange::new(mode.already_written, info.size);
+        let checksum = checksum_mode(options, config.checksum_validation);
+        let verify = ChecksumCheck::new(checksum, &shared, &info, whole, &mut head).await;
         let verify = verify.map_err(|e| e.on(source))?;
-        let (failed, ahead, steering) = (false, room.map(|room| Prefetched { _room: room, latency }), None);
+        let (failed, ahead, steering) = (false, mode.is_ahead.then_some(latency), None);
         let mut download =
             Self { shared, info, wanted, ranges, failed, head, verify, budget, ahead, steering };
-        if !is_ahead {
+        if !mode.is_ahead {
+            download.ranges.set_front();
             download.steer(latency);
         }
         Ok(download)
@@ -210,14 +202,9 @@ impl Download {
         .await;
     }
 
-    /// Whether every range of it has begun, and those leave a request to the next download.
-    pub(crate) fn leaves_room(&self) -> bool {
-        self.ranges.is_all_requested() && (self.budget.adaptive || self.shared.slots.has_free())
-    }
-
-    /// What its bytes are received below, for those of the next download.
-    pub(crate) fn ceiling(&self) -> Option<Arc<RateLimit>> {
-        self.shared.ceiling.clone()
+    /// Returns whether the next object may be requested: every range of this one is, and those end soon.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ranges.is_ending()
     }
 
     /// How many connections it uses at present, at most.
@@ -225,9 +212,19 @@ impl Download {
         self.shared.slots.target()
     }
 
-    /// Waits until all bytes that were handed on are gone, and their memory is free. Only at the end.
-    pub(crate) async fn drained(&self) {
-        self.shared.window.all().await;
+    /// Returns how many permits are in use.
+    pub(crate) fn connections_in_use(&self) -> usize {
+        self.shared.slots.in_use()
+    }
+
+    /// Sets how many connections it may use, where the user named a number for the whole run.
+    pub(crate) fn set_connections(&self, connections: usize) {
+        self.shared.slots.set_target(connections);
+    }
+
+    /// Returns whether every byte has been received.
+    pub(crate) fn is_received(&self) -> bool {
+        self.shared.counters.fetched() >= self.wanted.len()
     }
 
     /// Finds how many connections pay, where that is to be found and there is anything left to ask for.
@@ -262,7 +259,8 @@ impl Download {
         if self.failed {
             return Poll::Ready(None);
         }
-        if let Some(Prefetched { latency, .. }) = self.ahead.take() {
+        if let Some(latency) = self.ahead.take() {
+            self.ranges.set_front();
             self.steer(latency);
         }
         match ready!(self.ranges.poll_frame(cx)) {

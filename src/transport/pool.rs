@@ -158,11 +158,6 @@ impl Pool {
         self.proxy().is_some()
     }
 
-    /// Returns the number of connections opened so far.
-    pub(crate) fn opened(&self) -> u64 {
-        self.opened.load(Ordering::Relaxed)
-    }
-
     async fn lease_idle(self: &Arc<Self>, order: RequestOrder) -> Option<Lease> {
         while let Some(mut connection) = self.take_idle() {
             // Not ready means that the server closed it, or hyper did.

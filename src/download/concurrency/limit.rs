@@ -110,11 +110,6 @@ impl ConcurrencyLimit {
         self.in_use.load(Ordering::Relaxed)
     }
 
-    /// Returns whether a permit would be had without waiting.
-    pub(crate) fn has_free(&self) -> bool {
-        self.in_use() < self.target()
-    }
-
     /// Returns the most permits that were in use at the same time.
     pub(crate) fn most(&self) -> usize {
         self.most.load(Ordering::Relaxed)
@@ -279,11 +274,9 @@ mod tests {
     async fn more_at_once_and_fewer_as_they_end() {
         let slots = ConcurrencyLimit::new(1);
         let first = slots.acquire().await.unwrap();
-        assert!(!slots.has_free());
         let mut second = Box::pin(slots.acquire());
         assert!((&mut second).now_or_never().is_none());
         slots.set_target(3);
-        assert!(slots.has_free());
         let second = second.now_or_never().unwrap().unwrap();
         let third = slots.acquire().now_or_never().unwrap().unwrap();
         slots.set_target(1);

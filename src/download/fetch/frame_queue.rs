@@ -189,12 +189,15 @@ impl FrameQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::download::memory::window::MemoryWindow;
+    use crate::download::memory::window::{MemoryWindow, OutputPosition};
     use bytes::Bytes;
     use futures_util::FutureExt;
 
     async fn frame(bytes: &'static [u8]) -> Frame {
-        Frame::new(Bytes::from_static(bytes), MemoryWindow::new(10).reserve(0, 1).await)
+        Frame::new(
+            Bytes::from_static(bytes),
+            MemoryWindow::new(10).reserve(OutputPosition::default(), 1).await,
+        )
     }
 
     #[tokio::test]
@@ -215,17 +218,17 @@ mod tests {
         let (sender, mut receiver) = frame_queue(Arc::default());
         let window = MemoryWindow::new(100);
         for bytes in [b"ab", b"cd"] {
-            sender.pack(bytes, 10, window.reserve(0, 2).await);
+            sender.pack(bytes, 10, window.reserve(OutputPosition::default(), 2).await);
         }
         sender.push(frame(b"e").await);
-        sender.pack(b"f", 10, window.reserve(0, 1).await);
+        sender.pack(b"f", 10, window.reserve(OutputPosition::default(), 1).await);
         sender.finish(Ok(()));
         let mut next = async || poll_fn(|cx| receiver.poll_frame(cx)).await;
         for want in [&b"abcd"[..], b"e", b"f"] {
             assert_eq!(&*next().await.unwrap().unwrap(), want);
         }
         assert!(next().await.is_none());
-        assert_eq!(window.reserve(0, 100).await.bytes(), 100, "all room came back");
+        assert_eq!(window.reserve(OutputPosition::default(), 100).await.bytes(), 100, "all room came back");
     }
 
     #[tokio::test]

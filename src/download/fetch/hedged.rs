@@ -188,7 +188,7 @@ impl HedgedRequest {
         };
         let is_alone = shared.slots.in_use() <= 1;
         // If the others wait for memory, it is not the network that they wait for.
-        let is_full = shared.window.is_full();
+        let is_full = shared.group.window.is_full();
         let late = if is_full { straggler::WHERE_ALL_WAIT } else { straggler::PATIENCE };
         let turn = turn(shared, rest, expected.rate);
         let is_late = |request: &RangeRequest| {

@@ -30,7 +30,7 @@ use crate::download::fetch::attempt::{RangeRequest, RequestEvent};
 use crate::download::fetch::frame_queue::{FrameControl, FrameReceiver, FrameSender, frame_queue};
 use crate::download::fetch::hedged::{HedgedRequest, Remaining};
 use crate::download::memory::frame::Frame;
-use crate::download::memory::window::{MemoryWindow, Reservation};
+use crate::download::memory::window::Reservation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::PinnedVersion;
@@ -93,11 +93,10 @@ impl RangeBody {
 }
 
 /// A range that is requested and not delivered: how far it is, and the way to cancel it.
-#[derive(Debug)]
 pub(crate) struct RangeHandle {
     range: ByteRange,
     frames: FrameControl,
-    window: MemoryWindow,
+    context: Arc<DownloadContext>,
     task: AbortHandle,
 }
 
@@ -120,7 +119,7 @@ impl RangeHandle {
     /// Makes it the front range, whose bytes are delivered as they come.
     pub(crate) fn set_front(&self) {
         if self.frames.set_front() {
-            self.window.head_is(self.range.start());
+            self.context.group.window.head_is(self.context.position(self.range.start()));
         }
     }
 
@@ -138,7 +137,7 @@ pub(crate) fn start(
     range: ByteRange,
     permit: Permit,
 ) -> (RangeFuture, RangeHandle) {
-    let (sender, frames) = frame_queue(Arc::clone(&context.slabs));
+    let (sender, frames) = frame_queue(Arc::clone(&context.group.slabs));
     let control = frames.control();
     let (opened_in, opened) = oneshot::channel();
     let task = RangeTask {
@@ -152,7 +151,7 @@ pub(crate) fn start(
     };
     let task = tokio::spawn(task.run(permit));
     let handle =
-        RangeHandle { range, frames: control, window: context.window.clone(), task: task.abort_handle() };
+        RangeHandle { range, frames: control, context: Arc::clone(context), task: task.abort_handle() };
     let body = RangeBody { frames, discovered: None, _task: AbortOnDropHandle::new(task) };
     (RangeFuture { opened, body: Some(body) }, handle)
 }
@@ -242,7 +241,7 @@ impl RangeTask {
             match race.next(&shared, &self.lane, self.rest()).await? {
                 RequestEvent::RangeResponse(opened, latency) => self.opened(&opened, latency)?,
                 RequestEvent::Data(at, data) => {
-                    due = shared.ceiling.as_ref().map(|ceiling| ceiling.received(data.len()));
+                    due = shared.group.rate_limit.as_ref().map(|ceiling| ceiling.received(data.len()));
                     self.hand_on(at, data).await?;
                 }
             }
@@ -301,7 +300,7 @@ impl RangeTask {
         if more == 0 {
             return;
         }
-        let mut room = pin!(self.shared.window.reserve(self.range.start(), more));
+        let mut room = pin!(self.shared.group.window.reserve(self.shared.position(self.range.start()), more));
         if self.room.bytes() == 0 {
             self.room = room.await;
         } else if let Some(room) = room.as_mut().now_or_never() {

@@ -15,6 +15,13 @@ use std::task::{Context, Poll, Waker};
 const HEAD_SHARE: usize = 8;
 const HEAD_MAX: usize = 4 << 20;
 
+/// The place of a byte in the output: the object, counted from the first one, and the offset in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct OutputPosition {
+    pub(crate) object: u64,
+    pub(crate) offset: u64,
+}
+
 /// Memory for body bytes, counted in bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct MemoryWindow(Arc<Mutex<WindowState>>);
@@ -24,10 +31,10 @@ struct WindowState {
     /// All of it.
     bytes: usize,
     free: usize,
-    /// Where the head of the line begins.
-    head: u64,
+    /// Where the front range begins.
+    head: OutputPosition,
     /// Who waits for room, by where its range begins.
-    waiting: BTreeMap<u64, WaitingRange>,
+    waiting: BTreeMap<OutputPosition, WaitingRange>,
 }
 
 #[derive(Debug)]
@@ -48,25 +55,23 @@ impl MemoryWindow {
     /// A window of so many bytes.
     pub(crate) fn new(bytes: u64) -> Self {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).max(1);
-        Self(Arc::new(Mutex::new(WindowState { bytes, free: bytes, head: 0, waiting: BTreeMap::new() })))
+        Self(Arc::new(Mutex::new(WindowState {
+            bytes,
+            free: bytes,
+            head: OutputPosition::default(),
+            waiting: BTreeMap::new(),
+        })))
     }
 
     /// Room for up to `bytes`, at least one, for the range that begins at `start`; waits for its turn.
-    pub(crate) async fn reserve(&self, start: u64, bytes: usize) -> Reservation {
+    pub(crate) async fn reserve(&self, start: OutputPosition, bytes: usize) -> Reservation {
         let _turn = WaiterGuard { window: self, start };
         poll_fn(|cx| self.poll_reserve(start, bytes, cx)).await
     }
 
-    /// All of it: waits until nobody holds any. Where others ask for room, they and this wait for each other.
-    pub(crate) async fn all(&self) -> Reservation {
-        let mut all = Reservation::default();
-        loop {
-            let bytes = self.state().bytes;
-            if all.bytes() == bytes {
-                return all;
-            }
-            all.merge(self.reserve(0, bytes).await);
-        }
+    /// Returns its size in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.state().bytes as u64
     }
 
     /// Makes it larger.
@@ -79,7 +84,7 @@ impl MemoryWindow {
     }
 
     /// The head of the line is now the range that begins at `start`.
-    pub(crate) fn head_is(&self, start: u64) {
+    pub(crate) fn head_is(&self, start: OutputPosition) {
         let mut state = self.state();
         state.head = start;
         wake_next(state);
@@ -90,7 +95,7 @@ impl MemoryWindow {
         !self.state().waiting.is_empty()
     }
 
-    fn poll_reserve(&self, start: u64, bytes: usize, cx: &mut Context<'_>) -> Poll<Reservation> {
+    fn poll_reserve(&self, start: OutputPosition, bytes: usize, cx: &mut Context<'_>) -> Poll<Reservation> {
         let mut state = self.state();
         let granted = state.grant(start, bytes);
         if granted == 0 {
@@ -111,7 +116,7 @@ impl MemoryWindow {
 impl WindowState {
     /// How much of `bytes` the range at `start` may have now. The head takes what there is; the others, all
     /// or nothing, what is left by the head and by those before them.
-    fn grant(&self, start: u64, bytes: usize) -> usize {
+    fn grant(&self, start: OutputPosition, bytes: usize) -> usize {
         if start <= self.head {
             return bytes.min(self.free);
         }
@@ -136,7 +141,7 @@ fn wake_next(mut state: MutexGuard<'_, WindowState>) {
 /// A place among those who wait, given up when the wait is.
 struct WaiterGuard<'a> {
     window: &'a MemoryWindow,
-    start: u64,
+    start: OutputPosition,
 }
 
 impl Drop for WaiterGuard<'_> {
@@ -186,18 +191,22 @@ mod tests {
     use super::*;
     use futures_util::FutureExt;
 
+    fn at(offset: u64) -> OutputPosition {
+        OutputPosition { object: 0, offset }
+    }
+
     /// What the range at `start` gets at once.
     fn now(window: &MemoryWindow, start: u64, bytes: usize) -> Option<Reservation> {
-        Box::pin(window.reserve(start, bytes)).now_or_never()
+        Box::pin(window.reserve(at(start), bytes)).now_or_never()
     }
 
     #[tokio::test]
     async fn room_comes_back_by_parts_and_goes_by_the_order_of_the_object() {
         let window = MemoryWindow::new(16);
         let mut first = now(&window, 5, 12).unwrap();
-        let mut later = Box::pin(window.reserve(30, 4));
+        let mut later = Box::pin(window.reserve(at(30), 4));
         assert!((&mut later).now_or_never().is_none());
-        let mut sooner = Box::pin(window.reserve(20, 8));
+        let mut sooner = Box::pin(window.reserve(at(20), 8));
         assert!((&mut sooner).now_or_never().is_none());
         assert!(now(&window, 40, 1).is_none(), "nobody overtakes who waits");
         let part = first.split(6);
@@ -216,12 +225,12 @@ mod tests {
         let other = now(&window, 20, 100).unwrap();
         assert_eq!(other.bytes(), 14, "two are for the head");
         assert!(now(&window, 10, 2).is_none());
-        let mut head = Box::pin(window.reserve(10, 5));
+        let mut head = Box::pin(window.reserve(at(10), 5));
         assert!((&mut head).now_or_never().is_none());
-        window.head_is(10);
+        window.head_is(at(10));
         let head = head.now_or_never().unwrap();
         assert_eq!(head.bytes(), 2, "it takes what there is");
-        let mut more = Box::pin(window.reserve(10, 5));
+        let mut more = Box::pin(window.reserve(at(10), 5));
         assert!((&mut more).now_or_never().is_none());
         drop(head);
         assert_eq!(more.now_or_never().unwrap().bytes(), 2);
@@ -231,9 +240,9 @@ mod tests {
     async fn who_gives_up_waiting_holds_up_nobody() {
         let window = MemoryWindow::new(16);
         let held = now(&window, 5, 12).unwrap();
-        let mut given_up = Box::pin(window.reserve(10, 8));
+        let mut given_up = Box::pin(window.reserve(at(10), 8));
         assert!((&mut given_up).now_or_never().is_none());
-        let mut other = Box::pin(window.reserve(20, 2));
+        let mut other = Box::pin(window.reserve(at(20), 2));
         assert!((&mut other).now_or_never().is_none());
         drop(given_up);
         assert_eq!(other.now_or_never().unwrap().bytes(), 2);
@@ -244,7 +253,7 @@ mod tests {
     async fn a_window_of_one_byte_is_for_the_head() {
         let window = MemoryWindow::new(1);
         assert!(now(&window, 10, 1).is_none());
-        window.head_is(10);
+        window.head_is(at(10));
         assert_eq!(now(&window, 10, 5).unwrap().bytes(), 1);
         assert_eq!(now(&window, 10, 5).unwrap().bytes(), 1, "it came back");
     }
@@ -253,26 +262,29 @@ mod tests {
     async fn a_wider_window_is_for_all() {
         let window = MemoryWindow::new(16);
         let _held = now(&window, 20, 14).unwrap();
-        let mut more = Box::pin(window.reserve(30, 10));
+        let mut more = Box::pin(window.reserve(at(30), 10));
         assert!((&mut more).now_or_never().is_none());
         window.widen(16);
         let _more = more.now_or_never().unwrap();
         assert!(now(&window, 40, 5).is_none(), "four are for the head");
-        window.head_is(10);
+        window.head_is(at(10));
         assert_eq!(now(&window, 10, 9).unwrap().bytes(), 8);
     }
 
     #[tokio::test]
-    async fn all_of_it_is_there_once_nobody_holds_any() {
-        for bytes in [1, 16] {
-            let window = MemoryWindow::new(bytes);
-            let held = now(&window, 0, 1).unwrap();
-            let mut all = Box::pin(window.all());
-            assert!((&mut all).now_or_never().is_none());
-            drop(held);
-            assert_eq!(all.now_or_never().unwrap().bytes() as u64, bytes);
-            assert_eq!(now(&window, 0, 1).unwrap().bytes(), 1, "it came back");
-        }
+    async fn an_earlier_object_comes_first_whatever_the_offset() {
+        let window = MemoryWindow::new(16);
+        let held = now(&window, 5, 14).unwrap();
+        let mut later = Box::pin(window.reserve(OutputPosition { object: 1, offset: 0 }, 4));
+        assert!((&mut later).now_or_never().is_none());
+        let mut sooner = Box::pin(window.reserve(at(1000), 14));
+        assert!((&mut sooner).now_or_never().is_none());
+        drop(held);
+        let sooner = sooner.now_or_never().unwrap();
+        assert_eq!(sooner.bytes(), 14);
+        assert!((&mut later).now_or_never().is_none());
+        window.head_is(OutputPosition { object: 1, offset: 0 });
+        assert_eq!(later.now_or_never().unwrap().bytes(), 2, "the front range takes what is left");
     }
 
     #[tokio::test]

@@ -1,0 +1,71 @@
+//! What all objects of a client share: the pools of connections, one an origin, and what responses have corrected.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use http::Uri;
+
+use crate::config::settings::Config;
+use crate::error::{Error, Result};
+use crate::s3::address::region::Region;
+use crate::transport::pool::Pool;
+
+/// The configuration of a client, its pools, and its corrections of clock and regions.
+#[derive(Default)]
+pub(crate) struct Origins {
+    pub(crate) config: Config,
+    /// By scheme and host, and by how many bytes a connection reads per call.
+    pools: Mutex<HashMap<(String, usize), Arc<Pool>>>,
+    /// The regions that S3 has named, by bucket.
+    regions: Mutex<HashMap<String, Region>>,
+    /// Added to this machine's clock, in seconds.
+    clock_skew: AtomicI64,
+}
+
+impl Origins {
+    /// Creates the state of a client. Opens no connection yet.
+    pub(crate) fn new(config: Config) -> Arc<Self> {
+        Arc::new(Self { config, ..Self::default() })
+    }
+
+    /// Returns the pool of connections to `base`, each of which reads up to `read_buffer` bytes per call.
+    pub(crate) fn pool(&self, base: &str, read_buffer: usize) -> Result<Arc<Pool>> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (base.to_owned(), read_buffer);
+        if let Some(pool) = pools.get(&key) {
+            return Ok(Arc::clone(pool));
+        }
+        let uri: Uri =
+            base.parse().map_err(|e| Error::usage("the endpoint is not a valid host").with_source(e))?;
+        let pool = Pool::new(uri, &self.config.tls, &self.config.proxies, read_buffer)?;
+        pools.insert(key, Arc::clone(&pool));
+        Ok(pool)
+    }
+
+    /// Returns the region to sign for: the one that S3 has named for `bucket`, else the configured one.
+    pub(crate) fn region_of(&self, bucket: &str) -> Region {
+        let regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        regions.get(bucket).unwrap_or(&self.config.region).clone()
+    }
+
+    /// Notes the region that S3 has named for `bucket`.
+    pub(crate) fn set_region(&self, bucket: &str, region: &Region) {
+        let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        regions.insert(bucket.to_owned(), region.clone());
+    }
+
+    /// Sets what is added to this machine's clock, in seconds.
+    pub(crate) fn set_clock_skew(&self, seconds: i64) {
+        self.clock_skew.store(seconds, Ordering::Relaxed);
+    }
+
+    /// Returns the time by the server's clock.
+    pub(crate) fn now(&self) -> SystemTime {
+        let skew = self.clock_skew.load(Ordering::Relaxed);
+        let by = Duration::from_secs(skew.unsigned_abs());
+        let now = SystemTime::now();
+        if skew < 0 { now.checked_sub(by) } else { now.checked_add(by) }.unwrap_or(now)
+    }
+}
