@@ -50,7 +50,11 @@ pub(crate) fn parse() -> Result<crate::cli::invocation::Invocation> {
 
 /// The flags as they are typed.
 #[expect(clippy::struct_excessive_bools, reason = "flags are what they are")]
-#[allow(clippy::doc_markdown, reason = "these are the help's texts, in which backticks would be printed")]
+#[allow(
+    clippy::doc_markdown,
+    rustdoc::invalid_html_tags,
+    reason = "these are the help's texts, printed as they are"
+)]
 #[derive(Debug, Parser)]
 #[command(
     name = "s3fcp",

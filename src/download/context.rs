@@ -16,12 +16,12 @@ use crate::download::memory::window::OutputPosition;
 use crate::download::requested::RequestedBytes;
 use crate::s3::pinned::PinnedVersion;
 
-/// What all fetches of one download share.
+/// What all ranges of one download share.
 pub(crate) struct DownloadContext {
     pub(crate) client: ObjectClient,
     /// The bytes to deliver, and of which version.
     pub(crate) wanted: RequestedBytes,
-    /// Ranges fetched at once; closed when one has failed for good.
+    /// Permits for ranges; closed when one has failed for good.
     pub(crate) slots: Arc<ConcurrencyLimit>,
     /// Whether the user named the size of a range.
     pub(crate) chunk_is_explicit: bool,
@@ -33,13 +33,13 @@ pub(crate) struct DownloadContext {
     pub(crate) object: u64,
     /// Shared with the objects before and after this one.
     pub(crate) group: Arc<DownloadGroup>,
-    /// The user's own limit of tries.
+    /// The user's own limit of attempts.
     pub(crate) max_attempts: Option<NonZeroU32>,
-    /// What a connection reads at once, in bytes.
+    /// The bytes that a connection reads in one call.
     pub(crate) read_buffer: usize,
-    /// How long a body may bring no byte while it is being read.
+    /// How long a body may deliver no byte while it is being read.
     pub(crate) stall_timeout: Duration,
-    /// The least bytes of a frame that may go on without a copy: see `Limits`.
+    /// The least bytes of a frame that is passed on without a copy: see `Limits`.
     pub(crate) zero_copy_min: usize,
     /// Set by the first response; every later one is checked against it.
     pub(crate) pin: OnceLock<PinnedVersion>,
@@ -53,13 +53,13 @@ pub(crate) struct DownloadContext {
     pub(crate) pace: RequestStats,
     pub(crate) throttle: Throttle,
     pub(crate) hedging: straggler::HedgeBudget,
-    /// Bytes of a usual range.
+    /// The size of a usual range, in bytes.
     pub(crate) chunk: u64,
 }
 
 impl DownloadContext {
-    /// There are stragglers, as is known now: from here on there is room for what comes behind one meanwhile. Taken back
-    /// it would be missed at the next one, while what fills it is still being delivered.
+    /// Enlarges the memory window once, because a hedge has won and this server has stragglers: later ranges keep flowing past a
+    /// slow one. It is never shrunk, because it would still be full when the next straggler appears.
     pub(crate) fn make_way(&self) {
         let more = self.group.widen_for_stragglers();
         let ranges = usize::try_from(more / self.chunk).unwrap_or(usize::MAX);
@@ -82,7 +82,7 @@ impl DownloadContext {
         OutputPosition { object: self.object, offset }
     }
 
-    /// How many bytes the object has, or 0 while that is not known.
+    /// Returns the size of the object in bytes, or 0 while it is not known.
     pub(crate) fn size(&self) -> u64 {
         self.pin.get().map_or(0, PinnedVersion::size)
     }

@@ -1,9 +1,8 @@
-//! How a download begins: the HEAD and the first ranged GET leave together, and the GET's response
-//! tells what there is.
+//! Discovery: HEAD and the first ranged GET leave together, and the response to the GET shows the object.
 //!
-//! A HEAD may be refused or slow without harm. An empty object has no first byte to ask for, nor has what
-//! begins at an object's end: S3 answers 416, which is confirmed before it is believed. Bytes counted from
-//! the end need the size first: there the HEAD goes ahead.
+//! A HEAD may be refused or slow without harm. An empty object has no first byte to request, nor has a range that begins at the
+//! object's end: S3 answers 416, which is confirmed before it is believed. Bytes counted from the end need the size first:
+//! then HEAD is sent before the GET.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -35,19 +34,19 @@ use crate::s3::range::ByteRange;
 use crate::s3::request::S3Request;
 use crate::s3::response::{ResponseProof, SentGet};
 
-/// What discovery found.
+/// The result of discovery.
 pub(super) struct Discovery {
     pub(super) info: ObjectInfo,
-    /// The bytes that are to be delivered.
+    /// The bytes to deliver.
     pub(super) wanted: ByteRange,
-    /// Those of them that the first range brings.
+    /// The part of them that the first range brings.
     pub(super) first_range: ByteRange,
     pub(super) head: PendingHead,
     /// How long the first response took to begin.
     pub(super) latency: Duration,
 }
 
-/// The parts that all fetches share, and what was said of the object where it had to be asked for before.
+/// Creates the context; sends HEAD first if the range needs the object's size.
 pub(super) async fn shared(
     origins: &Arc<Origins>,
     source: &Source,
@@ -93,8 +92,7 @@ pub(super) async fn shared(
     Ok((shared, said))
 }
 
-/// Sends HEAD, unless its answer is there already, and the first GET, and waits for the head of the latter's
-/// response.
+/// Sends HEAD, unless it was answered already, and the first GET; returns when the head of its response has arrived.
 pub(super) async fn start(
     shared: &Arc<DownloadContext>,
     ranges: &mut OrderedRanges,
@@ -103,7 +101,7 @@ pub(super) async fn start(
 ) -> Result<Discovery> {
     let wanted = &shared.wanted;
     let mut head = match &said {
-        // There is nothing to ask for.
+        // There is nothing to request.
         Some(info) if wanted.is_nothing() => {
             return Ok(Discovery::nothing(
                 wanted.start(),
@@ -113,7 +111,7 @@ pub(super) async fn start(
         }
         Some(info) => PendingHead::done(shared, info.clone()),
         None if shared.client.is_s3() => PendingHead::spawn(shared),
-        // A URL that is presigned is so for GET.
+        // A presigned URL is signed for GET only.
         None => PendingHead::none(shared),
     };
     let asked = wanted.first(chunk);
@@ -142,7 +140,7 @@ pub(super) async fn start(
 }
 
 impl Discovery {
-    /// The object has no bytes from `start` on.
+    /// Creates the result for an object that has no bytes from `start` on.
     fn nothing(start: u64, info: ObjectInfo, head: PendingHead) -> Self {
         let none = ByteRange::new(start, start);
         Self { info, wanted: none, first_range: none, head, latency: Duration::ZERO }
@@ -163,8 +161,8 @@ async fn check_size(shared: &DownloadContext, head: &mut PendingHead, info: &Obj
     }
 }
 
-/// A 416 for a byte further on: what HEAD says of the object, or else a GET of its first byte. Where the 416
-/// itself has `shown` that the object ends before `start`, and HEAD is of no help, that is enough.
+/// Confirms a 416 for a later byte: by HEAD, or else by a GET of the first byte. If the 416 itself has `shown` that the object
+/// ends before `start`, and HEAD is of no help, that is enough.
 async fn confirm_end(
     shared: &Arc<DownloadContext>,
     head: &mut PendingHead,
@@ -178,8 +176,7 @@ async fn confirm_end(
     }
 }
 
-/// A 416 for the first byte: the object is empty, if HEAD says so too, or a GET without a range brings
-/// no bytes.
+/// Confirms a 416 for the first byte: the object is empty if HEAD says so too, or if a GET without a range brings no bytes.
 async fn confirm_empty(shared: &Arc<DownloadContext>, head: &mut PendingHead) -> Result<ObjectInfo> {
     if let Some(info) = head.answer().await.filter(|info| info.size == 0) {
         return Ok(info);
@@ -187,7 +184,7 @@ async fn confirm_empty(shared: &Arc<DownloadContext>, head: &mut PendingHead) ->
     retry(shared.max_attempts, |attempt| ask_whole(shared, attempt)).await
 }
 
-/// A GET of all that there is, which must be nothing.
+/// Requests all that there is, which must be nothing.
 async fn ask_whole(shared: &DownloadContext, attempt: Attempt) -> Result<ObjectInfo> {
     let answer = shared.client.exchange(S3Request::GetWhole, None, attempt).await?;
     let sent = SentGet { range: None, size: None, is_s3: shared.client.is_s3() };

@@ -1,4 +1,4 @@
-//! HEAD: what a store says of an object beyond what a GET shows, its checksums above all.
+//! A HEAD under way beside a download: what the store says of the object beyond what a GET shows, above all its checksums.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::PinnedVersion;
 
-/// A HEAD under way beside a download, and then what it said; dropping it ends it.
+/// A HEAD request and then its answer; dropping it ends the request.
 pub(super) struct PendingHead {
     shared: Arc<DownloadContext>,
     state: HeadState,
@@ -27,7 +27,7 @@ pub(super) struct PendingHead {
 enum HeadState {
     Asked {
         task: AbortOnDropHandle<Result<ObjectInfo>>,
-        /// Whether it is asked once more should this fail.
+        /// Whether it is sent once more if this fails.
         again: bool,
     },
     Answered(Option<ObjectInfo>),
@@ -39,18 +39,18 @@ impl PendingHead {
         Self { shared: Arc::clone(shared), state: HeadState::asked(shared, true) }
     }
 
-    /// One that is not sent.
+    /// Creates one that is not sent and has no answer.
     pub(super) fn none(shared: &Arc<DownloadContext>) -> Self {
         Self { shared: Arc::clone(shared), state: HeadState::Answered(None) }
     }
 
-    /// One that has said `info` already.
+    /// Creates one that was answered by `info`.
     pub(super) fn done(shared: &Arc<DownloadContext>, info: ObjectInfo) -> Self {
         Self { shared: Arc::clone(shared), state: HeadState::Answered(Some(info)) }
     }
 
-    /// What it said; `None` where it failed. A HEAD has no body to say what was wrong: one that failed is sent
-    /// once more, for the GETs may have put it right meanwhile.
+    /// Resolves to the answer; `None` if there is none. A HEAD has no body to say what was wrong: one that failed is sent once more,
+    /// because the GETs may have corrected the cause meanwhile.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<&ObjectInfo>> {
         while let HeadState::Asked { task, again } = &mut self.state {
             let said = ready!(Pin::new(task).poll(cx));
@@ -63,7 +63,7 @@ impl PendingHead {
         Poll::Ready(said.as_ref())
     }
 
-    /// The same, waited for.
+    /// Waits for the answer.
     pub(super) async fn answer(&mut self) -> Option<ObjectInfo> {
         poll_fn(|cx| self.poll(cx).map(Option::<&_>::cloned)).await
     }
@@ -79,7 +79,7 @@ impl HeadState {
     }
 }
 
-/// Whether what HEAD said speaks of the version that the first GET showed.
+/// Returns whether the answer is about the version that the first GET showed.
 pub(super) fn is_of(said: &ObjectInfo, shown: &ObjectInfo) -> bool {
     PinnedVersion::new(shown).check(said).is_ok()
 }

@@ -31,27 +31,28 @@ pub(crate) struct ObjectSequence<'a> {
     /// Which of all objects the current one is, from 0.
     object: u64,
     current: Download,
-    /// Bytes before the current one's range that were there already.
+    /// Bytes before the range of the current object that were already written.
     had: u64,
-    /// The objects behind those that were asked for.
+    /// The objects after the current one.
     rest: &'a [Source],
-    /// The first ones of those, requested before their turn.
+    /// The first of those, requested before their turn.
     ahead: VecDeque<AbortOnDropHandle<Result<Download>>>,
-    /// Bytes of the objects that are complete.
+    /// Bytes of the complete objects.
     before: u64,
-    /// What those cost.
+    /// Cost of the complete objects.
     spent: TransferStats,
-    /// Whether all of those were verified.
+    /// Whether all complete objects were verified.
     all_verified: bool,
 }
 
 impl<'a> ObjectSequence<'a> {
-    /// Begins with `uris`, all of them as `options` say.
+    /// Starts with the first of `uris`; all of them use `options`.
     pub(crate) async fn start(config: &'a Config, uris: &'a [Source], options: &'a Options) -> Result<Self> {
         Self::start_behind(config, uris, options, options, 0).await
     }
 
-    /// The same with the first one as `first` says, the `had` bytes before whose range are there already.
+    /// Starts like [`ObjectSequence::start`], but the first object uses `first`, and its first `had` bytes were written by an
+    /// earlier run.
     pub(crate) async fn start_behind(
         config: &'a Config,
         uris: &'a [Source],
@@ -85,55 +86,55 @@ impl<'a> ObjectSequence<'a> {
         })
     }
 
-    /// The download under way.
+    /// Returns the current download.
     pub(crate) fn current(&self) -> &Download {
         &self.current
     }
 
-    /// The same, to be told of the bytes before its range.
+    /// Returns the current download, to pass it the bytes before its range.
     pub(crate) fn current_mut(&mut self) -> &mut Download {
         &mut self.current
     }
 
-    /// The bytes before its range that an earlier run brought.
+    /// Returns how many bytes before its range an earlier run has written.
     pub(crate) fn had(&self) -> u64 {
         self.had
     }
 
-    /// The objects that have not begun.
+    /// Returns the objects after the current one.
     pub(crate) fn rest(&self) -> &'a [Source] {
         self.rest
     }
 
-    /// What was asked for last, `delivered` bytes having arrived: the current object, or behind all of its bytes the
-    /// next one, that could not begin.
+    /// Returns the object that an error is about, `delivered` bytes having arrived: the current one, or the next one if the
+    /// current one is complete.
     pub(crate) fn asked_for(&self, delivered: u64) -> &Source {
         let next = self.rest.first().filter(|_| delivered >= self.bytes());
         next.unwrap_or_else(|| self.current.source())
     }
 
-    /// How many bytes the objects before the current one brought.
+    /// Returns how many bytes the complete objects had.
     pub(crate) fn before(&self) -> u64 {
         self.before
     }
 
-    /// The same with all of the current one's.
+    /// Returns how many bytes the complete objects and the current one have.
     pub(crate) fn bytes(&self) -> u64 {
         let range = self.current.range();
         self.before + (range.end - range.start)
     }
 
-    /// What all of them cost so far.
+    /// Returns what all objects cost so far.
     pub(crate) fn traffic(&self) -> TransferStats {
         self.spent + self.current.traffic()
     }
 
-    /// The checksum that the bytes were found equal to, if those of every object were: the last one's.
+    /// Returns the checksum of the current object if the bytes of every object were found equal to theirs.
     pub(crate) fn verified(&self) -> Option<&'static str> {
         self.current.verified().filter(|_| self.all_verified)
     }
 
-    /// The next bytes of the current object; `None` behind its last one. Cancel safe.
+    /// Returns the next bytes of the current object; `None` after its last one. Cancel safe.
     pub(crate) async fn next_frame(&mut self) -> Option<Result<Frame>> {
         let frame = self.current.next_frame().await;
         self.look_ahead();

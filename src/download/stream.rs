@@ -1,8 +1,7 @@
-//! A download: discovery, the plan of chunks, a fetch for each, and one ordered stream of bytes.
+//! A download: discovery, the plan of ranges, and one ordered stream of bytes.
 //!
-//! It gets a configuration and a URI and hands on frames in the object's order. The HEAD and the first
-//! ranged GET leave together; the first GET's response tells the size and pins the version, and its body
-//! is the first chunk. Memory stays inside the window whatever the consumer does.
+//! HEAD and the first ranged GET leave together. The response to the GET shows the size and pins the version, and its body is
+//! the first range. Memory stays inside the window whatever the consumer does.
 
 use crate::download::discovery;
 use crate::download::pending_head as head;
@@ -43,12 +42,12 @@ use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range::ByteRange;
 
-/// How often it is looked whether the number of connections is right: while it is being found, and then.
+/// How often the number of connections is reviewed: while it is being found, and afterwards.
 const TICK: Duration = Duration::from_millis(2);
 const TICK_AT_REST: Duration = Duration::from_millis(200);
 
-/// An object on its way, in order: frames that count against the window ([`Download::next_frame`]), or
-/// a plain [`Stream`] of bytes. Dropping it ends all its requests.
+/// A download under way, in order: frames that count against the window ([`Download::next_frame`]), or a plain [`Stream`] of
+/// bytes. Dropping it ends all its requests.
 pub struct Download {
     shared: Arc<DownloadContext>,
     info: ObjectInfo,
@@ -89,10 +88,9 @@ impl StartMode {
 const AHEAD_RANGE_BYTES: u64 = 8 << 20;
 
 impl Download {
-    /// Asks for `source`, an [`S3Uri`](crate::S3Uri) or an [`HttpUrl`](crate::HttpUrl), and returns when the first
-    /// response shows what the object is and, with [`ChecksumMode::Require`], when it is known what it is to be
-    /// compared with. Must be called in a tokio runtime with I/O and time enabled, as must everything else of a
-    /// download.
+    /// Requests `source`, an [`S3Uri`](crate::S3Uri) or an [`HttpUrl`](crate::HttpUrl), and returns when the first response
+    /// shows what the object is and, with [`ChecksumMode::Require`], when it is known what to compare it with. A download must be
+    /// started and used in a tokio runtime with I/O and time enabled.
     pub async fn start(config: &Config, source: impl Into<Source>, options: &Options) -> Result<Self> {
         Client::new(config.clone()).download(source, options).await
     }
@@ -134,66 +132,66 @@ impl Download {
         Ok(download)
     }
 
-    /// What the first response said of the object.
+    /// Returns what the first response said of the object.
     #[must_use]
     pub fn info(&self) -> &ObjectInfo {
         &self.info
     }
 
-    /// The bytes that are delivered, by their offsets in the object: all of it, or those of
-    /// [`Options::range`] that it has. Only where they are all does a checksum of the object say anything of them.
+    /// Returns the bytes that are delivered, by their offsets in the object: all of it, or the part of it that
+    /// [`Options::range`] names. A checksum of the object says something of them only if they are all.
     #[must_use]
     pub fn range(&self) -> Range<u64> {
         self.wanted.start()..self.wanted.end()
     }
 
-    /// Whether the object was replaced meanwhile, and is read on by the version id that its first response
+    /// Returns whether the object was replaced during the download, which continues with the version id that the first response
     /// showed ([`ObjectInfo::version_id`]).
     #[must_use]
     pub fn is_by_version(&self) -> bool {
         self.shared.by_version.load(Ordering::Relaxed)
     }
 
-    /// What is downloaded.
+    /// Returns what is downloaded.
     #[must_use]
     pub fn source(&self) -> &Source {
         self.shared.client.source()
     }
 
-    /// The next bytes of the object, in order; `None` behind the last one. After an error no more bytes
-    /// come. An error of kind [`ErrorKind::Integrity`] comes behind the last one, in the place of `None`: all bytes
-    /// were yielded, and are not those that were stored. Cancel safe.
+    /// Returns the next bytes of the object, in order; `None` after the last one. After an error no more bytes come. An error of
+    /// kind [`ErrorKind::Integrity`] comes after the last byte, in the place of `None`: all bytes were yielded, and they are not
+    /// those that were stored. Cancel safe.
     pub async fn next_frame(&mut self) -> Option<Result<Frame>> {
         std::future::poll_fn(|cx| self.poll_frame(cx)).await
     }
 
-    /// What HEAD said, its checksums included; `None` where there is none (of a URL), or it failed or saw another
-    /// version of the object than the one that is downloaded. Waits for its response.
+    /// Returns what HEAD said, checksums included; `None` if there is no HEAD (of a URL), or if it failed or saw another version
+    /// of the object. Waits for its response.
     pub async fn details(&mut self) -> Option<ObjectInfo> {
         let details = self.head.answer().await?;
         head::is_of(&details, &self.info).then_some(details)
     }
 
-    /// The checksum that the delivered bytes were found equal to: `crc64nvme`, `crc32c`, `crc32`, `sha256`, `sha1` or
-    /// `md5`, with `-composite` behind it where it is one of the parts' checksums. `None` before the end of the object,
-    /// and where nothing was compared.
+    /// Returns the checksum that the delivered bytes were found equal to: `crc64nvme`, `crc32c`, `crc32`, `sha256`, `sha1` or
+    /// `md5`, with the suffix `-composite` for a checksum of the parts' checksums. `None` before the end of the object, and if
+    /// nothing was compared.
     #[must_use]
     pub fn verified(&self) -> Option<&'static str> {
         self.verify.verified()
     }
 
-    /// Whether the bytes before the range are to be given to [`Download::earlier`] before the first frame is asked for,
+    /// Returns whether the bytes before the range must be passed to [`Download::earlier`] before the first frame is requested,
     /// because there is a checksum to compare with. Waits for HEAD, no longer than the end of a download does.
     pub(crate) async fn wants_earlier(&mut self) -> bool {
         if self.verify.is_due() {
-            // Without an answer they are wanted: it may still come.
+            // Without an answer they are needed: it may still come.
             let _ = tokio::time::timeout(ChecksumMode::LATE, self.head.answer()).await;
             self.earlier(&[]).await;
         }
         self.verify.is_due()
     }
 
-    /// The next bytes of those before the range, from the object's first byte on.
+    /// Adds the next bytes before the range, from the object's first byte on.
     pub(crate) async fn earlier(&mut self, bytes: &[u8]) {
         std::future::poll_fn(|cx| {
             self.verify.update(bytes, &mut self.head, &self.info, cx);
@@ -207,7 +205,7 @@ impl Download {
         self.ranges.is_ending()
     }
 
-    /// How many connections it uses at present, at most.
+    /// Returns how many connections it may use at present.
     pub(crate) fn connections(&self) -> usize {
         self.shared.slots.target()
     }
@@ -227,14 +225,14 @@ impl Download {
         self.shared.counters.fetched() >= self.wanted.len()
     }
 
-    /// Finds how many connections pay, where that is to be found and there is anything left to ask for.
+    /// Starts to look for the number of connections that pays, if it is adaptive and there is more to request.
     fn steer(&mut self, latency: Duration) {
         if self.budget.adaptive && !self.ranges.is_all_requested() {
             self.steering = Some(steer(&self.shared, self.wanted, &self.budget, latency));
         }
     }
 
-    /// Requests sent, connections opened and body bytes received so far.
+    /// Returns the requests sent, connections opened and body bytes received so far.
     #[must_use]
     pub fn traffic(&self) -> TransferStats {
         TransferStats {
@@ -249,7 +247,7 @@ impl Download {
         }
     }
 
-    /// What shows how far it is, also where the download itself has been given away.
+    /// Returns a view of the progress, which outlives the download.
     #[must_use]
     pub fn meter(&self) -> Meter {
         Meter::new(Arc::clone(&self.shared.counters), self.wanted.len())
@@ -290,29 +288,29 @@ impl Download {
     }
 }
 
-/// What a download cost so far.
+/// The cost of a download so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TransferStats {
-    /// Requests sent, every try counted.
+    /// Requests sent, every attempt counted.
     pub requests: u64,
     /// Connections opened.
     pub connections: u64,
     /// Body bytes received.
     pub fetched: u64,
-    /// Tries of ranges that failed and were made again.
+    /// Attempts that failed and were made again.
     pub retries: u64,
-    /// Requests for what was left of a range that was late.
+    /// Second requests for the rest of a range that was late.
     pub hedges: u64,
-    /// Those of them that were faster.
+    /// Second requests that were faster than the first.
     pub hedges_won: u64,
-    /// Answers by which the server asked for fewer requests.
+    /// Answers that asked for fewer requests.
     pub throttled: u64,
-    /// The most ranges that were fetched at once.
+    /// The most ranges fetched at the same time.
     pub concurrency: usize,
 }
 
-/// Of two downloads, one behind the other.
+/// Adds the costs of two downloads, one after the other.
 impl Add for TransferStats {
     type Output = Self;
 
@@ -330,7 +328,7 @@ impl Add for TransferStats {
     }
 }
 
-/// Finds how many connections pay, for as long as the download lasts.
+/// Looks for the number of connections that pays, for as long as the download lasts.
 fn steer(
     shared: &Arc<DownloadContext>,
     wanted: ByteRange,
@@ -376,7 +374,7 @@ fn steer(
     }))
 }
 
-/// Reports what there is, which part of it is wanted, and how it will be asked for; `concurrency` where that is given.
+/// Reports the object, the requested part of it, and how it is requested; `concurrency` if it is explicit.
 fn log_start(source: &Source, info: &ObjectInfo, wanted: ByteRange, budget: &Limits) {
     info!(
         target: DOWNLOAD,
@@ -391,8 +389,7 @@ fn log_start(source: &Source, info: &ObjectInfo, wanted: ByteRange, budget: &Lim
     );
 }
 
-/// The bytes alone: each item is the consumer's own from the moment it is yielded, and no longer counts
-/// against the window.
+/// Yields the bytes alone: each item belongs to the consumer and no longer counts against the window.
 impl Stream for Download {
     type Item = Result<Bytes>;
 

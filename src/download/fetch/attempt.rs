@@ -1,8 +1,8 @@
-//! One request for some bytes of the object, from its departure to the last byte of its body.
+//! One request for some bytes of the object, from sending it to the last byte of its body.
 //!
-//! It is asked for what comes next ([`RangeRequest::next`], which may be dropped and asked again) and keeps account
-//! of how long it was waited for. It checks each response against the pin; what becomes of the bytes, and
-//! whether another request is sent for them, is decided above.
+//! [`RangeRequest::next`] returns what comes next, may be dropped and called again, and measures how long it was waited for. Each
+//! response is checked against the pinned version. What becomes of the bytes, and whether another request is sent for them,
+//! is decided above.
 
 use std::future::poll_fn;
 use std::pin::Pin as StdPin;
@@ -31,14 +31,14 @@ use crate::s3::range::ByteRange;
 use crate::s3::request::S3Request;
 use crate::s3::response::{RangeResponse, ResponseProof, SentGet};
 
-/// How long bytes may gather in the kernel before they are handed on though they are few: twice as long as a buffer
-/// takes to fill, between these.
+/// How long small reads may be delayed so that the kernel can accumulate a full buffer: twice as long as a buffer takes to
+/// fill, between these limits.
 const GATHERING_MIN: Duration = Duration::from_millis(5);
 const GATHERING_MAX: Duration = Duration::from_millis(200);
 
-/// What a flight brings.
+/// What a request brings.
 pub(super) enum RequestEvent {
-    /// The response began, so long after the request was sent.
+    /// The response began, this long after the request was sent.
     RangeResponse(RangeResponse, Duration),
     /// Bytes of the object, from this offset on.
     Data(u64, Bytes),
@@ -50,9 +50,9 @@ pub(super) struct RangeRequest {
     asked: ByteRange,
     attempt: Attempt,
     stage: RequestStage,
-    /// Since when it has been waited for, where it is; and how many bytes had come, of all ranges, by then.
+    /// Since when it is being waited for, if it is; and how many bytes of all ranges had come by then.
     waiting: Option<(Instant, u64)>,
-    /// Spent in waiting for the bytes of the body that came.
+    /// Time spent waiting for the bytes of the body that came.
     spent: Duration,
 }
 
@@ -63,28 +63,27 @@ enum RequestStage {
 
 /// The body of a response, and the connection that it comes on.
 struct Receiving {
-    /// Until it was handed out.
+    /// `None` once it was returned.
     opened: Option<RangeResponse>,
-    /// How long it took to begin.
+    /// How long the response took to begin.
     latency: Duration,
     body: ResponseBody,
     /// The offset in the object of the body's next byte.
     at: u64,
     received: u64,
-    /// The first of these, which came with the response.
+    /// The first of the received bytes, which came with the response head.
     at_once: u64,
 }
 
 impl RangeRequest {
-    /// Asks for `asked`. Nothing is sent before the first
-    /// [`RangeRequest::next`].
+    /// Creates a request for `asked`. Nothing is sent before the first [`RangeRequest::next`].
     pub(super) fn depart(shared: &Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Self {
         let departure = Box::pin(depart(Arc::clone(shared), asked, attempt));
         let stage = RequestStage::Sending(departure);
         Self { shared: Arc::clone(shared), asked, attempt, stage, waiting: None, spent: Duration::ZERO }
     }
 
-    /// What comes next; there must be more. Cancel safe.
+    /// Returns what comes next; there must be more. Cancel safe.
     pub(super) async fn next(&mut self, lane: &FrameSender) -> Result<RequestEvent> {
         let fetched = self.shared.counters.fetched();
         let (since, _) = *self.waiting.get_or_insert_with(|| (Instant::now(), fetched));
@@ -93,7 +92,7 @@ impl RangeRequest {
             self.stage = RequestStage::Receiving(Box::new(landed));
             self.waiting = None;
         }
-        // It is that now.
+        // It has just become that.
         let RequestStage::Receiving(landed) = &mut self.stage else {
             return Err(Error::new(ErrorKind::Other, "a response was lost"));
         };
@@ -112,7 +111,7 @@ impl RangeRequest {
             self.spent += now - since;
             self.shared.pace.received(data.len(), now - since);
         } else {
-            // What comes at once with a response says nothing by itself, but where it is all there is.
+            // Bytes that arrive with the response head say nothing about throughput, unless they are the whole body.
             landed.at_once = landed.received;
             if data.len() as u64 == self.asked.len() {
                 self.shared.pace.received(data.len(), landed.latency + (now - since));
@@ -122,7 +121,7 @@ impl RangeRequest {
         Ok(RequestEvent::Data(at, data))
     }
 
-    /// It is not waited for any more, for a while: what comes in that time is not late.
+    /// Stops waiting for a while: what arrives in that time is not late.
     pub(super) fn pause(&mut self) {
         if let Some((since, _)) = self.waiting.take()
             && matches!(self.stage, RequestStage::Receiving(_))
@@ -131,17 +130,17 @@ impl RangeRequest {
         }
     }
 
-    /// A second one that races with it.
+    /// Creates a second request that races with this one.
     pub(super) fn hedged(&self, shared: &Arc<DownloadContext>, asked: ByteRange, is_fresh: bool) -> Self {
         Self::depart(shared, asked, Attempt { is_hedge: true, is_fresh, ..self.attempt })
     }
 
-    /// Whether its response has begun.
+    /// Returns whether its response has begun.
     pub(super) fn is_open(&self) -> bool {
         matches!(&self.stage, RequestStage::Receiving(landed) if landed.opened.is_none())
     }
 
-    /// How many bytes its body has brought.
+    /// Returns how many bytes its body has brought.
     pub(super) fn received(&self) -> u64 {
         match &self.stage {
             RequestStage::Sending(_) => 0,
@@ -149,14 +148,14 @@ impl RangeRequest {
         }
     }
 
-    /// What has come of its body is wanted at once, be it little.
+    /// Delivers whatever has been received so far, however little.
     pub(super) fn hurry(&self) {
         if let RequestStage::Receiving(landed) = &self.stage {
             landed.body.set_low_water(1);
         }
     }
 
-    /// How far it has got.
+    /// Returns how far it has got.
     pub(super) fn progress(&self) -> RequestProgress {
         let waiting = self.waiting.map_or(Duration::ZERO, |(since, _)| since.elapsed());
         match &self.stage {
@@ -170,12 +169,12 @@ impl RangeRequest {
         }
     }
 
-    /// Whether bytes of other ranges came while this one was waited for.
+    /// Returns whether bytes of other ranges came while this one was waited for.
     pub(super) fn others_get_on(&self) -> bool {
         self.waiting.is_none_or(|(_, fetched)| self.shared.counters.fetched() > fetched)
     }
 
-    /// The body was read to its end: the connection may be used again.
+    /// Reads the end of the body: the connection may be used again.
     pub(super) async fn land(self) {
         let RequestStage::Receiving(landed) = self.stage else { return };
         landed.body.finish(self.shared.stall_timeout).await;
@@ -303,9 +302,8 @@ fn has_tag(exchange: &Exchange, if_match: Option<&str>) -> bool {
     header_text(&exchange.head.headers, ETAG.as_str()) == if_match
 }
 
-/// A refused `If-Match` is the object having changed, and so is a range that is no longer there. The old
-/// version can still be had by its id, where the store showed one and gives leave; `named` says that the
-/// request did so already.
+/// Explains a refused `If-Match`, or a range that is no longer there: the object has changed. The old version can still be
+/// read by its id, if the store showed one and permits it; `named` says that the request did so already.
 fn changed(shared: &DownloadContext, error: Error, named: bool) -> Error {
     let (Some(pin), Some(service)) = (shared.pin.get(), error.service()) else { return error };
     let status = StatusCode::from_u16(service.status);
@@ -330,7 +328,7 @@ fn changed(shared: &DownloadContext, error: Error, named: bool) -> Error {
 }
 
 impl Receiving {
-    /// The next bytes of the body, waited for since `since`; the bytes asked for end at `end`.
+    /// Returns the next bytes of the body, waited for since `since`; the requested bytes end at `end`.
     async fn data(
         &mut self,
         shared: &DownloadContext,
@@ -339,8 +337,8 @@ impl Receiving {
         end: u64,
     ) -> Result<Bytes> {
         let left = usize::try_from(end.saturating_sub(self.at)).unwrap_or(usize::MAX);
-        // As many as fill a frame, so that it goes on as it is; but never more than are certain to come, and
-        // those of a slow connection not for long.
+        // As many as fill a frame, so that it is passed on as it is; but never more than are certain to come, and those of
+        // a slow connection not for long.
         let gathering = shared.pace.expected().map_or(GATHERING_MAX, |expected| {
             (2 * expected.reading(shared.read_buffer as u64)).clamp(GATHERING_MIN, GATHERING_MAX)
         });
@@ -357,7 +355,7 @@ impl Receiving {
 
     async fn some_data(&mut self, lane: &FrameSender) -> Result<Bytes> {
         poll_fn(|cx| {
-            // At the head of the line every byte goes on as it comes.
+            // In the front range every byte is passed on as it comes.
             if lane.poll_is_head(cx) {
                 self.body.set_low_water(1);
             }

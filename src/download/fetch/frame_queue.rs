@@ -1,8 +1,8 @@
-//! The queue of frames between the fetch of one range and the ordered stream.
+//! The queue of frames between the task of one range and the ordered stream.
 //!
-//! It has no limit of its own: every frame in it holds room in the window. Unlike a channel it tells
-//! the fetch whether the consumer is waiting for this very range, so that bytes for the head of the
-//! line go on as they come; and a fetch that ends without a word is an error, never a short range.
+//! It has no limit of its own, because every frame in it holds a reservation in the memory window. Unlike a channel it shows the
+//! task whether its range is the front one, whose bytes are delivered as they arrive; and a task that ends without a word is
+//! an error, never a short range.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -16,7 +16,7 @@ use crate::download::memory::frame::{Frame, FrameCoalescer, Slabs};
 use crate::download::memory::window::Reservation;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Frames that may wait at the head of the line and still count as going on at once.
+/// Frames of the front range that may wait without holding up the reading of its socket.
 const AT_ONCE: usize = 2;
 
 #[derive(Debug)]
@@ -33,16 +33,16 @@ struct FrameQueue {
 #[derive(Debug)]
 struct Queue {
     frames: VecDeque<Frame>,
-    /// Behind `frames`: bytes that wait in a slab until it is full, or the consumer wants them.
+    /// After `frames`: bytes that wait in a slab until it is full, or the consumer wants them.
     packer: FrameCoalescer,
     end: Option<Result<()>>,
 }
 
-/// The end at which a fetch puts frames in.
+/// The end into which the task puts frames.
 #[derive(Debug)]
 pub(crate) struct FrameSender(Arc<FrameQueue>);
 
-/// The end at which the ordered stream takes them out.
+/// The end from which the ordered stream takes them.
 #[derive(Debug)]
 pub(crate) struct FrameReceiver(Arc<FrameQueue>);
 
@@ -75,8 +75,7 @@ impl FrameSender {
         self.0.consumer.wake();
     }
 
-    /// Copies `data`, which has `room`. `left` is how many bytes the range still has, those of `data`
-    /// counted.
+    /// Copies `data`, for which `room` is reserved. `left` is how many bytes the range still has, `data` included.
     pub(crate) fn pack(&self, mut data: &[u8], mut left: u64, mut room: Reservation) {
         let mut queue = self.0.queue();
         while !data.is_empty() {
@@ -97,14 +96,14 @@ impl FrameSender {
         self.0.received.store(bytes, Ordering::Relaxed);
     }
 
-    /// Whether this range is the head of the line; where it is not, the task is woken when it is.
+    /// Returns whether this is the front range; if it is not, the task is woken when it becomes that.
     pub(crate) fn poll_is_head(&self, cx: &Context<'_>) -> bool {
         self.0.fetch.register(cx.waker());
         self.0.is_head.load(Ordering::Relaxed)
     }
 
-    /// Waits, at the head of the line, until the consumer has caught up: what it cannot take yet is better
-    /// left with the kernel than moved to memory that goes cold. Elsewhere it returns at once.
+    /// Waits, in the front range, until the consumer has caught up: bytes that it cannot take yet are better left with the kernel
+    /// than moved to memory that goes cold. In other ranges it returns immediately.
     pub(crate) async fn keep_pace(&self) {
         poll_fn(|cx| {
             self.0.fetch.register(cx.waker());
@@ -114,7 +113,7 @@ impl FrameSender {
         .await;
     }
 
-    /// No more frames: the range is complete, or it failed.
+    /// Ends the queue: the range is complete, or it failed.
     pub(crate) fn finish(&self, end: Result<()>) {
         self.0.queue().end.get_or_insert(end);
         self.0.consumer.wake();

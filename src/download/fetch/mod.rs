@@ -1,8 +1,7 @@
-//! One range, fetched: attempts, each for the remainder only, until its last byte is in.
+//! One range: attempts, each for the remainder only, until its last byte has arrived.
 //!
-//! It gets a range with room reserved for it, runs as a task of its own (so that its socket is read
-//! while the consumer is busy) and hands on frames through a lane. A byte that was handed on is never
-//! asked for again. It never looks at other ranges.
+//! A range is fetched by a task of its own, so that its socket is read while the consumer is busy. Its frames pass through a
+//! queue. A byte that was queued is never requested again. The task never looks at other ranges.
 
 pub(crate) mod attempt;
 pub(crate) mod frame_queue;
@@ -41,9 +40,9 @@ use crate::s3::response::RangeResponse;
 #[derive(Debug)]
 pub(crate) struct Discovered {
     pub(crate) info: ObjectInfo,
-    /// The bytes that are to be delivered of the object.
+    /// The bytes of the object to deliver.
     pub(crate) wanted: ByteRange,
-    /// Those of the first range: all of them where the server knows no ranges.
+    /// The part of them in the first range: all of them if the server knows no ranges.
     pub(crate) first: ByteRange,
     /// How long the response took to begin, once its request was sent.
     pub(crate) latency: Duration,
@@ -159,11 +158,11 @@ pub(crate) fn start(
 struct RangeTask {
     shared: Arc<DownloadContext>,
     range: ByteRange,
-    /// How many bytes of the range were handed on.
+    /// Bytes of the range that were queued.
     done: u64,
-    /// The server knows no ranges and sends the whole object.
+    /// Whether the server knows no ranges and sends the whole object.
     whole: bool,
-    /// For bytes that are about to be read.
+    /// The reservation for bytes that are about to be read.
     room: Reservation,
     lane: FrameSender,
     /// Told when the first response was checked.
@@ -180,10 +179,10 @@ impl RangeTask {
         loop {
             let before = self.done;
             let Err(error) = self.attempt(attempt).await else { return };
-            // Who answers in S3's terms is well: only a connection that failed is not used again.
+            // If the server returned an S3 error, the connection is healthy; reconnect only after a transport failure.
             attempt = Attempt { is_fresh: error.service().is_none(), ..Attempt::after(attempt.number) };
-            // A busy server has said nothing against this range as long as others get on; a limit of the user's
-            // own is meant for this range.
+            // A throttled attempt does not count while other ranges make progress, unless the user set --max-attempts, which is
+            // per range.
             let since =
                 shared.counters.fetched() - std::mem::replace(&mut fetched, shared.counters.fetched());
             let got = if error.is_throttling() && shared.max_attempts.is_none() {
@@ -193,7 +192,7 @@ impl RangeTask {
             };
             let Some(delay) = tries.failed(&error, got, shared.counters.is_begun()) else {
                 self.lane.finish(Err(error.after_attempts(tries.count())));
-                // The download ends here: what has not begun, and lies behind, need not begin.
+                // The download ends here: later ranges need not start.
                 return shared.slots.close();
             };
             shared.counters.add_retry();
@@ -204,16 +203,16 @@ impl RangeTask {
             }
             shared.counters.add_throttled();
             shared.throttle.slow_down(Instant::now(), error.service().and_then(|s| s.retry_after));
-            // While it waits another range may go, if there is to be one.
+            // While it waits another range may go, if one wants to.
             drop(slot.take());
             sleep(delay).await;
             slot = self.slot_again().await;
         }
     }
 
-    /// A slot, but for the head of the line, which those that have one may be waiting for: it goes on without. So
-    /// does a range once another has failed for good: what lies before that one is delivered still, and what lies
-    /// behind ends with the download.
+    /// Waits for a permit. The front range does not wait: others that hold permits may be waiting for it. Nor does any range once
+    /// another has failed for good: what lies before that one is still delivered, and what lies after it ends with the
+    /// download.
     async fn slot_again(&self) -> Option<Permit> {
         let mut slot = pin!(self.shared.slots.acquire());
         poll_fn(|cx| match slot.as_mut().poll(cx) {
@@ -223,8 +222,8 @@ impl RangeTask {
         .await
     }
 
-    /// One request for what is left of the range, and its body to the end, or that of a second request where
-    /// the first one is late.
+    /// Sends one request for the rest of the range and reads its body to the end, or that of a second request if the first one is
+    /// late.
     async fn attempt(&mut self, attempt: Attempt) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         shared.throttle.clear().await;
@@ -256,7 +255,7 @@ impl RangeTask {
         Remaining { bytes: self.range.remainder(self.done), start: self.range.start(), may_hedge }
     }
 
-    /// A response began. The first one pins the download.
+    /// Handles the head of a response. The first one pins the download.
     fn opened(&mut self, opened: &RangeResponse, latency: Duration) -> Result<()> {
         self.shared.counters.add_opened();
         if self.shared.pin.get().is_none() {
@@ -279,8 +278,8 @@ impl RangeTask {
         }
     }
 
-    /// The first response pins the download and may show that the object is shorter than asked, or not the
-    /// one that was asked for.
+    /// Pins the download to the first response, which may show that the object is shorter than requested, or not the one that was
+    /// named.
     fn found(&mut self, opened: &RangeResponse, latency: Duration) -> Result<()> {
         let wanted = self.shared.wanted.of(&opened.info)?;
         // Only the first range runs before the pin is set.
@@ -292,8 +291,8 @@ impl RangeTask {
         Ok(())
     }
 
-    /// Room for `bytes`, or for all that is left of the range; in a small or full window, for some of it. Waits
-    /// only while there is none: who waited for more with some in hand could wait for himself.
+    /// Reserves memory for `bytes`, or for the rest of the range; in a small or full window, for some of it. Waits only when it
+    /// holds nothing: waiting while holding memory could deadlock.
     async fn make_room(&mut self, bytes: usize) {
         let left = usize::try_from(self.range.len() - self.done).unwrap_or(usize::MAX);
         let more = bytes.min(left).saturating_sub(self.room.bytes());
@@ -308,7 +307,7 @@ impl RangeTask {
         }
     }
 
-    /// Hands on what `data`, which begins at this offset of the object, has of the bytes that come next.
+    /// Queues the part of `data`, which begins at this offset of the object, that comes next.
     async fn hand_on(&mut self, at: u64, mut data: Bytes) -> Result<()> {
         let next = self.range.start() + self.done;
         if self.whole && at.saturating_add(data.len() as u64) > self.shared.size() {
@@ -316,7 +315,7 @@ impl RangeTask {
                 Error::new(ErrorKind::Server, "the response has more bytes than the object").retryable(true)
             );
         }
-        // What was handed on already, or lies before the range, comes only where it cannot be left out.
+        // Skip bytes that were queued already, or lie before the range: some servers cannot leave them out.
         let known = usize::try_from(next.saturating_sub(at)).unwrap_or(usize::MAX).min(data.len());
         drop(data.split_to(known));
         let left = self.range.len() - self.done;
@@ -325,7 +324,7 @@ impl RangeTask {
                 let what = "the response has more bytes than it said";
                 return Err(Error::new(ErrorKind::Server, what).retryable(true));
             }
-            // What lies behind the range comes unasked.
+            // Ignore bytes after the range: this server sends the whole object.
             data.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         }
         if !data.is_empty() {
@@ -340,8 +339,8 @@ impl RangeTask {
             let part = data.split_to(data.len().min(self.room.bytes()));
             self.done += part.len() as u64;
             self.lane.set_received(self.done);
-            // What a frame pins that goes on without a copy is a buffer: it must not be a small part of it, and
-            // must have its room.
+            // A frame that is passed on without a copy pins a whole buffer: it must not be a small part of it, and the
+            // buffer must be reserved.
             let pinned = self.shared.read_buffer.max(part.len());
             if part.len() >= self.shared.zero_copy_min && self.room.bytes() >= pinned {
                 self.lane.push(Frame::new(part, self.room.split(pinned)));

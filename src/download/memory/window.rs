@@ -1,17 +1,16 @@
-//! The window: how many body bytes a download may hold at once, wherever they are.
+//! The memory window: how many body bytes downloads may hold, wherever they are.
 //!
-//! A fetch reserves room for what it is about to read; each frame takes its part of that room along and
-//! gives it back when it is dropped. Where room is short it goes by the order of the object: to the head of
-//! the line first, for which a part of the window is kept, so that a download can never lock itself up
-//! behind bytes that are not wanted yet. Once ranges have been late it is wider: those behind one go on meanwhile.
+//! A range reserves memory for what it is about to read; each frame carries its part of the reservation and returns it when it
+//! is dropped. When memory is short it is given by order in the output: to the front range first, for which a part of the
+//! window is kept, so that a download can never block itself with bytes that are not next. Once ranges have been late the
+//! window is wider, so that later ranges keep flowing.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// The part of the window that only the head of the line may use: one in so many, and no more than a few
-/// large frames.
+/// The part of the window that only the front range may use: one in so many, and at most a few large frames.
 const HEAD_SHARE: usize = 8;
 const HEAD_MAX: usize = 4 << 20;
 
@@ -28,12 +27,12 @@ pub(crate) struct MemoryWindow(Arc<Mutex<WindowState>>);
 
 #[derive(Debug)]
 struct WindowState {
-    /// All of it.
+    /// The size of the window.
     bytes: usize,
     free: usize,
     /// Where the front range begins.
     head: OutputPosition,
-    /// Who waits for room, by where its range begins.
+    /// The ranges that wait for memory, by where they begin.
     waiting: BTreeMap<OutputPosition, WaitingRange>,
 }
 
@@ -46,13 +45,13 @@ struct WaitingRange {
 /// A part of the window; dropping it gives it back.
 #[derive(Debug, Default)]
 pub(crate) struct Reservation {
-    /// `None` where there is no room at all.
+    /// `None` for a reservation of nothing.
     window: Option<MemoryWindow>,
     bytes: usize,
 }
 
 impl MemoryWindow {
-    /// A window of so many bytes.
+    /// Creates a window of `bytes`.
     pub(crate) fn new(bytes: u64) -> Self {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).max(1);
         Self(Arc::new(Mutex::new(WindowState {
@@ -63,7 +62,7 @@ impl MemoryWindow {
         })))
     }
 
-    /// Room for up to `bytes`, at least one, for the range that begins at `start`; waits for its turn.
+    /// Reserves up to `bytes`, at least one, for the range that begins at `start`; waits for its turn.
     pub(crate) async fn reserve(&self, start: OutputPosition, bytes: usize) -> Reservation {
         let _turn = WaiterGuard { window: self, start };
         poll_fn(|cx| self.poll_reserve(start, bytes, cx)).await
@@ -74,7 +73,7 @@ impl MemoryWindow {
         self.state().bytes as u64
     }
 
-    /// Makes it larger.
+    /// Makes the window larger.
     pub(crate) fn widen(&self, more: u64) {
         let mut state = self.state();
         let more = usize::try_from(more).unwrap_or(usize::MAX).min(usize::MAX - state.bytes);
@@ -83,14 +82,14 @@ impl MemoryWindow {
         wake_next(state);
     }
 
-    /// The head of the line is now the range that begins at `start`.
+    /// Notes that the front range is now the one that begins at `start`.
     pub(crate) fn head_is(&self, start: OutputPosition) {
         let mut state = self.state();
         state.head = start;
         wake_next(state);
     }
 
-    /// Whether anybody waits for room.
+    /// Returns whether a range waits for memory.
     pub(crate) fn is_full(&self) -> bool {
         !self.state().waiting.is_empty()
     }
@@ -114,8 +113,8 @@ impl MemoryWindow {
 }
 
 impl WindowState {
-    /// How much of `bytes` the range at `start` may have now. The head takes what there is; the others, all
-    /// or nothing, what is left by the head and by those before them.
+    /// Returns how much of `bytes` the range at `start` may have now. The front range takes whatever is free. Others get all they
+    /// ask for or nothing, after earlier ranges and the front range's reserve.
     fn grant(&self, start: OutputPosition, bytes: usize) -> usize {
         if start <= self.head {
             return bytes.min(self.free);
@@ -127,7 +126,7 @@ impl WindowState {
     }
 }
 
-/// Wakes who is first in line, if there is room for it now; it wakes the next.
+/// Wakes the first waiting range if there is memory for it now; that one wakes the next.
 fn wake_next(mut state: MutexGuard<'_, WindowState>) {
     let Some((&start, waiting)) = state.waiting.first_key_value() else { return };
     if state.grant(start, waiting.bytes) > 0
@@ -138,7 +137,7 @@ fn wake_next(mut state: MutexGuard<'_, WindowState>) {
     }
 }
 
-/// A place among those who wait, given up when the wait is.
+/// A place among the waiting ranges, given up when the wait ends.
 struct WaiterGuard<'a> {
     window: &'a MemoryWindow,
     start: OutputPosition,
@@ -153,19 +152,19 @@ impl Drop for WaiterGuard<'_> {
 }
 
 impl Reservation {
-    /// How many bytes have room here.
+    /// Returns how many bytes are reserved.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// A part with room for up to `bytes`; less where there is less.
+    /// Splits off a part of up to `bytes`; less if there is less.
     pub(crate) fn split(&mut self, bytes: usize) -> Self {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
         Self { window: self.window.clone(), bytes }
     }
 
-    /// Adds what `other` has.
+    /// Adds the reservation `other`.
     pub(crate) fn merge(&mut self, mut other: Self) {
         self.bytes += std::mem::take(&mut other.bytes);
         if self.window.is_none() {
