@@ -29,7 +29,8 @@ criterion_main!(benches);
 fn stream(criterion: &mut Criterion) {
     let server = Server::builder().anonymous().start();
     server.put("bucket", "key", vec![7; 256 << 20]);
-    let config = Config { endpoint: Some(server.endpoint().parse().unwrap()), ..Config::default() };
+    let mut config = Config::default();
+    config.endpoint = Some(server.endpoint().parse().unwrap());
     let uri: S3Uri = "s3://bucket/key".parse().unwrap();
     // As the program has it.
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();

@@ -2,7 +2,7 @@
 
 use crate::cli::invocation::Invocation;
 use crate::config::settings::Config;
-use crate::download::pending_head::inspect;
+use crate::download::client::Client;
 use crate::error::{Error, Result};
 use crate::output::finished::FinishedFile;
 use crate::s3::address::partition::Partition;
@@ -20,7 +20,7 @@ pub(crate) async fn why_not_complete(
 ) -> Result<Option<Error>> {
     let mut start = 0;
     for (index, source) in invocation.sources.iter().enumerate() {
-        let info = inspect(config, source, &invocation.download).await?;
+        let info = Client::new(config.clone()).inspect(source, &invocation.download).await?;
         let refused = |why: &str| Ok(Some(file.unproven(why)));
         let wanted = &invocation.download.if_match;
         if wanted.is_some() && *wanted != info.etag.as_deref().and_then(|tag| tag.parse().ok()) {

@@ -98,7 +98,7 @@ impl TryFrom<Args> for Invocation {
                 ca_bundle: args.ca_bundle,
                 client_certificate: args
                     .client_cert
-                    .map(|certificate| ClientCertificate { certificate, key: args.client_key }),
+                    .map(|certificate| ClientCertificate::new(certificate, args.client_key)),
                 addressing_style: args.addressing_style,
                 fips: args.fips,
                 dualstack: args.dualstack,
@@ -266,10 +266,7 @@ mod tests {
                     profile: Some("p".into()),
                     no_sign_request: true,
                     ca_bundle: Some("ca.pem".into()),
-                    client_certificate: Some(ClientCertificate {
-                        certificate: "c.pem".into(),
-                        key: Some("k.pem".into()),
-                    }),
+                    client_certificate: Some(ClientCertificate::new("c.pem", Some("k.pem".into()))),
                     addressing_style: Some(AddressingStyle::Path),
                     fips: Some(true),
                     dualstack: Some(false),

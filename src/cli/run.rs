@@ -25,7 +25,7 @@ use crate::cli::resume_hint::{self, ResumeHint};
 use crate::cli::transfer;
 use crate::config;
 use crate::config::settings::Config;
-use crate::download::pending_head::inspect;
+use crate::download::client::Client;
 use crate::download::sequence::ObjectSequence;
 use crate::download::stream::{Download, TransferStats};
 use crate::error::{Error, ErrorKind, Result};
@@ -55,7 +55,7 @@ pub(crate) async fn run(
 async fn describe(invocation: &Invocation, format: Format) -> Result<()> {
     let config = load(invocation).await?;
     for source in &invocation.sources {
-        let object = inspect(&config, source, &invocation.download).await?;
+        let object = Client::new(config.clone()).inspect(source, &invocation.download).await?;
         let text = info::render(source, &object, format);
         print(text.as_bytes())?;
     }

@@ -98,10 +98,10 @@ async fn load_from(
 
 fn ca_bundle(found: &SettingsLookup, settings: &Settings) -> Option<CaBundle> {
     if let Some(path) = &settings.ca_bundle {
-        return Some(CaBundle { path: path.clone(), setting: "--ca-bundle".to_owned() });
+        return Some(CaBundle::new(path, "--ca-bundle"));
     }
     let Setting { origin, value } = found.setting(&["AWS_CA_BUNDLE"], "ca_bundle")?;
-    Some(CaBundle { path: value.into(), setting: origin })
+    Some(CaBundle::new(value, origin))
 }
 
 #[cfg(test)]
@@ -346,7 +346,7 @@ mod tests {
         ] {
             let world = World { settings: settings.clone(), env, config, ..World::default() };
             let config = world.load().await.unwrap();
-            let want = CaBundle { path: path.into(), setting: setting.to_owned() };
+            let want = CaBundle::new(path, setting);
             assert_eq!(config.tls.bundle(), Some(&want));
         }
     }

@@ -20,5 +20,8 @@ pub use crate::config::credentials::Credentials;
 pub use crate::config::load::load;
 pub use crate::config::settings::{ChecksumValidation, Config, ProfileLimits, Settings};
 
+pub use crate::s3::address::addressing::{Addressing, AddressingStyle, EndpointVariant};
 pub use crate::s3::address::region::Region;
+pub use crate::s3::sse_c::{CustomerKey, KeyText};
+pub use crate::transport::proxy::Proxies;
 pub use crate::transport::tls::{CaBundle, ClientCertificate, Tls};

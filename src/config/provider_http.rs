@@ -110,7 +110,7 @@ mod tests {
     fn client(bundle: &[u8]) -> (tempfile::NamedTempFile, ProviderHttp) {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, bundle).unwrap();
-        let bundle = CaBundle { path: file.path().to_owned(), setting: "AWS_CA_BUNDLE".to_owned() };
+        let bundle = CaBundle::new(file.path(), "AWS_CA_BUNDLE");
         let tls = Tls::new(Some(bundle), None);
         (file, ProviderHttp { settings: HttpConnectorSettings::default(), proxies: Proxies::default(), tls })
     }

@@ -12,6 +12,7 @@ use crate::transport::tls::{ClientCertificate, Tls};
 
 /// Settings from the command line; each takes precedence over the environment and the profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Settings {
     /// The URL of an S3-compatible server.
     pub endpoint: Option<String>,
@@ -42,6 +43,7 @@ pub struct Settings {
 /// Everything that requests depend on besides the object, complete and checked. By default requests go to AWS,
 /// unsigned.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Config {
     /// The region to sign for; us-east-1 by default, until S3 reports the bucket's region.
     pub region: Region,
@@ -70,6 +72,7 @@ pub struct Config {
 /// Limits from the profile's `s3 =` block: `max_concurrent_requests`, `multipart_chunksize` and `max_bandwidth`.
 /// Explicit options override them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ProfileLimits {
     /// Concurrent range requests.
     pub concurrency: Option<NonZeroUsize>,
@@ -81,6 +84,7 @@ pub struct ProfileLimits {
 
 /// Whether downloads are verified against the store's checksums by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ChecksumValidation {
     /// Verify whenever the store has a checksum.
     #[default]

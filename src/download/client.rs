@@ -26,7 +26,8 @@ use crate::s3::object::ObjectInfo;
 /// # let server = s3server::Server::builder().anonymous().start();
 /// # server.put("bucket", "a", vec![7; 9_000]);
 /// # server.put("bucket", "b", vec![8; 7_000]);
-/// # let settings = s3fcp::Settings { endpoint: Some(server.endpoint()), no_sign_request: true, ..Default::default() };
+/// # let mut settings = s3fcp::Settings::default();
+/// # (settings.endpoint, settings.no_sign_request) = (Some(server.endpoint()), true);
 /// # let config = s3fcp::config::load(&settings).await?;
 /// let client = Client::new(config);
 /// for uri in ["s3://bucket/a", "s3://bucket/b"] {

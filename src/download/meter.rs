@@ -19,7 +19,8 @@ use crate::download::counters::Counters;
 /// # async fn main() -> s3fcp::Result<()> {
 /// # let server = s3server::Server::builder().anonymous().start();
 /// # server.put("bucket", "key", vec![7; 9_000_000]);
-/// # let settings = s3fcp::Settings { endpoint: Some(server.endpoint()), no_sign_request: true, ..Default::default() };
+/// # let mut settings = s3fcp::Settings::default();
+/// # (settings.endpoint, settings.no_sign_request) = (Some(server.endpoint()), true);
 /// # let config = s3fcp::config::load(&settings).await?;
 /// # let uri: s3fcp::S3Uri = "s3://bucket/key".parse()?;
 /// let mut download = Download::start(&config, &uri, &s3fcp::Options::default()).await?;

@@ -9,12 +9,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::metadata::head;
 use crate::client::retry::Attempt;
-use crate::config::settings::Config;
-use crate::download::client::Client;
 use crate::download::context::DownloadContext;
-use crate::download::options::Options;
 use crate::error::Result;
-use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::PinnedVersion;
 
@@ -82,9 +78,4 @@ impl HeadState {
 /// Returns whether the answer is about the version that the first GET showed.
 pub(super) fn is_of(said: &ObjectInfo, shown: &ObjectInfo) -> bool {
     PinnedVersion::new(shown).check(said).is_ok()
-}
-
-/// Returns what the store says of `source`, by a client of its own: see [`Client::inspect`].
-pub async fn inspect(config: &Config, source: impl Into<Source>, options: &Options) -> Result<ObjectInfo> {
-    Client::new(config.clone()).inspect(source, options).await
 }

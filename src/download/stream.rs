@@ -4,8 +4,8 @@
 //! the first range. Memory stays inside the window whatever the consumer does.
 
 use crate::download::discovery;
-use crate::download::pending_head as head;
 
+use std::fmt;
 use std::num::NonZeroU64;
 use std::ops::{Add, Range};
 use std::pin::Pin;
@@ -62,6 +62,16 @@ pub struct Download {
     /// How long the first response took, of a download that started before its turn, until that comes.
     ahead: Option<Duration>,
     steering: Option<AbortOnDropHandle<()>>,
+}
+
+impl fmt::Debug for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Download")
+            .field("source", self.source())
+            .field("info", &self.info)
+            .field("range", &self.range())
+            .finish_non_exhaustive()
+    }
 }
 
 /// How a download starts, perhaps as part of a larger run.
@@ -163,13 +173,6 @@ impl Download {
     /// those that were stored. Cancel safe.
     pub async fn next_frame(&mut self) -> Option<Result<Frame>> {
         std::future::poll_fn(|cx| self.poll_frame(cx)).await
-    }
-
-    /// Returns what HEAD said, checksums included; `None` if there is no HEAD (of a URL), or if it failed or saw another version
-    /// of the object. Waits for its response.
-    pub async fn details(&mut self) -> Option<ObjectInfo> {
-        let details = self.head.answer().await?;
-        head::is_of(&details, &self.info).then_some(details)
     }
 
     /// Returns the checksum that the delivered bytes were found equal to: `crc64nvme`, `crc32c`, `crc32`, `sha256`, `sha1` or

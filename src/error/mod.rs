@@ -75,6 +75,7 @@ impl ErrorKind {
 /// The content of an error response: the HTTP status and, where there was an XML body,
 /// its fields (Amazon S3 API Reference, "Error responses").
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServiceError {
     /// The HTTP status.
     pub status: u16,

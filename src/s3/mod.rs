@@ -19,4 +19,4 @@ pub(crate) mod response;
 pub(crate) mod secrets;
 pub(crate) mod shard;
 pub(crate) mod sign;
-pub mod sse_c;
+pub(crate) mod sse_c;

@@ -29,6 +29,7 @@ struct Shared {
 
 /// A file or a folder of PEM certificates that replaces the operating system's roots.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CaBundle {
     /// The file or folder.
     pub path: PathBuf,
@@ -38,11 +39,28 @@ pub struct CaBundle {
 
 /// A certificate that identifies this client to the server, as PEM files.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClientCertificate {
     /// The certificate and those of its issuers.
     pub certificate: PathBuf,
     /// The private key; `None` if it is in the certificate's file.
     pub key: Option<PathBuf>,
+}
+
+impl CaBundle {
+    /// Creates a bundle of the certificates in `path`, a file or a folder; messages say that `setting` names it.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, setting: impl Into<String>) -> Self {
+        Self { path: path.into(), setting: setting.into() }
+    }
+}
+
+impl ClientCertificate {
+    /// Creates a client certificate from PEM files; without `key`, the private key is in the certificate's file.
+    #[must_use]
+    pub fn new(certificate: impl Into<PathBuf>, key: Option<PathBuf>) -> Self {
+        Self { certificate: certificate.into(), key }
+    }
 }
 
 impl Tls {

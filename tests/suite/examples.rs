@@ -32,8 +32,9 @@ fn on<F: Future>(stored: Object, case: impl FnOnce(Config, S3Uri) -> F) -> F::Ou
     server.put("bucket", "key", stored);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let endpoint = Some(server.endpoint());
-        let settings = Settings { endpoint, no_sign_request: true, ..Settings::default() };
+        let mut settings = Settings::default();
+        settings.endpoint = Some(server.endpoint());
+        settings.no_sign_request = true;
         let config = s3fcp::config::load(&settings).await.expect("a configuration");
         case(config, "s3://bucket/key".parse().expect("a URI")).await
     })

@@ -2,6 +2,7 @@
 
 /// How the bucket is addressed (Amazon S3 User Guide, "Virtual hosting of buckets").
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AddressingStyle {
     /// Path style for custom endpoints and for bucket names that are not host labels; virtual-hosted for AWS.
     #[default]
@@ -14,6 +15,7 @@ pub enum AddressingStyle {
 
 /// The variant of AWS's S3 hosts. None of them can be combined with a custom endpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EndpointVariant {
     /// Hosts with validated cryptography (FIPS 140).
     pub fips: bool,
@@ -25,6 +27,7 @@ pub struct EndpointVariant {
 
 /// Settings that choose the host, besides the endpoint and the region.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Addressing {
     /// Whether the bucket is part of the path or of the host.
     pub style: AddressingStyle,

@@ -14,6 +14,7 @@ use crate::s3::address::s3_uri::S3Uri;
 
 /// A source of a download.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Source {
     /// An S3 object, fetched by signed requests.
     S3(S3Uri),

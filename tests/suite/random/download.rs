@@ -63,12 +63,9 @@ async fn download(
     received: &mut Vec<u8>,
 ) -> (Result<(), Error>, Option<TransferStats>) {
     let keys = Keys::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
-    let config = Config {
-        region: s3fcp::config::Region::default(),
-        endpoint: Some(endpoint.parse().expect("a URL")),
-        credentials: Credentials::from_source(keys),
-        ..Config::default()
-    };
+    let mut config = Config::default();
+    config.endpoint = Some(endpoint.parse().expect("a URL"));
+    config.credentials = Credentials::from_source(keys);
     let uri: S3Uri = URI.parse().expect("a URI");
     let mut download = match Download::start(&config, &uri, &schedule.options()).await {
         Ok(download) => download,
