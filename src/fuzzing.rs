@@ -25,7 +25,7 @@ use crate::s3::request::{self, S3Request};
 use crate::s3::response::RangeResponse;
 use crate::s3::secrets::Secrets;
 
-/// What takes the bytes.
+/// The functions that take the bytes.
 pub type FuzzTarget = fn(&[u8]);
 
 /// All targets, by the names of their corpora in `fixtures/fuzz/`.
@@ -160,7 +160,7 @@ pub fn response_head(data: &[u8]) {
     }
 }
 
-/// What a server calls a version goes back to it in a header and in a query.
+/// A version's name as a server gives it goes back to it in a header and in a query.
 fn pinned_request(pin: &PinnedVersion) {
     let uri = "s3://b/k".parse::<S3Uri>().expect("a URI");
     let region = crate::s3::address::region::Region::default();
@@ -170,7 +170,7 @@ fn pinned_request(pin: &PinnedVersion) {
 }
 
 /// A status of three digits (200 where there are none) and headers `name:value`, separated by `|`, up to the
-/// first line feed; and what comes behind it.
+/// first line feed; and the bytes after it.
 fn divided(data: &[u8]) -> (Parts, &[u8]) {
     let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
     let (line, rest) = (&data[..end], data.get(end + 1..).unwrap_or_default());

@@ -226,7 +226,7 @@ pub(super) struct Args {
 
     /// Give up (exit 5) after this time: seconds, or 500ms, 2m
     ///
-    /// What was delivered until then can be continued, as after any failure of the network.
+    /// A run that ends so can be continued, as after any failure of the network.
     #[arg(long, short = 'm', value_name = "SECONDS", help_heading = TRANSFER, value_parser = value_parsers::timeout)]
     pub(super) max_time: Option<Duration>,
 

@@ -17,7 +17,7 @@ use crate::s3::address::source::Source;
 use crate::s3::range_spec::RangeSpec;
 use crate::s3::sse_c::KeyText;
 
-/// What an option is on the command line.
+/// The form of an option on the command line.
 enum Argument {
     /// It is left out.
     Absent,

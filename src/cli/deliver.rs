@@ -25,15 +25,15 @@ pub(crate) enum DeliveryOutcome {
     Complete,
     /// Something outside ended it.
     Stopped {
-        /// What that was.
+        /// The reason for the end.
         by: StopReason,
-        /// Whether [`WriteProgress::bytes`] is exactly what was written, and the reader is still there. It is not if a
+        /// Set if [`WriteProgress::bytes`] is exactly what was written, and the reader is still there. It is not if a
         /// write is stuck because a pipe is full: the system says how much went out only when the write returns.
         is_known: bool,
     },
 }
 
-/// What ends a run from outside.
+/// A cause from outside that ends a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopReason {
     /// A signal, by its number.

@@ -20,7 +20,7 @@ pub(crate) struct Interrupt {
     /// Readable after a signal.
     woken: UnixStream,
     signal: Arc<AtomicUsize>,
-    /// Whether the next signal gets the default action.
+    /// Set if the next signal gets the default action.
     by_default: Arc<AtomicBool>,
 }
 

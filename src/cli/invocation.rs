@@ -27,13 +27,13 @@ pub(crate) struct Invocation {
     pub(crate) download: Options,
     /// Where their bytes go.
     pub(crate) target: Destination,
-    /// Whether progress is off.
+    /// No progress is shown.
     pub(crate) quiet: bool,
     /// The form of progress otherwise.
     pub(crate) progress: ProgressMode,
     /// The time after which the run gives up.
     pub(crate) max_time: Option<Duration>,
-    /// Whether the file gets the time of the object.
+    /// The file gets the time of the object.
     pub(crate) remote_time: bool,
     /// Describes the object instead of downloading it, in this format.
     pub(crate) info: Option<Format>,

@@ -32,11 +32,11 @@ pub(crate) struct ResumeHint<'a> {
     pub(crate) delivered: u64,
     /// The objects that were to follow.
     pub(crate) rest: &'a [Source],
-    /// Whether the bytes are in a file that `--continue` resumes from.
+    /// Set if the bytes are in a file that `--continue` resumes from.
     pub(crate) can_be_resumed: bool,
-    /// Whether the version in `info` is no longer the newest.
+    /// Set if the version in `info` is no longer the newest.
     pub(crate) is_by_version: bool,
-    /// Whether the reader of a pipe may have been ended by the same signal.
+    /// Set if the reader of a pipe may have been ended by the same signal.
     pub(crate) is_interrupted: bool,
     /// The file at stdout, if it is one.
     pub(crate) file: Option<&'a Path>,

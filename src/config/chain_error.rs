@@ -17,7 +17,7 @@ use tracing::debug;
 #[derive(Debug)]
 pub(super) struct ProviderTrace {
     sources: Vec<(String, String)>,
-    /// What helps, if the source that ended the search could not be reached.
+    /// The hint, if the source that ended the search could not be reached.
     unreachable: Option<String>,
 }
 

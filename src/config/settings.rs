@@ -57,11 +57,11 @@ pub struct Config {
     pub proxies: Proxies,
     /// Consecutive attempts without progress before giving up, unless the download's options set a number.
     pub max_attempts: Option<NonZeroU32>,
-    /// Whether object checksums are verified by default.
+    /// The default for verifying object checksums.
     pub checksum_validation: ChecksumValidation,
     /// Upper limits for downloads whose options set none.
     pub profile_limits: ProfileLimits,
-    /// Whether requests confirm requester-pays charges.
+    /// Confirm requester-pays charges with each request.
     pub request_payer: bool,
     /// The customer-provided key that the object is encrypted with (SSE-C).
     pub sse_c: Option<CustomerKey>,
@@ -82,7 +82,7 @@ pub struct ProfileLimits {
     pub bytes_per_second: Option<NonZeroU64>,
 }
 
-/// Whether downloads are verified against the store's checksums by default.
+/// The default for verifying downloads against the store's checksums.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChecksumValidation {

@@ -16,16 +16,16 @@ use crate::download::memory::window::OutputPosition;
 use crate::download::requested::RequestedBytes;
 use crate::s3::pinned::PinnedVersion;
 
-/// What all ranges of one download share.
+/// The state that all ranges of one download share.
 pub(crate) struct DownloadContext {
     pub(crate) client: ObjectClient,
     /// The bytes to deliver, and of which version.
     pub(crate) wanted: RequestedBytes,
     /// Permits for ranges; closed when one has failed for good.
-    pub(crate) slots: Arc<ConcurrencyLimit>,
-    /// Whether the user named the size of a range.
+    pub(crate) limit: Arc<ConcurrencyLimit>,
+    /// Set if the user named the size of a range.
     pub(crate) chunk_is_explicit: bool,
-    /// Whether the number of ranges fetched at the same time is found while the download runs.
+    /// Set if the number of ranges fetched at the same time is found while the download runs.
     pub(crate) adaptive: bool,
     /// Ranges beyond the usual look-ahead that may wait to be delivered, once stragglers were seen.
     pub(crate) straggler_lookahead: AtomicUsize,
@@ -48,9 +48,9 @@ pub(crate) struct DownloadContext {
     /// Set when `If-Match` was refused although the object is the same: every response must carry the tag instead.
     pub(crate) without_if_match: AtomicBool,
     /// Set after a 412: from then on requests name the version that is pinned.
-    pub(crate) by_version: AtomicBool,
+    pub(crate) address_by_version_id: AtomicBool,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) pace: RequestStats,
+    pub(crate) request_stats: RequestStats,
     pub(crate) throttle: Throttle,
     pub(crate) hedging: straggler::HedgeBudget,
     /// The size of a usual range, in bytes.
@@ -60,7 +60,7 @@ pub(crate) struct DownloadContext {
 impl DownloadContext {
     /// Enlarges the memory window once, because a hedge has won and this server has stragglers: later ranges keep flowing past a
     /// slow one. It is never shrunk, because it would still be full when the next straggler appears.
-    pub(crate) fn make_way(&self) {
+    pub(crate) fn grow_for_stragglers(&self) {
         let more = self.group.widen_for_stragglers();
         let ranges = usize::try_from(more / self.chunk).unwrap_or(usize::MAX);
         self.straggler_lookahead.fetch_add(ranges, Ordering::Relaxed);
@@ -70,7 +70,7 @@ impl DownloadContext {
     /// that no connection idles while the front range is a little slow. An explicit number of connections is kept
     /// exactly: no more is requested than memory was promised for.
     pub(crate) fn max_undelivered(&self) -> usize {
-        let connections = self.slots.target();
+        let connections = self.limit.target();
         if !self.adaptive {
             return connections;
         }

@@ -47,77 +47,77 @@ pub(super) struct Discovery {
 }
 
 /// Creates the context; sends HEAD first if the range needs the object's size.
-pub(super) async fn shared(
+pub(super) async fn build_context(
     origins: &Arc<Origins>,
     source: &Source,
     options: &Options,
-    budget: &Limits,
+    limits: &Limits,
     mode: &StartMode,
 ) -> Result<(DownloadContext, Option<ObjectInfo>)> {
-    let connections = if budget.adaptive || mode.is_ahead { 1 } else { budget.connections };
+    let connections = if limits.adaptive || mode.is_ahead { 1 } else { limits.connections };
     let client =
-        ObjectClient::new(Arc::clone(origins), source.clone(), options.for_client(budget.read_buffer))?;
+        ObjectClient::new(Arc::clone(origins), source.clone(), options.for_client(limits.read_buffer))?;
     let if_match = || options.if_match.clone();
     let max_attempts = options.max_attempts.or(origins.config.max_attempts);
-    let (wanted, said) = if let Some(wanted) = RequestedBytes::new(options.range, if_match()) {
+    let (wanted, answer) = if let Some(wanted) = RequestedBytes::new(options.range, if_match()) {
         (wanted, None)
     } else {
         let info = describe(&client, max_attempts).await?;
         (RequestedBytes::at_the_end(options.range, if_match(), &info)?, Some(info))
     };
-    let slots = ConcurrencyLimit::new(connections);
-    let shared = DownloadContext {
+    let limit = ConcurrencyLimit::new(connections);
+    let context = DownloadContext {
         client,
         wanted,
-        slots: Arc::clone(&slots),
-        adaptive: budget.adaptive,
+        limit: Arc::clone(&limit),
+        adaptive: limits.adaptive,
         chunk_is_explicit: options.chunk_size.is_some(),
         straggler_lookahead: AtomicUsize::new(0),
         object: mode.object,
         group: Arc::clone(&mode.group),
         max_attempts,
-        read_buffer: budget.read_buffer,
+        read_buffer: limits.read_buffer,
         stall_timeout: options.stall_timeout.unwrap_or(Options::STALL_TIMEOUT),
-        zero_copy_min: budget.zero_copy_min,
+        zero_copy_min: limits.zero_copy_min,
         pin: OnceLock::new(),
         is_plain: AtomicBool::new(false),
         without_if_match: AtomicBool::new(false),
-        by_version: AtomicBool::new(false),
+        address_by_version_id: AtomicBool::new(false),
         counters: Arc::new(Counters::default()),
-        pace: RequestStats::new(),
-        throttle: Throttle::new(slots),
+        request_stats: RequestStats::new(),
+        throttle: Throttle::new(limit),
         hedging: straggler::HedgeBudget::new(options.hedge),
-        chunk: budget.chunk,
+        chunk: limits.chunk,
     };
-    Ok((shared, said))
+    Ok((context, answer))
 }
 
 /// Sends HEAD, unless it was answered already, and the first GET; returns when the head of its response has arrived.
 pub(super) async fn start(
-    shared: &Arc<DownloadContext>,
+    context: &Arc<DownloadContext>,
     ranges: &mut OrderedRanges,
     chunk: u64,
-    said: Option<ObjectInfo>,
+    answer: Option<ObjectInfo>,
 ) -> Result<Discovery> {
-    let wanted = &shared.wanted;
-    let mut head = match &said {
+    let wanted = &context.wanted;
+    let mut head = match &answer {
         // There is nothing to request.
         Some(info) if wanted.is_nothing() => {
             return Ok(Discovery::nothing(
                 wanted.start(),
                 info.clone(),
-                PendingHead::done(shared, info.clone()),
+                PendingHead::done(context, info.clone()),
             ));
         }
-        Some(info) => PendingHead::done(shared, info.clone()),
-        None if shared.client.is_s3() => PendingHead::spawn(shared),
+        Some(info) => PendingHead::done(context, info.clone()),
+        None if context.client.is_s3() => PendingHead::spawn(context),
         // A presigned URL is signed for GET only.
-        None => PendingHead::none(shared),
+        None => PendingHead::none(context),
     };
     let asked = wanted.first(chunk);
     let error = match ranges.discover(asked).await {
         Ok(Discovered { info, wanted, first, latency }) => {
-            check_size(shared, &mut head, &info).await?;
+            check_size(context, &mut head, &info).await?;
             return Ok(Discovery { info, wanted, first_range: first, head, latency });
         }
         Err(error) => error,
@@ -127,8 +127,8 @@ pub(super) async fn start(
         return Err(wanted.refused(error));
     };
     let info = match wanted.start() {
-        0 => confirm_empty(shared, &mut head).await?,
-        start => confirm_end(shared, &mut head, start, refused.object_size).await?,
+        0 => confirm_empty(context, &mut head).await?,
+        start => confirm_end(context, &mut head, start, refused.object_size).await?,
     };
     if !wanted.of(&info)?.is_empty() {
         return Err(Error::new(
@@ -148,14 +148,14 @@ impl Discovery {
 }
 
 /// Where only a GET without `Range` shows the size, HEAD must not contradict it.
-async fn check_size(shared: &DownloadContext, head: &mut PendingHead, info: &ObjectInfo) -> Result<()> {
-    if !shared.is_plain.load(Ordering::Relaxed) {
+async fn check_size(context: &DownloadContext, head: &mut PendingHead, info: &ObjectInfo) -> Result<()> {
+    if !context.is_plain.load(Ordering::Relaxed) {
         return Ok(());
     }
     match head.answer().await {
-        Some(said) if said.size != info.size => Err(Error::new(
+        Some(answer) if answer.size != info.size => Err(Error::new(
             ErrorKind::Server,
-            format!("HEAD reports {} bytes, and GET {}", said.size, info.size),
+            format!("HEAD reports {} bytes, and GET {}", answer.size, info.size),
         )),
         _ => Ok(()),
     }
@@ -164,7 +164,7 @@ async fn check_size(shared: &DownloadContext, head: &mut PendingHead, info: &Obj
 /// Confirms a 416 for a later byte: by HEAD, or else by a GET of the first byte. If the 416 itself has `shown` that the object
 /// ends before `start`, and HEAD is of no help, that is enough.
 async fn confirm_end(
-    shared: &Arc<DownloadContext>,
+    context: &Arc<DownloadContext>,
     head: &mut PendingHead,
     start: u64,
     shown: Option<u64>,
@@ -172,22 +172,22 @@ async fn confirm_end(
     match (head.answer().await, shown) {
         (Some(info), _) => Ok(info),
         (None, Some(size)) if size < start => Err(beyond(start, size)),
-        (None, _) => describe(&shared.client, shared.max_attempts).await,
+        (None, _) => describe(&context.client, context.max_attempts).await,
     }
 }
 
 /// Confirms a 416 for the first byte: the object is empty if HEAD says so too, or if a GET without a range brings no bytes.
-async fn confirm_empty(shared: &Arc<DownloadContext>, head: &mut PendingHead) -> Result<ObjectInfo> {
+async fn confirm_empty(context: &Arc<DownloadContext>, head: &mut PendingHead) -> Result<ObjectInfo> {
     if let Some(info) = head.answer().await.filter(|info| info.size == 0) {
         return Ok(info);
     }
-    retry(shared.max_attempts, |attempt| ask_whole(shared, attempt)).await
+    retry(context.max_attempts, |attempt| ask_whole(context, attempt)).await
 }
 
 /// Requests all that there is, which must be nothing.
-async fn ask_whole(shared: &DownloadContext, attempt: Attempt) -> Result<ObjectInfo> {
-    let answer = shared.client.exchange(S3Request::GetWhole, None, attempt).await?;
-    let sent = SentGet { range: None, size: None, is_s3: shared.client.is_s3() };
+async fn ask_whole(context: &DownloadContext, attempt: Attempt) -> Result<ObjectInfo> {
+    let answer = context.client.exchange(S3Request::GetWhole, None, attempt).await?;
+    let sent = SentGet { range: None, size: None, is_s3: context.client.is_s3() };
     match ResponseProof::read(&answer.head, sent)? {
         ResponseProof::Bytes(response) if response.info.size == 0 => Ok(response.info),
         _ => Err(Error::new(ErrorKind::Changed, "the object was empty a moment ago and is no longer")),

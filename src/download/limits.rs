@@ -24,7 +24,7 @@ const WINDOW_MAX: u64 = 56 << 20;
 const RESERVE_MAX: u64 = WINDOW_MAX;
 /// The smallest window: the front range and one range after it.
 const WINDOW_MIN: u64 = 2 * CHUNK;
-/// What the process uses beside the window: its code, TLS, buffers of connections.
+/// Memory that the process uses beside the window: its code, TLS, buffers of connections.
 const BESIDE: u64 = 24 << 20;
 /// The part of a cgroup's memory limit that is used by default: one in so many.
 const SHARE: u64 = 4;
@@ -49,7 +49,7 @@ pub(crate) struct Limits {
     pub(crate) large: Option<u64>,
     /// The most ranges fetched at the same time; exactly this many unless `adaptive` is set.
     pub(crate) connections: usize,
-    /// Whether the number of connections is found while the download runs.
+    /// Set if the number of connections is found while the download runs.
     pub(crate) adaptive: bool,
     /// The bytes that a connection reads in one call.
     pub(crate) read_buffer: usize,
@@ -205,13 +205,13 @@ mod tests {
         assert_eq!((unsaid.connections, unsaid.chunk, unsaid.large), (6, MIB, None));
         assert!(unsaid.adaptive, "a ceiling is no number to keep");
 
-        let said = Options {
+        let answer = Options {
             concurrency: NonZeroUsize::new(9),
             chunk_size: NonZeroU64::new(2 * MIB),
             ..Options::default()
         };
-        let said = Limits::within(&said, &profile_limits, None);
-        assert_eq!((said.connections, said.chunk), (9, 2 * MIB));
+        let answer = Limits::within(&answer, &profile_limits, None);
+        assert_eq!((answer.connections, answer.chunk), (9, 2 * MIB));
 
         let high = ProfileLimits {
             concurrency: NonZeroUsize::new(500),

@@ -28,7 +28,7 @@ pub(crate) struct Lookahead {
     to_measure: u32,
     /// Where the measurement began: bytes and time.
     began: (u64, Duration),
-    /// Whether the reader had to wait for one of those measured.
+    /// Set if the reader had to wait for one of those measured.
     has_waited: bool,
     rest: u32,
 }

@@ -34,9 +34,9 @@ pub struct Options {
     pub first_byte_timeout: Option<Duration>,
     /// How long a body may deliver no byte while it is being read; [`Options::STALL_TIMEOUT`] if `None`.
     pub stall_timeout: Option<Duration>,
-    /// Whether the rest of a range that is late is requested a second time.
+    /// The treatment of ranges that are late.
     pub hedge: Hedge,
-    /// Whether the bytes are compared with a checksum that the store keeps of the object.
+    /// The comparison of the bytes with a checksum that the store keeps of the object.
     pub checksum: ChecksumMode,
     /// The most body bytes received per second, by all ranges together; if `None`, what the configuration's
     /// [`ProfileLimits`](crate::config::settings::ProfileLimits) say.
@@ -63,7 +63,7 @@ impl Options {
     }
 }
 
-/// Whether requests are hedged.
+/// The treatment of ranges that are late: the rest of one may be requested a second time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Hedge {
@@ -74,7 +74,7 @@ pub enum Hedge {
     Off,
 }
 
-/// Whether the delivered bytes are compared with a checksum that the store keeps of the object.
+/// The comparison of the delivered bytes with a checksum that the store keeps of the object.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChecksumMode {

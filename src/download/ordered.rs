@@ -43,7 +43,7 @@ impl OrderedRanges {
         Self {
             context: Arc::clone(context),
             plan: Plan::new(ByteRange::new(0, 0), context.chunk, None),
-            permits: PollSemaphore::new(context.slots.semaphore()),
+            permits: PollSemaphore::new(context.limit.semaphore()),
             opening: FuturesOrdered::new(),
             front: None,
             under_way: VecDeque::new(),
@@ -52,7 +52,7 @@ impl OrderedRanges {
 
     /// Requests `range` and returns what its first response shows. It is the front range from then on.
     pub(crate) async fn discover(&mut self, range: ByteRange) -> Result<Discovered> {
-        let permit = self.context.slots.acquire().await.ok_or_else(ended_early)?;
+        let permit = self.context.limit.acquire().await.ok_or_else(ended_early)?;
         self.start(range, permit);
         let Some(Some(mut body)) = self.opening.next().await else { return Err(ended_early()) };
         let Some(discovered) = body.take_discovered() else {
@@ -77,9 +77,9 @@ impl OrderedRanges {
     /// Returns whether every range has been requested and what is under way ends soon, so that requests for the next
     /// object lose no latency and take little of the link from this one.
     pub(crate) fn is_ending(&self) -> bool {
-        let slots = &self.context.slots;
-        let has_few = slots.is_steered() && slots.settled_target() <= JUST_IN_TIME_MAX;
-        self.plan.is_done() && (!has_few || self.outstanding() <= slots.just_in_time_bytes())
+        let limit = &self.context.limit;
+        let has_few = limit.is_steered() && limit.settled_target() <= JUST_IN_TIME_MAX;
+        self.plan.is_done() && (!has_few || self.outstanding() <= limit.just_in_time_bytes())
     }
 
     /// Returns how many bytes are requested and still to be received.
@@ -108,7 +108,7 @@ impl OrderedRanges {
     /// Returns the next bytes in order; `None` after the last one.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         loop {
-            self.context.slots.register_consumer(cx.waker());
+            self.context.limit.register_consumer(cx.waker());
             self.retreat();
             // What may start starts first: the front range may take long.
             let is_closed = self.poll_start(cx);
@@ -142,13 +142,13 @@ impl OrderedRanges {
                 return false;
             }
             let permit = match self.permits.poll_acquire(cx) {
-                Poll::Ready(Some(permit)) => ConcurrencyLimit::permit(&self.context.slots, permit),
+                Poll::Ready(Some(permit)) => ConcurrencyLimit::permit(&self.context.limit, permit),
                 Poll::Ready(None) => return true,
                 Poll::Pending => return false,
             };
             // Cut only now: the size depends on how many are fetched at the same time.
-            let at_once = self.context.slots.target() as u64;
-            let (chunk, large) = self.context.slots.chunk_sizes();
+            let at_once = self.context.limit.target() as u64;
+            let (chunk, large) = self.context.limit.chunk_sizes();
             if let Some(range) = self.plan.next(at_once, chunk, large) {
                 self.start(range, permit);
             }
@@ -164,19 +164,19 @@ impl OrderedRanges {
 
     /// Where one or two connections suffice, allows one more when what is under way is about to end.
     fn allow_successor(&self) {
-        let slots = &self.context.slots;
-        if !slots.is_steered() || slots.settled_target() > JUST_IN_TIME_MAX {
-            return slots.set_successor(false);
+        let limit = &self.context.limit;
+        if !limit.is_steered() || limit.settled_target() > JUST_IN_TIME_MAX {
+            return limit.set_successor(false);
         }
-        let ahead = slots.just_in_time_bytes();
-        slots.set_successor(ahead > 0 && self.outstanding() <= ahead);
+        let ahead = limit.just_in_time_bytes();
+        limit.set_successor(ahead > 0 && self.outstanding() <= ahead);
     }
 
     /// Cancels ranges from the back where the controller found that they only share the link with the front range.
     fn retreat(&mut self) {
-        let Some(keep) = self.context.slots.take_retreat() else { return };
+        let Some(keep) = self.context.limit.take_retreat() else { return };
         // A range has failed for good: what is before it could not be requested again, and what is after it ends anyway.
-        if self.context.slots.semaphore().is_closed() {
+        if self.context.limit.semaphore().is_closed() {
             return;
         }
         let mut fetching = self.under_way.iter().filter(|range| range.outstanding() > 0).count();

@@ -41,7 +41,7 @@ pub(crate) struct ObjectSequence<'a> {
     before: u64,
     /// Cost of the complete objects.
     spent: TransferStats,
-    /// Whether all complete objects were verified.
+    /// Set if all complete objects were verified.
     all_verified: bool,
 }
 

@@ -49,7 +49,7 @@ const TICK_AT_REST: Duration = Duration::from_millis(200);
 /// A download under way, in order: frames that count against the window ([`Download::next_frame`]), or a plain [`Stream`] of
 /// bytes. Dropping it ends all its requests.
 pub struct Download {
-    shared: Arc<DownloadContext>,
+    context: Arc<DownloadContext>,
     info: ObjectInfo,
     /// The bytes to deliver.
     wanted: ByteRange,
@@ -58,7 +58,7 @@ pub struct Download {
     failed: bool,
     head: PendingHead,
     verify: ChecksumCheck,
-    budget: Limits,
+    limits: Limits,
     /// How long the first response took, of a download that started before its turn, until that comes.
     ahead: Option<Duration>,
     steering: Option<AbortOnDropHandle<()>>,
@@ -78,7 +78,7 @@ impl fmt::Debug for Download {
 pub(crate) struct StartMode {
     /// Bytes before the range that an earlier run has written.
     pub(crate) already_written: u64,
-    /// Whether earlier objects are still being delivered: no more than the first range is fetched.
+    /// Set while earlier objects are still being delivered: no more than the first range is fetched.
     pub(crate) is_ahead: bool,
     /// Where the object comes among those of the output.
     pub(crate) object: u64,
@@ -113,28 +113,28 @@ impl Download {
         mode: StartMode,
     ) -> Result<Self> {
         let config = &origins.config;
-        let budget = Limits::of(options, &config.profile_limits);
-        let shared = discovery::shared(origins, source, options, &budget, &mode).await;
-        let (shared, said) = shared.map_err(|e| source.explain(e))?;
-        let shared = Arc::new(shared);
-        let mut ranges = OrderedRanges::new(&shared);
-        let is_usual = options.chunk_size.is_some() || !mode.is_ahead || !budget.adaptive;
+        let limits = Limits::of(options, &config.profile_limits);
+        let context = discovery::build_context(origins, source, options, &limits, &mode).await;
+        let (context, answer) = context.map_err(|e| source.explain(e))?;
+        let context = Arc::new(context);
+        let mut ranges = OrderedRanges::new(&context);
+        let is_usual = options.chunk_size.is_some() || !mode.is_ahead || !limits.adaptive;
         let first_bytes =
-            if is_usual { budget.chunk } else { AHEAD_RANGE_BYTES.min(budget.window / 4).max(budget.chunk) };
-        let started = discovery::start(&shared, &mut ranges, first_bytes, said).await;
+            if is_usual { limits.chunk } else { AHEAD_RANGE_BYTES.min(limits.window / 4).max(limits.chunk) };
+        let started = discovery::start(&context, &mut ranges, first_bytes, answer).await;
         let started = started.map_err(|e| source.explain(e))?;
         let wanted = started.wanted;
-        log_start(source, &started.info, wanted, &budget);
+        log_start(source, &started.info, wanted, &limits);
         let rest = wanted.remainder(started.first_range.len());
-        ranges.follow(Plan::new(rest, budget.chunk, budget.large));
+        ranges.follow(Plan::new(rest, limits.chunk, limits.large));
         let Discovery { info, mut head, latency, .. } = started;
         let whole = wanted == ByteRange::new(mode.already_written, info.size);
         let checksum = checksum_mode(options, config.checksum_validation);
-        let verify = ChecksumCheck::new(checksum, &shared, &info, whole, &mut head).await;
+        let verify = ChecksumCheck::new(checksum, &context, &info, whole, &mut head).await;
         let verify = verify.map_err(|e| e.on(source))?;
         let (failed, ahead, steering) = (false, mode.is_ahead.then_some(latency), None);
         let mut download =
-            Self { shared, info, wanted, ranges, failed, head, verify, budget, ahead, steering };
+            Self { context, info, wanted, ranges, failed, head, verify, limits, ahead, steering };
         if !mode.is_ahead {
             download.ranges.set_front();
             download.steer(latency);
@@ -159,13 +159,13 @@ impl Download {
     /// showed ([`ObjectInfo::version_id`]).
     #[must_use]
     pub fn is_by_version(&self) -> bool {
-        self.shared.by_version.load(Ordering::Relaxed)
+        self.context.address_by_version_id.load(Ordering::Relaxed)
     }
 
     /// Returns what is downloaded.
     #[must_use]
     pub fn source(&self) -> &Source {
-        self.shared.client.source()
+        self.context.client.source()
     }
 
     /// Returns the next bytes of the object, in order; `None` after the last one. After an error no more bytes come. An error of
@@ -210,28 +210,28 @@ impl Download {
 
     /// Returns how many connections it may use at present.
     pub(crate) fn connections(&self) -> usize {
-        self.shared.slots.target()
+        self.context.limit.target()
     }
 
     /// Returns how many permits are in use.
     pub(crate) fn connections_in_use(&self) -> usize {
-        self.shared.slots.in_use()
+        self.context.limit.in_use()
     }
 
     /// Sets how many connections it may use, where the user named a number for the whole run.
     pub(crate) fn set_connections(&self, connections: usize) {
-        self.shared.slots.set_target(connections);
+        self.context.limit.set_target(connections);
     }
 
     /// Returns whether every byte has been received.
     pub(crate) fn is_received(&self) -> bool {
-        self.shared.counters.fetched() >= self.wanted.len()
+        self.context.counters.fetched() >= self.wanted.len()
     }
 
     /// Starts to look for the number of connections that pays, if it is adaptive and there is more to request.
     fn steer(&mut self, latency: Duration) {
-        if self.budget.adaptive && !self.ranges.is_all_requested() {
-            self.steering = Some(steer(&self.shared, self.wanted, &self.budget, latency));
+        if self.limits.adaptive && !self.ranges.is_all_requested() {
+            self.steering = Some(steer(&self.context, self.wanted, &self.limits, latency));
         }
     }
 
@@ -239,21 +239,21 @@ impl Download {
     #[must_use]
     pub fn traffic(&self) -> TransferStats {
         TransferStats {
-            requests: self.shared.client.requests(),
-            connections: self.shared.client.connections(),
-            fetched: self.shared.counters.fetched(),
-            retries: self.shared.counters.retries(),
-            hedges: self.shared.counters.hedges(),
-            hedges_won: self.shared.counters.hedges_won(),
-            throttled: self.shared.counters.throttled(),
-            concurrency: self.shared.slots.most(),
+            requests: self.context.client.requests(),
+            connections: self.context.client.connections(),
+            fetched: self.context.counters.fetched(),
+            retries: self.context.counters.retries(),
+            hedges: self.context.counters.hedges(),
+            hedges_won: self.context.counters.hedges_won(),
+            throttled: self.context.counters.throttled(),
+            concurrency: self.context.limit.most(),
         }
     }
 
     /// Returns a view of the progress, which outlives the download.
     #[must_use]
     pub fn meter(&self) -> Meter {
-        Meter::new(Arc::clone(&self.shared.counters), self.wanted.len())
+        Meter::new(Arc::clone(&self.context.counters), self.wanted.len())
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
@@ -266,12 +266,12 @@ impl Download {
         }
         match ready!(self.ranges.poll_frame(cx)) {
             Some(Ok(frame)) => {
-                self.shared.counters.add_yielded(frame.len());
+                self.context.counters.add_yielded(frame.len());
                 self.verify.update(&frame, &mut self.head, &self.info, cx);
                 return Poll::Ready(Some(Ok(frame)));
             }
             Some(Err(e)) => return Poll::Ready(Some(Err(self.fail(e)))),
-            None if self.shared.counters.yielded() != self.wanted.len() => {
+            None if self.context.counters.yielded() != self.wanted.len() => {
                 let short = Error::new(ErrorKind::Other, "not every part of the object was fetched");
                 return Poll::Ready(Some(Err(self.fail(short))));
             }
@@ -333,18 +333,18 @@ impl Add for TransferStats {
 
 /// Looks for the number of connections that pays, for as long as the download lasts.
 fn steer(
-    shared: &Arc<DownloadContext>,
+    context: &Arc<DownloadContext>,
     wanted: ByteRange,
-    budget: &Limits,
+    limits: &Limits,
     latency: Duration,
 ) -> AbortOnDropHandle<()> {
-    let shared = Arc::clone(shared);
-    let rate_limit = budget.bytes_per_second.map(NonZeroU64::get);
+    let context = Arc::clone(context);
+    let rate_limit = limits.bytes_per_second.map(NonZeroU64::get);
     let mut controller =
-        ConcurrencyController::new(budget.connections, budget.chunk, budget.window, rate_limit);
+        ConcurrencyController::new(limits.connections, limits.chunk, limits.window, rate_limit);
     controller.first_response(latency);
-    if budget.connections > 1 {
-        shared.slots.set_steered();
+    if limits.connections > 1 {
+        context.limit.set_steered();
     }
     let wanted = wanted.len();
     AbortOnDropHandle::new(tokio::spawn(async move {
@@ -352,7 +352,7 @@ fn steer(
         let mut before = 1;
         loop {
             sleep(if controller.is_settled() { TICK_AT_REST } else { TICK }).await;
-            let counters = &shared.counters;
+            let counters = &context.counters;
             let (fetched, held) = (counters.fetched(), counters.held());
             let (at, left, opened) = (began.elapsed(), wanted.saturating_sub(fetched), counters.opened());
             let here = SpeedMark { at, bytes: fetched, held, opened, left };
@@ -363,30 +363,30 @@ fn steer(
             }
             before = connections;
             if let Some((chunk, large, just_in_time)) = controller.sizes() {
-                let is_fixed = shared.chunk_is_explicit;
+                let is_fixed = context.chunk_is_explicit;
                 let (chunk, large) = if is_fixed { (u64::MAX, u64::MAX) } else { (chunk, large) };
-                shared.slots.set_sizes(chunk, large, just_in_time);
+                context.limit.set_sizes(chunk, large, just_in_time);
             }
             // One more than the host is known to allow: that one waits for a connection, or finds that there are more.
-            let cap = shared.client.connection_cap().map_or(usize::MAX, |cap| cap + 1);
-            shared.slots.set_target(connections.min(cap));
+            let cap = context.client.connection_cap().map_or(usize::MAX, |cap| cap + 1);
+            context.limit.set_target(connections.min(cap));
             if let Some(keep) = controller.take_retreat() {
-                shared.slots.retreat_to(keep);
+                context.limit.retreat_to(keep);
             }
         }
     }))
 }
 
 /// Reports the object, the requested part of it, and how it is requested; `concurrency` if it is explicit.
-fn log_start(source: &Source, info: &ObjectInfo, wanted: ByteRange, budget: &Limits) {
+fn log_start(source: &Source, info: &ObjectInfo, wanted: ByteRange, limits: &Limits) {
     info!(
         target: DOWNLOAD,
         size = info.size,
         etag = info.etag,
         version_id = info.version_id,
         range = (!wanted.is_empty()).then(|| wanted.to_string()),
-        chunk = budget.chunk,
-        concurrency = (!budget.adaptive).then_some(budget.connections),
+        chunk = limits.chunk,
+        concurrency = (!limits.adaptive).then_some(limits.connections),
         object = source.to_string(),
         "the download begins"
     );

@@ -33,17 +33,17 @@ impl ChecksumCheck {
     /// Creates the comparison for the object `info`. There is a checksum only where the `whole` object is delivered.
     pub(super) async fn new(
         mode: ChecksumMode,
-        shared: &Arc<DownloadContext>,
+        context: &Arc<DownloadContext>,
         info: &ObjectInfo,
         whole: bool,
         head: &mut PendingHead,
     ) -> Result<Self> {
         let verifier = match mode {
             ChecksumMode::Off => Verifier::off(),
-            ChecksumMode::Auto if !whole || !shared.client.is_s3() => Verifier::off(),
+            ChecksumMode::Auto if !whole || !context.client.is_s3() => Verifier::off(),
             ChecksumMode::Auto => Verifier::speculating(),
             ChecksumMode::Require if !whole => return Err(unverifiable("only a part of it is asked for")),
-            ChecksumMode::Require => required(shared, info, head).await?,
+            ChecksumMode::Require => required(context, info, head).await?,
         };
         Ok(Self { verifier, late: None })
     }
@@ -88,45 +88,45 @@ impl ChecksumCheck {
     /// Takes HEAD's answer, once.
     fn look(&mut self, head: &mut PendingHead, info: &ObjectInfo, cx: &mut Context<'_>) {
         if self.verifier.awaits_expected()
-            && let Poll::Ready(said) = head.poll(cx)
+            && let Poll::Ready(answer) = head.poll(cx)
         {
-            let said = said.filter(|said| pending_head::is_of(said, info));
-            self.verifier.set_expected(said.and_then(ExpectedChecksum::full_object));
+            let answer = answer.filter(|answer| pending_head::is_of(answer, info));
+            self.verifier.set_expected(answer.and_then(ExpectedChecksum::full_object));
         }
     }
 }
 
 /// Returns what the store has to compare the object `info` with, asking until it is known.
 async fn required(
-    shared: &Arc<DownloadContext>,
+    context: &Arc<DownloadContext>,
     info: &ObjectInfo,
     head: &mut PendingHead,
 ) -> Result<Verifier> {
-    let Source::S3(uri) = shared.client.source() else {
+    let Source::S3(uri) = context.client.source() else {
         return Err(unverifiable("a URL is asked for by GET alone, which shows no checksum"));
     };
-    let said = match head.answer().await {
-        Some(said) => said,
-        None => retry(shared.max_attempts, |attempt| metadata::head(&shared.client, attempt))
+    let answer = match head.answer().await {
+        Some(answer) => answer,
+        None => retry(context.max_attempts, |attempt| metadata::head(&context.client, attempt))
             .await
             .map_err(|e| e.with_hint("--checksum require needs the answer to HEAD; auto does without"))?,
     };
-    if said.size != info.size && said.etag == info.etag && info.etag.is_some() {
-        let what = format!("HEAD reports {} bytes and GET {}, for one ETag", said.size, info.size);
+    if answer.size != info.size && answer.etag == info.etag && info.etag.is_some() {
+        let what = format!("HEAD reports {} bytes and GET {}, for one ETag", answer.size, info.size);
         return Err(Error::new(ErrorKind::Server, what));
     }
-    PinnedVersion::new(info).check(&said)?;
-    if let Some(expected) = ExpectedChecksum::full_object(&said) {
+    PinnedVersion::new(info).check(&answer)?;
+    if let Some(expected) = ExpectedChecksum::full_object(&answer) {
         return Ok(Verifier::whole(expected));
     }
-    let of_etag = ExpectedChecksum::of_etag(&said, uri.bucket());
-    let Some(expected) = ExpectedChecksum::composite(&said).or(of_etag) else {
+    let of_etag = ExpectedChecksum::of_etag(&answer, uri.bucket());
+    let Some(expected) = ExpectedChecksum::composite(&answer).or(of_etag) else {
         return Err(unverifiable("the store keeps no checksum of it that could be computed here"));
     };
     let Some(count) = expected.parts else { return Ok(Verifier::whole(expected)) };
-    match part_sizes(&shared.client, shared.max_attempts, &said, count).await? {
+    match part_sizes(&context.client, context.max_attempts, &answer, count).await? {
         Some(sizes) => Ok(Verifier::parts(expected, sizes)),
-        None => Err(unverifiable("its checksum is one of parts, and the store does not tell their sizes")),
+        None => Err(unverifiable("its checksum is one of parts, and the store does not report their sizes")),
     }
 }
 

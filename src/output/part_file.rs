@@ -43,7 +43,7 @@ pub(crate) struct PartFile {
     /// The open file; `None` until the first response, if no earlier run left one.
     file: Option<File>,
     replace: bool,
-    /// What there was at the sidecar's name.
+    /// The state of the sidecar's name before this run.
     found: LoadedSidecar,
     sidecar: SidecarFile,
     /// Identity of the store that is asked.
@@ -64,7 +64,7 @@ pub(crate) struct ObjectFacts<'a> {
     pub(crate) range: Range<u64>,
 }
 
-/// What an earlier run left.
+/// The remains of an earlier run.
 #[derive(Debug)]
 pub(crate) enum ExistingPart {
     /// Nothing.

@@ -11,7 +11,7 @@ use crate::s3::etag::ETag;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range_spec::RangeSpec;
 
-/// What is to be downloaded, and from where.
+/// The bytes to download, and their origin.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DownloadRequest<'a> {
     pub(crate) sources: &'a [Source],

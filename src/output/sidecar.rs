@@ -21,7 +21,7 @@ const FORMAT: u32 = 2;
 /// More than 10,000 objects with the longest keys need.
 const SIDECAR_BYTES_MAX: u64 = 32 << 20;
 
-/// How every sidecar begins; tells a damaged one from a file of the user's.
+/// How every sidecar begins; distinguishes a damaged one from a file of the user's.
 const FIRST_BYTES: &[u8] = b"{\"format\":";
 
 /// Mode of the sidecar: keys may be confidential.
@@ -72,7 +72,7 @@ pub(super) struct FileIdentity {
     modified_nanoseconds: i64,
 }
 
-/// What there is at a sidecar's name.
+/// The state of a sidecar's name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum LoadedSidecar {
     Missing,

@@ -22,7 +22,7 @@ use crate::output::path_error::{failed, unusable};
 #[cfg(target_os = "linux")]
 const PIPE_BYTES: usize = 1 << 20;
 
-/// Whether the process was started without a stdout.
+/// Set if the process was started without a stdout.
 static STDOUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Notes that the process was started without a stdout. The standard library opens `/dev/null` in its place before
@@ -51,7 +51,7 @@ pub(crate) fn print(text: &[u8]) -> Result<()> {
 #[derive(Debug)]
 pub(crate) struct StreamOutput {
     fd: OwnedFd,
-    /// Whether it is a terminal, and the user did not ask for binary data there.
+    /// Set if it is a terminal and the user did not ask for binary data there.
     only_text: bool,
 }
 

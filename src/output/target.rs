@@ -16,23 +16,23 @@ pub(crate) enum Destination {
     File {
         /// As it was typed.
         path: PathBuf,
-        /// What is done with a file that exists.
+        /// The treatment of a file that exists.
         existing: IfExists,
     },
 }
 
-/// What is done with a file that exists.
+/// The treatment of a file that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub(crate) enum IfExists {
     /// It stays, and the run fails. What an earlier run left of it is discarded.
     Fail {
-        /// What an earlier run left is continued.
+        /// Continue what an earlier run left.
         resume: bool,
     },
     /// It is replaced by the new one, once that is whole.
     Replace {
-        /// What an earlier run left is continued.
+        /// Continue what an earlier run left.
         resume: bool,
     },
     /// Bytes are written into it, each at its offset in the object, and nothing else is changed.

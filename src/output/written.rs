@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// What has been written so far.
+/// The bytes written so far.
 #[derive(Debug)]
 pub(crate) struct WriteProgress {
     began: Instant,

@@ -79,10 +79,10 @@ pub(crate) fn error_from_url_response(head: &Parts, body: &[u8], secrets: &Secre
 const SSE_C_HINT: &str = "--sse-c-key is needed for an object encrypted with a customer-provided key, and must be omitted for any other";
 const REGION_HINT: &str = "name the bucket's region with --region";
 
-/// What an error response says.
+/// The contents of an error response.
 struct ReadResponse {
     service: ServiceError,
-    /// Whether an error document or a request id shows that the server speaks S3.
+    /// Set if an error document or a request id shows that the server speaks S3.
     is_s3: bool,
     /// The endpoint that a redirect of a custom endpoint names.
     endpoint: Option<String>,

@@ -16,7 +16,7 @@ use crate::s3::range::content_range;
 pub(crate) struct PartsPage {
     /// In bytes, in the order of the parts.
     pub(crate) sizes: Vec<u64>,
-    /// Whether more pages follow.
+    /// Set if more pages follow.
     pub(crate) more: bool,
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct RangeResponse {
     pub(crate) info: ObjectInfo,
     /// The bytes that the body holds.
     pub(crate) body: ByteRange,
-    /// Whether the server sends the whole object (RFC 9110, section 14.2).
+    /// Set if the server sends the whole object (RFC 9110, section 14.2).
     pub(crate) whole: bool,
 }
 
@@ -32,11 +32,11 @@ pub(crate) struct SentGet {
     pub(crate) range: Option<ByteRange>,
     /// The object's size, once a response has shown it. Until then the object may end before the range does.
     pub(crate) size: Option<u64>,
-    /// Whether the server should speak S3.
+    /// Set if the server should speak S3.
     pub(crate) is_s3: bool,
 }
 
-/// What a response proves.
+/// The facts that a response proves.
 #[derive(Debug)]
 pub(crate) enum ResponseProof {
     /// These bytes of an object of this size follow.
@@ -104,7 +104,7 @@ fn whole(headers: &HeaderMap, range: Option<ByteRange>, sent: SentGet) -> Result
         if is_chunked {
             return Ok(ResponseProof::Unsized(object_info(headers, 0)));
         }
-        // Without a length the end of the body and a cut could not be told apart.
+        // Without a length the end of the body and a cut could not be distinguished.
         return Err(malformed("the server sent no range and no length"));
     };
     let is_called_whole = headers.contains_key(CONTENT_RANGE);

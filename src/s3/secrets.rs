@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::s3::error_document::entity;
 
-/// What takes the place of a secret.
+/// The text in the place of a secret.
 const BLANK: &str = "[hidden]";
 /// A run of this many characters of a secret is blanked out, even if the rest is missing.
 const RUN_MIN: usize = 12;
@@ -37,7 +37,7 @@ impl Secrets {
         }
     }
 
-    /// Returns `text` without the secrets, or `None` if a secret is too short to be told from the text around it.
+    /// Returns `text` without the secrets, or `None` if a secret is too short to be distinguished from the text around it.
     pub(crate) fn redact(&self, text: &str) -> Option<String> {
         let text = beginning(text);
         let mut hidden = vec![false; text.len()];

@@ -1,8 +1,7 @@
-//! A byte stream that can fill the reader's buffer as far as the data at hand goes.
+//! A byte stream that can fill the reader's buffer with all data that has arrived.
 //!
-//! rustls hands out one record (16 KiB at most) a read; each would become a frame of its own, with its
-//! own hop through hyper's channel. Without TLS reads stay single: a second read on a socket just emptied is a
-//! system call for nothing.
+//! rustls returns one record (16 KiB at most) for each read; each would become a frame of its own, with its own hop through
+//! hyper's channel. Without TLS reads stay single: a second read on a socket just emptied is a wasted system call.
 
 use std::io;
 use std::pin::Pin;
@@ -13,19 +12,19 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// A stream over `T`.
 pub(super) struct CoalescingReader<T> {
     inner: T,
-    /// Whether to read on until the buffer is full or no data is at hand.
+    /// Read until the buffer is full or no more data has arrived.
     fill: bool,
-    /// An error that came behind bytes: told once those are handed on, for a socket tells it once.
+    /// An error that followed data in the same read; reported by the next call, because a socket reports an error only once.
     error: Option<io::Error>,
 }
 
 impl<T> CoalescingReader<T> {
-    /// Hands on what each read of `inner` gives.
+    /// Returns the bytes of each read of `inner` as they are.
     pub(super) fn plain(inner: T) -> Self {
         Self { inner, fill: false, error: None }
     }
 
-    /// Gathers several reads of `inner` into one.
+    /// Fills the buffer by several reads of `inner`.
     pub(super) fn filling(inner: T) -> Self {
         Self { inner, fill: true, error: None }
     }
@@ -43,20 +42,20 @@ impl<T: AsyncRead + Unpin> AsyncRead for CoalescingReader<T> {
         }
         let before = buf.filled().len();
         loop {
-            let had = buf.filled().len();
+            let filled = buf.filled().len();
             match Pin::new(&mut this.inner).poll_read(cx, buf) {
                 Poll::Ready(Ok(())) => {
-                    let more = buf.filled().len() > had && buf.remaining() > 0;
+                    let more = buf.filled().len() > filled && buf.remaining() > 0;
                     if !(this.fill && more) {
                         return Poll::Ready(Ok(()));
                     }
                 }
-                Poll::Ready(Err(e)) if had > before => {
+                Poll::Ready(Err(e)) if filled > before => {
                     this.error = Some(e);
                     return Poll::Ready(Ok(()));
                 }
-                // `inner` has registered the waker; what is here goes on at once.
-                Poll::Pending if had > before => return Poll::Ready(Ok(())),
+                // `inner` has registered the waker; the bytes that are here are delivered immediately.
+                Poll::Pending if filled > before => return Poll::Ready(Ok(())),
                 other => return other,
             }
         }

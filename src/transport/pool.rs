@@ -49,7 +49,7 @@ pub(crate) struct Pool {
     connector: HttpsConnector<ProxyConnector>,
     route: ProxyConnector,
     base: Uri,
-    /// Whether TLS runs on the way, if only to a proxy.
+    /// Set if TLS is used on the way, if only to a proxy.
     is_tls: bool,
     tls: Tls,
     /// The last one is the one used last: its congestion window is open, and the others can go idle long enough to close.

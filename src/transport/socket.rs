@@ -1,9 +1,9 @@
-//! A connected socket that wakes its reader only when enough bytes are at hand.
+//! A connected socket that wakes its reader only when enough bytes have arrived.
 //!
 //! A sender's pieces are small, and each of them would cost a wake-up, a system call and a frame. While much
-//! is still to come, the kernel is told to gather (`SO_RCVLOWAT`, socket(7)): one read then fills the reader's
-//! buffer. How much is said through the [`LowWater`] of the socket, by who waits for the bytes and not by the
-//! task that owns the socket. Where the system has no such thing every byte wakes the reader, as usual.
+//! is still to come, the kernel is asked to gather (`SO_RCVLOWAT`, socket(7)): one read then fills the reader's
+//! buffer. The consumer of the bytes sets the amount through the [`LowWater`] of the socket, not the task that owns it.
+//! Systems without `SO_RCVLOWAT` wake the reader for every byte, as usual.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,16 +17,16 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::TcpStream;
 
-/// How many bytes must be at hand before a socket's reader is woken.
+/// The number of bytes that must have arrived before a socket's reader is woken.
 #[derive(Debug)]
 pub(super) struct LowWater {
     bytes: AtomicUsize,
-    /// The task that reads: only it can tell the kernel.
+    /// The task that reads: only it can set the mark in the kernel.
     reader: AtomicWaker,
 }
 
 impl LowWater {
-    /// From now on the reader is woken for so many `bytes`, or for the end of the stream.
+    /// Makes the reader wake only for so many `bytes`, or for the end of the stream.
     pub(super) fn set(&self, bytes: usize) {
         if self.bytes.swap(bytes.max(1), Ordering::Relaxed) != bytes.max(1) {
             self.reader.wake();
@@ -39,23 +39,23 @@ impl LowWater {
 pub(super) struct Socket {
     stream: BufReader<TcpStream>,
     low_water: Arc<LowWater>,
-    /// What the kernel was told last.
-    told: usize,
+    /// The mark that the kernel has at present.
+    applied: usize,
 }
 
 impl Socket {
-    /// Wraps `stream`; `buffer` is what is read at once for a reader that asks for less.
+    /// Wraps `stream`; `buffer` bytes are read in one call for a reader that asks for less.
     pub(super) fn new(stream: TcpStream, buffer: usize) -> Self {
         let low_water = LowWater { bytes: AtomicUsize::new(1), reader: AtomicWaker::new() };
-        Self { stream: BufReader::with_capacity(buffer, stream), low_water: Arc::new(low_water), told: 1 }
+        Self { stream: BufReader::with_capacity(buffer, stream), low_water: Arc::new(low_water), applied: 1 }
     }
 
-    /// What says when this socket's reader is woken.
+    /// The mark that decides when this socket's reader is woken.
     pub(super) fn low_water(&self) -> Arc<LowWater> {
         Arc::clone(&self.low_water)
     }
 
-    /// Who is at the other end.
+    /// The address at the other end.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
         self.stream.get_ref().peer_addr().ok()
     }
@@ -76,10 +76,11 @@ impl AsyncRead for Socket {
         let this = &mut *self;
         this.low_water.reader.register(cx.waker());
         let bytes = this.low_water.bytes.load(Ordering::Relaxed);
-        if bytes != this.told {
-            gather(this.stream.get_ref(), bytes);
-            let enough = std::mem::replace(&mut this.told, bytes) > bytes && this.stream.buffer().is_empty();
-            if enough && at_hand(this.stream.get_ref(), buf)? {
+        if bytes != this.applied {
+            set_low_water(this.stream.get_ref(), bytes);
+            let enough =
+                std::mem::replace(&mut this.applied, bytes) > bytes && this.stream.buffer().is_empty();
+            if enough && try_read_now(this.stream.get_ref(), buf)? {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -101,7 +102,7 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// What hyper-rustls asks of the stream that TLS runs on.
+/// hyper-rustls needs this of a stream that TLS runs on.
 impl Connection for Socket {
     fn connected(&self) -> Connected {
         Connected::new()
@@ -109,7 +110,7 @@ impl Connection for Socket {
 }
 
 #[cfg(target_os = "linux")]
-fn gather(stream: &TcpStream, bytes: usize) {
+fn set_low_water(stream: &TcpStream, bytes: usize) {
     use nix::sys::socket::setsockopt;
     use nix::{libc, setsockopt_impl, sockopt_impl};
 
@@ -121,13 +122,13 @@ fn gather(stream: &TcpStream, bytes: usize) {
 /// Reads what has gathered, should that be enough now. The runtime does not know of it yet, and where it is busy
 /// hears of it late.
 #[cfg(target_os = "linux")]
-fn at_hand(stream: &TcpStream, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
+fn try_read_now(stream: &TcpStream, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
     use nix::errno::Errno;
     use nix::sys::socket::{MsgFlags, recv};
     use std::os::fd::AsRawFd;
 
     match recv(stream.as_raw_fd(), buf.initialize_unfilled(), MsgFlags::MSG_DONTWAIT) {
-        // The end of the stream is told as often as it is asked for.
+        // The end of the stream is reported at every call.
         Ok(count) => {
             buf.advance(count);
             Ok(count > 0)
@@ -139,10 +140,10 @@ fn at_hand(stream: &TcpStream, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn gather(_: &TcpStream, _: usize) {}
+fn set_low_water(_: &TcpStream, _: usize) {}
 
 #[cfg(not(target_os = "linux"))]
-fn at_hand(_: &TcpStream, _: &mut ReadBuf<'_>) -> io::Result<bool> {
+fn try_read_now(_: &TcpStream, _: &mut ReadBuf<'_>) -> io::Result<bool> {
     Ok(false)
 }
 
@@ -187,28 +188,28 @@ mod tests {
 
     #[tokio::test]
     #[cfg(target_os = "linux")]
-    async fn what_is_at_hand_is_read_and_an_error_is_told() {
+    async fn bytes_that_have_arrived_are_read_and_errors_are_reported() {
         let (socket, mut peer) = pair().await;
         let mut bytes = [0; 100];
         let mut buf = ReadBuf::new(&mut bytes);
-        assert!(!at_hand(socket.stream(), &mut buf).unwrap(), "nothing yet");
+        assert!(!try_read_now(socket.stream(), &mut buf).unwrap(), "nothing yet");
         peer.write_all(b"some").await.unwrap();
         socket.stream().readable().await.unwrap();
-        assert!(at_hand(socket.stream(), &mut buf).unwrap());
+        assert!(try_read_now(socket.stream(), &mut buf).unwrap());
         assert_eq!(buf.filled(), b"some");
         peer.set_zero_linger().unwrap();
         drop(peer);
-        let mut told = None;
+        let mut seen = None;
         for _ in 0..400 {
-            match at_hand(socket.stream(), &mut buf) {
+            match try_read_now(socket.stream(), &mut buf) {
                 Ok(_) => tokio::time::sleep(Duration::from_millis(5)).await,
                 Err(error) => {
-                    told = Some(error.kind());
+                    seen = Some(error.kind());
                     break;
                 }
             }
         }
-        assert_eq!(told, Some(io::ErrorKind::ConnectionReset));
+        assert_eq!(seen, Some(io::ErrorKind::ConnectionReset));
     }
 
     #[tokio::test]

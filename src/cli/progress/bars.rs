@@ -62,7 +62,7 @@ pub(super) struct Bars {
     retries_and_hedges: Option<ProgressBar>,
 }
 
-/// What the templates show of the speed.
+/// The speed as the templates show it.
 #[derive(Debug, Default)]
 struct ShownSpeed {
     bytes_per_second: AtomicU64,

@@ -52,7 +52,7 @@ pub(crate) struct Stats {
     pub(crate) checksum: Option<&'static str>,
     /// CPU time of the whole process, user and system.
     pub(crate) cpu_seconds: f64,
-    /// What limited the download: `network`, `reader` or `cpu`.
+    /// The limit of the download: `network`, `reader` or `cpu`.
     pub(crate) bottleneck: Bottleneck,
     /// How the run ended.
     #[serde(flatten)]

@@ -71,7 +71,7 @@ const JUST_IN_TIME_LATENCY_MIN: Duration = Duration::from_millis(2);
 const RATE_WINDOW: Duration = Duration::from_millis(50);
 /// How long a number of connections is measured at least; and never shorter than one request takes.
 const MEASURE: Duration = Duration::from_millis(60);
-/// What connections new to the line need, beyond the latency, to run at their rate.
+/// Time that new connections need, beyond the latency, to run at their rate.
 const RUN_UP: Duration = Duration::from_millis(10);
 /// So few connections as the first look may be wrong about.
 const FEW: usize = 3;
@@ -82,8 +82,8 @@ const AGREE: f64 = 0.15;
 const MEASUREMENTS_MAX: u32 = 6;
 /// A request that takes longer than this is not waited for.
 const REQUEST_MAX: Duration = Duration::from_secs(2);
-/// How many windows the connections may fill together, were all of them full at once. Ranges that are received
-/// one behind the other hold half of their bytes on the average, and those that wait for their first byte
+/// How many windows the connections may fill together, were all of them full at the same time. Ranges that are received
+/// one after the other hold half of their bytes on the average, and those that wait for their first byte
 /// nothing.
 const WINDOWS: f64 = 1.6;
 /// Ranges are cancelled only where the download will take at least so long.
@@ -96,7 +96,7 @@ const PAYS: f64 = 0.5;
 const SUFFICES: f64 = 0.95;
 /// Below this part of what so many connections are worth alone, something else is the limit.
 const BOUND_ELSEWHERE: f64 = 0.6;
-/// Ranges that are received one behind the other hold half of their bytes on the average; more than this
+/// Ranges that are received one after the other hold half of their bytes on the average; more than this
 /// part means that they wait.
 const BEHIND: f64 = 0.75;
 /// A window filled to this part is full, but for what is in motion.
@@ -105,7 +105,7 @@ const FULL: f64 = 0.9;
 const REST_MIN: Duration = Duration::from_secs(4);
 const REST_MAX: Duration = Duration::from_mins(1);
 
-/// What is found while a download runs.
+/// The state of the search.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyController {
     max: usize,
@@ -123,9 +123,9 @@ pub(crate) struct ConcurrencyController {
     window: f64,
     connections: usize,
     latency: Duration,
-    /// What one connection is worth, latency included, in bytes a second.
+    /// Rate of one connection, latency included, in bytes a second.
     worth: f64,
-    /// What part of a request is spent on receiving.
+    /// Share of a request that is spent on receiving.
     receiving: f64,
     /// How long a request takes, from what the first one took.
     request: Duration,
@@ -145,7 +145,7 @@ enum SearchPhase {
     Settled { until: Duration },
 }
 
-/// What a download has done at some moment.
+/// The counts of a download at some moment.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SpeedMark {
     /// Since the start of the download.
@@ -428,7 +428,7 @@ impl ConcurrencyController {
         self.rest = (self.rest * 2).min(REST_MAX);
     }
 
-    /// Whether more waits for the consumer than the order of ranges alone explains: then it is the limit,
+    /// Returns whether more waits for the consumer than the order of ranges alone explains: then it is the limit,
     /// and more connections would only fill memory.
     #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
     fn consumer_is_behind(&self, here: SpeedMark) -> bool {
@@ -510,14 +510,14 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    /// What a connection brings in MiB/s, the latency between its requests included.
+    /// Rate of a connection in MiB/s, the latency between its requests included.
     fn worth(net: Net) -> f64 {
         let chunk =
             (net.each.min(net.all) * RANGE_SECONDS.max(4.0 * net.latency.as_secs_f64())).clamp(0.25, 4.0);
         chunk / (net.latency.as_secs_f64() + chunk / net.each)
     }
 
-    /// What a run showed.
+    /// The result of a simulated run.
     #[derive(Debug)]
     struct Run {
         settled: usize,

@@ -20,7 +20,7 @@ pub(crate) struct ConcurrencyLimit {
     state: Mutex<LimitState>,
     in_use: AtomicUsize,
     most: AtomicUsize,
-    /// Whether a controller moves the target.
+    /// Set if a controller moves the target.
     steered: AtomicBool,
     /// The largest range, in bytes; and the largest where few are fetched at the same time.
     chunk: AtomicU64,
@@ -37,7 +37,7 @@ pub(crate) struct ConcurrencyLimit {
 struct LimitState {
     /// How many permits there should be.
     target: usize,
-    /// Whether one more is allowed because those under way are about to end.
+    /// Set if one more is allowed because those under way are about to end.
     successor: bool,
     /// How many a busy server allows; `usize::MAX` where it is not.
     ceiling: usize,
@@ -238,56 +238,56 @@ mod tests {
 
     #[tokio::test]
     async fn half_as_many_until_they_grow() {
-        let slots = ConcurrencyLimit::new(4);
-        let held = [slots.acquire().await, slots.acquire().await, slots.acquire().await];
-        slots.halve();
-        assert_eq!((slots.target(), slots.in_use()), (2, 3));
-        slots.set_target(8);
-        assert_eq!(slots.target(), 2, "the ceiling stays");
+        let limit = ConcurrencyLimit::new(4);
+        let held = [limit.acquire().await, limit.acquire().await, limit.acquire().await];
+        limit.halve();
+        assert_eq!((limit.target(), limit.in_use()), (2, 3));
+        limit.set_target(8);
+        assert_eq!(limit.target(), 2, "the ceiling stays");
         drop(held);
-        let two = (slots.acquire().await, slots.acquire().await);
-        assert!(slots.acquire().now_or_never().is_none());
-        slots.grow();
-        let third = slots.acquire().now_or_never();
-        assert!(third.is_some() && slots.acquire().now_or_never().is_none());
-        (0..5).for_each(|_| slots.grow());
-        assert_eq!((slots.target(), slots.is_halved()), (8, false));
+        let two = (limit.acquire().await, limit.acquire().await);
+        assert!(limit.acquire().now_or_never().is_none());
+        limit.grow();
+        let third = limit.acquire().now_or_never();
+        assert!(third.is_some() && limit.acquire().now_or_never().is_none());
+        (0..5).for_each(|_| limit.grow());
+        assert_eq!((limit.target(), limit.is_halved()), (8, false));
         drop((two, third));
     }
 
     #[tokio::test]
     async fn a_successor_is_one_more_until_it_is_not_allowed_any_more() {
-        let slots = ConcurrencyLimit::new(1);
-        let first = slots.acquire().await.unwrap();
-        assert!(slots.acquire().now_or_never().is_none());
-        slots.set_successor(true);
-        let second = slots.acquire().now_or_never().unwrap().unwrap();
-        slots.set_successor(false);
+        let limit = ConcurrencyLimit::new(1);
+        let first = limit.acquire().await.unwrap();
+        assert!(limit.acquire().now_or_never().is_none());
+        limit.set_successor(true);
+        let second = limit.acquire().now_or_never().unwrap().unwrap();
+        limit.set_successor(false);
         drop(first);
-        assert!(slots.acquire().now_or_never().is_none(), "the successor is the only one now");
+        assert!(limit.acquire().now_or_never().is_none(), "the successor is the only one now");
         drop(second);
-        assert_eq!(slots.settled_target(), 1);
-        assert!(slots.acquire().now_or_never().is_some());
+        assert_eq!(limit.settled_target(), 1);
+        assert!(limit.acquire().now_or_never().is_some());
     }
 
     #[tokio::test]
     async fn more_at_once_and_fewer_as_they_end() {
-        let slots = ConcurrencyLimit::new(1);
-        let first = slots.acquire().await.unwrap();
-        let mut second = Box::pin(slots.acquire());
+        let limit = ConcurrencyLimit::new(1);
+        let first = limit.acquire().await.unwrap();
+        let mut second = Box::pin(limit.acquire());
         assert!((&mut second).now_or_never().is_none());
-        slots.set_target(3);
+        limit.set_target(3);
         let second = second.now_or_never().unwrap().unwrap();
-        let third = slots.acquire().now_or_never().unwrap().unwrap();
-        slots.set_target(1);
+        let third = limit.acquire().now_or_never().unwrap().unwrap();
+        limit.set_target(1);
         drop((first, second));
-        assert!(slots.acquire().now_or_never().is_none(), "one is in use still");
+        assert!(limit.acquire().now_or_never().is_none(), "one is in use still");
         drop(third);
-        assert_eq!(slots.most(), 3);
-        let only = slots.acquire().now_or_never().unwrap();
-        assert!(slots.acquire().now_or_never().is_none());
-        slots.close();
+        assert_eq!(limit.most(), 3);
+        let only = limit.acquire().now_or_never().unwrap();
+        assert!(limit.acquire().now_or_never().is_none());
+        limit.close();
         drop(only);
-        assert!(slots.acquire().await.is_none());
+        assert!(limit.acquire().await.is_none());
     }
 }

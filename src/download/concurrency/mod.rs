@@ -1,4 +1,4 @@
-//! How many ranges are fetched at once, and how fast.
+//! The number of ranges fetched at the same time, and their rate.
 
 pub(crate) mod controller;
 pub(crate) mod limit;

@@ -49,7 +49,7 @@ mod tests {
         let start = Instant::now();
         let second = Duration::from_secs(1);
         assert_eq!(ceiling.at(start, 500), start + second / 2);
-        // Another connection, at the same moment: behind the first.
+        // Another connection, at the same moment: after the first.
         assert_eq!(ceiling.at(start, 1000), start + second * 3 / 2);
         assert_eq!(ceiling.at(start + second * 10, 1000), start + second * 11);
         assert_eq!(ceiling.at(start + second * 10, 0), start + second * 11);

@@ -22,7 +22,7 @@ const PAUSE_ASKED_MAX: Duration = Duration::from_mins(1);
 /// The pause and the number of requests that a server allows at present.
 #[derive(Debug)]
 pub(crate) struct Throttle {
-    slots: Arc<ConcurrencyLimit>,
+    limit: Arc<ConcurrencyLimit>,
     state: Mutex<ThrottleState>,
 }
 
@@ -35,9 +35,9 @@ struct ThrottleState {
 }
 
 impl Throttle {
-    /// Creates a throttle that allows whatever `slots` allows.
-    pub(crate) fn new(slots: Arc<ConcurrencyLimit>) -> Self {
-        Self { slots, state: Mutex::new(ThrottleState { until: None, pause: Duration::ZERO, good: 0 }) }
+    /// Creates a throttle that allows whatever `limit` allows.
+    pub(crate) fn new(limit: Arc<ConcurrencyLimit>) -> Self {
+        Self { limit, state: Mutex::new(ThrottleState { until: None, pause: Duration::ZERO, good: 0 }) }
     }
 
     /// Notes that the server asked for fewer requests, and perhaps for a pause of some length.
@@ -50,8 +50,8 @@ impl Throttle {
             let pause = state.pause.mul_f64(0.5 + 0.5 * fastrand::f64());
             state.until = Some(now + pause);
             state.good = 0;
-            self.slots.halve();
-            let (pause_ms, concurrency) = (milliseconds(pause.max(asked)), self.slots.target());
+            self.limit.halve();
+            let (pause_ms, concurrency) = (milliseconds(pause.max(asked)), self.limit.target());
             warn!(target: THROTTLE, pause_ms, concurrency, "the server asks for fewer requests");
         }
         state.until = state.until.max(Some(now + asked));
@@ -59,7 +59,7 @@ impl Throttle {
 
     /// Notes a successful answer.
     pub(crate) fn all_is_well(&self, now: Instant) {
-        if !self.slots.is_halved() {
+        if !self.limit.is_halved() {
             return;
         }
         let mut state = self.state();
@@ -70,9 +70,9 @@ impl Throttle {
         state.pause /= 2;
         state.good += 1;
         // One more for as many successes as there are requests in flight.
-        if state.good >= self.slots.target() {
+        if state.good >= self.limit.target() {
             state.good = 0;
-            self.slots.grow();
+            self.limit.grow();
         }
     }
 
@@ -99,25 +99,25 @@ mod tests {
 
     #[tokio::test]
     async fn answers_of_one_moment_halve_once_and_good_ones_grow_back_slowly() {
-        let slots = ConcurrencyLimit::new(16);
-        let throttle = Throttle::new(Arc::clone(&slots));
+        let limit = ConcurrencyLimit::new(16);
+        let throttle = Throttle::new(Arc::clone(&limit));
         let mut now = Instant::now();
         assert!(throttle.clear().now_or_never().is_some());
         for _ in 0..16 {
             throttle.slow_down(now, None);
         }
-        assert_eq!(slots.target(), 8);
+        assert_eq!(limit.target(), 8);
         assert!(throttle.clear().now_or_never().is_none());
         now += PAUSE_MAX;
         throttle.slow_down(now, None);
-        assert_eq!(slots.target(), 4);
+        assert_eq!(limit.target(), 4);
         now += PAUSE_MAX;
         let mut good = 0;
-        while slots.is_halved() {
+        while limit.is_halved() {
             throttle.all_is_well(now);
             good += 1;
         }
-        assert_eq!((slots.target(), good), (16, (4..16).sum::<usize>()));
+        assert_eq!((limit.target(), good), (16, (4..16).sum::<usize>()));
     }
 
     #[tokio::test]

@@ -36,7 +36,7 @@ use crate::s3::response::{RangeResponse, ResponseProof, SentGet};
 const GATHERING_MIN: Duration = Duration::from_millis(5);
 const GATHERING_MAX: Duration = Duration::from_millis(200);
 
-/// What a request brings.
+/// A response that is being received.
 pub(super) enum RequestEvent {
     /// The response began, this long after the request was sent.
     RangeResponse(RangeResponse, Duration),
@@ -46,7 +46,7 @@ pub(super) enum RequestEvent {
 
 /// A request under way.
 pub(super) struct RangeRequest {
-    shared: Arc<DownloadContext>,
+    context: Arc<DownloadContext>,
     asked: ByteRange,
     attempt: Attempt,
     stage: RequestStage,
@@ -77,15 +77,15 @@ struct Receiving {
 
 impl RangeRequest {
     /// Creates a request for `asked`. Nothing is sent before the first [`RangeRequest::next`].
-    pub(super) fn depart(shared: &Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Self {
-        let departure = Box::pin(depart(Arc::clone(shared), asked, attempt));
+    pub(super) fn depart(context: &Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Self {
+        let departure = Box::pin(depart(Arc::clone(context), asked, attempt));
         let stage = RequestStage::Sending(departure);
-        Self { shared: Arc::clone(shared), asked, attempt, stage, waiting: None, spent: Duration::ZERO }
+        Self { context: Arc::clone(context), asked, attempt, stage, waiting: None, spent: Duration::ZERO }
     }
 
     /// Returns what comes next; there must be more. Cancel safe.
-    pub(super) async fn next(&mut self, lane: &FrameSender) -> Result<RequestEvent> {
-        let fetched = self.shared.counters.fetched();
+    pub(super) async fn next(&mut self, queue: &FrameSender) -> Result<RequestEvent> {
+        let fetched = self.context.counters.fetched();
         let (since, _) = *self.waiting.get_or_insert_with(|| (Instant::now(), fetched));
         if let RequestStage::Sending(departure) = &mut self.stage {
             let landed = departure.await?;
@@ -99,25 +99,25 @@ impl RangeRequest {
         if let Some(opened) = landed.opened.take() {
             return Ok(RequestEvent::RangeResponse(opened, landed.latency));
         }
-        let data = landed.data(&self.shared, lane, since, self.asked.end()).await?;
+        let data = landed.data(&self.context, queue, since, self.asked.end()).await?;
         let (now, at) = (Instant::now(), landed.at);
         landed.at += data.len() as u64;
         landed.received += data.len() as u64;
         if landed.at >= self.asked.end() {
-            self.shared.pace.ended();
+            self.context.request_stats.ended();
         }
         self.waiting = None;
         if landed.received > data.len() as u64 {
             self.spent += now - since;
-            self.shared.pace.received(data.len(), now - since);
+            self.context.request_stats.received(data.len(), now - since);
         } else {
             // Bytes that arrive with the response head say nothing about throughput, unless they are the whole body.
             landed.at_once = landed.received;
             if data.len() as u64 == self.asked.len() {
-                self.shared.pace.received(data.len(), landed.latency + (now - since));
+                self.context.request_stats.received(data.len(), landed.latency + (now - since));
             }
         }
-        self.shared.counters.add_fetched(data.len());
+        self.context.counters.add_fetched(data.len());
         Ok(RequestEvent::Data(at, data))
     }
 
@@ -131,8 +131,8 @@ impl RangeRequest {
     }
 
     /// Creates a second request that races with this one.
-    pub(super) fn hedged(&self, shared: &Arc<DownloadContext>, asked: ByteRange, is_fresh: bool) -> Self {
-        Self::depart(shared, asked, Attempt { is_hedge: true, is_fresh, ..self.attempt })
+    pub(super) fn hedged(&self, context: &Arc<DownloadContext>, asked: ByteRange, is_fresh: bool) -> Self {
+        Self::depart(context, asked, Attempt { is_hedge: true, is_fresh, ..self.attempt })
     }
 
     /// Returns whether its response has begun.
@@ -149,7 +149,7 @@ impl RangeRequest {
     }
 
     /// Delivers whatever has been received so far, however little.
-    pub(super) fn hurry(&self) {
+    pub(super) fn flush_now(&self) {
         if let RequestStage::Receiving(landed) = &self.stage {
             landed.body.set_low_water(1);
         }
@@ -171,23 +171,23 @@ impl RangeRequest {
 
     /// Returns whether bytes of other ranges came while this one was waited for.
     pub(super) fn others_get_on(&self) -> bool {
-        self.waiting.is_none_or(|(_, fetched)| self.shared.counters.fetched() > fetched)
+        self.waiting.is_none_or(|(_, fetched)| self.context.counters.fetched() > fetched)
     }
 
     /// Reads the end of the body: the connection may be used again.
     pub(super) async fn land(self) {
         let RequestStage::Receiving(landed) = self.stage else { return };
-        landed.body.finish(self.shared.stall_timeout).await;
+        landed.body.finish(self.context.stall_timeout).await;
     }
 }
 
 /// Sends the request and checks the head of its response. Where the response does not prove which bytes it has, or under
 /// which version, one request more may.
-async fn depart(shared: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Result<Receiving> {
-    if let Some(pin) = shared.pin.get()
+async fn depart(context: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Result<Receiving> {
+    if let Some(pin) = context.pin.get()
         && pin.if_match().is_none()
-        && shared.client.version_id().is_none()
-        && asked.start() > shared.wanted.start()
+        && context.client.version_id().is_none()
+        && asked.start() > context.wanted.start()
     {
         // Bytes of two responses may be combined under a strong validator only (RFC 9110, section 15.3.7.3).
         return Err(Error::new(
@@ -198,22 +198,22 @@ async fn depart(shared: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt
     }
     let mut asked = asked;
     loop {
-        let (exchange, opened) = match request(&shared, asked, attempt).await? {
+        let (exchange, opened) = match request(&context, asked, attempt).await? {
             Reply::Proven(proven) => *proven,
             Reply::AskPlainly(why) => {
                 info!(target: CORRECTION, what = "plain GET", to = why, "retrying immediately");
-                shared.is_plain.store(true, Ordering::Relaxed);
+                context.is_plain.store(true, Ordering::Relaxed);
                 continue;
             }
         };
-        let pin = shared.pin.get();
+        let pin = context.pin.get();
         if let Some(pin) = pin {
             pin.check(&opened.info)?;
         } else {
-            let is_strong =
-                PinnedVersion::new(&opened.info).if_match().is_some() || shared.client.version_id().is_some();
-            let open_ended = shared.wanted.open_ended();
-            let is_all = opened.whole || opened.body.end() >= shared.wanted.of(&opened.info)?.end();
+            let is_strong = PinnedVersion::new(&opened.info).if_match().is_some()
+                || context.client.version_id().is_some();
+            let open_ended = context.wanted.open_ended();
+            let is_all = opened.whole || opened.body.end() >= context.wanted.of(&opened.info)?.end();
             if !is_strong && !is_all && asked != open_ended {
                 info!(target: CORRECTION, what = "one response", "retrying immediately");
                 asked = open_ended;
@@ -221,14 +221,14 @@ async fn depart(shared: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt
             }
         }
         let Exchange { body, latency, .. } = exchange;
-        shared.pace.responded(latency);
-        shared.throttle.all_is_well(Instant::now());
+        context.request_stats.responded(latency);
+        context.throttle.all_is_well(Instant::now());
         let at = opened.body.start();
         return Ok(Receiving { opened: Some(opened), latency, body, at, received: 0, at_once: 0 });
     }
 }
 
-/// What one request brought.
+/// The end of one request.
 enum Reply {
     /// A response that shows which bytes follow.
     Proven(Box<(Exchange, RangeResponse)>),
@@ -237,15 +237,16 @@ enum Reply {
 }
 
 /// Sends one request for `asked`, and another one without `If-Match` where that header alone is refused.
-async fn request(shared: &DownloadContext, asked: ByteRange, attempt: Attempt) -> Result<Reply> {
-    let pin = shared.pin.get();
-    let client = &shared.client;
+async fn request(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> Result<Reply> {
+    let pin = context.pin.get();
+    let client = &context.client;
     let if_match = pin
-        .map_or(shared.wanted.if_match(), PinnedVersion::if_match)
-        .filter(|_| !shared.without_if_match.load(Ordering::Relaxed));
-    let version =
-        pin.and_then(PinnedVersion::version_id).filter(|_| shared.by_version.load(Ordering::Relaxed));
-    let is_plain = shared.is_plain.load(Ordering::Relaxed);
+        .map_or(context.wanted.if_match(), PinnedVersion::if_match)
+        .filter(|_| !context.without_if_match.load(Ordering::Relaxed));
+    let version = pin
+        .and_then(PinnedVersion::version_id)
+        .filter(|_| context.address_by_version_id.load(Ordering::Relaxed));
+    let is_plain = context.is_plain.load(Ordering::Relaxed);
     let get = |if_match| {
         if is_plain { S3Request::GetWhole } else { S3Request::Get { range: asked, if_match } }
     };
@@ -258,7 +259,7 @@ async fn request(shared: &DownloadContext, asked: ByteRange, attempt: Attempt) -
             match client.exchange(get(None), version, attempt).await {
                 Ok(exchange) if has_tag(&exchange, if_match) => {
                     // From here on every response must carry the tag.
-                    shared.without_if_match.store(true, Ordering::Relaxed);
+                    context.without_if_match.store(true, Ordering::Relaxed);
                     Ok(exchange)
                 }
                 _ => Err(e),
@@ -266,7 +267,7 @@ async fn request(shared: &DownloadContext, asked: ByteRange, attempt: Attempt) -
         }
         exchanged => exchanged,
     };
-    let exchange = exchanged.map_err(|e| changed(shared, e, version.is_some()))?;
+    let exchange = exchanged.map_err(|e| changed(context, e, version.is_some()))?;
     let range = (!is_plain).then_some(asked);
     let sent = SentGet { range, size: pin.map(PinnedVersion::size), is_s3: client.is_s3() };
     match ResponseProof::read(&exchange.head, sent)? {
@@ -304,10 +305,10 @@ fn has_tag(exchange: &Exchange, if_match: Option<&str>) -> bool {
 
 /// Explains a refused `If-Match`, or a range that is no longer there: the object has changed. The old version can still be
 /// read by its id, if the store showed one and permits it; `named` says that the request did so already.
-fn changed(shared: &DownloadContext, error: Error, named: bool) -> Error {
-    let (Some(pin), Some(service)) = (shared.pin.get(), error.service()) else { return error };
+fn changed(context: &DownloadContext, error: Error, named: bool) -> Error {
+    let (Some(pin), Some(service)) = (context.pin.get(), error.service()) else { return error };
     let status = StatusCode::from_u16(service.status);
-    let client = &shared.client;
+    let client = &context.client;
     let may_name = pin.version_id().is_some() && client.version_id().is_none() && client.is_s3();
     if named && !error.is_retryable() {
         let what = "the object changed during the download, and its old version is refused";
@@ -316,7 +317,7 @@ fn changed(shared: &DownloadContext, error: Error, named: bool) -> Error {
     match status {
         Ok(StatusCode::PRECONDITION_FAILED) if may_name => {
             info!(target: CORRECTION, what = "version", to = pin.version_id(), "retrying immediately");
-            shared.by_version.store(true, Ordering::Relaxed);
+            context.address_by_version_id.store(true, Ordering::Relaxed);
             error.retryable(true)
         }
         Ok(StatusCode::RANGE_NOT_SATISFIABLE) => {
@@ -331,32 +332,32 @@ impl Receiving {
     /// Returns the next bytes of the body, waited for since `since`; the requested bytes end at `end`.
     async fn data(
         &mut self,
-        shared: &DownloadContext,
-        lane: &FrameSender,
+        context: &DownloadContext,
+        queue: &FrameSender,
         since: Instant,
         end: u64,
     ) -> Result<Bytes> {
         let left = usize::try_from(end.saturating_sub(self.at)).unwrap_or(usize::MAX);
         // As many as fill a frame, so that it is passed on as it is; but never more than are certain to come, and those of
         // a slow connection not for long.
-        let gathering = shared.pace.expected().map_or(GATHERING_MAX, |expected| {
-            (2 * expected.reading(shared.read_buffer as u64)).clamp(GATHERING_MIN, GATHERING_MAX)
+        let gathering = context.request_stats.expected().map_or(GATHERING_MAX, |expected| {
+            (2 * expected.reading(context.read_buffer as u64)).clamp(GATHERING_MIN, GATHERING_MAX)
         });
-        if left > shared.read_buffer && since.elapsed() < gathering {
-            self.body.set_low_water(shared.read_buffer);
-            if let Ok(data) = timeout_at(since + gathering, self.some_data(lane)).await {
+        if left > context.read_buffer && since.elapsed() < gathering {
+            self.body.set_low_water(context.read_buffer);
+            if let Ok(data) = timeout_at(since + gathering, self.some_data(queue)).await {
                 return data;
             }
         }
         self.body.set_low_water(1);
-        let stalled = || Err(Error::network(format!("the body stalled for {:?}", shared.stall_timeout)));
-        timeout_at(since + shared.stall_timeout, self.some_data(lane)).await.unwrap_or_else(|_| stalled())
+        let stalled = || Err(Error::network(format!("the body stalled for {:?}", context.stall_timeout)));
+        timeout_at(since + context.stall_timeout, self.some_data(queue)).await.unwrap_or_else(|_| stalled())
     }
 
-    async fn some_data(&mut self, lane: &FrameSender) -> Result<Bytes> {
+    async fn some_data(&mut self, queue: &FrameSender) -> Result<Bytes> {
         poll_fn(|cx| {
             // In the front range every byte is passed on as it comes.
-            if lane.poll_is_head(cx) {
+            if queue.poll_is_front(cx) {
                 self.body.set_low_water(1);
             }
             self.body.poll_data(cx)

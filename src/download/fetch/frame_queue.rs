@@ -24,7 +24,7 @@ struct FrameQueue {
     queue: Mutex<Queue>,
     consumer: AtomicWaker,
     fetch: AtomicWaker,
-    is_head: AtomicBool,
+    is_front: AtomicBool,
     /// Bytes of the range that were put in.
     received: AtomicU64,
     is_cancelled: AtomicBool,
@@ -57,7 +57,7 @@ pub(crate) fn frame_queue(slabs: Arc<Slabs>) -> (FrameSender, FrameReceiver) {
         queue: Mutex::new(queue),
         consumer: AtomicWaker::new(),
         fetch: AtomicWaker::new(),
-        is_head: AtomicBool::new(false),
+        is_front: AtomicBool::new(false),
         received: AtomicU64::new(0),
         is_cancelled: AtomicBool::new(false),
     });
@@ -97,17 +97,17 @@ impl FrameSender {
     }
 
     /// Returns whether this is the front range; if it is not, the task is woken when it becomes that.
-    pub(crate) fn poll_is_head(&self, cx: &Context<'_>) -> bool {
+    pub(crate) fn poll_is_front(&self, cx: &Context<'_>) -> bool {
         self.0.fetch.register(cx.waker());
-        self.0.is_head.load(Ordering::Relaxed)
+        self.0.is_front.load(Ordering::Relaxed)
     }
 
     /// Waits, in the front range, until the consumer has caught up: bytes that it cannot take yet are better left with the kernel
     /// than moved to memory that goes cold. In other ranges it returns immediately.
-    pub(crate) async fn keep_pace(&self) {
+    pub(crate) async fn wait_for_consumer(&self) {
         poll_fn(|cx| {
             self.0.fetch.register(cx.waker());
-            let behind = self.0.is_head.load(Ordering::Relaxed) && self.0.queue().frames.len() >= AT_ONCE;
+            let behind = self.0.is_front.load(Ordering::Relaxed) && self.0.queue().frames.len() >= AT_ONCE;
             if behind { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
@@ -134,7 +134,7 @@ impl FrameControl {
 
     /// Makes the range the front one; returns whether it was not.
     pub(crate) fn set_front(&self) -> bool {
-        let is_new = !self.0.is_head.swap(true, Ordering::Relaxed);
+        let is_new = !self.0.is_front.swap(true, Ordering::Relaxed);
         if is_new {
             self.0.fetch.wake();
         }
@@ -243,21 +243,21 @@ mod tests {
     #[tokio::test]
     async fn only_the_head_keeps_pace_with_the_consumer() {
         let (sender, mut receiver) = frame_queue(Arc::default());
-        let is_head =
-            |sender: &FrameSender| poll_fn(|cx| Poll::Ready(sender.poll_is_head(cx))).now_or_never();
-        assert_eq!(is_head(&sender), Some(false));
+        let is_front =
+            |sender: &FrameSender| poll_fn(|cx| Poll::Ready(sender.poll_is_front(cx))).now_or_never();
+        assert_eq!(is_front(&sender), Some(false));
         for _ in 0..AT_ONCE {
             sender.push(frame(b"a").await);
         }
-        assert!(sender.keep_pace().now_or_never().is_some());
+        assert!(sender.wait_for_consumer().now_or_never().is_some());
         assert!(receiver.control().set_front() && !receiver.control().set_front());
         for _ in 0..AT_ONCE {
             assert!(poll_fn(|cx| receiver.poll_frame(cx)).await.is_some());
             sender.push(frame(b"a").await);
         }
-        assert_eq!(is_head(&sender), Some(true));
-        assert!(sender.keep_pace().now_or_never().is_none());
+        assert_eq!(is_front(&sender), Some(true));
+        assert!(sender.wait_for_consumer().now_or_never().is_none());
         assert!(poll_fn(|cx| receiver.poll_frame(cx)).await.is_some());
-        assert!(sender.keep_pace().now_or_never().is_some());
+        assert!(sender.wait_for_consumer().now_or_never().is_some());
     }
 }

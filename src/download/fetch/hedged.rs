@@ -28,7 +28,7 @@ pub(super) struct Remaining {
     pub(super) bytes: ByteRange,
     /// The offset at which the range begins.
     pub(super) start: u64,
-    /// Whether it may be requested a second time; not if every response is the whole object.
+    /// Set if it may be requested a second time; not if every response is the whole object.
     pub(super) may_hedge: bool,
 }
 
@@ -70,31 +70,31 @@ impl HedgedRequest {
     /// Returns what comes next from the request that is ahead; `rest` is still missing. Cancel safe.
     pub(super) async fn next(
         &mut self,
-        shared: &Arc<DownloadContext>,
-        lane: &FrameSender,
+        context: &Arc<DownloadContext>,
+        queue: &FrameSender,
         rest: Remaining,
     ) -> Result<RequestEvent> {
         loop {
-            let check = self.check_due(shared, rest);
+            let check = self.check_due(context, rest);
             let happened = match &mut self.second {
                 None => tokio::select! {
                     biased;
-                    event = self.first.next(lane) => RaceEvent::First(event),
+                    event = self.first.next(queue) => RaceEvent::First(event),
                     () = check => RaceEvent::CheckDue,
                 },
                 Some(second) => tokio::select! {
                     biased;
-                    event = second.request.next(lane) => RaceEvent::Second(event),
-                    event = self.first.next(lane) => RaceEvent::First(event),
+                    event = second.request.next(queue) => RaceEvent::Second(event),
+                    event = self.first.next(queue) => RaceEvent::First(event),
                     () = check => RaceEvent::CheckDue,
                 },
             };
             self.is_suspect &= matches!(happened, RaceEvent::CheckDue);
             match happened {
                 RaceEvent::First(Err(error)) => {
-                    let Some(second) = self.lose_second(shared, rest) else { return Err(error) };
-                    shared.counters.add_retry();
-                    shared.hedging.won();
+                    let Some(second) = self.lose_second(context, rest) else { return Err(error) };
+                    context.counters.add_retry();
+                    context.hedging.won();
                     log_hedge_won(rest.bytes, Some(&error));
                     self.first = second;
                 }
@@ -109,88 +109,88 @@ impl HedgedRequest {
                         // The first request has brought these.
                         continue;
                     }
-                    if let Some(second) = self.lose_second(shared, rest) {
-                        shared.counters.add_hedge_won();
-                        shared.hedging.won();
-                        shared.make_way();
+                    if let Some(second) = self.lose_second(context, rest) {
+                        context.counters.add_hedge_won();
+                        context.hedging.won();
+                        context.grow_for_stragglers();
                         log_hedge_won(rest.bytes, None);
                         self.first = second;
                     }
                     return Ok(RequestEvent::Data(at, data));
                 }
                 RaceEvent::Second(Ok(RequestEvent::RangeResponse(opened, _))) if !opened.whole => {}
-                RaceEvent::Second(_) => drop(self.lose_second(shared, rest)),
-                RaceEvent::CheckDue => self.consider(shared, rest),
+                RaceEvent::Second(_) => drop(self.lose_second(context, rest)),
+                RaceEvent::CheckDue => self.consider(context, rest),
             }
         }
     }
 
     /// Ends the race after the last byte of the range: the winner's connection may be used again.
-    pub(super) async fn land(mut self, shared: &DownloadContext, rest: Remaining) {
-        drop(self.lose_second(shared, rest));
+    pub(super) async fn land(mut self, context: &DownloadContext, rest: Remaining) {
+        drop(self.lose_second(context, rest));
         self.first.land().await;
     }
 
     /// Sends a second request if the first one is late, or a third one if both are.
-    fn consider(&mut self, shared: &Arc<DownloadContext>, rest: Remaining) {
+    fn consider(&mut self, context: &Arc<DownloadContext>, rest: Remaining) {
         self.checked_at = Some(Instant::now());
         let was_suspect = std::mem::take(&mut self.is_suspect);
-        if self.is_silent(shared) {
-            return self.hedge(shared, rest, true);
+        if self.is_silent(context) {
+            return self.hedge(context, rest, true);
         }
-        if !self.is_late(shared, rest) {
+        if !self.is_late(context, rest) {
             return;
         }
         if !was_suspect {
             self.is_suspect = true;
-            self.first.hurry();
+            self.first.flush_now();
             if let Some(second) = &self.second {
-                second.request.hurry();
+                second.request.flush_now();
             }
             return;
         }
-        let sent = shared.client.requests().saturating_sub(shared.counters.hedges());
-        if shared.hedging.is_scarce(sent) && !self.first.progress().is_sure() {
+        let sent = context.client.requests().saturating_sub(context.counters.hedges());
+        if context.hedging.is_scarce(sent) && !self.first.progress().is_sure() {
             return;
         }
         // Estimated requests: one per chunk, at least as many as were sent.
-        let requests = shared.size().div_ceil(shared.chunk).max(sent);
-        if shared.hedging.spend(rest.bytes.len(), shared.size(), requests) {
-            self.hedge(shared, rest, false);
+        let requests = context.size().div_ceil(context.chunk).max(sent);
+        if context.hedging.spend(rest.bytes.len(), context.size(), requests) {
+            self.hedge(context, rest, false);
         }
     }
 
-    fn hedge(&mut self, shared: &Arc<DownloadContext>, rest: Remaining, is_silent: bool) {
-        drop(self.lose_second(shared, rest));
-        shared.counters.add_hedge();
+    fn hedge(&mut self, context: &Arc<DownloadContext>, rest: Remaining, is_silent: bool) {
+        drop(self.lose_second(context, rest));
+        context.counters.add_hedge();
         info!(target: HEDGE, range = rest.bytes.to_string(), silent = is_silent, "requesting a late range again");
-        let request = self.first.hedged(shared, rest.bytes, is_silent);
+        let request = self.first.hedged(context, rest.bytes, is_silent);
         let charged = if is_silent { 0 } else { rest.bytes.len() };
         self.second = Some(SecondRequest { request, asked: rest.bytes, charged });
     }
 
     /// Returns whether nothing has come for so long that the connections may be gone, though nobody said so.
-    fn is_silent(&self, shared: &DownloadContext) -> bool {
+    fn is_silent(&self, context: &DownloadContext) -> bool {
         let is_silent = |request: &RangeRequest| request.progress().silence() >= straggler::SILENCE;
         self.first.is_open()
             && is_silent(&self.first)
             && self.second.as_ref().is_none_or(|second| is_silent(&second.request))
-            && !shared.slots.is_halved()
-            && shared.client.has_spare_connection()
+            && !context.limit.is_halved()
+            && context.client.has_spare_connection()
     }
 
     /// Returns whether all requests are so late that a new one would be worth it.
-    fn is_late(&self, shared: &DownloadContext, rest: Remaining) -> bool {
+    fn is_late(&self, context: &DownloadContext, rest: Remaining) -> bool {
         // A busy server gets no more requests than it must, and one that allows few connections cannot take more.
-        let may_hedge = !shared.slots.is_halved() && shared.client.has_spare_connection();
-        let Some(expected) = shared.pace.expected().filter(|_| may_hedge) else {
+        let may_hedge = !context.limit.is_halved() && context.client.has_spare_connection();
+        let Some(expected) = context.request_stats.expected().filter(|_| may_hedge) else {
             return false;
         };
-        let is_alone = shared.slots.in_use() <= 1;
+        let is_alone = context.limit.in_use() <= 1;
         // If the others wait for memory, it is not the network that they wait for.
-        let is_full = shared.group.window.is_full();
+        let is_full = context.group.window.is_full();
         let late = if is_full { straggler::WHERE_ALL_WAIT } else { straggler::PATIENCE };
-        let turn = turn(shared, rest, expected.rate);
+        let turn = turn(context, rest, expected.rate);
         let is_late = |request: &RangeRequest| {
             request.progress().is_late(late, rest.bytes.len(), &expected, turn)
                 && (is_alone || is_full || request.others_get_on())
@@ -199,10 +199,10 @@ impl HedgedRequest {
     }
 
     /// Resolves when the requests may be late; never if nothing would follow from it.
-    fn check_due(&self, shared: &DownloadContext, rest: Remaining) -> impl Future<Output = ()> + use<> {
-        let may_hedge = rest.may_hedge && !shared.hedging.is_off();
+    fn check_due(&self, context: &DownloadContext, rest: Remaining) -> impl Future<Output = ()> + use<> {
+        let may_hedge = rest.may_hedge && !context.hedging.is_off();
         let wait = may_hedge.then(|| {
-            let expected = shared.pace.expected();
+            let expected = context.request_stats.expected();
             let wait = |request: &RangeRequest| {
                 let progress = request.progress();
                 let until_silent = straggler::SILENCE.saturating_sub(progress.silence());
@@ -225,20 +225,20 @@ impl HedgedRequest {
     }
 
     /// Takes the second request out of the race, and returns to the budget what did not come twice.
-    fn lose_second(&mut self, shared: &DownloadContext, rest: Remaining) -> Option<RangeRequest> {
+    fn lose_second(&mut self, context: &DownloadContext, rest: Remaining) -> Option<RangeRequest> {
         let SecondRequest { request, asked, charged } = self.second.take()?;
         // What both have brought so far came twice.
         let twice = request.received().min(rest.bytes.start().saturating_sub(asked.start()));
-        shared.hedging.refund(charged.saturating_sub(twice));
+        context.hedging.refund(charged.saturating_sub(twice));
         Some(request)
     }
 }
 
 /// Returns when the range is due in the output, if each connection brings `rate` bytes a second.
 #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
-fn turn(shared: &DownloadContext, rest: Remaining, rate: f64) -> Duration {
-    let ahead = rest.start.saturating_sub(shared.wanted.start() + shared.counters.yielded()) as f64;
-    let rate = rate * shared.slots.in_use().max(1) as f64;
+fn turn(context: &DownloadContext, rest: Remaining, rate: f64) -> Duration {
+    let ahead = rest.start.saturating_sub(context.wanted.start() + context.counters.yielded()) as f64;
+    let rate = rate * context.limit.in_use().max(1) as f64;
     Duration::from_secs_f64((ahead / rate).min(1e6))
 }
 

@@ -36,7 +36,7 @@ use crate::s3::pinned::PinnedVersion;
 use crate::s3::range::ByteRange;
 use crate::s3::response::RangeResponse;
 
-/// What the first response shows.
+/// The facts in the first response.
 #[derive(Debug)]
 pub(crate) struct Discovered {
     pub(crate) info: ObjectInfo,
@@ -140,12 +140,12 @@ pub(crate) fn start(
     let control = frames.control();
     let (opened_in, opened) = oneshot::channel();
     let task = RangeTask {
-        shared: Arc::clone(context),
+        context: Arc::clone(context),
         range,
         done: 0,
         whole: false,
         room: Reservation::default(),
-        lane: sender,
+        queue: sender,
         opened: Some(opened_in),
     };
     let task = tokio::spawn(task.run(permit));
@@ -156,26 +156,26 @@ pub(crate) fn start(
 }
 
 struct RangeTask {
-    shared: Arc<DownloadContext>,
+    context: Arc<DownloadContext>,
     range: ByteRange,
     /// Bytes of the range that were queued.
     done: u64,
-    /// Whether the server knows no ranges and sends the whole object.
+    /// Set if the server knows no ranges and sends the whole object.
     whole: bool,
     /// The reservation for bytes that are about to be read.
     room: Reservation,
-    lane: FrameSender,
+    queue: FrameSender,
     /// Told when the first response was checked.
     opened: Option<oneshot::Sender<Option<Discovered>>>,
 }
 
 impl RangeTask {
     async fn run(mut self, slot: Permit) {
-        let shared = Arc::clone(&self.shared);
-        let mut tries = RetryPolicy::new(shared.max_attempts);
+        let context = Arc::clone(&self.context);
+        let mut tries = RetryPolicy::new(context.max_attempts);
         let mut slot = Some(slot);
         let mut attempt = Attempt::FIRST;
-        let mut fetched = shared.counters.fetched();
+        let mut fetched = context.counters.fetched();
         loop {
             let before = self.done;
             let Err(error) = self.attempt(attempt).await else { return };
@@ -184,25 +184,25 @@ impl RangeTask {
             // A throttled attempt does not count while other ranges make progress, unless the user set --max-attempts, which is
             // per range.
             let since =
-                shared.counters.fetched() - std::mem::replace(&mut fetched, shared.counters.fetched());
-            let got = if error.is_throttling() && shared.max_attempts.is_none() {
+                context.counters.fetched() - std::mem::replace(&mut fetched, context.counters.fetched());
+            let got = if error.is_throttling() && context.max_attempts.is_none() {
                 since
             } else {
                 self.done - before
             };
-            let Some(delay) = tries.failed(&error, got, shared.counters.is_begun()) else {
-                self.lane.finish(Err(error.after_attempts(tries.count())));
+            let Some(delay) = tries.failed(&error, got, context.counters.is_begun()) else {
+                self.queue.finish(Err(error.after_attempts(tries.count())));
                 // The download ends here: later ranges need not start.
-                return shared.slots.close();
+                return context.limit.close();
             };
-            shared.counters.add_retry();
+            context.counters.add_retry();
             log_retry(Some(self.range.remainder(self.done)), tries.count(), &error, delay);
             if !error.is_throttling() {
                 sleep(delay).await;
                 continue;
             }
-            shared.counters.add_throttled();
-            shared.throttle.slow_down(Instant::now(), error.service().and_then(|s| s.retry_after));
+            context.counters.add_throttled();
+            context.throttle.slow_down(Instant::now(), error.service().and_then(|s| s.retry_after));
             // While it waits another range may go, if one wants to.
             drop(slot.take());
             sleep(delay).await;
@@ -214,9 +214,9 @@ impl RangeTask {
     /// another has failed for good: what lies before that one is still delivered, and what lies after it ends with the
     /// download.
     async fn slot_again(&self) -> Option<Permit> {
-        let mut slot = pin!(self.shared.slots.acquire());
+        let mut slot = pin!(self.context.limit.acquire());
         poll_fn(|cx| match slot.as_mut().poll(cx) {
-            Poll::Pending if self.lane.poll_is_head(cx) => Poll::Ready(None),
+            Poll::Pending if self.queue.poll_is_front(cx) => Poll::Ready(None),
             slot => slot,
         })
         .await
@@ -225,40 +225,40 @@ impl RangeTask {
     /// Sends one request for the rest of the range and reads its body to the end, or that of a second request if the first one is
     /// late.
     async fn attempt(&mut self, attempt: Attempt) -> Result<()> {
-        let shared = Arc::clone(&self.shared);
-        shared.throttle.clear().await;
-        let mut race = HedgedRequest::new(RangeRequest::depart(&shared, self.rest().bytes, attempt));
+        let context = Arc::clone(&self.context);
+        context.throttle.clear().await;
+        let mut race = HedgedRequest::new(RangeRequest::depart(&context, self.rest().bytes, attempt));
         let mut due = None;
         while self.done < self.range.len() {
             if race.is_open() {
-                self.lane.keep_pace().await;
+                self.queue.wait_for_consumer().await;
                 if let Some(due) = due.take() {
                     sleep_until(due).await;
                 }
-                self.make_room(shared.read_buffer).await;
+                self.make_room(context.read_buffer).await;
             }
-            match race.next(&shared, &self.lane, self.rest()).await? {
+            match race.next(&context, &self.queue, self.rest()).await? {
                 RequestEvent::RangeResponse(opened, latency) => self.opened(&opened, latency)?,
                 RequestEvent::Data(at, data) => {
-                    due = shared.group.rate_limit.as_ref().map(|ceiling| ceiling.received(data.len()));
+                    due = context.group.rate_limit.as_ref().map(|ceiling| ceiling.received(data.len()));
                     self.hand_on(at, data).await?;
                 }
             }
         }
-        self.lane.finish(Ok(()));
-        race.land(&shared, self.rest()).await;
+        self.queue.finish(Ok(()));
+        race.land(&context, self.rest()).await;
         Ok(())
     }
 
     fn rest(&self) -> Remaining {
-        let may_hedge = !self.whole && self.shared.pin.get().is_some_and(|pin| pin.if_match().is_some());
+        let may_hedge = !self.whole && self.context.pin.get().is_some_and(|pin| pin.if_match().is_some());
         Remaining { bytes: self.range.remainder(self.done), start: self.range.start(), may_hedge }
     }
 
     /// Handles the head of a response. The first one pins the download.
     fn opened(&mut self, opened: &RangeResponse, latency: Duration) -> Result<()> {
-        self.shared.counters.add_opened();
-        if self.shared.pin.get().is_none() {
+        self.context.counters.add_opened();
+        if self.context.pin.get().is_none() {
             return self.found(opened, latency);
         }
         if opened.whole && !self.whole {
@@ -281,9 +281,9 @@ impl RangeTask {
     /// Pins the download to the first response, which may show that the object is shorter than requested, or not the one that was
     /// named.
     fn found(&mut self, opened: &RangeResponse, latency: Duration) -> Result<()> {
-        let wanted = self.shared.wanted.of(&opened.info)?;
+        let wanted = self.context.wanted.of(&opened.info)?;
         // Only the first range runs before the pin is set.
-        let _ = self.shared.pin.set(PinnedVersion::new(&opened.info));
+        let _ = self.context.pin.set(PinnedVersion::new(&opened.info));
         self.whole = opened.whole;
         self.range = if opened.whole { wanted } else { opened.body };
         let info = opened.info.clone();
@@ -299,7 +299,8 @@ impl RangeTask {
         if more == 0 {
             return;
         }
-        let mut room = pin!(self.shared.group.window.reserve(self.shared.position(self.range.start()), more));
+        let mut room =
+            pin!(self.context.group.window.reserve(self.context.position(self.range.start()), more));
         if self.room.bytes() == 0 {
             self.room = room.await;
         } else if let Some(room) = room.as_mut().now_or_never() {
@@ -310,7 +311,7 @@ impl RangeTask {
     /// Queues the part of `data`, which begins at this offset of the object, that comes next.
     async fn hand_on(&mut self, at: u64, mut data: Bytes) -> Result<()> {
         let next = self.range.start() + self.done;
-        if self.whole && at.saturating_add(data.len() as u64) > self.shared.size() {
+        if self.whole && at.saturating_add(data.len() as u64) > self.context.size() {
             return Err(
                 Error::new(ErrorKind::Server, "the response has more bytes than the object").retryable(true)
             );
@@ -321,14 +322,14 @@ impl RangeTask {
         let left = self.range.len() - self.done;
         if data.len() as u64 > left {
             if !self.whole {
-                let what = "the response has more bytes than it said";
+                let what = "the response has more bytes than it answer";
                 return Err(Error::new(ErrorKind::Server, what).retryable(true));
             }
             // Ignore bytes after the range: this server sends the whole object.
             data.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         }
         if !data.is_empty() {
-            self.shared.counters.set_begun();
+            self.context.counters.set_begun();
             // A hedge that wins brings bytes without a word on its response.
             self.resolve(None);
         }
@@ -338,15 +339,15 @@ impl RangeTask {
             let left = self.range.len() - self.done;
             let part = data.split_to(data.len().min(self.room.bytes()));
             self.done += part.len() as u64;
-            self.lane.set_received(self.done);
+            self.queue.set_received(self.done);
             // A frame that is passed on without a copy pins a whole buffer: it must not be a small part of it, and the
             // buffer must be reserved.
-            let pinned = self.shared.read_buffer.max(part.len());
-            if part.len() >= self.shared.zero_copy_min && self.room.bytes() >= pinned {
-                self.lane.push(Frame::new(part, self.room.split(pinned)));
+            let pinned = self.context.read_buffer.max(part.len());
+            if part.len() >= self.context.zero_copy_min && self.room.bytes() >= pinned {
+                self.queue.push(Frame::new(part, self.room.split(pinned)));
             } else {
                 let room = self.room.split(part.len());
-                self.lane.pack(&part, left, room);
+                self.queue.pack(&part, left, room);
             }
         }
         Ok(())

@@ -36,7 +36,7 @@ struct ReadingTotals {
     ended: u32,
 }
 
-/// What a request can be expected to achieve.
+/// The latency and rate to expect of a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Estimate {
     pub(crate) latency: Duration,
@@ -120,62 +120,62 @@ mod tests {
     #[test]
     fn a_request_is_expected_to_do_what_others_do_now() {
         let ms = Duration::from_millis;
-        let pace = RequestStats::new();
+        let stats = RequestStats::new();
         for n in 0..RESPONSES_MIN {
-            assert_eq!(pace.expected(), None, "{n} responses");
-            pace.responded(ms(20));
-            pace.received(1_500_000, ms(15));
+            assert_eq!(stats.expected(), None, "{n} responses");
+            stats.responded(ms(20));
+            stats.received(1_500_000, ms(15));
         }
-        let expected = pace.expected().unwrap();
+        let expected = stats.expected().unwrap();
         assert_eq!((expected.latency, expected.rate.round()), (ms(20), 1e8));
         assert_eq!(expected.time(50_000_000), ms(520));
         // Everybody gets slower: after a while that is what is expected.
         for _ in 0..1000 {
-            pace.received(100_000, ms(10));
+            stats.received(100_000, ms(10));
         }
-        let rate = pace.expected().unwrap().rate;
+        let rate = stats.expected().unwrap().rate;
         assert!((1e7..1.1e7).contains(&rate), "{rate}");
     }
 
     #[test]
     fn what_comes_at_once_with_the_responses_says_nothing() {
-        let pace = RequestStats::new();
+        let stats = RequestStats::new();
         for _ in 0..20 {
-            pace.responded(Duration::from_millis(20));
-            pace.received(65_536, Duration::from_micros(100));
+            stats.responded(Duration::from_millis(20));
+            stats.received(65_536, Duration::from_micros(100));
         }
-        assert_eq!(pace.expected(), None);
+        assert_eq!(stats.expected(), None);
         // But where these are whole bodies, it is what there is to know.
-        (0..ENDED_MIN).for_each(|_| pace.ended());
-        assert!(pace.expected().is_some());
+        (0..ENDED_MIN).for_each(|_| stats.ended());
+        assert!(stats.expected().is_some());
     }
 
     #[test]
     fn one_slow_connection_among_many_changes_little() {
         let ms = Duration::from_millis;
-        let pace = RequestStats::new();
+        let stats = RequestStats::new();
         for _ in 0..20 {
-            pace.responded(ms(20));
-            pace.received(1_000_000, ms(10));
+            stats.responded(ms(20));
+            stats.received(1_000_000, ms(10));
         }
-        pace.received(10_000, ms(10));
-        let rate = pace.expected().unwrap().rate;
+        stats.received(10_000, ms(10));
+        let rate = stats.expected().unwrap().rate;
         assert!(rate > 0.9e8, "{rate}");
     }
 
     #[test]
     fn a_straggler_that_all_others_wait_for_is_not_what_is_usual() {
         let ms = Duration::from_millis;
-        let pace = RequestStats::new();
+        let stats = RequestStats::new();
         for _ in 0..200 {
-            pace.responded(ms(20));
-            pace.received(1_000_000, ms(10));
+            stats.responded(ms(20));
+            stats.received(1_000_000, ms(10));
         }
         // Half a second at a hundredth of the others' rate.
         for _ in 0..25 {
-            pace.received(20_000, ms(20));
+            stats.received(20_000, ms(20));
         }
-        let rate = pace.expected().unwrap().rate;
+        let rate = stats.expected().unwrap().rate;
         assert!(rate > 0.6e8, "{rate}");
     }
 }

@@ -194,7 +194,7 @@ mod tests {
         OutputPosition { object: 0, offset }
     }
 
-    /// What the range at `start` gets at once.
+    /// Returns what the range at `start` gets immediately.
     fn now(window: &MemoryWindow, start: u64, bytes: usize) -> Option<Reservation> {
         Box::pin(window.reserve(at(start), bytes)).now_or_never()
     }
@@ -207,7 +207,7 @@ mod tests {
         assert!((&mut later).now_or_never().is_none());
         let mut sooner = Box::pin(window.reserve(at(20), 8));
         assert!((&mut sooner).now_or_never().is_none());
-        assert!(now(&window, 40, 1).is_none(), "nobody overtakes who waits");
+        assert!(now(&window, 40, 1).is_none(), "a waiting range is not overtaken");
         let part = first.split(6);
         assert_eq!((first.bytes(), part.bytes()), (6, 6));
         drop(part);

@@ -29,7 +29,7 @@ pub struct EndpointVariant {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Addressing {
-    /// Whether the bucket is part of the path or of the host.
+    /// The place of the bucket: the path or the host.
     pub style: AddressingStyle,
     /// The variant of AWS's hosts.
     pub variant: EndpointVariant,

@@ -21,7 +21,7 @@ pub(crate) struct SigningScope {
 /// A host's name, whether it includes the bucket, and the scope of signatures for it.
 pub(super) struct Host {
     pub(super) name: String,
-    /// Whether the bucket is part of the name, and so not of the path.
+    /// Set if the bucket is part of the name, and so not of the path.
     pub(super) has_bucket: bool,
     pub(super) scope: SigningScope,
 }

@@ -46,7 +46,7 @@ impl Case {
         let named = |uri: &http::Uri| uri.host().is_some_and(|h| h.parse::<std::net::IpAddr>().is_err());
         let style = match &custom {
             _ if self.path_style => AddressingStyle::Path,
-            // AWS has the bucket in the host of custom endpoints too, where we want to be told.
+            // AWS has the bucket in the host of custom endpoints too, where this program requires the option.
             Some(uri) if named(uri) => AddressingStyle::Virtual,
             _ => AddressingStyle::Auto,
         };
