@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::support::sources::{Source, sources};
 
 /// Each room, and the rooms below it that it may import. Rooms that are single files stand here too.
 const RULE: [(&str, &[&str]); 9] = [
@@ -24,68 +26,8 @@ const ABOVE: [&str; 3] = ["lib.rs", "main.rs", "fuzzing.rs"];
 /// What src/ holds at most, so that it can be read at a glance.
 const ENTRIES_MAX: usize = 12;
 
-struct Source {
-    /// Relative to src/.
-    path: PathBuf,
-    /// Without the tests at its end.
-    code: String,
-}
-
-impl Source {
-    fn room(&self) -> &str {
-        let first = self.path.iter().next().and_then(|first| first.to_str()).expect("a path of letters");
-        first.strip_suffix(".rs").unwrap_or(first)
-    }
-
-    /// The module's path below the crate.
-    fn module(&self) -> String {
-        let path = self.path.with_extension("");
-        let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-        parts.join("::").trim_end_matches("::mod").to_owned()
-    }
-
-    fn is_above(&self) -> bool {
-        ABOVE.iter().any(|above| self.path == Path::new(above))
-    }
-
-    /// The lines that are code: no comments.
-    fn lines(&self) -> impl Iterator<Item = &str> {
-        self.code.lines().filter(|line| !line.trim_start().starts_with("//"))
-    }
-
-    /// Every path below the crate that the code names.
-    fn crate_paths(&self) -> Vec<String> {
-        let text = self.lines().collect::<Vec<_>>().join("\n");
-        text.match_indices("crate::")
-            .map(|(at, _)| {
-                let rest = &text[at + "crate::".len()..];
-                let end =
-                    rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
-                rest[..end].trim_end_matches(':').to_owned()
-            })
-            .collect()
-    }
-}
-
-fn sources() -> Vec<Source> {
-    fn walk(folder: &Path, below: &Path, found: &mut Vec<Source>) {
-        for entry in fs::read_dir(folder).expect("src/ can be read") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                walk(&path, below, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).expect("a file of text");
-                let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
-                let path = path.strip_prefix(below).expect("a path in src/").to_owned();
-                found.push(Source { path, code });
-            }
-        }
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut found = Vec::new();
-    walk(&root, &root, &mut found);
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    found
+fn is_above(source: &Source) -> bool {
+    ABOVE.iter().any(|above| source.path == Path::new(above))
 }
 
 fn assert_none(wrong: &[String], rule: &str) {
@@ -106,7 +48,7 @@ fn the_source_folder_can_be_read_at_a_glance() {
 fn imports_go_downward_only() {
     let rule: BTreeMap<_, _> = RULE.into_iter().collect();
     let mut wrong = Vec::new();
-    for source in sources().iter().filter(|source| !source.is_above()) {
+    for source in sources().iter().filter(|source| !is_above(source)) {
         let room = source.room();
         let Some(allowed) = rule.get(room) else {
             wrong.push(format!("{}: no room is called {room}; add it to the rule", source.path.display()));

@@ -20,6 +20,8 @@ mod download;
 mod examples;
 mod faults;
 mod output;
+mod prose;
+mod public_api;
 mod random;
 mod request;
 mod servers;

@@ -12,5 +12,6 @@ pub(crate) mod presigned;
 pub(crate) mod proxy;
 pub(crate) mod run;
 pub(crate) mod socks;
+pub(crate) mod sources;
 pub(crate) mod table;
 pub(crate) mod tls_front;

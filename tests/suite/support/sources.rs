@@ -1,0 +1,67 @@
+//! The program's own sources, for tests that hold the rules of the house.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// One file of src/.
+pub(crate) struct Source {
+    /// Relative to src/.
+    pub(crate) path: PathBuf,
+    /// Without the tests at its end.
+    pub(crate) code: String,
+}
+
+impl Source {
+    /// The folder of src/ that it is in, or its own name.
+    pub(crate) fn room(&self) -> &str {
+        let first = self.path.iter().next().and_then(|first| first.to_str()).expect("a path of letters");
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+
+    /// Returns the module's path below the crate.
+    pub(crate) fn module(&self) -> String {
+        let path = self.path.with_extension("");
+        let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        parts.join("::").trim_end_matches("::mod").to_owned()
+    }
+
+    /// Returns the lines that are code: no comments.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &str> {
+        self.code.lines().filter(|line| !line.trim_start().starts_with("//"))
+    }
+
+    /// Returns every path below the crate that the code names.
+    pub(crate) fn crate_paths(&self) -> Vec<String> {
+        let text = self.lines().collect::<Vec<_>>().join("\n");
+        text.match_indices("crate::")
+            .map(|(at, _)| {
+                let rest = &text[at + "crate::".len()..];
+                let end =
+                    rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
+                rest[..end].trim_end_matches(':').to_owned()
+            })
+            .collect()
+    }
+}
+
+/// Reads all files of src/, sorted by path.
+pub(crate) fn sources() -> Vec<Source> {
+    fn walk(folder: &Path, below: &Path, found: &mut Vec<Source>) {
+        for entry in fs::read_dir(folder).expect("src/ can be read") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                walk(&path, below, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).expect("a file of text");
+                let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
+                let path = path.strip_prefix(below).expect("a path in src/").to_owned();
+                found.push(Source { path, code });
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    walk(&root, &root, &mut found);
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
