@@ -322,7 +322,7 @@ impl RangeTask {
         let left = self.range.len() - self.done;
         if data.len() as u64 > left {
             if !self.whole {
-                let what = "the response has more bytes than it answer";
+                let what = "the response has more bytes than it declared";
                 return Err(Error::new(ErrorKind::Server, what).retryable(true));
             }
             // Ignore bytes after the range: this server sends the whole object.
