@@ -20,7 +20,8 @@ async fn main() -> io::Result<()> {
     let uri: s3fcp::S3Uri = uri.parse()?;
     let download = Download::start(&config, &uri, &Options::default()).await?;
     copy(download, io::stdout(), |meter| {
-        eprintln!("{} of {} bytes, {} retries", meter.yielded(), meter.total(), meter.retries());
+        let total = meter.total().map_or_else(|| "unknown".to_owned(), |total| total.to_string());
+        eprintln!("{} of {total} bytes, {} retries", meter.yielded(), meter.retries());
     })
     .await
 }

@@ -64,8 +64,10 @@ impl ResumeHint<'_> {
         let reached = self.reached();
         let mut text = if reached == self.range.end && !self.rest.is_empty() {
             format!("  stopped after {}", self.current())
+        } else if let Some(size) = self.info.known_size() {
+            format!("  stopped at byte {reached} of {size}")
         } else {
-            format!("  stopped at byte {reached} of {}", self.info.size)
+            format!("  stopped at byte {reached}")
         };
         if let Some(etag) = self.info.etag.as_deref().filter(|etag| is_repeatable(etag)) {
             let _ = write!(text, ", ETag {etag}");

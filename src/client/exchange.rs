@@ -38,17 +38,18 @@ impl ResponseBody {
         Self { incoming, lease, log }
     }
 
-    /// Polls for the next bytes of the body. The end of the body is an error, because callers stop reading once they
-    /// have all the bytes they need.
-    pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes>> {
+    /// Polls for the next bytes of the body; `None` after its last byte. A body whose length is known, or that is sent in
+    /// chunks, and that is cut before its end is an error.
+    pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         loop {
-            let frame = ready!(std::pin::Pin::new(&mut self.incoming).poll_frame(cx))
-                .ok_or_else(|| Error::network("the body ended early"))?
-                .map_err(|e| Error::network("the body was cut").with_source(e))?;
+            let Some(frame) = ready!(std::pin::Pin::new(&mut self.incoming).poll_frame(cx)) else {
+                return Poll::Ready(None);
+            };
+            let frame = frame.map_err(|e| Error::network("the body was cut").with_source(e))?;
             // Trailers carry no bytes of the object.
             if let Ok(data) = frame.into_data() {
                 self.log.received(data.len());
-                return Poll::Ready(Ok(data));
+                return Poll::Ready(Some(Ok(data)));
             }
         }
     }

@@ -62,9 +62,9 @@ async fn first_byte(client: &ObjectClient, attempt: Attempt) -> Result<ObjectInf
     let sent = SentGet { range: Some(range), size: None, is_s3: client.is_s3() };
     match ResponseProof::read(&response.head, sent) {
         Ok(ResponseProof::Bytes(response)) => Ok(response.info),
+        Ok(ResponseProof::Unsized(info)) => Ok(info),
         Ok(ResponseProof::Nothing(_) | ResponseProof::PartOrWhole(_)) => whole(client, attempt).await,
         Err(e) if e.service().is_some_and(|s| s.status == 416) => whole(client, attempt).await,
-        Ok(ResponseProof::Unsized(_)) => Err(malformed("the server sent no range and no length")),
         Err(e) => Err(e),
     }
 }
@@ -74,6 +74,7 @@ async fn whole(client: &ObjectClient, attempt: Attempt) -> Result<ObjectInfo> {
     let response = client.exchange(S3Request::GetWhole, None, attempt).await?;
     match ResponseProof::read(&response.head, SentGet { range: None, size: None, is_s3: client.is_s3() })? {
         ResponseProof::Bytes(response) => Ok(response.info),
+        ResponseProof::Unsized(info) => Ok(info),
         _ => Err(malformed("the server sent no length")),
     }
 }

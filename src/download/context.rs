@@ -43,6 +43,8 @@ pub(crate) struct DownloadContext {
     pub(crate) zero_copy_min: usize,
     /// Set by the first response; every later one is checked against it.
     pub(crate) pin: OnceLock<PinnedVersion>,
+    /// The object's size, if only the end of its response showed it.
+    pub(crate) size_at_end: OnceLock<u64>,
     /// Set when the first response did not show which bytes it had: GETs are without `Range` from then on.
     pub(crate) is_plain: AtomicBool,
     /// Set when `If-Match` was refused although the object is the same: every response must carry the tag instead.

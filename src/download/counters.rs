@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     begun: AtomicBool,
+    expected: AtomicU64,
     fetched: AtomicU64,
     discarded: AtomicU64,
     opened: AtomicU64,
@@ -20,6 +21,16 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    /// Sets how many bytes the consumer is to get; `u64::MAX` while that is unknown.
+    pub(crate) fn set_expected(&self, bytes: u64) {
+        self.expected.store(bytes, Relaxed);
+    }
+
+    /// Returns how many bytes the consumer is to get; `u64::MAX` while that is unknown.
+    pub(crate) fn expected(&self) -> u64 {
+        self.expected.load(Relaxed)
+    }
+
     /// Counts body bytes received, those that came twice included.
     pub(crate) fn add_fetched(&self, bytes: usize) {
         self.fetched.fetch_add(bytes as u64, Relaxed);

@@ -80,6 +80,7 @@ pub(super) async fn build_context(
         stall_timeout: options.stall_timeout.unwrap_or(Options::STALL_TIMEOUT),
         zero_copy_min: limits.zero_copy_min,
         pin: OnceLock::new(),
+        size_at_end: OnceLock::new(),
         is_plain: AtomicBool::new(false),
         without_if_match: AtomicBool::new(false),
         address_by_version_id: AtomicBool::new(false),
@@ -149,7 +150,7 @@ impl Discovery {
 
 /// Where only a GET without `Range` shows the size, HEAD must not contradict it.
 async fn check_size(context: &DownloadContext, head: &mut PendingHead, info: &ObjectInfo) -> Result<()> {
-    if !context.is_plain.load(Ordering::Relaxed) {
+    if !context.is_plain.load(Ordering::Relaxed) || info.known_size().is_none() {
         return Ok(());
     }
     match head.answer().await {
@@ -190,6 +191,9 @@ async fn ask_whole(context: &DownloadContext, attempt: Attempt) -> Result<Object
     let sent = SentGet { range: None, size: None, is_s3: context.client.is_s3() };
     match ResponseProof::read(&answer.head, sent)? {
         ResponseProof::Bytes(response) if response.info.size == 0 => Ok(response.info),
+        ResponseProof::Unsized(info) if answer.body.collect(0, context.stall_timeout).await?.is_some() => {
+            Ok(ObjectInfo { size: 0, ..info })
+        }
         _ => Err(Error::new(ErrorKind::Changed, "the object was empty a moment ago and is no longer")),
     }
 }

@@ -25,7 +25,7 @@ use crate::download::counters::Counters;
 /// # let uri: s3fcp::S3Uri = "s3://bucket/key".parse()?;
 /// let mut download = Download::start(&config, &uri, &s3fcp::Options::default()).await?;
 /// let meter = download.meter();
-/// let report = |meter: &Meter| eprintln!("{} of {} bytes", meter.yielded(), meter.total());
+/// let report = |meter: &Meter| eprintln!("{} of {:?} bytes", meter.yielded(), meter.total());
 ///
 /// let mut tick = tokio::time::interval(Duration::from_millis(500));
 /// loop {
@@ -39,25 +39,25 @@ use crate::download::counters::Counters;
 ///     }
 /// }
 /// report(&meter);
-/// # assert_eq!((meter.yielded(), meter.total()), (9_000_000, 9_000_000));
+/// # assert_eq!((meter.yielded(), meter.total()), (9_000_000, Some(9_000_000)));
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone)]
 pub struct Meter {
     counters: Arc<Counters>,
-    total: u64,
 }
 
 impl Meter {
-    pub(crate) fn new(counters: Arc<Counters>, total: u64) -> Self {
-        Self { counters, total }
+    pub(crate) fn new(counters: Arc<Counters>) -> Self {
+        Self { counters }
     }
 
-    /// Returns the number of bytes to deliver: those of the object, or of the requested range.
+    /// Returns the number of bytes to deliver: those of the object, or of the requested range. `None` until the end of an
+    /// object whose size the server does not show.
     #[must_use]
-    pub fn total(&self) -> u64 {
-        self.total
+    pub fn total(&self) -> Option<u64> {
+        Some(self.counters.expected()).filter(|total| *total != u64::MAX)
     }
 
     /// Returns the bytes that the consumer has taken, at most [`total`](Self::total).

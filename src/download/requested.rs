@@ -38,6 +38,9 @@ impl RequestedBytes {
         info: &ObjectInfo,
     ) -> Result<Self> {
         is_named(if_match.as_ref(), info)?;
+        if info.known_size().is_none() {
+            return Err(Error::new(ErrorKind::Server, SIZE_NEEDED));
+        }
         let range = range.map_or(ByteRange::new(0, info.size), |spec| spec.of(info.size));
         let shown = info.etag.as_deref().and_then(|etag| etag.parse().ok());
         Ok(Self { range, if_match: if_match.or(shown), size: Some(info.size) })
@@ -74,6 +77,7 @@ impl RequestedBytes {
     pub(crate) fn of(&self, info: &ObjectInfo) -> Result<ByteRange> {
         is_named(self.if_match.as_ref(), info)?;
         match self.size {
+            Some(_) if info.known_size().is_none() => Err(Error::new(ErrorKind::Server, SIZE_NEEDED)),
             Some(size) if size != info.size => Err(Error::new(
                 ErrorKind::Changed,
                 format!("the object changed meanwhile: it has {} bytes where it had {size}", info.size),
@@ -94,6 +98,8 @@ impl RequestedBytes {
     }
 }
 
+const SIZE_NEEDED: &str =
+    "the server does not show the object's size, from which this range would be counted";
 const OTHER: &str = "the object is not the one named by --if-match";
 
 fn is_named(if_match: Option<&ETag>, info: &ObjectInfo) -> Result<()> {

@@ -121,7 +121,7 @@ impl<'a> ObjectSequence<'a> {
     /// Returns how many bytes the complete objects and the current one have.
     pub(crate) fn bytes(&self) -> u64 {
         let range = self.current.range();
-        self.before + (range.end - range.start)
+        self.before.saturating_add(range.end - range.start)
     }
 
     /// Returns what all objects cost so far.

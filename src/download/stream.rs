@@ -132,6 +132,7 @@ impl Download {
         let checksum = checksum_mode(options, config.checksum_validation);
         let verify = ChecksumCheck::new(checksum, &context, &info, whole, &mut head).await;
         let verify = verify.map_err(|e| e.on(source))?;
+        context.counters.set_expected(if wanted.end() == u64::MAX { u64::MAX } else { wanted.len() });
         let (failed, ahead, steering) = (false, mode.is_ahead.then_some(latency), None);
         let mut download =
             Self { context, info, wanted, ranges, failed, head, verify, limits, ahead, steering };
@@ -142,7 +143,7 @@ impl Download {
         Ok(download)
     }
 
-    /// Returns what the first response said of the object.
+    /// Returns what the first response said of the object. If it did not show the size, that is there after the last byte.
     #[must_use]
     pub fn info(&self) -> &ObjectInfo {
         &self.info
@@ -253,7 +254,7 @@ impl Download {
     /// Returns a view of the progress, which outlives the download.
     #[must_use]
     pub fn meter(&self) -> Meter {
-        Meter::new(Arc::clone(&self.context.counters), self.wanted.len())
+        Meter::new(Arc::clone(&self.context.counters))
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
@@ -271,15 +272,25 @@ impl Download {
                 return Poll::Ready(Some(Ok(frame)));
             }
             Some(Err(e)) => return Poll::Ready(Some(Err(self.fail(e)))),
-            None if self.context.counters.yielded() != self.wanted.len() => {
-                let short = Error::new(ErrorKind::Other, "not every part of the object was fetched");
-                return Poll::Ready(Some(Err(self.fail(short))));
-            }
             None => {}
+        }
+        self.note_size();
+        if self.context.counters.yielded() != self.wanted.len() {
+            let short = Error::new(ErrorKind::Other, "not every part of the object was fetched");
+            return Poll::Ready(Some(Err(self.fail(short))));
         }
         match ready!(self.verify.poll_end(&mut self.head, &self.info, cx)) {
             Ok(()) => Poll::Ready(None),
             Err(e) => Poll::Ready(Some(Err(self.fail(e)))),
+        }
+    }
+
+    /// Takes the size of the object from the end of its response, if nothing else has shown it.
+    fn note_size(&mut self) {
+        if let Some(size) = self.context.size_at_end.get() {
+            self.info.size = *size;
+            self.wanted = self.wanted.clipped(*size);
+            self.context.counters.set_expected(self.wanted.len());
         }
     }
 
@@ -381,7 +392,7 @@ fn steer(
 fn log_start(source: &Source, info: &ObjectInfo, wanted: ByteRange, limits: &Limits) {
     info!(
         target: DOWNLOAD,
-        size = info.size,
+        size = info.known_size(),
         etag = info.etag,
         version_id = info.version_id,
         range = (!wanted.is_empty()).then(|| wanted.to_string()),

@@ -111,7 +111,10 @@ async fn required(
             .await
             .map_err(|e| e.with_hint("--checksum require needs the answer to HEAD; auto does without"))?,
     };
-    if answer.size != info.size && answer.etag == info.etag && info.etag.is_some() {
+    if info.known_size().is_some_and(|size| size != answer.size)
+        && answer.etag == info.etag
+        && info.etag.is_some()
+    {
         let what = format!("HEAD reports {} bytes and GET {}, for one ETag", answer.size, info.size);
         return Err(Error::new(ErrorKind::Server, what));
     }

@@ -81,6 +81,9 @@ impl SidecarState {
         source: &Source,
         request: DownloadRequest<'_>,
     ) -> Result<(), &'static str> {
+        if piece.size == ObjectInfo::SIZE_UNKNOWN {
+            return Err("its size was not known");
+        }
         if piece.uri != source.identity() || piece.asked != request.asked.map(|range| range.to_string()) {
             return Err("it is of something else");
         }

@@ -12,7 +12,7 @@ use crate::s3::header::{content_length, header_text};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ObjectInfo {
-    /// The size in bytes.
+    /// The size in bytes; [`SIZE_UNKNOWN`](Self::SIZE_UNKNOWN) until the end of a response that does not show it.
     pub size: u64,
     /// `ETag`, with its quotes.
     pub etag: Option<String>,
@@ -33,6 +33,15 @@ pub struct ObjectInfo {
 }
 
 impl ObjectInfo {
+    /// The [`size`](Self::size) of an object that is sent in chunks without a length: only the last chunk shows it.
+    pub const SIZE_UNKNOWN: u64 = u64::MAX;
+
+    /// Returns the size in bytes, if it is known.
+    #[must_use]
+    pub fn known_size(&self) -> Option<u64> {
+        Some(self.size).filter(|size| *size != Self::SIZE_UNKNOWN)
+    }
+
     /// Reads the response to a successful HEAD.
     pub(crate) fn from_head(head: &Parts) -> Result<Self> {
         let size = content_length(&head.headers)

@@ -24,9 +24,14 @@ impl PinnedVersion {
         }
     }
 
-    /// Returns the size in bytes.
+    /// Returns the size in bytes; [`ObjectInfo::SIZE_UNKNOWN`] if no response has shown it.
     pub(crate) fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Returns the size in bytes, if a response has shown it.
+    pub(crate) fn known_size(&self) -> Option<u64> {
+        Some(self.size).filter(|size| *size != ObjectInfo::SIZE_UNKNOWN)
     }
 
     /// Returns the version id, if the store showed one.
@@ -60,7 +65,8 @@ impl PinnedVersion {
                 return Err(changed("ETag", &shown(&self.etag), &shown(&info.etag)).retryable(is_missing));
             }
         }
-        if self.size != info.size {
+        let sizes_are_known = self.known_size().is_some() && info.known_size().is_some();
+        if sizes_are_known && self.size != info.size {
             return Err(changed("size", &self.size.to_string(), &info.size.to_string()));
         }
         if self.if_match().is_none() && self.last_modified != info.last_modified {

@@ -41,7 +41,7 @@ pub(crate) struct SentGet {
 pub(crate) enum ResponseProof {
     /// These bytes of an object of this size follow.
     Bytes(RangeResponse),
-    /// The whole object follows, up to the last chunk; its size is unknown (0 here).
+    /// The whole object follows, up to the last chunk; its size is unknown.
     Unsized(ObjectInfo),
     /// A 200 as long as the range follows, which is a part of the object or this, all of it. HEAD may show which.
     PartOrWhole(RangeResponse),
@@ -102,7 +102,7 @@ fn whole(headers: &HeaderMap, range: Option<ByteRange>, sent: SentGet) -> Result
     let length = content_length(headers).filter(|_| !is_chunked);
     let Some(length) = length else {
         if is_chunked {
-            return Ok(ResponseProof::Unsized(object_info(headers, 0)));
+            return Ok(ResponseProof::Unsized(object_info(headers, ObjectInfo::SIZE_UNKNOWN)));
         }
         // Without a length the end of the body and a cut could not be distinguished.
         return Err(malformed("the server sent no range and no length"));

@@ -101,11 +101,14 @@ impl Bars {
                 self.all = Some(self.add(self.rows.all_unknown, self.count(1), item.already_written, 0));
             }
         }
+        if item.total.is_none() {
+            template = self.rows.all_unknown;
+        }
         // This row stays the last one.
         if let Some(retries_and_hedges) = self.retries_and_hedges.take() {
             self.shown.remove(&retries_and_hedges);
         }
-        self.each.push(self.add(template, short(&item.name), item.already_written, item.total));
+        self.each.push(self.add(template, short(&item.name), item.already_written, item.total.unwrap_or(0)));
         self.begun += 1;
         while self.each.len() > COMPLETE_BARS_MAX + 1 {
             self.shown.remove(&self.each.remove(0));

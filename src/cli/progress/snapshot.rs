@@ -52,7 +52,8 @@ pub(super) struct ObjectProgress {
     pub(super) already_written: u64,
     /// Bytes that are there now, those of an earlier run included.
     pub(super) done: u64,
-    pub(super) total: u64,
+    /// `None` while the server has not shown the size.
+    pub(super) total: Option<u64>,
 }
 
 impl RunProgress {
@@ -67,7 +68,7 @@ impl RunProgress {
     pub(super) fn begin(&self, source: &Source, already_written: u64, meter: Meter) {
         let (name, uri) = (source.to_string().into(), source.raw().into());
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        let delivered_before = begun.iter().map(|object| object.meter.total()).sum();
+        let delivered_before = begun.iter().filter_map(|object| object.meter.total()).sum();
         begun.push(BegunObject { name, uri, already_written, delivered_before, meter });
     }
 
@@ -76,14 +77,14 @@ impl RunProgress {
         let delivered = self.delivery.bytes();
         let items = begun.iter().map(|object| {
             let BegunObject { name, uri, already_written, delivered_before, meter } = object;
-            let new = delivered.saturating_sub(*delivered_before).min(meter.total());
+            let new = delivered.saturating_sub(*delivered_before).min(meter.total().unwrap_or(u64::MAX));
             let (name, uri) = (Arc::clone(name), Arc::clone(uri));
             ObjectProgress {
                 name,
                 uri,
                 already_written: *already_written,
                 done: already_written + new,
-                total: already_written + meter.total(),
+                total: meter.total().map(|total| already_written + total),
             }
         });
         Snapshot {
@@ -111,9 +112,12 @@ impl Snapshot {
     }
 
     /// Returns the size of all objects together in bytes; `None` until the last one has begun, because the size of an
-    /// object is known only then.
+    /// object is known only then, or at its end.
     pub(super) fn total(&self) -> Option<u64> {
-        (self.items.len() >= self.objects).then(|| self.items.iter().map(|item| item.total).sum())
+        if self.items.len() < self.objects {
+            return None;
+        }
+        self.items.iter().map(|item| item.total).sum()
     }
 }
 
@@ -127,7 +131,7 @@ pub(super) mod tests {
     pub(in super::super) const GIB: u64 = 1 << 30;
 
     pub(in super::super) fn item(name: &str, already_written: u64, total: u64, done: u64) -> ObjectProgress {
-        ObjectProgress { name: name.into(), uri: name.into(), already_written, done, total }
+        ObjectProgress { name: name.into(), uri: name.into(), already_written, done, total: Some(total) }
     }
 
     /// A run after two seconds, without retries.
@@ -150,14 +154,16 @@ pub(super) mod tests {
         let progress = RunProgress::new(2, Arc::clone(&delivery));
         let (first, second) = (Arc::new(Counters::default()), Arc::new(Counters::default()));
         let source = |text: &str| text.parse::<Source>().expect("a URI");
-        progress.begin(&source("s3://b/a\tb"), 50, Meter::new(Arc::clone(&first), 100));
+        first.set_expected(100);
+        second.set_expected(10);
+        progress.begin(&source("s3://b/a\tb"), 50, Meter::new(Arc::clone(&first)));
         delivery.wrote(30, Instant::now());
         first.add_retry();
         let now = progress.now();
         assert_eq!((&*now.items[0].name, &*now.items[0].uri), ("s3://b/a\\tb", "s3://b/a\tb"));
-        assert_eq!((now.items[0].done, now.items[0].total), (80, 150));
+        assert_eq!((now.items[0].done, now.items[0].total), (80, Some(150)));
         assert_eq!((now.done(), now.total(), now.retries, now.hedges), (80, None, 1, 0));
-        progress.begin(&source("s3://b/b"), 0, Meter::new(Arc::clone(&second), 10));
+        progress.begin(&source("s3://b/b"), 0, Meter::new(Arc::clone(&second)));
         delivery.wrote(75, Instant::now());
         second.add_retry();
         second.add_hedge();

@@ -17,7 +17,7 @@ use crate::s3::object::ObjectInfo;
 /// | key | JSON type | value |
 /// |---|---|---|
 /// | `uri` | string | `s3://bucket/key`, or a URL without its query; the text form escapes control characters |
-/// | `size` | number | bytes |
+/// | `size` | number | bytes; null where the server does not show it |
 /// | `etag` | string | as HTTP has it, with its quotes |
 /// | `version_id` | string | |
 /// | `last_modified` | string | RFC 3339 in UTC, such as `2024-11-21T08:49:37Z` |
@@ -37,7 +37,10 @@ pub(crate) fn render(uri: &Source, info: &ObjectInfo, format: Format) -> String 
 
 fn text(uri: &Source, info: &ObjectInfo) -> String {
     let last_modified = info.last_modified.as_deref().map(rfc3339);
-    let mut lines = vec![("uri:".to_owned(), uri.to_string()), ("size:".to_owned(), size(info.size))];
+    let mut lines = vec![
+        ("uri:".to_owned(), uri.to_string()),
+        ("size:".to_owned(), info.known_size().map_or_else(|| "unknown".to_owned(), size)),
+    ];
     for (key, value) in [
         ("etag", info.etag.as_deref()),
         ("version_id", info.version_id.as_deref()),
@@ -67,7 +70,7 @@ fn size(bytes: u64) -> String {
 #[derive(Serialize)]
 struct InfoJson<'a> {
     uri: String,
-    size: u64,
+    size: Option<u64>,
     etag: Option<&'a str>,
     version_id: Option<&'a str>,
     last_modified: Option<String>,
@@ -80,7 +83,7 @@ struct InfoJson<'a> {
 fn json(uri: &Source, info: &ObjectInfo) -> String {
     let view = InfoJson {
         uri: uri.raw(),
-        size: info.size,
+        size: info.known_size(),
         etag: info.etag.as_deref(),
         version_id: info.version_id.as_deref(),
         last_modified: info.last_modified.as_deref().map(rfc3339),

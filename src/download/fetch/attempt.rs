@@ -18,6 +18,7 @@ use tracing::info;
 
 use crate::client::exchange::{Exchange, ResponseBody};
 use crate::client::metadata;
+use crate::client::object_client::ObjectClient;
 use crate::client::retry::Attempt;
 use crate::download::context::DownloadContext;
 use crate::download::fetch::frame_queue::FrameSender;
@@ -26,7 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::events::CORRECTION;
 use crate::s3::header::header_text;
 use crate::s3::object::{ObjectInfo, malformed};
-use crate::s3::pinned::PinnedVersion;
+use crate::s3::pinned::{PinnedVersion, is_strong};
 use crate::s3::range::ByteRange;
 use crate::s3::request::S3Request;
 use crate::s3::response::{RangeResponse, ResponseProof, SentGet};
@@ -42,6 +43,8 @@ pub(super) enum RequestEvent {
     RangeResponse(RangeResponse, Duration),
     /// Bytes of the object, from this offset on.
     Data(u64, Bytes),
+    /// The last chunk of an object whose size no header showed: this is its size.
+    End(u64),
 }
 
 /// A request under way.
@@ -73,6 +76,8 @@ struct Receiving {
     received: u64,
     /// The first of the received bytes, which came with the response head.
     at_once: u64,
+    /// Set if only the end of the body shows the size of the object.
+    is_unsized: bool,
 }
 
 impl RangeRequest {
@@ -99,7 +104,9 @@ impl RangeRequest {
         if let Some(opened) = landed.opened.take() {
             return Ok(RequestEvent::RangeResponse(opened, landed.latency));
         }
-        let data = landed.data(&self.context, queue, since, self.asked.end()).await?;
+        let Some(data) = landed.data(&self.context, queue, since, self.asked.end()).await? else {
+            return Ok(RequestEvent::End(landed.at));
+        };
         let (now, at) = (Instant::now(), landed.at);
         landed.at += data.len() as u64;
         landed.received += data.len() as u64;
@@ -224,7 +231,16 @@ async fn depart(context: Arc<DownloadContext>, asked: ByteRange, attempt: Attemp
         context.request_stats.responded(latency);
         context.throttle.all_is_well(Instant::now());
         let at = opened.body.start();
-        return Ok(Receiving { opened: Some(opened), latency, body, at, received: 0, at_once: 0 });
+        let is_unsized = opened.info.known_size().is_none();
+        return Ok(Receiving {
+            opened: Some(opened),
+            latency,
+            body,
+            at,
+            received: 0,
+            at_once: 0,
+            is_unsized,
+        });
     }
 }
 
@@ -269,7 +285,7 @@ async fn request(context: &DownloadContext, asked: ByteRange, attempt: Attempt) 
     };
     let exchange = exchanged.map_err(|e| changed(context, e, version.is_some()))?;
     let range = (!is_plain).then_some(asked);
-    let sent = SentGet { range, size: pin.map(PinnedVersion::size), is_s3: client.is_s3() };
+    let sent = SentGet { range, size: pin.and_then(PinnedVersion::known_size), is_s3: client.is_s3() };
     match ResponseProof::read(&exchange.head, sent)? {
         ResponseProof::Bytes(opened) => Ok(Reply::Proven(Box::new((exchange, opened)))),
         ResponseProof::PartOrWhole(opened) if pin.is_none() && !is_plain => {
@@ -284,18 +300,30 @@ async fn request(context: &DownloadContext, asked: ByteRange, attempt: Attempt) 
         ResponseProof::PartOrWhole(_) => Err(malformed("the response does not show which bytes it has")),
         ResponseProof::Nothing(why) if pin.is_none() && !is_plain => Ok(Reply::AskPlainly(why)),
         ResponseProof::Nothing(why) => Err(malformed(why)),
-        ResponseProof::Unsized(info) if client.is_s3() => {
-            // HEAD shows the size; that the body has neither less nor more is checked as it comes.
+        ResponseProof::Unsized(info) => {
+            // If the size is known, that the body has neither less nor more is checked as it comes.
             let size = match pin {
                 Some(pin) => pin.size(),
-                None => metadata::head(client, attempt).await?.size,
+                None => size_by_head(client, &info, attempt).await,
             };
             let body = ByteRange::new(0, size);
             let opened = RangeResponse { info: ObjectInfo { size, ..info }, body, whole: true };
             Ok(Reply::Proven(Box::new((exchange, opened))))
         }
-        ResponseProof::Unsized(_) => Err(malformed("the server sent no range and no length")),
     }
+}
+
+/// Returns the size that HEAD shows of the object that `info` describes. Under a weak `ETag` a server may send the object in
+/// another encoding, of another length, and an object that a function makes has a size only when it is made.
+async fn size_by_head(client: &ObjectClient, info: &ObjectInfo, attempt: Attempt) -> u64 {
+    let is_weak = info.etag.as_deref().is_some_and(|etag| !is_strong(etag));
+    if !client.is_s3() || is_weak {
+        return ObjectInfo::SIZE_UNKNOWN;
+    }
+    let head = metadata::head(client, attempt).await.ok();
+    // Some servers send a length of 0 with every HEAD.
+    let head = head.filter(|head| head.etag == info.etag && head.size > 0);
+    head.map_or(ObjectInfo::SIZE_UNKNOWN, |head| head.size)
 }
 
 /// Returns whether the response carries the strong tag that `If-Match` named.
@@ -329,14 +357,15 @@ fn changed(context: &DownloadContext, error: Error, named: bool) -> Error {
 }
 
 impl Receiving {
-    /// Returns the next bytes of the body, waited for since `since`; the requested bytes end at `end`.
+    /// Returns the next bytes of the body, waited for since `since`; the requested bytes end at `end`. `None` at the end of a
+    /// body which alone shows the object's size.
     async fn data(
         &mut self,
         context: &DownloadContext,
         queue: &FrameSender,
         since: Instant,
         end: u64,
-    ) -> Result<Bytes> {
+    ) -> Result<Option<Bytes>> {
         let left = usize::try_from(end.saturating_sub(self.at)).unwrap_or(usize::MAX);
         // As many as fill a frame, so that it is passed on as it is; but never more than are certain to come, and those of
         // a slow connection not for long.
@@ -354,14 +383,20 @@ impl Receiving {
         timeout_at(since + context.stall_timeout, self.some_data(queue)).await.unwrap_or_else(|_| stalled())
     }
 
-    async fn some_data(&mut self, queue: &FrameSender) -> Result<Bytes> {
-        poll_fn(|cx| {
+    async fn some_data(&mut self, queue: &FrameSender) -> Result<Option<Bytes>> {
+        let data = poll_fn(|cx| {
             // In the front range every byte is passed on as it comes.
             if queue.poll_is_front(cx) {
                 self.body.set_low_water(1);
             }
             self.body.poll_data(cx)
         })
-        .await
+        .await;
+        match data {
+            Some(data) => data.map(Some),
+            None if self.is_unsized => Ok(None),
+            // Callers stop reading once they have all the bytes they need.
+            None => Err(Error::network("the body ended early")),
+        }
     }
 }

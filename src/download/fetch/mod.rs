@@ -30,6 +30,7 @@ use crate::download::fetch::frame_queue::{FrameControl, FrameReceiver, FrameSend
 use crate::download::fetch::hedged::{HedgedRequest, Remaining};
 use crate::download::memory::frame::Frame;
 use crate::download::memory::window::Reservation;
+use crate::download::requested::beyond;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::PinnedVersion;
@@ -239,6 +240,7 @@ impl RangeTask {
             }
             match race.next(&context, &self.queue, self.rest()).await? {
                 RequestEvent::RangeResponse(opened, latency) => self.opened(&opened, latency)?,
+                RequestEvent::End(size) => self.ended_at(size)?,
                 RequestEvent::Data(at, data) => {
                     due = context.group.rate_limit.as_ref().map(|ceiling| ceiling.received(data.len()));
                     self.hand_on(at, data).await?;
@@ -288,6 +290,16 @@ impl RangeTask {
         self.range = if opened.whole { wanted } else { opened.body };
         let info = opened.info.clone();
         self.resolve(Some(Discovered { info, wanted, first: self.range, latency }));
+        Ok(())
+    }
+
+    /// Notes the size of the object, which the end of its only response showed.
+    fn ended_at(&mut self, size: u64) -> Result<()> {
+        if self.range.start() > size {
+            return Err(beyond(self.range.start(), size));
+        }
+        let _ = self.context.size_at_end.set(size);
+        self.range = self.range.clipped(size);
         Ok(())
     }
 

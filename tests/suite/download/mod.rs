@@ -17,3 +17,4 @@ mod shards;
 mod throttling;
 mod unproven;
 mod versions;
+mod without_length;
