@@ -230,7 +230,7 @@ pub(super) struct Args {
     #[arg(long, short = 'm', value_name = "SECONDS", help_heading = TRANSFER, value_parser = value_parsers::timeout)]
     pub(super) max_time: Option<Duration>,
 
-    /// Time until a response must begin: seconds, or 500ms, 2m [default: 30]
+    /// Time until a response must begin: seconds, or 500ms, 2m [default: 30, 60 at the second attempt]
     #[arg(long, value_name = "SECONDS", help_heading = TRANSFER, value_parser = value_parsers::timeout)]
     pub(super) first_byte_timeout: Option<Duration>,
 

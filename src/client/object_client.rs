@@ -47,10 +47,23 @@ static OBJECTS: AtomicU64 = AtomicU64::new(0);
 pub(crate) struct ClientOptions {
     /// The version that the user asked for.
     pub(crate) version_id: Option<String>,
-    /// How long the server may take until the head of its response arrives.
-    pub(crate) first_byte_timeout: Duration,
+    /// How long the server may take until the head of its response arrives, if the user named a time.
+    pub(crate) first_byte_timeout: Option<Duration>,
     /// The size of a connection's read buffer, in bytes.
     pub(crate) read_buffer: usize,
+}
+
+/// How long the server may take until the head of its response arrives: this long at the first attempt, twice as long at the
+/// second one, and so on. Cold storage tiers need more than half a minute.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
+const FIRST_BYTE_TIMEOUT_FACTOR_MAX: u32 = 4;
+const SLOW_TIER: &str = "if the storage is this slow to begin, --first-byte-timeout allows more time";
+
+impl ClientOptions {
+    fn first_byte_timeout(&self, attempt: Attempt) -> Duration {
+        let factor = attempt.number.min(FIRST_BYTE_TIMEOUT_FACTOR_MAX);
+        self.first_byte_timeout.unwrap_or(FIRST_BYTE_TIMEOUT * factor)
+    }
 }
 
 /// Sends requests for one object.
@@ -205,10 +218,11 @@ impl ObjectClient {
             self.requests.fetch_add(1, Ordering::Relaxed);
             let mut log = RequestLog::start(&self.source, request, attempt, &lease);
             let sent = Instant::now();
+            let limit = self.options.first_byte_timeout(attempt);
             let silence = lease.silence();
             let response = tokio::select! {
                 biased;
-                response = timeout(self.options.first_byte_timeout, lease.send(http_request)) => Some(response),
+                response = timeout(limit, lease.send(http_request)) => Some(response),
                 () = silence, if moves_left > 0 => None,
             };
             let is_reused = lease.is_reused();
@@ -229,8 +243,7 @@ impl ObjectClient {
                     }
                 }
                 Some(Err(_)) => {
-                    let limit = self.options.first_byte_timeout;
-                    return Err(Error::network(format!("no response within {limit:?}")));
+                    return Err(Error::network(format!("no response within {limit:?}")).with_hint(SLOW_TIER));
                 }
                 None => {
                     lease.fail();
@@ -312,5 +325,26 @@ fn drop_echoes(headers: &mut HeaderMap, secrets: &Secrets) {
         .collect();
     for name in echoes.iter().filter(|name| **name != LOCATION) {
         headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_attempts_wait_longer_for_the_first_byte_unless_the_user_named_a_time() {
+        let options =
+            |first_byte_timeout| ClientOptions { version_id: None, first_byte_timeout, read_buffer: 1 };
+        let seconds = |options: &ClientOptions, number| {
+            options.first_byte_timeout(Attempt { number, ..Attempt::FIRST }).as_secs()
+        };
+        let default = options(None);
+        assert_eq!(
+            [1, 2, 3, 4, 5, u32::MAX].map(|number| seconds(&default, number)),
+            [30, 60, 90, 120, 120, 120]
+        );
+        let named = options(Some(Duration::from_secs(5)));
+        assert_eq!([1, 2, 9].map(|number| seconds(&named, number)), [5, 5, 5]);
     }
 }

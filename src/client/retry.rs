@@ -1,4 +1,4 @@
-//! Repolicy: which failures are worth another attempt, how long to wait before it, and when to give up.
+//! The retry policy: which failures are worth another attempt, how long to wait before it, and when to give up.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -16,9 +16,6 @@ use crate::s3::range::ByteRange;
 const ATTEMPTS_BEFORE_FIRST_BYTE: u32 = 4;
 /// Consecutive attempts without progress after the first byte: a long download outlives a short outage.
 const ATTEMPTS_WITHOUT_PROGRESS: u32 = 10;
-/// A failed attempt that brought at least this many new bytes does not count. With fewer, attempt after attempt, a
-/// download would never end.
-const PROGRESS_BYTES_MIN: u64 = 64 << 10;
 /// Consecutive refusals after which a download that went well until then ends.
 const REFUSALS_MAX: u32 = 4;
 const DELAY_MIN: Duration = Duration::from_millis(100);
@@ -59,7 +56,7 @@ where
             Ok(response) => return Ok(response),
             Err(e) => e,
         };
-        let Some(delay) = policy.failed(&error, 0, false) else {
+        let Some(delay) = policy.failed(&error, false, false) else {
             return Err(error.after_attempts(policy.count()));
         };
         log_retry(None, policy.count(), &error, delay);
@@ -97,11 +94,11 @@ impl RetryPolicy {
         Self { explicit, fruitless: 0, failed: 0, refused: 0, delays: delays() }
     }
 
-    /// Records an attempt that failed with `error` after `new` bytes. Returns how long to wait before the next one, or
-    /// `None` to give up. `begun` says whether any byte of the object has arrived.
-    pub(crate) fn failed(&mut self, error: &Error, new: u64, begun: bool) -> Option<Duration> {
+    /// Records an attempt that failed with `error`; one that made progress does not count. Returns how long to wait before
+    /// the next one, or `None` to give up. `begun` says whether any byte of the object has arrived.
+    pub(crate) fn failed(&mut self, error: &Error, made_progress: bool, begun: bool) -> Option<Duration> {
         self.failed += 1;
-        if new >= PROGRESS_BYTES_MIN {
+        if made_progress {
             self.fruitless = 0;
             self.delays = delays();
         } else {
@@ -162,7 +159,7 @@ mod tests {
         let count = |explicit, begun| {
             let mut policy = RetryPolicy::new(explicit);
             let mut made = 1;
-            while policy.failed(&Error::network("cut"), PROGRESS_BYTES_MIN - 1, begun).is_some() {
+            while policy.failed(&Error::network("cut"), false, begun).is_some() {
                 made += 1;
             }
             made
@@ -172,8 +169,8 @@ mod tests {
 
         let mut policy = RetryPolicy::new(NonZeroU32::new(2));
         for _ in 0..100 {
-            assert!(policy.failed(&Error::network("cut"), 0, true).is_some());
-            assert!(policy.failed(&Error::network("cut"), PROGRESS_BYTES_MIN, true).is_some());
+            assert!(policy.failed(&Error::network("cut"), false, true).is_some());
+            assert!(policy.failed(&Error::network("cut"), true, true).is_some());
         }
         assert_eq!(policy.count(), 200);
     }
@@ -182,7 +179,7 @@ mod tests {
     fn delays_grow_to_a_limit_and_honour_retry_after() {
         let mut policy = RetryPolicy::new(NonZeroU32::new(100));
         for n in 0..20 {
-            let delay = policy.failed(&Error::network("cut"), 0, true).unwrap();
+            let delay = policy.failed(&Error::network("cut"), false, true).unwrap();
             assert!(delay <= DELAY_MAX.min(DELAY_MIN * 2_u32.pow(n)), "{n}: {delay:?}");
         }
         for (asked, least) in [(7, 7), (3600, 60)] {
@@ -190,7 +187,10 @@ mod tests {
             let busy = Error::new(ErrorKind::Server, "busy")
                 .retryable(true)
                 .with_service(ServiceError { retry_after, ..of(503, "SlowDown") });
-            assert_eq!(RetryPolicy::new(None).failed(&busy, 0, false).unwrap(), Duration::from_secs(least));
+            assert_eq!(
+                RetryPolicy::new(None).failed(&busy, false, false).unwrap(),
+                Duration::from_secs(least)
+            );
         }
     }
 
@@ -211,7 +211,7 @@ mod tests {
             let attempts = |begun| {
                 let refused = Error::new(ErrorKind::Access, "refused").with_service(of(status, code));
                 let mut policy = RetryPolicy::new(None);
-                (1..100).find(|_| policy.failed(&refused, 0, begun).is_none()).unwrap()
+                (1..100).find(|_| policy.failed(&refused, false, begun).is_none()).unwrap()
             };
             assert_eq!((attempts(false), attempts(true)), (before, later), "{status} {code}");
         }
@@ -220,6 +220,6 @@ mod tests {
     #[test]
     fn an_error_that_is_not_retryable_ends_immediately() {
         let denied = Error::new(ErrorKind::Access, "denied");
-        assert_eq!(RetryPolicy::new(None).failed(&denied, 0, true), None);
+        assert_eq!(RetryPolicy::new(None).failed(&denied, false, true), None);
     }
 }

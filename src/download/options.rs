@@ -30,7 +30,8 @@ pub struct Options {
     pub max_memory: Option<NonZeroU64>,
     /// Consecutive attempts without progress (64 KiB) before giving up; if `None`, 4 before the first byte and 10 after it.
     pub max_attempts: Option<NonZeroU32>,
-    /// How long the server may take to begin a response; [`Options::FIRST_BYTE_TIMEOUT`] if `None`.
+    /// How long the server may take to begin a response. If `None`, 30 s at the first attempt, 60 s at the second one, up to
+    /// 120 s: cold storage tiers are slow to begin.
     pub first_byte_timeout: Option<Duration>,
     /// How long a body may deliver no byte while it is being read; [`Options::STALL_TIMEOUT`] if `None`.
     pub stall_timeout: Option<Duration>,
@@ -46,8 +47,6 @@ pub struct Options {
 impl Options {
     /// The largest chunk: 1 GiB. A larger one would only delay the bytes after it.
     pub const CHUNK_SIZE_MAX: u64 = 1 << 30;
-    /// 30 seconds.
-    pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
     /// 10 seconds.
     pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
     /// The smallest [`Options::max_memory`] that can be kept: 34 MiB.
@@ -57,7 +56,7 @@ impl Options {
     pub(crate) fn for_client(&self, read_buffer: usize) -> ClientOptions {
         ClientOptions {
             version_id: self.version_id.clone(),
-            first_byte_timeout: self.first_byte_timeout.unwrap_or(Self::FIRST_BYTE_TIMEOUT),
+            first_byte_timeout: self.first_byte_timeout,
             read_buffer,
         }
     }

@@ -23,6 +23,11 @@ impl RateLimit {
         Self { bytes_per_second, due: Mutex::new(None) }
     }
 
+    /// Returns the limit.
+    pub(crate) fn bytes_per_second(&self) -> u64 {
+        self.bytes_per_second.get()
+    }
+
     /// Notes that `bytes` were received; returns the time before which no more should be read.
     pub(crate) fn received(&self, bytes: usize) -> Instant {
         self.at(Instant::now(), bytes)

@@ -37,6 +37,12 @@ use crate::s3::pinned::PinnedVersion;
 use crate::s3::range::ByteRange;
 use crate::s3::response::RangeResponse;
 
+/// New bytes of an attempt that are progress: 64 KiB, an eighth of the range, or what a connection may bring in an eighth of a
+/// second, whichever is least.
+const PROGRESS_BYTES_MIN: u64 = 64 << 10;
+const PROGRESS_RANGE_DIVISOR: u64 = 8;
+const PROGRESS_RATE_DIVISOR: u64 = 8;
+
 /// The facts in the first response.
 #[derive(Debug)]
 pub(crate) struct Discovered {
@@ -191,7 +197,8 @@ impl RangeTask {
             } else {
                 self.done - before
             };
-            let Some(delay) = tries.failed(&error, got, context.counters.is_begun()) else {
+            let made_progress = got >= self.progress_bytes_min();
+            let Some(delay) = tries.failed(&error, made_progress, context.counters.is_begun()) else {
                 self.queue.finish(Err(error.after_attempts(tries.count())));
                 // The download ends here: later ranges need not start.
                 return context.limit.close();
@@ -209,6 +216,17 @@ impl RangeTask {
             sleep(delay).await;
             slot = self.slot_again().await;
         }
+    }
+
+    /// Returns how many new bytes are progress, so that the attempt which brought them does not count. With fewer, attempt after
+    /// attempt, a download would never end. A range may be shorter, and under a rate limit even a connection that lives
+    /// for a while brings less.
+    fn progress_bytes_min(&self) -> u64 {
+        let of_range = self.range.len() / PROGRESS_RANGE_DIVISOR;
+        let of_rate = self.context.group.rate_limit.as_ref().map_or(u64::MAX, |limit| {
+            limit.bytes_per_second() / self.context.limit.in_use().max(1) as u64 / PROGRESS_RATE_DIVISOR
+        });
+        PROGRESS_BYTES_MIN.min(of_range).min(of_rate).max(1)
     }
 
     /// Waits for a permit. The front range does not wait: others that hold permits may be waiting for it. Nor does any range once

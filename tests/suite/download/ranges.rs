@@ -272,3 +272,25 @@ fn limits_of_time_are_the_users() {
         }
     });
 }
+
+/// A network that lets every response live for a moment only.
+#[test]
+fn progress_is_judged_against_the_range_and_the_rate() {
+    let table = [
+        ("a small range", (&["-c", "1", "--chunk-size", "32768"][..], 6_000)),
+        ("a rate", (&["-c", "1", "--limit-rate", "200KiB"][..], 40 << 10)),
+    ];
+    table::each(&table, |&(args, bytes)| {
+        let server = FaultServer::start(object(SIZE), move |request| {
+            if request.is_get() { Reply::ok().cut_after(bytes) } else { Reply::ok() }
+        });
+        let run = S3fcp::at(&server.endpoint()).args(args).args(["--max-attempts", "2"]);
+        run.download(URI).assert_object(&object(SIZE));
+    });
+    // Less than that is no progress.
+    let server = FaultServer::start(object(SIZE), |request| {
+        if request.is_get() { Reply::ok().cut_after(100) } else { Reply::ok() }
+    });
+    let run = S3fcp::at(&server.endpoint()).window(1, 32_768).args(["--max-attempts", "2"]);
+    run.download(URI).assert_failed(5, &object(SIZE));
+}
