@@ -59,6 +59,9 @@ const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
 const FIRST_BYTE_TIMEOUT_FACTOR_MAX: u32 = 4;
 const SLOW_TIER: &str = "if the storage is this slow to begin, --first-byte-timeout allows more time";
 
+const TLS_PORT: &str =
+    "a port that expects TLS answers like this: if it does, write https:// in place of http://";
+
 impl ClientOptions {
     fn first_byte_timeout(&self, attempt: Attempt) -> Duration {
         let factor = attempt.number.min(FIRST_BYTE_TIMEOUT_FACTOR_MAX);
@@ -239,7 +242,10 @@ impl ObjectClient {
                     // What cannot be parsed is a response, and shows no limit on connections.
                     let may_move = !e.is_parse() && lease.fail() && moves_left > 0;
                     if !may_move && !is_reused {
-                        return Err(Error::network("the request got no response").with_source(e));
+                        let may_want_tls =
+                            !site.endpoint.is_https() && (e.is_parse() || e.is_incomplete_message());
+                        let error = Error::network("the request got no response").with_source(e);
+                        return Err(if may_want_tls { error.with_hint(TLS_PORT) } else { error });
                     }
                 }
                 Some(Err(_)) => {

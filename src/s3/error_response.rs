@@ -19,6 +19,9 @@ use crate::s3::secrets::Secrets;
 /// Reads a response other than 200 and 206 into an error; `body` may be cut, or not an error document at all. Where the
 /// server echoes one of `secrets`, it is blanked out.
 pub(crate) fn error_from_response(head: &Parts, body: &[u8], secrets: &Secrets) -> Error {
+    if is_refusal_of_plain_http(head, body) {
+        return wants_tls();
+    }
     let ReadResponse { service, is_s3, endpoint } = read(head, body, secrets);
     if !is_s3 && matches!(head.status.as_u16(), 404 | 405 | 410) {
         // A job that waits for a key must not take a web server's 404 for a missing object.
@@ -45,6 +48,18 @@ pub(crate) fn error_from_response(head: &Parts, body: &[u8], secrets: &Secrets) 
     error.with_service(service)
 }
 
+/// Returns whether a response says that its port expects TLS: nginx, Go's servers and Apache each do so in words of their own.
+fn is_refusal_of_plain_http(head: &Parts, body: &[u8]) -> bool {
+    const WORDS: [&str; 3] =
+        ["HTTP request to an HTTPS server", "plain HTTP request was sent to", "plain HTTP to an SSL"];
+    let text = String::from_utf8_lossy(body);
+    head.status == StatusCode::BAD_REQUEST && WORDS.iter().any(|words| text.contains(words))
+}
+
+fn wants_tls() -> Error {
+    Error::new(ErrorKind::Server, "this port expects TLS").with_hint("write https:// in place of http://")
+}
+
 /// Creates the error for a host that answers as no S3 server does.
 pub(crate) fn not_s3() -> Error {
     Error::new(ErrorKind::Server, "this does not look like an S3 server")
@@ -54,6 +69,9 @@ pub(crate) fn not_s3() -> Error {
 /// Reads a response other than 200 and 206 from a URL's server into an error. Where the server echoes one of `secrets`,
 /// the URL's query above all, it is blanked out.
 pub(crate) fn error_from_url_response(head: &Parts, body: &[u8], secrets: &Secrets) -> Error {
+    if is_refusal_of_plain_http(head, body) {
+        return wants_tls();
+    }
     const DENIED: &str =
         "a presigned URL is valid for a limited time, for GET and for its own headers: get a new one";
     let mut service = read(head, body, secrets).service;

@@ -274,3 +274,31 @@ fn mutual(client: &str) -> (Arc<ServerConfig>, String) {
         .expect("a key that fits its certificate");
     (Arc::new(config), cert.pem())
 }
+
+/// Plain HTTP to a port that expects TLS: some servers say so, some send an alert, and some hang up.
+#[test]
+fn plain_http_to_a_tls_port_is_named() {
+    let store = store();
+    let front = TlsFront::start(self_signed("127.0.0.1").0, store.address());
+    let alert: &[u8] = b"\x15\x03\x01\x00\x02\x02\x46";
+    let go: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+    let nginx: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nContent-Length: 59\r\n\r\n\
+        <center>The plain HTTP request was sent to HTTPS port</center>";
+    let plain = |reply| format!("http://{}", raw_server(reply).0);
+    let servers = [
+        ("rustls", front.endpoint().replace("https://", "http://")),
+        ("an alert", plain(alert)),
+        ("Go", plain(go)),
+        ("nginx", plain(nginx)),
+    ];
+    table::each(&servers, |endpoint| {
+        let outcomes = [
+            S3fcp::at(endpoint).download(URI),
+            S3fcp::new().args(["--max-attempts", "1"]).download(&format!("{endpoint}/file")),
+        ];
+        for outcome in outcomes {
+            outcome.assert_failed(5, &[]);
+            assert!(outcome.stderr.contains("https:// in place of http://"), "{}", outcome.stderr);
+        }
+    });
+}
