@@ -5,11 +5,13 @@
 
 use std::env;
 
+use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::prelude::*;
 
 use crate::cli::stderr::Console;
+use crate::cli::warnings::{self, WarningLayer};
 use crate::error::{Error, Result};
 use crate::events;
 
@@ -25,14 +27,19 @@ const LEVELS: [LevelFilter; 6] = [
     LevelFilter::TRACE,
 ];
 
-/// Installs the process's subscriber if `-v`, given `verbosity` times, or `RUST_LOG` asks for events. A subscriber that is
-/// already installed stays.
+/// Installs the process's subscriber: for the events that `-v`, given `verbosity` times, or `RUST_LOG` asks for, and for
+/// warnings that are shown without either. A subscriber that is already installed stays.
 pub(crate) fn start(verbosity: u8) -> Result<()> {
     let requested = requested(&env::var(VARIABLE).unwrap_or_default())?;
-    if let Some(shown) = shown(verbosity, &requested) {
-        let lines = fmt::layer().with_ansi(false).log_internal_errors(false).with_writer(|| Console);
-        let _ = tracing_subscriber::registry().with(shown).with(lines).try_init();
-    }
+    let shown = shown(verbosity, &requested);
+    let is_logged =
+        |target: &str| shown.as_ref().is_some_and(|shown| shown.would_enable(target, &Level::WARN));
+    let warned = warnings::TARGETS.into_iter().filter(|target| !is_logged(target));
+    let warned = Targets::new().with_targets(warned.map(|target| (target, LevelFilter::WARN)));
+    let lines = shown.map(|shown| {
+        fmt::layer().with_ansi(false).log_internal_errors(false).with_writer(|| Console).with_filter(shown)
+    });
+    let _ = tracing_subscriber::registry().with(lines).with(WarningLayer.with_filter(warned)).try_init();
     Ok(())
 }
 
@@ -80,7 +87,6 @@ fn shown(verbosity: u8, requested: &Targets) -> Option<Targets> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tracing::Level;
 
     #[test]
     fn the_more_verbose_of_flag_and_variable_wins_and_only_for_this_crate() {

@@ -21,6 +21,7 @@ pub(crate) mod run;
 pub(crate) mod stderr;
 pub(crate) mod transfer;
 pub(crate) mod value_parsers;
+pub(crate) mod warnings;
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -109,6 +109,12 @@ impl ParsedFiles {
             .filter(|value| !value.is_empty())
     }
 
+    /// Returns a setting of an `[sso-session NAME]` section.
+    pub(super) fn sso_session(&self, name: &str, key: &str) -> Option<&str> {
+        let section = self.config.0.get(&("sso-session".to_owned(), name.to_owned()))?;
+        section.get(key).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
     /// Returns whether a profile exists.
     pub(super) fn has_profile(&self, name: &str) -> bool {
         self.config.profile(name).is_some() || self.credentials.profile(name).is_some()

@@ -14,9 +14,10 @@ use crate::config::credentials::{Credentials, log_credentials};
 use crate::config::ini::decode_name;
 use crate::config::profile::{self, Setting, SettingsLookup, variable};
 use crate::config::provider_chain::{self, CredentialSource, ProviderChain};
-use crate::config::provider_http;
+use crate::config::provider_http::ProviderClient;
 use crate::config::s3_block;
 use crate::config::settings::{Config, Settings};
+use crate::config::sso::SsoSession;
 use crate::error::Result;
 use crate::s3::address::endpoint_url;
 use crate::s3::address::region::Region;
@@ -29,7 +30,7 @@ use crate::transport::tls::{CaBundle, Tls};
 /// Source: AWS SDKs and Tools Reference Guide, "Settings reference".
 pub async fn load(settings: &Settings) -> Result<Config> {
     let env = Env::real();
-    load_from(settings, &env, AwsFiles::locate(&env), provider_http::new).await
+    load_from(settings, &env, AwsFiles::locate(&env), ProviderClient::shared).await
 }
 
 /// Does what [`load`] does, with the given environment, files and HTTP client for the credential sources.
@@ -37,7 +38,7 @@ async fn load_from(
     settings: &Settings,
     env: &Env,
     files: AwsFiles,
-    http_client: impl FnOnce(Tls, Proxies) -> SharedHttpClient,
+    http_client: impl FnOnce(&ProviderClient) -> SharedHttpClient,
 ) -> Result<Config> {
     let name = settings.profile.clone().or_else(|| variable(env, "AWS_PROFILE"));
     let parsed = files.read()?;
@@ -72,6 +73,7 @@ async fn load_from(
         return Ok(config);
     }
 
+    let client = ProviderClient { tls: config.tls.clone(), proxies: config.proxies.clone() };
     let sources = ProviderChain {
         // As in the AWS CLI, a profile named on the command line takes precedence over keys in the environment.
         keys: if settings.profile.is_some() { None } else { provider_chain::keys_from_env(env)? },
@@ -80,7 +82,10 @@ async fn load_from(
         region: config.region.clone(),
         variant: config.addressing.variant,
         retries,
-        http: http_client(config.tls.clone(), config.proxies.clone()),
+        env: env.clone(),
+        http: http_client(&client),
+        client,
+        sso: SsoSession::default(),
     };
     let started = Instant::now();
     let (origin, keys) = sources.resolve().await.map_err(|e| credentials_error(&e))?;
@@ -138,7 +143,7 @@ mod tests {
                 credentials: AwsFile::Bytes(self.credentials.into()),
             };
             let calls = self.calls.clone();
-            load_from(&self.settings, &Env::from_slice(self.env), files, |_, _| {
+            load_from(&self.settings, &Env::from_slice(self.env), files, |_| {
                 http_client_fn(move |_, _| SharedHttpConnector::new(Instance(calls.clone())))
             })
             .await
@@ -282,7 +287,8 @@ mod tests {
             credentials: AwsFile::Path(Some(file.path().to_owned())),
         };
         let settings = Settings { region: Some("r".into()), ..Settings::default() };
-        let config = load_from(&settings, &Env::from_slice(&[]), files, provider_http::new).await.unwrap();
+        let config =
+            load_from(&settings, &Env::from_slice(&[]), files, ProviderClient::shared).await.unwrap();
         let first = config.credentials.current().await.unwrap().unwrap();
         write("second");
         config.credentials.refresh(&first).await;
@@ -389,7 +395,7 @@ mod tests {
         for part in [
             "no credentials found: the environment (AWS_ACCESS_KEY_ID): not set; the profile \"default\": ",
             "AWS_WEB_IDENTITY_TOKEN_FILE",
-            "ECS provider not configured",
+            "no AWS_CONTAINER_CREDENTIALS_ variable",
             "IMDS disabled",
             "--no-sign-request",
         ] {

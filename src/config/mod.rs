@@ -3,6 +3,7 @@
 
 pub(crate) mod aws_files;
 pub(crate) mod chain_error;
+pub(crate) mod container;
 pub(crate) mod credentials;
 pub(crate) mod ini;
 pub(crate) mod load;
@@ -13,6 +14,7 @@ pub(crate) mod provider_chain;
 pub(crate) mod provider_http;
 pub(crate) mod s3_block;
 pub(crate) mod settings;
+pub(crate) mod sso;
 
 pub use aws_smithy_runtime_api::client::identity::Identity;
 

@@ -11,7 +11,7 @@ use aws_credential_types::Credentials as Keys;
 use aws_credential_types::provider::error::CredentialsError;
 use serde_json::Value;
 
-use crate::config::provider_answer::parse_date;
+use crate::config::provider_answer::KeyDocument;
 use crate::error::printable::printable;
 
 /// Runs `command` by the shell and reads the keys that it prints. The command is killed when this is dropped.
@@ -40,13 +40,8 @@ pub(super) async fn run(command: &str) -> Result<Keys, CredentialsError> {
 
 /// Reads the keys. The message never quotes the output, which may hold a secret.
 fn parse(stdout: &[u8]) -> Result<Keys, String> {
-    let text = stdout.strip_prefix("\u{feff}".as_bytes()).unwrap_or(stdout);
-    let json: Value = serde_json::from_slice(text).map_err(|_| "the output is not JSON".to_owned())?;
-    let object = json.as_object().ok_or("the output is not a JSON object")?;
-    let field =
-        |name: &str| object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-    let text = |name| field(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
-    let is_version_1 = match field("Version") {
+    let answer = KeyDocument::parse(stdout)?;
+    let is_version_1 = match answer.field("Version") {
         Some(Value::Number(number)) => number.as_f64() == Some(1.0),
         Some(Value::String(text)) => text.trim() == "1",
         _ => false,
@@ -54,27 +49,7 @@ fn parse(stdout: &[u8]) -> Result<Keys, String> {
     if !is_version_1 {
         return Err("Version is not 1".to_owned());
     }
-    let expiration = match field("Expiration") {
-        None | Some(Value::Null) => None,
-        Some(value) => {
-            let date = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            if date.trim().is_empty() {
-                None
-            } else {
-                Some(
-                    parse_date(&date)
-                        .ok_or_else(|| format!("Expiration {:?} is not a date", printable(&date)))?,
-                )
-            }
-        }
-    };
-    Ok(Keys::new(
-        text("AccessKeyId").ok_or("AccessKeyId is missing")?,
-        text("SecretAccessKey").ok_or("SecretAccessKey is missing")?,
-        text("SessionToken").map(str::to_owned),
-        expiration,
-        "CredentialProcess",
-    ))
+    answer.keys("SessionToken", "CredentialProcess")
 }
 
 #[cfg(test)]

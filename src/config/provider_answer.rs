@@ -4,7 +4,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
+use aws_credential_types::Credentials as Keys;
+use serde_json::{Map, Value};
+
+use crate::error::printable::printable;
 
 /// Parses a date as botocore does: RFC 3339, also with a space for the `T`, `UTC` or nothing for the `Z`, and offsets
 /// such as `+0100`, `+01:00` or `+01`; or seconds since the epoch.
@@ -59,6 +62,60 @@ pub(super) fn normalize_json(document: &[u8]) -> Option<Vec<u8>> {
         };
     }
     serde_json::to_vec(&json).ok()
+}
+
+/// A JSON object with keys. Its messages never quote a value that may be a secret.
+pub(super) struct KeyDocument(Map<String, Value>);
+
+impl KeyDocument {
+    /// Parses a document, with or without a byte order mark.
+    pub(super) fn parse(document: &[u8]) -> Result<Self, String> {
+        let text = document.strip_prefix("\u{feff}".as_bytes()).unwrap_or(document);
+        match serde_json::from_slice(text) {
+            Ok(Value::Object(object)) => Ok(Self(object)),
+            Ok(_) => Err("the output is not a JSON object".to_owned()),
+            Err(_) => Err("the output is not JSON".to_owned()),
+        }
+    }
+
+    /// Returns the value of a name in any case.
+    pub(super) fn field(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// Returns the text of a field, trimmed; `None` if it is empty.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.field(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    /// Returns the whole document.
+    pub(super) fn into_value(self) -> Value {
+        Value::Object(self.0)
+    }
+
+    /// Returns the date in a field, which may be missing or empty.
+    pub(super) fn date(&self, name: &str) -> Result<Option<SystemTime>, String> {
+        let date = match self.field(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(value) => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+        };
+        if date.trim().is_empty() {
+            return Ok(None);
+        }
+        parse_date(&date).map(Some).ok_or_else(|| format!("{name} {:?} is not a date", printable(&date)))
+    }
+
+    /// Returns the keys, with the session token in the field `token`.
+    pub(super) fn keys(&self, token: &str, provider: &'static str) -> Result<Keys, String> {
+        let text = |name: &str| self.text(name).ok_or_else(|| format!("{name} is missing"));
+        Ok(Keys::new(
+            text("AccessKeyId")?,
+            text("SecretAccessKey")?,
+            self.text(token).map(str::to_owned),
+            self.date("Expiration")?,
+            provider,
+        ))
+    }
 }
 
 /// Returns the first role of the list that instance metadata gives.

@@ -8,7 +8,6 @@ use std::future::Future;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
-use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::profile::ProfileFileCredentialsProvider;
@@ -25,9 +24,12 @@ use tokio::time::timeout;
 
 use crate::config::aws_files::{AwsFiles, ParsedFiles};
 use crate::config::chain_error::{ProviderTrace, credentials_error};
+use crate::config::container;
 use crate::config::ini::encode_name;
 use crate::config::process;
 use crate::config::profile::variable;
+use crate::config::provider_http::ProviderClient;
+use crate::config::sso::{self, SsoSession};
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::addressing::EndpointVariant;
 use crate::s3::address::region::Region;
@@ -66,7 +68,12 @@ pub(super) struct ProviderChain {
     /// The variant of the STS and SSO hosts; acceleration does not apply to them.
     pub(super) variant: EndpointVariant,
     pub(super) retries: RetryConfig,
+    /// Where the variables of containers and of SSO are read.
+    pub(super) env: Env,
+    pub(super) client: ProviderClient,
+    /// These connections for the AWS crates.
     pub(super) http: SharedHttpClient,
+    pub(super) sso: SsoSession,
 }
 
 /// Returns the keys in `env`. An incomplete pair is an error, not a reason to ask the next source.
@@ -134,11 +141,17 @@ impl ProviderChain {
         // The files are read again each time, so that keys rotated on disk are found.
         let mut files = self.files.read().map_err(|e| failed(CredentialsError::invalid_configuration(e)))?;
         let base = self.base_profile(&files).map_err(failed)?;
-        if let Some(keys) = self.run_process(&mut files, &base).await.map_err(failed)? {
+        if let Some(keys) = self.own_source(&mut files, &base).await.map_err(failed)? {
             return Ok((CredentialSource::Profile, keys));
         }
         for (origin, provider) in self.chain(&files) {
-            let e = match with_time_limit(provider.provide_credentials()).await {
+            let loaded = with_time_limit(async {
+                match &provider {
+                    Some(provider) => provider.provide_credentials().await,
+                    None => Box::pin(container::load(&self.env, &self.client)).await,
+                }
+            });
+            let e = match loaded.await {
                 Ok(keys) => match check_keys(&keys) {
                     Ok(()) => return Ok((origin, keys)),
                     Err(e) => return Err(ProviderTrace::failed(self.name(origin), &e)),
@@ -189,32 +202,31 @@ impl ProviderChain {
         Ok(name)
     }
 
-    /// Runs the process of the profile `base`, if that is how it gets its keys. Returns them if they are those of the
-    /// selected profile; otherwise puts them in place of the process, for the roles that are assumed with them.
-    async fn run_process(
+    /// Gets the keys of the profile `base` by SSO or from its process, if that is where they are. Returns them if they are
+    /// those of the selected profile; otherwise puts them in place of the source, for the roles that are assumed with them.
+    async fn own_source(
         &self,
         files: &mut ParsedFiles,
         base: &str,
     ) -> Result<Option<Keys>, CredentialsError> {
-        const PRECEDING: [&str; 6] = [
-            "aws_access_key_id",
-            "sso_session",
-            "sso_start_url",
-            "web_identity_token_file",
-            "credential_source",
-            "login_session",
-        ];
-        let Some(command) = files.get(base, "credential_process") else { return Ok(None) };
-        if PRECEDING.iter().any(|key| files.get(base, key).is_some()) {
+        let has = |keys: &[&str]| keys.iter().any(|key| files.get(base, key).is_some());
+        let keys = if has(&["web_identity_token_file", "credential_source"]) {
             return Ok(None);
-        }
-        let keys = with_time_limit(process::run(command)).await?;
+        } else if has(&["sso_session", "sso_start_url"]) {
+            with_time_limit(Box::pin(sso::load(self, files, base))).await?
+        } else if has(&["aws_access_key_id", "login_session"]) {
+            return Ok(None);
+        } else if let Some(command) = files.get(base, "credential_process") {
+            with_time_limit(process::run(command)).await?
+        } else {
+            return Ok(None);
+        };
         check_keys(&keys)?;
         if base == self.profile {
             return Ok(Some(keys));
         }
         let profile = files.profile_mut(base);
-        profile.remove("credential_process");
+        profile.retain(|key, _| key != "credential_process" && !key.starts_with("sso_"));
         profile.insert("aws_access_key_id".to_owned(), keys.access_key_id().to_owned());
         profile.insert("aws_secret_access_key".to_owned(), keys.secret_access_key().to_owned());
         if let Some(token) = keys.session_token() {
@@ -241,7 +253,8 @@ impl ProviderChain {
         Region::parse(region.as_ref()).ok()
     }
 
-    fn chain(&self, files: &ParsedFiles) -> [(CredentialSource, Box<dyn ProvideCredentials>); 4] {
+    /// Returns the sources after the environment, in their order; `None` for the one that is not the AWS crates'.
+    fn chain(&self, files: &ParsedFiles) -> [(CredentialSource, Option<Box<dyn ProvideCredentials>>); 4] {
         let config = self.provider_config();
         let profile = ProfileFileCredentialsProvider::builder()
             .configure(&config)
@@ -249,13 +262,12 @@ impl ProviderChain {
             .profile_name(encode_name(&self.profile))
             .build();
         let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(&config).build();
-        let container = EcsCredentialsProvider::builder().configure(&config).build();
         let instance = ImdsCredentialsProvider::builder().configure(&config).build();
         [
-            (CredentialSource::Profile, Box::new(profile)),
-            (CredentialSource::WebIdentity, Box::new(web_identity)),
-            (CredentialSource::Container, Box::new(container)),
-            (CredentialSource::Instance, Box::new(instance)),
+            (CredentialSource::Profile, Some(Box::new(profile))),
+            (CredentialSource::WebIdentity, Some(Box::new(web_identity))),
+            (CredentialSource::Container, None),
+            (CredentialSource::Instance, Some(Box::new(instance))),
         ]
     }
 

@@ -13,10 +13,13 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
+use http::StatusCode;
 use http_body_util::Full;
+use tokio::time::sleep;
 
-use crate::config::provider_answer::{first_line, normalize_json};
+use crate::config::provider_answer::{KeyDocument, first_line, normalize_json};
 use crate::error::ErrorKind;
+use crate::error::printable::printable_within;
 use crate::transport::one_request;
 use crate::transport::proxy::Proxies;
 use crate::transport::tls::Tls;
@@ -26,12 +29,65 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time limit for the response if the source sets none.
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Creates a client that trusts what `tls` trusts and connects through `proxies`.
-pub(super) fn new(tls: Tls, proxies: Proxies) -> SharedHttpClient {
-    http_client_fn(move |settings, _| {
-        let (settings, proxies, tls) = (settings.clone(), proxies.clone(), tls.clone());
-        SharedHttpConnector::new(ProviderHttp { settings, proxies, tls })
-    })
+/// How often a request that is sent here is tried, and the pause before the second attempt.
+const ATTEMPTS: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The connections of credential sources, which trust what `tls` trusts and go through `proxies`.
+#[derive(Debug, Clone)]
+pub(super) struct ProviderClient {
+    pub(super) tls: Tls,
+    pub(super) proxies: Proxies,
+}
+
+impl ProviderClient {
+    /// Returns a client for the AWS crates.
+    pub(super) fn shared(&self) -> SharedHttpClient {
+        let Self { tls, proxies } = self.clone();
+        http_client_fn(move |settings, _| {
+            let (settings, proxies, tls) = (settings.clone(), proxies.clone(), tls.clone());
+            SharedHttpConnector::new(ProviderHttp { settings, proxies, tls })
+        })
+    }
+
+    /// Sends `request`, also again after a network failure or a busy server's answer, and returns the status and the body.
+    pub(super) async fn send(
+        &self,
+        request: &http::Request<String>,
+    ) -> Result<(StatusCode, Bytes), crate::error::Error> {
+        let mut attempt = 1;
+        loop {
+            let (mut head, body) = request.clone().into_parts();
+            if let Some(host) = head.uri.authority()
+                && let Ok(host) = host.as_str().parse()
+            {
+                head.headers.insert(http::header::HOST, host);
+            }
+            let copy = http::Request::from_parts(head, Full::new(Bytes::from(body)));
+            let sent = one_request::send(copy, &self.proxies, &self.tls, CONNECT_TIMEOUT, READ_TIMEOUT).await;
+            let is_busy =
+                |status: StatusCode| status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+            let may_retry = match &sent {
+                Ok(response) => is_busy(response.status()),
+                Err(e) => e.is_retryable(),
+            };
+            if !may_retry || attempt == ATTEMPTS {
+                return sent.map(|response| (response.status(), response.into_body()));
+            }
+            sleep(PAUSE * attempt).await;
+            attempt += 1;
+        }
+    }
+}
+
+/// Describes an answer that is not a success, with the reason that its document gives.
+pub(super) fn refusal(status: StatusCode, body: &[u8]) -> String {
+    let document = KeyDocument::parse(body).ok();
+    let reason = ["message", "error_description", "error", "code"]
+        .iter()
+        .find_map(|name| document.as_ref()?.text(name))
+        .map_or_else(String::new, |reason| format!(": {}", printable_within(reason, 200)));
+    format!("HTTP {}{reason}", status.as_u16())
 }
 
 type ConversionError = Box<dyn std::error::Error + Send + Sync>;

@@ -69,11 +69,11 @@ pub(crate) fn not_s3() -> Error {
 /// Reads a response other than 200 and 206 from a URL's server into an error. Where the server echoes one of `secrets`,
 /// the URL's query above all, it is blanked out.
 pub(crate) fn error_from_url_response(head: &Parts, body: &[u8], secrets: &Secrets) -> Error {
+    const DENIED: &str =
+        "a presigned URL is valid for a limited time, for GET and for its own headers: get a new one";
     if is_refusal_of_plain_http(head, body) {
         return wants_tls();
     }
-    const DENIED: &str =
-        "a presigned URL is valid for a limited time, for GET and for its own headers: get a new one";
     let mut service = read(head, body, secrets).service;
     // The bucket's region does not matter: the URL names the host.
     service.region = None;

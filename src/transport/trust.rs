@@ -68,8 +68,9 @@ impl ServerVerifier {
             return Err(Error::usage(format!("CA bundle {path} ({}) contains {reason}", bundle.setting))
                 .with_hint(BUNDLE_HINT));
         }
-        for certificate in &skipped {
-            warn!(target: CONNECTION, certificate, "skipped in the CA bundle");
+        if let Some(first) = skipped.first() {
+            let reason = format!("{path}: {first}");
+            warn!(target: CONNECTION, skipped = skipped.len(), reason, "certificates of the CA bundle are not usable");
         }
         let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(&provider))
             .build()
@@ -240,8 +241,9 @@ fn system_roots() -> (RootCertStore, Option<String>) {
     let mut reason = None;
     if is_set("SSL_CERT_FILE") || is_set("SSL_CERT_DIR") {
         let found = rustls_native_certs::load_native_certs();
-        for error in &found.errors {
-            warn!(target: CONNECTION, reason = %error, "skipped in SSL_CERT_FILE or SSL_CERT_DIR");
+        if let Some(first) = found.errors.first() {
+            let skipped = found.errors.len();
+            warn!(target: CONNECTION, skipped, reason = %first, "SSL_CERT_FILE or SSL_CERT_DIR is not usable as a whole");
         }
         reason = found.errors.first().map(ToString::to_string);
         roots.add_parsable_certificates(found.certs);

@@ -6,3 +6,4 @@ mod expired;
 mod files_as_people_have_them;
 mod settings;
 mod sources;
+mod sso;

@@ -143,7 +143,15 @@ fn unusable_certificates_in_a_bundle_are_skipped_while_one_is_good() {
         ("a byte order mark and CRLF", format!("\u{feff}{}", pem.replace('\n', "\r\n"))),
     ];
     table::each(&table, |bundle| {
-        download(Arc::clone(&config), bundle).0.assert_object(&object(SIZE));
+        let outcome = download(Arc::clone(&config), bundle).0;
+        outcome.assert_object(&object(SIZE));
+        let is_skipped = [broken, no_base64, cut].iter().any(|part| bundle.contains(part));
+        assert_eq!(
+            outcome.stderr.contains("s3fcp: warning: certificates of the CA bundle"),
+            is_skipped,
+            "{}",
+            outcome.stderr
+        );
     });
     for bundle in [broken, no_base64, cut, "nothing"] {
         let outcome = download(Arc::clone(&config), bundle).0;
