@@ -3,6 +3,7 @@
 //! The client keeps what a response can correct (region and host, clock, credentials). Each kind of correction is
 //! applied once an exchange and followed by an immediate attempt. Backoff and the count of attempts are `retry.rs`.
 
+use std::error::Error as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -240,7 +241,15 @@ impl ObjectClient {
                 Some(Ok(Err(e))) => {
                     log.failed(&e);
                     // What cannot be parsed is a response, and shows no limit on connections.
-                    let may_move = !e.is_parse() && lease.fail() && moves_left > 0;
+                    let may_move = if is_unreadable(&e) {
+                        if lease.fail_to_parse() {
+                            prefers_new = true;
+                            continue;
+                        }
+                        false
+                    } else {
+                        lease.fail() && moves_left > 0
+                    };
                     if !may_move && !is_reused {
                         let may_want_tls =
                             !site.endpoint.is_https() && (e.is_parse() || e.is_incomplete_message());
@@ -320,6 +329,12 @@ impl ObjectClient {
     fn site(&self) -> Arc<Site> {
         Arc::clone(&self.site.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Returns whether the head of a response arrived and could not be parsed, or was refused because of a line in it.
+fn is_unreadable(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    error.is_parse() || cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData)
 }
 
 /// Removes the headers in which a server echoes a secret: nothing that reads them may print it.

@@ -11,6 +11,7 @@ pub(crate) mod connection_cap;
 pub(crate) mod one_request;
 pub(crate) mod pool;
 pub(crate) mod proxy;
+pub(crate) mod response_head;
 pub(crate) mod socket;
 pub(crate) mod socks;
 pub(crate) mod tls;

@@ -7,7 +7,7 @@
 use std::fmt::Write;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,7 @@ use crate::transport::coalesce::CoalescingReader;
 use crate::transport::connect::{TcpConnector, is_out_of_sockets};
 use crate::transport::connection_cap::{ConnectionCap, ConnectionSlot, LeasedConnection, RequestOrder};
 use crate::transport::proxy::{Proxies, Proxy};
+use crate::transport::response_head::{CheckedHeads, HEAD_BYTES_MAX, HeadExpected};
 use crate::transport::socket::LowWater;
 use crate::transport::tls::{self, Tls};
 use crate::transport::tls_error;
@@ -57,6 +58,9 @@ pub(crate) struct Pool {
     cap: Arc<ConnectionCap>,
     opened: AtomicU64,
     read_buffer: usize,
+    /// Set once a head could not be parsed: connections that are opened from then on read longer ones, and ignore lines
+    /// that are no headers.
+    is_lenient: AtomicBool,
 }
 
 struct IdleConnection {
@@ -69,6 +73,10 @@ struct Connection {
     sender: SendRequest<Empty<Bytes>>,
     driver: AbortHandle,
     low_water: Arc<LowWater>,
+    /// Set before each request, for a connection that checks the heads of responses.
+    head_expected: HeadExpected,
+    /// Set if it reads long heads, and ignores lines that are no headers.
+    is_lenient: bool,
     /// From 1.
     number: u64,
     peer: Option<SocketAddr>,
@@ -106,7 +114,18 @@ impl Pool {
             .wrap_connector(route.clone());
         let (idle, opened, cap) = (Mutex::default(), AtomicU64::new(0), ConnectionCap::new());
         let tls = tls.clone();
-        Ok(Arc::new(Self { connector, route, base, is_tls, tls, idle, cap, opened, read_buffer }))
+        Ok(Arc::new(Self {
+            connector,
+            route,
+            base,
+            is_tls,
+            tls,
+            idle,
+            cap,
+            opened,
+            read_buffer,
+            is_lenient: AtomicBool::new(false),
+        }))
     }
 
     /// Returns an idle connection or a new one; `prefers_new` asks for a new one, for a retry. Where a limit on
@@ -199,12 +218,21 @@ impl Pool {
         let stream = TokioIo::new(stream);
         let wire =
             if self.is_tls { CoalescingReader::filling(stream) } else { CoalescingReader::plain(stream) };
+        let is_lenient = self.is_lenient.load(Ordering::Relaxed);
+        let head_expected = HeadExpected::default();
+        let wire = if is_lenient {
+            CheckedHeads::checked(wire, Arc::clone(&head_expected))
+        } else {
+            CheckedHeads::unchecked(wire)
+        };
+        let read_buffer = if is_lenient { self.read_buffer.max(HEAD_BYTES_MAX) } else { self.read_buffer };
         let (sender, connection) = http1::Builder::new()
-            .read_buf_exact_size(Some(self.read_buffer))
+            .read_buf_exact_size(Some(read_buffer))
             // Each entry of an object's user metadata is a line.
             .max_headers(HEADER_LINES_MAX)
-            // Old servers fold lines, and put a space before the colon. Lines that are not headers at all stay an
-            // error: hyper would drop them silently, and one may be the length or the framing of the body.
+            // Old servers fold lines, and put a space before the colon. Lines that are not headers at all are an error
+            // first: hyper drops them silently, and one may be the length or the framing of the body.
+            .ignore_invalid_headers_in_responses(is_lenient)
             .allow_spaces_after_header_name_in_responses(true)
             .allow_obsolete_multiline_headers_in_responses(true)
             .handshake(TokioIo::new(wire))
@@ -224,7 +252,7 @@ impl Pool {
         // Its error reaches whoever waits for the response or reads the body.
         let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
         slot.establish();
-        Ok(Connection { sender, driver, low_water, number, peer, _slot: slot })
+        Ok(Connection { sender, driver, low_water, head_expected, is_lenient, number, peer, _slot: slot })
     }
 
     fn refused(&self, cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
@@ -283,10 +311,18 @@ impl Lease {
         mut request: Request<Empty<Bytes>>,
     ) -> hyper::Result<Response<Incoming>> {
         self.pool.route.make_absolute(&mut request, &self.pool.base);
+        self.connection.head_expected.store(true, Ordering::Relaxed);
         let sent = Instant::now();
         let response = self.connection.sender.send_request(request).await?;
         self.pool.cap.responded(sent.elapsed(), !self.is_reused);
         Ok(response)
+    }
+
+    /// Closes the connection, on which the head of a response could not be parsed. Returns whether a connection that is opened
+    /// from now on may be able to: it reads longer heads, and ignores lines that are no headers.
+    pub(crate) fn fail_to_parse(self) -> bool {
+        self.pool.is_lenient.store(true, Ordering::Relaxed);
+        !self.connection.is_lenient
     }
 
     /// Resolves when a request sent now has been without a response for so long, while others got theirs, that it is

@@ -49,10 +49,57 @@ fn lines_that_can_be_read_one_way_are_read() {
     table::each(&table, |reply| download(*reply).assert_object(&object(SIZE)));
 }
 
-/// Each would be dropped silently by a lenient parser, and with it the framing of the body.
+/// Each is dropped by one more request, on a connection that ignores what is no header and decides nothing.
 #[test]
-fn lines_that_are_no_headers_are_refused() {
-    let table: [(&str, fn(&Request) -> Reply); 4] = [
+fn lines_that_are_no_headers_and_decide_nothing_are_skipped() {
+    let table: [(&str, fn() -> Reply); 5] = [
+        ("a space in a name", || Reply::ok().header("x strange", "value")),
+        ("a control character in a name", || Reply::ok().header("x-\u{1}strange", "value")),
+        ("a control character in a value", || Reply::ok().header("x-strange", "val\u{1}ue")),
+        ("a bracket in a name", || Reply::ok().header("x(strange)", "value")),
+        ("no colon", || Reply::ok().header("x-strange", "value\r\nnonsense")),
+    ];
+    table::each(&table, |reply| {
+        let reply = *reply;
+        for phase in ["always", "once"] {
+            let count = std::sync::atomic::AtomicUsize::new(0);
+            let server = FaultServer::start(object(SIZE), move |request| {
+                let is_odd =
+                    phase == "always" || count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 2;
+                if is_odd && request.is_get() { reply() } else { Reply::ok() }
+            });
+            let run = S3fcp::at(&server.endpoint()).window(2, CHUNK).args(["--max-attempts", "1"]);
+            run.download(URI).assert_object(&object(SIZE));
+        }
+    });
+}
+
+/// The read buffer is small where chunks are, and a head may be larger.
+#[test]
+fn a_head_may_be_long_whatever_the_chunk_size() {
+    let long = || Reply::ok().header("x-amz-meta-long", "x".repeat(200 << 10));
+    for chunk in [CHUNK, 1 << 20, 8 << 20] {
+        let server = FaultServer::start(object(SIZE), move |_| long());
+        let run = S3fcp::at(&server.endpoint()).window(2, chunk).args(["--max-attempts", "1"]);
+        run.download(URI).assert_object(&object(SIZE));
+    }
+    let too_long = || Reply::ok().header("x-amz-meta-long", "x".repeat(300 << 10));
+    let server = FaultServer::start(object(SIZE), move |_| too_long());
+    let run = S3fcp::at(&server.endpoint()).window(2, CHUNK).args(["--max-attempts", "1"]);
+    run.download(URI).assert_failed(5, &object(SIZE));
+}
+
+/// Each would be dropped silently by a lenient parser, and with it the framing or the version of the body.
+#[test]
+fn lines_that_decide_which_bytes_follow_are_refused() {
+    let table: [(&str, fn(&Request) -> Reply); 7] = [
+        ("no colon after the length's name", |request| {
+            Reply::ok()
+                .without("content-length")
+                .header("x-last", format!("y\r\ncontent-length {}", length(request)))
+        }),
+        ("a control character in the tag", |_| Reply::ok().etag("\"x\u{1}\"")),
+        ("a space in the encoding's name", |_| Reply::ok().header("content encoding", "gzip")),
         ("a space in the length's name", |request| {
             Reply::ok().without("content-length").header("content length", length(request))
         }),

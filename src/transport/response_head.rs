@@ -1,0 +1,215 @@
+//! Heads of responses that a strict parser refuses: a stream that reads along, and decides which of their lines may be ignored.
+//!
+//! Some servers send lines that are no headers: names with spaces or control characters, lines without a colon. The parser can
+//! drop those silently, but then it drops a misspelt `Content-Length` too, and a body that is cut would look whole. So on a
+//! connection that ignores invalid lines, this refuses a head in which one of the headers that frame or identify the body is
+//! such a line. Source: RFC 9112, sections 5 and 6.3.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The longest head that is read.
+pub(super) const HEAD_BYTES_MAX: usize = 256 << 10;
+/// Headers that decide which bytes the body has: the letters of their names.
+const DECISIVE: [&str; 5] = ["contentlength", "contentrange", "transferencoding", "contentencoding", "etag"];
+
+/// A stream whose response heads are checked, if it is made for that.
+pub(super) struct CheckedHeads<T> {
+    inner: T,
+    check: Option<HeadCheck>,
+}
+
+/// Set when a request is sent: the bytes that follow are the head of a response.
+pub(super) type HeadExpected = Arc<AtomicBool>;
+
+struct HeadCheck {
+    is_expected: HeadExpected,
+    /// The beginning of a head whose end has not arrived.
+    head: Option<Vec<u8>>,
+}
+
+impl<T> CheckedHeads<T> {
+    /// Passes everything on as it is.
+    pub(super) fn unchecked(inner: T) -> Self {
+        Self { inner, check: None }
+    }
+
+    /// Checks the head of each response that is `expected`.
+    pub(super) fn checked(inner: T, expected: HeadExpected) -> Self {
+        Self { inner, check: Some(HeadCheck { is_expected: expected, head: None }) }
+    }
+}
+
+impl HeadCheck {
+    /// Takes the next bytes of the stream.
+    fn read(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        if self.is_expected.swap(false, Ordering::Relaxed) {
+            self.head = Some(Vec::new());
+        }
+        while let Some(head) = &mut self.head
+            && !bytes.is_empty()
+        {
+            let before = head.len();
+            head.extend_from_slice(bytes);
+            let Some(end) = end_of_head(head, before) else {
+                if head.len() > HEAD_BYTES_MAX {
+                    return Err(invalid("the head of the response is too long"));
+                }
+                return Ok(());
+            };
+            bytes = &bytes[end - before..];
+            head.truncate(end);
+            check(head)?;
+            // Another head follows an interim response (RFC 9110, section 15.2).
+            self.head = is_interim(head).then(Vec::new);
+        }
+        Ok(())
+    }
+}
+
+/// Returns where a head ends: after an empty line. `from` bytes were looked at before.
+fn end_of_head(head: &[u8], from: usize) -> Option<usize> {
+    let from = from.saturating_sub(3);
+    let line_end =
+        |at: usize| head[at] == b'\n' && (head[..at].ends_with(b"\n") || head[..at].ends_with(b"\n\r"));
+    (from..head.len()).find(|at| line_end(*at)).map(|at| at + 1)
+}
+
+fn is_interim(head: &[u8]) -> bool {
+    let status = head.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+    status.starts_with(b"1") && !status.starts_with(b"101")
+}
+
+/// Checks the lines of a head.
+fn check(head: &[u8]) -> io::Result<()> {
+    for line in head.split(|byte| *byte == b'\n').skip(1) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let colon = line.iter().position(|byte| *byte == b':');
+        let (name, value) = line.split_at(colon.unwrap_or(line.len()));
+        let plain: String = name
+            .iter()
+            .filter(|byte| byte.is_ascii_alphabetic())
+            .map(|byte| char::from(byte.to_ascii_lowercase()))
+            .collect();
+        // Spaces before the colon, and only there, are read by the parser.
+        let is_valid = colon.is_some() && name.trim_ascii_end().iter().all(u8::is_ascii_graphic);
+        let has_control = value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');
+        let is_decisive = DECISIVE.iter().any(|header| match colon {
+            Some(_) => plain == *header,
+            None => plain.starts_with(header),
+        });
+        if is_decisive && (!is_valid || has_control) {
+            return Err(invalid(format!("the response has an unusable {plain} header")));
+        }
+    }
+    Ok(())
+}
+
+fn invalid(what: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.into())
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for CheckedHeads<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
+        let Some(check) = &mut this.check else { return Poll::Ready(Ok(())) };
+        let checked = check.read(&buf.filled()[before..]);
+        if checked.is_err() {
+            // The parser must not see them.
+            buf.set_filled(before);
+        }
+        Poll::Ready(checked)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for CheckedHeads<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pieces: &[&[u8]]) -> (io::Result<()>, bool) {
+        let mut head = HeadCheck { is_expected: Arc::new(AtomicBool::new(true)), head: None };
+        let read = pieces.iter().try_for_each(|piece| head.read(piece));
+        (read, head.head.is_none())
+    }
+
+    #[test]
+    fn lines_that_decide_nothing_may_be_invalid() {
+        for line in [
+            "x strange: 1",
+            "x-\u{1}strange: 1",
+            "no colon",
+            "",
+            "x-fine: content-length: 5",
+            "content-length : 5",
+            "etag: \"a\tb\"",
+            "content-lengths: 5",
+            "(x): 1",
+        ] {
+            let head = format!("HTTP/1.1 200 OK\r\na: b\r\n{line}\r\nc: d\r\n\r\nbody\x01");
+            assert!(read(&[head.as_bytes()]).0.is_ok(), "{line:?}");
+            // In pieces of any size, and after an interim response.
+            let head = format!("HTTP/1.1 103 Early Hints\r\n\r\n{head}");
+            for size in [1, 2, 3, 7] {
+                let pieces: Vec<_> = head.as_bytes().chunks(size).collect();
+                let (read, is_over) = read(&pieces);
+                assert!(read.is_ok() && is_over, "{line:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn lines_that_frame_or_identify_the_body_may_not() {
+        for line in [
+            "content length: 5",
+            "content-\u{1}length: 5",
+            " content-length: 5",
+            "Content-Length 5",
+            "Content-Length",
+            "content-length: 5\u{1}",
+            "e tag: \"x\"",
+            "etag: \"\u{7f}\"",
+            "transfer encoding: chunked",
+            "Transfer-Encoding chunked",
+            "content-range\u{1}: bytes 0-1/2",
+            "content encoding: gzip",
+        ] {
+            let head = format!("HTTP/1.1 200 OK\r\n{line}\r\n\r\n");
+            assert!(read(&[head.as_bytes()]).0.is_err(), "{line:?}");
+            let head = format!("HTTP/1.1 100 Continue\n\nHTTP/1.1 200 OK\nx: y\n{line}\n\n");
+            let pieces: Vec<_> = head.as_bytes().chunks(5).collect();
+            assert!(read(&pieces).0.is_err(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_has_an_end() {
+        let line = [b'x'; 1000];
+        let pieces = vec![&line[..]; 300];
+        assert!(read(&pieces).0.is_err());
+    }
+}
