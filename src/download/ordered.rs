@@ -138,7 +138,7 @@ impl OrderedRanges {
     fn poll_start(&mut self, cx: &mut Context<'_>) -> bool {
         while !self.plan.is_done() {
             self.allow_successor();
-            if self.under_way.len() >= self.context.max_undelivered() {
+            if self.is_far_enough_ahead() {
                 return false;
             }
             let permit = match self.permits.poll_acquire(cx) {
@@ -154,6 +154,18 @@ impl OrderedRanges {
             }
         }
         false
+    }
+
+    /// Returns whether no further range is to be requested before the front one is delivered. The number of ranges is what
+    /// counts, but those after a front range that is larger than they are end sooner than it does: at 3 MiB/s a connection, the
+    /// first 4 MiB held up all others for a second.
+    fn is_far_enough_ahead(&self) -> bool {
+        let most = self.context.max_undelivered();
+        let Some(front) = self.under_way.front().filter(|_| self.under_way.len() >= most) else {
+            return false;
+        };
+        let ahead = self.plan.start().saturating_sub(front.range().start());
+        !self.context.adaptive || ahead >= front.range().len().saturating_mul(most as u64)
     }
 
     fn start(&mut self, range: ByteRange, permit: Permit) {

@@ -29,6 +29,11 @@ impl Plan {
         self.left.is_empty()
     }
 
+    /// Returns where the next chunk begins.
+    pub(crate) fn start(&self) -> u64 {
+        self.left.start()
+    }
+
     /// Plans everything from `start` on again: ranges from there on were cancelled.
     pub(crate) fn rewind(&mut self, start: u64) {
         self.left = ByteRange::new(start.min(self.left.start()), self.left.end());

@@ -378,6 +378,7 @@ fn steer(
                 let (chunk, large) = if is_fixed { (u64::MAX, u64::MAX) } else { (chunk, large) };
                 context.limit.set_sizes(chunk, large, just_in_time);
             }
+            context.limit.set_observed(controller.needs_prompt_counts());
             // One more than the host is known to allow: that one waits for a connection, or finds that there are more.
             let cap = context.client.connection_cap().map_or(usize::MAX, |cap| cap + 1);
             context.limit.set_target(connections.min(cap));

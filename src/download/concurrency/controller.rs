@@ -37,7 +37,7 @@ const RATE_PER_TRIAL_CONNECTION: f64 = 1.0 * MIB;
 const TRIAL_LATENCY: Duration = Duration::from_millis(100);
 /// How long a trial lasts from the first responses on, at least, and how many bytes of one connection it sees at least.
 const TRIAL: Duration = Duration::from_millis(15);
-const TRIAL_BYTES: f64 = 64.0 * 1024.0;
+const TRIAL_BYTES: f64 = 96.0 * 1024.0;
 /// A trial whose responses do not come is judged after twice the latency and this.
 const TRIAL_WAIT: Duration = Duration::from_millis(100);
 /// A trial at such a rate, in bytes a second, that failed is judged once more, because busy processors delay it.
@@ -49,6 +49,8 @@ const TRIAL_NOISE_FAST: f64 = 0.2;
 /// A common rate of so many times that of one connection is no link that one connection fills: a trial need not show
 /// more, for on a busy machine the first responses come late.
 const FAR_BEYOND_ONE: f64 = 3.0;
+/// Rate of one connection, in bytes a second, from which on gathered bytes are prompt enough for a measurement.
+const GATHERED_RATE_MIN: f64 = 16.0 * MIB;
 /// A second connection is kept when it brings this much more: its cost is small, and so may be what the first one
 /// leaves of the link.
 const PAYS_SECOND: f64 = 1.12;
@@ -92,6 +94,8 @@ const RETREAT_WORTH_SECONDS: f64 = 1.0;
 const DOUBLED_MAX: usize = 16;
 /// More connections are kept when they bring this part of what they should.
 const PAYS: f64 = 0.5;
+/// When fewer bring less by this part of what they should, no link is full.
+const PAYS_FULLY: f64 = 0.8;
 /// A smaller number is kept when it brings still this much of the best.
 const SUFFICES: f64 = 0.95;
 /// Below this part of what so many connections are worth alone, something else is the limit.
@@ -217,6 +221,16 @@ impl ConcurrencyController {
         matches!(self.phase, SearchPhase::Settled { .. })
     }
 
+    /// Returns whether bytes must be counted as they arrive. Usually the kernel gathers 256 KiB, which take longer than a trial at
+    /// 10 MiB/s: there five of six trials failed, and 512 MiB took 15 to 48 s instead of 2.3.
+    pub(crate) fn needs_prompt_counts(&self) -> bool {
+        match self.phase {
+            SearchPhase::First { .. } | SearchPhase::Settled { .. } => false,
+            SearchPhase::Trial { .. } => true,
+            SearchPhase::Measure { .. } => self.solo < GATHERED_RATE_MIN,
+        }
+    }
+
     /// Returns how many ranges to keep where all others are to be cancelled; once.
     pub(crate) fn take_retreat(&mut self) -> Option<usize> {
         self.retreat.take()
@@ -334,6 +348,7 @@ impl ConcurrencyController {
                 self.solo = alone.rate(here);
             }
             if more * 2 + 1 >= self.connections as u64 || here.at >= deadline {
+                self.know(self.solo);
                 self.phase = SearchPhase::Trial { alone, deadline, began: Some(here), judged };
             }
             return;
@@ -378,8 +393,17 @@ impl ConcurrencyController {
                 self.settle(now);
             }
             Step::Down { before, best } if rate < best * SUFFICES => {
+                let fewer = count(self.connections);
+                let grew = best / rate.max(1.0) - 1.0;
+                let is_worth_all = grew >= PAYS_FULLY * (count(before) / fewer - 1.0);
                 self.connections = before;
-                self.settle(now);
+                if is_worth_all {
+                    // Each connection is worth as much as the others, only less than the first look showed.
+                    self.know(rate / fewer);
+                    self.up(best, now);
+                } else {
+                    self.settle(now);
+                }
             }
             Step::Down { best, .. } => self.down(rate, best.max(rate), now),
             Step::Stay { last, measured }
@@ -432,7 +456,10 @@ impl ConcurrencyController {
     /// and more connections would only fill memory.
     #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
     fn consumer_is_behind(&self, here: SpeedMark) -> bool {
-        let in_order = BEHIND * self.chunk * self.receiving * count(self.connections);
+        // Where few connections sufficed a moment ago, ranges are larger.
+        let large = self.recent.max(self.solo) * LARGE_RANGE_SECONDS;
+        let range = if self.connections <= 2 * FEW { self.chunk.max(large) } else { self.chunk };
+        let in_order = BEHIND * range * self.receiving * count(self.connections);
         here.held as f64 > in_order.min(FULL * self.window)
     }
 
@@ -528,8 +555,14 @@ mod tests {
         early_shared_mib: f64,
     }
 
-    /// Runs for `seconds` behind a link that lets a burst of 16 ms through first, as shapers do.
+    /// Runs for `seconds` on a link that lets a burst of 16 ms through first, as shapers do.
     fn run(net: Net, max: usize, seconds: u64) -> Run {
+        run_with_pieces(net, 0.0, max, seconds)
+    }
+
+    /// Runs with a server that sends to each connection in pieces of `piece` MiB: a first one with the head of the response,
+    /// and the others at its rate.
+    fn run_with_pieces(net: Net, piece: f64, max: usize, seconds: u64) -> Run {
         let mut controller = ConcurrencyController::new(max, CHUNK, WINDOW, None);
         controller.first_response(net.latency);
         let worth = worth(net);
@@ -544,6 +577,7 @@ mod tests {
         while now < Duration::from_secs(seconds) {
             joining.retain(|&(at, n)| {
                 if at <= now {
+                    mib += piece * n.saturating_sub(active) as f64;
                     opened += n.saturating_sub(active) as u64;
                     active = n;
                 }
@@ -561,7 +595,11 @@ mod tests {
             now += TICK;
             let wanted = controller.observe(SpeedMark {
                 at: now,
-                bytes: (mib * MIB) as u64,
+                bytes: if piece > 0.0 {
+                    ((mib / piece).floor() * piece * MIB) as u64
+                } else {
+                    (mib * MIB) as u64
+                },
                 held: 0,
                 opened,
                 left: u64::MAX,
@@ -596,6 +634,19 @@ mod tests {
             assert!(run.changes <= 16, "{what}: {run:?}");
             let most = (f64::from(*range.end() as u32) * worth(net)).min(net.all);
             assert!(run.mib_per_second > 0.85 * most, "{what}: {run:?}, of {most} MiB/s");
+        }
+    }
+
+    #[test]
+    fn connections_of_a_slow_server_are_many_soon() {
+        for piece in [0.0, 0.015, 0.0625, 0.125] {
+            for latency in [5, 10, 25, 100] {
+                let net = Net { each: 3.0, latency: ms(latency), all: 9e9 };
+                let run = run_with_pieces(net, piece, 64, 6);
+                assert_eq!(run.settled, 64, "{piece} {latency}: {run:?}");
+                // A link that is full all the time would have brought 192.
+                assert!(run.mib_per_second > 60.0, "{piece} {latency}: {run:?}");
+            }
         }
     }
 

@@ -22,6 +22,8 @@ pub(crate) struct ConcurrencyLimit {
     most: AtomicUsize,
     /// Set if a controller moves the target.
     steered: AtomicBool,
+    /// Set while the controller measures over so short a time that bytes must be counted as they arrive.
+    observed: AtomicBool,
     /// The largest range, in bytes; and the largest where few are fetched at the same time.
     chunk: AtomicU64,
     large: AtomicU64,
@@ -69,6 +71,7 @@ impl ConcurrencyLimit {
             in_use: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
             steered: AtomicBool::new(false),
+            observed: AtomicBool::new(false),
             chunk: AtomicU64::new(u64::MAX),
             large: AtomicU64::new(u64::MAX),
             just_in_time: AtomicU64::new(0),
@@ -118,6 +121,16 @@ impl ConcurrencyLimit {
     /// Sets how many ranges may be fetched at the same time.
     pub(crate) fn set_target(&self, target: usize) {
         self.change(|state| state.target = target);
+    }
+
+    /// Sets whether bytes are to be counted as they arrive, and not when a full buffer has.
+    pub(crate) fn set_observed(&self, is_observed: bool) {
+        self.observed.store(is_observed, Ordering::Relaxed);
+    }
+
+    /// Returns whether bytes are to be counted as they arrive.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.observed.load(Ordering::Relaxed)
     }
 
     /// Allows one more range because those under way are about to end, or no longer.

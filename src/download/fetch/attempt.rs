@@ -372,7 +372,7 @@ impl Receiving {
         let gathering = context.request_stats.expected().map_or(GATHERING_MAX, |expected| {
             (2 * expected.reading(context.read_buffer as u64)).clamp(GATHERING_MIN, GATHERING_MAX)
         });
-        if left > context.read_buffer && since.elapsed() < gathering {
+        if left > context.read_buffer && since.elapsed() < gathering && !context.limit.is_observed() {
             self.body.set_low_water(context.read_buffer);
             if let Ok(data) = timeout_at(since + gathering, self.some_data(queue)).await {
                 return data;
