@@ -128,6 +128,7 @@ pub use download::memory::frame::Frame;
 pub use download::meter::Meter;
 pub use download::options::{ChecksumMode, Hedge, Options};
 pub use download::stream::{Download, TransferStats};
+pub use download::verdict::Verdict;
 pub use error::{Error, ErrorKind, Result, ServiceError};
 pub use s3::address::http_url::HttpUrl;
 pub use s3::address::s3_uri::S3Uri;
@@ -135,6 +136,7 @@ pub use s3::address::source::Source;
 pub use s3::checksum::algorithm::ChecksumAlgorithm;
 pub use s3::etag::ETag;
 pub use s3::object::ObjectInfo;
+pub use s3::proof::{SizeProof, Validator};
 pub use s3::range_spec::RangeSpec;
 pub use s3::shard::Shard;
 

@@ -220,6 +220,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "WHEN", help_heading = TRANSFER, default_value = "auto")]
     pub(super) checksum: ChecksumMode,
 
+    /// Request ranges also of an object that has no strong ETag
+    ///
+    /// Nothing shows then whether all ranges are of one version, so that by default such an object comes in one
+    /// response, over one connection. For servers where objects are never replaced during a download.
+    #[arg(long, help_heading = TRANSFER)]
+    pub(super) unsafe_ranges: bool,
+
     /// Consecutive attempts without progress before giving up [default: 10, or 4 before the first byte]
     #[arg(long, value_name = "N", help_heading = TRANSFER, value_parser = value_parser!(u32).range(1..))]
     pub(super) max_attempts: Option<u32>,

@@ -35,7 +35,7 @@ enum Argument {
 type WrittenOption = (&'static str, fn(&Invocation) -> Argument);
 
 /// The options in the order in which they are written. A test holds this table against the parser's definition.
-const OPTIONS: [WrittenOption; 36] = [
+const OPTIONS: [WrittenOption; 37] = [
     ("--output", |i| match &i.target {
         Destination::Stdout { even_binary } => value(even_binary.then_some("-")),
         Destination::File { path, .. } => Argument::Value(path.to_string_lossy().into_owned()),
@@ -65,6 +65,7 @@ const OPTIONS: [WrittenOption; 36] = [
     ("--first-byte-timeout", |i| time(i.download.first_byte_timeout)),
     ("--stall-timeout", |i| time(i.download.stall_timeout)),
     ("--hedge", |i| value((i.download.hedge == Hedge::Off).then_some("off"))),
+    ("--unsafe-ranges", |i| flag(i.download.unsafe_ranges)),
     ("--endpoint", |i| value(i.settings.endpoint.as_ref())),
     ("--region", |i| value(i.settings.region.as_ref())),
     ("--profile", |i| value(i.settings.profile.as_ref())),
@@ -207,7 +208,7 @@ mod tests {
             &["s3://b/k", "--addressing-style", "virtual", "--version-id=-v", "--profile=--p"],
             &["s3://b/k", "--range", "5-", "--if-match", "e"],
             &["s3://b/k", "--checksum", "require"],
-            &["s3://b/k", "--checksum", "off"],
+            &["s3://b/k", "--checksum", "off", "--unsafe-ranges"],
             &["s3://b/k", "--range", "-5", "--stats=json", "--quiet"],
             &["s3://b/k", "--range", "-5", "--stats=json", "--quiet", "--addressing-style", "auto"],
             &[

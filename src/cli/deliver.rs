@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::download::memory::frame::Frame;
 use crate::download::sequence::ObjectSequence;
 use crate::download::stream::Download;
-use crate::error::{Error, Result};
+use crate::download::verdict::Verdict;
+use crate::error::{Error, ErrorKind, Result};
 use crate::output::part_file::ObjectFacts;
 use crate::output::sink::Sink;
 use crate::output::writer::Writer;
@@ -22,7 +23,7 @@ const DIRECT_WRITE_MAX_CONNECTIONS: usize = 2;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeliveryOutcome {
     /// Every byte was written.
-    Complete,
+    Complete(Verdict),
     /// Something outside ended it.
     Stopped {
         /// The reason for the end.
@@ -66,7 +67,8 @@ pub(crate) async fn deliver(
         }
         // A reader that knew the size may leave before the checksum is known.
         sequence.next_frame().await.transpose()?;
-        Ok(DeliveryOutcome::Complete)
+        let unproven = || Error::new(ErrorKind::Other, "nothing proves that every object is complete");
+        Ok(DeliveryOutcome::Complete(sequence.verdict().ok_or_else(unproven)?))
     };
     let by = tokio::select! {
         biased;

@@ -3,6 +3,7 @@
 use crate::cli::invocation::Invocation;
 use crate::config::settings::Config;
 use crate::download::client::Client;
+use crate::download::verdict::Verdict;
 use crate::error::{Error, Result};
 use crate::output::finished::FinishedFile;
 use crate::s3::address::partition::Partition;
@@ -11,17 +12,19 @@ use crate::s3::checksum::expected::ExpectedChecksum;
 use crate::s3::checksum::verifier::Verifier;
 use crate::s3::object::ObjectInfo;
 
-/// Returns `None` if `file` is all that `invocation` asks for, else the reason why it may not be. Without a proof the file is
-/// read and compared with the store's checksums.
-pub(crate) async fn why_not_complete(
+/// Returns the proof that `file` is all that `invocation` asks for, else the reason why it may not be. Without a proof the
+/// file is read and compared with the store's checksums.
+pub(crate) async fn prove_complete(
     invocation: &Invocation,
     config: &Config,
     file: &FinishedFile,
-) -> Result<Option<Error>> {
+) -> Result<std::result::Result<Verdict, Error>> {
     let mut start = 0;
+    let mut verdict: Option<Verdict> = None;
+    let mut add = |object: Verdict| verdict = Some(verdict.map_or(object, |before| before.and(object)));
     for (index, source) in invocation.sources.iter().enumerate() {
         let info = Client::new(config.clone()).inspect(source, &invocation.download).await?;
-        let refused = |why: &str| Ok(Some(file.unproven(why)));
+        let refused = |why: &str| Ok(Err(file.unproven(why)));
         let wanted = &invocation.download.if_match;
         if wanted.is_some() && *wanted != info.etag.as_deref().and_then(|tag| tag.parse().ok()) {
             return refused("the object is not the one that --if-match names");
@@ -31,6 +34,7 @@ pub(crate) async fn why_not_complete(
             if piece.tag().is_some() {
                 if piece.is_version(&info) {
                     start += piece.end.saturating_sub(piece.start);
+                    add(Verdict::of_earlier_run(&info, None));
                     continue;
                 }
                 return refused("the object has changed since");
@@ -40,22 +44,33 @@ pub(crate) async fn why_not_complete(
             return refused("nothing proves that it is that range of the object");
         }
         match compare(file, start, source, &info)? {
-            Some(true) => start += info.size,
-            Some(false) => return refused("it is not the object"),
+            Some(Some(checksum)) => {
+                start += info.size;
+                add(Verdict::of_earlier_run(&info, Some(checksum)));
+            }
+            Some(None) => return refused("it is not the object"),
             None => return refused("the store has no checksum of it to compare with"),
         }
     }
-    if start != file.size {
-        return Ok(Some(file.unproven("it is longer than the object")));
+    match verdict {
+        Some(verdict) if start == file.size => {
+            file.clean_up();
+            Ok(Ok(verdict))
+        }
+        _ => Ok(Err(file.unproven("it is longer than the object"))),
     }
-    file.clean_up();
-    Ok(None)
 }
 
-/// Returns whether the bytes from `start` on are the object; `None` if the store has nothing to compare with.
-fn compare(file: &FinishedFile, start: u64, source: &Source, info: &ObjectInfo) -> Result<Option<bool>> {
+/// Returns the checksum that the bytes from `start` on were found equal to, or `Some(None)` if they are not the object;
+/// `None` if the store has nothing to compare with.
+fn compare(
+    file: &FinishedFile,
+    start: u64,
+    source: &Source,
+    info: &ObjectInfo,
+) -> Result<Option<Option<&'static str>>> {
     if start.checked_add(info.size).is_none_or(|end| end > file.size) {
-        return Ok(Some(false));
+        return Ok(Some(None));
     }
     let Source::S3(uri) = source else { return Ok(None) };
     let of_etag =
@@ -63,7 +78,7 @@ fn compare(file: &FinishedFile, start: u64, source: &Source, info: &ObjectInfo) 
     let Some(expected) = ExpectedChecksum::full_object(info).or_else(of_etag) else { return Ok(None) };
     let mut verifier = Verifier::whole(expected);
     file.read(start, info.size, |bytes| verifier.update(bytes))?;
-    Ok(Some(verifier.finish().is_ok()))
+    Ok(Some(verifier.finish().ok().and_then(|()| verifier.verified())))
 }
 
 /// Returns the identity of the store that S3 objects come from: a custom endpoint by its scheme, host, port and prefix, AWS

@@ -73,6 +73,7 @@ impl TryFrom<Args> for Invocation {
             stall_timeout: args.stall_timeout,
             hedge: args.hedge,
             checksum: args.checksum,
+            unsafe_ranges: args.unsafe_ranges,
             limit_rate: args.limit_rate,
         };
         let invocation = Self {
@@ -227,7 +228,7 @@ mod tests {
                     --addressing-style path --stats=json --progress json --quiet -vv --endpoint http://h:9 \
                     --region eu-west-1 --profile p \
                     --no-sign-request --ca-bundle ca.pem --client-cert c.pem --client-key k.pem --fips --dualstack=false --accelerate=true \
-                    --request-payer requester --sse-c-key key --max-time 1h --remote-time --continue --force --limit-rate 50MiB/s s3://b/k";
+                    --request-payer requester --sse-c-key key --max-time 1h --unsafe-ranges --remote-time --continue --force --limit-rate 50MiB/s s3://b/k";
         let mut line: Vec<&str> = line.split_whitespace().collect();
         line.extend(["-o", "a b/"]);
         let download = Options {
@@ -242,6 +243,7 @@ mod tests {
             stall_timeout: Some(Duration::from_millis(500)),
             hedge: Hedge::Off,
             checksum: ChecksumMode::Require,
+            unsafe_ranges: true,
             limit_rate: NonZeroU64::new(50 << 20),
         };
         assert_eq!(

@@ -10,6 +10,7 @@ pub(crate) mod descriptors;
 pub(crate) mod existing_file;
 pub(crate) mod habits;
 pub(crate) mod help;
+pub(crate) mod integrity_notes;
 pub(crate) mod interrupt;
 pub(crate) mod invocation;
 pub(crate) mod log;

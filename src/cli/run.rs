@@ -11,6 +11,7 @@ use signal_hook::consts::SIGPIPE;
 use crate::cli::clear_token;
 use crate::cli::deliver::{DeliveryOutcome, StopReason, deliver};
 use crate::cli::existing_file;
+use crate::cli::integrity_notes::{self, IntegrityNotes};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::invocation::Invocation;
 use crate::cli::log;
@@ -35,6 +36,7 @@ use crate::output::stdout_path::stdout_file;
 use crate::output::stream::print;
 use crate::output::target::Destination;
 use crate::output::written::WriteProgress;
+use crate::s3::address::source::Source;
 
 /// Runs `invocation` in a process that began at `began`.
 pub(crate) async fn run(
@@ -85,10 +87,11 @@ struct Run<'a> {
 struct Ending {
     result: Result<DeliveryOutcome>,
     transfer: TransferStats,
-    verified: Option<&'static str>,
     credentials_time: Option<Duration>,
     /// How it can be continued: as lines for people, and as words for programs.
     resume: (Option<String>, Option<Vec<String>>),
+    /// An object that was not compared with a checksum although there may be one, and why.
+    unverified: Option<(Source, &'static str)>,
 }
 
 impl Ending {
@@ -96,9 +99,9 @@ impl Ending {
         Self {
             result,
             transfer: TransferStats::default(),
-            verified: None,
             credentials_time: None,
             resume: (None, None),
+            unverified: None,
         }
     }
 
@@ -135,15 +138,15 @@ impl<'a> Run<'a> {
         let mut sink = match Sink::open(&invocation.target, request)? {
             OpenedSink::Sink(sink) => sink,
             OpenedSink::Existing(file) => {
-                let why_not = tokio::select! {
+                let proof = tokio::select! {
                     biased;
-                    why_not = existing_file::why_not_complete(invocation, &config, &file) => why_not?,
+                    proof = existing_file::prove_complete(invocation, &config, &file) => proof?,
                     by = stopped(self.interrupt, self.deadline) => return Ok(Ending::stopped_early(by)),
                 };
-                match why_not {
-                    None => return Ok(Ending::new(Ok(DeliveryOutcome::Complete))),
-                    Some(error) if !invocation.target.replaces() => return Err(error),
-                    Some(_) => Sink::open_anew(&invocation.target, request)?,
+                match proof {
+                    Ok(verdict) => return Ok(Ending::new(Ok(DeliveryOutcome::Complete(verdict)))),
+                    Err(error) if !invocation.target.replaces() => return Err(error),
+                    Err(_) => Sink::open_anew(&invocation.target, request)?,
                 }
             }
         };
@@ -169,29 +172,35 @@ impl<'a> Run<'a> {
     async fn deliver(&mut self, mut sequence: ObjectSequence<'_>, mut sink: Sink, config: &Config) -> Ending {
         // Objects that an earlier run completed are not counted.
         self.progress.set_objects(1 + sequence.rest().len());
+        let mut notes = IntegrityNotes::default();
+        notes.object_begins(sequence.current());
         let progress = &mut self.progress;
         let mut object_begins = |download: &Download, already_written| {
             progress.begin(download.source(), already_written, download.meter());
         };
         object_begins(sequence.current(), sequence.had());
-        let next = |download: &Download| object_begins(download, 0);
+        let next = |download: &Download| {
+            notes.object_begins(download);
+            object_begins(download, 0);
+        };
         let stop = stopped(self.interrupt, self.deadline);
         let result = deliver(&mut sequence, &mut sink, &self.delivery, stop, next).await;
         let can_be_resumed = sink.can_be_resumed();
         let path = sink.path().filter(|_| self.invocation.remote_time).map(Path::to_owned);
         let mut result = close(sink, result);
-        if let (Some(path), Ok(DeliveryOutcome::Complete)) = (path, &result)
+        if let (Some(path), Ok(DeliveryOutcome::Complete(_))) = (path, &result)
             && let Some(time) = sequence.current().info().last_modified.as_deref()
         {
             result = result.and_then(|outcome| set_modified(&path, time).map(|()| outcome));
         }
+        let unverified = sequence.unverified().filter(|_| result.is_ok());
         let resume = self.resume(&sequence, &result, can_be_resumed);
         Ending {
             result: outcome_of(result),
             transfer: sequence.traffic(),
-            verified: sequence.verified(),
             credentials_time: config.credentials.first_load_time(),
             resume,
+            unverified,
         }
     }
 
@@ -203,7 +212,7 @@ impl<'a> Run<'a> {
         can_be_resumed: bool,
     ) -> (Option<String>, Option<Vec<String>>) {
         let can_continue = match result {
-            Ok(DeliveryOutcome::Complete) => false,
+            Ok(DeliveryOutcome::Complete(_)) => false,
             Ok(DeliveryOutcome::Stopped { is_known, .. }) => *is_known || can_be_resumed,
             Err(error) => {
                 let source = sequence.asked_for(self.delivery.bytes());
@@ -233,12 +242,19 @@ impl<'a> Run<'a> {
     fn finish(self, ending: Ending) -> Result<(), RunError> {
         let (lines, words) = ending.resume;
         let (outcome, end) = end_of(&ending.result, words);
+        if let Some((source, why)) = &ending.unverified {
+            integrity_notes::unverified(source, why);
+        }
         self.progress.finish(&LastLine { outcome, report: end.clone() });
         // Figures of a run that sent no request are of use to programs only, which wait for their last line.
         let began = ending.transfer != TransferStats::default() || ending.result.is_ok();
         if let Some(format) = self.invocation.stats.filter(|format| began || *format == Format::Json) {
-            let (traffic, verified) = (ending.transfer, ending.verified);
-            let stats = Stats::collect(ending.credentials_time, traffic, verified, &self.delivery, end);
+            let verdict = match &ending.result {
+                Ok(DeliveryOutcome::Complete(verdict)) => Some(*verdict),
+                _ => None,
+            };
+            let (traffic, time) = (ending.transfer, ending.credentials_time);
+            let stats = Stats::collect(time, traffic, verdict, &self.delivery, end);
             // A stderr that is gone does not make a download fail.
             let _ = std::io::stderr().write_all(stats.render(format).as_bytes());
         }
@@ -279,7 +295,7 @@ fn outcome_of(result: Result<DeliveryOutcome>) -> Result<DeliveryOutcome> {
 /// Completes the output, or leaves it where a later run finds it.
 fn close(sink: Sink, result: Result<DeliveryOutcome>) -> Result<DeliveryOutcome> {
     match result {
-        Ok(DeliveryOutcome::Complete) => sink.finish().and(result),
+        Ok(DeliveryOutcome::Complete(_)) => sink.finish().and(result),
         Err(error) if error.kind() == ErrorKind::Integrity && sink.is_part() => {
             sink.abandon(true);
             Err(error.with_better_hint("no file was made and its bytes are discarded: download it again"))

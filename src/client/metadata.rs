@@ -11,9 +11,52 @@ use crate::s3::range::ByteRange;
 use crate::s3::request::S3Request;
 use crate::s3::response::{ResponseProof, SentGet, is_web_page};
 
+/// A tag that no object has: those of S3 have hexadecimal digits.
+const NOBODYS_TAG: &str = "\"s3fcp-asks-whether-if-match-is-honoured\"";
+
 /// Describes the client's object: by HEAD, or, for a URL and where HEAD fails, by a GET of the first byte.
 pub(crate) async fn describe(client: &ObjectClient, max_attempts: Option<NonZeroU32>) -> Result<ObjectInfo> {
     retry(max_attempts, |attempt| describe_once(client, attempt)).await
+}
+
+/// Describes the client's object by a GET of the first byte alone.
+pub(crate) async fn describe_by_get(
+    client: &ObjectClient,
+    max_attempts: Option<NonZeroU32>,
+) -> Result<ObjectInfo> {
+    retry(max_attempts, |attempt| first_byte(client, attempt)).await
+}
+
+/// Returns whether the object has no byte from `size` on, as a GET of the next bytes shows. Fails where another attempt may
+/// show it.
+pub(crate) async fn ends_at(client: &ObjectClient, size: u64, attempt: Attempt) -> Result<bool> {
+    let range = ByteRange::new(size, size.saturating_add(1));
+    let answer = match client.exchange(S3Request::Get { range, if_match: None }, None, attempt).await {
+        Ok(answer) => answer,
+        Err(e) if e.is_retryable() => return Err(e),
+        Err(e) => {
+            let shown = e.service().filter(|service| service.status == 416);
+            return Ok(shown.is_some_and(|shown| shown.object_size.is_none_or(|other| other == size)));
+        }
+    };
+    let sent = SentGet { range: Some(range), size: None, is_s3: client.is_s3() };
+    match ResponseProof::read(&answer.head, sent) {
+        // A server that knows no ranges sends the whole object once more.
+        Ok(ResponseProof::Bytes(response)) => Ok(response.whole && response.info.size == size),
+        Ok(_) => Ok(false),
+        Err(e) if e.is_retryable() => Err(e),
+        Err(_) => Err(malformed("the response to a range after the end has neither bytes nor a size")),
+    }
+}
+
+/// Returns whether the server refuses a GET whose `If-Match` names a tag that the object has not.
+pub(crate) async fn honours_if_match(client: &ObjectClient, attempt: Attempt) -> Result<bool> {
+    let request = S3Request::Get { range: ByteRange::new(0, 1), if_match: Some(NOBODYS_TAG) };
+    match client.exchange(request, None, attempt).await {
+        Ok(_) => Ok(false),
+        Err(e) if e.is_retryable() => Err(e),
+        Err(e) => Ok(e.service().is_some_and(|service| service.status == 412)),
+    }
 }
 
 async fn describe_once(client: &ObjectClient, attempt: Attempt) -> Result<ObjectInfo> {

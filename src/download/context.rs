@@ -14,6 +14,7 @@ use crate::download::fetch::straggler;
 use crate::download::group::DownloadGroup;
 use crate::download::memory::window::OutputPosition;
 use crate::download::requested::RequestedBytes;
+use crate::download::verdict::Evidence;
 use crate::s3::pinned::PinnedVersion;
 
 /// The state that all ranges of one download share.
@@ -43,6 +44,8 @@ pub(crate) struct DownloadContext {
     pub(crate) zero_copy_min: usize,
     /// Set by the first response; every later one is checked against it.
     pub(crate) pin: OnceLock<PinnedVersion>,
+    /// The facts that the responses have shown.
+    pub(crate) evidence: Evidence,
     /// The object's size, if only the end of its response showed it.
     pub(crate) size_at_end: OnceLock<u64>,
     /// Set when the first response did not show which bytes it had: GETs are without `Range` from then on.

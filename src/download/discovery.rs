@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::client::metadata::describe;
+use crate::client::metadata::{describe, describe_by_get, ends_at};
 use crate::client::object_client::ObjectClient;
 use crate::client::origins::Origins;
 use crate::client::retry::{Attempt, retry};
@@ -27,9 +27,11 @@ use crate::download::ordered::OrderedRanges;
 use crate::download::pending_head::PendingHead;
 use crate::download::requested::{RequestedBytes, beyond};
 use crate::download::stream::StartMode;
+use crate::download::verdict::Evidence;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
+use crate::s3::proof::SizeProof;
 use crate::s3::range::ByteRange;
 use crate::s3::request::S3Request;
 use crate::s3::response::{ResponseProof, SentGet};
@@ -62,10 +64,21 @@ pub(super) async fn build_context(
     let (wanted, answer) = if let Some(wanted) = RequestedBytes::new(options.range, if_match()) {
         (wanted, None)
     } else {
-        let info = describe(&client, max_attempts).await?;
-        (RequestedBytes::at_the_end(options.range, if_match(), &info)?, Some(info))
+        let mut info = describe(&client, max_attempts).await?;
+        let mut wanted = RequestedBytes::at_the_end(options.range, if_match(), &info)?;
+        // No GET follows whose response would show the size, and HEAD's word alone is not enough.
+        let is_end = |attempt| ends_at(&client, info.size, attempt);
+        if wanted.is_nothing() && info.size > 0 && !retry(max_attempts, is_end).await? {
+            info = describe_by_get(&client, max_attempts).await?;
+            wanted = RequestedBytes::at_the_end(options.range, if_match(), &info)?;
+        }
+        (wanted, Some(info))
     };
     let limit = ConcurrencyLimit::new(connections);
+    let evidence = Evidence::new(options.unsafe_ranges, options.version_id.as_deref());
+    if mode.already_written > 0 {
+        evidence.add_response();
+    }
     let context = DownloadContext {
         client,
         wanted,
@@ -80,6 +93,7 @@ pub(super) async fn build_context(
         stall_timeout: options.stall_timeout.unwrap_or(Options::STALL_TIMEOUT),
         zero_copy_min: limits.zero_copy_min,
         pin: OnceLock::new(),
+        evidence,
         size_at_end: OnceLock::new(),
         is_plain: AtomicBool::new(false),
         without_if_match: AtomicBool::new(false),
@@ -104,6 +118,7 @@ pub(super) async fn start(
     let mut head = match &answer {
         // There is nothing to request.
         Some(info) if wanted.is_nothing() => {
+            context.evidence.set_size(SizeProof::TwoResponses);
             return Ok(Discovery::nothing(
                 wanted.start(),
                 info.clone(),
@@ -137,6 +152,7 @@ pub(super) async fn start(
             format!("the object ended at byte {} a moment ago and is longer now", wanted.start()),
         ));
     }
+    context.evidence.set_size(SizeProof::TwoResponses);
     Ok(Discovery::nothing(wanted.start(), info, head))
 }
 
@@ -153,13 +169,7 @@ async fn check_size(context: &DownloadContext, head: &mut PendingHead, info: &Ob
     if !context.is_plain.load(Ordering::Relaxed) || info.known_size().is_none() {
         return Ok(());
     }
-    match head.answer().await {
-        Some(answer) if answer.size != info.size => Err(Error::new(
-            ErrorKind::Server,
-            format!("HEAD reports {} bytes, and GET {}", answer.size, info.size),
-        )),
-        _ => Ok(()),
-    }
+    context.evidence.check_whole(info.size, head.answer().await.as_ref())
 }
 
 /// Confirms a 416 for a later byte: by HEAD, or else by a GET of the first byte. If the 416 itself has `shown` that the object

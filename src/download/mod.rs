@@ -18,4 +18,5 @@ pub(crate) mod plan;
 pub(crate) mod requested;
 pub(crate) mod sequence;
 pub(crate) mod stream;
+pub(crate) mod verdict;
 pub(crate) mod verify;

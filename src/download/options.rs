@@ -39,6 +39,10 @@ pub struct Options {
     pub hedge: Hedge,
     /// The comparison of the bytes with a checksum that the store keeps of the object.
     pub checksum: ChecksumMode,
+    /// Combines ranges also where the server shows no strong `ETag`. By default such an object comes in one response, because
+    /// nothing would show that several are of one version; set this only for a server that never replaces an object
+    /// during a download.
+    pub unsafe_ranges: bool,
     /// The most body bytes received per second, by all ranges together; if `None`, what the configuration's
     /// [`ProfileLimits`](crate::config::settings::ProfileLimits) say.
     pub limit_rate: Option<NonZeroU64>,

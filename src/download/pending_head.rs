@@ -8,9 +8,10 @@ use std::task::{Context, Poll, ready};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::metadata::head;
-use crate::client::retry::Attempt;
+use crate::client::retry::{Attempt, retry};
 use crate::download::context::DownloadContext;
-use crate::error::Result;
+use crate::error::printable::printable;
+use crate::error::{Error, ErrorKind, Result};
 use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::PinnedVersion;
 
@@ -27,6 +28,10 @@ enum HeadState {
         again: bool,
     },
     Answered(Option<ObjectInfo>),
+    Failed {
+        /// Set if the server does not implement HEAD.
+        is_unknown: bool,
+    },
 }
 
 impl PendingHead {
@@ -52,11 +57,22 @@ impl PendingHead {
             let answer = ready!(Pin::new(task).poll(cx));
             self.state = match answer {
                 Ok(Err(_)) if *again => HeadState::asked(&self.context, false),
-                answer => HeadState::Answered(answer.ok().and_then(Result::ok)),
+                Ok(Ok(info)) => HeadState::Answered(Some(info)),
+                Ok(Err(error)) => HeadState::Failed {
+                    is_unknown: error.service().is_some_and(|s| matches!(s.status, 405 | 501)),
+                },
+                Err(_) => HeadState::Failed { is_unknown: false },
             };
         }
-        let HeadState::Answered(answer) = &self.state else { return Poll::Pending };
-        Poll::Ready(answer.as_ref())
+        match &self.state {
+            HeadState::Answered(answer) => Poll::Ready(answer.as_ref()),
+            _ => Poll::Ready(None),
+        }
+    }
+
+    /// Returns whether HEAD failed although the server implements it.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.state, HeadState::Failed { is_unknown: false })
     }
 
     /// Waits for the answer.
@@ -72,6 +88,26 @@ impl HeadState {
             head(&context.client, if again { Attempt::FIRST } else { Attempt::after(1) }).await
         });
         Self::Asked { task: AbortOnDropHandle::new(task), again }
+    }
+}
+
+/// Asks HEAD whether the object still has the tag that responses to GETs did not show.
+pub(super) async fn confirm(context: Arc<DownloadContext>) -> Result<()> {
+    let expected = context.evidence.expected_tag();
+    match retry(context.max_attempts, |attempt| head(&context.client, attempt)).await {
+        Ok(info) if info.etag.as_deref() == expected => Ok(()),
+        Ok(info) => {
+            let shown = |tag: Option<&str>| printable(tag.unwrap_or("absent")).to_string();
+            let (was, is) = (shown(expected), shown(info.etag.as_deref()));
+            let what = format!("the object changed during the download: its ETag was {was} and is {is}");
+            Err(Error::new(ErrorKind::Changed, what))
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            Err(Error::new(ErrorKind::Changed, "the object was deleted during the download"))
+        }
+        Err(e) => {
+            Err(e.with_hint("only HEAD shows the ETag at this server, and so whether the object changed"))
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::s3::etag::ETag;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range::ByteRange;
 use crate::s3::range_spec::RangeSpec;
+use crate::s3::response::RangeResponse;
 
 /// The requested bytes, and what is known of the object before the first response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub(crate) struct RequestedBytes {
     range: ByteRange,
     /// The version that the first GET asks for.
     if_match: Option<ETag>,
+    /// Set if the user named that version, and HEAD did not just show it.
+    is_named: bool,
     /// The object's size, where the range was counted from its end.
     size: Option<u64>,
 }
@@ -28,7 +31,7 @@ impl RequestedBytes {
         };
         // There must be a byte to request; no object is so large.
         let range = ByteRange::new(range.start().min(u64::MAX - 1), range.end());
-        Some(Self { range, if_match, size: None })
+        Some(Self { range, is_named: if_match.is_some(), if_match, size: None })
     }
 
     /// Creates a request for `range` of the object that `info` describes, and of no other version.
@@ -43,7 +46,8 @@ impl RequestedBytes {
         }
         let range = range.map_or(ByteRange::new(0, info.size), |spec| spec.of(info.size));
         let shown = info.etag.as_deref().and_then(|etag| etag.parse().ok());
-        Ok(Self { range, if_match: if_match.or(shown), size: Some(info.size) })
+        let is_named = if_match.is_some();
+        Ok(Self { range, if_match: if_match.or(shown), is_named, size: Some(info.size) })
     }
 
     /// Returns the first byte's offset.
@@ -66,6 +70,11 @@ impl RequestedBytes {
         self.range
     }
 
+    /// Returns whether no byte to deliver comes after those of `response`.
+    pub(crate) fn is_last(&self, response: &RangeResponse) -> bool {
+        response.whole || response.body.end() >= self.range.clipped(response.info.size).end()
+    }
+
     /// Returns the value of the first GET's `If-Match`.
     pub(crate) fn if_match(&self) -> Option<&str> {
         self.if_match.as_ref().map(ETag::as_str)
@@ -75,7 +84,10 @@ impl RequestedBytes {
     /// server honours `If-Match`. A range that begins at the end of the object is empty; one that begins after it is a
     /// usage error.
     pub(crate) fn of(&self, info: &ObjectInfo) -> Result<ByteRange> {
-        is_named(self.if_match.as_ref(), info)?;
+        // Some servers show a tag by HEAD alone; then all bytes come in one response.
+        if self.is_named || info.etag.is_some() {
+            is_named(self.if_match.as_ref(), info)?;
+        }
         match self.size {
             Some(_) if info.known_size().is_none() => Err(Error::new(ErrorKind::Server, SIZE_NEEDED)),
             Some(size) if size != info.size => Err(Error::new(

@@ -18,6 +18,7 @@ use crate::download::lookahead::Lookahead;
 use crate::download::memory::frame::Frame;
 use crate::download::options::Options;
 use crate::download::stream::{Download, StartMode, TransferStats};
+use crate::download::verdict::Verdict;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::source::Source;
 
@@ -41,8 +42,10 @@ pub(crate) struct ObjectSequence<'a> {
     before: u64,
     /// Cost of the complete objects.
     spent: TransferStats,
-    /// Set if all complete objects were verified.
-    all_verified: bool,
+    /// The verdict on the complete objects.
+    verdict: Option<Verdict>,
+    /// The first complete object that was not compared with a checksum although there may be one, and why.
+    unverified: Option<(Source, &'static str)>,
 }
 
 impl<'a> ObjectSequence<'a> {
@@ -67,8 +70,8 @@ impl<'a> ObjectSequence<'a> {
         let lookahead = Lookahead::new(options.concurrency.map(NonZero::get));
         let mode = StartMode { already_written: had, ..alone };
         let current = Download::begin(client.origins(), uri, first, mode).await?;
-        let (ahead, before, spent, all_verified) = (VecDeque::new(), 0, TransferStats::default(), true);
-        let (object, began) = (0, Instant::now());
+        let (ahead, before, spent) = (VecDeque::new(), 0, TransferStats::default());
+        let (object, began, verdict, unverified) = (0, Instant::now(), None, None);
         Ok(Self {
             client,
             group,
@@ -82,7 +85,8 @@ impl<'a> ObjectSequence<'a> {
             ahead,
             before,
             spent,
-            all_verified,
+            verdict,
+            unverified,
         })
     }
 
@@ -129,9 +133,21 @@ impl<'a> ObjectSequence<'a> {
         self.spent + self.current.traffic()
     }
 
-    /// Returns the checksum of the current object if the bytes of every object were found equal to theirs.
-    pub(crate) fn verified(&self) -> Option<&'static str> {
-        self.current.verified().filter(|_| self.all_verified)
+    /// Returns the verdict on all objects, once the last one is complete.
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        self.so_far().filter(|_| self.rest.is_empty())
+    }
+
+    /// Returns the verdict on the objects up to the current one, if that is complete.
+    fn so_far(&self) -> Option<Verdict> {
+        let current = self.current.verdict()?;
+        Some(self.verdict.map_or(current, |before| before.and(current)))
+    }
+
+    /// Returns the first object that was not compared with a checksum although there may be one, and why.
+    pub(crate) fn unverified(&self) -> Option<(Source, &'static str)> {
+        let current = || Some((self.current.source().clone(), self.current.unverified()?));
+        self.unverified.clone().or_else(current)
     }
 
     /// Returns the next bytes of the current object; `None` after its last one. Cancel safe.
@@ -185,7 +201,10 @@ impl<'a> ObjectSequence<'a> {
         if let Some(connections) = self.options.concurrency {
             download.set_connections(connections.get().saturating_sub(self.ahead.len()).max(1));
         }
-        self.all_verified &= self.current.verified().is_some();
+        let Some(verdict) = self.so_far() else {
+            return Some(Err(Error::new(ErrorKind::Other, "an object was left before it was complete")));
+        };
+        (self.verdict, self.unverified) = (Some(verdict), self.unverified());
         self.before = self.bytes();
         self.lookahead.delivered(self.before, self.began.elapsed(), is_responded && download.is_received());
         self.spent = self.traffic();

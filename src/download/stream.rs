@@ -33,8 +33,9 @@ use crate::download::meter::Meter;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Options;
 use crate::download::ordered::OrderedRanges;
-use crate::download::pending_head::PendingHead;
+use crate::download::pending_head::{self, PendingHead};
 use crate::download::plan::Plan;
+use crate::download::verdict::{EndState, Verdict};
 use crate::download::verify::ChecksumCheck;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{DOWNLOAD, LEVEL};
@@ -62,6 +63,9 @@ pub struct Download {
     /// How long the first response took, of a download that started before its turn, until that comes.
     ahead: Option<Duration>,
     steering: Option<AbortOnDropHandle<()>>,
+    /// HEAD's last word on the version, once it is needed.
+    confirmation: Option<AbortOnDropHandle<Result<()>>>,
+    verdict: Option<Verdict>,
 }
 
 impl fmt::Debug for Download {
@@ -134,8 +138,21 @@ impl Download {
         let verify = verify.map_err(|e| e.on(source))?;
         context.counters.set_expected(if wanted.end() == u64::MAX { u64::MAX } else { wanted.len() });
         let (failed, ahead, steering) = (false, mode.is_ahead.then_some(latency), None);
-        let mut download =
-            Self { context, info, wanted, ranges, failed, head, verify, limits, ahead, steering };
+        let (confirmation, verdict) = (None, None);
+        let mut download = Self {
+            context,
+            info,
+            wanted,
+            ranges,
+            failed,
+            head,
+            verify,
+            limits,
+            ahead,
+            steering,
+            confirmation,
+            verdict,
+        };
         if !mode.is_ahead {
             download.ranges.set_front();
             download.steer(latency);
@@ -182,6 +199,25 @@ impl Download {
     #[must_use]
     pub fn verified(&self) -> Option<&'static str> {
         self.verify.verified()
+    }
+
+    /// Returns, after the last byte, on what it rests that these are the bytes of the object. `None` before, and after an
+    /// error.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.verdict
+    }
+
+    /// Returns whether all bytes come in one response, because the server shows no strong `ETag` under which several could
+    /// be combined: see [`Options::unsafe_ranges`].
+    #[must_use]
+    pub fn is_one_response(&self) -> bool {
+        self.context.evidence.is_one_response()
+    }
+
+    /// Returns why the bytes were not compared with a checksum although there may be one.
+    pub(crate) fn unverified(&self) -> Option<&'static str> {
+        self.verify.unverified().filter(|_| !self.wanted.is_empty())
     }
 
     /// Returns whether the bytes before the range must be passed to [`Download::earlier`] before the first frame is requested,
@@ -258,7 +294,7 @@ impl Download {
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        if self.failed {
+        if self.failed || self.verdict.is_some() {
             return Poll::Ready(None);
         }
         if let Some(latency) = self.ahead.take() {
@@ -275,14 +311,47 @@ impl Download {
             None => {}
         }
         self.note_size();
-        if self.context.counters.yielded() != self.wanted.len() {
-            let short = Error::new(ErrorKind::Other, "not every part of the object was fetched");
-            return Poll::Ready(Some(Err(self.fail(short))));
-        }
-        match ready!(self.verify.poll_end(&mut self.head, &self.info, cx)) {
-            Ok(()) => Poll::Ready(None),
+        match ready!(self.poll_verdict(cx)) {
+            Ok(verdict) => {
+                self.verdict = Some(verdict);
+                Poll::Ready(None)
+            }
             Err(e) => Poll::Ready(Some(Err(self.fail(e)))),
         }
+    }
+
+    /// Resolves, after the last byte, to the verdict.
+    fn poll_verdict(&mut self, cx: &mut Context<'_>) -> Poll<Result<Verdict>> {
+        let delivered = self.context.counters.yielded();
+        if delivered == self.wanted.len() {
+            if let Err(e) = ready!(self.verify.poll_end(&mut self.head, &self.info, cx)) {
+                return Poll::Ready(Err(e));
+            }
+            if let Err(e) = ready!(self.poll_confirmation(cx)) {
+                return Poll::Ready(Err(e));
+            }
+        }
+        let head = match self.head.poll(cx) {
+            Poll::Ready(head) => head,
+            Poll::Pending => None,
+        };
+        let (info, pin, checksum) = (&self.info, self.context.pin.get(), self.verify.verified());
+        let end = EndState { info, pin, wanted: self.wanted, delivered, head, checksum };
+        Poll::Ready(self.context.evidence.reach(&end))
+    }
+
+    /// Resolves to whether HEAD still shows the version of the responses that did not show it themselves.
+    fn poll_confirmation(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.context.evidence.expected_tag().is_none() {
+            return Poll::Ready(Ok(()));
+        }
+        let context = &self.context;
+        let task = self.confirmation.get_or_insert_with(|| {
+            AbortOnDropHandle::new(tokio::spawn(pending_head::confirm(Arc::clone(context))))
+        });
+        let ended = ready!(Pin::new(task).poll(cx));
+        let ended_early = || Error::new(ErrorKind::Other, "a part of the download ended early");
+        Poll::Ready(ended.unwrap_or_else(|_| Err(ended_early())))
     }
 
     /// Takes the size of the object from the end of its response, if nothing else has shown it.

@@ -27,6 +27,8 @@ pub(super) struct ChecksumCheck {
     verifier: Verifier,
     /// Runs from the last byte on while HEAD has not answered.
     late: Option<Pin<Box<Sleep>>>,
+    /// Why nothing was compared although there may be a checksum.
+    unverified: Option<&'static str>,
 }
 
 impl ChecksumCheck {
@@ -45,7 +47,7 @@ impl ChecksumCheck {
             ChecksumMode::Require if !whole => return Err(unverifiable("only a part of it is asked for")),
             ChecksumMode::Require => required(context, info, head).await?,
         };
-        Ok(Self { verifier, late: None })
+        Ok(Self { verifier, late: None, unverified: None })
     }
 
     /// Adds the next bytes of the object.
@@ -71,6 +73,7 @@ impl ChecksumCheck {
         if self.verifier.awaits_expected() {
             let late = self.late.get_or_insert_with(|| Box::pin(sleep(ChecksumMode::LATE)));
             ready!(late.as_mut().poll(cx));
+            self.unverified = Some("HEAD, which shows it, has not answered in time");
             self.verifier.set_expected(None);
         }
         Poll::Ready(self.verifier.finish())
@@ -85,13 +88,24 @@ impl ChecksumCheck {
         self.verifier.verified()
     }
 
+    /// Returns why nothing was compared although the store may have a checksum.
+    pub(super) fn unverified(&self) -> Option<&'static str> {
+        self.unverified
+    }
+
     /// Takes HEAD's answer, once.
     fn look(&mut self, head: &mut PendingHead, info: &ObjectInfo, cx: &mut Context<'_>) {
         if self.verifier.awaits_expected()
             && let Poll::Ready(answer) = head.poll(cx)
         {
-            let answer = answer.filter(|answer| pending_head::is_of(answer, info));
-            self.verifier.set_expected(answer.and_then(ExpectedChecksum::full_object));
+            let answer = answer.cloned();
+            let of_this = answer.as_ref().filter(|answer| pending_head::is_of(answer, info));
+            self.unverified = match &answer {
+                Some(_) if of_this.is_none() => Some("HEAD, which shows it, describes another version"),
+                None if head.has_failed() => Some("HEAD, which shows it, failed"),
+                _ => None,
+            };
+            self.verifier.set_expected(of_this.and_then(ExpectedChecksum::full_object));
         }
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod header;
 pub(crate) mod object;
 pub(crate) mod part_list;
 pub(crate) mod pinned;
+pub(crate) mod proof;
 pub(crate) mod range;
 pub(crate) mod range_spec;
 pub(crate) mod redirect;

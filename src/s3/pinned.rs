@@ -3,6 +3,7 @@
 use crate::error::printable::printable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::object::ObjectInfo;
+use crate::s3::proof::{Validator, is_strong, opaque};
 
 /// The version that the first response to a GET showed.
 #[derive(Debug, Clone)]
@@ -11,6 +12,7 @@ pub(crate) struct PinnedVersion {
     etag: Option<String>,
     last_modified: Option<String>,
     version_id: Option<String>,
+    validator: Validator,
 }
 
 impl PinnedVersion {
@@ -21,6 +23,7 @@ impl PinnedVersion {
             etag: info.etag.clone(),
             last_modified: info.last_modified.clone(),
             version_id: info.version_id.clone(),
+            validator: Validator::of(info),
         }
     }
 
@@ -32,6 +35,11 @@ impl PinnedVersion {
     /// Returns the size in bytes, if a response has shown it.
     pub(crate) fn known_size(&self) -> Option<u64> {
         Some(self.size).filter(|size| *size != ObjectInfo::SIZE_UNKNOWN)
+    }
+
+    /// Returns what the first response had to compare others with.
+    pub(crate) fn validator(&self) -> Validator {
+        self.validator
     }
 
     /// Returns the version id, if the store showed one.
@@ -69,21 +77,17 @@ impl PinnedVersion {
         if sizes_are_known && self.size != info.size {
             return Err(changed("size", &self.size.to_string(), &info.size.to_string()));
         }
-        if self.if_match().is_none() && self.last_modified != info.last_modified {
+        if self.if_match().is_some() {
+            return Ok(());
+        }
+        if self.last_modified != info.last_modified {
             return Err(changed("date", &shown(&self.last_modified), &shown(&info.last_modified)));
+        }
+        if self.version_id != info.version_id {
+            return Err(changed("version id", &shown(&self.version_id), &shown(&info.version_id)));
         }
         Ok(())
     }
-}
-
-/// Returns whether `etag` is strong and names something: a blank one does not.
-pub(crate) fn is_strong(etag: &str) -> bool {
-    !etag.starts_with("W/") && !opaque(etag).is_empty()
-}
-
-/// Returns the tag without its quotes, which some servers omit, and without the mark of a weak one.
-fn opaque(etag: &str) -> &str {
-    etag.strip_prefix("W/").unwrap_or(etag).trim().trim_matches('"')
 }
 
 #[cfg(test)]

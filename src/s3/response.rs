@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result, ServiceError};
 use crate::s3::error_response::not_s3;
 use crate::s3::header::{content_length, header_text};
 use crate::s3::object::{ObjectInfo, malformed};
+use crate::s3::proof::SizeProof;
 use crate::s3::range::{ByteRange, content_range, unsatisfied_range};
 
 /// A successful response to a GET: what the object is, and which of its bytes follow.
@@ -23,6 +24,8 @@ pub(crate) struct RangeResponse {
     pub(crate) body: ByteRange,
     /// Set if the server sends the whole object (RFC 9110, section 14.2).
     pub(crate) whole: bool,
+    /// The fact that shows the object's size.
+    pub(crate) size_proof: SizeProof,
 }
 
 /// The GET that a response answers.
@@ -43,7 +46,8 @@ pub(crate) enum ResponseProof {
     Bytes(RangeResponse),
     /// The whole object follows, up to the last chunk; its size is unknown.
     Unsized(ObjectInfo),
-    /// A 200 as long as the range follows, which is a part of the object or this, all of it. HEAD may show which.
+    /// A 200 as long as the range follows, which is a part of the object or this, all of it. HEAD may show which, or a
+    /// request for the byte after it.
     PartOrWhole(RangeResponse),
     /// Bytes follow, and nothing shows which. A GET without `Range` may.
     Nothing(&'static str),
@@ -107,6 +111,10 @@ fn whole(headers: &HeaderMap, range: Option<ByteRange>, sent: SentGet) -> Result
         // Without a length the end of the body and a cut could not be distinguished.
         return Err(malformed("the server sent no range and no length"));
     };
+    let of_length = |size_proof| {
+        let (info, body) = (object_info(headers, length), ByteRange::new(0, length));
+        RangeResponse { info, body, whole: true, size_proof }
+    };
     let is_called_whole = headers.contains_key(CONTENT_RANGE);
     if range.is_some_and(|range| range.len() == length) && !is_called_whole {
         // Some servers call a part 200, and some objects have exactly this length.
@@ -114,13 +122,11 @@ fn whole(headers: &HeaderMap, range: Option<ByteRange>, sent: SentGet) -> Result
             Some(size) if size == length => {}
             Some(_) => return Err(malformed("the response does not show which bytes it has")),
             None => {
-                let (info, body) = (object_info(headers, length), ByteRange::new(0, length));
-                return Ok(ResponseProof::PartOrWhole(RangeResponse { info, body, whole: true }));
+                return Ok(ResponseProof::PartOrWhole(of_length(SizeProof::TwoResponses)));
             }
         }
     }
-    let (info, body) = (object_info(headers, length), ByteRange::new(0, length));
-    Ok(ResponseProof::Bytes(RangeResponse { info, body, whole: true }))
+    Ok(ResponseProof::Bytes(of_length(SizeProof::WholeResponse)))
 }
 
 /// Reads the response with a part of the object.
@@ -174,7 +180,8 @@ fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<Resp
             body.len()
         )));
     }
-    Ok(ResponseProof::Bytes(RangeResponse { info: object_info(headers, total), body, whole: false }))
+    let (info, size_proof) = (object_info(headers, total), SizeProof::ContentRange);
+    Ok(ResponseProof::Bytes(RangeResponse { info, body, whole: false, size_proof }))
 }
 
 /// Returns whether a 200 is a part all the same, or the whole object by its `Content-Range`. `rclone serve s3` sends every

@@ -12,11 +12,12 @@ use serde::Serialize;
 use crate::cli::report::end::EndReport;
 use crate::cli::report::format::{Format, size};
 use crate::download::stream::TransferStats;
+use crate::download::verdict::Verdict;
 use crate::output::written::WriteProgress;
 
 /// The figures of one download, from the start of the process to its end.
 ///
-/// Its fields are the keys of `--stats=json`, which are stable; all are numbers but `checksum`, `bottleneck` and those of
+/// Its fields are the keys of `--stats=json`, which are stable; all are numbers but `checksum`, `validator`, `bottleneck` and those of
 /// [`EndReport`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Stats {
@@ -50,6 +51,8 @@ pub(crate) struct Stats {
     pub(crate) peak_memory: Option<u64>,
     /// The stored checksum that the bytes match, such as `crc64nvme`; `null` if none was verified.
     pub(crate) checksum: Option<&'static str>,
+    /// The validator that shows that all responses were of one version: `strong`, `weak` or `none`; `null` if the run is incomplete.
+    pub(crate) validator: Option<&'static str>,
     /// CPU time of the whole process, user and system.
     pub(crate) cpu_seconds: f64,
     /// The limit of the download: `network`, `reader` or `cpu`.
@@ -72,13 +75,13 @@ pub(crate) enum Bottleneck {
 }
 
 impl Stats {
-    /// Collects the figures as they are now. `verified` is the checksum that the bytes match, and `credentials` the time
-    /// until the first credentials were there.
+    /// Collects the figures as they are now. `verdict` is there if the run is complete, and `credentials` is the time until
+    /// the first credentials were there.
     #[must_use]
     pub(crate) fn collect(
         credentials: Option<Duration>,
         traffic: TransferStats,
-        verified: Option<&'static str>,
+        verdict: Option<Verdict>,
         delivery: &WriteProgress,
         end: EndReport,
     ) -> Self {
@@ -102,7 +105,8 @@ impl Stats {
             bytes_beyond: traffic.fetched.saturating_sub(bytes),
             concurrency: traffic.concurrency,
             peak_memory: peak_memory(),
-            checksum: verified,
+            checksum: verdict.and_then(|verdict| verdict.checksum),
+            validator: verdict.map(|verdict| verdict.validator.name()),
             cpu_seconds,
             bottleneck: bottleneck(seconds, cpu_seconds, delivery.writing().as_secs_f64()),
             end,
@@ -157,6 +161,9 @@ impl Stats {
             "checksum",
             self.checksum.map_or_else(|| "not verified".to_owned(), |name| format!("{name} verified")),
         );
+        if let Some(validator) = self.validator {
+            line("validator", validator.to_owned());
+        }
         line("CPU", format!("{:.2} s", self.cpu_seconds));
         line("limited by", format!("the {:?}", self.bottleneck).to_lowercase());
         text
@@ -211,6 +218,7 @@ mod tests {
             concurrency: 16,
             peak_memory: Some(90 << 20),
             checksum: Some("crc64nvme"),
+            validator: Some("strong"),
             cpu_seconds: 0.5,
             bottleneck: Bottleneck::Network,
             end: EndReport::default(),
@@ -225,7 +233,7 @@ mod tests {
              \"first_byte_seconds\":0.0285,\
              \"requests\":258,\"connections\":17,\"retries\":2,\"hedges\":3,\"hedges_won\":1,\"throttled\":5,\
              \"bytes_beyond\":4096,\"concurrency\":16,\
-             \"peak_memory\":94371840,\"checksum\":\"crc64nvme\",\"cpu_seconds\":0.5,\"bottleneck\":\"network\",\
+             \"peak_memory\":94371840,\"checksum\":\"crc64nvme\",\"validator\":\"strong\",\"cpu_seconds\":0.5,\"bottleneck\":\"network\",\
              \"exit_code\":0,\"error\":null,\"resume\":null}\n"
         );
     }
@@ -242,6 +250,7 @@ mod tests {
              connections   17, at most 16 ranges at the same time\n\
              peak memory   90.0 MiB\n\
              checksum      crc64nvme verified\n\
+             validator     strong\n\
              CPU           0.50 s\n\
              limited by    the network\n"
         );

@@ -1,36 +1,26 @@
 //! One request for some bytes of the object, from sending it to the last byte of its body.
 //!
-//! [`RangeRequest::next`] returns what comes next, may be dropped and called again, and measures how long it was waited for. Each
-//! response is checked against the pinned version. What becomes of the bytes, and whether another request is sent for them,
-//! is decided above.
+//! [`RangeRequest::next`] returns what comes next, may be dropped and called again, and measures how long it was waited for.
+//! What a response proves is checked in `checked_get.rs`. What becomes of the bytes, and whether another request is sent
+//! for them, is decided above.
 
 use std::future::poll_fn;
 use std::pin::Pin as StdPin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
-use http::header::ETAG;
-use tokio::time::{Instant, timeout_at};
-use tracing::info;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::client::exchange::{Exchange, ResponseBody};
-use crate::client::metadata;
-use crate::client::object_client::ObjectClient;
 use crate::client::retry::Attempt;
 use crate::download::context::DownloadContext;
+use crate::download::fetch::checked_get::{CheckedResponse, checked_get};
 use crate::download::fetch::frame_queue::FrameSender;
 use crate::download::fetch::straggler::RequestProgress;
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::CORRECTION;
-use crate::s3::header::header_text;
-use crate::s3::object::{ObjectInfo, malformed};
-use crate::s3::pinned::{PinnedVersion, is_strong};
 use crate::s3::range::ByteRange;
-use crate::s3::request::S3Request;
-use crate::s3::response::{RangeResponse, ResponseProof, SentGet};
+use crate::s3::response::RangeResponse;
 
 /// How long small reads may be delayed so that the kernel can accumulate a full buffer: twice as long as a buffer takes to
 /// fill, between these limits.
@@ -78,6 +68,8 @@ struct Receiving {
     at_once: u64,
     /// Set if only the end of the body shows the size of the object.
     is_unsized: bool,
+    /// Where the last chunk has to be, if another response showed the size.
+    ends_at: Option<u64>,
 }
 
 impl RangeRequest {
@@ -181,6 +173,24 @@ impl RangeRequest {
         self.waiting.is_none_or(|(_, fetched)| self.context.counters.fetched() > fetched)
     }
 
+    /// Checks that the body, all of whose bytes have arrived, has no more of them, where it came in chunks and another
+    /// response showed how many there are.
+    pub(super) async fn check_end(&mut self) -> Result<()> {
+        let RequestStage::Receiving(landed) = &mut self.stage else { return Ok(()) };
+        if landed.ends_at != Some(landed.at) {
+            return Ok(());
+        }
+        let more = timeout(self.context.stall_timeout, poll_fn(|cx| landed.body.poll_data(cx))).await;
+        match more {
+            Ok(Some(Ok(data))) if !data.is_empty() => {
+                let what = format!("HEAD reports {} bytes, and the response to GET has more", landed.at);
+                Err(Error::new(ErrorKind::Server, what))
+            }
+            // Cut or not, the bytes are as many as HEAD reports.
+            _ => Ok(()),
+        }
+    }
+
     /// Reads the end of the body: the connection may be used again.
     pub(super) async fn land(self) {
         let RequestStage::Receiving(landed) = self.stage else { return };
@@ -188,172 +198,23 @@ impl RangeRequest {
     }
 }
 
-/// Sends the request and checks the head of its response. Where the response does not prove which bytes it has, or under
-/// which version, one request more may.
+/// Sends the request and waits for a response that proves what it has.
 async fn depart(context: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Result<Receiving> {
-    if let Some(pin) = context.pin.get()
-        && pin.if_match().is_none()
-        && context.client.version_id().is_none()
-        && asked.start() > context.wanted.start()
-    {
-        // Bytes of two responses may be combined under a strong validator only (RFC 9110, section 15.3.7.3).
-        return Err(Error::new(
-            ErrorKind::Server,
-            "the response ended early, and no strong ETag shows which bytes would follow",
-        )
-        .with_hint("the object has to be downloaded again from its first byte"));
-    }
-    let mut asked = asked;
-    loop {
-        let (exchange, opened) = match request(&context, asked, attempt).await? {
-            Reply::Proven(proven) => *proven,
-            Reply::AskPlainly(why) => {
-                info!(target: CORRECTION, what = "plain GET", to = why, "retrying immediately");
-                context.is_plain.store(true, Ordering::Relaxed);
-                continue;
-            }
-        };
-        let pin = context.pin.get();
-        if let Some(pin) = pin {
-            pin.check(&opened.info)?;
-        } else {
-            let is_strong = PinnedVersion::new(&opened.info).if_match().is_some()
-                || context.client.version_id().is_some();
-            let open_ended = context.wanted.open_ended();
-            let is_all = opened.whole || opened.body.end() >= context.wanted.of(&opened.info)?.end();
-            if !is_strong && !is_all && asked != open_ended {
-                info!(target: CORRECTION, what = "one response", "retrying immediately");
-                asked = open_ended;
-                continue;
-            }
-        }
-        let Exchange { body, latency, .. } = exchange;
-        context.request_stats.responded(latency);
-        context.throttle.all_is_well(Instant::now());
-        let at = opened.body.start();
-        let is_unsized = opened.info.known_size().is_none();
-        return Ok(Receiving {
-            opened: Some(opened),
-            latency,
-            body,
-            at,
-            received: 0,
-            at_once: 0,
-            is_unsized,
-        });
-    }
-}
-
-/// The end of one request.
-enum Reply {
-    /// A response that shows which bytes follow.
-    Proven(Box<(Exchange, RangeResponse)>),
-    /// None, for this reason: a GET without `Range` may.
-    AskPlainly(&'static str),
-}
-
-/// Sends one request for `asked`, and another one without `If-Match` where that header alone is refused.
-async fn request(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> Result<Reply> {
-    let pin = context.pin.get();
-    let client = &context.client;
-    let if_match = pin
-        .map_or(context.wanted.if_match(), PinnedVersion::if_match)
-        .filter(|_| !context.without_if_match.load(Ordering::Relaxed));
-    let version = pin
-        .and_then(PinnedVersion::version_id)
-        .filter(|_| context.address_by_version_id.load(Ordering::Relaxed));
-    let is_plain = context.is_plain.load(Ordering::Relaxed);
-    let get = |if_match| {
-        if is_plain { S3Request::GetWhole } else { S3Request::Get { range: asked, if_match } }
-    };
-    let status = |e: &Error| e.service().map_or(0, |s| s.status);
-    let exchanged = match client.exchange(get(if_match), version, attempt).await {
-        Err(e) if status(&e) == 501 && pin.is_none() && !is_plain => {
-            return Ok(Reply::AskPlainly("the server does not implement ranges"));
-        }
-        Err(e) if matches!(status(&e), 412 | 501) && if_match.is_some() && version.is_none() => {
-            match client.exchange(get(None), version, attempt).await {
-                Ok(exchange) if has_tag(&exchange, if_match) => {
-                    // From here on every response must carry the tag.
-                    context.without_if_match.store(true, Ordering::Relaxed);
-                    Ok(exchange)
-                }
-                _ => Err(e),
-            }
-        }
-        exchanged => exchanged,
-    };
-    let exchange = exchanged.map_err(|e| changed(context, e, version.is_some()))?;
-    let range = (!is_plain).then_some(asked);
-    let sent = SentGet { range, size: pin.and_then(PinnedVersion::known_size), is_s3: client.is_s3() };
-    match ResponseProof::read(&exchange.head, sent)? {
-        ResponseProof::Bytes(opened) => Ok(Reply::Proven(Box::new((exchange, opened)))),
-        ResponseProof::PartOrWhole(opened) if pin.is_none() && !is_plain => {
-            let head = if client.is_s3() { metadata::head(client, attempt).await.ok() } else { None };
-            match head {
-                Some(head) if head.size == opened.info.size && head.etag == opened.info.etag => {
-                    Ok(Reply::Proven(Box::new((exchange, opened))))
-                }
-                _ => Ok(Reply::AskPlainly("the response does not show whether it is a part")),
-            }
-        }
-        ResponseProof::PartOrWhole(_) => Err(malformed("the response does not show which bytes it has")),
-        ResponseProof::Nothing(why) if pin.is_none() && !is_plain => Ok(Reply::AskPlainly(why)),
-        ResponseProof::Nothing(why) => Err(malformed(why)),
-        ResponseProof::Unsized(info) => {
-            // If the size is known, that the body has neither less nor more is checked as it comes.
-            let size = match pin {
-                Some(pin) => pin.size(),
-                None => size_by_head(client, &info, attempt).await,
-            };
-            let body = ByteRange::new(0, size);
-            let opened = RangeResponse { info: ObjectInfo { size, ..info }, body, whole: true };
-            Ok(Reply::Proven(Box::new((exchange, opened))))
-        }
-    }
-}
-
-/// Returns the size that HEAD shows of the object that `info` describes. Under a weak `ETag` a server may send the object in
-/// another encoding, of another length, and an object that a function makes has a size only when it is made.
-async fn size_by_head(client: &ObjectClient, info: &ObjectInfo, attempt: Attempt) -> u64 {
-    let is_weak = info.etag.as_deref().is_some_and(|etag| !is_strong(etag));
-    if !client.is_s3() || is_weak {
-        return ObjectInfo::SIZE_UNKNOWN;
-    }
-    let head = metadata::head(client, attempt).await.ok();
-    // Some servers send a length of 0 with every HEAD.
-    let head = head.filter(|head| head.etag == info.etag && head.size > 0);
-    head.map_or(ObjectInfo::SIZE_UNKNOWN, |head| head.size)
-}
-
-/// Returns whether the response carries the strong tag that `If-Match` named.
-fn has_tag(exchange: &Exchange, if_match: Option<&str>) -> bool {
-    header_text(&exchange.head.headers, ETAG.as_str()) == if_match
-}
-
-/// Explains a refused `If-Match`, or a range that is no longer there: the object has changed. The old version can still be
-/// read by its id, if the store showed one and permits it; `named` says that the request did so already.
-fn changed(context: &DownloadContext, error: Error, named: bool) -> Error {
-    let (Some(pin), Some(service)) = (context.pin.get(), error.service()) else { return error };
-    let status = StatusCode::from_u16(service.status);
-    let client = &context.client;
-    let may_name = pin.version_id().is_some() && client.version_id().is_none() && client.is_s3();
-    if named && !error.is_retryable() {
-        let what = "the object changed during the download, and its old version is refused";
-        return Error::new(ErrorKind::Changed, what).with_service(service.clone());
-    }
-    match status {
-        Ok(StatusCode::PRECONDITION_FAILED) if may_name => {
-            info!(target: CORRECTION, what = "version", to = pin.version_id(), "retrying immediately");
-            context.address_by_version_id.store(true, Ordering::Relaxed);
-            error.retryable(true)
-        }
-        Ok(StatusCode::RANGE_NOT_SATISFIABLE) => {
-            let what = "the object changed during the download: it has become shorter";
-            Error::new(ErrorKind::Changed, what).with_service(service.clone())
-        }
-        _ => error,
-    }
+    let CheckedResponse { exchange, opened, is_chunked_whole } =
+        checked_get(&context, asked, attempt).await?;
+    let Exchange { body, latency, .. } = exchange;
+    context.request_stats.responded(latency);
+    context.throttle.all_is_well(Instant::now());
+    Ok(Receiving {
+        latency,
+        body,
+        at: opened.body.start(),
+        received: 0,
+        at_once: 0,
+        is_unsized: opened.info.known_size().is_none(),
+        ends_at: is_chunked_whole.then_some(opened.info.size),
+        opened: Some(opened),
+    })
 }
 
 impl Receiving {

@@ -125,6 +125,11 @@ impl HedgedRequest {
         }
     }
 
+    /// Checks that the response which brought the last byte has no more.
+    pub(super) async fn check_end(&mut self) -> Result<()> {
+        self.first.check_end().await
+    }
+
     /// Ends the race after the last byte of the range: the winner's connection may be used again.
     pub(super) async fn land(mut self, context: &DownloadContext, rest: Remaining) {
         drop(self.lose_second(context, rest));

@@ -4,6 +4,7 @@
 //! queue. A byte that was queued is never requested again. The task never looks at other ranges.
 
 pub(crate) mod attempt;
+pub(crate) mod checked_get;
 pub(crate) mod frame_queue;
 pub(crate) mod hedged;
 pub(crate) mod stats;
@@ -34,6 +35,7 @@ use crate::download::requested::beyond;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::PinnedVersion;
+use crate::s3::proof::SizeProof;
 use crate::s3::range::ByteRange;
 use crate::s3::response::RangeResponse;
 
@@ -248,6 +250,7 @@ impl RangeTask {
         context.throttle.clear().await;
         let mut race = HedgedRequest::new(RangeRequest::depart(&context, self.rest().bytes, attempt));
         let mut due = None;
+        let mut is_counted = false;
         while self.done < self.range.len() {
             if race.is_open() {
                 self.queue.wait_for_consumer().await;
@@ -261,17 +264,23 @@ impl RangeTask {
                 RequestEvent::End(size) => self.ended_at(size)?,
                 RequestEvent::Data(at, data) => {
                     due = context.group.rate_limit.as_ref().map(|ceiling| ceiling.received(data.len()));
+                    let before = self.done;
                     self.hand_on(at, data).await?;
+                    if self.done > before && !std::mem::replace(&mut is_counted, true) {
+                        context.evidence.add_response();
+                    }
                 }
             }
         }
+        race.check_end().await?;
         self.queue.finish(Ok(()));
         race.land(&context, self.rest()).await;
         Ok(())
     }
 
     fn rest(&self) -> Remaining {
-        let may_hedge = !self.whole && self.context.pin.get().is_some_and(|pin| pin.if_match().is_some());
+        let may_hedge =
+            !self.whole && self.context.pin.get().is_some_and(|pin| self.context.evidence.may_combine(pin));
         Remaining { bytes: self.range.remainder(self.done), start: self.range.start(), may_hedge }
     }
 
@@ -304,6 +313,9 @@ impl RangeTask {
         let wanted = self.context.wanted.of(&opened.info)?;
         // Only the first range runs before the pin is set.
         let _ = self.context.pin.set(PinnedVersion::new(&opened.info));
+        if opened.size_proof != SizeProof::LastChunk {
+            self.context.evidence.set_size(opened.size_proof);
+        }
         self.whole = opened.whole;
         self.range = if opened.whole { wanted } else { opened.body };
         let info = opened.info.clone();
@@ -317,6 +329,7 @@ impl RangeTask {
             return Err(beyond(self.range.start(), size));
         }
         let _ = self.context.size_at_end.set(size);
+        self.context.evidence.set_size(SizeProof::LastChunk);
         self.range = self.range.clipped(size);
         Ok(())
     }

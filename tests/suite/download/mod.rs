@@ -16,5 +16,6 @@ mod several;
 mod shards;
 mod throttling;
 mod unproven;
+mod verdict;
 mod versions;
 mod without_length;

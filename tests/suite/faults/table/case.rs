@@ -212,6 +212,12 @@ impl Case {
         self
     }
 
+    /// So many GETs that are none for the range come with it.
+    pub(super) fn with_more_gets(mut self, gets: usize) -> Self {
+        self.requests += gets;
+        self
+    }
+
     /// What the server sees in all, where it is not a range asked for once more.
     pub(super) fn seen(mut self, requests: usize, sent: u64) -> Self {
         (self.tries, self.requests, self.sent) = (requests, requests, sent..=sent);

@@ -1,0 +1,310 @@
+//! A GET whose response proves which bytes it has, and that they are of the pinned version.
+//!
+//! Where one response does not prove that, one request more may: HEAD, the byte after the end, a GET without `Range`, or
+//! one that asks for all bytes in one response. What may be combined is decided by [`Evidence`].
+//!
+//! [`Evidence`]: crate::download::verdict::Evidence
+
+use std::sync::atomic::Ordering;
+
+use http::StatusCode;
+use http::header::ETAG;
+use tracing::info;
+
+use crate::client::exchange::Exchange;
+use crate::client::metadata;
+use crate::client::object_client::ObjectClient;
+use crate::client::retry::Attempt;
+use crate::download::context::DownloadContext;
+use crate::error::{Error, ErrorKind, Result};
+use crate::events::CORRECTION;
+use crate::s3::header::header_text;
+use crate::s3::object::{ObjectInfo, malformed};
+use crate::s3::pinned::PinnedVersion;
+use crate::s3::proof::{SizeProof, is_strong};
+use crate::s3::range::ByteRange;
+use crate::s3::request::S3Request;
+use crate::s3::response::{RangeResponse, ResponseProof, SentGet};
+
+/// A response that was checked.
+pub(super) struct CheckedResponse {
+    pub(super) exchange: Exchange,
+    pub(super) opened: RangeResponse,
+    /// Set if it is the whole object in chunks, and its size is another response's word.
+    pub(super) is_chunked_whole: bool,
+}
+
+/// The end of one request.
+enum Reply {
+    /// A response that shows which bytes follow.
+    Proven(Box<CheckedResponse>),
+    /// None, for this reason: a GET without `Range` may.
+    AskPlainly(&'static str),
+}
+
+/// Sends a GET of `asked`, and perhaps others, until a response proves what it has.
+pub(super) async fn checked_get(
+    context: &DownloadContext,
+    asked: ByteRange,
+    attempt: Attempt,
+) -> Result<CheckedResponse> {
+    if let Some(pin) = context.pin.get()
+        && asked.start() > context.wanted.start()
+    {
+        check_continues(context, pin)?;
+    }
+    let mut asked = asked;
+    loop {
+        let mut reply = match send(context, asked, attempt).await {
+            Ok(Reply::Proven(reply)) => *reply,
+            Ok(Reply::AskPlainly(why)) => {
+                info!(target: CORRECTION, what = "plain GET", to = why, "retrying immediately");
+                context.is_plain.store(true, Ordering::Relaxed);
+                continue;
+            }
+            // The tag is HEAD's alone, and the server does not know it: all bytes have to come in one response.
+            Err(e) if is_refused_tag(context, &e) => {
+                context.evidence.refuse_head_tag();
+                continue;
+            }
+            Err(e) => return Err(e),
+        };
+        complete_tag(context, &mut reply.opened.info, attempt).await?;
+        let Some(pin) = context.pin.get() else {
+            match next_request(context, asked, &reply, attempt).await? {
+                None => return Ok(reply),
+                Some(next) => asked = next,
+            }
+            continue;
+        };
+        pin.check(&reply.opened.info)?;
+        return Ok(reply);
+    }
+}
+
+/// Fails if nothing would show that the bytes which a request brings are of the version of those before them.
+fn check_continues(context: &DownloadContext, pin: &PinnedVersion) -> Result<()> {
+    if context.evidence.may_combine(pin) {
+        return Ok(());
+    }
+    if let Some(id) = pin.version_id().filter(|_| context.client.is_s3()) {
+        context.evidence.set_named_version(id);
+        context.address_by_version_id.store(true, Ordering::Relaxed);
+        return Ok(());
+    }
+    let what = "the response ended early, and no strong ETag shows which bytes would follow";
+    Err(Error::new(ErrorKind::Server, what)
+        .with_hint("the object has to be downloaded again from its first byte"))
+}
+
+/// Returns the range to request in place of `asked`, because the first response, to that, does not show how several
+/// could be recognised as those of one version.
+async fn next_request(
+    context: &DownloadContext,
+    asked: ByteRange,
+    reply: &CheckedResponse,
+    attempt: Attempt,
+) -> Result<Option<ByteRange>> {
+    let opened = &reply.opened;
+    let open_ended = context.wanted.open_ended();
+    let is_named = context.wanted.if_match().is_some();
+    let is_enough = asked == open_ended
+        || context.wanted.is_last(opened)
+        || context.evidence.may_combine(&PinnedVersion::new(&opened.info));
+    if is_enough && !(is_named && opened.info.etag.is_none()) {
+        return Ok(None);
+    }
+    if context.evidence.should_ask_head()
+        && let Some(tag) = tag_by_head(&context.client, &opened.info, attempt).await
+    {
+        context.evidence.expect_tag(&tag);
+        if honours_if_match(context, attempt).await? {
+            // Requested again: only what was sent after HEAD's answer is certain to be of that version.
+            info!(target: CORRECTION, what = "If-Match", to = tag, "retrying immediately");
+            context.evidence.set_head_tag(&tag);
+            return Ok(Some(asked));
+        }
+    }
+    if is_enough {
+        return Ok(None);
+    }
+    info!(target: CORRECTION, what = "one response", "retrying immediately");
+    context.evidence.set_one_response();
+    Ok(Some(open_ended))
+}
+
+/// Completes `info`, from a response without a tag, with the one that its request named, if the server refuses any other
+/// and HEAD can confirm it at the end: where no response shows a tag, or where one that is asked for again has none.
+async fn complete_tag(context: &DownloadContext, info: &mut ObjectInfo, attempt: Attempt) -> Result<()> {
+    if info.etag.is_some()
+        || context.without_if_match.load(Ordering::Relaxed)
+        || context.is_plain.load(Ordering::Relaxed)
+        || !context.client.is_s3()
+    {
+        return Ok(());
+    }
+    let pinned = context.pin.get().and_then(PinnedVersion::if_match);
+    let tag = context.evidence.head_tag().or(pinned.filter(|_| attempt.number > 1));
+    if let Some(tag) = tag
+        && honours_if_match(context, attempt).await?
+    {
+        context.evidence.expect_tag(tag);
+        info.etag = Some(tag.to_owned());
+    }
+    Ok(())
+}
+
+async fn honours_if_match(context: &DownloadContext, attempt: Attempt) -> Result<bool> {
+    context.evidence.honours_if_match(metadata::honours_if_match(&context.client, attempt)).await
+}
+
+/// Returns whether `error` refuses an `If-Match` of HEAD's tag before any response was taken.
+fn is_refused_tag(context: &DownloadContext, error: &Error) -> bool {
+    context.pin.get().is_none()
+        && context.wanted.if_match().is_none()
+        && context.evidence.head_tag().is_some()
+        && error.service().is_some_and(|service| matches!(service.status, 412 | 501))
+}
+
+/// Sends one request for `asked`, and another one without `If-Match` where that header alone is refused.
+async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> Result<Reply> {
+    let pin = context.pin.get();
+    let client = &context.client;
+    let if_match = match pin {
+        Some(pin) => pin.if_match(),
+        None => context.wanted.if_match().or(context.evidence.head_tag()),
+    };
+    let if_match = if_match.filter(|_| !context.without_if_match.load(Ordering::Relaxed));
+    let version = pin
+        .and_then(PinnedVersion::version_id)
+        .filter(|_| context.address_by_version_id.load(Ordering::Relaxed));
+    let is_plain = context.is_plain.load(Ordering::Relaxed);
+    let get = |if_match| {
+        if is_plain { S3Request::GetWhole } else { S3Request::Get { range: asked, if_match } }
+    };
+    let status = |e: &Error| e.service().map_or(0, |s| s.status);
+    let exchanged = match client.exchange(get(if_match), version, attempt).await {
+        Err(e) if status(&e) == 501 && pin.is_none() && !is_plain => {
+            return Ok(Reply::AskPlainly("the server does not implement ranges"));
+        }
+        Err(e) if matches!(status(&e), 412 | 501) && if_match.is_some() && version.is_none() => {
+            match client.exchange(get(None), version, attempt).await {
+                Ok(exchange) if has_tag(&exchange, if_match) => {
+                    // From here on every response must carry the tag.
+                    context.without_if_match.store(true, Ordering::Relaxed);
+                    Ok(exchange)
+                }
+                _ => Err(e),
+            }
+        }
+        exchanged => exchanged,
+    };
+    let exchange = exchanged.map_err(|e| changed(context, e, version.is_some()))?;
+    let range = (!is_plain).then_some(asked);
+    let sent = SentGet { range, size: pin.and_then(PinnedVersion::known_size), is_s3: client.is_s3() };
+    let may_ask_plainly = pin.is_none() && !is_plain;
+    let proven = |exchange, opened, is_chunked_whole| {
+        Ok(Reply::Proven(Box::new(CheckedResponse { exchange, opened, is_chunked_whole })))
+    };
+    match ResponseProof::read(&exchange.head, sent)? {
+        ResponseProof::Bytes(opened) => proven(exchange, opened, false),
+        ResponseProof::PartOrWhole(opened) if may_ask_plainly => {
+            if is_whole(context, &opened.info, attempt).await? {
+                return proven(exchange, opened, false);
+            }
+            Ok(Reply::AskPlainly("the response does not show whether it is a part"))
+        }
+        ResponseProof::PartOrWhole(_) => Err(malformed("the response does not show which bytes it has")),
+        ResponseProof::Nothing(why) if may_ask_plainly => Ok(Reply::AskPlainly(why)),
+        ResponseProof::Nothing(why) => Err(malformed(why)),
+        ResponseProof::Unsized(info) => {
+            // If the size is known, that the body has neither less nor more is checked as it comes.
+            let size = match pin {
+                Some(pin) => pin.size(),
+                None => size_by_head(client, &info, attempt).await,
+            };
+            let (body, info) = (ByteRange::new(0, size), ObjectInfo { size, ..info });
+            let is_sized = info.known_size().is_some();
+            let size_proof = if is_sized { SizeProof::TwoResponses } else { SizeProof::LastChunk };
+            proven(exchange, RangeResponse { info, body, whole: true, size_proof }, is_sized)
+        }
+    }
+}
+
+/// Returns whether the 200 that `info` was read from, as long as the range requested, is the whole object: if HEAD shows
+/// the same tag and size, or, without an answer from HEAD, if there is no byte after it.
+async fn is_whole(context: &DownloadContext, info: &ObjectInfo, attempt: Attempt) -> Result<bool> {
+    let client = &context.client;
+    if !client.has_spare_connection() {
+        // The answer would need the connection that this response is on.
+        return Ok(false);
+    }
+    let head = if client.is_s3() { metadata::head(client, attempt).await.ok() } else { None };
+    // Some servers send a length of 0 with every HEAD.
+    if let Some(head) = head.filter(|head| head.size > 0) {
+        return Ok(head.size == info.size && head.etag == info.etag);
+    }
+    if info.size == 1 {
+        // A 200 of one byte to a request for the second one would show nothing either.
+        return Ok(false);
+    }
+    let is_end = metadata::ends_at(client, info.size, attempt).await?;
+    if !is_end {
+        context.evidence.set_larger_than(info.size);
+    }
+    Ok(is_end)
+}
+
+/// Returns the strong tag that HEAD shows of the object, of which `info`, from a response to a GET, shows none.
+async fn tag_by_head(client: &ObjectClient, info: &ObjectInfo, attempt: Attempt) -> Option<String> {
+    if !client.is_s3() || info.etag.is_some() {
+        return None;
+    }
+    let head = metadata::head(client, attempt).await.ok()?;
+    let is_same =
+        head.size == info.size && (info.last_modified.is_none() || head.last_modified == info.last_modified);
+    head.etag.filter(|etag| is_same && is_strong(etag))
+}
+
+/// Returns the size that HEAD shows of the object that `info` describes. Under a weak `ETag` a server may send the object in
+/// another encoding, of another length, and an object that a function makes has a size only when it is made.
+async fn size_by_head(client: &ObjectClient, info: &ObjectInfo, attempt: Attempt) -> u64 {
+    let is_weak = info.etag.as_deref().is_some_and(|etag| !is_strong(etag));
+    if !client.is_s3() || is_weak {
+        return ObjectInfo::SIZE_UNKNOWN;
+    }
+    let head = metadata::head(client, attempt).await.ok();
+    // Some servers send a length of 0 with every HEAD.
+    let head = head.filter(|head| head.etag == info.etag && head.size > 0);
+    head.map_or(ObjectInfo::SIZE_UNKNOWN, |head| head.size)
+}
+
+/// Returns whether the response carries the strong tag that `If-Match` named.
+fn has_tag(exchange: &Exchange, if_match: Option<&str>) -> bool {
+    header_text(&exchange.head.headers, ETAG.as_str()) == if_match
+}
+
+/// Explains a refused `If-Match`, or a range that is no longer there: the object has changed. The old version can still be
+/// read by its id, if the store showed one and permits it; `named` says that the request did so already.
+fn changed(context: &DownloadContext, error: Error, named: bool) -> Error {
+    let (Some(pin), Some(service)) = (context.pin.get(), error.service()) else { return error };
+    let status = StatusCode::from_u16(service.status);
+    let client = &context.client;
+    let may_name = pin.version_id().is_some() && client.version_id().is_none() && client.is_s3();
+    if named && !error.is_retryable() {
+        let what = "the object changed during the download, and its old version is refused";
+        return Error::new(ErrorKind::Changed, what).with_service(service.clone());
+    }
+    match status {
+        Ok(StatusCode::PRECONDITION_FAILED) if may_name => {
+            info!(target: CORRECTION, what = "version", to = pin.version_id(), "retrying immediately");
+            context.address_by_version_id.store(true, Ordering::Relaxed);
+            error.retryable(true)
+        }
+        Ok(StatusCode::RANGE_NOT_SATISFIABLE) => {
+            let what = "the object changed during the download: it has become shorter";
+            Error::new(ErrorKind::Changed, what).with_service(service.clone())
+        }
+        _ => error,
+    }
+}
