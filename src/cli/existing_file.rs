@@ -44,12 +44,12 @@ pub(crate) async fn prove_complete(
             return refused("nothing proves that it is that range of the object");
         }
         match compare(file, start, source, &info)? {
-            Some(Some(checksum)) => {
+            Comparison::Equal(checksum) => {
                 start += info.size;
-                add(Verdict::of_earlier_run(&info, Some(checksum)));
+                add(Verdict::of_earlier_run(&info, checksum));
             }
-            Some(None) => return refused("it is not the object"),
-            None => return refused("the store has no checksum of it to compare with"),
+            Comparison::Different => return refused("it is not the object"),
+            Comparison::Impossible => return refused("the store has no checksum of it to compare with"),
         }
     }
     match verdict {
@@ -61,24 +61,32 @@ pub(crate) async fn prove_complete(
     }
 }
 
-/// Returns the checksum that the bytes from `start` on were found equal to, or `Some(None)` if they are not the object;
-/// `None` if the store has nothing to compare with.
-fn compare(
-    file: &FinishedFile,
-    start: u64,
-    source: &Source,
-    info: &ObjectInfo,
-) -> Result<Option<Option<&'static str>>> {
+/// The comparison of some bytes with the checksum that the store has of an object.
+enum Comparison {
+    /// They are equal, by this checksum.
+    Equal(Option<&'static str>),
+    Different,
+    /// The store has nothing to compare with.
+    Impossible,
+}
+
+/// Compares the bytes from `start` on with the object.
+fn compare(file: &FinishedFile, start: u64, source: &Source, info: &ObjectInfo) -> Result<Comparison> {
     if start.checked_add(info.size).is_none_or(|end| end > file.size) {
-        return Ok(Some(None));
+        return Ok(Comparison::Different);
     }
-    let Source::S3(uri) = source else { return Ok(None) };
+    let Source::S3(uri) = source else { return Ok(Comparison::Impossible) };
     let of_etag =
         || ExpectedChecksum::of_etag(info, uri.bucket()).filter(|expected| expected.parts.is_none());
-    let Some(expected) = ExpectedChecksum::full_object(info).or_else(of_etag) else { return Ok(None) };
+    let Some(expected) = ExpectedChecksum::full_object(info).or_else(of_etag) else {
+        return Ok(Comparison::Impossible);
+    };
     let mut verifier = Verifier::whole(expected);
     file.read(start, info.size, |bytes| verifier.update(bytes))?;
-    Ok(Some(verifier.finish().ok().and_then(|()| verifier.verified())))
+    Ok(match verifier.finish() {
+        Ok(()) => Comparison::Equal(verifier.verified()),
+        Err(_) => Comparison::Different,
+    })
 }
 
 /// Returns the identity of the store that S3 objects come from: a custom endpoint by its scheme, host, port and prefix, AWS

@@ -97,7 +97,7 @@ pub(super) async fn confirm(context: Arc<DownloadContext>) -> Result<()> {
     match retry(context.max_attempts, |attempt| head(&context.client, attempt)).await {
         Ok(info) if info.etag.as_deref() == expected => Ok(()),
         Ok(info) => {
-            let shown = |tag: Option<&str>| printable(tag.unwrap_or("absent")).to_string();
+            let shown = |tag: Option<&str>| printable(tag.unwrap_or("absent"));
             let (was, is) = (shown(expected), shown(info.etag.as_deref()));
             let what = format!("the object changed during the download: its ETag was {was} and is {is}");
             Err(Error::new(ErrorKind::Changed, what))

@@ -75,7 +75,9 @@ impl Evidence {
     /// Creates an empty collection; `named_version` is the version id that every request names.
     pub(crate) fn new(may_combine_unproven: bool, named_version: Option<&str>) -> Self {
         let evidence = Self { may_combine_unproven, ..Self::default() };
-        named_version.into_iter().for_each(|id| evidence.set_named_version(id));
+        if let Some(id) = named_version {
+            evidence.set_named_version(id);
+        }
         evidence
     }
 

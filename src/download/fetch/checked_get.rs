@@ -1,7 +1,8 @@
 //! A GET whose response proves which bytes it has, and that they are of the pinned version.
 //!
 //! Where one response does not prove that, one request more may: HEAD, the byte after the end, a GET without `Range`, or
-//! one that asks for all bytes in one response. What may be combined is decided by [`Evidence`].
+//! one that asks for all bytes in one response. These are rare, and boxed so that ranges stay small. What may be combined is
+//! decided by [`Evidence`].
 //!
 //! [`Evidence`]: crate::download::verdict::Evidence
 
@@ -115,7 +116,7 @@ async fn next_request(
         return Ok(None);
     }
     if context.evidence.should_ask_head()
-        && let Some(tag) = tag_by_head(&context.client, &opened.info, attempt).await
+        && let Some(tag) = Box::pin(tag_by_head(&context.client, &opened.info, attempt)).await
     {
         context.evidence.expect_tag(&tag);
         if honours_if_match(context, attempt).await? {
@@ -155,7 +156,8 @@ async fn complete_tag(context: &DownloadContext, info: &mut ObjectInfo, attempt:
 }
 
 async fn honours_if_match(context: &DownloadContext, attempt: Attempt) -> Result<bool> {
-    context.evidence.honours_if_match(metadata::honours_if_match(&context.client, attempt)).await
+    let ask = Box::pin(metadata::honours_if_match(&context.client, attempt));
+    context.evidence.honours_if_match(ask).await
 }
 
 /// Returns whether `error` refuses an `If-Match` of HEAD's tag before any response was taken.
@@ -209,7 +211,7 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
     match ResponseProof::read(&exchange.head, sent)? {
         ResponseProof::Bytes(opened) => proven(exchange, opened, false),
         ResponseProof::PartOrWhole(opened) if may_ask_plainly => {
-            if is_whole(context, &opened.info, attempt).await? {
+            if Box::pin(is_whole(context, &opened.info, attempt)).await? {
                 return proven(exchange, opened, false);
             }
             Ok(Reply::AskPlainly("the response does not show whether it is a part"))
@@ -221,7 +223,7 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
             // If the size is known, that the body has neither less nor more is checked as it comes.
             let size = match pin {
                 Some(pin) => pin.size(),
-                None => size_by_head(client, &info, attempt).await,
+                None => Box::pin(size_by_head(client, &info, attempt)).await,
             };
             let (body, info) = (ByteRange::new(0, size), ObjectInfo { size, ..info });
             let is_sized = info.known_size().is_some();
