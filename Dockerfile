@@ -1,7 +1,7 @@
 # A static s3fcp, with certificates to trust and nothing else:
 #   docker build --build-arg COMMIT="$(git log -1 --format='%h %cs')" --tag s3fcp .
 #   docker run --rm --env AWS_REGION s3fcp --no-sign-request s3://bucket/key > file
-# How it gets credentials is in the README.
+# How it gets credentials: docs/containers.md.
 
 FROM rust:1.95-alpine AS build
 # What compiles ring and mimalloc.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Packs a release binary for where there is no package: packaging/archive.sh NAME FOLDER OUT makes
-# OUT/s3fcp-VERSION-NAME.tar.gz of FOLDER/s3fcp, its man page and completions, README.md, CHANGELOG.md and LICENSE, and
+# OUT/s3fcp-VERSION-NAME.tar.gz of FOLDER/s3fcp, its man page and completions, README.md, docs/, CHANGELOG.md and LICENSE, and
 # tells its path. packaging/archive.sh --check TAG only fails where TAG is not v and the version.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -20,7 +20,7 @@ staging=$(mktemp -d)
 trap 'rm -rf "$staging"' EXIT
 folder=$staging/$name
 mkdir -p "$folder"
-cp "$program" README.md CHANGELOG.md LICENSE "$folder/"
+cp -r "$program" README.md docs CHANGELOG.md LICENSE "$folder/"
 packaging/papers.sh "$program" "$folder"
 tar -czf "$out/$name.tar.gz" -C "$staging" "$name"
 printf '%s\n' "$out/$name.tar.gz"

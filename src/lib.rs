@@ -143,3 +143,13 @@ pub use s3::shard::Shard;
 // For benches/sign.rs, and no part of the API.
 #[doc(hidden)]
 pub use s3::sign::sign;
+
+/// Compiles the examples of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;
+
+/// Compiles the examples of docs/library.md.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/library.md")]
+struct LibraryPageExamples;

@@ -40,7 +40,8 @@ Environment:
   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE and
   the other usual sources of credentials; AWS_REGION; AWS_ENDPOINT_URL_S3 and
   AWS_ENDPOINT_URL; AWS_CA_BUNDLE; and the other settings of the AWS CLI,
-  including the profile's s3 block: see the README. Flags take precedence.
+  including the profile's s3 block: see docs/credentials.md. Flags take
+  precedence.
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, as in curl.
   RUST_LOG, which adds to -v: s3fcp=warn logs what went wrong.
 

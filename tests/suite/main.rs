@@ -16,6 +16,7 @@ mod architecture;
 mod checksum;
 mod cli;
 mod credentials;
+mod docs;
 mod download;
 mod examples;
 mod faults;

@@ -1,4 +1,4 @@
-//! Every row of the README's table of settings, set as a user sets it: by files, variables and flags of a real
+//! Every row of the table of settings in docs/credentials.md, set as a user sets it: by files, variables and flags of a real
 //! process. Each setting does what the table says and takes precedence as it says; a bad value is exit code 2, with
 //! the setting's name, before any request is sent.
 
@@ -15,7 +15,7 @@ use crate::support::proxy::{Proxy, Seen};
 use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI};
 use crate::support::table;
 
-/// By the first name of the README's row.
+/// By the first name of the page's row.
 const ROWS: [(&str, fn()); 22] = [
     ("AWS_CONFIG_FILE", config_file),
     ("AWS_SHARED_CREDENTIALS_FILE", shared_credentials_file),
@@ -47,9 +47,9 @@ fn each_row_does_what_it_says() {
 }
 
 #[test]
-fn the_readme_has_these_rows_and_no_others() {
-    let readme = include_str!("../../../README.md");
-    let (_, section) = readme.split_once("\n### Settings\n").expect("the section");
+fn the_page_has_these_rows_and_no_others() {
+    let page = include_str!("../../../docs/credentials.md");
+    let (_, section) = page.split_once("\n## Settings\n").expect("the section");
     let table = section.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
     let rows = table.take_while(|line| line.starts_with('|'));
     let names: Vec<_> = rows.filter_map(|row| row.split('`').nth(1)).collect();

@@ -111,11 +111,14 @@ fn garage() {
 }
 
 #[test]
-fn the_readme_names_the_versions_that_are_tested() {
-    let readme = include_str!("../../../README.md");
+fn the_page_names_the_versions_that_are_tested() {
+    let page = include_str!("../../../docs/s3-compatible.md");
     let others = ["moto", "rclone", "Garage"].map(|name| (name, pinned(name).to_owned()));
     for (name, version) in others.into_iter().chain([("s3s-fs", s3s_fs::version())]) {
-        assert!(readme.contains(&format!("| {name} {version} |")), "{name} {version} is not in README.md");
+        assert!(
+            page.contains(&format!("| {name} {version} |")),
+            "{name} {version} is not in docs/s3-compatible.md"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! A case of the fault table: a fault, where it strikes, and everything that must follow from it.
 //!
 //! The rows build their cases here, from a moment in the download ([`At`]) and what the server does at that moment,
-//! and state only what differs from the usual end. `check.rs` runs the cases; `readme.rs` describes them to users.
+//! and state only what differs from the usual end. `check.rs` runs the cases; `page.rs` describes them to users.
 
 use std::ops::{Range, RangeInclusive};
 

@@ -2,12 +2,12 @@
 //! last range, with its outcome: the object or a prefix of it, the exit code, the number of requests, and the bytes
 //! that the server sent.
 //!
-//! `rows/` is the table, `case.rs` defines a case, `check.rs` runs one, and `readme.rs` shows users the outcome of
+//! `rows/` is the table, `case.rs` defines a case, `check.rs` runs one, and `page.rs` shows users the outcome of
 //! each fault. Tests of a single fault's peculiarities are in the other files of `faults/`.
 
 mod case;
 mod check;
-mod readme;
+mod page;
 mod rows;
 
 use crate::support::table;

@@ -1,6 +1,6 @@
-//! The README's table of faults, written from the cases, so that the two can never differ.
+//! The table of faults in docs/failures.md, written from the cases, so that the two can never differ.
 //!
-//! With `S3FCP_UPDATE_README` in the environment the test writes the table instead of comparing it.
+//! With `S3FCP_UPDATE_DOCS` in the environment the test writes the table instead of comparing it.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,20 +8,20 @@ use std::path::Path;
 use super::case::{Ends, Times};
 use super::rows::{Row, rows};
 
-const BEGIN: &str = "<!-- faults: written by tests/suite/faults/table/readme.rs -->\n";
+const BEGIN: &str = "<!-- faults: written by tests/suite/faults/table/page.rs -->\n";
 const END: &str = "<!-- end of faults -->\n";
 
 #[test]
-fn the_readme_says_what_the_table_says() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = std::fs::read_to_string(&file).expect("a README");
-    let (before, rest) = readme.split_once(BEGIN).expect("the place of the table");
+fn the_page_says_what_the_table_says() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/failures.md");
+    let page = std::fs::read_to_string(&file).expect("a page");
+    let (before, rest) = page.split_once(BEGIN).expect("the place of the table");
     let (there, behind) = rest.split_once(END).expect("the end of the table");
     let table = rendered(&rows());
-    if std::env::var_os("S3FCP_UPDATE_README").is_some() {
-        std::fs::write(&file, [before, BEGIN, &table, END, behind].concat()).expect("a README to write");
+    if std::env::var_os("S3FCP_UPDATE_DOCS").is_some() {
+        std::fs::write(&file, [before, BEGIN, &table, END, behind].concat()).expect("a page to write");
     } else {
-        assert!(there == table, "S3FCP_UPDATE_README=1 cargo test --test suite readme writes:\n{table}");
+        assert!(there == table, "S3FCP_UPDATE_DOCS=1 cargo test --test suite page writes:\n{table}");
     }
 }
 

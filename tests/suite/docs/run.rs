@@ -1,0 +1,163 @@
+//! Runs the command blocks of a page as they are typed: one after the other, in one shell and an empty folder, against a
+//! server that has the objects of the examples.
+//!
+//! Only the address `http://localhost:9000` is replaced by that of the server.
+
+use std::fs;
+use std::io::{Read as _, Seek as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use s3server::{Checksum, Object, Server};
+
+use super::markdown::{self, Condition};
+use super::{pages, text};
+use crate::support::checksums::value;
+use crate::support::files::folder;
+use crate::support::object::object;
+use crate::support::run::{ACCESS_KEY, SECRET_KEY};
+
+/// Far more than a page takes on a loaded machine, in seconds.
+const TIME_LIMIT: &str = "300";
+
+/// Makes the objects that need a program.
+const MAKE_OBJECTS: &str = r#"
+mkdir folder && echo hello > folder/file
+tar cf backup.tar folder
+if command -v zstd > /dev/null; then zstd -q backup.tar; fi
+printf '{"status":200}\n' | gzip > 2024.ndjson.gz
+echo one | gzip > log.1.gz
+echo two | gzip > log.2.gz
+rm -r folder
+"#;
+
+/// Starts a server with the objects of the examples.
+fn server() -> Server {
+    let server = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).start();
+    let put = |key: &str, bytes: bytes::Bytes| {
+        let crc = value("x-amz-checksum-crc64nvme", &bytes);
+        server.put("bucket", key, Object::new(bytes).checksum(Checksum::Crc64Nvme, crc));
+    };
+    let made = folder();
+    let status = Command::new("bash").args(["-ec", MAKE_OBJECTS]).current_dir(made.path()).status();
+    assert!(status.expect("bash").success());
+    for (name, key) in [
+        ("backup.tar", "backup.tar"),
+        ("backup.tar.zst", "backup.tar.zst"),
+        ("2024.ndjson.gz", "logs/2024.ndjson.gz"),
+        ("log.1.gz", "log.1.gz"),
+        ("log.2.gz", "log.2.gz"),
+    ] {
+        if let Ok(bytes) = fs::read(made.path().join(name)) {
+            put(key, bytes.into());
+        }
+    }
+    put("disk.img", object(6 << 20));
+    put("key", object(1 << 20));
+    put("a key with spaces", object(100));
+    // The quickstart's server has its own bucket.
+    let hello = b"Hello from the quickstart.\n".to_vec();
+    let crc = value("x-amz-checksum-crc64nvme", &hello);
+    server.put("quickstart", "hello.txt", Object::new(hello).checksum(Checksum::Crc64Nvme, crc));
+    server
+}
+
+/// Returns whether `program` is installed.
+fn is_installed(program: &str) -> bool {
+    let found = Command::new("sh").args(["-c", "command -v \"$0\"", program]).stdout(Stdio::null()).status();
+    // Some version managers put in a program's place one that only says that it is missing.
+    found.is_ok_and(|status| status.success())
+        && (program != "aws"
+            || Command::new("aws").arg("--version").output().is_ok_and(|o| o.status.success()))
+}
+
+/// Returns the page's blocks as one script that says which line it is at, and prints what is left out.
+fn script(page: &Path) -> Option<String> {
+    let mut script = "set -euo pipefail\n".to_owned();
+    let mut run = 0;
+    for block in markdown::blocks(&text(page)) {
+        match &block.condition {
+            Condition::NotRun(reason) => {
+                assert!(reason.len() > 15, "{}:{}: say why it is not run", page.display(), block.line);
+                continue;
+            }
+            Condition::Needs(programs) => {
+                if let Some(missing) = programs.iter().find(|program| !is_installed(program)) {
+                    println!("SKIPPED doc block {}:{}: no {missing}", page.display(), block.line);
+                    continue;
+                }
+            }
+            Condition::Always => {}
+        }
+        run += 1;
+        script.push_str(&format!("echo '{}:{}' >&2\n{}", page.display(), block.line, block.commands));
+    }
+    (run > 0).then_some(script)
+}
+
+/// Runs the blocks of `page` and asserts that they end with 0.
+fn run(page: &Path, server: &Server) {
+    let Some(script) = script(page) else { return };
+    let script = script.replace("http://localhost:9000", &server.endpoint());
+    let (home, work) = (folder(), folder());
+    let aws = home.path().join(".aws");
+    fs::create_dir(&aws).expect("a folder");
+    let profile = format!(
+        "[profile research]\nregion = us-east-1\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
+    );
+    fs::write(aws.join("config"), profile).expect("a file");
+    let program = Path::new(env!("CARGO_BIN_EXE_s3fcp")).parent().expect("a folder").as_os_str().to_owned();
+    let mut path = program;
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    let mut stderr = tempfile::tempfile().expect("a file");
+    // A page's output is not looked at, but it must not fill a pipe that nobody reads.
+    let status = Command::new("timeout")
+        .args([TIME_LIMIT, "bash", "-c", &script])
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", home.path())
+        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_ENDPOINT_URL_S3", server.endpoint())
+        .current_dir(work.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(stderr.try_clone().expect("a file"))
+        .status()
+        .expect("timeout and bash");
+    let mut said = String::new();
+    stderr.rewind().expect("a file");
+    stderr.read_to_string(&mut said).expect("text");
+    assert!(
+        status.success(),
+        "{}: {:?} {:?} after the last line named:\n{said}",
+        page.display(),
+        status.code(),
+        status.signal()
+    );
+}
+
+#[test]
+fn the_commands_of_every_page_do_what_the_page_says() {
+    let server = server();
+    std::thread::scope(|scope| {
+        let pages = pages();
+        let runs: Vec<_> = pages
+            .iter()
+            .map(|page| {
+                let (page, server) = (page.clone(), &server);
+                scope.spawn(move || run(&page, server))
+            })
+            .collect();
+        // A panic of any of them is the failure of the test, with its message.
+        for run in runs {
+            if let Err(panic) = run.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+}
