@@ -1,15 +1,21 @@
 //! The server with its fresh keys, and what a client must know of it.
 //!
-//! Gets whether there is to be TLS, hands on the server and the environment variables of its clients. The keys are good
-//! for this server alone and end with it.
+//! Random keys are good for this server alone and end with it.
 
 use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::thread;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use bytesize::ByteSize;
+use crc_fast::CrcAlgorithm;
+use md5::{Digest as _, Md5};
+use rand::Rng as _;
 use rand::distr::{Alphanumeric, SampleString};
-use s3server::Server;
+use s3server::{Checksum, Object, Server};
 
 use crate::{Result, program};
 
@@ -23,10 +29,12 @@ pub(crate) struct Place {
 
 impl Place {
     /// Starts the server. The authority's certificate, where there is TLS, goes to a file beside the binary.
-    pub(crate) fn open(tls: bool, binary: &Path) -> Result<Self> {
-        let access_key = format!("QUICKSTART{}", random(10).to_uppercase());
-        let secret_key = random(40);
-        let options = Server::builder().credentials(&access_key, &secret_key);
+    pub(crate) fn open(tls: bool, port: u16, keys: Option<(String, String)>, binary: &Path) -> Result<Self> {
+        let (access_key, secret_key) =
+            keys.unwrap_or_else(|| (format!("QUICKSTART{}", random(10).to_uppercase()), random(40)));
+        // The server panics if the port is taken.
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| format!("port {port}: {error}"))?;
+        let options = Server::builder().credentials(&access_key, &secret_key).port(port);
         let server = if tls { options.tls() } else { options }.start();
         let mut variables = vec![
             ("AWS_ACCESS_KEY_ID", access_key),
@@ -42,19 +50,27 @@ impl Place {
         Ok(Self { server, variables })
     }
 
-    /// Puts every file below `directory` into the bucket, tells how to ask for them, and stays until it is ended.
-    pub(crate) fn serve(self, directory: &Path, binary: &Path) -> Result<()> {
+    /// Puts every file below `directory`, or the examples, into the bucket, says how to download them, and stays until it
+    /// is ended.
+    pub(crate) fn serve(self, directory: Option<&Path>, binary: &Path) -> Result<()> {
         let mut keys = Vec::new();
         let mut size = ByteSize(0);
-        put_all(&self.server, directory, "", &mut |key, bytes| {
+        let mut put = |key: &str, bytes: Vec<u8>| {
             keys.push(key.to_owned());
-            size += bytes;
-        })?;
+            size += bytes.len() as u64;
+            self.server.put(BUCKET, key, as_uploaded(bytes));
+        };
+        match directory {
+            Some(directory) => put_all(directory, "", &mut put)?,
+            None => examples().into_iter().for_each(|(key, bytes)| put(key, bytes)),
+        }
         keys.sort_unstable();
+        let what =
+            directory.map_or_else(|| "examples".to_owned(), |directory| directory.display().to_string());
         let example = keys.first().ok_or("there is no file to serve")?;
         let binary = program::shown(binary);
 
-        println!("Serving    {} files, {size}, of {} as s3://{BUCKET}", keys.len(), directory.display());
+        println!("Serving    {} files, {size}, of {} as s3://{BUCKET}", keys.len(), what);
         println!("\nIn another terminal, in this directory:\n");
         println!("  unset AWS_PROFILE AWS_SESSION_TOKEN");
         for (name, value) in &self.variables {
@@ -62,7 +78,9 @@ impl Place {
         }
         let uri = quoted(&format!("s3://{BUCKET}/{example}"));
         println!("\n  {binary} {uri} | sha256sum");
+        println!("  {binary} --checksum require {uri} | sha256sum");
         println!("  {binary} --info {uri}");
+        println!("  aws s3 ls --recursive s3://{BUCKET}");
         println!("\nCtrl-C ends the server.");
         loop {
             thread::park();
@@ -70,20 +88,40 @@ impl Place {
     }
 }
 
+/// Returns an object with what S3 keeps of one that was uploaded in a single request: its MD5 as the `ETag`, and its
+/// CRC64NVME.
+fn as_uploaded(bytes: Vec<u8>) -> Object {
+    let crc = crc_fast::checksum(CrcAlgorithm::Crc64Nvme, &bytes).to_be_bytes();
+    let md5 = format!("{:x}", Bytes::copy_from_slice(&Md5::digest(&bytes)));
+    Object::new(bytes).e_tag(&md5).checksum(Checksum::Crc64Nvme, STANDARD.encode(crc))
+}
+
+/// Returns a small tree to play with: text, lines of JSON, an empty object, a difficult key and some random mebibytes.
+fn examples() -> Vec<(&'static str, Vec<u8>)> {
+    let lines = (0..100_000).map(|line| format!("{{\"line\":{line},\"status\":{}}}\n", 200 + line % 5 * 100));
+    let mut random = vec![0; 64 << 20];
+    rand::rng().fill_bytes(&mut random);
+    vec![
+        ("disk.img", random),
+        ("empty", Vec::new()),
+        ("hello.txt", b"Hello from the quickstart.\n".to_vec()),
+        ("keys/a key + 100% with spaces.txt", b"Keys are taken literally.\n".to_vec()),
+        ("logs/2024.ndjson", lines.collect::<String>().into_bytes()),
+    ]
+}
+
 /// The key of a file is its path below the directory. A link to a file is followed; one to a directory is not, since
 /// it may lead in a circle.
-fn put_all(server: &Server, directory: &Path, prefix: &str, note: &mut dyn FnMut(&str, u64)) -> Result<()> {
+fn put_all(directory: &Path, prefix: &str, put: &mut dyn FnMut(&str, Vec<u8>)) -> Result<()> {
     for entry in fs::read_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))? {
         let entry = entry?;
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
         let key = format!("{prefix}{name}");
         if entry.file_type()?.is_dir() {
-            put_all(server, &entry.path(), &format!("{key}/"), note)?;
+            put_all(&entry.path(), &format!("{key}/"), put)?;
         } else if fs::metadata(entry.path()).is_ok_and(|file| file.is_file()) {
-            let bytes = fs::read(entry.path())?;
-            note(&key, bytes.len() as u64);
-            server.put(BUCKET, &key, bytes);
+            put(&key, fs::read(entry.path())?);
         }
     }
     Ok(())
