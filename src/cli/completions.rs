@@ -6,6 +6,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use roff::{Roff, roman};
 
+use crate::cli::profile_completion::with_profiles;
 use crate::error::Result;
 use crate::output::stream::print;
 
@@ -45,7 +46,7 @@ pub(super) fn answer(matches: &ArgMatches, command: &Command) -> Result<()> {
 fn completions(shell: Shell, command: Command) -> Vec<u8> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut command.mut_args(completed), NAME, &mut text);
-    text
+    with_profiles(shell, &String::from_utf8_lossy(&text)).into_bytes()
 }
 
 /// Adjusts an option for completion scripts: no file completion unless the value is a file. Of `--info=json` only the
@@ -92,7 +93,9 @@ fn sections(prose: &str) -> Roff {
     let mut page = Roff::new();
     for line in prose.lines() {
         if let Some(title) = line.strip_suffix(':').filter(|title| !title.starts_with(' ')) {
-            page.control("fi", []).control("SH", [title.to_uppercase().as_str()]).control("nf", []);
+            // The name that man-pages(7) gives this section.
+            let title = if title == "Exit codes" { "EXIT STATUS".to_owned() } else { title.to_uppercase() };
+            page.control("fi", []).control("SH", [title.as_str()]).control("nf", []);
         } else {
             page.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
         }

@@ -15,6 +15,7 @@ pub(crate) mod interrupt;
 pub(crate) mod invocation;
 pub(crate) mod log;
 pub(crate) mod outcome;
+pub(crate) mod profile_completion;
 pub(crate) mod progress;
 pub(crate) mod report;
 pub(crate) mod resume_hint;

@@ -80,6 +80,38 @@ fn bash_completes_options_and_their_values() {
     });
 }
 
+/// Profiles as the AWS CLI writes them, and a section that is none.
+const PROFILES: &str =
+    "[default]\nregion = eu-west-1\n[profile research]\n[profile release-2]\n[sso-session retail]\n";
+
+#[test]
+fn bash_and_fish_complete_the_names_of_profiles() {
+    let config = file(PROFILES);
+    let script = printed(&["--completions", "bash"]);
+    let bash = format!(
+        "{script}\nCOMP_WORDS=(s3fcp --profile re) COMP_CWORD=2\ncompopt() {{ :; }}\n\
+         _s3fcp s3fcp re --profile; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    );
+    let fish = format!("{}\ncomplete -C 's3fcp --profile re'", printed(&["--completions", "fish"]));
+    for (shell, call) in [("bash", bash), ("fish", fish)] {
+        let mut command = Command::new(shell);
+        command.args(["-c", &call]).env("AWS_CONFIG_FILE", config.path());
+        let output = match command.env("AWS_SHARED_CREDENTIALS_FILE", "/none").output() {
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                tell(&format!("SKIPPED profiles of {shell}: it is not installed"));
+                continue;
+            }
+            output => output.expect("a shell"),
+        };
+        let replied = String::from_utf8_lossy(&output.stdout);
+        let mut names: Vec<_> = replied.lines().map(|line| line.split('\t').next().unwrap_or(line)).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["release-2", "research"], "{shell}: {output:?}");
+    }
+    let zsh = printed(&["--completions", "zsh"]);
+    assert!(zsh.contains(":NAME:_s3fcp_profiles'") && zsh.contains("\n_s3fcp_profiles() {\n"), "{zsh}");
+}
+
 #[test]
 fn the_man_page_has_every_option_and_every_part_of_the_help() {
     let page = printed(&["--man"]);
@@ -89,7 +121,13 @@ fn the_man_page_has_every_option_and_every_part_of_the_help() {
         assert!(page.contains(&escaped), "no {option}");
     }
     let help = printed(&["--help"]);
-    for title in ["Transfer:", "Server and credentials:", "Examples:", "Environment:", "Exit codes:"] {
+    for section in ["EXAMPLES", "EXIT STATUS", "ENVIRONMENT", "FILES"] {
+        assert!(
+            page.contains(&format!(".SH {section}\n")) || page.contains(&format!(".SH \"{section}\"\n")),
+            "{page}"
+        );
+    }
+    for title in ["Transfer:", "Server and credentials:", "Examples:", "Environment:"] {
         assert!(help.contains(&format!("\n{title}\n")), "{title} in {help}");
         let section = title.trim_end_matches(':').to_uppercase();
         assert!(page.contains(&section), "{section}");

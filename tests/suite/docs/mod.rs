@@ -1,6 +1,9 @@
 //! The documentation, held to what it says: every command block of README.md and docs/ is run as it is typed, or carries
 //! the reason why not; links lead somewhere; tables list what the program has.
 
+mod dockerfile;
+#[cfg(target_os = "linux")]
+mod jobs;
 mod links;
 mod markdown;
 mod options;

@@ -1,8 +1,9 @@
-//! Runs the command blocks of a page as they are typed: one after the other, in one shell and an empty folder, against a
+//! Runs the command blocks of a page as they are typed: one after the other, in one shell and a folder that has docs/ alone, against a
 //! server that has the objects of the examples.
 //!
 //! Only the address `http://localhost:9000` is replaced by that of the server.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read as _, Seek as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -12,9 +13,10 @@ use std::process::{Command, Stdio};
 use s3server::{Checksum, Object, Server};
 
 use super::markdown::{self, Condition};
-use super::{pages, text};
+use super::{pages, root, text};
 use crate::support::checksums::value;
 use crate::support::files::folder;
+use crate::support::notes::tell;
 use crate::support::object::object;
 use crate::support::run::{ACCESS_KEY, SECRET_KEY};
 
@@ -84,14 +86,15 @@ fn script(page: &Path) -> Option<String> {
             }
             Condition::Needs(programs) => {
                 if let Some(missing) = programs.iter().find(|program| !is_installed(program)) {
-                    println!("SKIPPED doc block {}:{}: no {missing}", page.display(), block.line);
+                    tell(&format!("SKIPPED doc block {}:{}: no {missing}", page.display(), block.line));
                     continue;
                 }
             }
             Condition::Always => {}
         }
         run += 1;
-        script.push_str(&format!("echo '{}:{}' >&2\n{}", page.display(), block.line, block.commands));
+        // Writing into a string cannot fail.
+        let _ = write!(script, "echo '{}:{}' >&2\n{}", page.display(), block.line, block.commands);
     }
     (run > 0).then_some(script)
 }
@@ -107,6 +110,7 @@ fn run(page: &Path, server: &Server) {
         "[profile research]\nregion = us-east-1\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
     );
     fs::write(aws.join("config"), profile).expect("a file");
+    std::os::unix::fs::symlink(root().join("docs"), work.path().join("docs")).expect("a link");
     let program = Path::new(env!("CARGO_BIN_EXE_s3fcp")).parent().expect("a folder").as_os_str().to_owned();
     let mut path = program;
     path.push(":");

@@ -6,11 +6,14 @@ use super::markdown::{self, Condition};
 use super::text;
 
 /// A task, the page that shows it, and a part of the command that does it.
-const TASKS: [(&str, &str, &str); 5] = [
+const TASKS: [(&str, &str, &str); 8] = [
     ("the first download", "README.md", "s3fcp -o disk.img s3://bucket/disk.img"),
     ("resume after a kill", "docs/resume.md", "timeout -s KILL"),
     ("the rest of a pipe", "docs/resume.md", "--if-match \"$etag\" >>"),
     ("a verified pipe", "docs/verify.md", "--checksum require s3://bucket/backup.tar.zst | zstd -d"),
+    ("a job by GNU parallel", "docs/jobs/README.md", "docs/jobs/parallel.sh"),
+    ("one object by several runs", "docs/jobs/README.md", "--shard \"$index/3\""),
+    ("completions and the man page", "docs/install.md", "s3fcp --completions bash >"),
     ("a retrying job", "docs/failures.md", "--continue s3://bucket/disk.img || code=$?"),
 ];
 
