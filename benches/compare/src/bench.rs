@@ -4,13 +4,15 @@
 
 use crate::cli::Args;
 use crate::compare::Comparison;
+use crate::drain::Drain;
+use crate::link::LinkRun;
 use crate::object::Source;
 use crate::server::Server;
 use crate::sweep::Point;
 use crate::tls::Tls;
 use crate::tool::{Installed, Tool};
 use crate::workload::Workload;
-use crate::{Result, compare, instructions, machine, report, sweep, tool};
+use crate::{Result, compare, instructions, link, machine, report, sweep, tool};
 
 /// What all measurements share.
 pub(crate) struct Bench<'a> {
@@ -42,8 +44,15 @@ impl<'a> Bench<'a> {
             let scheme = if self.tls.is_some() { "TLS 1.3" } else { "plain HTTP" };
             let title = format!("{}: {}, {scheme}", workload.name(), workload.describe());
             let tools = self.those(&Tool::ALL);
-            let comparison =
-                compare::compare(title, &server, self.tls.as_ref(), &tools, self.args.rounds.get())?;
+            let reader = workload.reader().map_or(Drain::Discard, Drain::Paced);
+            let comparison = compare::compare_by(
+                reader,
+                title,
+                &server,
+                self.tls.as_ref(),
+                &tools,
+                self.args.rounds.get(),
+            )?;
             println!("\n{}", report::comparison(&comparison, self.args.markdown));
             Ok(comparison)
         };
@@ -74,6 +83,23 @@ impl<'a> Bench<'a> {
             sweep::connections_table(&points, self.args.markdown)
         );
         Ok(Some(points))
+    }
+
+    /// What the reader has on links of every speed, where it was asked for and namespaces can be made.
+    pub(crate) fn links(&self) -> Result<Option<Vec<LinkRun>>> {
+        if !self.args.link {
+            return Ok(None);
+        }
+        if !link::is_possible() {
+            eprintln!("skipped: link: it needs root, ip and tc");
+            return Ok(None);
+        }
+        let runs = link::links(&self.source, &self.those(link::TOOLS))?;
+        println!(
+            "\n## over a link: delivered bytes, and the end, relative to curl's one GET\n\n{}",
+            link::table(&runs, self.args.markdown)
+        );
+        Ok(Some(runs))
     }
 
     /// The count of instructions, where it was asked for and valgrind is here.
@@ -118,5 +144,6 @@ fn largest(args: &Args) -> u64 {
     let sizes = args.sizes.then_some(sweep::LARGEST);
     let connections = args.concurrency.then(|| sweep::OVER_CONNECTIONS.size());
     let instructions = args.instructions.then_some(instructions::LONG);
-    workloads.chain(sizes).chain(connections).chain(instructions).max().unwrap_or(0)
+    let links = args.link.then_some(link::LARGEST);
+    workloads.chain(sizes).chain(links).chain(connections).chain(instructions).max().unwrap_or(0)
 }

@@ -7,16 +7,16 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::sweep;
 use crate::tool::Tool;
 use crate::workload::Workload;
+use crate::{link, sweep};
 
 /// Download the same object with several clients from a loopback server that behaves like S3, and print what each costs
 #[derive(Debug, Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "a flag is a bool")]
 #[command(name = "compare", max_term_width = 100)]
 pub(crate) struct Args {
-    /// What to download, one or more [default: raw,s3like,small, or none with one of the next three]
+    /// What to download, one or more [default: raw,s3like,small, or none with one of the next four]
     #[arg(short, long, value_enum, value_delimiter = ',', value_name = "LIST")]
     workloads: Option<Vec<Workload>>,
 
@@ -27,6 +27,10 @@ pub(crate) struct Args {
     /// The throughput over the number of connections, from 1 to 64: s3fcp and sdk
     #[arg(long)]
     pub(crate) concurrency: bool,
+
+    /// What the reader has over time on links of 16 to 1000 Mbit/s: s3fcp and curl (needs root, ip and tc)
+    #[arg(long)]
+    pub(crate) link: bool,
 
     /// The instructions of s3fcp for each GiB, by crate (needs valgrind)
     #[arg(long)]
@@ -49,7 +53,8 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) tls: bool,
 
-    /// Draw CPU time by client (of the first workload) and throughput over connections
+    /// Draw CPU time by client (of the first workload), throughput over connections, and delivered bytes over time on a
+    /// slow and a fast link
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
 
@@ -67,7 +72,7 @@ impl Args {
     pub(crate) fn workloads(&self) -> Vec<Workload> {
         match &self.workloads {
             Some(workloads) => workloads.clone(),
-            None if self.sizes || self.concurrency || self.instructions => Vec::new(),
+            None if self.sizes || self.concurrency || self.instructions || self.link => Vec::new(),
             None => vec![Workload::Raw, Workload::S3like, Workload::Small],
         }
     }
@@ -82,9 +87,12 @@ impl Args {
         let workloads = (!self.workloads().is_empty()).then_some(&Tool::ALL[..]);
         let sizes = self.sizes.then_some(sweep::TOOLS_FOR_SIZES);
         let connections = self.concurrency.then_some(sweep::TOOLS_FOR_CONNECTIONS);
+        let links = self.link.then_some(link::TOOLS);
         let mut tools = Vec::new();
-        for tool in
-            [workloads, sizes, connections].into_iter().flatten().flat_map(|tools| self.tools_or(tools))
+        for tool in [workloads, sizes, connections, links]
+            .into_iter()
+            .flatten()
+            .flat_map(|tools| self.tools_or(tools))
         {
             if !tools.contains(&tool) {
                 tools.push(tool);

@@ -42,9 +42,21 @@ pub(crate) fn compare(
     tools: &[Installed],
     rounds: u32,
 ) -> Result<Comparison> {
+    compare_by(Drain::Discard, title, server, tls, tools, rounds)
+}
+
+/// Runs `tools` in turn, `rounds` times, whose bytes `reader` takes.
+pub(crate) fn compare_by(
+    reader: Drain<'_>,
+    title: String,
+    server: &Server,
+    tls: Option<&Tls>,
+    tools: &[Installed],
+    rounds: u32,
+) -> Result<Comparison> {
     let mut rows: Vec<Row> =
         tools.iter().map(|t| Row { tool: t.tool, runs: Vec::new(), failure: None }).collect();
-    let drains = once(Drain::Check(server.object())).chain((0..rounds).map(|_| Drain::Discard));
+    let drains = once(Drain::Check(server.object())).chain((0..rounds).map(|_| reader));
     for (round, drain) in drains.enumerate() {
         for index in order(tools.len(), round) {
             let (tool, row) = (&tools[index], &mut rows[index]);

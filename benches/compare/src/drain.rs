@@ -17,6 +17,8 @@ pub(crate) const PIPE: usize = 1 << 20;
 pub(crate) enum Drain<'a> {
     /// Drop them.
     Discard,
+    /// Drop them, at so many MiB a second.
+    Paced(u32),
     /// Compare them with the object.
     Check(&'a Object),
 }
@@ -36,6 +38,7 @@ impl Drain<'_> {
     pub(crate) fn run(self, pipe: PipeReader, began: Instant) -> io::Result<Drained> {
         match self {
             Self::Discard => discard(&pipe, began),
+            Self::Paced(rate) => paced(pipe, began, rate),
             Self::Check(object) => check(pipe, object, began),
         }
     }
@@ -70,6 +73,25 @@ fn discard(mut pipe: &PipeReader, began: Instant) -> io::Result<Drained> {
         match pipe.read(&mut buffer)? {
             0 => return Ok(drained),
             bytes => drained.note(bytes, began),
+        }
+    }
+}
+
+/// As a decoder takes them: steadily, and no faster.
+fn paced(mut pipe: PipeReader, began: Instant, rate: u32) -> io::Result<Drained> {
+    let mut drained = Drained::default();
+    let mut buffer = vec![0; PIPE / 4];
+    let mut due = Duration::ZERO;
+    loop {
+        match pipe.read(&mut buffer)? {
+            0 => return Ok(drained),
+            bytes => {
+                drained.note(bytes, began);
+                let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+                let share = Duration::from_secs_f64(f64::from(bytes) / (f64::from(rate) * 1_048_576.0));
+                due = due.max(began.elapsed()) + share;
+                std::thread::sleep(due.saturating_sub(began.elapsed()));
+            }
         }
     }
 }

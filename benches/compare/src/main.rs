@@ -17,6 +17,7 @@ mod cli;
 mod compare;
 mod drain;
 mod instructions;
+mod link;
 mod machine;
 mod object;
 mod plot;
@@ -60,9 +61,10 @@ fn run(args: &Args) -> Result<()> {
     let comparisons = bench.workloads()?;
     let sizes = bench.sizes()?;
     let connections = bench.connections()?;
+    let links = bench.links()?;
     bench.instructions()?;
     if let Some(path) = &args.svg {
-        plot::draw(path, comparisons.first(), connections.as_deref())?;
+        plot::draw(path, comparisons.first(), connections.as_deref(), links.as_deref())?;
         println!("\nDrawn: {}", path.display());
     }
     let swept = sizes.iter().chain(&connections).flatten().map(|point| &point.comparison);

@@ -8,7 +8,8 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use crate::Result;
-use crate::compare::Comparison;
+use crate::compare::{Comparison, gib};
+use crate::link::LinkRun;
 use crate::sweep::Point;
 use crate::tool::Tool;
 
@@ -19,22 +20,34 @@ const FONT: &str = "sans-serif";
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Draws `bars`, one for each client, and `lines` over the number of connections.
-pub(crate) fn draw(path: &Path, bars: Option<&Comparison>, lines: Option<&[Point]>) -> Result<()> {
+pub(crate) fn draw(
+    path: &Path,
+    bars: Option<&Comparison>,
+    lines: Option<&[Point]>,
+    over_links: Option<&[LinkRun]>,
+) -> Result<()> {
     let has_figures = |comparison: &Comparison| Tool::ALL.iter().any(|tool| comparison.row(*tool).is_some());
     let bars = bars.filter(|comparison| has_figures(comparison));
     let lines = lines.filter(|points| points.iter().any(|point| has_figures(&point.comparison)));
-    let panels = u32::from(bars.is_some()) + u32::from(lines.is_some());
+    // A slow link and the fastest.
+    let slow_and_fast: Vec<&LinkRun> =
+        over_links.map_or_else(Vec::new, |runs| runs.iter().skip(1).step_by(2).collect());
+    let panels = u32::from(bars.is_some()) + u32::from(lines.is_some()) + u32::try_from(slow_and_fast.len())?;
     if panels == 0 {
         return Err("nothing was measured that a plot shows".into());
     }
     let root = SVGBackend::new(path, (PANEL.0 * panels, PANEL.1)).into_drawing_area();
     root.fill(&WHITE)?;
     let areas = root.split_evenly((1, panels as usize));
-    if let (Some(comparison), Some(area)) = (bars, areas.first()) {
+    let mut areas = areas.iter();
+    if let (Some(comparison), Some(area)) = (bars, bars.and_then(|_| areas.next())) {
         cpu(area, comparison)?;
     }
-    if let (Some(points), Some(area)) = (lines, areas.last()) {
+    if let (Some(points), Some(area)) = (lines, lines.and_then(|_| areas.next())) {
         throughput(area, points)?;
+    }
+    for (run, area) in slow_and_fast.into_iter().zip(areas) {
+        delivered(area, run)?;
     }
     root.present()?;
     Ok(())
@@ -111,6 +124,43 @@ fn throughput(area: &Area<'_>, points: &[Point]) -> Result<()> {
     Ok(())
 }
 
+/// Delivered MiB over seconds on one link.
+fn delivered(area: &Area<'_>, run: &LinkRun) -> Result<()> {
+    let mib = |bytes: u64| 1024.0 * gib(bytes);
+    let all = || run.curves.iter().flat_map(|curve| &curve.points);
+    let (seconds, most) = all().fold((0.0_f64, 0.0_f64), |(seconds, most), (at, bytes)| {
+        (seconds.max(at.as_secs_f64()), most.max(mib(*bytes)))
+    });
+    let mut chart = ChartBuilder::on(area)
+        .caption(format!("MiB delivered over seconds ({} Mbit/s)", run.rate), (FONT, 14))
+        .margin(10)
+        .x_label_area_size(24)
+        .y_label_area_size(52)
+        .build_cartesian_2d(0.0..seconds, 0.0..most * 1.1)?;
+    chart
+        .configure_mesh()
+        .max_light_lines(0)
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .y_label_formatter(&|y| format!("{y:.0}"))
+        .label_style((FONT, 13))
+        .draw()?;
+    for curve in run.curves.iter().rev() {
+        let colour = colour(curve.tool);
+        let line = curve.points.iter().map(|(at, bytes)| (at.as_secs_f64(), mib(*bytes)));
+        chart
+            .draw_series(LineSeries::new(line, colour.stroke_width(2)))?
+            .label(curve.tool.name())
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::LowerRight)
+        .background_style(WHITE.mix(0.8))
+        .label_font((FONT, 13))
+        .draw()?;
+    Ok(())
+}
+
 /// A client's throughput at each point: the settings double, so they stand at equal distances.
 fn line(points: &[Point], tool: Tool) -> Vec<(f64, f64)> {
     let speed = |point: &Point| Some(point.comparison.row(tool)?.throughput(point.comparison.size));
@@ -161,11 +211,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("plot.svg");
         let points = [(1, 4), (2, 2)].map(|(at, wall)| Point { at, comparison: comparison(wall) });
-        draw(&file, Some(&comparison(1)), Some(&points)).unwrap();
+        draw(&file, Some(&comparison(1)), Some(&points), None).unwrap();
         let svg = std::fs::read_to_string(&file).unwrap();
         assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"));
         assert_eq!((svg.matches("s3fcp").count(), svg.matches("curl").count()), (2, 2), "{svg}");
         let nothing = Comparison { title: String::new(), size: MIB, rows: Vec::new() };
-        assert!(draw(&file, Some(&nothing), None).is_err());
+        assert!(draw(&file, Some(&nothing), None, None).is_err());
     }
 }

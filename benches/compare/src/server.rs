@@ -52,7 +52,16 @@ struct Site {
 impl Server {
     /// Serves `object` on a free port of the loopback interface.
     pub(crate) fn start(object: Object, pace: Pace, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Self::listen(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, object, pace, tls)
+    }
+
+    /// Serves `object` to whoever connects to `listener`.
+    pub(crate) fn listen(
+        listener: TcpListener,
+        object: Object,
+        pace: Pace,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let site =
             Arc::new(Site { object, pace, tls, counts: Mutex::default(), stopping: AtomicBool::new(false) });
@@ -112,6 +121,11 @@ fn accept(listener: &TcpListener, site: &Arc<Site>) {
         let Ok(stream) = stream else { continue };
         let site = Arc::clone(site);
         let counts = Arc::clone(&site.counts.lock().unwrap_or_else(PoisonError::into_inner));
+        // Two references are the site's own, and one is that of this connection.
+        let open = Arc::strong_count(&site).saturating_sub(3);
+        if site.pace.connections.is_some_and(|most| open >= most as usize) {
+            continue;
+        }
         counts.connection();
         // A peer that goes away in the middle is the ordinary end of a connection here.
         let serve = move || connection::serve(stream, &site, &counts);

@@ -20,6 +20,10 @@ pub(crate) enum Workload {
     Far,
     /// s3like with every 23rd GET at 3 MiB/s
     Straggler,
+    /// s3like from a server that keeps four connections and closes any others
+    Few,
+    /// s3like with a reader that takes 200 MiB/s
+    Reader,
     /// 100 kB, 25 ms: what it takes to start
     Small,
 }
@@ -32,6 +36,8 @@ impl Workload {
             Self::S3like => "s3like",
             Self::Far => "far",
             Self::Straggler => "straggler",
+            Self::Few => "few",
+            Self::Reader => "reader",
             Self::Small => "small",
         }
     }
@@ -40,7 +46,7 @@ impl Workload {
     pub(crate) fn size(self) -> u64 {
         match self {
             Self::Raw => 2048 * MIB,
-            Self::S3like | Self::Straggler => 1024 * MIB,
+            Self::S3like | Self::Straggler | Self::Few | Self::Reader => 1024 * MIB,
             Self::Far => 512 * MIB,
             Self::Small => 100_000,
         }
@@ -51,11 +57,17 @@ impl Workload {
         let s3 = Pace { latency: Duration::from_millis(25), rate: Some(90), ..Pace::default() };
         match self {
             Self::Raw => Pace::default(),
-            Self::S3like => s3,
+            Self::S3like | Self::Reader => s3,
             Self::Far => Pace { latency: Duration::from_millis(120), rate: Some(40), ..s3 },
             Self::Straggler => Pace { straggler: Some(Straggler { every: 23, rate: 3 }), ..s3 },
+            Self::Few => Pace { connections: Some(4), ..s3 },
             Self::Small => Pace { rate: None, ..s3 },
         }
+    }
+
+    /// How many MiB a second the reader takes; `None` if as many as come.
+    pub(crate) fn reader(self) -> Option<u32> {
+        (self == Self::Reader).then_some(200)
     }
 
     /// The size and the server in words.
@@ -76,6 +88,9 @@ pub(crate) fn describe(size: u64, pace: Pace) -> String {
     }
     if let Some(slow) = pace.straggler {
         words.push(format!("every {}. GET at {} MiB/s", slow.every, slow.rate));
+    }
+    if let Some(most) = pace.connections {
+        words.push(format!("{most} connections at a time"));
     }
     words.join(", ")
 }

@@ -24,6 +24,8 @@ pub(crate) struct Pace {
     pub(crate) rate: Option<u32>,
     /// Some GETs are slower.
     pub(crate) straggler: Option<Straggler>,
+    /// So many connections are served at a time; others are closed immediately.
+    pub(crate) connections: Option<u32>,
     /// Each GET whose number, from 1, this divides has a fault.
     pub(crate) fault_every: Option<u64>,
 }

@@ -1,0 +1,85 @@
+//! A network namespace on the other end of a pair of virtual devices, and the shaper between. It is gone when this is dropped.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::os::fd::AsFd;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::Result;
+
+const HERE: &str = "10.79.0.1";
+const THERE: &str = "10.79.0.2";
+/// The shaper's bucket: 2 ms of the rate, and some packets at least.
+const BURST_KBIT_MIN: u32 = 20;
+
+/// The namespace, and its devices.
+pub(super) struct Namespace {
+    name: String,
+    device: String,
+}
+
+/// Returns whether this process may make a namespace, and has the programs for it.
+pub(crate) fn is_possible() -> bool {
+    Namespace::new().is_ok()
+}
+
+impl Namespace {
+    /// Makes a namespace with a pair of devices that leads to it.
+    pub(super) fn new() -> Result<Self> {
+        let id = std::process::id() % 100_000;
+        let made = Self { name: format!("s3fcp-link-{id}"), device: format!("s3l{id}a") };
+        let (name, device, peer) = (&made.name, &made.device, format!("s3l{id}b"));
+        ip(&["netns", "add", name])?;
+        ip(&["link", "add", device, "type", "veth", "peer", "name", &peer])?;
+        ip(&["link", "set", &peer, "netns", name])?;
+        ip(&["addr", "add", &format!("{HERE}/24"), "dev", device])?;
+        ip(&["link", "set", device, "up"])?;
+        ip(&["-n", name, "addr", "add", &format!("{THERE}/24"), "dev", &peer])?;
+        ip(&["-n", name, "link", "set", &peer, "up"])?;
+        ip(&["-n", name, "link", "set", "lo", "up"])?;
+        Ok(made)
+    }
+
+    /// Limits what comes from there to `rate` Mbit/s.
+    pub(super) fn shape(&self, rate: u32) -> Result<()> {
+        let peer = self.device.replace('a', "b");
+        let (rate, burst) = (format!("{rate}mbit"), format!("{}kb", (rate * 2).max(BURST_KBIT_MIN)));
+        let shaper = ["tbf", "rate", &rate, "burst", &burst, "latency", "50ms"];
+        let place = ["-n", &self.name, "qdisc", "replace", "dev", &peer, "root"];
+        run(Command::new("tc").args(place).args(shaper))
+    }
+
+    /// Returns a listener there.
+    pub(super) fn listener(&self) -> Result<TcpListener> {
+        let namespace = File::open(format!("/var/run/netns/{}", self.name))?;
+        // The namespace is that of a thread, and a socket stays where it was made.
+        let bound = thread::spawn(move || {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+            TcpListener::bind((THERE, 0))
+        });
+        Ok(bound.join().map_err(|_| "the thread of the listener ended early")??)
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = ip(&["link", "del", &self.device]);
+        let _ = ip(&["netns", "del", &self.name]);
+    }
+}
+
+fn ip(arguments: &[&str]) -> Result<()> {
+    run(Command::new("ip").args(arguments))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output = command.stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{command:?}: {}", said.lines().next().unwrap_or("failed")).into())
+}
