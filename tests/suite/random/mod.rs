@@ -16,6 +16,7 @@
 
 mod download;
 mod fault;
+mod lying;
 mod oracle;
 mod schedule;
 
@@ -53,6 +54,14 @@ fn whatever_a_server_does_the_contract_holds_on_several_threads() {
     let mut builder = Builder::new_multi_thread();
     let runtime = &builder.worker_threads(RUNTIME_THREADS).enable_all().build().expect("a runtime");
     check_all(|| move |seed| download::check(runtime, &Schedule::drawn(seed)));
+}
+
+#[test]
+fn success_is_one_version_whatever_a_server_says_of_it() {
+    check_all(|| {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        move |seed| lying::check(&runtime, seed)
+    });
 }
 
 /// Checks the schedules of all seeds, many at the same time: each thread checks one after the other by a `checker` of
