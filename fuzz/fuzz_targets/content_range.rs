@@ -1,4 +1,4 @@
-//! The header `Content-Range`; what must hold is in src/fuzzing.rs.
+//! The header `Content-Range`; what must hold is in src/fuzzing/mod.rs.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Responses that are errors; what must hold is in src/fuzzing.rs.
+//! Responses that are errors; what must hold is in src/fuzzing/mod.rs.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! `--if-match`; what must hold is in src/fuzzing.rs.
+//! `--if-match`; what must hold is in src/fuzzing/mod.rs.
 
 #![no_main]
 

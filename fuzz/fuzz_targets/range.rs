@@ -1,4 +1,4 @@
-//! `--range`; what must hold is in src/fuzzing.rs.
+//! `--range`; what must hold is in src/fuzzing/mod.rs.
 
 #![no_main]
 

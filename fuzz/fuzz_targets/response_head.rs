@@ -1,4 +1,4 @@
-//! Heads of responses; what must hold is in src/fuzzing.rs.
+//! Heads of responses; what must hold is in src/fuzzing/mod.rs.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Sizes with units; what must hold is in src/fuzzing.rs.
+//! Sizes with units; what must hold is in src/fuzzing/mod.rs.
 
 #![no_main]
 

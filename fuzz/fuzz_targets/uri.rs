@@ -1,4 +1,4 @@
-//! An object's URI; what must hold is in src/fuzzing.rs.
+//! An object's URI; what must hold is in src/fuzzing/mod.rs.
 
 #![no_main]
 

@@ -27,23 +27,42 @@ pub(crate) async fn describe_by_get(
     retry(max_attempts, |attempt| first_byte(client, attempt)).await
 }
 
-/// Returns whether the object has no byte from `size` on, as a GET of the next bytes shows. Fails where another attempt may
-/// show it.
-pub(crate) async fn ends_at(client: &ObjectClient, size: u64, attempt: Attempt) -> Result<bool> {
+/// The response to a GET of the byte after the supposed end of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AfterEnd {
+    /// There is none: 416.
+    Nothing,
+    /// The whole object again, up to that end and with the same strong tag, from a server that knows no ranges.
+    SameWhole,
+    /// Another one, which may be that byte.
+    Other,
+}
+
+/// Asks for the byte at `size` of the version `if_match`.
+pub(crate) async fn after_end(
+    client: &ObjectClient,
+    size: u64,
+    if_match: Option<&str>,
+    attempt: Attempt,
+) -> Result<AfterEnd> {
     let range = ByteRange::new(size, size.saturating_add(1));
-    let answer = match client.exchange(S3Request::Get { range, if_match: None }, None, attempt).await {
+    let answer = match client.exchange(S3Request::Get { range, if_match }, None, attempt).await {
         Ok(answer) => answer,
-        Err(e) if e.is_retryable() => return Err(e),
         Err(e) => {
-            let shown = e.service().filter(|service| service.status == 416);
-            return Ok(shown.is_some_and(|shown| shown.object_size.is_none_or(|other| other == size)));
+            let Some(shown) = e.service().filter(|service| service.status == 416) else { return Err(e) };
+            let is_there = shown.object_size.is_none_or(|other| other == size);
+            return Ok(if is_there { AfterEnd::Nothing } else { AfterEnd::Other });
         }
     };
     let sent = SentGet { range: Some(range), size: None, is_s3: client.is_s3() };
     match ResponseProof::read(&answer.head, sent) {
         // A server that knows no ranges sends the whole object once more.
-        Ok(ResponseProof::Bytes(response)) => Ok(response.whole && response.info.size == size),
-        Ok(_) => Ok(false),
+        Ok(ResponseProof::Bytes(response))
+            if response.whole && response.info.size == size && if_match == response.info.etag.as_deref() =>
+        {
+            Ok(if if_match.is_some() { AfterEnd::SameWhole } else { AfterEnd::Other })
+        }
+        Ok(_) => Ok(AfterEnd::Other),
         Err(e) if e.is_retryable() => Err(e),
         Err(_) => Err(malformed("the response to a range after the end has neither bytes nor a size")),
     }

@@ -205,7 +205,8 @@ impl ObjectClient {
     ) -> Result<Exchange> {
         let mut prefers_new = attempt.is_fresh;
         let version = self.options.version_id.as_deref().or(version);
-        let order = RequestOrder { object: self.object, offset: request.range().map_or(0, ByteRange::start) };
+        let offset = if attempt.is_aside { u64::MAX } else { request.range().map_or(0, ByteRange::start) };
+        let order = RequestOrder { object: self.object, offset };
         let mut moves_left = MOVES_MAX;
         loop {
             let mut lease = site.pool.lease(prefers_new, order).await?;

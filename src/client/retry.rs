@@ -32,11 +32,13 @@ pub(crate) struct Attempt {
     pub(crate) is_fresh: bool,
     /// The attempt runs beside another one that is late.
     pub(crate) is_hedge: bool,
+    /// The attempt asks about a response that is held meanwhile: it never takes that one's connection away.
+    pub(crate) is_aside: bool,
 }
 
 impl Attempt {
     /// The first attempt.
-    pub(crate) const FIRST: Self = Self { number: 1, is_fresh: false, is_hedge: false };
+    pub(crate) const FIRST: Self = Self { number: 1, is_fresh: false, is_hedge: false, is_aside: false };
 
     /// Returns the attempt that follows after `failed` ones.
     pub(crate) fn after(failed: u32) -> Self {

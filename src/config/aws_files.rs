@@ -27,7 +27,7 @@ pub(super) enum AwsFile {
     /// It is read each time, so that keys rotated on disk are found. `None` without a home folder.
     Path(Option<PathBuf>),
     /// Its bytes, for tests.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     Bytes(Vec<u8>),
 }
 
@@ -93,7 +93,7 @@ impl AwsFile {
                 (path.display().to_string(), bytes)
             }
             Self::Path(None) => ("~/.aws".to_owned(), Err("cannot be found: HOME is not set".to_owned())),
-            #[cfg(test)]
+            #[cfg(any(test, fuzzing))]
             Self::Bytes(bytes) => ("a test's file".to_owned(), Ok(bytes.clone())),
         }
     }

@@ -7,7 +7,13 @@
 use std::num::NonZeroU64;
 
 use bytesize::ByteSize;
+#[cfg(any(test, fuzzing))]
+use futures_util::FutureExt as _;
 
+#[cfg(any(test, fuzzing))]
+use crate::config::aws_files::{AwsFile, AwsFiles};
+#[cfg(any(test, fuzzing))]
+use crate::config::profile::profiles;
 use crate::config::profile::{Setting, SettingsLookup};
 use crate::config::settings::{ChecksumValidation, ProfileLimits, Settings};
 use crate::error::Result;
@@ -118,6 +124,20 @@ impl<'a> S3Block<'a> {
     fn parse_bool(&self, key: &str) -> Result<Option<bool>> {
         self.get(key).map(|setting| setting.parse_bool()).transpose()
     }
+}
+
+/// Reads the settings in a configuration file of these bytes.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_config_file(bytes: &[u8]) -> Result<ProfileLimits> {
+    let (config, credentials) = (AwsFile::Bytes(bytes.to_vec()), AwsFile::Bytes(Vec::new()));
+    let files = AwsFiles { config, credentials }.read()?;
+    let env = aws_types::os_shim_internal::Env::from_slice(&[]);
+    let unready = || Err(crate::error::Error::usage("the files were not read immediately"));
+    let profiles = profiles(&env, &files, None).now_or_never().unwrap_or_else(unready)?;
+    let found = SettingsLookup { env: &env, profiles: &profiles };
+    addressing(&found, &Settings::default())?;
+    checksum_validation(&found)?;
+    profile_limits(&found)
 }
 
 #[cfg(test)]

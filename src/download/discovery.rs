@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::client::metadata::{describe, describe_by_get, ends_at};
+use crate::client::metadata::{AfterEnd, after_end, describe, describe_by_get};
 use crate::client::object_client::ObjectClient;
 use crate::client::origins::Origins;
 use crate::client::retry::{Attempt, retry};
@@ -67,8 +67,8 @@ pub(super) async fn build_context(
         let mut info = describe(&client, max_attempts).await?;
         let mut wanted = RequestedBytes::at_the_end(options.range, if_match(), &info)?;
         // No GET follows whose response would show the size, and HEAD's word alone is not enough.
-        let is_end = |attempt| ends_at(&client, info.size, attempt);
-        if wanted.is_nothing() && info.size > 0 && !retry(max_attempts, is_end).await? {
+        let after = |attempt| after_end(&client, info.size, None, attempt);
+        if wanted.is_nothing() && info.size > 0 && retry(max_attempts, after).await? != AfterEnd::Nothing {
             info = describe_by_get(&client, max_attempts).await?;
             wanted = RequestedBytes::at_the_end(options.range, if_match(), &info)?;
         }

@@ -149,6 +149,20 @@ impl SidecarObject {
     }
 }
 
+/// Returns where the download of `request` continues by a sidecar of these bytes and a part file of `length` bytes, and
+/// which bytes of which objects the file is said to hold.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn resume_by(
+    sidecar: &[u8],
+    length: u64,
+    request: DownloadRequest<'_>,
+) -> Option<(ResumePoint, Vec<(u64, std::ops::Range<u64>)>)> {
+    let mut state: SidecarState = serde_json::from_slice(sidecar).ok()?;
+    state.boot = boot();
+    let resume = state.resume(length, request).ok()??;
+    Some((resume, state.objects.iter().map(|piece| (piece.size, piece.start..piece.end)).collect()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

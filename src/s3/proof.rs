@@ -43,7 +43,7 @@ impl Validator {
 pub enum SizeProof {
     /// The complete length in a `Content-Range`.
     ContentRange,
-    /// A 200 of another length than the range that was requested: it is the whole object.
+    /// A 200 that no part would have the length of: longer than the range, or shorter and from the first byte on.
     WholeResponse,
     /// Two responses that agree, neither of which would suffice alone: a 200 as long as the range and a HEAD, a 416 and a
     /// HEAD, the bytes that came in chunks and a HEAD.

@@ -46,7 +46,7 @@ pub(crate) enum ResponseProof {
     Bytes(RangeResponse),
     /// The whole object follows, up to the last chunk; its size is unknown.
     Unsized(ObjectInfo),
-    /// A 200 as long as the range follows, which is a part of the object or this, all of it. HEAD may show which, or a
+    /// A 200 no longer than the range follows, which is a part of the object or this, all of it. HEAD may show which, or a
     /// request for the byte after it.
     PartOrWhole(RangeResponse),
     /// Bytes follow, and nothing shows which. A GET without `Range` may.
@@ -116,8 +116,9 @@ fn whole(headers: &HeaderMap, range: Option<ByteRange>, sent: SentGet) -> Result
         RangeResponse { info, body, whole: true, size_proof }
     };
     let is_called_whole = headers.contains_key(CONTENT_RANGE);
-    if range.is_some_and(|range| range.len() == length) && !is_called_whole {
-        // Some servers call a part 200, and some objects have exactly this length.
+    // Some servers call a part 200. It is as long as the range, or shorter where the object ends in it; from 0 on it is all.
+    let may_be_part = |range: ByteRange| range.len() == length || (range.start() > 0 && length < range.len());
+    if range.is_some_and(may_be_part) && !is_called_whole {
         match sent.size {
             Some(size) if size == length => {}
             Some(_) => return Err(malformed("the response does not show which bytes it has")),

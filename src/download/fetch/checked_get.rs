@@ -7,13 +7,15 @@
 //! [`Evidence`]: crate::download::verdict::Evidence
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use http::StatusCode;
 use http::header::ETAG;
+use tokio::time::timeout;
 use tracing::info;
 
 use crate::client::exchange::Exchange;
-use crate::client::metadata;
+use crate::client::metadata::{self, AfterEnd};
 use crate::client::object_client::ObjectClient;
 use crate::client::retry::Attempt;
 use crate::download::context::DownloadContext;
@@ -26,6 +28,9 @@ use crate::s3::proof::{SizeProof, is_strong};
 use crate::s3::range::ByteRange;
 use crate::s3::request::S3Request;
 use crate::s3::response::{RangeResponse, ResponseProof, SentGet};
+
+/// How long a response is held while others are asked what it has: they may need its connection.
+const PROOF_TIME: Duration = Duration::from_secs(5);
 
 /// A response that was checked.
 pub(super) struct CheckedResponse {
@@ -211,7 +216,8 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
     match ResponseProof::read(&exchange.head, sent)? {
         ResponseProof::Bytes(opened) => proven(exchange, opened, false),
         ResponseProof::PartOrWhole(opened) if may_ask_plainly => {
-            if Box::pin(is_whole(context, &opened.info, attempt)).await? {
+            let proof = Box::pin(is_whole(context, &opened.info, attempt));
+            if timeout(PROOF_TIME, proof).await.unwrap_or(Ok(false))? {
                 return proven(exchange, opened, false);
             }
             Ok(Reply::AskPlainly("the response does not show whether it is a part"))
@@ -233,28 +239,34 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
     }
 }
 
-/// Returns whether the 200 that `info` was read from, as long as the range requested, is the whole object: if HEAD shows
-/// the same tag and size, or, without an answer from HEAD, if there is no byte after it.
+/// Returns whether the 200 that `info` was read from, which may be a part, is the whole object: if HEAD shows the same tag
+/// and size, or, without an answer from HEAD, if there is no byte after it in that version.
 async fn is_whole(context: &DownloadContext, info: &ObjectInfo, attempt: Attempt) -> Result<bool> {
     let client = &context.client;
+    // The answer would need the connection that this response is on.
     if !client.has_spare_connection() {
-        // The answer would need the connection that this response is on.
         return Ok(false);
     }
+    let attempt = Attempt { is_aside: true, ..attempt };
     let head = if client.is_s3() { metadata::head(client, attempt).await.ok() } else { None };
     // Some servers send a length of 0 with every HEAD.
     if let Some(head) = head.filter(|head| head.size > 0) {
         return Ok(head.size == info.size && head.etag == info.etag);
     }
-    if info.size == 1 {
-        // A 200 of one byte to a request for the second one would show nothing either.
+    // A 200 of one byte to a request for the second one would show nothing either.
+    if info.size == 1 || !client.has_spare_connection() {
         return Ok(false);
     }
-    let is_end = metadata::ends_at(client, info.size, attempt).await?;
-    if !is_end {
-        context.evidence.set_larger_than(info.size);
+    let tag = info.etag.as_deref().filter(|etag| is_strong(etag));
+    match metadata::after_end(client, info.size, tag, attempt).await? {
+        AfterEnd::SameWhole => Ok(true),
+        // Of that version only if a server that has another one would have refused its tag.
+        AfterEnd::Nothing => Ok(tag.is_some() && honours_if_match(context, attempt).await?),
+        AfterEnd::Other => {
+            context.evidence.set_larger_than(info.size);
+            Ok(false)
+        }
     }
-    Ok(is_end)
 }
 
 /// Returns the strong tag that HEAD shows of the object, of which `info`, from a response to a GET, shows none.

@@ -114,7 +114,8 @@ fn explained(schedule: &Schedule, log: &Log) -> Explained {
         explained.more_gets += schedule.chunks();
     }
     if schedule.may_look_like_a_part() {
-        explained.more_gets += 1;
+        // Each try is followed by one that asks for the byte after it, or for all of it.
+        explained.more_gets = 2 * explained.more_gets + 2;
     }
     if schedule.size == 0 {
         // It is confirmed once more, without a range.

@@ -4,14 +4,18 @@
 //! Each target parses its bytes and asserts what must hold of whatever comes out; it never fails for any
 //! input. No part of the library that is shipped.
 
-use std::fmt::Display;
+mod checks;
+pub mod config;
+pub mod echo;
+pub mod exchange;
+pub mod files;
 
-use http::response::Parts;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderValue, StatusCode};
 
 use crate::cli::value_parsers;
 use crate::download::options::Options;
 use crate::error::printable::is_invisible;
+use crate::fuzzing::checks::{assert_harmless, assert_no_controls, divided};
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::address::endpoint::Endpoint;
 use crate::s3::address::s3_uri::S3Uri;
@@ -29,7 +33,7 @@ use crate::s3::secrets::Secrets;
 pub type FuzzTarget = fn(&[u8]);
 
 /// All targets, by the names of their corpora in `fixtures/fuzz/`.
-pub const TARGETS: [(&str, FuzzTarget); 7] = [
+pub const TARGETS: [(&str, FuzzTarget); 13] = [
     ("uri", uri),
     ("sizes", sizes),
     ("range", range),
@@ -37,13 +41,19 @@ pub const TARGETS: [(&str, FuzzTarget); 7] = [
     ("content_range", content_ranges),
     ("error_response", error_response),
     ("response_head", response_head),
+    ("sidecar", files::sidecar),
+    ("part_list", files::part_list),
+    ("config_file", config::config_file),
+    ("proxy", config::proxy),
+    ("key_text", config::key_text),
+    ("echo", echo::echo),
 ];
+
+/// A whole download, which takes longer: from a peer that answers with these bytes.
+pub const EXCHANGE: (&str, FuzzTarget) = ("exchange", exchange::exchange);
 
 /// Sent with the request that a fuzzed response answers.
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG";
-
-/// The longest message, in characters: its fields have three hundred at the most.
-const MESSAGE_MAX: usize = 2000;
 
 /// An object's URI, and the request for it.
 pub fn uri(data: &[u8]) {
@@ -169,37 +179,6 @@ fn pinned_request(pin: &PinnedVersion) {
     assert!(request::build(&endpoint, ask, pin.version_id()).is_ok(), "any version can be asked for");
 }
 
-/// A status of three digits (200 where there are none) and headers `name:value`, separated by `|`, up to the
-/// first line feed; and the bytes after it.
-fn divided(data: &[u8]) -> (Parts, &[u8]) {
-    let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
-    let (line, rest) = (&data[..end], data.get(end + 1..).unwrap_or_default());
-    let mut fields = line.split(|byte| *byte == b'|');
-    let status = fields.next().and_then(|text| StatusCode::from_bytes(text).ok());
-    let mut response = Response::new(());
-    *response.status_mut() = status.unwrap_or_default();
-    for field in fields {
-        let Some(colon) = field.iter().position(|byte| *byte == b':') else { continue };
-        let name = HeaderName::from_bytes(&field[..colon]);
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(&field[colon + 1..])) {
-            response.headers_mut().append(name, value);
-        }
-    }
-    (response.into_parts().0, rest)
-}
-
-/// A server's words go to a terminal.
-fn assert_harmless(message: &impl Display) {
-    let message = message.to_string();
-    assert_no_controls(&message);
-    assert!(message.lines().count() <= 3, "{message:?}");
-    assert!(message.chars().count() <= MESSAGE_MAX, "{} characters", message.chars().count());
-}
-
-fn assert_no_controls(message: &str) {
-    assert!(!message.contains(|c: char| is_invisible(c) && c != '\n'), "{message:?}");
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -221,7 +200,7 @@ mod tests {
 
     #[test]
     fn every_corpus_is_taken_without_harm() {
-        for (name, target) in TARGETS {
+        for (name, target) in TARGETS.into_iter().chain([EXCHANGE]) {
             let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fuzz/fuzz_targets/{name}.rs"));
             assert!(shared.is_file(), "{}", shared.display());
             for input in corpus(name) {
@@ -247,6 +226,43 @@ mod tests {
             }
             (target, input)
         })
+    }
+
+    /// What a peer may say, in the order of the protocol or not.
+    const PHRASES: [&str; 24] = [
+        "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.1 206 Partial Content\r\n",
+        "HTTP/1.1 403 Forbidden\r\n",
+        "HTTP/1.1 412 Precondition Failed\r\n",
+        "HTTP/1.1 416 Range Not Satisfiable\r\n",
+        "HTTP/1.1 301 Moved\r\nlocation: http://127.0.0.1:1/\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\n",
+        "content-length: 5\r\n",
+        "content-length: 9\r\n",
+        "content-length: 0\r\n",
+        "content-range: bytes 0-4/5\r\n",
+        "content-range: bytes 0-4/9\r\n",
+        "content-range: bytes 5-8/9\r\n",
+        "content-range: bytes */0\r\n",
+        "transfer-encoding: chunked\r\n",
+        "etag: \"e\"\r\n",
+        "etag: W/\"e\"\r\n",
+        "last-modified: Mon\r\n",
+        "\r\n",
+        "hello",
+        "5\r\nhello\r\n",
+        "0\r\n\r\n",
+        "<Error><Code>SlowDown</Code></Error>",
+        "\u{1}",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn nor_does_a_peer_that_speaks_any_http(phrases in prop::collection::vec(select(&PHRASES[..]), 0..60)) {
+            exchange::exchange(phrases.concat().as_bytes());
+        }
     }
 
     proptest! {

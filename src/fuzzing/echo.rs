@@ -1,0 +1,65 @@
+//! Responses that echo the request: no secret and no control character may get into any output.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::error::printable::printable;
+use crate::fuzzing::checks::{assert_harmless, assert_no_controls, divided};
+use crate::s3::error_response::{error_from_response, error_from_url_response};
+use crate::s3::object::ObjectInfo;
+use crate::s3::secrets::Secrets;
+
+const TOKEN: &str = "IQoJb3JpZ2luX2VjE//EXAMPLE+TOKEN==";
+const KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+const SIGNATURE: &str = "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41";
+const PASSWORD: &str = "p@ss&<word>\"with' everything";
+
+/// Takes a response in which the bytes 1 to 8 stand for what a server may echo, and how.
+pub fn echo(data: &[u8]) {
+    let mut response = Vec::new();
+    for byte in data {
+        match byte {
+            1 => response.extend_from_slice(TOKEN.as_bytes()),
+            2 => response.extend_from_slice(percent(TOKEN).as_bytes()),
+            3 => response.extend_from_slice(KEY.as_bytes()),
+            4 => response.extend_from_slice(xml(PASSWORD).as_bytes()),
+            5 => response.extend_from_slice(json(PASSWORD).as_bytes()),
+            6 => response.extend_from_slice(percent(PASSWORD).as_bytes()),
+            7 => response.extend_from_slice(format!("Credential=AKID/x, Signature={SIGNATURE}").as_bytes()),
+            8 => response.extend_from_slice(BASE64_STANDARD.encode(PASSWORD).as_bytes()),
+            other => response.push(*other),
+        }
+    }
+    let (head, body) = divided(&response);
+    let mut secrets = Secrets::default();
+    let encoded = BASE64_STANDARD.encode(PASSWORD);
+    let all = [TOKEN, KEY, SIGNATURE, PASSWORD, &encoded];
+    all.iter().for_each(|secret| secrets.add(secret));
+    for error in [error_from_response(&head, body, &secrets), error_from_url_response(&head, body, &secrets)]
+    {
+        assert_harmless(&error);
+        let shown = format!("{error} {error:?}");
+        let forms = [percent(TOKEN), xml(PASSWORD), json(PASSWORD), percent(PASSWORD)];
+        for secret in all.into_iter().chain(forms.iter().map(String::as_str)) {
+            assert!(!shown.contains(secret), "{secret} in {shown}");
+        }
+    }
+    // What an object's description shows.
+    let info = ObjectInfo::from_headers(&head.headers, 0);
+    for text in [&info.etag, &info.last_modified, &info.version_id].into_iter().flatten() {
+        assert_no_controls(&printable(text));
+    }
+}
+
+fn percent(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+fn xml(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+fn json(text: &str) -> String {
+    text.replace('"', "\\\"")
+}
