@@ -49,11 +49,10 @@ pub fn proxy(data: &[u8]) {
 /// Returns the next letter or digit: hexadecimal ones stay so, because `%` may be before them.
 fn next(c: char) -> char {
     match c {
-        '0'..='8' | 'a'..='e' | 'A'..='E' => char::from(c as u8 + 1),
+        '0'..='8' | 'a'..='e' | 'A'..='E' | 'g'..='y' | 'G'..='Y' => char::from(c as u8 + 1),
         '9' => '0',
         'f' => 'a',
         'F' => 'A',
-        'g'..='y' | 'G'..='Y' => char::from(c as u8 + 1),
         'z' => 'g',
         'Z' => 'G',
         other => other,

@@ -35,7 +35,9 @@ pub fn echo(data: &[u8]) {
     let mut secrets = Secrets::default();
     let encoded = BASE64_STANDARD.encode(PASSWORD);
     let all = [TOKEN, KEY, SIGNATURE, PASSWORD, &encoded];
-    all.iter().for_each(|secret| secrets.add(secret));
+    for secret in all {
+        secrets.add(secret);
+    }
     for error in [error_from_response(&head, body, &secrets), error_from_url_response(&head, body, &secrets)]
     {
         assert_harmless(&error);

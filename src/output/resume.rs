@@ -149,6 +149,10 @@ impl SidecarObject {
     }
 }
 
+/// The size of an object, and the bytes of it that a sidecar notes.
+#[cfg(any(test, fuzzing))]
+pub(crate) type NotedBytes = (u64, std::ops::Range<u64>);
+
 /// Returns where the download of `request` continues by a sidecar of these bytes and a part file of `length` bytes, and
 /// which bytes of which objects the file is said to hold.
 #[cfg(any(test, fuzzing))]
@@ -156,7 +160,7 @@ pub(crate) fn resume_by(
     sidecar: &[u8],
     length: u64,
     request: DownloadRequest<'_>,
-) -> Option<(ResumePoint, Vec<(u64, std::ops::Range<u64>)>)> {
+) -> Option<(ResumePoint, Vec<NotedBytes>)> {
     let mut state: SidecarState = serde_json::from_slice(sidecar).ok()?;
     state.boot = boot();
     let resume = state.resume(length, request).ok()??;
