@@ -4,9 +4,10 @@ use std::num::NonZeroU32;
 
 use crate::client::object_client::ObjectClient;
 use crate::client::retry::{Attempt, retry};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::s3::error_response::not_s3;
 use crate::s3::object::{ObjectInfo, malformed};
+use crate::s3::proof::is_strong;
 use crate::s3::range::ByteRange;
 use crate::s3::request::S3Request;
 use crate::s3::response::{ResponseProof, SentGet, is_web_page};
@@ -57,6 +58,9 @@ pub(crate) async fn after_end(
     let sent = SentGet { range: Some(range), size: None, is_s3: client.is_s3() };
     match ResponseProof::read(&answer.head, sent) {
         // A server that knows no ranges sends the whole object once more.
+        Ok(ResponseProof::Bytes(response)) if is_other_version(if_match, &response.info) => {
+            Err(Error::new(ErrorKind::Changed, "the object changed when the download began"))
+        }
         Ok(ResponseProof::Bytes(response))
             if response.whole && response.info.size == size && if_match == response.info.etag.as_deref() =>
         {
@@ -66,6 +70,11 @@ pub(crate) async fn after_end(
         Err(e) if e.is_retryable() => Err(e),
         Err(_) => Err(malformed("the response to a range after the end has neither bytes nor a size")),
     }
+}
+
+fn is_other_version(if_match: Option<&str>, info: &ObjectInfo) -> bool {
+    let shown = info.etag.as_deref().filter(|etag| is_strong(etag));
+    if_match.is_some() && shown.is_some() && shown != if_match
 }
 
 /// Returns whether the server refuses a GET whose `If-Match` names a tag that the object has not.

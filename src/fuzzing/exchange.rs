@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::config::credentials::Credentials;
 use crate::config::settings::Config;
 use crate::download::client::Client;
-use crate::download::options::Options;
+use crate::download::options::{ChecksumMode, Options};
 use crate::error::Result;
 use crate::fuzzing::checks::assert_harmless;
 use crate::s3::address::s3_uri::S3Uri;
@@ -41,7 +41,8 @@ pub fn exchange(data: &[u8]) {
                 tokio::spawn(answer(socket, piece));
             }
         });
-        let ended = timeout(TIME_LIMIT, download(&format!("http://{address}"))).await;
+        let ended =
+            timeout(TIME_LIMIT, download(&format!("http://{address}"), data.len().is_multiple_of(16))).await;
         peer.abort();
         if let Err(error) = ended.expect("a download that ends") {
             assert_harmless(&error);
@@ -64,7 +65,7 @@ async fn answer(mut socket: TcpStream, bytes: Vec<u8>) {
     let _ = socket.shutdown().await;
 }
 
-async fn download(endpoint: &str) -> Result<()> {
+async fn download(endpoint: &str, waits: bool) -> Result<()> {
     let config = Config {
         endpoint: endpoint.parse().ok(),
         credentials: Credentials::from_source(Keys::new("AKID", SECRET, None, None, "fuzz")),
@@ -76,6 +77,8 @@ async fn download(endpoint: &str) -> Result<()> {
         max_attempts: NonZeroU32::new(1),
         first_byte_timeout: Some(Duration::from_secs(2)),
         stall_timeout: Some(Duration::from_secs(2)),
+        // HEAD's answer would be waited for.
+        checksum: if waits { ChecksumMode::Auto } else { ChecksumMode::Off },
         ..Options::default()
     };
     let uri: S3Uri = "s3://bucket/key".parse()?;

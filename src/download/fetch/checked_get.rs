@@ -249,15 +249,15 @@ async fn is_whole(context: &DownloadContext, info: &ObjectInfo, attempt: Attempt
     }
     let attempt = Attempt { is_aside: true, ..attempt };
     let head = if client.is_s3() { metadata::head(client, attempt).await.ok() } else { None };
-    // Some servers send a length of 0 with every HEAD.
+    let tag = info.etag.as_deref().filter(|etag| is_strong(etag));
+    // Some servers send a length of 0 with every HEAD. Without a strong tag it may describe another version.
     if let Some(head) = head.filter(|head| head.size > 0) {
-        return Ok(head.size == info.size && head.etag == info.etag);
+        return Ok(head.size == info.size && tag.is_some() && head.etag == info.etag);
     }
     // A 200 of one byte to a request for the second one would show nothing either.
     if info.size == 1 || !client.has_spare_connection() {
         return Ok(false);
     }
-    let tag = info.etag.as_deref().filter(|etag| is_strong(etag));
     match metadata::after_end(client, info.size, tag, attempt).await? {
         AfterEnd::SameWhole => Ok(true),
         // Of that version only if a server that has another one would have refused its tag.

@@ -14,6 +14,9 @@ use super::fault::Effect;
 use super::schedule::Schedule;
 use crate::support::run::SECRET_KEY;
 
+/// Faults of HEAD, of which nothing else comes, that may look like a limit on connections.
+const BREAKING: [&str; 3] = ["closed", "reset", "silent"];
+
 /// How a download ended.
 pub(super) struct Ended {
     pub(super) received: Vec<u8>,
@@ -104,6 +107,12 @@ fn explained(schedule: &Schedule, log: &Log) -> Explained {
                 explained.must_fail = all_seen;
             }
         }
+    }
+    // Faults make a limit on connections likely: then an earlier range may take the connection of a later one, whose rest is
+    // requested again.
+    explained.more_gets *= 2;
+    if schedule.attempts().1 == 1 && log.iter().any(|(_, drawn)| BREAKING.contains(&drawn.name)) {
+        explained.codes.push(5);
     }
     if schedule.hedge == Hedge::Auto {
         // A hedge that wins earns the budget back: one for each fault that made a request late, and its own.
