@@ -66,7 +66,7 @@ pub fn key_text(data: &[u8]) {
     assert_eq!(format!("{key:?}"), "KeyText(..)");
     let is_name = key.file().is_some();
     // A name would be opened: only below a folder that is none.
-    let key = if is_name { KeyText::from(format!("/dev/null/{text}")) } else { key };
+    let key = if is_name { KeyText::from(format!("/dev/null/./{text}")) } else { key };
     match CustomerKey::read(&key) {
         Ok(key) => {
             assert!(!is_name);

@@ -2,7 +2,7 @@
 //!
 //! The servers here replace their object after some requests, or say different things of its size. Tried are: `ETag` absent,
 //! weak, blank, shown by HEAD alone; `If-Match` honoured or not; the replacement after the first, a middle and the last GET;
-//! stdout and a file, ranges, shards, several objects, and URLs.
+//! stdout and a file, ranges, shards, several objects, and URLs. `random/lying.rs` tries more of them.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
