@@ -36,6 +36,9 @@ pub(super) fn judge(schedule: &Schedule, log: &Log, ended: &Ended) {
     }
 }
 
+/// GETs that a busy machine may cost.
+const BUSY_GETS: u64 = 2;
+
 fn verdict(schedule: &Schedule, log: &Log, ended: &Ended) -> Result<(), String> {
     let must = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
     must(ended.expected.starts_with(&ended.received), "bytes that are not the object's")?;
@@ -54,7 +57,11 @@ fn verdict(schedule: &Schedule, log: &Log, ended: &Ended) -> Result<(), String> 
         }
     }
     let gets = log.iter().filter(|(request, _)| request.is_get()).count() as u64;
-    must(gets <= schedule.chunks() + explained.more_gets, "more requests than the faults explain")?;
+    // A HEAD that fails shows a limit on connections, and may take that of a GET; and on a busy machine a request whose
+    // connection is silent for a second is sent on another one.
+    let heads = log.iter().filter(|(request, _)| !request.is_get()).count() as u64;
+    let may_cost = explained.more_gets + heads + BUSY_GETS;
+    must(gets <= schedule.chunks() + may_cost, "more requests than the faults explain")?;
     let hedges = if schedule.hedge == Hedge::Auto { hedges(gets) + explained.more_gets } else { 0 };
     let second_requests = hedges * schedule.chunk;
     let twice = if schedule.may_look_like_a_part() { schedule.size } else { 0 };
