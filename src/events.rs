@@ -17,7 +17,7 @@
 //! | [`s3fcp::retry`](RETRY) | warn | an attempt failed, and another one follows | `range` (its remainder), `attempt` (the one that failed), `delay_ms`, `reason` |
 //! | [`s3fcp::throttle`](THROTTLE) | warn | the server is busy: a pause, then fewer concurrent requests | `pause_ms`, `concurrency` |
 //! | [`s3fcp::hedge`](HEDGE) | info | the rest of a late range is requested a second time; and the second request overtakes the first | `range` |
-//! | [`s3fcp::correction`](CORRECTION) | info | the service named a correction, and the request is sent again immediately | `what` (`region`, `clock`, `credentials`, `redirect`, `version`, `If-Match`, `plain GET` or `one response`), `to` |
+//! | [`s3fcp::correction`](CORRECTION) | info | the service named a correction, and the request is sent again immediately | `what` (`region`, `clock`, `credentials`, `session`, `redirect`, `version`, `If-Match`, `plain GET` or `one response`), `to` |
 //! | [`s3fcp::credentials`](CREDENTIALS) | info | credentials were provided, or none are needed | `source`, `elapsed_ms`, `expires` |
 //! | | warn | credentials could not be renewed; the old ones are used while they are valid | `reason` |
 //! | | debug | a source has no credentials | `source`, `reason` |

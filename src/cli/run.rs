@@ -49,7 +49,7 @@ pub(crate) async fn run(
         return Ok(describe(invocation, format).await?);
     }
     let mut run = Run::new(invocation, began, interrupt);
-    let ending = run.download().await.unwrap_or_else(Ending::before_start);
+    let ending = Box::pin(run.download()).await.unwrap_or_else(Ending::before_start);
     run.finish(ending)
 }
 

@@ -5,6 +5,7 @@
 use crate::error::Error;
 use crate::s3::address::partition::same_partition;
 use crate::s3::address::region::Region;
+use crate::s3::address::signing_scope::{AuthScheme, SigningScope};
 
 /// A change after which the same request can succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,17 +16,33 @@ pub(crate) enum Correction {
     Clock(u64),
     /// Ask the source of the credentials for new ones.
     Credentials,
+    /// Ask for a new session of the directory bucket.
+    Session,
 }
 
-/// Returns the correction that `error`, the response to a request signed for `region`, calls for, if any. Each kind
+/// Returns the correction that `error` calls for if the request was signed with a session. The response to HEAD has no
+/// document that says why, so a refusal of one may be for a session that has ended.
+pub(crate) fn session_correction(error: &Error, is_head: bool) -> Option<Correction> {
+    let service = error.service()?;
+    let has_ended = match (service.status, service.code()) {
+        (_, "ExpiredToken" | "TokenRefreshRequired") => true,
+        (400 | 403, "") => is_head && service.region.is_none(),
+        _ => false,
+    };
+    has_ended.then_some(Correction::Session)
+}
+
+/// Returns the correction that `error`, the response to a request signed for `scope`, calls for, if any. Each kind
 /// of correction is worth one immediate attempt.
-pub(crate) fn correction(error: &Error, region: &Region) -> Option<Correction> {
+pub(crate) fn correction(error: &Error, scope: &SigningScope) -> Option<Correction> {
     let service = error.service()?;
     match (service.status, service.code()) {
         (_, "RequestTimeTooSkewed") => service.date.map(Correction::Clock),
         (_, "ExpiredToken" | "TokenRefreshRequired") => Some(Correction::Credentials),
         // HEAD has no body: a redirect or a 400 that names a region stands for the code.
-        (301 | 307 | 400, _) => {
+        // One host serves all regions of a multi-region access point.
+        (301 | 307 | 400, _) if scope.scheme != AuthScheme::SigV4a => {
+            let region = &scope.region;
             let named = service.region.as_deref().and_then(|r| Region::parse(r).ok())?;
             // Credentials of one partition are never sent to another.
             (named != *region && same_partition(&named, region)).then_some(Correction::Region(named))
@@ -73,7 +90,8 @@ mod tests {
 
     #[test]
     fn errors_map_to_the_correction_that_they_call_for() {
-        let here = Region::parse("us-east-1").unwrap();
+        let region = Region::parse("us-east-1").unwrap();
+        let here = SigningScope { region, service: "s3", scheme: AuthScheme::SigV4 };
         let named = |region: &str| Some(region.to_owned());
         let moved = Some(Correction::Region(Region::parse("eu-west-1").unwrap()));
         let skewed = ServiceError { date: Some(7), ..of(403, "RequestTimeTooSkewed") };
@@ -96,6 +114,37 @@ mod tests {
         ] {
             let error = Error::new(ErrorKind::Server, "failed").with_service(service.clone());
             assert_eq!(correction(&error, &here), want, "{service:?}");
+        }
+    }
+
+    #[test]
+    fn a_region_means_nothing_where_the_signature_is_for_all() {
+        let region = Some("eu-west-1".to_owned());
+        let moved = ServiceError { region, ..of(301, "PermanentRedirect") };
+        let error = Error::new(ErrorKind::Server, "failed").with_service(moved);
+        let scope = SigningScope { region: Region::default(), service: "s3", scheme: AuthScheme::SigV4a };
+        assert_eq!(correction(&error, &scope), None);
+    }
+
+    #[test]
+    fn only_what_can_be_an_expired_session_is_answered_by_a_new_one() {
+        let region = Some("eu-west-1".to_owned());
+        for (service, is_head, replaces) in [
+            (of(400, "ExpiredToken"), false, true),
+            (of(403, "ExpiredToken"), true, true),
+            (of(403, "TokenRefreshRequired"), false, true),
+            (of(403, ""), true, true),
+            (of(400, ""), true, true),
+            (of(403, ""), false, false),
+            (of(404, ""), true, false),
+            (of(403, "AccessDenied"), true, false),
+            (of(403, "AccessDenied"), false, false),
+            (of(503, ""), true, false),
+            (ServiceError { region, ..of(400, "") }, true, false),
+        ] {
+            let error = Error::new(ErrorKind::Server, "failed").with_service(service.clone());
+            let want = replaces.then_some(Correction::Session);
+            assert_eq!(session_correction(&error, is_head), want, "{service:?} {is_head}");
         }
     }
 }

@@ -1,15 +1,19 @@
-//! What all objects of a client share: the pools of connections, one an origin, and what responses have corrected.
+//! What all objects of a client share: the pools of connections, one an origin, and what responses have corrected
+//! or granted.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use aws_credential_types::Credentials;
 use http::Uri;
 
+use crate::client::session_slot::Sessions;
 use crate::config::settings::Config;
 use crate::error::{Error, Result};
 use crate::s3::address::region::Region;
+use crate::s3::sign_v4a::MultiRegionKey;
 use crate::transport::pool::Pool;
 
 /// The configuration of a client, its pools, and its corrections of clock and regions.
@@ -22,6 +26,10 @@ pub(crate) struct Origins {
     regions: Mutex<HashMap<String, Region>>,
     /// Added to this machine's clock, in seconds.
     clock_skew: AtomicI64,
+    /// The sessions of directory buckets.
+    pub(super) sessions: Sessions,
+    /// The key for multi-region access points that was used last.
+    multi_region_key: Mutex<Option<Arc<MultiRegionKey>>>,
 }
 
 impl Origins {
@@ -54,6 +62,17 @@ impl Origins {
     pub(crate) fn set_region(&self, bucket: &str, region: &Region) {
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
         regions.insert(bucket.to_owned(), region.clone());
+    }
+
+    /// Returns the key that requests to multi-region access points are signed with, which is derived from `keys` once.
+    pub(super) fn multi_region_key(&self, keys: &Credentials) -> Result<Arc<MultiRegionKey>> {
+        let mut cached = self.multi_region_key.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = cached.as_ref().filter(|key| key.is_of(keys)) {
+            return Ok(Arc::clone(key));
+        }
+        let key = Arc::new(MultiRegionKey::derive(keys.clone())?);
+        *cached = Some(Arc::clone(&key));
+        Ok(key)
     }
 
     /// Sets what is added to this machine's clock, in seconds.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::client::origins::Origins;
 use crate::error::{Error, Result};
+use crate::s3::address::directory_bucket::is_directory_bucket;
 use crate::s3::address::endpoint::Endpoint;
 use crate::s3::address::http_url::HttpUrl;
 use crate::s3::address::region::Region;
@@ -16,6 +17,7 @@ pub(crate) struct Site {
     pub(crate) url: Option<HttpUrl>,
     pub(crate) endpoint: Endpoint,
     pub(crate) pool: Arc<Pool>,
+    is_directory: bool,
 }
 
 impl Site {
@@ -26,21 +28,32 @@ impl Site {
         let endpoint = Endpoint::resolve(uri, region, config.endpoint.as_ref(), config.addressing)?;
         let pool = origins.pool(&endpoint.base(), read_buffer)?;
         if config.sse_c.is_some() {
+            if is_directory_bucket(uri.bucket()) {
+                return Err(Error::usage(
+                    "--sse-c-key cannot be combined with directory buckets, which have no SSE-C",
+                ));
+            }
             check_key_may_travel(&endpoint, pool.has_proxy())?;
         }
-        Ok(Self { url: None, endpoint, pool })
+        Ok(Self { url: None, endpoint, pool, is_directory: is_directory_bucket(uri.bucket()) })
     }
 
     /// Creates the site of `url`.
     pub(crate) fn for_url(origins: &Origins, url: &HttpUrl, read_buffer: usize) -> Result<Self> {
         let endpoint = Endpoint::for_url(url);
         let pool = origins.pool(&endpoint.base(), read_buffer)?;
-        Ok(Self { url: Some(url.clone()), endpoint, pool })
+        Ok(Self { url: Some(url.clone()), endpoint, pool, is_directory: false })
     }
 
-    /// Returns the region that requests are signed for.
-    pub(crate) fn region(&self) -> &Region {
-        &self.endpoint.scope().region
+    /// Checks that objects can have the version that the user asked for: in directory buckets they have no versions, which
+    /// S3 calls `null`.
+    pub(crate) fn check_version(&self, version_id: Option<&str>) -> Result<()> {
+        match version_id {
+            Some(id) if self.is_directory && id != "null" => Err(Error::usage(
+                "--version-id cannot be combined with directory buckets, which have no versions",
+            )),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -47,12 +47,13 @@ async fn load_from(
 
     let region =
         settings.region.clone().or_else(|| found.value(&["AWS_REGION", "AWS_DEFAULT_REGION"], "region"));
-    let region = region.as_deref().map(Region::parse).transpose()?;
-    let region_is_configured = region.is_some();
     let endpoint = match &settings.endpoint {
         Some(url) => Some(endpoint_url::parse(url, "--endpoint")?),
         None => found.endpoint()?,
     };
+    let parse_region = if endpoint.is_some() { Region::opaque } else { Region::parse };
+    let region = region.as_deref().map(parse_region).transpose()?;
+    let region_is_configured = region.is_some();
     let tls = Tls::new(ca_bundle(&found, settings), settings.client_certificate.clone());
     let retries = found.retries()?;
     let mut config = Config {
@@ -79,7 +80,8 @@ async fn load_from(
         keys: if settings.profile.is_some() { None } else { provider_chain::keys_from_env(env)? },
         files,
         profile: decode_name(profiles.selected_profile()),
-        region: config.region.clone(),
+        // The sources of credentials are AWS's, whose hosts have the region in their names.
+        region: Some(&config.region).filter(|region| region.is_label()).cloned().unwrap_or_default(),
         variant: config.addressing.variant,
         retries,
         env: env.clone(),

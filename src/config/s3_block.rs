@@ -32,13 +32,23 @@ pub(super) fn addressing(found: &SettingsLookup, settings: &Settings) -> Result<
         value => value,
     };
     let accelerate = block.parse_bool("use_accelerate_endpoint")?;
-    let any_region = found.parse_bool(&["AWS_S3_USE_ARN_REGION"], "s3_use_arn_region")?;
+    let any_region = block.switch("AWS_S3_USE_ARN_REGION", "use_arn_region")?;
     let variant = EndpointVariant {
         fips: settings.fips.or(fips?).unwrap_or(false),
         dualstack: settings.dualstack.or(dualstack).unwrap_or(false),
         accelerate: settings.accelerate.or(accelerate).unwrap_or(false),
     };
-    Ok(Addressing { style, variant, arn_region_must_match: any_region == Some(false) })
+    Ok(Addressing {
+        style,
+        variant,
+        arn_region_must_match: any_region == Some(false),
+        disable_express_session_auth: block
+            .switch("AWS_S3_DISABLE_EXPRESS_SESSION_AUTH", "disable_express_session_auth")?
+            .unwrap_or(false),
+        disable_multiregion_access_points: block
+            .switch("AWS_S3_DISABLE_MULTIREGION_ACCESS_POINTS", "disable_multiregion_access_points")?
+            .unwrap_or(false),
+    })
 }
 
 /// Returns the value of `AWS_RESPONSE_CHECKSUM_VALIDATION`.
@@ -119,6 +129,18 @@ impl<'a> S3Block<'a> {
         let (_, value) =
             pairs.map(|(k, v)| (k.trim(), v.trim())).find(|(k, v)| *k == key && !v.is_empty())?;
         Some(Setting { origin: self.found.in_profile(&format!("s3.{key}")), value: value.to_owned() })
+    }
+
+    /// Returns a switch that has three places: the environment, the profile as `s3_KEY`, and this block, where it is
+    /// written with the prefix or without.
+    fn switch(&self, variable: &str, key: &str) -> Result<Option<bool>> {
+        let prefixed = format!("s3_{key}");
+        match self.found.parse_bool(&[variable], &prefixed)? {
+            Some(value) => Ok(Some(value)),
+            None => {
+                self.get(&prefixed).or_else(|| self.get(key)).map(|setting| setting.parse_bool()).transpose()
+            }
+        }
     }
 
     fn parse_bool(&self, key: &str) -> Result<Option<bool>> {

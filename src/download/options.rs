@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
-use crate::client::object_client::ClientOptions;
+use crate::client::request_sender::ClientOptions;
 use crate::s3::etag::ETag;
 use crate::s3::range_spec::RangeSpec;
 

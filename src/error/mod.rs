@@ -164,6 +164,37 @@ impl Error {
         Self::new(ErrorKind::Output, "the output could not be written").with_source(cause)
     }
 
+    /// Puts the name of an operation in front of the sentence.
+    #[must_use]
+    pub(crate) fn in_operation(mut self, operation: &str) -> Self {
+        self.0.what = format!("{operation}: {}", self.0.what);
+        self
+    }
+
+    /// Sets kind and sentence, for a caller who knows more of what was asked for.
+    #[must_use]
+    pub(crate) fn reworded(mut self, kind: ErrorKind, what: impl Into<String>) -> Self {
+        (self.0.kind, self.0.what) = (kind, what.into());
+        self
+    }
+
+    /// Returns an error with this content, for others who waited for the same thing. Of the underlying errors it has the
+    /// text only.
+    #[must_use]
+    pub(crate) fn duplicate(&self) -> Self {
+        let e = &*self.0;
+        Self(Box::new(Inner {
+            kind: e.kind,
+            what: e.what.clone(),
+            object: e.object.clone(),
+            service: e.service.clone(),
+            attempts: e.attempts,
+            retryable: e.retryable,
+            hint: e.hint.clone(),
+            source: e.source.as_ref().map(|source| source.to_string().into()),
+        }))
+    }
+
     /// Sets whether the same request may succeed when it is sent again.
     #[must_use]
     pub(crate) fn retryable(mut self, yes: bool) -> Self {

@@ -111,6 +111,8 @@ fn read(head: &Parts, body: &[u8], secrets: &Secrets) -> ReadResponse {
     let has_document = document.as_ref().is_some_and(|document| document.code.is_some());
     let document = document.unwrap_or_default();
     let header = |name: &str| header_text(&head.headers, name).map(str::to_owned);
+    let mut secrets = secrets.clone();
+    document.token.iter().for_each(|token| secrets.add(token));
     let text =
         |text: Option<String>| Some(printable(&secrets.redact(&text?)?)).filter(|text| !text.is_empty());
     let request_id = header("x-amz-request-id").or_else(|| header("x-amz-id-2"));
@@ -440,6 +442,15 @@ mod tests {
             let named = message.contains(&format!("--endpoint https://{endpoint}"));
             assert_eq!(named && !endpoint.is_empty(), is_named, "{message}");
         }
+    }
+
+    #[test]
+    fn a_token_in_the_document_is_printed_nowhere() {
+        let document = "<Error><Code>ExpiredToken</Code><Message>the token TOKEN/0123456789abcdef has expired</Message>\
+                        <Token-0>TOKEN/0123456789abcdef</Token-0><RequestId>R</RequestId></Error>";
+        let error = of(400, document);
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("0123456789") && shown.contains("the token [hidden] has expired"), "{shown}");
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) mod redirect;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod secrets;
+pub(crate) mod session;
 pub(crate) mod shard;
 pub(crate) mod sign;
+pub(crate) mod sign_v4a;
 pub(crate) mod sse_c;

@@ -20,7 +20,10 @@ const PART_NUMBER_MARKER: HeaderName = HeaderName::from_static("x-amz-part-numbe
 /// The requester agrees to pay (Amazon S3 User Guide, "Requester Pays buckets").
 const REQUEST_PAYER: HeaderName = HeaderName::from_static("x-amz-request-payer");
 
-/// A request for an object or its metadata.
+/// The mode of the session, which may only read (S3 API, `CreateSession`).
+const CREATE_SESSION_MODE: HeaderName = HeaderName::from_static("x-amz-create-session-mode");
+
+/// A request for an object or its metadata, or for leave to read them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum S3Request<'a> {
     /// The object's metadata, with the store's checksums if `checksums` is set.
@@ -33,6 +36,8 @@ pub(crate) enum S3Request<'a> {
     ListParts { after: u32 },
     /// The metadata of one part, counted from 1.
     HeadPart { number: u32 },
+    /// Temporary keys for the bucket, which is a directory bucket.
+    CreateSession,
 }
 
 impl S3Request<'_> {
@@ -40,8 +45,13 @@ impl S3Request<'_> {
     pub(crate) fn method(self) -> Method {
         match self {
             Self::Head { .. } | Self::HeadPart { .. } => Method::HEAD,
-            Self::Get { .. } | Self::GetWhole | Self::ListParts { .. } => Method::GET,
+            Self::Get { .. } | Self::GetWhole | Self::ListParts { .. } | Self::CreateSession => Method::GET,
         }
+    }
+
+    /// Returns whether the response has no body, and so no document where it is an error.
+    pub(crate) fn is_head(self) -> bool {
+        self.method() == Method::HEAD
     }
 
     /// Returns the range, if the request has one.
@@ -57,6 +67,7 @@ impl S3Request<'_> {
         match self {
             Self::ListParts { .. } => Some("attributes".to_owned()),
             Self::HeadPart { number } => Some(format!("partNumber={number}")),
+            Self::CreateSession => Some("session".to_owned()),
             Self::Head { .. } | Self::Get { .. } | Self::GetWhole => None,
         }
     }
@@ -68,10 +79,14 @@ pub(crate) fn build(
     request: S3Request<'_>,
     version_id: Option<&str>,
 ) -> Result<Request<Empty<Bytes>>> {
+    let target = match request {
+        S3Request::CreateSession => endpoint.session_target(),
+        _ => endpoint.target(request.query().as_deref(), version_id),
+    };
     let mut builder = Request::builder()
         .method(request.method())
         .version(Version::HTTP_11)
-        .uri(endpoint.target(request.query().as_deref(), version_id))
+        .uri(target)
         // hyper's connection adds no Host. It has the port, since it is signed as sent.
         .header(HOST, endpoint.authority())
         .header(USER_AGENT, concat!("s3fcp/", env!("CARGO_PKG_VERSION")))
@@ -84,6 +99,7 @@ pub(crate) fn build(
             .header(OBJECT_ATTRIBUTES, "ETag,ObjectSize,ObjectParts")
             .header(MAX_PARTS, "1000")
             .header(PART_NUMBER_MARKER, after.to_string()),
+        S3Request::CreateSession => builder.header(CREATE_SESSION_MODE, "ReadOnly"),
         S3Request::Get { range, if_match } => {
             let builder = builder.header(RANGE, range_header(range));
             match if_match {
@@ -162,6 +178,24 @@ mod tests {
         let request = build(&endpoint(), S3Request::HeadPart { number: 7 }, Some("v/1")).unwrap();
         assert_eq!(request.method(), Method::HEAD);
         assert_eq!(request.uri(), "/bkt/a%20b?partNumber=7&versionId=v%2F1");
+    }
+
+    #[test]
+    fn a_session_is_asked_for_at_the_bucket() {
+        let region = Region::parse("us-west-2").unwrap();
+        let at = |uri: &str, custom: Option<&str>| {
+            let custom = custom.map(|url| url.parse().unwrap());
+            let style = AddressingStyle::Auto.into();
+            let endpoint = Endpoint::resolve(&uri.parse().unwrap(), &region, custom.as_ref(), style).unwrap();
+            let request = build(&endpoint, S3Request::CreateSession, Some("v")).unwrap();
+            assert_eq!(request.method(), Method::GET);
+            assert_eq!(request.headers()[CREATE_SESSION_MODE], "ReadOnly");
+            format!("{} {}", request.headers()[HOST].to_str().unwrap(), request.uri())
+        };
+        let uri = "s3://b--usw2-az1--x-s3/a b";
+        assert_eq!(at(uri, None), "b--usw2-az1--x-s3.s3express-usw2-az1.us-west-2.amazonaws.com /?session");
+        assert_eq!(at(uri, Some("http://lan:9000/p")), "b--usw2-az1--x-s3.lan:9000 /p/?session");
+        assert_eq!(at(uri, Some("http://10.0.0.1/p/")), "10.0.0.1 /p/b--usw2-az1--x-s3?session");
     }
 
     #[test]

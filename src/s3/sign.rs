@@ -30,9 +30,26 @@ pub fn sign<B>(
     service: &str,
     time: SystemTime,
 ) -> Result<()> {
-    sign_headers(request, identity, region, service, time, |name| {
-        name == "host" || name.starts_with("x-amz-")
-    })
+    sign_headers(request, identity, region, service, time, settings(), is_signed_header)
+}
+
+/// Signs `request` with the keys of a directory bucket's session, whose token has a header of its own (Amazon S3 API
+/// Reference, `CreateSession`).
+pub(crate) fn sign_with_session<B>(
+    request: &mut Request<B>,
+    session: &Identity,
+    region: &Region,
+    service: &str,
+    time: SystemTime,
+) -> Result<()> {
+    let mut settings = settings();
+    settings.session_token_name_override = Some("x-amz-s3session-token");
+    sign_headers(request, session, region, service, time, settings, is_signed_header)
+}
+
+/// Returns whether a header is signed, by its name in lower case.
+pub(super) fn is_signed_header(name: &str) -> bool {
+    name == "host" || name.starts_with("x-amz-")
 }
 
 /// Signs `request`, including the headers for whose name, in lower case, `is_signed` returns true.
@@ -42,6 +59,7 @@ fn sign_headers<B>(
     region: &Region,
     service: &str,
     time: SystemTime,
+    settings: SigningSettings,
     is_signed: impl Fn(&str) -> bool,
 ) -> Result<()> {
     let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
@@ -52,7 +70,7 @@ fn sign_headers<B>(
         .region(region.as_str())
         .name(service)
         .time(time)
-        .settings(settings())
+        .settings(settings)
         .build()
         .map_err(|e| failed(e.into()))?
         .into();
@@ -126,7 +144,7 @@ mod tests {
         if v.authorization.contains(";range;") {
             // AWS's published example signs the range too.
             let is_signed = |name: &str| name == "host" || name == "range" || name.starts_with("x-amz-");
-            sign_headers(&mut request, &identity, &region, "s3", time, is_signed).unwrap();
+            sign_headers(&mut request, &identity, &region, "s3", time, settings(), is_signed).unwrap();
         } else {
             sign(&mut request, &identity, &region, "s3", time).unwrap();
         }
@@ -185,6 +203,29 @@ mod tests {
             assert_eq!(request.headers()["host"], host);
             assert_eq!(request.uri(), "/a%20b");
         }
+    }
+
+    #[test]
+    fn a_session_signs_its_token_in_a_header_of_its_own() {
+        let region = Region::parse("us-west-2").unwrap();
+        let uri = "s3://b--usw2-az1--x-s3/a b+c".parse().unwrap();
+        let endpoint = Endpoint::resolve(&uri, &region, None, AddressingStyle::Auto.into()).unwrap();
+        let session = Credentials::new("ASIA", "secret", Some("TOKEN".to_owned()), None, "test").into();
+        let mut request = build(&endpoint, S3Request::Head { checksums: true }, None).unwrap();
+        sign_with_session(&mut request, &session, &region, "s3express", UNIX_EPOCH).unwrap();
+        let headers = request.headers();
+        let authorization = headers[AUTHORIZATION].to_str().unwrap();
+        assert!(authorization.contains("Credential=ASIA/19700101/us-west-2/s3express/aws4_request"));
+        assert!(
+            authorization.contains(
+                "SignedHeaders=host;x-amz-checksum-mode;x-amz-content-sha256;x-amz-date;x-amz-s3session-token"
+            ),
+            "{authorization}"
+        );
+        assert_eq!(headers["x-amz-s3session-token"], "TOKEN");
+        assert!(headers["x-amz-s3session-token"].is_sensitive());
+        assert!(!headers.contains_key("x-amz-security-token"));
+        assert_eq!(request.uri(), "/a%20b%2Bc");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! ARNs of access points in the place of a bucket: `s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/key`.
+//! ARNs of access points in the place of a bucket: `s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/key`, and, without
+//! a region, `s3://arn:aws:s3::ACCOUNT:accesspoint/NAME.mrap/key`.
 //!
 //! Parsing only; `host.rs` decides which host serves an access point.
 //!
@@ -6,6 +7,22 @@
 //! such arguments. Parts may be separated by colons or slashes.
 
 use crate::s3::address::region::Region;
+
+/// The access point that an ARN names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum BucketArn {
+    AccessPoint(AccessPoint),
+    MultiRegion(MultiRegionAccessPoint),
+}
+
+/// A multi-region access point: a name for buckets in several regions, of which the nearest one answers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct MultiRegionAccessPoint {
+    /// The id of the partition, for example `aws-cn`.
+    pub(crate) partition: String,
+    /// The alias that S3 gave it; ends in `.mrap`.
+    pub(crate) alias: String,
+}
 
 /// An access point: another name for a bucket, with its own policy and host.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -31,7 +48,7 @@ pub(crate) enum SigningService {
 }
 
 /// Splits `text`, which follows `s3://`, into an access point and the key. The error completes "invalid URI: ...".
-pub(super) fn split(text: &str) -> Result<(AccessPoint, &str), String> {
+pub(super) fn split(text: &str) -> Result<(BucketArn, &str), String> {
     let mut parts = text.splitn(6, ':');
     let mut part = || parts.next().unwrap_or_default();
     let (_arn, partition, service, region, account, resource) =
@@ -56,9 +73,13 @@ pub(super) fn split(text: &str) -> Result<(AccessPoint, &str), String> {
     }
     let (name, key) = rest.split_once('/').unwrap_or((rest, ""));
     if region.is_empty() {
-        return Err("multi-region access points need SigV4A signatures, which are not supported: \
-                    name the bucket, or an access point in one region"
-            .to_owned());
+        if service != SigningService::S3 {
+            return Err("only multi-region access points have no region in the ARN".to_owned());
+        }
+        label(account, "the account")?;
+        let point =
+            MultiRegionAccessPoint { partition: partition.to_owned(), alias: multi_region_alias(name)? };
+        return Ok((BucketArn::MultiRegion(point), key));
     }
     let access_point = AccessPoint {
         partition: partition.to_owned(),
@@ -67,7 +88,18 @@ pub(super) fn split(text: &str) -> Result<(AccessPoint, &str), String> {
         account: label(account, "the account")?,
         name: label(name, "the access point's name")?,
     };
-    Ok((access_point, key))
+    Ok((BucketArn::AccessPoint(access_point), key))
+}
+
+/// Checks the name of a multi-region access point: the alias that S3 chose, not the name that the user did.
+fn multi_region_alias(name: &str) -> Result<String, String> {
+    let Some(alias) = name.strip_suffix(".mrap") else {
+        return Err(format!(
+            "an ARN without a region names a multi-region access point by its alias, which ends in .mrap: {name:?}"
+        ));
+    };
+    label(alias, "the access point's name")?;
+    Ok(name.to_owned())
 }
 
 /// Takes the text before the next colon or slash.
@@ -115,7 +147,8 @@ mod tests {
                 "k",
             ),
         ] {
-            let (point, rest) = split(text).unwrap_or_else(|why| panic!("{text}: {why}"));
+            let (arn, rest) = split(text).unwrap_or_else(|why| panic!("{text}: {why}"));
+            let BucketArn::AccessPoint(point) = arn else { panic!("{text}: {arn:?}") };
             assert_eq!((&point.service, &*point.name, rest), (&service, name, key), "{text}");
             assert_eq!((&*point.partition, &*point.account), ("aws", "123456789012"), "{text}");
             assert_eq!(point.region.as_str(), "eu-west-1", "{text}");
@@ -123,10 +156,29 @@ mod tests {
     }
 
     #[test]
+    fn arns_without_a_region_name_multi_region_access_points() {
+        for (text, partition, key) in [
+            ("arn:aws:s3::123456789012:accesspoint/m1.mrap/a/b", "aws", "a/b"),
+            ("arn:aws:s3::123456789012:accesspoint:m1.mrap/a:b", "aws", "a:b"),
+            ("arn:aws-cn:s3::123456789012:accesspoint:m1.mrap//k", "aws-cn", "/k"),
+            ("arn:aws:s3::123456789012:accesspoint/m1.mrap", "aws", ""),
+        ] {
+            let (arn, rest) = split(text).unwrap_or_else(|why| panic!("{text}: {why}"));
+            let point = MultiRegionAccessPoint { partition: partition.into(), alias: "m1.mrap".into() };
+            assert_eq!((arn, rest), (BucketArn::MultiRegion(point), key), "{text}");
+        }
+    }
+
+    #[test]
     fn other_arns_are_refused_with_the_reason() {
         for (text, why) in [
             ("arn:aws:s3:::bucket/k", "write s3://bucket/k"),
-            ("arn:aws:s3::123456789012:accesspoint/m.mrap/k", "SigV4A"),
+            ("arn:aws:s3::123456789012:accesspoint/mine/k", "ends in .mrap"),
+            ("arn:aws:s3::123456789012:accesspoint/.mrap/k", "name in the ARN"),
+            ("arn:aws:s3::123456789012:accesspoint/evil.example/.mrap/k", "ends in .mrap"),
+            ("arn:aws:s3::123456789012:accesspoint/a.b.mrap/k", "name in the ARN"),
+            ("arn:aws:s3::1234.5:accesspoint/m.mrap/k", "account in the ARN"),
+            ("arn:aws:s3-object-lambda::123456789012:accesspoint/m.mrap/k", "no region"),
             ("arn:aws:sqs:eu-west-1:123456789012:queue/k", "not an S3 service"),
             ("arn:aws:s3:eu-west-1:123456789012:bucket/b/k", "only access point ARNs"),
             ("arn:aws:s3:eu-west-1:123456789012:accesspoint/a.evil/k", "name in the ARN"),

@@ -35,6 +35,10 @@ pub struct Addressing {
     pub variant: EndpointVariant,
     /// Refuses access points whose ARN names another region than the configured one.
     pub arn_region_must_match: bool,
+    /// Signs requests to directory buckets with the long-term keys, in place of a session's.
+    pub disable_express_session_auth: bool,
+    /// Refuses multi-region access points.
+    pub disable_multiregion_access_points: bool,
 }
 
 impl From<AddressingStyle> for Addressing {

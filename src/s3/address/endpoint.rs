@@ -7,10 +7,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::Result;
 use crate::s3::address::addressing::Addressing;
-use crate::s3::address::host::{self, SigningScope};
+use crate::s3::address::host;
 use crate::s3::address::http_url::{HttpUrl, UrlQuery};
 use crate::s3::address::region::Region;
 use crate::s3::address::s3_uri::S3Uri;
+use crate::s3::address::signing_scope::{AuthScheme, SigningScope};
 
 /// The host that serves one bucket, and the path of one object on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(crate) struct Endpoint {
     https: bool,
     /// The value of `Host`: the host, with the port unless it is the scheme's default.
     authority: String,
+    /// The bucket's path, percent-encoded: `/` where the host has its name. Empty for a URL.
+    bucket_path: String,
     /// The object's path, percent-encoded; starts with `/`.
     path: String,
     /// The query of a URL; signed requests have none but the version.
@@ -44,17 +47,18 @@ impl Endpoint {
         let port = custom.and_then(http::Uri::port_u16);
         let prefix = custom.map_or("", |base| base.path().trim_end_matches('/'));
         let key = utf8_percent_encode(uri.key(), KEY);
-        let path = if host.has_bucket {
-            format!("{prefix}/{key}")
+        let bucket = utf8_percent_encode(uri.bucket(), VALUE);
+        let (bucket_path, path) = if host.has_bucket {
+            (format!("{prefix}/"), format!("{prefix}/{key}"))
         } else {
-            format!("{prefix}/{}/{key}", uri.bucket())
+            (format!("{prefix}/{bucket}"), format!("{prefix}/{bucket}/{key}"))
         };
         let default_port = if https { 443 } else { 80 };
         let authority = match port {
             Some(port) if port != default_port => format!("{}:{port}", host.name),
             _ => host.name,
         };
-        Ok(Self { https, authority, path, query: None, scope: host.scope })
+        Ok(Self { https, authority, bucket_path, path, query: None, scope: host.scope })
     }
 
     /// Returns the endpoint of `url`, which is used exactly as given. Requests to it are not signed.
@@ -62,9 +66,10 @@ impl Endpoint {
         Self {
             https: url.is_https(),
             authority: url.authority().to_owned(),
+            bucket_path: String::new(),
             path: url.path().to_owned(),
             query: url.query().cloned(),
-            scope: SigningScope { region: Region::default(), service: "" },
+            scope: SigningScope { region: Region::default(), service: "", scheme: AuthScheme::SigV4 },
         }
     }
 
@@ -91,6 +96,11 @@ impl Endpoint {
     /// Returns whether requests are sent over TLS.
     pub(crate) fn is_https(&self) -> bool {
         self.https
+    }
+
+    /// Returns the request target of `CreateSession`.
+    pub(crate) fn session_target(&self) -> String {
+        format!("{}?session", self.bucket_path)
     }
 
     /// Returns the request target: the path, and a query of `subresource` and the version. For a URL the query is its

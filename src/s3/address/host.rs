@@ -3,20 +3,14 @@
 //! Names only: scheme, port and path are up to `endpoint.rs`.
 
 use crate::error::{Error, Result};
-use crate::s3::address::access_point::{AccessPoint, SigningService};
+use crate::s3::address::access_point::{AccessPoint, BucketArn, MultiRegionAccessPoint, SigningService};
 use crate::s3::address::addressing::{Addressing, AddressingStyle};
+use crate::s3::address::directory_bucket::{DirectoryBucket, is_directory_bucket};
+use crate::s3::address::outposts_alias::{self, is_outposts_alias};
 use crate::s3::address::partition::{Partition, same_partition};
 use crate::s3::address::region::Region;
 use crate::s3::address::s3_uri::S3Uri;
-
-/// The scope of a signature.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SigningScope {
-    /// The configured region, or an access point's own.
-    pub(crate) region: Region,
-    /// The name of the service.
-    pub(crate) service: &'static str,
-}
+use crate::s3::address::signing_scope::{AuthScheme, SigningScope};
 
 /// A host's name, whether it includes the bucket, and the scope of signatures for it.
 pub(super) struct Host {
@@ -53,21 +47,24 @@ pub(super) fn choose(
     if variant.fips && Partition::of(region).id == "aws-cn" {
         return Err(Error::usage("the partition aws-cn has no FIPS endpoints").with_hint("omit --fips"));
     }
-    match uri.access_point() {
-        Some(point) => of_access_point(point, region, custom, addressing),
-        None => of_bucket(uri.bucket(), region, custom, addressing),
+    if custom.is_none() {
+        // The region becomes a part of the host: at a custom endpoint it may be any text.
+        Region::parse(region.as_str())?;
+    }
+    let bucket = uri.bucket();
+    match uri.arn() {
+        Some(BucketArn::AccessPoint(point)) => of_access_point(point, region, custom, addressing),
+        Some(BucketArn::MultiRegion(point)) => of_multi_region(point, region, custom, addressing),
+        None if is_directory_bucket(bucket) => of_directory_bucket(bucket, region, custom, addressing),
+        None if is_outposts_alias(bucket) => of_outposts_alias(bucket, region, custom, addressing),
+        None => of_bucket(bucket, region, custom, addressing),
     }
 }
 
 fn of_bucket(bucket: &str, region: &Region, custom: Option<&str>, addressing: Addressing) -> Result<Host> {
-    for (suffix, what) in [
-        ("--x-s3", "directory buckets (S3 Express One Zone)"),
-        ("--xa-s3", "access points of directory buckets"),
-        ("--op-s3", "aliases of access points on Outposts"),
-    ] {
-        if bucket.ends_with(suffix) {
-            return Err(Error::usage(format!("{what} are not supported: {bucket:?}")));
-        }
+    if custom.is_none() && bucket.contains(':') {
+        return Err(Error::usage(format!("{bucket:?} names a tenant, and AWS has none"))
+            .with_hint("TENANT:BUCKET is for servers such as Ceph: use --endpoint"));
     }
     let Addressing { style, variant, .. } = addressing;
     let is_global = region.as_str() == GLOBAL;
@@ -88,7 +85,64 @@ fn of_bucket(bucket: &str, region: &Region, custom: Option<&str>, addressing: Ad
         AddressingStyle::Auto => custom.is_none() && is_host_name(bucket) && !bucket.contains('.'),
     };
     let name = if in_host { format!("{bucket}.{host}") } else { host };
-    Ok(Host { name, has_bucket: in_host, scope: SigningScope { region, service: "s3" } })
+    let scope = SigningScope { region, service: "s3", scheme: AuthScheme::SigV4 };
+    Ok(Host { name, has_bucket: in_host, scope })
+}
+
+/// The host of a directory bucket has its name, whatever the addressing style: only an address has no names below it. A custom
+/// endpoint may ask for the path.
+fn of_directory_bucket(
+    bucket: &str,
+    region: &Region,
+    custom: Option<&str>,
+    addressing: Addressing,
+) -> Result<Host> {
+    let Addressing { style, variant, .. } = addressing;
+    if variant.accelerate {
+        return Err(conflict("S3 Transfer Acceleration (--accelerate)", "directory buckets"));
+    }
+    let directory = DirectoryBucket::parse(bucket)?;
+    let has_bucket = custom.is_none_or(|host| !is_ip(host) && style != AddressingStyle::Path);
+    let name = match custom {
+        None => directory.host_on_aws(region, variant),
+        Some(host) if has_bucket => format!("{bucket}.{host}"),
+        Some(host) => host.to_owned(),
+    };
+    let scheme =
+        if addressing.disable_express_session_auth { AuthScheme::SigV4 } else { AuthScheme::Session };
+    Ok(Host {
+        name,
+        has_bucket,
+        scope: SigningScope { region: region.clone(), service: "s3express", scheme },
+    })
+}
+
+fn of_outposts_alias(
+    alias: &str,
+    region: &Region,
+    custom: Option<&str>,
+    addressing: Addressing,
+) -> Result<Host> {
+    const WHAT: &str = "aliases of access points on Outposts";
+    let Addressing { style, variant, .. } = addressing;
+    for (set, what) in [
+        (style == AddressingStyle::Path, "path-style addressing"),
+        (variant.accelerate, "S3 Transfer Acceleration (--accelerate)"),
+        (variant.dualstack, "dual-stack endpoints (--dualstack)"),
+        (variant.fips, "FIPS endpoints (--fips)"),
+    ] {
+        if set {
+            return Err(conflict(what, WHAT));
+        }
+    }
+    let host = match custom {
+        Some(host) if is_ip(host) => return Err(needs_a_name(WHAT, host)),
+        Some(host) => host.to_owned(),
+        None => on_aws("s3-outposts", region, addressing),
+    };
+    let name = format!("{}{host}", outposts_alias::host_prefix(alias, custom.is_some())?);
+    let scope = SigningScope { region: region.clone(), service: "s3-outposts", scheme: AuthScheme::SigV4 };
+    Ok(Host { name, has_bucket: true, scope })
 }
 
 /// One host for all regions, which knows buckets by their names in it alone.
@@ -112,7 +166,7 @@ fn of_access_point(
     custom: Option<&str>,
     addressing: Addressing,
 ) -> Result<Host> {
-    let Addressing { style, variant, arn_region_must_match } = addressing;
+    let Addressing { style, variant, arn_region_must_match, .. } = addressing;
     let (what, kind, service) = match &point.service {
         SigningService::S3 => ("access points", "s3-accesspoint", "s3"),
         SigningService::ObjectLambda => {
@@ -146,16 +200,53 @@ fn of_access_point(
         .with_hint("the ARN, its region and the configured region must belong to one AWS partition"));
     }
     let host = match custom {
-        Some(host) if is_ip(host) => {
-            return Err(Error::usage(format!("access points need a host name, not {host}")));
-        }
+        Some(host) if is_ip(host) => return Err(needs_a_name("access points", host)),
         Some(host) => host.to_owned(),
         None => on_aws(kind, &point.region, addressing),
     };
     let outpost =
         if let SigningService::Outposts(id) = &point.service { format!("{id}.") } else { String::new() };
     let name = format!("{}-{}.{outpost}{host}", point.name, point.account);
-    Ok(Host { name, has_bucket: true, scope: SigningScope { region: point.region.clone(), service } })
+    let scope = SigningScope { region: point.region.clone(), service, scheme: AuthScheme::SigV4 };
+    Ok(Host { name, has_bucket: true, scope })
+}
+
+/// One host for all regions; the configured region says only which partition the keys are for.
+fn of_multi_region(
+    point: &MultiRegionAccessPoint,
+    region: &Region,
+    custom: Option<&str>,
+    addressing: Addressing,
+) -> Result<Host> {
+    const WHAT: &str = "multi-region access points";
+    let Addressing { style, variant, .. } = addressing;
+    if addressing.disable_multiregion_access_points {
+        return Err(Error::usage("multi-region access points are disabled by the configuration").with_hint(
+            "AWS_S3_DISABLE_MULTIREGION_ACCESS_POINTS or s3_disable_multiregion_access_points of the profile is true",
+        ));
+    }
+    for (set, what) in [
+        (custom.is_some(), "a custom endpoint"),
+        (style == AddressingStyle::Path, "path-style addressing"),
+        (variant.fips, "FIPS endpoints (--fips)"),
+        (variant.dualstack, "dual-stack endpoints (--dualstack)"),
+        (variant.accelerate, "S3 Transfer Acceleration (--accelerate)"),
+    ] {
+        if set {
+            return Err(conflict(what, WHAT));
+        }
+    }
+    let partition = Partition::of(region);
+    if point.partition != partition.id {
+        return Err(Error::usage(format!(
+            "the access point's ARN names {}; {region} is in {}",
+            point.partition, partition.id
+        ))
+        .with_hint("the ARN and the configured region must belong to one AWS partition"));
+    }
+    let name = format!("{}.accesspoint.s3-global.{}", point.alias, partition.dns_suffix);
+    let scope = SigningScope { region: region.clone(), service: "s3", scheme: AuthScheme::SigV4a };
+    Ok(Host { name, has_bucket: true, scope })
 }
 
 fn on_aws(kind: &str, region: &Region, addressing: Addressing) -> String {
@@ -166,6 +257,10 @@ fn on_aws(kind: &str, region: &Region, addressing: Addressing) -> String {
 
 fn conflict(one: &str, other: &str) -> Error {
     Error::usage(format!("{one} cannot be combined with {other}"))
+}
+
+fn needs_a_name(what: &str, address: &str) -> Error {
+    Error::usage(format!("{what} need a host name, not {address}"))
 }
 
 fn is_ip(host: &str) -> bool {

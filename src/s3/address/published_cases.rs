@@ -8,6 +8,7 @@ use crate::s3::address::endpoint::Endpoint;
 use crate::s3::address::endpoint_url;
 use crate::s3::address::region::Region;
 use crate::s3::address::s3_uri::S3Uri;
+use crate::s3::address::signing_scope::AuthScheme;
 
 /// A line of the table: see generate.py there.
 #[derive(Deserialize)]
@@ -27,9 +28,15 @@ struct Case {
     #[serde(default)]
     path_style: bool,
     use_arn_region: Option<bool>,
+    #[serde(default)]
+    without_sessions: bool,
+    #[serde(default)]
+    without_multi_region: bool,
     url: Option<String>,
     /// Where we mean another host than the rules.
     ours: Option<String>,
+    /// `sigv4` where there is none.
+    scheme: Option<String>,
     signing_region: Option<String>,
     signing_name: Option<String>,
     /// AWS refuses it: so do we.
@@ -52,13 +59,14 @@ impl Case {
         };
         let variant =
             EndpointVariant { fips: self.fips, dualstack: self.dualstack, accelerate: self.accelerate };
-        let arn_region_must_match = self.use_arn_region == Some(false);
-        Endpoint::resolve(
-            &uri,
-            &region,
-            custom.as_ref(),
-            Addressing { style, variant, arn_region_must_match },
-        )
+        let addressing = Addressing {
+            style,
+            variant,
+            arn_region_must_match: self.use_arn_region == Some(false),
+            disable_express_session_auth: self.without_sessions,
+            disable_multiregion_access_points: self.without_multi_region,
+        };
+        Endpoint::resolve(&uri, &region, custom.as_ref(), addressing)
     }
 }
 
@@ -89,12 +97,24 @@ fn every_published_case() {
                 let ours = resolved.unwrap_or_else(|e| panic!("{}: {e}", case.name));
                 let url = format!("{}{}", ours.base(), ours.target(None, None));
                 assert_eq!(url, format!("{}/key", case.ours.or(case.url).unwrap()), "{}", case.name);
-                assert_eq!(ours.scope().region.as_str(), case.signing_region.unwrap(), "{}", case.name);
-                assert_eq!(ours.scope().service, case.signing_name.unwrap(), "{}", case.name);
+                let scope = ours.scope();
+                let scheme = match scope.scheme {
+                    AuthScheme::SigV4 => None,
+                    AuthScheme::Session => Some("sigv4-s3express"),
+                    AuthScheme::SigV4a => Some("sigv4a"),
+                };
+                assert_eq!(scheme, case.scheme.as_deref(), "{}", case.name);
+                // The signature of a multi-region access point has no region.
+                assert!(
+                    case.signing_region.is_none_or(|region| region == scope.region.as_str()),
+                    "{}",
+                    case.name
+                );
+                assert_eq!(scope.service, case.signing_name.unwrap(), "{}", case.name);
                 same += 1;
             }
         }
     }
     // A table that lost its lines must not pass.
-    assert_eq!((same, refused, unsupported), (94, 103, 104));
+    assert_eq!((same, refused, unsupported), (188, 103, 10));
 }

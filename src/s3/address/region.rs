@@ -34,6 +34,24 @@ impl Region {
         .with_hint("use --region or AWS_REGION, for example eu-west-1"))
     }
 
+    /// Parses the region of a custom endpoint, which is part of signatures only: there it may be any text that the header
+    /// `Authorization` can hold.
+    ///
+    /// # Errors
+    /// An error of usage for any other text.
+    pub fn opaque(text: &str) -> Result<Self> {
+        // A slash and a comma separate the parts of the header.
+        let fits = (1..=CHARS_MAX).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_graphic() && b != b'/' && b != b',');
+        if fits { Ok(Self(text.to_owned())) } else { Self::parse(text) }
+    }
+
+    /// Returns whether the name is one host label, as AWS's regions are.
+    #[must_use]
+    pub(crate) fn is_label(&self) -> bool {
+        Self::parse(&self.0).is_ok()
+    }
+
     /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -76,6 +94,17 @@ mod tests {
             &"r".repeat(64),
         ] {
             assert_eq!(Region::parse(bad).unwrap_err().exit_code(), 2, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_region_of_a_custom_endpoint_is_any_text_that_can_be_signed_for() {
+        for good in ["zg_publicru", "us-east-1", "eu.west", "ru:1", "-", "a@b"] {
+            let region = Region::opaque(good).unwrap();
+            assert_eq!((region.as_str(), region.is_label()), (good, good == "us-east-1"));
+        }
+        for bad in ["", " ", "a b", "a/b", "a,b", "\u{e9}", "a\n", &"r".repeat(64)] {
+            assert_eq!(Region::opaque(bad).unwrap_err().exit_code(), 2, "{bad:?}");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use crate::error::printable::Visible;
 use crate::error::{Error, ErrorKind};
-use crate::s3::address::access_point::{self, AccessPoint};
+use crate::s3::address::access_point::{self, BucketArn};
 
 /// The longest key that S3 allows, in bytes of UTF-8 (Amazon S3 User Guide, "Naming objects").
 const KEY_BYTES_MAX: usize = 1024;
@@ -18,21 +18,21 @@ const KEY_BYTES_MAX: usize = 1024;
 pub struct S3Uri {
     bucket: String,
     /// Parsed from an ARN in the bucket's place.
-    access_point: Option<AccessPoint>,
+    arn: Option<BucketArn>,
     key: String,
 }
 
 impl S3Uri {
-    /// Returns the bucket's name, which consists of ASCII letters, digits, `.`, `-` and `_`, or the ARN of an access
-    /// point.
+    /// Returns the bucket's name, which consists of ASCII letters, digits, `.`, `-` and `_`, perhaps after a tenant and a
+    /// colon, or the ARN of an access point.
     #[must_use]
     pub fn bucket(&self) -> &str {
         &self.bucket
     }
 
-    /// Returns the access point in the bucket's place.
-    pub(crate) fn access_point(&self) -> Option<&AccessPoint> {
-        self.access_point.as_ref()
+    /// Returns the access point that an ARN in the bucket's place names.
+    pub(crate) fn arn(&self) -> Option<&BucketArn> {
+        self.arn.as_ref()
     }
 
     /// Returns the object's key, not encoded.
@@ -69,10 +69,10 @@ impl FromStr for S3Uri {
             Some(_) => return Err(bad("the scheme is not s3")),
             None => return Err(bad("it does not start with s3://")),
         };
-        let (bucket, key, access_point) = if rest.starts_with("arn:") {
-            let (access_point, key) = access_point::split(rest).map_err(|why| bad(&why))?;
+        let (bucket, key, arn) = if rest.starts_with("arn:") {
+            let (arn, key) = access_point::split(rest).map_err(|why| bad(&why))?;
             let bucket = rest.strip_suffix(key).unwrap_or(rest).trim_end_matches('/');
-            (bucket, key, Some(access_point))
+            (bucket, key, Some(arn))
         } else {
             let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
             check_bucket(bucket).map_err(bad)?;
@@ -84,13 +84,18 @@ impl FromStr for S3Uri {
         if key.len() > KEY_BYTES_MAX {
             return Err(bad("the key is longer than 1024 bytes"));
         }
-        Ok(Self { bucket: bucket.to_owned(), access_point, key: key.to_owned() })
+        Ok(Self { bucket: bucket.to_owned(), arn, key: key.to_owned() })
     }
 }
 
 /// Checks a bucket's name. Wider than today's rules for new buckets (old ones have capitals and underscores), yet
-/// nothing that could change the meaning of a host name or a path.
+/// nothing that could change the meaning of a host name or a path. Ceph's buckets may be a tenant's, `TENANT:BUCKET`
+/// (Ceph Object Gateway, "Multi-tenancy"): those are always in the path.
 fn check_bucket(name: &str) -> Result<(), &'static str> {
+    let (tenant, name) = name.split_once(':').unwrap_or(("", name));
+    if !tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
+        return Err("a tenant's name consists of letters, digits, '-' and '_'");
+    }
     if name.is_empty() {
         return Err("the bucket is missing");
     }
@@ -150,7 +155,9 @@ mod tests {
             ("s3://bucket/", "key is missing"),
             ("s3://bu cket/key", "consists of letters"),
             ("s3://user@host/key", "consists of letters"),
-            ("s3://host:80/key", "consists of letters"),
+            ("s3://host.lan:80/key", "a tenant's name consists of letters"),
+            ("s3://a:b:c/key", "a bucket's name consists of letters"),
+            ("s3://tenant:/key", "bucket is missing"),
             ("s3://../key", "cannot be"),
             ("s3://arn:aws:s3:::bucket/key", "write s3://bucket/key"),
             ("s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/mine", "key is missing"),

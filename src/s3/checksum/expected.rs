@@ -8,6 +8,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use crate::s3::address::directory_bucket::is_directory_bucket;
 use crate::s3::checksum::algorithm::ChecksumAlgorithm;
 use crate::s3::object::ObjectInfo;
 
@@ -56,9 +57,9 @@ impl ExpectedChecksum {
 
     /// Returns the MD5 in an `ETag`: of the object, or of the MD5s of its parts, followed by their number. The tags of
     /// objects encrypted with KMS or customer keys are not MD5s ("Object", S3 API Reference, `ETag`), nor are those in
-    /// directory buckets, whose names end in `--x-s3`.
+    /// directory buckets.
     pub(crate) fn of_etag(info: &ObjectInfo, bucket: &str) -> Option<Self> {
-        if info.encryption.as_deref().is_some_and(|by| by != "AES256") || bucket.ends_with("--x-s3") {
+        if info.encryption.as_deref().is_some_and(|by| by != "AES256") || is_directory_bucket(bucket) {
             return None;
         }
         let tag = info.etag.as_deref()?.strip_prefix('"')?.strip_suffix('"')?;
@@ -211,6 +212,7 @@ mod tests {
             (format!("\"{md5}\""), Some("aws:kms:dsse"), "b", None),
             (format!("\"{md5}\""), Some("SSE-C"), "b", None),
             (format!("\"{md5}\""), None, "b--usw2-az1--x-s3", None),
+            (format!("\"{md5}\""), None, "ap--usw2-az1--xa-s3", None),
             (format!("W/\"{md5}\""), None, "b", None),
             (format!("\"{md5}0\""), None, "b", None),
             (format!("\"{}\"", &md5[1..]), None, "b", None),

@@ -16,7 +16,7 @@ use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI};
 use crate::support::table;
 
 /// By the first name of the page's row.
-const ROWS: [(&str, fn()); 22] = [
+const ROWS: [(&str, fn()); 24] = [
     ("AWS_CONFIG_FILE", config_file),
     ("AWS_SHARED_CREDENTIALS_FILE", shared_credentials_file),
     ("AWS_PROFILE", profile),
@@ -32,6 +32,8 @@ const ROWS: [(&str, fn()); 22] = [
     ("s3.use_accelerate_endpoint", accelerate),
     ("s3.addressing_style", addressing_style),
     ("AWS_S3_USE_ARN_REGION", arn_region),
+    ("AWS_S3_DISABLE_EXPRESS_SESSION_AUTH", express_sessions),
+    ("AWS_S3_DISABLE_MULTIREGION_ACCESS_POINTS", multi_region_access_points),
     ("AWS_MAX_ATTEMPTS", max_attempts),
     ("AWS_RETRY_MODE", retry_mode),
     ("AWS_RESPONSE_CHECKSUM_VALIDATION", checksum_validation),
@@ -344,6 +346,30 @@ fn arn_region() {
     says(files.run(), "eu-west-1");
     says(files.run().env(name, "true"), "need a host name");
     says(S3fcp::new().env(name, "perhaps"), name);
+}
+
+/// Without sessions nothing is asked for but the object.
+fn express_sessions() {
+    let (name, key) = ("AWS_S3_DISABLE_EXPRESS_SESSION_AUTH", "s3_disable_express_session_auth");
+    let files = Files::new(&format!("[default]\n{key} = true\n"));
+    for run in [S3fcp::new().env(name, "true"), files.run()] {
+        let server = server();
+        let run = run.args(["--endpoint", &server.endpoint()]);
+        run.download("s3://data--use1-az4--x-s3/key").assert_object(&object(SIZE));
+        assert!(server.requests().iter().all(|request| !request.target.contains("session")));
+    }
+    assert_refused(S3fcp::new().env(name, "perhaps"), name);
+}
+
+fn multi_region_access_points() {
+    let (name, key) = ("AWS_S3_DISABLE_MULTIREGION_ACCESS_POINTS", "s3_disable_multiregion_access_points");
+    let files = Files::new(&format!("[default]\n{key} = true\n"));
+    for run in [S3fcp::new().env(name, "true"), files.run()] {
+        let outcome = run.download("s3://arn:aws:s3::123456789012:accesspoint/m1.mrap/key");
+        outcome.assert_failed(2, &[]);
+        assert!(outcome.stderr.contains("disabled by the configuration"), "{}", outcome.stderr);
+    }
+    assert_refused(S3fcp::new().env(name, "perhaps"), name);
 }
 
 fn max_attempts() {

@@ -2,8 +2,11 @@
 //! proxies, redirects and regions.
 
 mod clock;
+mod express;
+mod express_faults;
 mod headers;
 mod keys;
+mod multi_region;
 mod proxies;
 mod redirects;
 mod regions;

@@ -2,6 +2,7 @@
 //!
 //! A helper that more than one test needs is here: no test imports from another test.
 
+pub(crate) mod aws;
 pub(crate) mod certificate;
 pub(crate) mod checksums;
 pub(crate) mod fault_server;

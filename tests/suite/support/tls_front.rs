@@ -46,6 +46,10 @@ impl TlsFront {
         Self { address, counts, stop: Some(stop), thread: Some(thread) }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Returns its URL; the certificate is for this address or for localhost.
     pub(crate) fn endpoint(&self) -> String {
         format!("https://{}", self.address)

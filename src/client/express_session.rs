@@ -1,0 +1,68 @@
+//! Asking for the session of a directory bucket, by `CreateSession` on the bucket's own host.
+//!
+//! The task that asks uses the connection that it needs anyway; others open theirs meanwhile. So a session costs the first
+//! byte one round trip, and no other.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use http::StatusCode;
+use http::header::DATE;
+use tokio::time::Instant;
+
+use crate::client::request_sender::RequestSender;
+use crate::client::retry::Attempt;
+use crate::client::session_slot::{BucketSession, SessionSlot};
+use crate::client::site::Site;
+use crate::config::Identity;
+use crate::error::Result;
+use crate::s3::error_response::error_from_response;
+use crate::s3::header::header_text;
+use crate::s3::request::S3Request;
+use crate::s3::session::{NewSession, create_session_error, unusable_session};
+
+/// The document has some 2 KiB, nearly all of it the token.
+const DOCUMENT_BYTES_MAX: usize = 64 << 10;
+const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Returns the session of the bucket at `site` for the long-term `keys`, and its slot.
+pub(super) async fn session_of(
+    sender: &Arc<RequestSender>,
+    site: &Arc<Site>,
+    keys: &Identity,
+    attempt: Attempt,
+) -> Result<(Arc<SessionSlot>, Arc<BucketSession>)> {
+    let access_key = keys.data::<Credentials>().map_or("", Credentials::access_key_id);
+    let url = format!("{}{}", site.endpoint.base(), site.endpoint.session_target());
+    let slot = sender.origins.sessions.slot(url, access_key);
+    let ask = || Box::pin(create(Arc::clone(sender), Arc::clone(site), keys.clone(), attempt));
+    let session = slot.current(ask, Box::pin(sender.warm_up(site))).await?;
+    Ok((slot, session))
+}
+
+async fn create(
+    sender: Arc<RequestSender>,
+    site: Arc<Site>,
+    keys: Identity,
+    attempt: Attempt,
+) -> Result<BucketSession> {
+    let attempt = Attempt { is_hedge: false, ..attempt };
+    let asked_at = Instant::now();
+    let sent = sender.send(&site, S3Request::CreateSession, None, Some(&keys), attempt).await;
+    let response = sent.map_err(create_session_error)?;
+    if response.head.status != StatusCode::OK {
+        return Err(create_session_error(sender.error_from(response).await));
+    }
+    let body = response.body.collect(DOCUMENT_BYTES_MAX, DOCUMENT_TIMEOUT).await;
+    let body = body.map_err(create_session_error)?.unwrap_or_default();
+    let Some(session) = NewSession::read(&body) else {
+        let error = error_from_response(&response.head, &body, &response.secrets);
+        let is_error = error.service().is_some_and(|service| service.code.is_some());
+        return Err(if is_error { create_session_error(error) } else { unusable_session() });
+    };
+    let date = header_text(&response.head.headers, DATE.as_str());
+    let date: Option<SystemTime> = date.and_then(|date| httpdate::parse_http_date(date).ok());
+    let lifetime = session.lifetime(sender.origins.now(), date);
+    Ok(BucketSession::new(session.keys, asked_at, lifetime))
+}

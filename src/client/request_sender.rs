@@ -1,0 +1,268 @@
+//! One request on the wire: built, signed unless it is for a URL, and sent, on another connection if the first one was dead.
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use aws_credential_types::Credentials;
+use bytes::Bytes;
+use http::header::LOCATION;
+use http::{HeaderMap, Request};
+use http_body_util::Empty;
+use tokio::time::timeout;
+
+use crate::client::exchange::{Exchange, ResponseBody};
+use crate::client::origins::Origins;
+use crate::client::request_log::RequestLog;
+use crate::client::retry::Attempt;
+use crate::client::secrets::secrets_of;
+use crate::client::site::Site;
+use crate::config::Identity;
+use crate::error::{Error, Result};
+use crate::s3::address::signing_scope::{AuthScheme, SigningScope};
+use crate::s3::address::source::Source;
+use crate::s3::error_response::{error_from_response, error_from_url_response};
+use crate::s3::range::ByteRange;
+use crate::s3::request::{self, S3Request};
+use crate::s3::secrets::Secrets;
+use crate::s3::sign::{sign, sign_with_session};
+use crate::s3::sign_v4a::sign_multi_region;
+use crate::transport::connection_cap::RequestOrder;
+
+/// An error document is small; of what a broken server sends in its place no more than this is read.
+const ERROR_BODY_MAX: usize = 64 << 10;
+const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a request is sent again on another connection, because a new one gave no response, before the attempt fails.
+const MOVES_MAX: u32 = 3;
+
+/// Numbers the objects of this process.
+static OBJECTS: AtomicU64 = AtomicU64::new(0);
+
+/// Settings of a client that are not part of the configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct ClientOptions {
+    /// The version that the user asked for.
+    pub(crate) version_id: Option<String>,
+    /// How long the server may take until the head of its response arrives, if the user named a time.
+    pub(crate) first_byte_timeout: Option<Duration>,
+    /// The size of a connection's read buffer, in bytes.
+    pub(crate) read_buffer: usize,
+}
+
+/// How long the server may take until the head of its response arrives: this long at the first attempt, twice as long at the
+/// second one, and so on. Cold storage tiers need more than half a minute.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
+const FIRST_BYTE_TIMEOUT_FACTOR_MAX: u32 = 4;
+const SLOW_TIER: &str = "if the storage is this slow to begin, --first-byte-timeout allows more time";
+
+const TLS_PORT: &str =
+    "a port that expects TLS answers like this: if it does, write https:// in place of http://";
+
+impl ClientOptions {
+    fn first_byte_timeout(&self, attempt: Attempt) -> Duration {
+        let factor = attempt.number.min(FIRST_BYTE_TIMEOUT_FACTOR_MAX);
+        self.first_byte_timeout.unwrap_or(FIRST_BYTE_TIMEOUT * factor)
+    }
+}
+
+/// Sends requests for one object, and counts them.
+pub(crate) struct RequestSender {
+    pub(super) origins: Arc<Origins>,
+    pub(super) source: Source,
+    pub(super) options: ClientOptions,
+    /// The headers that every request for the object carries.
+    common_headers: HeaderMap,
+    requests: AtomicU64,
+    /// The number of this object among all, in the order in which they were begun.
+    object: u64,
+    /// The number of connections opened for requests of this object.
+    opened: AtomicU64,
+}
+
+impl RequestSender {
+    /// Creates a sender of requests for `source`. Opens no connection yet.
+    pub(super) fn new(origins: Arc<Origins>, source: Source, options: ClientOptions) -> Self {
+        let config = &origins.config;
+        let common_headers = match source {
+            Source::S3(_) => request::common_headers(config.request_payer, config.sse_c.as_ref()),
+            Source::Url(_) => HeaderMap::new(),
+        };
+        let object = OBJECTS.fetch_add(1, Ordering::Relaxed);
+        let (requests, opened) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { origins, source, options, common_headers, requests, object, opened }
+    }
+
+    /// Returns the number of requests sent; every attempt counts.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of connections opened.
+    pub(super) fn connections(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+
+    /// Opens a connection for a request that is about to be sent, unless an idle one is there, and leaves it to the pool.
+    pub(super) async fn warm_up(&self, site: &Site) {
+        let order = RequestOrder { object: self.object, offset: 0 };
+        // Whoever sends the request will see what is wrong.
+        if let Ok(lease) = site.pool.lease(false, order).await {
+            if !lease.is_reused() {
+                self.opened.fetch_add(1, Ordering::Relaxed);
+            }
+            lease.give_back();
+        }
+    }
+
+    /// Signs and sends one request. A kept connection may have died while it was idle, and a new one may be one too
+    /// many for the host: the request is then sent on another one, and that does not count as an attempt.
+    pub(super) async fn send(
+        &self,
+        site: &Site,
+        request: S3Request<'_>,
+        version: Option<&str>,
+        identity: Option<&Identity>,
+        attempt: Attempt,
+    ) -> Result<Exchange> {
+        let mut prefers_new = attempt.is_fresh;
+        let version = self.options.version_id.as_deref().or(version);
+        let offset = if attempt.is_aside { u64::MAX } else { request.range().map_or(0, ByteRange::start) };
+        let order = RequestOrder { object: self.object, offset };
+        let mut moves_left = MOVES_MAX;
+        loop {
+            let mut lease = site.pool.lease(prefers_new, order).await?;
+            if !lease.is_reused() {
+                self.opened.fetch_add(1, Ordering::Relaxed);
+            }
+            let mut http_request = request::build(&site.endpoint, request, version)?;
+            if !matches!(request, S3Request::CreateSession) {
+                http_request.headers_mut().extend(self.common_headers.clone());
+            }
+            if let Some(identity) = identity {
+                self.sign(&mut http_request, request, identity, site.endpoint.scope())?;
+            }
+            let secrets = secrets_of(&self.source, site, identity, http_request.headers());
+            self.requests.fetch_add(1, Ordering::Relaxed);
+            let mut log = RequestLog::start(&self.source, request, attempt, &lease);
+            let sent = Instant::now();
+            let limit = self.options.first_byte_timeout(attempt);
+            let silence = lease.silence();
+            let response = tokio::select! {
+                biased;
+                response = timeout(limit, lease.send(http_request)) => Some(response),
+                () = silence, if moves_left > 0 => None,
+            };
+            let is_reused = lease.is_reused();
+            match response {
+                Some(Ok(Ok(response))) => {
+                    let (mut head, body) = response.into_parts();
+                    drop_echoes(&mut head.headers, &secrets);
+                    log.answered(head.status, &head.headers, &secrets);
+                    let body = ResponseBody::new(body, lease, log);
+                    return Ok(Exchange { head, body, secrets, latency: sent.elapsed() });
+                }
+                Some(Ok(Err(e))) => {
+                    log.failed(&e);
+                    // What cannot be parsed is a response, and shows no limit on connections.
+                    let may_move = if is_unreadable(&e) {
+                        if lease.fail_to_parse() {
+                            prefers_new = true;
+                            continue;
+                        }
+                        false
+                    } else {
+                        lease.fail() && moves_left > 0
+                    };
+                    if !may_move && !is_reused {
+                        let may_want_tls =
+                            !site.endpoint.is_https() && (e.is_parse() || e.is_incomplete_message());
+                        let error = Error::network("the request got no response").with_source(e);
+                        return Err(if may_want_tls { error.with_hint(TLS_PORT) } else { error });
+                    }
+                }
+                Some(Err(_)) => {
+                    return Err(Error::network(format!("no response within {limit:?}")).with_hint(SLOW_TIER));
+                }
+                None => {
+                    lease.fail();
+                }
+            }
+            moves_left -= u32::from(!is_reused && moves_left > 0);
+            prefers_new = is_reused;
+        }
+    }
+
+    /// Signs by the scheme that the endpoint asks for. A session itself is asked for with the long-term keys.
+    fn sign(
+        &self,
+        http_request: &mut Request<Empty<Bytes>>,
+        request: S3Request<'_>,
+        identity: &Identity,
+        scope: &SigningScope,
+    ) -> Result<()> {
+        let SigningScope { region, service, scheme } = scope;
+        let now = self.origins.now();
+        match (scheme, identity.data::<Credentials>()) {
+            (AuthScheme::Session, _) if !matches!(request, S3Request::CreateSession) => {
+                sign_with_session(http_request, identity, region, service, now)
+            }
+            (AuthScheme::SigV4a, Some(keys)) => {
+                let key = self.origins.multi_region_key(keys)?;
+                sign_multi_region(http_request, &key, keys.session_token(), service, now)
+            }
+            _ => sign(http_request, identity, region, service, now),
+        }
+    }
+
+    /// Reads an error response. If its document cannot be read, the status alone decides.
+    pub(super) async fn error_from(&self, response: Exchange) -> Error {
+        let Exchange { head, body, secrets, .. } = response;
+        let document =
+            body.collect(ERROR_BODY_MAX, ERROR_BODY_TIMEOUT).await.ok().flatten().unwrap_or_default();
+        match self.source {
+            Source::S3(_) => error_from_response(&head, &document, &secrets),
+            Source::Url(_) => error_from_url_response(&head, &document, &secrets),
+        }
+    }
+}
+
+/// Returns whether the head of a response arrived and could not be parsed, or was refused because of a line in it.
+fn is_unreadable(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    error.is_parse() || cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData)
+}
+
+/// Removes the headers in which a server echoes a secret: nothing that reads them may print it.
+fn drop_echoes(headers: &mut HeaderMap, secrets: &Secrets) {
+    let echoes: Vec<_> = headers
+        .iter()
+        .filter(|(_, value)| secrets.is_revealed_by(value.as_bytes()))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in echoes.iter().filter(|name| **name != LOCATION) {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_attempts_wait_longer_for_the_first_byte_unless_the_user_named_a_time() {
+        let options =
+            |first_byte_timeout| ClientOptions { version_id: None, first_byte_timeout, read_buffer: 1 };
+        let seconds = |options: &ClientOptions, number| {
+            options.first_byte_timeout(Attempt { number, ..Attempt::FIRST }).as_secs()
+        };
+        let default = options(None);
+        assert_eq!(
+            [1, 2, 3, 4, 5, u32::MAX].map(|number| seconds(&default, number)),
+            [30, 60, 90, 120, 120, 120]
+        );
+        let named = options(Some(Duration::from_secs(5)));
+        assert_eq!([1, 2, 9].map(|number| seconds(&named, number)), [5, 5, 5]);
+    }
+}
