@@ -21,11 +21,13 @@
 //! | [`s3fcp::credentials`](CREDENTIALS) | info | credentials were provided, or none are needed | `source`, `elapsed_ms`, `expires` |
 //! | | warn | credentials could not be renewed; the old ones are used while they are valid | `reason` |
 //! | | debug | a source has no credentials | `source`, `reason` |
-//! | [`s3fcp::download`](DOWNLOAD) | info | the first response shows the object | `size`, `etag`, `version_id`, `range`, `chunk`, `concurrency`, `object` |
+//! | [`s3fcp::download`](DOWNLOAD) | info | the first response shows the object | `size`, `etag`, `version_id`, `range`, `chunk`, `window` (in bytes, at the most), `concurrency`, `object` |
 //! | | info | the object is complete | `size`, `size_by` (the fact that shows it: `content-range`, `whole response`, `two responses` or `last chunk`), `validator` (`strong`, `weak` or `none`), `responses`, `checksum` |
 //! | [`s3fcp::connection`](CONNECTION) | debug | a name was resolved; a connection was opened | `host`, `addresses`; `host`, `proxy`, `peer`, `connection`, `elapsed_ms` |
 //! | [`s3fcp::level`](LEVEL) | debug | the number of concurrent ranges changed | `concurrency`, `before` |
+//! | | info | another number of threads fetch; or no further one could be made | `threads`, `before`; `threads`, `reason` |
 //! | | trace | a sample for that decision | `concurrency`, `fetched`, `held` (both in bytes) |
+//! | | trace | a sample for the number of threads | `threads`, `shares` (of the time that each one worked), `first` (the weight of the first one) |
 //!
 //! ```
 //! use tracing_subscriber::filter::{LevelFilter, Targets};

@@ -30,6 +30,9 @@ use crate::s3::sse_c::KeyText;
 /// within the usual limit of 1024 open files together with everything else.
 const CONCURRENCY_MAX: i64 = 1000;
 
+/// The largest `--threads`: each one fetches some 2 GiB a second.
+const THREADS_MAX: i64 = 64;
+
 /// Parses the process's arguments. `--help`, `--version`, `--completions` and `--man` print and exit with 0; a flag that
 /// is unknown, missing or out of its limits prints what is right and exits with 2.
 pub(crate) fn parse() -> Result<crate::cli::invocation::Invocation> {
@@ -184,7 +187,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "SIZE", help_heading = TRANSFER, value_parser = value_parsers::rate)]
     pub(super) limit_rate: Option<NonZeroU64>,
 
-    /// Number of concurrent range requests (1-1000) [default: adaptive, up to 64]
+    /// Number of concurrent range requests (1-1000) [default: adaptive, up to 256]
     #[arg(
         short,
         long,
@@ -193,6 +196,12 @@ pub(super) struct Args {
         value_parser = value_parser!(u16).range(1..=CONCURRENCY_MAX)
     )]
     pub(super) concurrency: Option<u16>,
+
+    /// Number of threads that fetch ranges (1-64) [default: adaptive, up to the processors]
+    ///
+    /// One fetches until it has no time left. A further thread writes, whatever the number.
+    #[arg(long, value_name = "N", help_heading = TRANSFER, value_parser = value_parser!(u16).range(1..=THREADS_MAX))]
+    pub(super) threads: Option<u16>,
 
     /// Size of a range request: 8388608, 8MiB or 8MB [default: 8MiB with -c, else about 4MiB]
     ///
@@ -210,7 +219,8 @@ pub(super) struct Args {
     /// Limit the memory of the process: bytes, 64MiB or 64MB
     ///
     /// Takes precedence over --concurrency and --chunk-size. At least 34MiB. Without it, concurrency x chunk-size is the
-    /// limit or, if neither is given, 56 MiB of the object, less in a cgroup with little memory.
+    /// limit or, if neither is given, 56 MiB of the object, and up to 1 GiB where so many connections pay: at most an eighth
+    /// of the machine's memory and a quarter of what a cgroup allows.
     #[arg(long, value_name = "SIZE", help_heading = TRANSFER, value_parser = value_parsers::max_memory)]
     pub(super) max_memory: Option<NonZeroU64>,
 

@@ -11,6 +11,7 @@ use crate::cli::progress::ProgressMode;
 use crate::cli::report::format::Format;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Hedge;
+use crate::download::threads::ThreadCount;
 use crate::output::target::{Destination, IfExists};
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::address::source::Source;
@@ -35,7 +36,7 @@ enum Argument {
 type WrittenOption = (&'static str, fn(&Invocation) -> Argument);
 
 /// The options in the order in which they are written. A test holds this table against the parser's definition.
-const OPTIONS: [WrittenOption; 37] = [
+const OPTIONS: [WrittenOption; 38] = [
     ("--output", |i| match &i.target {
         Destination::Stdout { even_binary } => value(even_binary.then_some("-")),
         Destination::File { path, .. } => Argument::Value(path.to_string_lossy().into_owned()),
@@ -58,6 +59,9 @@ const OPTIONS: [WrittenOption; 37] = [
     }),
     ("--verbose", |i| Argument::Repeated(i.verbosity)),
     ("--concurrency", |i| value(i.download.concurrency)),
+    ("--threads", |i| {
+        value(if let ThreadCount::Exactly(count) = i.download.threads { Some(count) } else { None })
+    }),
     ("--chunk-size", |i| value(i.download.chunk_size)),
     ("--max-memory", |i| value(i.download.max_memory)),
     ("--max-attempts", |i| value(i.download.max_attempts)),
@@ -227,7 +231,7 @@ mod tests {
             &["s3://b/k", "s3://b/k2", "-o", "-", "--limit-rate", "1MB"],
             &["s3://b/k", "-o", "a b/", "--continue", "--force"],
             &["s3://b/k", "-o--continue", "--continue", "--remote-time", "--max-time", "1h"],
-            &["s3://b/k", "-O"],
+            &["s3://b/k", "-O", "--threads", "3"],
             &["s3://b/k", "-o", "f", "--shard", "1/4", "--chunk-size=5MB", "--in-place", "--version-id", "v"],
         ] {
             let line: Vec<String> = ["s3fcp"].iter().chain(line).map(|word| (*word).to_owned()).collect();

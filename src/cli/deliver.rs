@@ -52,7 +52,7 @@ pub(crate) async fn deliver(
     stop: impl Future<Output = StopReason>,
     mut began: impl FnMut(&Download),
 ) -> Result<DeliveryOutcome> {
-    let mut writer = Writer::start(sink.file().map_err(Error::output)?, delivery)?;
+    let mut writer = Writer::start(sink.file().map_err(Error::output)?, delivery);
     let closed = sink.closed();
     let all = async {
         let ended = tokio::select! {

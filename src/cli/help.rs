@@ -34,7 +34,8 @@ Continue:
 
 Memory:
   At most concurrency x chunk-size bytes of the object are held at a time,
-  whatever its size; 56 MiB by default. See --max-memory.
+  whatever its size; by default 56 MiB, more only on links of many Gbit/s.
+  See --max-memory.
 
 Environment:
   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE and

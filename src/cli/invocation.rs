@@ -11,6 +11,7 @@ use crate::cli::report::format::Format;
 use crate::config::settings::Settings;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Options;
+use crate::download::threads::ThreadCount;
 use crate::error::{Error, Result};
 use crate::output::target::{Destination, IfExists};
 use crate::s3::address::source::Source;
@@ -75,6 +76,10 @@ impl TryFrom<Args> for Invocation {
             checksum: args.checksum,
             unsafe_ranges: args.unsafe_ranges,
             limit_rate: args.limit_rate,
+            threads: args
+                .threads
+                .and_then(|n| NonZeroUsize::new(usize::from(n)))
+                .map_or(ThreadCount::Adaptive, ThreadCount::Exactly),
         };
         let invocation = Self {
             sources: args
@@ -206,7 +211,7 @@ mod tests {
             invocation(&[URI]),
             Invocation {
                 sources: vec![URI.parse().unwrap()],
-                download: Options::default(),
+                download: Options { threads: ThreadCount::Adaptive, ..Options::default() },
                 target: Destination::default(),
                 quiet: false,
                 progress: ProgressMode::Auto,
@@ -228,7 +233,7 @@ mod tests {
                     --addressing-style path --stats=json --progress json --quiet -vv --endpoint http://h:9 \
                     --region eu-west-1 --profile p \
                     --no-sign-request --ca-bundle ca.pem --client-cert c.pem --client-key k.pem --fips --dualstack=false --accelerate=true \
-                    --request-payer requester --sse-c-key key --max-time 1h --unsafe-ranges --remote-time --continue --force --limit-rate 50MiB/s s3://b/k";
+                    --request-payer requester --sse-c-key key --max-time 1h --unsafe-ranges --remote-time --continue --force --threads 4 --limit-rate 50MiB/s s3://b/k";
         let mut line: Vec<&str> = line.split_whitespace().collect();
         line.extend(["-o", "a b/"]);
         let download = Options {
@@ -245,6 +250,7 @@ mod tests {
             checksum: ChecksumMode::Require,
             unsafe_ranges: true,
             limit_rate: NonZeroU64::new(50 << 20),
+            threads: ThreadCount::Exactly(NonZeroUsize::new(4).unwrap()),
         };
         assert_eq!(
             invocation(&line),

@@ -28,12 +28,9 @@ pub(crate) mod warnings;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use crate::download::threads::EVENT_INTERVAL;
 use crate::error::{Error, ErrorKind};
 use crate::output::stream::note_closed_stdout;
-
-/// Number of tasks that tokio polls before it checks I/O and timers. One poll of a range moves up to 256 KiB: with
-/// tokio's default of 61 a busy download would keep the bytes of the front range waiting for milliseconds.
-const EVENT_INTERVAL: u32 = 8;
 
 /// Runs the program in a process that began at `began`: parses its arguments, downloads, and returns the exit code.
 /// `stdout_is_open` is whether the process was started with a stdout: later, nobody can know.

@@ -21,7 +21,7 @@ use crate::cli::progress::{Progress, ProgressMode};
 use crate::cli::report::end::{EndReport, ErrorReport};
 use crate::cli::report::format::Format;
 use crate::cli::report::info;
-use crate::cli::report::stats::Stats;
+use crate::cli::report::stats::{EngineStats, Stats};
 use crate::cli::resume_hint::{self, ResumeHint};
 use crate::cli::transfer;
 use crate::config;
@@ -87,6 +87,8 @@ struct Run<'a> {
 struct Ending {
     result: Result<DeliveryOutcome>,
     transfer: TransferStats,
+    /// The limits that the run found or was given.
+    engine: EngineStats,
     credentials_time: Option<Duration>,
     /// How it can be continued: as lines for people, and as words for programs.
     resume: (Option<String>, Option<Vec<String>>),
@@ -99,6 +101,7 @@ impl Ending {
         Self {
             result,
             transfer: TransferStats::default(),
+            engine: EngineStats::default(),
             credentials_time: None,
             resume: (None, None),
             unverified: None,
@@ -198,6 +201,7 @@ impl<'a> Run<'a> {
         Ending {
             result: outcome_of(result),
             transfer: sequence.traffic(),
+            engine: EngineStats { threads: sequence.threads(), window: sequence.window() },
             credentials_time: config.credentials.first_load_time(),
             resume,
             unverified,
@@ -254,7 +258,7 @@ impl<'a> Run<'a> {
                 _ => None,
             };
             let (traffic, time) = (ending.transfer, ending.credentials_time);
-            let stats = Stats::collect(time, traffic, verdict, &self.delivery, end);
+            let stats = Stats::collect(time, traffic, ending.engine, verdict, &self.delivery, end);
             // A stderr that is gone does not make a download fail.
             let _ = std::io::stderr().write_all(stats.render(format).as_bytes());
         }

@@ -4,9 +4,9 @@
 //! resolved once into numbers that fit together. An explicit memory limit wins over everything else.
 
 use std::num::{NonZero, NonZeroU64};
-use std::path::Path;
 
 use crate::config::settings::{ChecksumValidation, ProfileLimits};
+use crate::download::machine_memory;
 use crate::download::options::{ChecksumMode, Options};
 
 /// The default chunk size, in bytes. Half of what S3 clients usually request: with as many connections as a link needs, the
@@ -14,20 +14,21 @@ use crate::download::options::{ChecksumMode, Options};
 const CHUNK: u64 = 4 << 20;
 /// The default chunk size when `--concurrency` is given: 8 MiB, as in other S3 clients.
 const CHUNK_EXPLICIT: u64 = 8 << 20;
-/// The most connections where no number is given.
-const CONNECTIONS_MAX: usize = 64;
-/// The largest window where neither memory nor concurrency is given. Measured: with less, connections wait for memory;
-/// more only touches fresh pages.
-const WINDOW_MAX: u64 = 56 << 20;
+/// The most connections where no number is given: what 100 Gbit/s takes at S3's 85-90 MB/s a connection, and some more.
+const CONNECTIONS_MAX: usize = 256;
+/// The window that a download begins with where neither memory nor concurrency is given: enough for some 25 connections.
+/// Measured: with less, they wait for memory; more only touches fresh pages.
+const WINDOW: u64 = 56 << 20;
+/// The largest window where neither is given: what 256 connections at S3's rate fill. It grows to that only where as many
+/// connections pay.
+const WINDOW_MAX: u64 = 1 << 30;
 /// The most that the window grows once stragglers were seen: what a fast link brings in the time that it takes to detect
 /// and request a late range again. Measured: twice as much gains nothing.
-const RESERVE_MAX: u64 = WINDOW_MAX;
+const RESERVE_MAX: u64 = WINDOW;
 /// The smallest window: the front range and one range after it.
 const WINDOW_MIN: u64 = 2 * CHUNK;
 /// Memory that the process uses beside the window: its code, TLS, buffers of connections.
 const BESIDE: u64 = 24 << 20;
-/// The part of a cgroup's memory limit that is used by default: one in so many.
-const SHARE: u64 = 4;
 
 /// The bytes that a connection reads in one call. Larger reads mean fewer system calls, but the buffers are memory beside
 /// the window, so small chunks have small ones. The minimum is what hyper allows.
@@ -39,8 +40,10 @@ const READS_PER_SECOND: u64 = 20;
 /// The numbers of one download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// The most body bytes held.
+    /// The most body bytes held at first.
     pub(crate) window: u64,
+    /// The most body bytes held, where more connections pay than the first window is enough for.
+    pub(crate) window_max: u64,
     /// Bytes to add to the window once ranges were late, so that later ranges keep flowing.
     pub(crate) reserve: u64,
     /// The bytes that one request asks for.
@@ -62,7 +65,11 @@ pub(crate) struct Limits {
 impl Limits {
     /// Resolves `options` for this machine, with `profile_limits` as defaults.
     pub(crate) fn of(options: &Options, profile_limits: &ProfileLimits) -> Self {
-        Self::within(options, profile_limits, options.max_memory.map(NonZero::get).or_else(unasked))
+        Self::within(
+            options,
+            profile_limits,
+            options.max_memory.map(NonZero::get).or_else(machine_memory::default_share),
+        )
     }
 
     /// Resolves the limits where the whole process may use `memory` bytes.
@@ -78,7 +85,7 @@ impl Limits {
             let asked = chunk.saturating_mul(n.get() as u64);
             (allowed.filter(|_| explicit).map_or(asked, |a| a.min(asked)), 0, n.get())
         } else {
-            let window = allowed.map_or(WINDOW_MAX, |a| if explicit { a } else { a.min(WINDOW_MAX) });
+            let window = allowed.map_or(WINDOW, |a| if explicit { a } else { a.min(WINDOW) });
             let ceiling =
                 profile_limits.concurrency.map_or(CONNECTIONS_MAX, |n| CONNECTIONS_MAX.min(n.get()));
             // A single chunk that the user wants larger than the window is the window.
@@ -87,6 +94,9 @@ impl Limits {
             (window, reserve, ceiling)
         };
         let chunk = chunk.min(window);
+        let may_grow = options.concurrency.is_none() && !explicit;
+        let window_max =
+            if may_grow { allowed.unwrap_or(WINDOW_MAX).min(WINDOW_MAX).max(window) } else { window };
         // The read buffers of all connections together stay a small part of the window.
         let each = window / 8 / options.concurrency.map_or(1, |n| n.get() as u64);
         let bytes_per_second = options.limit_rate.or(profile_limits.bytes_per_second);
@@ -95,6 +105,7 @@ impl Limits {
         let adaptive = options.concurrency.is_none();
         Self {
             window,
+            window_max,
             reserve,
             chunk,
             // Sizes that differ exceed a chunk by half: below a low limit all are equal.
@@ -116,20 +127,6 @@ pub(crate) fn checksum_mode(options: &Options, validation: ChecksumValidation) -
         (ChecksumMode::Auto, ChecksumValidation::WhenRequired) => ChecksumMode::Off,
         (mode, _) => mode,
     }
-}
-
-/// Returns the memory to use by default where the process is limited from outside.
-fn unasked() -> Option<u64> {
-    cgroup_limit(Path::new("/sys/fs/cgroup")).map(|limit| limit / SHARE)
-}
-
-/// Returns the memory limit of the cgroup mounted at `root`, where containers see their own: version 2's file, or version
-/// 1's.
-fn cgroup_limit(root: &Path) -> Option<u64> {
-    ["memory.max", "memory/memory.limit_in_bytes"]
-        .iter()
-        .filter_map(|file| std::fs::read_to_string(root.join(file)).ok()?.trim().parse().ok())
-        .min()
 }
 
 #[cfg(test)]
@@ -183,12 +180,12 @@ mod tests {
     #[test]
     fn defaults_adapt_to_the_machine() {
         let b = budget(0, 0, 0, None);
-        assert_eq!((b.connections, b.chunk, b.adaptive, b.large), (64, CHUNK, true, Some(WINDOW_MAX / 4)));
-        assert_eq!((b.window, b.reserve), (WINDOW_MAX, RESERVE_MAX));
+        assert_eq!((b.connections, b.chunk, b.adaptive, b.large), (256, CHUNK, true, Some(WINDOW / 4)));
+        assert_eq!((b.window, b.window_max, b.reserve), (WINDOW, WINDOW_MAX, RESERVE_MAX));
         let small = budget(0, 0, 0, Some(64 * MIB));
-        assert!(small.connections == 64 && small.window < WINDOW_MAX && small.reserve == 0, "{small:?}");
+        assert!(small.window < WINDOW && small.window_max == small.window && small.reserve == 0, "{small:?}");
         let larger = budget(0, 0, 0, Some(120 * MIB));
-        assert_eq!(larger.window, WINDOW_MAX);
+        assert_eq!((larger.window, larger.window_max), (WINDOW, (120 * MIB - BESIDE) / 5 * 4));
         assert!(0 < larger.reserve && larger.reserve < RESERVE_MAX, "{larger:?}");
         let large = budget(0, 512 * MIB, 0, None);
         assert_eq!((large.window, large.chunk), (512 * MIB, 512 * MIB));
@@ -259,15 +256,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn cgroup_files() {
-        let root = tempfile::tempdir().unwrap();
-        assert_eq!(cgroup_limit(root.path()), None);
-        std::fs::write(root.path().join("memory.max"), "max\n").unwrap();
-        assert_eq!(cgroup_limit(root.path()), None);
-        std::fs::write(root.path().join("memory.max"), "536870912\n").unwrap();
-        assert_eq!(cgroup_limit(root.path()), Some(512 * MIB));
     }
 }

@@ -4,11 +4,12 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use crate::client::request_sender::ClientOptions;
+use crate::download::threads::ThreadCount;
 use crate::s3::etag::ETag;
 use crate::s3::range_spec::RangeSpec;
 
 /// How a download is made. By default the number of connections adapts: few where one is fast or the reader is slow, up to
-/// 64 where they pay.
+/// 256 where they pay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
@@ -26,7 +27,8 @@ pub struct Options {
     /// to 4 MiB.
     pub chunk_size: Option<NonZeroU64>,
     /// The most memory that the process may use, in bytes. If `None`, concurrency x chunk size, or, where neither is given, at
-    /// most 56 MiB of the object and a quarter of what a cgroup allows.
+    /// most 56 MiB of the object, or where so many connections pay 1 GiB; never more than an eighth of the machine's memory and a
+    /// quarter of what a cgroup allows.
     pub max_memory: Option<NonZeroU64>,
     /// Consecutive attempts without progress (64 KiB) before giving up; if `None`, 4 before the first byte and 10 after it.
     pub max_attempts: Option<NonZeroU32>,
@@ -46,6 +48,8 @@ pub struct Options {
     /// The most body bytes received per second, by all ranges together; if `None`, what the configuration's
     /// [`ProfileLimits`](crate::config::settings::ProfileLimits) say.
     pub limit_rate: Option<NonZeroU64>,
+    /// The threads that fetch ranges: for the program alone, because a runtime is the business of who embeds the library.
+    pub(crate) threads: ThreadCount,
 }
 
 impl Options {

@@ -133,6 +133,16 @@ impl<'a> ObjectSequence<'a> {
         self.spent + self.current.traffic()
     }
 
+    /// Returns how many threads fetched ranges at the most.
+    pub(crate) fn threads(&self) -> usize {
+        self.group.threads_used()
+    }
+
+    /// Returns the most body bytes that are ever held.
+    pub(crate) fn window(&self) -> u64 {
+        self.group.window_max()
+    }
+
     /// Returns the verdict on all objects, once the last one is complete.
     pub(crate) fn verdict(&self) -> Option<Verdict> {
         self.so_far().filter(|_| self.rest.is_empty())

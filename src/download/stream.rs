@@ -92,7 +92,7 @@ pub(crate) struct StartMode {
 impl StartMode {
     /// A download that shares its limits with no other one.
     pub(crate) fn alone(options: &Options, config: &Config) -> Self {
-        let group = DownloadGroup::new(&Limits::of(options, &config.profile_limits));
+        let group = DownloadGroup::new(&Limits::of(options, &config.profile_limits), options.threads);
         Self { already_written: 0, is_ahead: false, object: 0, group }
     }
 }
@@ -420,8 +420,12 @@ fn steer(
 ) -> AbortOnDropHandle<()> {
     let context = Arc::clone(context);
     let rate_limit = limits.bytes_per_second.map(NonZeroU64::get);
-    let mut controller =
-        ConcurrencyController::new(limits.connections, limits.chunk, limits.window, rate_limit);
+    let mut controller = ConcurrencyController::new(
+        limits.connections,
+        limits.chunk,
+        (limits.window, limits.window_max),
+        rate_limit,
+    );
     controller.first_response(latency);
     if limits.connections > 1 {
         context.limit.set_steered();
@@ -436,7 +440,10 @@ fn steer(
             let (fetched, held) = (counters.fetched(), counters.held());
             let (at, left, opened) = (began.elapsed(), wanted.saturating_sub(fetched), counters.opened());
             let here = SpeedMark { at, bytes: fetched, held, opened, left };
+            let (threads, is_busy) = context.group.threads();
+            controller.set_threads(threads, is_busy);
             let connections = controller.observe(here);
+            context.group.widen_for_connections(controller.window_bytes());
             trace!(target: LEVEL, concurrency = connections, fetched, held, "sample");
             if connections != before {
                 debug!(target: LEVEL, concurrency = connections, before, "concurrency changed");
@@ -467,6 +474,7 @@ fn log_start(source: &Source, info: &ObjectInfo, wanted: ByteRange, limits: &Lim
         version_id = info.version_id,
         range = (!wanted.is_empty()).then(|| wanted.to_string()),
         chunk = limits.chunk,
+        window = limits.window_max,
         concurrency = (!limits.adaptive).then_some(limits.connections),
         object = source.to_string(),
         "the download begins"

@@ -32,6 +32,8 @@ const LAST_WRITE_TO_FILE: Duration = Duration::from_secs(10);
 pub(crate) struct Writer<B> {
     pieces: Option<mpsc::Sender<Unwritten<B>>>,
     written: oneshot::Receiver<io::Result<()>>,
+    /// Where no thread could be made: the output, written by the thread that has the bytes.
+    alone: Option<WriterAlone>,
     last_write: Duration,
     direct: Option<NonblockingPipe>,
     delivery: Arc<WriteProgress>,
@@ -54,19 +56,20 @@ impl<B: AsRef<[u8]>> Unwritten<B> {
 
 impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
     /// Starts a thread that writes to `out` and counts in `delivery`.
-    pub(crate) fn start(mut out: File, delivery: &Arc<WriteProgress>) -> Result<Self> {
+    pub(crate) fn start(out: File, delivery: &Arc<WriteProgress>) -> Self {
         let is_file = out.metadata().is_ok_and(|found| found.is_file());
         let last_write = if is_file { LAST_WRITE_TO_FILE } else { LAST_WRITE };
         let direct = NonblockingPipe::to(&out);
         let (pieces, queue) = mpsc::channel(QUEUE_FRAMES);
         let (result, written) = oneshot::channel();
         let noted = Arc::clone(delivery);
-        std::thread::Builder::new()
-            .name("writer".into())
-            .spawn(move || result.send(write(&mut out, queue, &noted)))
-            .map_err(Error::output)?;
+        let out = Arc::new(out);
+        let own = Arc::clone(&out);
+        let run = move || result.send(write(&mut &*out, queue, &noted));
+        let thread = std::thread::Builder::new().name("writer".into()).spawn(run);
+        let alone = thread.is_err().then(|| WriterAlone { out: own, ended: None });
         let (delivery, due) = (Arc::clone(delivery), delivery.bytes());
-        Ok(Self { pieces: Some(pieces), written, last_write, direct, delivery, due })
+        Self { pieces: Some(pieces), written, alone, last_write, direct, delivery, due }
     }
 
     /// Writes `bytes` immediately if the queue is empty and the pipe has room; otherwise queues them as [`Writer::send`] does.
@@ -88,6 +91,9 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
 
     async fn enqueue(&mut self, piece: Unwritten<B>) -> bool {
         self.due += piece.rest().len() as u64;
+        if let Some(alone) = &mut self.alone {
+            return alone.write(piece, self.direct.as_ref(), &self.delivery).await;
+        }
         match &self.pieces {
             Some(pieces) => pieces.send(piece).await.is_ok(),
             None => false,
@@ -97,6 +103,9 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
     /// Waits until everything queued is written.
     pub(crate) async fn end(&mut self) -> Result<()> {
         self.pieces = None;
+        if let Some(alone) = &mut self.alone {
+            return alone.ended.take().map_or(Ok(()), Err).map_err(Error::output);
+        }
         let written = (&mut self.written).await;
         written.unwrap_or_else(|_| Err(io::Error::other("the writing thread failed"))).map_err(Error::output)
     }
@@ -105,8 +114,68 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
     pub(crate) async fn stop(mut self, delivery: &WriteProgress) -> bool {
         delivery.stop();
         self.pieces = None;
+        // What is written by this thread ends with each call.
+        if self.alone.is_some() {
+            return true;
+        }
         matches!(timeout(self.last_write, self.written).await, Ok(Ok(Ok(()))))
     }
+}
+
+/// An output that the thread which has the bytes writes itself, without blocking for the reader of a pipe.
+#[derive(Debug)]
+struct WriterAlone {
+    out: Arc<File>,
+    /// The error that ended it.
+    ended: Option<io::Error>,
+}
+
+/// The bytes that a pipe which is reported as writable takes without blocking (`PIPE_BUF`, pipe(7); POSIX asks for 512 at least).
+const PIPE_BYTES_CERTAIN: usize = 512;
+/// How long a full pipe is left alone.
+const PIPE_PAUSE: Duration = Duration::from_millis(1);
+
+impl WriterAlone {
+    /// Writes all of `piece`; `false` if that failed.
+    async fn write<B: AsRef<[u8]>>(
+        &mut self,
+        mut piece: Unwritten<B>,
+        pipe: Option<&NonblockingPipe>,
+        delivery: &WriteProgress,
+    ) -> bool {
+        while !piece.rest().is_empty() && self.ended.is_none() {
+            let written = pipe.map_or(0, |pipe| pipe.write(piece.rest(), delivery));
+            piece.done += written;
+            if written > 0 {
+                continue;
+            }
+            if pipe.is_some() && !is_writable(&*self.out) {
+                tokio::time::sleep(PIPE_PAUSE).await;
+                continue;
+            }
+            let certain = if pipe.is_some() { PIPE_BYTES_CERTAIN } else { usize::MAX };
+            let rest = piece.rest();
+            let began = Instant::now();
+            match (&*self.out).write(&rest[..rest.len().min(certain)]) {
+                Ok(0) => self.ended = Some(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    delivery.wrote(written, began);
+                    piece.done += written;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => tokio::time::sleep(PIPE_PAUSE).await,
+                Err(e) => self.ended = Some(e),
+            }
+        }
+        self.ended.is_none()
+    }
+}
+
+/// Returns whether a write would not wait, or would fail.
+fn is_writable(out: &impl AsFd) -> bool {
+    let mut fds = [PollFd::new(out, PollFlags::OUT)];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    rustix::event::poll(&mut fds, Some(&now)) != Ok(0)
 }
 
 fn write<B: AsRef<[u8]>>(
@@ -240,10 +309,49 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn without_a_thread_of_its_own_it_writes_all_the_same() {
+        let (mut reader, pipe) = io::pipe().unwrap();
+        let out = File::from(std::os::fd::OwnedFd::from(pipe));
+        let delivery = Arc::new(WriteProgress::since(Instant::now()));
+        let reading = std::thread::spawn(move || {
+            let mut got = Vec::new();
+            io::Read::read_to_end(&mut reader, &mut got).unwrap();
+            got
+        });
+        let mut want = Vec::new();
+        for direct in [NonblockingPipe::to(&out), None] {
+            let mut writer = Writer::start(out.try_clone().unwrap(), &delivery);
+            writer.alone = Some(WriterAlone { out: Arc::new(out.try_clone().unwrap()), ended: None });
+            writer.direct = direct;
+            for n in 0..40_usize {
+                let bytes: Vec<u8> = (0..=250).cycle().skip(n).take(1 + n * 7919 % 30_011).collect();
+                want.extend_from_slice(&bytes);
+                assert!(writer.send(bytes).await);
+            }
+            writer.end().await.unwrap();
+        }
+        drop(out);
+        assert_eq!(delivery.bytes(), want.len() as u64);
+        assert!(reading.join().unwrap() == want);
+    }
+
+    #[tokio::test]
+    async fn without_a_thread_of_its_own_it_reports_that_the_reader_is_gone() {
+        let (reader, pipe) = io::pipe().unwrap();
+        let out = File::from(std::os::fd::OwnedFd::from(pipe));
+        drop(reader);
+        let delivery = Arc::new(WriteProgress::since(Instant::now()));
+        let mut writer = Writer::start(out.try_clone().unwrap(), &delivery);
+        writer.alone = Some(WriterAlone { out: Arc::new(out), ended: None });
+        assert!(!writer.send(vec![7; 1000]).await);
+        assert!(writer.end().await.is_err());
+    }
+
+    #[tokio::test]
     async fn frames_written_directly_and_by_the_thread_keep_their_order() {
         let (mut reader, pipe) = io::pipe().unwrap();
         let delivery = Arc::new(WriteProgress::since(Instant::now()));
-        let mut writer = Writer::start(std::os::fd::OwnedFd::from(pipe).into(), &delivery).unwrap();
+        let mut writer = Writer::start(std::os::fd::OwnedFd::from(pipe).into(), &delivery);
         let reading = std::thread::spawn(move || {
             let (mut got, mut part, mut count) = (Vec::new(), [0; 10_000], 1);
             // It is sometimes faster than the writer, sometimes slower.

@@ -5,10 +5,11 @@
 //! tried, is tried last for a while.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -115,12 +116,30 @@ fn interleave(addresses: Vec<SocketAddr>, ipv6_first: bool) -> Vec<SocketAddr> {
 /// Returns the addresses of `host`. Names below `localhost` are this machine and no question for a resolver (RFC 6761,
 /// section 6.3), many of which know none of them: `http://bucket.s3.localhost:9000` is a local store with the bucket in
 /// the host.
-async fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+pub(super) async fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let lower = host.to_ascii_lowercase();
     if lower.trim_end_matches('.').ends_with(".localhost") {
         return Ok(vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]);
     }
-    Ok(tokio::net::lookup_host((host, port)).await?.collect())
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![(address, port).into()]);
+    }
+    ask_resolver(host.to_owned(), port).await
+}
+
+/// Asks the system's resolver, on a thread of its own; where none can be made, on this one: tokio would panic.
+async fn ask_resolver(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let (result, found) = oneshot::channel();
+    let name = host.clone();
+    let ask = move || {
+        let found = (name.as_str(), port).to_socket_addrs().map(Iterator::collect);
+        // Nobody waits any more only where the connection was given up.
+        let _ = result.send(found);
+    };
+    match std::thread::Builder::new().name("resolver".into()).spawn(ask) {
+        Ok(_) => found.await.unwrap_or_else(|_| Err(io::Error::other("the resolver's thread failed"))),
+        Err(_) => (host.as_str(), port).to_socket_addrs().map(Iterator::collect),
+    }
 }
 
 #[cfg(test)]

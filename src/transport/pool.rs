@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::rt::TokioIo;
+use tokio::runtime::{self, Handle};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tower_service::Service;
@@ -80,6 +81,8 @@ struct Connection {
     /// From 1.
     number: u64,
     peer: Option<SocketAddr>,
+    /// The runtime that watches its socket.
+    runtime: runtime::Id,
     _slot: ConnectionSlot,
 }
 
@@ -190,6 +193,10 @@ impl Pool {
     fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.idle();
         idle.retain(|i| i.since.elapsed() < IDLE_TIMEOUT && !i.connection.sender.is_closed());
+        let here = Handle::current().id();
+        if let Some(at) = idle.iter().rposition(|i| i.connection.runtime == here) {
+            return Some(idle.remove(at).connection);
+        }
         idle.pop().map(|i| i.connection)
     }
 
@@ -252,7 +259,18 @@ impl Pool {
         // Its error reaches whoever waits for the response or reads the body.
         let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
         slot.establish();
-        Ok(Connection { sender, driver, low_water, head_expected, is_lenient, number, peer, _slot: slot })
+        let runtime = Handle::current().id();
+        Ok(Connection {
+            sender,
+            driver,
+            low_water,
+            head_expected,
+            is_lenient,
+            number,
+            peer,
+            runtime,
+            _slot: slot,
+        })
     }
 
     fn refused(&self, cause: Box<dyn std::error::Error + Send + Sync>) -> Error {

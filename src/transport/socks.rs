@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tower_service::Service;
 
 use crate::error::{Error, ErrorKind};
+use crate::transport::address_book::lookup;
 use crate::transport::connect::TcpConnector;
 use crate::transport::proxy::Proxy;
 use crate::transport::socket::Socket;
@@ -33,9 +34,9 @@ pub(super) async fn connect(
     let target = if proxy.resolves_names() {
         encode_target(name, port)?
     } else {
-        let found = tokio::net::lookup_host((name, port)).await;
-        let mut found = found.map_err(|e| io::Error::new(e.kind(), format!("resolving {name}: {e}")))?;
-        let address = found.next().ok_or_else(|| io::Error::other("the host has no address"))?;
+        let found = lookup(name, port).await;
+        let found = found.map_err(|e| io::Error::new(e.kind(), format!("resolving {name}: {e}")))?;
+        let address = found.first().ok_or_else(|| io::Error::other("the host has no address"))?;
         encode_target(&address.ip().to_string(), port)?
     };
     let mut stream = tcp.call(proxy.uri().clone()).await?;

@@ -47,6 +47,10 @@ pub(crate) struct Stats {
     pub(crate) bytes_beyond: u64,
     /// The largest number of ranges that were fetched at the same time.
     pub(crate) concurrency: usize,
+    /// The most threads that fetched ranges.
+    pub(crate) threads: usize,
+    /// The most body bytes that could be held at the same time.
+    pub(crate) window: u64,
     /// Peak resident memory in bytes; `null` if the system does not report it.
     pub(crate) peak_memory: Option<u64>,
     /// The stored checksum that the bytes match, such as `crc64nvme`; `null` if none was verified.
@@ -60,6 +64,15 @@ pub(crate) struct Stats {
     /// How the run ended.
     #[serde(flatten)]
     pub(crate) end: EndReport,
+}
+
+/// The limits of a run that the engine was given or found.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct EngineStats {
+    /// The most threads that fetched ranges.
+    pub(crate) threads: usize,
+    /// The most body bytes that could be held at the same time.
+    pub(crate) window: u64,
 }
 
 /// The resource that limited a download.
@@ -81,6 +94,7 @@ impl Stats {
     pub(crate) fn collect(
         credentials: Option<Duration>,
         traffic: TransferStats,
+        engine: EngineStats,
         verdict: Option<Verdict>,
         delivery: &WriteProgress,
         end: EndReport,
@@ -104,6 +118,8 @@ impl Stats {
             throttled: traffic.throttled,
             bytes_beyond: traffic.fetched.saturating_sub(bytes),
             concurrency: traffic.concurrency,
+            threads: engine.threads,
+            window: engine.window,
             peak_memory: peak_memory(),
             checksum: verdict.and_then(|verdict| verdict.checksum),
             validator: verdict.map(|verdict| verdict.validator.name()),
@@ -154,8 +170,9 @@ impl Stats {
             "connections",
             format!("{}, at most {} ranges at the same time", self.connections, self.concurrency),
         );
+        line("threads", self.threads.to_string());
         if let Some(peak) = self.peak_memory {
-            line("peak memory", size(peak));
+            line("peak memory", format!("{}; at most {} of the object", size(peak), size(self.window)));
         }
         line(
             "checksum",
@@ -216,6 +233,8 @@ mod tests {
             throttled: 5,
             bytes_beyond: 4096,
             concurrency: 16,
+            threads: 2,
+            window: 1 << 30,
             peak_memory: Some(90 << 20),
             checksum: Some("crc64nvme"),
             validator: Some("strong"),
@@ -232,7 +251,7 @@ mod tests {
             "{\"bytes\":3221225472,\"seconds\":2.0,\"mib_per_second\":1536.0,\"credentials_seconds\":0.25,\
              \"first_byte_seconds\":0.0285,\
              \"requests\":258,\"connections\":17,\"retries\":2,\"hedges\":3,\"hedges_won\":1,\"throttled\":5,\
-             \"bytes_beyond\":4096,\"concurrency\":16,\
+             \"bytes_beyond\":4096,\"concurrency\":16,\"threads\":2,\"window\":1073741824,\
              \"peak_memory\":94371840,\"checksum\":\"crc64nvme\",\"validator\":\"strong\",\"cpu_seconds\":0.5,\"bottleneck\":\"network\",\
              \"exit_code\":0,\"error\":null,\"resume\":null}\n"
         );
@@ -248,7 +267,8 @@ mod tests {
              requests      258; 2 retries, 3 hedges (1 won); 4.0 KiB received but not delivered\n\
              throttled     5 times\n\
              connections   17, at most 16 ranges at the same time\n\
-             peak memory   90.0 MiB\n\
+             threads       2\n\
+             peak memory   90.0 MiB; at most 1.0 GiB of the object\n\
              checksum      crc64nvme verified\n\
              validator     strong\n\
              CPU           0.50 s\n\

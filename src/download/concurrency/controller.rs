@@ -51,6 +51,14 @@ const TRIAL_NOISE_FAST: f64 = 0.2;
 const FAR_BEYOND_ONE: f64 = 3.0;
 /// Rate of one connection, in bytes a second, from which on gathered bytes are prompt enough for a measurement.
 const GATHERED_RATE_MIN: f64 = 16.0 * MIB;
+/// The rate of one connection, in bytes a second, below which a trial that passed is followed immediately by one with as many
+/// as its rate affords, and more than the first memory window is enough for. Faster ones are tried after a rest: at S3's
+/// rate so many cost memory and processor time, and a download that ends soon gains little.
+const FURTHER_TRIAL_RATE_MAX: f64 = 16.0 * MIB;
+/// The factor where some connections are compared with more of them, and how often such a trial is judged again:
+/// their first responses come in the course of a latency.
+const FAR_BEYOND_SOME: f64 = 1.5;
+const TRIALS_AGAIN: u32 = 3;
 /// A second connection is kept when it brings this much more: its cost is small, and so may be what the first one
 /// leaves of the link.
 const PAYS_SECOND: f64 = 1.12;
@@ -96,6 +104,8 @@ const DOUBLED_MAX: usize = 16;
 const PAYS: f64 = 0.5;
 /// When fewer bring less by this part of what they should, no link is full.
 const PAYS_FULLY: f64 = 0.8;
+/// One connection and a half for each busy thread are kept when they bring so much more than fewer did.
+const PAYS_SPREAD: f64 = 1.2;
 /// A smaller number is kept when it brings still this much of the best.
 const SUFFICES: f64 = 0.95;
 /// Below this part of what so many connections are worth alone, something else is the limit.
@@ -113,6 +123,8 @@ const REST_MAX: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(crate) struct ConcurrencyController {
     max: usize,
+    /// The most that the first memory window is enough for. More are tried only after a rest, or where the rate is low.
+    max_at_first: usize,
     /// The rate that is aimed at, in bytes a second, and whether the user wants no more.
     target: f64,
     is_limited: bool,
@@ -124,7 +136,9 @@ pub(crate) struct ConcurrencyController {
     /// How many ranges to keep, where the others are to be cancelled.
     retreat: Option<usize>,
     chunk: f64,
+    /// The size of the memory window at first, and at the most.
     window: f64,
+    window_max: f64,
     connections: usize,
     latency: Duration,
     /// Rate of one connection, latency included, in bytes a second.
@@ -135,6 +149,11 @@ pub(crate) struct ConcurrencyController {
     request: Duration,
     rest: Duration,
     phase: SearchPhase,
+    /// How many threads fetch, and whether one of them has no time left.
+    threads: usize,
+    has_busy_thread: bool,
+    /// Set once so many connections were tried that each thread has one.
+    is_spread: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -142,11 +161,18 @@ enum SearchPhase {
     /// One connection, from its first byte, and from the middle of the first look.
     First { began: Option<SpeedMark>, half: Option<SpeedMark> },
     /// More were requested: from when their responses begin it is measured whether they add to the rate.
-    Trial { alone: SpeedMark, deadline: Duration, began: Option<SpeedMark>, judged: u32 },
+    Trial { alone: SpeedMark, base: TrialBase, deadline: Duration, began: Option<SpeedMark>, judged: u32 },
     /// A number was set: measured from `from` on, which `began` notes once reached.
     Measure { step: Step, from: Duration, began: Option<SpeedMark> },
     /// Left alone until then.
     Settled { until: Duration },
+}
+
+/// The base that a trial is compared with: so many connections, and their common rate in bytes a second.
+#[derive(Debug, Clone, Copy)]
+struct TrialBase {
+    connections: usize,
+    rate: f64,
 }
 
 /// The counts of a download at some moment.
@@ -180,19 +206,30 @@ enum Step {
         before: usize,
         best: f64,
     },
+    /// One and a half for each thread, because a thread has no time left.
+    Spread {
+        before: usize,
+        rate: f64,
+    },
 }
 
 impl ConcurrencyController {
     /// Between one connection and `max`, each asking for about `chunk` bytes a request, whose bytes have to fit into
     /// `window`. `rate_limit` is the user's own, in bytes a second.
-    pub(crate) fn new(max: usize, chunk: u64, window: u64, rate_limit: Option<u64>) -> Self {
+    pub(crate) fn new(
+        max: usize,
+        chunk: u64,
+        (window, window_max): (u64, u64),
+        rate_limit: Option<u64>,
+    ) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "sizes, for an estimate")]
-        let (chunk, window) = (chunk as f64, window as f64);
+        let (chunk, window, window_max) = (chunk as f64, window as f64, window_max as f64);
         #[expect(clippy::cast_precision_loss, reason = "a rate, for an estimate")]
         let target =
             rate_limit.map_or(TARGET_BYTES_PER_SECOND, |rate| (rate as f64).min(TARGET_BYTES_PER_SECOND));
         Self {
             max: max.max(1),
+            max_at_first: max.max(1),
             target,
             is_limited: rate_limit.is_some(),
             solo: 0.0,
@@ -201,6 +238,7 @@ impl ConcurrencyController {
             retreat: None,
             chunk,
             window,
+            window_max,
             connections: 1,
             latency: Duration::ZERO,
             worth: 0.0,
@@ -208,7 +246,41 @@ impl ConcurrencyController {
             request: Duration::ZERO,
             rest: REST_MIN,
             phase: SearchPhase::First { began: None, half: None },
+            threads: 1,
+            has_busy_thread: false,
+            is_spread: false,
         }
+    }
+
+    /// Notes how many threads fetch, and whether one of them has no time left. With another number of them, another number
+    /// of connections may pay.
+    pub(crate) fn set_threads(&mut self, threads: usize, has_busy_thread: bool) {
+        if threads != self.threads {
+            self.threads = threads;
+            self.is_spread = false;
+            self.rest = REST_MIN;
+            if self.is_settled() {
+                self.phase = SearchPhase::Settled { until: Duration::ZERO };
+            }
+        }
+        self.has_busy_thread = has_busy_thread;
+    }
+
+    /// Returns how large the memory window must be for the connections that there are.
+    pub(crate) fn window_bytes(&self) -> u64 {
+        if self.solo <= 0.0 {
+            return 0;
+        }
+        to_bytes(self.window_needed())
+    }
+
+    fn window_needed(&self) -> f64 {
+        count(self.connections) * self.range_bytes() * self.receiving / WINDOWS
+    }
+
+    /// Returns how many connections busy threads need, so that none of them waits for bytes.
+    fn for_threads(&self) -> usize {
+        if self.threads > 1 { (self.threads + self.threads.div_ceil(2)).min(self.max) } else { 1 }
     }
 
     /// Notes how long the first response took to begin.
@@ -268,9 +340,7 @@ impl ConcurrencyController {
                 self.phase = SearchPhase::First { began: Some(here), half: None };
             }
             SearchPhase::First { began: Some(began), half } => self.first(began, half, here),
-            SearchPhase::Trial { alone, deadline, began, judged } => {
-                self.trial(alone, deadline, began, judged, here);
-            }
+            SearchPhase::Trial { .. } => self.trial(here),
             SearchPhase::Measure { step, from, began: None } if now >= from => {
                 self.phase = SearchPhase::Measure { step, from, began: Some(here) };
             }
@@ -278,6 +348,13 @@ impl ConcurrencyController {
                 if now >= began.at + MEASURE.max(self.request) =>
             {
                 self.judge(step, began.rate(here), here);
+            }
+            SearchPhase::Settled { .. }
+                if self.has_busy_thread && !self.is_spread && self.connections < self.for_threads() =>
+            {
+                self.is_spread = true;
+                let (before, rate) = (self.connections, self.recent);
+                self.set(self.for_threads(), Step::Spread { before, rate }, now);
             }
             SearchPhase::Settled { until } if now >= until => self.set(self.connections, Step::START, now),
             _ => {}
@@ -306,7 +383,15 @@ impl ConcurrencyController {
         // At such a rate no burst is to be left out, and so short a time may be one in which another process ran.
         let is_fast = rate > NO_BURST_RATE;
         self.know(if is_fast { rate.max(began.rate(here)) } else { rate });
-        let wanted = self.clamp((self.target / self.worth).ceil());
+        let spread = if is_fast { self.for_threads() } else { 1 };
+        let wanted = self.wanted();
+        if spread > 1 {
+            // A rate that only a thread limits, or a link that no connection of S3 fills: no trial of some milliseconds
+            // could tell which.
+            let rate = began.rate(here);
+            let connections = wanted.min(self.max_at_first).max(spread);
+            return self.set(connections, Step::Spread { before: 1, rate }, here.at);
+        }
         if wanted <= FEW {
             // So short a look is no judge between one and a few: those are tried one by one.
             return self.set(1, Step::START, here.at);
@@ -314,11 +399,25 @@ impl ConcurrencyController {
         if self.solo < TRIAL_RATE_MIN {
             return self.settle(here.at);
         }
+        let base = TrialBase { connections: 1, rate: self.solo };
+        self.connections = wanted.min(self.affordable(base.rate)).min(self.max_at_first);
+        self.start_trial(half, base, here.at);
+    }
+
+    /// Returns how many connections would bring the rate that is aimed at.
+    fn wanted(&self) -> usize {
+        self.clamp((self.target / self.worth).ceil())
+    }
+
+    /// Returns how many connections may be tried where bytes come at `rate`.
+    fn affordable(&self, rate: f64) -> usize {
         let for_latency = 1.0 + self.latency.as_secs_f64() / TRIAL_LATENCY.as_secs_f64();
-        let affordable = self.clamp(1.0 + self.solo / RATE_PER_TRIAL_CONNECTION * for_latency);
-        self.connections = wanted.min(affordable);
-        let deadline = here.at + 2 * self.latency + TRIAL_WAIT;
-        self.phase = SearchPhase::Trial { alone: half, deadline, began: None, judged: 0 };
+        self.clamp(1.0 + rate / RATE_PER_TRIAL_CONNECTION * for_latency)
+    }
+
+    fn start_trial(&mut self, alone: SpeedMark, base: TrialBase, now: Duration) {
+        let deadline = now + 2 * self.latency + TRIAL_WAIT;
+        self.phase = SearchPhase::Trial { alone, base, deadline, began: None, judged: 0 };
     }
 
     /// Notes the rate of one connection by itself, and what follows from it.
@@ -330,26 +429,25 @@ impl ConcurrencyController {
         self.worth = chunk / request;
         self.request = Duration::from_secs_f64(request.min(REQUEST_MAX.as_secs_f64()));
         self.receiving = transfer / request;
-        self.max = self.clamp(WINDOWS * self.window / (chunk * self.receiving));
+        let fitting = |window: f64| WINDOWS * window / (chunk * self.receiving);
+        self.max = self.clamp(fitting(self.window_max));
+        self.max_at_first = self.clamp(fitting(self.window));
     }
 
-    fn trial(
-        &mut self,
-        alone: SpeedMark,
-        deadline: Duration,
-        began: Option<SpeedMark>,
-        judged: u32,
-        here: SpeedMark,
-    ) {
+    fn trial(&mut self, here: SpeedMark) {
+        let SearchPhase::Trial { alone, base, deadline, began, judged } = self.phase else { return };
         let more = here.opened.saturating_sub(alone.opened);
         let Some(began) = began else {
-            if more == 0 && here.at > alone.at + FIRST_LOOK_MIN {
+            if base.connections == 1 && more == 0 && here.at > alone.at + FIRST_LOOK_MIN {
                 // Still alone: the longer it is observed, the better its rate is known.
                 self.solo = alone.rate(here);
             }
-            if more * 2 + 1 >= self.connections as u64 || here.at >= deadline {
-                self.know(self.solo);
-                self.phase = SearchPhase::Trial { alone, deadline, began: Some(here), judged };
+            let added = self.connections - base.connections.min(self.connections);
+            if more * 2 >= added as u64 || here.at >= deadline {
+                if base.connections == 1 {
+                    self.know(self.solo);
+                }
+                self.phase = SearchPhase::Trial { alone, base, deadline, began: Some(here), judged };
             }
             return;
         };
@@ -359,11 +457,20 @@ impl ConcurrencyController {
         }
         let rate = began.rate(here);
         let active = count(usize::try_from(began.opened.saturating_sub(alone.opened)).unwrap_or(usize::MAX));
-        if rate >= (self.solo + PAYS * active * self.worth).min(self.solo * FAR_BEYOND_ONE) {
+        let base_rate = if base.connections == 1 { self.solo } else { base.rate };
+        let beyond = if base.connections == 1 { FAR_BEYOND_ONE } else { FAR_BEYOND_SOME };
+        if rate >= (base_rate + PAYS * active * self.worth).min(base_rate * beyond) {
+            let base = TrialBase { connections: self.connections, rate };
+            let further = self.wanted().min(self.affordable(rate));
+            if further >= 2 * self.connections && self.solo < FURTHER_TRIAL_RATE_MAX {
+                // Each is slow, and all of them bring what they should: no step by step.
+                self.connections = further;
+                return self.start_trial(here, base, here.at);
+            }
             return self.set(self.connections, Step::START, here.at);
         }
-        if judged == 0 && self.solo > TRIAL_AGAIN_RATE {
-            self.phase = SearchPhase::Trial { alone, deadline, began: Some(here), judged: 1 };
+        if judged == 0 && self.solo > TRIAL_AGAIN_RATE || base.connections > 1 && judged < TRIALS_AGAIN {
+            self.phase = SearchPhase::Trial { alone, base, deadline, began: Some(here), judged: judged + 1 };
             return;
         }
         let noise = if self.solo > TRIAL_AGAIN_RATE { TRIAL_NOISE_FAST } else { TRIAL_NOISE_SLOW };
@@ -392,6 +499,10 @@ impl ConcurrencyController {
                 self.retreat_to(before, rate, here);
                 self.settle(now);
             }
+            Step::Spread { before, rate: was } if rate < was * PAYS_SPREAD => {
+                self.connections = before;
+                self.settle(now);
+            }
             Step::Down { before, best } if rate < best * SUFFICES => {
                 let fewer = count(self.connections);
                 let grew = best / rate.max(1.0) - 1.0;
@@ -414,8 +525,10 @@ impl ConcurrencyController {
             Step::Stay { .. } if rate < BOUND_ELSEWHERE * self.worth * count(self.connections) => {
                 self.down(rate, rate, now);
             }
-            Step::Stay { .. } | Step::Up { .. } if self.consumer_is_behind(here) => self.settle(here.at),
-            Step::Stay { .. } | Step::Up { .. } => self.up(rate, now),
+            Step::Stay { .. } | Step::Up { .. } | Step::Spread { .. } if self.consumer_is_behind(here) => {
+                self.settle(here.at);
+            }
+            Step::Stay { .. } | Step::Up { .. } | Step::Spread { .. } => self.up(rate, now),
         }
     }
 
@@ -423,6 +536,9 @@ impl ConcurrencyController {
         let before = self.connections;
         let factor = if before <= DOUBLED_MAX { 2.0 } else { 1.5 };
         let more = self.clamp((count(before) * factor).ceil());
+        let is_fast = self.solo >= FURTHER_TRIAL_RATE_MAX;
+        let more =
+            if is_fast && self.rest == REST_MIN { more.min(self.max_at_first.max(before)) } else { more };
         if more == before || self.is_limited && rate >= SUFFICES * self.target {
             return self.settle(now);
         }
@@ -460,7 +576,8 @@ impl ConcurrencyController {
         let large = self.recent.max(self.solo) * LARGE_RANGE_SECONDS;
         let range = if self.connections <= 2 * FEW { self.chunk.max(large) } else { self.chunk };
         let in_order = BEHIND * range * self.receiving * count(self.connections);
-        here.held as f64 > in_order.min(FULL * self.window)
+        let window = self.window_needed().max(self.window).min(self.window_max);
+        here.held as f64 > in_order.min(FULL * window)
     }
 
     /// By which factor the rate must have grown since there were `before` connections.
@@ -563,7 +680,7 @@ mod tests {
     /// Runs with a server that sends to each connection in pieces of `piece` MiB: a first one with the head of the response,
     /// and the others at its rate.
     fn run_with_pieces(net: Net, piece: f64, max: usize, seconds: u64) -> Run {
-        let mut controller = ConcurrencyController::new(max, CHUNK, WINDOW, None);
+        let mut controller = ConcurrencyController::new(max, CHUNK, (WINDOW, WINDOW), None);
         controller.first_response(net.latency);
         let worth = worth(net);
         let (mut now, mut mib, mut changes) = (net.latency, net.all.min(1e4) * 0.016, 0);
@@ -672,7 +789,8 @@ mod tests {
     #[test]
     fn a_rate_limit_is_reached_by_as_few_connections_as_bring_it() {
         for (limit, each, range) in [(1.0, 90.0, 1..=1), (40.0, 90.0, 1..=2), (40.0, 3.0, 12..=20)] {
-            let mut controller = ConcurrencyController::new(64, CHUNK, WINDOW, Some((limit * MIB) as u64));
+            let mut controller =
+                ConcurrencyController::new(64, CHUNK, (WINDOW, WINDOW), Some((limit * MIB) as u64));
             controller.first_response(ms(25));
             let (mut bytes, mut connections, mut opened) = (0.0, 1, 1);
             for tick in 0..5_000_u32 {
@@ -696,7 +814,7 @@ mod tests {
     fn it_stays_inside_its_limit_and_survives_silence() {
         let net = Net { each: 90.0, latency: ms(25), all: 9e9 };
         assert_eq!(run(net, 5, 5).settled, 5);
-        let mut controller = ConcurrencyController::new(16, CHUNK, WINDOW, None);
+        let mut controller = ConcurrencyController::new(16, CHUNK, (WINDOW, WINDOW), None);
         for second in 0..1000 {
             let here = SpeedMark { at: Duration::from_secs(second), ..SpeedMark::default() };
             assert_eq!(controller.observe(here), 1);
@@ -706,7 +824,7 @@ mod tests {
     #[test]
     fn a_consumer_that_is_slow_gets_no_more_connections() {
         for (held, range) in [(0, 53..=64), (200 << 20, 34..=36)] {
-            let mut controller = ConcurrencyController::new(64, CHUNK, 4 * WINDOW, None);
+            let mut controller = ConcurrencyController::new(64, CHUNK, (4 * WINDOW, 4 * WINDOW), None);
             controller.first_response(ms(25));
             let (mut bytes, mut connections, mut opened) = (0.0, 1, 1);
             for tick in 0..1000_u32 {
@@ -723,7 +841,7 @@ mod tests {
 
     #[test]
     fn a_server_that_grows_slower_does_not_pull_it_down() {
-        let mut controller = ConcurrencyController::new(32, CHUNK, WINDOW, None);
+        let mut controller = ConcurrencyController::new(32, CHUNK, (WINDOW, WINDOW), None);
         controller.first_response(ms(25));
         let (mut bytes, mut least, mut connections, mut opened) = (0.0, usize::MAX, 1, 1);
         for tick in 0..60_000_u32 {

@@ -3,4 +3,5 @@
 pub(crate) mod controller;
 pub(crate) mod limit;
 pub(crate) mod rate_limit;
+pub(crate) mod thread_controller;
 pub(crate) mod throttle;

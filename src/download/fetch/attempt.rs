@@ -117,6 +117,7 @@ impl RangeRequest {
             }
         }
         self.context.counters.add_fetched(data.len());
+        self.context.group.add_received(data.len());
         Ok(RequestEvent::Data(at, data))
     }
 

@@ -157,7 +157,7 @@ pub(crate) fn start(
         queue: sender,
         opened: Some(opened_in),
     };
-    let task = tokio::spawn(task.run(permit));
+    let task = context.group.spawn(task.run(permit));
     let handle =
         RangeHandle { range, frames: control, context: Arc::clone(context), task: task.abort_handle() };
     let body = RangeBody { frames, discovered: None, _task: AbortOnDropHandle::new(task) };

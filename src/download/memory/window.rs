@@ -73,6 +73,14 @@ impl MemoryWindow {
         self.state().bytes as u64
     }
 
+    /// Makes the window at least `bytes` large.
+    pub(crate) fn widen_to(&self, bytes: u64) {
+        let now = self.bytes();
+        if bytes > now {
+            self.widen(bytes - now);
+        }
+    }
+
     /// Makes the window larger.
     pub(crate) fn widen(&self, more: u64) {
         let mut state = self.state();

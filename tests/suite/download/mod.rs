@@ -14,6 +14,7 @@ mod ranges;
 mod rate_limit;
 mod several;
 mod shards;
+mod threads;
 mod throttling;
 mod unproven;
 mod verdict;
