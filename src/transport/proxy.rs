@@ -184,9 +184,12 @@ impl Proxy {
     pub(crate) fn connect_error(&self, status: http::StatusCode) -> Error {
         let hint = format!("check the proxy in {}; NO_PROXY names hosts to reach without one", self.variable);
         match status.as_u16() {
-            407 => Error::new(
+            // 401 is tinyproxy's response to a wrong password.
+            code @ (401 | 407) => Error::new(
                 ErrorKind::Access,
-                format!("the proxy {self} requires authentication, or rejected these credentials (HTTP 407)"),
+                format!(
+                    "the proxy {self} requires authentication, or rejected these credentials (HTTP {code})"
+                ),
             )
             .with_hint(format!("put them into {}: http://user:password@host:port", self.variable)),
             403 => Error::new(ErrorKind::Access, format!("the proxy {self} forbids the host (HTTP 403)"))
@@ -317,9 +320,9 @@ mod tests {
         proxy.authorize(&mut headers);
         // us@er:hun:ter2
         assert_eq!(headers[PROXY_AUTHORIZATION], "Basic dXNAZXI6aHVuOnRlcjI=");
-        let refusals = [403, 407, 502].map(|code| proxy.connect_error(code.try_into().unwrap()));
-        assert_eq!(refusals.each_ref().map(Error::exit_code), [4, 4, 5]);
-        assert_eq!(refusals.each_ref().map(Error::is_retryable), [false, false, true]);
+        let refusals = [401, 403, 407, 502].map(|code| proxy.connect_error(code.try_into().unwrap()));
+        assert_eq!(refusals.each_ref().map(Error::exit_code), [4, 4, 4, 5]);
+        assert_eq!(refusals.each_ref().map(Error::is_retryable), [false, false, false, true]);
         let shown = format!("{proxies:?} {proxy:?} {proxy} {headers:?} {refusals:?}");
         assert!(!shown.contains("ter2") && !shown.contains("us%40er") && !shown.contains("dXNA"), "{shown}");
     }

@@ -66,6 +66,30 @@ fn a_range_that_is_shown_from_0_on_is_read_by_one_plain_get() {
     assert_eq!(server.gets().len(), 2);
 }
 
+/// s3rver, whose `bytes=0-0` is all of the object, and servers that round a range up to their blocks.
+#[test]
+fn a_range_that_is_longer_than_requested_is_used() {
+    const BLOCK: u64 = 1000;
+    let table: [(&str, fn(u64) -> u64); 3] =
+        [("all of it", |_| SIZE), ("a block", |end| end.next_multiple_of(BLOCK)), ("a byte", |end| end + 1)];
+    table::each(&table, |longer| {
+        let longer = *longer;
+        for (range, start, end) in [("0-0", 0, 1), ("0-99", 0, 100), ("-1", SIZE - 1, SIZE)] {
+            let server = serve(SIZE, move |request| match request.range.clone() {
+                Some(range) => Reply::part(range.start..longer(range.end.min(SIZE)).min(SIZE)),
+                None => Reply::ok(),
+            });
+            assert_range(&run(&server).args(["--range", range]).download(URI), start, end);
+            assert!(server.gets().len() <= 2, "{:?}", server.gets());
+        }
+        let server = serve(SIZE, move |request| match request.range.clone() {
+            Some(range) => Reply::part(range.start..longer(range.end.min(SIZE)).min(SIZE)),
+            None => Reply::ok(),
+        });
+        run(&server).download(URI).assert_object(&object(SIZE));
+    });
+}
+
 /// HEAD says that there is more than the server ever sends.
 #[test]
 fn a_server_that_always_sends_a_part_is_exit_5() {

@@ -8,6 +8,7 @@ mod headers;
 mod keys;
 mod multi_region;
 mod proxies;
+mod real_proxies;
 mod redirects;
 mod regions;
 mod response_heads;

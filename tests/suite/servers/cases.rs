@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::client::Refused;
-use super::{NO_SUCH_ENDPOINT, Server};
+use super::{NO_SIGNATURES, NO_SUCH_ENDPOINT, Server};
 use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{Outcome, S3fcp};
 
@@ -132,6 +132,9 @@ fn longest_key(server: &Server) -> Result<(), Refused> {
 }
 
 fn refusals(server: &Server, (change, key): (Change, &str), code: i32) -> Result<(), Refused> {
+    if code == 4 && !server.checks_signature {
+        return Err(Refused(NO_SIGNATURES.to_owned()));
+    }
     let bucket = server.bucket()?;
     server.client.put(&bucket, "key", object(SIZE))?;
     let uri = if key.is_empty() { "s3://no-such-bucket/key".into() } else { format!("s3://{bucket}/{key}") };
@@ -275,7 +278,10 @@ fn versions(server: &Server) -> Result<(), Refused> {
     server.client.delete(&bucket, "key")?;
     run().download(&uri).assert_failed(3, &[]);
     version(&first).assert_object(&one);
-    version("00000000-0000-0000-0000-000000000000").assert_failed(3, &[]);
+    // Swift's versions are times, and it fails over anything else.
+    let absent =
+        if server.name == "Swift" { "0000000001.00000" } else { "00000000-0000-0000-0000-000000000000" };
+    version(absent).assert_failed(3, &[]);
     Ok(())
 }
 
@@ -301,7 +307,9 @@ fn tls(server: &Server) -> Result<(), Refused> {
 /// The same objects, for the same users, by another endpoint.
 fn elsewhere(server: &Server, run: impl Fn() -> S3fcp) -> Result<(), Refused> {
     let uri = same_objects(server, &run)?;
-    run().env("AWS_SECRET_ACCESS_KEY", "not/the/secret").download(&uri).assert_failed(4, &[]);
+    if server.checks_signature {
+        run().env("AWS_SECRET_ACCESS_KEY", "not/the/secret").download(&uri).assert_failed(4, &[]);
+    }
     Ok(())
 }
 
@@ -329,8 +337,9 @@ fn region(server: &Server) -> Result<(), Refused> {
     outcome.assert_object(&bytes);
     let stats = stats(&outcome).expect("figures");
     let requests = stats["requests"].as_u64().expect("a number");
-    // Each of the two that leave first may have to be sent again.
-    let again = if server.checks_region { 1..=2 } else { 0..=0 };
+    // Each of the two that leave first may have to be sent again. The refusal of a HEAD has no document: Swift's does
+    // not say which region is right, and a HEAD that does not ask for checksums is tried before that is known.
+    let again = if server.checks_region { 1..=3 } else { 0..=0 };
     let gets = SIZE.div_ceil(CHUNK);
     assert!((gets + again.start()..=gets + 1 + again.end()).contains(&requests), "{stats}");
     assert_eq!(stats["retries"], 0, "{stats}");

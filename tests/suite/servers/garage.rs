@@ -31,6 +31,7 @@ pub(super) fn start(version: &str) -> Option<Server> {
         version: version.to_owned(),
         client: Client { authority: format!("127.0.0.1:{port}"), keys, region: REGION },
         checks_region: true,
+        checks_signature: true,
         virtual_host: Some(format!("http://s3.localhost:{port}")),
         prefixed: None,
         tls: None,

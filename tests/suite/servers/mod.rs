@@ -5,12 +5,15 @@
 //! line on stderr for each server: what was tested, or why it was skipped.
 
 mod cases;
+mod ceph;
 mod client;
 mod garage;
+mod localstack;
 mod moto;
-mod process;
+pub(crate) mod process;
 mod rclone;
 mod s3s_fs;
+mod swift;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,6 +34,8 @@ type Lacks = (&'static str, &'static str);
 
 /// What a case says that needs an endpoint which the server has not.
 const NO_SUCH_ENDPOINT: &str = "no such endpoint";
+/// What a case says that needs a server which checks signatures.
+const NO_SIGNATURES: &str = "no signature is checked";
 
 /// An access key.
 #[derive(Clone)]
@@ -47,6 +52,8 @@ struct Server {
     client: Client,
     /// Whether a signature for another region is refused.
     checks_region: bool,
+    /// Whether a request needs a signature at all, and the right one.
+    checks_signature: bool,
     /// The endpoint whose hosts begin with the bucket.
     virtual_host: Option<String>,
     /// The endpoint that has a path.
@@ -111,19 +118,35 @@ fn garage() {
 }
 
 #[test]
-fn the_page_names_the_versions_that_are_tested() {
-    let page = include_str!("../../../docs/s3-compatible.md");
-    let others = ["moto", "rclone", "Garage"].map(|name| (name, pinned(name).to_owned()));
+fn ceph() {
+    if_installed("Ceph", ceph::start);
+}
+
+#[test]
+fn swift() {
+    if_installed("Swift", swift::start);
+}
+
+#[test]
+fn localstack() {
+    if_installed("LocalStack", localstack::start);
+}
+
+#[test]
+fn the_docs_name_the_versions_that_are_tested() {
+    let docs = include_str!("../../../docs/compatibility.md");
+    let others = ["moto", "rclone", "Garage", "Ceph", "Swift", "LocalStack"]
+        .map(|name| (name, pinned(name).to_owned()));
     for (name, version) in others.into_iter().chain([("s3s-fs", s3s_fs::version())]) {
         assert!(
-            page.contains(&format!("| {name} {version} |")),
-            "{name} {version} is not in docs/s3-compatible.md"
+            docs.contains(&format!("| {name} {version} |")),
+            "{name} {version} is not in docs/compatibility.md"
         );
     }
 }
 
 /// The version that tests/servers.sh installs.
-fn pinned(name: &str) -> &'static str {
+pub(crate) fn pinned(name: &str) -> &'static str {
     let script = include_str!("../../servers.sh");
     let line = format!("\n{}=", name.to_ascii_lowercase());
     let (_, rest) = script.split_once(&line).expect("a version in tests/servers.sh");

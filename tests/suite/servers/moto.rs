@@ -45,6 +45,7 @@ pub(super) fn start(version: &str) -> Option<Server> {
         version: version.to_owned(),
         client,
         checks_region: false,
+        checks_signature: true,
         virtual_host: Some(format!("http://s3.localhost:{port}")),
         prefixed: None,
         tls: None,

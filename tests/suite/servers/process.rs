@@ -5,7 +5,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// tests/servers.sh puts it, or on the PATH.
 pub(super) fn installed(name: &str, version: &str, version_of: impl Fn(&Path) -> Command) -> Option<PathBuf> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a target folder");
-    let ours = ["python/bin", "bin"].map(|folder| target.join("servers").join(folder));
+    let ours = ["python/bin", "bin", ""].map(|folder| target.join("servers").join(folder));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = ours.into_iter().chain(std::env::split_paths(&path));
     let is_it = |program: &PathBuf| {
@@ -37,6 +37,21 @@ pub(super) fn installed(name: &str, version: &str, version_of: impl Fn(&Path) ->
     folders.map(|folder| folder.join(name)).find(|program| program.is_file() && is_it(program))
 }
 
+/// The folder of Debian's packages of `name` that tests/servers.sh has taken apart, if they have this version.
+pub(crate) fn unpacked(name: &str, version: &str) -> Option<PathBuf> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a target folder");
+    let root = target.join("servers/debian").join(name);
+    (fs::read_to_string(root.join("version")).ok()? == version).then_some(root)
+}
+
+/// The environment in which programs of such a folder find their libraries: those of the system beside their own.
+pub(crate) fn libraries(root: &Path) -> String {
+    // Debian names the folders after the architecture.
+    let folder = format!("{}-linux-gnu", std::env::consts::ARCH);
+    let folders = ["usr/lib", "lib"].map(|lib| root.join(lib).join(&folder).display().to_string());
+    format!("{0}:{0}/ceph:{1}", folders[0], folders[1])
+}
+
 /// A command with arguments.
 pub(super) fn command(program: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(program);
@@ -45,13 +60,13 @@ pub(super) fn command(program: &Path, args: &[&str]) -> Command {
 }
 
 /// A loopback port that is free now.
-pub(super) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
     listener.local_addr().expect("a bound listener's address").port()
 }
 
 /// A running program, with all that it writes in a file.
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     log: PathBuf,
     _folder: TempDir,
@@ -59,7 +74,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts `program`; `environment` is all that it has beside the PATH and an empty home.
-    pub(super) fn start(
+    pub(crate) fn start(
         program: &Path,
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
         environment: &[(&str, &str)],
@@ -82,6 +97,19 @@ impl Process {
         Self { child, log, _folder: folder }
     }
 
+    /// Waits until the program has a listener at this loopback port; `false` if it ended instead.
+    pub(crate) fn listens(&mut self, port: u16) -> bool {
+        let begun = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            if self.has_ended() {
+                return false;
+            }
+            assert!(begun.elapsed() < START_LIMIT, "no listener in time: {}", self.log());
+            thread::sleep(LOOK);
+        }
+        true
+    }
+
     /// Waits until the program has written `before` and, behind it, an address up to the next character of
     /// `after`.
     pub(super) fn address(&mut self, before: &str, after: &[char]) -> String {
@@ -93,7 +121,7 @@ impl Process {
     }
 
     /// Waits until the program has written `line`; `false` if it ended instead.
-    pub(super) fn says(&mut self, line: &str) -> bool {
+    pub(crate) fn says(&mut self, line: &str) -> bool {
         self.wait_for(line, |log| log.contains(line).then_some(())).is_some()
     }
 

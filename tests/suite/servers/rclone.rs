@@ -47,6 +47,7 @@ pub(super) fn start(version: &str) -> Option<Server> {
         tls: Some((format!("https://localhost:{}", port(&tls)), certificate)),
         client: Client { authority: path, keys, region: REGION },
         checks_region: false,
+        checks_signature: true,
         lacks: LACKS,
         running: Box::new((by_path, by_host, below, over_tls, folder)),
     })

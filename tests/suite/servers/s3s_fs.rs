@@ -35,6 +35,7 @@ pub(super) fn start() -> Server {
         version: version(),
         client: Client { authority: by_path.to_string(), keys, region: REGION },
         checks_region: false,
+        checks_signature: true,
         virtual_host: Some(format!("http://s3.localhost:{}", by_host.port())),
         prefixed: None,
         tls: None,
