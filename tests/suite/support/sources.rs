@@ -44,14 +44,16 @@ impl Source {
     }
 }
 
-/// Reads all files of src/, sorted by path.
+/// Reads all files of src/ that the product is made of, sorted by path: none that holds a module's tests.
 pub(crate) fn sources() -> Vec<Source> {
     fn walk(folder: &Path, below: &Path, found: &mut Vec<Source>) {
         for entry in fs::read_dir(folder).expect("src/ can be read") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 walk(&path, below, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !path.ends_with("tests.rs")
+            {
                 let text = fs::read_to_string(&path).expect("a file of text");
                 let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
                 let path = path.strip_prefix(below).expect("a path in src/").to_owned();

@@ -1,0 +1,225 @@
+//! The search on simulated links, without a network and without a clock.
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a simulation in floating point"
+)]
+
+use super::*;
+
+const CHUNK: u64 = 4 << 20;
+const WINDOW: u64 = 56 << 20;
+const TICK: Duration = Duration::from_millis(2);
+
+/// A server and a link: what a connection gets, what a request waits, what there is in all; in MiB/s.
+#[derive(Clone, Copy)]
+struct Net {
+    each: f64,
+    latency: Duration,
+    all: f64,
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// Rate of a connection in MiB/s, the latency between its requests included.
+fn worth(net: Net) -> f64 {
+    let chunk = (net.each.min(net.all) * RANGE_SECONDS.max(4.0 * net.latency.as_secs_f64())).clamp(0.25, 4.0);
+    chunk / (net.latency.as_secs_f64() + chunk / net.each)
+}
+
+/// The result of a simulated run.
+#[derive(Debug)]
+struct Run {
+    settled: usize,
+    changes: usize,
+    mib_per_second: f64,
+    /// MiB that came in the first half second, and those of them that shared the link with the front range.
+    early_mib: f64,
+    early_shared_mib: f64,
+}
+
+/// Runs for `seconds` on a link that lets a burst of 16 ms through first, as shapers do.
+fn run(net: Net, max: usize, seconds: u64) -> Run {
+    run_with_pieces(net, 0.0, max, seconds)
+}
+
+/// Runs with a server that sends to each connection in pieces of `piece` MiB: a first one with the head of the response,
+/// and the others at its rate.
+fn run_with_pieces(net: Net, piece: f64, max: usize, seconds: u64) -> Run {
+    let mut controller = ConcurrencyController::new(max, CHUNK, (WINDOW, WINDOW), None);
+    controller.first_response(net.latency);
+    let worth = worth(net);
+    let (mut now, mut mib, mut changes) = (net.latency, net.all.min(1e4) * 0.016, 0);
+    if net.all > 1e4 {
+        mib = 0.0;
+    }
+    let (mut early_mib, mut early_shared_mib) = (mib, 0.0);
+    // Connections join a latency after they were asked for.
+    let mut joining: Vec<(Duration, usize)> = Vec::new();
+    let (mut active, mut asked, mut opened) = (1_usize, 1_usize, 1_u64);
+    while now < Duration::from_secs(seconds) {
+        joining.retain(|&(at, n)| {
+            if at <= now {
+                mib += piece * n.saturating_sub(active) as f64;
+                opened += n.saturating_sub(active) as u64;
+                active = n;
+            }
+            at > now
+        });
+        // With one or two the latency is hidden: the next range is requested in time.
+        let each = if active <= 2 { net.each } else { worth };
+        let came = (each * active as f64).min(net.all) * TICK.as_secs_f64();
+        mib += came;
+        if now < ms(500) {
+            early_mib += came;
+            let is_shared = each * active as f64 > net.all;
+            early_shared_mib += if is_shared { came * (active - 1) as f64 / active as f64 } else { 0.0 };
+        }
+        now += TICK;
+        let wanted = controller.observe(SpeedMark {
+            at: now,
+            bytes: if piece > 0.0 {
+                ((mib / piece).floor() * piece * MIB) as u64
+            } else {
+                (mib * MIB) as u64
+            },
+            held: 0,
+            opened,
+            left: u64::MAX,
+        });
+        if let Some(keep) = controller.take_retreat() {
+            joining.clear();
+            active = active.min(keep);
+        }
+        if wanted != asked {
+            changes += 1;
+            asked = wanted;
+            joining.push((now + net.latency, wanted));
+        }
+    }
+    Run { settled: asked, changes, mib_per_second: mib / seconds as f64, early_mib, early_shared_mib }
+}
+
+#[test]
+fn it_settles_where_more_does_not_pay() {
+    for (what, net, range) in [
+        ("an uncapped server", Net { each: 1200.0, latency: ms(0), all: 1300.0 }, 1..=2),
+        ("S3 and a fat link", Net { each: 90.0, latency: ms(25), all: 9e9 }, 34..=36),
+        ("S3 and 10 Gbit/s", Net { each: 90.0, latency: ms(25), all: 1100.0 }, 14..=30),
+        ("S3 and 1 Gbit/s", Net { each: 90.0, latency: ms(25), all: 110.0 }, 1..=3),
+        ("far away", Net { each: 40.0, latency: ms(120), all: 9e9 }, 47..=56),
+        ("far away at 1 Gbit/s", Net { each: 40.0, latency: ms(120), all: 110.0 }, 2..=9),
+        ("a slow line", Net { each: 2.0, latency: ms(50), all: 4.0 }, 1..=3),
+    ] {
+        let run = run(net, 64, 20);
+        assert!(range.contains(&run.settled), "{what}: {run:?}");
+        // No hunting: a few steps at the start, then now and then one that is taken back.
+        assert!(run.changes <= 16, "{what}: {run:?}");
+        let most = (f64::from(*range.end() as u32) * worth(net)).min(net.all);
+        assert!(run.mib_per_second > 0.85 * most, "{what}: {run:?}, of {most} MiB/s");
+    }
+}
+
+#[test]
+fn connections_of_a_slow_server_are_many_soon() {
+    for piece in [0.0, 0.015, 0.0625, 0.125] {
+        for latency in [5, 10, 25, 100] {
+            let net = Net { each: 3.0, latency: ms(latency), all: 9e9 };
+            let run = run_with_pieces(net, piece, 64, 6);
+            assert_eq!(run.settled, 64, "{piece} {latency}: {run:?}");
+            // A link that is full all the time would have brought 192.
+            assert!(run.mib_per_second > 60.0, "{piece} {latency}: {run:?}");
+        }
+    }
+}
+
+#[test]
+fn on_a_link_that_one_connection_fills_the_front_range_keeps_nearly_all_of_it() {
+    for mbit in [4.0, 16.0, 40.0, 100.0, 300.0, 1000.0] {
+        for latency in [5, 25, 100] {
+            for each in [90.0, 9e9] {
+                let all = mbit / 8.0 * 1e6 / MIB;
+                if each < all {
+                    continue;
+                }
+                let run = run(Net { each, latency: ms(latency), all }, 64, 10);
+                assert!(run.settled <= 2, "{mbit} Mbit/s, {latency} ms: {run:?}");
+                // The part that the reader has to wait for, of the first half second.
+                let share = run.early_shared_mib / run.early_mib;
+                assert!(share < 0.2, "{mbit} Mbit/s, {latency} ms: {share:.2} {run:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rate_limit_is_reached_by_as_few_connections_as_bring_it() {
+    for (limit, each, range) in [(1.0, 90.0, 1..=1), (40.0, 90.0, 1..=2), (40.0, 3.0, 12..=20)] {
+        let mut controller =
+            ConcurrencyController::new(64, CHUNK, (WINDOW, WINDOW), Some((limit * MIB) as u64));
+        controller.first_response(ms(25));
+        let (mut bytes, mut connections, mut opened) = (0.0, 1, 1);
+        for tick in 0..5_000_u32 {
+            bytes += (each * connections as f64).min(limit) * MIB * TICK.as_secs_f64();
+            let here =
+                SpeedMark { at: ms(25) + TICK * tick, bytes: bytes as u64, held: 0, opened, left: u64::MAX };
+            let wanted = controller.observe(here);
+            opened += wanted.saturating_sub(connections) as u64;
+            connections = wanted;
+        }
+        assert!(range.contains(&connections), "{limit} MiB/s by {each}: {connections}");
+    }
+}
+
+#[test]
+fn it_stays_inside_its_limit_and_survives_silence() {
+    let net = Net { each: 90.0, latency: ms(25), all: 9e9 };
+    assert_eq!(run(net, 5, 5).settled, 5);
+    let mut controller = ConcurrencyController::new(16, CHUNK, (WINDOW, WINDOW), None);
+    for second in 0..1000 {
+        let here = SpeedMark { at: Duration::from_secs(second), ..SpeedMark::default() };
+        assert_eq!(controller.observe(here), 1);
+    }
+}
+
+#[test]
+fn a_consumer_that_is_slow_gets_no_more_connections() {
+    for (held, range) in [(0, 53..=64), (200 << 20, 34..=36)] {
+        let mut controller = ConcurrencyController::new(64, CHUNK, (4 * WINDOW, 4 * WINDOW), None);
+        controller.first_response(ms(25));
+        let (mut bytes, mut connections, mut opened) = (0.0, 1, 1);
+        for tick in 0..1000_u32 {
+            let each = if connections == 1 { 90.0 } else { 57.6 };
+            bytes += each * connections as f64 * MIB * TICK.as_secs_f64();
+            let here = SpeedMark { at: TICK * tick, bytes: bytes as u64, held, opened, left: u64::MAX };
+            let wanted = controller.observe(here);
+            opened += wanted.saturating_sub(connections) as u64;
+            connections = wanted;
+        }
+        assert!(range.contains(&connections), "{held}: {connections}");
+    }
+}
+
+#[test]
+fn a_server_that_grows_slower_does_not_pull_it_down() {
+    let mut controller = ConcurrencyController::new(32, CHUNK, (WINDOW, WINDOW), None);
+    controller.first_response(ms(25));
+    let (mut bytes, mut least, mut connections, mut opened) = (0.0, usize::MAX, 1, 1);
+    for tick in 0..60_000_u32 {
+        // From the tenth second on each connection gets a quarter.
+        let each = if tick < 5_000 { 58.0 } else { 15.0 };
+        bytes += each * connections as f64 * MIB * TICK.as_secs_f64();
+        let here =
+            SpeedMark { at: ms(25) + TICK * tick, bytes: bytes as u64, held: 0, opened, left: u64::MAX };
+        let wanted = controller.observe(here);
+        opened += wanted.saturating_sub(connections) as u64;
+        connections = wanted;
+        if tick > 55_000 {
+            least = least.min(connections);
+        }
+    }
+    assert!(least >= 16, "{least}");
+}
