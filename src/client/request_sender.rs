@@ -3,14 +3,14 @@
 use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use bytes::Bytes;
 use http::header::LOCATION;
 use http::{HeaderMap, Request};
 use http_body_util::Empty;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::client::exchange::{Exchange, ResponseBody};
 use crate::client::origins::Origins;

@@ -207,3 +207,6 @@ async fn ask_whole(context: &DownloadContext, attempt: Attempt) -> Result<Object
         _ => Err(Error::new(ErrorKind::Changed, "the object was empty a moment ago and is no longer")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,8 @@ pub(crate) mod counters;
 pub(crate) mod discovery;
 pub(crate) mod fetch;
 pub(crate) mod group;
+#[cfg(test)]
+pub(crate) mod in_process;
 pub(crate) mod limits;
 pub(crate) mod lookahead;
 pub(crate) mod machine_memory;

@@ -205,3 +205,6 @@ impl OrderedRanges {
 fn ended_early() -> Error {
     Error::new(ErrorKind::Other, "the download ended before it began")
 }
+
+#[cfg(test)]
+mod tests;

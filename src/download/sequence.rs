@@ -7,8 +7,8 @@
 use std::collections::VecDeque;
 use std::num::NonZero;
 use std::sync::Arc;
-use std::time::Instant;
 
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::settings::Config;

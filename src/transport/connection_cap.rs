@@ -98,6 +98,14 @@ impl ConnectionCap {
         Some(ConnectionSlot { cap: Arc::clone(self), is_established: false })
     }
 
+    /// Notes that a connection, begun at this time, could not be opened. Returns whether that shows a limit: one that was not
+    /// accepted for long does only if other requests got responses meanwhile, else it may be the network that is silent.
+    pub(super) fn failed_to_open(&self, began: Instant) -> bool {
+        let is_outage =
+            began.elapsed() >= SILENCE && self.state().last_response.is_none_or(|last| last < began);
+        !is_outage && self.failed()
+    }
+
     /// Notes that a new connection failed, or gave no response. Returns whether that shows a limit, because others
     /// are open: then the request is to wait for one of those.
     pub(super) fn failed(&self) -> bool {

@@ -8,6 +8,8 @@ pub(crate) mod address_book;
 pub(crate) mod coalesce;
 pub(crate) mod connect;
 pub(crate) mod connection_cap;
+#[cfg(test)]
+pub(crate) mod in_memory;
 pub(crate) mod one_request;
 pub(crate) mod pool;
 pub(crate) mod proxy;

@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
@@ -20,7 +20,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::rt::TokioIo;
 use tokio::runtime::{self, Handle};
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tower_service::Service;
 use tracing::debug;
 
@@ -141,9 +141,10 @@ impl Pool {
                     return Ok(lease);
                 }
                 if let Some(slot) = self.cap.take_slot() {
+                    let began = Instant::now();
                     match self.open_unless_silent(slot).await {
                         Ok(connection) => return Ok(Lease::new(connection, self, false, order)),
-                        Err(error) if !self.cap.failed() => return Err(error),
+                        Err(error) if !self.cap.failed_to_open(began) => return Err(error),
                         Err(error) => debug!(
                             target: CONNECTION,
                             cap = self.cap.allowed(),
@@ -388,3 +389,6 @@ impl Lease {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

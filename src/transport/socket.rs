@@ -16,6 +16,12 @@ use futures_util::task::AtomicWaker;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::TcpStream;
+#[cfg(not(test))]
+use tokio::net::TcpStream as SocketStream;
+
+/// Unit tests of the engine run over pipes in memory, with paused time.
+#[cfg(test)]
+use crate::transport::in_memory::TestStream as SocketStream;
 
 /// The number of bytes that must have arrived before a socket's reader is woken.
 #[derive(Debug)]
@@ -37,7 +43,7 @@ impl LowWater {
 /// A TCP stream, with a read buffer where TLS is to run on it.
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<SocketStream>,
     low_water: Arc<LowWater>,
     /// The mark that the kernel has at present.
     applied: usize,
@@ -45,9 +51,10 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Wraps `stream`; `buffer` bytes are read in one call for a reader that asks for less.
-    pub(super) fn new(stream: TcpStream, buffer: usize) -> Self {
+    pub(super) fn new(stream: impl Into<SocketStream>, buffer: usize) -> Self {
         let low_water = LowWater { bytes: AtomicUsize::new(1), reader: AtomicWaker::new() };
-        Self { stream: BufReader::with_capacity(buffer, stream), low_water: Arc::new(low_water), applied: 1 }
+        let stream = BufReader::with_capacity(buffer, stream.into());
+        Self { stream, low_water: Arc::new(low_water), applied: 1 }
     }
 
     /// The mark that decides when this socket's reader is woken.
@@ -57,13 +64,18 @@ impl Socket {
 
     /// The address at the other end.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
-        self.stream.get_ref().peer_addr().ok()
+        self.tcp()?.peer_addr().ok()
     }
 
-    /// The stream below.
+    #[cfg(not(test))]
+    #[expect(clippy::unnecessary_wraps, reason = "a unit test's stream may be none of TCP")]
+    fn tcp(&self) -> Option<&TcpStream> {
+        Some(self.stream.get_ref())
+    }
+
     #[cfg(test)]
-    pub(super) fn stream(&self) -> &TcpStream {
-        self.stream.get_ref()
+    fn tcp(&self) -> Option<&TcpStream> {
+        self.stream.get_ref().tcp()
     }
 }
 
@@ -76,11 +88,14 @@ impl AsyncRead for Socket {
         let this = &mut *self;
         this.low_water.reader.register(cx.waker());
         let bytes = this.low_water.bytes.load(Ordering::Relaxed);
-        if bytes != this.applied {
-            set_low_water(this.stream.get_ref(), bytes);
-            let enough =
-                std::mem::replace(&mut this.applied, bytes) > bytes && this.stream.buffer().is_empty();
-            if enough && try_read_now(this.stream.get_ref(), buf)? {
+        if bytes != this.applied
+            && let Some(tcp) = this.tcp()
+        {
+            set_low_water(tcp, bytes);
+            let enough = this.applied > bytes && this.stream.buffer().is_empty();
+            let is_read = enough && try_read_now(tcp, buf)?;
+            this.applied = bytes;
+            if is_read {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -192,16 +207,16 @@ mod tests {
         let (socket, mut peer) = pair().await;
         let mut bytes = [0; 100];
         let mut buf = ReadBuf::new(&mut bytes);
-        assert!(!try_read_now(socket.stream(), &mut buf).unwrap(), "nothing yet");
+        assert!(!try_read_now(socket.tcp().unwrap(), &mut buf).unwrap(), "nothing yet");
         peer.write_all(b"some").await.unwrap();
-        socket.stream().readable().await.unwrap();
-        assert!(try_read_now(socket.stream(), &mut buf).unwrap());
+        socket.tcp().unwrap().readable().await.unwrap();
+        assert!(try_read_now(socket.tcp().unwrap(), &mut buf).unwrap());
         assert_eq!(buf.filled(), b"some");
         peer.set_zero_linger().unwrap();
         drop(peer);
         let mut seen = None;
         for _ in 0..400 {
-            match try_read_now(socket.stream(), &mut buf) {
+            match try_read_now(socket.tcp().unwrap(), &mut buf) {
                 Ok(_) => tokio::time::sleep(Duration::from_millis(5)).await,
                 Err(error) => {
                     seen = Some(error.kind());

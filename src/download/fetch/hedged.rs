@@ -256,3 +256,6 @@ fn log_hedge_won(rest: ByteRange, error: Option<&Error>) {
         "the second request continues alone"
     );
 }
+
+#[cfg(test)]
+mod tests;

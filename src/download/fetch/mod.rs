@@ -396,3 +396,6 @@ impl RangeTask {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,16 +44,33 @@ impl Source {
     }
 }
 
-/// Reads all files of src/ that the product is made of, sorted by path: none that holds a module's tests.
+/// Returns whether the module in the file is declared for tests only, in the file that stands for its folder.
+fn is_for_tests(file: &Path) -> bool {
+    let (Some(folder), Some(name)) = (file.parent(), file.file_stem().and_then(|name| name.to_str())) else {
+        return false;
+    };
+    [folder.join("mod.rs"), folder.with_extension("rs")].iter().any(|parent| {
+        let text = fs::read_to_string(parent).unwrap_or_default();
+        let mut lines =
+            text.lines().map(|line| line.trim_start_matches("pub(crate) ").trim_start_matches("pub(super) "));
+        let declaration = format!("mod {name};");
+        while let Some(line) = lines.next() {
+            if line == "#[cfg(test)]" && lines.next() == Some(declaration.as_str()) {
+                return true;
+            }
+        }
+        false
+    })
+}
+
+/// Reads all files of src/ that the product is made of, sorted by path: none that is there for tests only.
 pub(crate) fn sources() -> Vec<Source> {
     fn walk(folder: &Path, below: &Path, found: &mut Vec<Source>) {
         for entry in fs::read_dir(folder).expect("src/ can be read") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 walk(&path, below, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs")
-                && !path.ends_with("tests.rs")
-            {
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !is_for_tests(&path) {
                 let text = fs::read_to_string(&path).expect("a file of text");
                 let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
                 let path = path.strip_prefix(below).expect("a path in src/").to_owned();
