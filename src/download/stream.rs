@@ -23,7 +23,8 @@ use tracing::{debug, info, trace};
 use crate::client::origins::Origins;
 use crate::config::settings::Config;
 use crate::download::client::Client;
-use crate::download::concurrency::controller::{ConcurrencyController, SpeedMark};
+use crate::download::concurrency::controller::ConcurrencyController;
+use crate::download::concurrency::controller::speed::SpeedMark;
 use crate::download::context::DownloadContext;
 use crate::download::discovery::Discovery;
 use crate::download::group::DownloadGroup;
@@ -449,10 +450,10 @@ fn steer(
                 debug!(target: LEVEL, concurrency = connections, before, "concurrency changed");
             }
             before = connections;
-            if let Some((chunk, large, just_in_time)) = controller.sizes() {
+            if let Some(sizes) = controller.sizes() {
                 let is_fixed = context.chunk_is_explicit;
-                let (chunk, large) = if is_fixed { (u64::MAX, u64::MAX) } else { (chunk, large) };
-                context.limit.set_sizes(chunk, large, just_in_time);
+                let (chunk, large) = if is_fixed { (u64::MAX, u64::MAX) } else { (sizes.range, sizes.large) };
+                context.limit.set_sizes(chunk, large, sizes.just_in_time);
             }
             context.limit.set_observed(controller.needs_prompt_counts());
             // One more than the host is known to allow: that one waits for a connection, or finds that there are more.

@@ -7,6 +7,7 @@
 )]
 
 use super::*;
+use crate::download::concurrency::controller::estimate::RANGE_SECONDS;
 
 const CHUNK: u64 = 4 << 20;
 const WINDOW: u64 = 56 << 20;

@@ -1,0 +1,145 @@
+//! A trial: more connections were requested, and some milliseconds show whether they add to the rate or only share it.
+
+use std::time::Duration;
+
+use crate::download::concurrency::controller::estimate::{ConnectionEstimate, to_f64};
+use crate::download::concurrency::controller::first_look::LOOK_TIME_MIN;
+use crate::download::concurrency::controller::speed::{MIB, SpeedMark};
+use crate::download::concurrency::controller::step::GAIN_MIN;
+
+/// For how many bytes a second of the first connection's rate one more is tried: a TLS handshake and the first packets of
+/// a response take some 10 KB of the link. After a long latency more of them are needed, and affordable.
+const RATE_PER_CONNECTION: f64 = 1.0 * MIB;
+const AFFORDABLE_LATENCY: Duration = Duration::from_millis(100);
+/// How long a trial lasts from the first responses on, at least, and how many bytes of one connection it sees at least.
+const TRIAL_TIME: Duration = Duration::from_millis(15);
+const TRIAL_BYTES: f64 = 96.0 * 1024.0;
+/// A trial whose responses do not come is judged after twice the latency and this.
+const RESPONSE_TIME_MAX: Duration = Duration::from_millis(100);
+/// A trial at such a rate, in bytes a second, that failed is judged once more, because busy processors delay it.
+const JUDGED_AGAIN_RATE: f64 = 16.0 * MIB;
+/// How often a trial that compares some connections with more of them is judged again: their first responses come in
+/// the course of a latency.
+const JUDGED_AGAIN_MAX: u32 = 3;
+/// By what part the common rate of a failed trial may exceed that of some connections before one more counts as useful:
+/// on a slow link, where a trial sees few packets, and on a fast one.
+const NOISE_SLOW: f64 = 0.6;
+const NOISE_FAST: f64 = 0.2;
+/// A common rate of so many times that of one connection is no link that one connection fills: a trial need not show
+/// more, for on a busy machine the first responses come late.
+const FAR_BEYOND_ONE: f64 = 3.0;
+/// The factor where some connections are compared with more of them.
+const FAR_BEYOND_SOME: f64 = 1.5;
+
+/// More connections under way, in comparison with fewer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trial {
+    /// Before any of the further ones had a response.
+    alone: SpeedMark,
+    base: TrialBase,
+    /// When it is judged whatever responses have come.
+    deadline: Duration,
+    /// When enough of the responses had begun.
+    began: Option<SpeedMark>,
+    judged: u32,
+}
+
+/// The base that a trial is compared with: so many connections, and their common rate in bytes a second.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TrialBase {
+    pub(super) connections: usize,
+    pub(super) rate: f64,
+}
+
+/// How far a trial is; rates in bytes a second.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum TrialProgress {
+    /// There is nothing to decide yet.
+    Pending,
+    /// The responses begin: the rate of one connection by itself will not be known better.
+    ResponsesBegan,
+    /// All connections add to the rate.
+    Passed { rate: f64 },
+    /// The common rate is worth so many connections alone.
+    Failed { rate: f64, useful: f64 },
+}
+
+impl Trial {
+    pub(super) fn new(alone: SpeedMark, base: TrialBase, latency: Duration, now: Duration) -> Self {
+        let deadline = now + 2 * latency + RESPONSE_TIME_MAX;
+        Self { alone, base, deadline, began: None, judged: 0 }
+    }
+
+    /// Returns whether the base is one connection.
+    pub(super) fn is_against_one(&self) -> bool {
+        self.base.connections == 1
+    }
+
+    /// Takes in how far the download is with `connections`. While one of them is still alone, its rate in `estimate` is made
+    /// better.
+    pub(super) fn observe(
+        &mut self,
+        here: SpeedMark,
+        connections: usize,
+        estimate: &mut ConnectionEstimate,
+    ) -> TrialProgress {
+        let Some(began) = self.began else { return self.await_responses(here, connections, estimate) };
+        let time = Duration::from_secs_f64((TRIAL_BYTES / estimate.solo_rate.max(1.0)).min(1.0));
+        if here.at < began.at + time.max(TRIAL_TIME) {
+            return TrialProgress::Pending;
+        }
+        let rate = began.rate(here);
+        if rate >= self.rate_to_pass(began, estimate) {
+            return TrialProgress::Passed { rate };
+        }
+        let is_fast = estimate.solo_rate > JUDGED_AGAIN_RATE;
+        let judged_again_max = match self.base.connections {
+            1 => u32::from(is_fast),
+            _ => JUDGED_AGAIN_MAX,
+        };
+        if self.judged < judged_again_max {
+            self.began = Some(here);
+            self.judged += 1;
+            return TrialProgress::Pending;
+        }
+        let noise = if is_fast { NOISE_FAST } else { NOISE_SLOW };
+        TrialProgress::Failed { rate, useful: rate / estimate.solo_rate - noise }
+    }
+
+    fn await_responses(
+        &mut self,
+        here: SpeedMark,
+        connections: usize,
+        estimate: &mut ConnectionEstimate,
+    ) -> TrialProgress {
+        let more = here.opened.saturating_sub(self.alone.opened);
+        if self.is_against_one() && more == 0 && here.at > self.alone.at + LOOK_TIME_MIN {
+            // Still alone: the longer it is observed, the better its rate is known.
+            estimate.solo_rate = self.alone.rate(here);
+        }
+        let added = connections.saturating_sub(self.base.connections);
+        if more * 2 >= added as u64 || here.at >= self.deadline {
+            self.began = Some(here);
+            return TrialProgress::ResponsesBegan;
+        }
+        TrialProgress::Pending
+    }
+
+    /// Returns the common rate from which on the connections whose responses have begun add to that of the base.
+    fn rate_to_pass(&self, began: SpeedMark, estimate: &ConnectionEstimate) -> f64 {
+        let opened = began.opened.saturating_sub(self.alone.opened);
+        let active = to_f64(usize::try_from(opened).unwrap_or(usize::MAX));
+        let (base_rate, far_beyond) = if self.is_against_one() {
+            (estimate.solo_rate, FAR_BEYOND_ONE)
+        } else {
+            (self.base.rate, FAR_BEYOND_SOME)
+        };
+        (base_rate + GAIN_MIN * active * estimate.sustained_rate).min(base_rate * far_beyond)
+    }
+}
+
+/// Returns how many connections may be tried where bytes come at `rate`, in bytes a second.
+pub(super) fn affordable(rate: f64, latency: Duration) -> f64 {
+    let for_latency = 1.0 + latency.as_secs_f64() / AFFORDABLE_LATENCY.as_secs_f64();
+    1.0 + rate / RATE_PER_CONNECTION * for_latency
+}
