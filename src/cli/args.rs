@@ -13,12 +13,14 @@ use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, ValueHin
 use crate::cli::completions;
 use crate::cli::habits;
 use crate::cli::help;
+use crate::cli::invocation::Invocation;
+use crate::cli::outcome::{EndCause, RunEnd};
 use crate::cli::progress::ProgressMode;
 use crate::cli::report::format::Format;
 use crate::cli::value_parsers;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Hedge;
-use crate::error::Result;
+use crate::error::Error;
 use crate::output::stream::print;
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::etag::ETag;
@@ -33,9 +35,8 @@ const CONCURRENCY_MAX: i64 = 1000;
 /// The largest `--threads`: each one fetches some 2 GiB a second.
 const THREADS_MAX: i64 = 64;
 
-/// Parses the process's arguments. `--help`, `--version`, `--completions` and `--man` print and exit with 0; a flag that
-/// is unknown, missing or out of its limits prints what is right and exits with 2.
-pub(crate) fn parse() -> Result<crate::cli::invocation::Invocation> {
+/// Parses the process's arguments. Returns `None` after `--help`, `--version`, `--completions` and `--man`, which print.
+pub(crate) fn parse() -> Result<Option<Invocation>, RunEnd> {
     let words: Vec<OsString> = habits::translated(std::env::args_os());
     let command = Args::command();
     let matches = match command.clone().try_get_matches_from(&words) {
@@ -43,12 +44,19 @@ pub(crate) fn parse() -> Result<crate::cli::invocation::Invocation> {
         // clap ignores that --help or --version cannot be written.
         Err(answer) if !answer.use_stderr() && !std::io::stdout().is_terminal() => {
             print(answer.render().to_string().as_bytes())?;
-            std::process::exit(0);
+            return Ok(None);
         }
-        Err(error) => habits::explained(error)?.exit(),
+        Err(answer) if !answer.use_stderr() => {
+            answer.print().map_err(Error::output)?;
+            return Ok(None);
+        }
+        Err(refusal) => return Err(EndCause::Refused(habits::explained(refusal)?).into()),
     };
-    completions::answer(&matches, &command)?;
-    Args::from_arg_matches(&matches).unwrap_or_else(|e| e.exit()).try_into()
+    if completions::answer(&matches, &command)? {
+        return Ok(None);
+    }
+    let args = Args::from_arg_matches(&matches).map_err(EndCause::Refused)?;
+    Ok(Some(args.try_into()?))
 }
 
 /// The flags as they are typed.
@@ -70,7 +78,7 @@ pub(crate) fn parse() -> Result<crate::cli::invocation::Invocation> {
     max_term_width = 100,
     args_override_self = true
 )]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// One or more objects or HTTP(S) URLs, concatenated in order
     ///
     /// Keys are taken literally: nothing is percent-decoded, and there is no globbing: * is an ordinary character. URLs

@@ -29,18 +29,18 @@ pub(super) struct SelfDescription {
     man: bool,
 }
 
-/// Prints to stdout and ends the process with 0, as clap does for `--help`; returns if neither option was given. A failed
-/// write is an error of kind [`Output`](crate::ErrorKind::Output).
-pub(super) fn answer(matches: &ArgMatches, command: &Command) -> Result<()> {
+/// Prints to stdout what is asked for, and returns whether anything was. A failed write is an error of kind
+/// [`Output`](crate::ErrorKind::Output).
+pub(super) fn answer(matches: &ArgMatches, command: &Command) -> Result<bool> {
     // All fields are optional, so this cannot fail.
-    let Ok(asked) = SelfDescription::from_arg_matches(matches) else { return Ok(()) };
+    let Ok(asked) = SelfDescription::from_arg_matches(matches) else { return Ok(false) };
     let text = match (asked.completions, asked.man) {
         (Some(shell), _) => completions(shell, command.clone()),
         (None, true) => man(command.clone()),
-        (None, false) => return Ok(()),
+        (None, false) => return Ok(false),
     };
     print(&text)?;
-    std::process::exit(0);
+    Ok(true)
 }
 
 fn completions(shell: Shell, command: Command) -> Vec<u8> {

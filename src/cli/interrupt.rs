@@ -22,11 +22,14 @@ pub(crate) struct Interrupt {
     signal: Arc<AtomicUsize>,
     /// Set if the next signal gets the default action.
     by_default: Arc<AtomicBool>,
+    /// Set if the first signal never gets it.
+    is_reported: bool,
 }
 
 impl Interrupt {
-    /// Installs the handlers. Until the first [`received`](Self::received), signals get their default actions.
-    pub(crate) fn install() -> io::Result<Self> {
+    /// Installs the handlers. Until the first [`received`](Self::received), signals get their default actions; if the end
+    /// `is_reported` to a program, the first one is kept until somebody waits.
+    pub(crate) fn install(is_reported: bool) -> io::Result<Self> {
         // With a handler, a write beyond a file size limit fails with EFBIG instead of ending the process. Programs that
         // this one starts get the default action back, which they would not if the signal were ignored.
         flag::register(SIGXFSZ, Arc::default())?;
@@ -34,7 +37,7 @@ impl Interrupt {
         woken.set_nonblocking(true)?;
         waker.set_nonblocking(true)?;
         let signal = Arc::new(AtomicUsize::new(0));
-        let by_default = Arc::new(AtomicBool::new(true));
+        let by_default = Arc::new(AtomicBool::new(!is_reported));
         for number in [SIGINT, SIGTERM, SIGHUP] {
             if is_ignored(number) {
                 continue;
@@ -49,17 +52,19 @@ impl Interrupt {
             flag::register_usize(number, Arc::clone(&signal), usize::try_from(number).unwrap_or(0))?;
             low_level::pipe::register(number, waker.try_clone()?)?;
         }
-        Ok(Self { woken, signal, by_default })
+        Ok(Self { woken, signal, by_default, is_reported })
     }
 
     /// Waits for the first signal and returns its number. Must be called in a tokio runtime with I/O enabled. When the
     /// future is dropped, signals get their default actions again.
     pub(crate) async fn received(&self) -> i32 {
-        let _restore = DefaultWhenDropped(&self.by_default);
+        let _restore = (!self.is_reported).then(|| DefaultWhenDropped(&self.by_default));
         let woken = self.woken.try_clone().and_then(tokio::net::UnixStream::from_std);
         // Without it no signal can be seen: they keep their default actions.
         let Ok(woken) = woken else { return std::future::pending().await };
-        self.by_default.store(false, Ordering::SeqCst);
+        if !self.is_reported {
+            self.by_default.store(false, Ordering::SeqCst);
+        }
         loop {
             let readable = woken.readable().await;
             let signal = self.signal.load(Ordering::SeqCst);

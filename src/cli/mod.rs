@@ -26,11 +26,16 @@ pub(crate) mod value_parsers;
 pub(crate) mod warnings;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
+use crate::cli::interrupt::Interrupt;
+use crate::cli::outcome::{EndCause, RunEnd};
+use crate::cli::report::last_lines::LastLines;
 use crate::download::threads::EVENT_INTERVAL;
 use crate::error::{Error, ErrorKind};
 use crate::output::stream::note_closed_stdout;
+use crate::output::written::WriteProgress;
 
 /// Runs the program in a process that began at `began`: parses its arguments, downloads, and returns the exit code.
 /// `stdout_is_open` is whether the process was started with a stdout: later, nobody can know.
@@ -39,16 +44,15 @@ pub fn main(began: Instant, stdout_is_open: bool) -> ExitCode {
     if !stdout_is_open {
         note_closed_stdout();
     }
-    crash::prepare();
-    match try_main(began) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => error.report(),
-    }
+    let delivery = Arc::new(WriteProgress::since(began));
+    let lines = LastLines::asked_for_by(std::env::args_os().skip(1));
+    crash::prepare(lines, &delivery);
+    try_main(lines, &delivery).unwrap_or_else(|end| end).finish(lines, &delivery)
 }
 
-fn try_main(began: Instant) -> Result<(), outcome::RunError> {
-    let interrupt = interrupt::Interrupt::install();
-    let invocation = args::parse()?;
+fn try_main(lines: LastLines, delivery: &Arc<WriteProgress>) -> Result<RunEnd, RunEnd> {
+    let interrupt = Interrupt::install(lines.is_any());
+    let Some(invocation) = args::parse()? else { return Ok(EndCause::Complete.into()) };
     descriptors::raise_limit();
     descriptors::check_room()?;
     let interrupt =
@@ -58,8 +62,8 @@ fn try_main(began: Instant) -> Result<(), outcome::RunError> {
         .event_interval(EVENT_INTERVAL)
         .build()
         .map_err(|e| Error::new(ErrorKind::Other, "cannot start the runtime").with_source(e))?;
-    let result = runtime.block_on(run::run(&invocation, began, &interrupt));
+    let end = runtime.block_on(run::run(&invocation, delivery, &interrupt));
     // A name lookup or a writer may be blocked for long: the process ends without it.
     runtime.shutdown_background();
-    result
+    end
 }

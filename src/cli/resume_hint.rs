@@ -42,6 +42,15 @@ pub(crate) struct ResumeHint<'a> {
     pub(crate) file: Option<&'a Path>,
 }
 
+/// The command that continues a download.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ResumeCommand {
+    /// How far the download came, and the command, as lines for people; or the reason why there is no command.
+    pub(crate) message: String,
+    /// The command as words for programs; `None` if there is none.
+    pub(crate) words: Option<Vec<String>>,
+}
+
 /// Returns whether a download that `error` ended may be continued: what was delivered is right, and the same request for
 /// `source` may succeed later. One that `can_be_resumed` may also be continued after a full disk.
 pub(crate) fn is_resumable(error: &Error, source: &Source, can_be_resumed: bool) -> bool {
@@ -56,8 +65,13 @@ pub(crate) fn is_resumable(error: &Error, source: &Source, can_be_resumed: bool)
 }
 
 impl ResumeHint<'_> {
+    /// Returns how to continue; `None` if nothing was delivered yet, or nothing is left.
+    pub(crate) fn command(&self) -> Option<ResumeCommand> {
+        Some(ResumeCommand { message: self.message()?, words: self.words() })
+    }
+
     /// Returns the lines to show, each with its newline; `None` if nothing was delivered yet, or nothing is left.
-    pub(crate) fn message(&self) -> Option<String> {
+    fn message(&self) -> Option<String> {
         if !self.is_worth_a_message() {
             return None;
         }
@@ -100,7 +114,7 @@ impl ResumeHint<'_> {
 
     /// Returns the continuing command as words, for programs. Unless it writes to a file, its stdout is to be appended.
     /// Two commands, for the rest of one object and the objects after it, become one of a shell.
-    pub(crate) fn words(&self) -> Option<Vec<String>> {
+    fn words(&self) -> Option<Vec<String>> {
         if !self.is_worth_a_message() {
             return None;
         }

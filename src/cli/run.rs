@@ -1,12 +1,10 @@
 //! One run of the program: it describes objects, or downloads them and reports how that ended.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use signal_hook::consts::SIGPIPE;
+use std::time::Duration;
 
 use crate::cli::clear_token;
 use crate::cli::deliver::{DeliveryOutcome, StopReason, deliver};
@@ -15,14 +13,14 @@ use crate::cli::integrity_notes::{self, IntegrityNotes};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::invocation::Invocation;
 use crate::cli::log;
-use crate::cli::outcome::{RunError, RunErrorCause};
-use crate::cli::progress::view::{LastLine, RunOutcome};
+use crate::cli::outcome::{EndCause, RunEnd};
+use crate::cli::progress::view::RunOutcome;
 use crate::cli::progress::{Progress, ProgressMode};
-use crate::cli::report::end::{EndReport, ErrorReport};
 use crate::cli::report::format::Format;
 use crate::cli::report::info;
+use crate::cli::report::last_lines::RunFigures;
 use crate::cli::report::stats::{EngineStats, Stats};
-use crate::cli::resume_hint::{self, ResumeHint};
+use crate::cli::resume_hint::{self, ResumeCommand, ResumeHint};
 use crate::cli::transfer;
 use crate::config;
 use crate::config::settings::Config;
@@ -38,19 +36,24 @@ use crate::output::target::Destination;
 use crate::output::written::WriteProgress;
 use crate::s3::address::source::Source;
 
-/// Runs `invocation` in a process that began at `began`.
+/// Runs `invocation`; `delivery` counts what is delivered.
 pub(crate) async fn run(
     invocation: &Invocation,
-    began: Instant,
+    delivery: &Arc<WriteProgress>,
     interrupt: &Interrupt,
-) -> Result<(), RunError> {
+) -> Result<RunEnd, RunEnd> {
     log::start(invocation.verbosity)?;
+    let mut run = Run::new(invocation, delivery, interrupt);
     if let Some(format) = invocation.info {
-        return Ok(describe(invocation, format).await?);
+        let result = tokio::select! {
+            biased;
+            result = describe(invocation, format) => result.map(|()| EndCause::Complete),
+            by = stopped(interrupt, run.deadline) => stop_cause(by),
+        };
+        return Ok(result?.into());
     }
-    let mut run = Run::new(invocation, began, interrupt);
     let ending = Box::pin(run.download()).await.unwrap_or_else(Ending::before_start);
-    run.finish(ending)
+    Ok(run.finish(ending))
 }
 
 /// Describes the objects, one after the other.
@@ -90,8 +93,8 @@ struct Ending {
     /// The limits that the run found or was given.
     engine: EngineStats,
     credentials_time: Option<Duration>,
-    /// How it can be continued: as lines for people, and as words for programs.
-    resume: (Option<String>, Option<Vec<String>>),
+    /// How it can be continued.
+    resume: Option<ResumeCommand>,
     /// An object that was not compared with a checksum although there may be one, and why.
     unverified: Option<(Source, &'static str)>,
 }
@@ -103,7 +106,7 @@ impl Ending {
             transfer: TransferStats::default(),
             engine: EngineStats::default(),
             credentials_time: None,
-            resume: (None, None),
+            resume: None,
             unverified: None,
         }
     }
@@ -118,13 +121,13 @@ impl Ending {
 }
 
 impl<'a> Run<'a> {
-    fn new(invocation: &'a Invocation, began: Instant, interrupt: &'a Interrupt) -> Self {
-        let delivery = Arc::new(WriteProgress::since(began));
+    fn new(invocation: &'a Invocation, delivery: &Arc<WriteProgress>, interrupt: &'a Interrupt) -> Self {
         let mode = if invocation.quiet { ProgressMode::Off } else { invocation.progress };
         let to_stdout = matches!(invocation.target, Destination::Stdout { .. });
-        let progress = Progress::new(mode, invocation.sources.len(), to_stdout, Arc::clone(&delivery));
-        let deadline = invocation.max_time.map(|limit| tokio::time::Instant::from_std(began) + limit);
-        Self { invocation, delivery, progress, interrupt, deadline }
+        let progress = Progress::new(mode, invocation.sources.len(), to_stdout, Arc::clone(delivery));
+        let deadline =
+            invocation.max_time.map(|limit| tokio::time::Instant::from_std(delivery.began()) + limit);
+        Self { invocation, delivery: Arc::clone(delivery), progress, interrupt, deadline }
     }
 
     /// Downloads all objects. An error is returned as such only if it came before the first response.
@@ -214,7 +217,7 @@ impl<'a> Run<'a> {
         sequence: &ObjectSequence<'_>,
         result: &Result<DeliveryOutcome>,
         can_be_resumed: bool,
-    ) -> (Option<String>, Option<Vec<String>>) {
+    ) -> Option<ResumeCommand> {
         let can_continue = match result {
             Ok(DeliveryOutcome::Complete(_)) => false,
             Ok(DeliveryOutcome::Stopped { is_known, .. }) => *is_known || can_be_resumed,
@@ -224,7 +227,7 @@ impl<'a> Run<'a> {
             }
         };
         if !can_continue {
-            return (None, None);
+            return None;
         }
         let file = stdout_file();
         let download = sequence.current();
@@ -239,36 +242,39 @@ impl<'a> Run<'a> {
             is_interrupted: matches!(result, Ok(DeliveryOutcome::Stopped { .. })),
             file: file.as_deref(),
         };
-        (hint.message(), hint.words())
+        hint.command()
     }
 
-    /// Ends the progress, prints the statistics, and returns what is left to report.
-    fn finish(self, ending: Ending) -> Result<(), RunError> {
-        let (lines, words) = ending.resume;
-        let (outcome, end) = end_of(&ending.result, words);
+    /// Ends the progress, prints the statistics for people, and returns what is left to report.
+    fn finish(self, ending: Ending) -> RunEnd {
         if let Some((source, why)) = &ending.unverified {
             integrity_notes::unverified(source, why);
         }
-        self.progress.finish(&LastLine { outcome, report: end.clone() });
-        // Figures of a run that sent no request are of use to programs only, which wait for their last line.
-        let began = ending.transfer != TransferStats::default() || ending.result.is_ok();
-        if let Some(format) = self.invocation.stats.filter(|format| began || *format == Format::Json) {
-            let verdict = match &ending.result {
-                Ok(DeliveryOutcome::Complete(verdict)) => Some(*verdict),
-                _ => None,
-            };
-            let (traffic, time) = (ending.transfer, ending.credentials_time);
-            let stats = Stats::collect(time, traffic, ending.engine, verdict, &self.delivery, end);
+        let outcome = match &ending.result {
+            Ok(DeliveryOutcome::Complete(_)) => RunOutcome::Complete,
+            // The views show nothing else at the end.
+            _ => RunOutcome::Failed,
+        };
+        let progress = self.progress.finish(outcome);
+        let has_begun = ending.transfer != TransferStats::default() || ending.result.is_ok();
+        let verdict = match &ending.result {
+            Ok(DeliveryOutcome::Complete(verdict)) => Some(*verdict),
+            _ => None,
+        };
+        let (traffic, time) = (ending.transfer, ending.credentials_time);
+        let stats = Stats::collect(time, traffic, ending.engine, verdict, &self.delivery);
+        if self.invocation.stats == Some(Format::Text) && has_begun {
             // A stderr that is gone does not make a download fail.
-            let _ = std::io::stderr().write_all(stats.render(format).as_bytes());
+            let _ = std::io::stderr().write_all(stats.text().as_bytes());
         }
-        match ending.result {
+        let cause = match ending.result {
             Ok(DeliveryOutcome::Stopped { by: StopReason::Signal(signal), .. }) => {
-                Err(RunError { cause: RunErrorCause::Interrupted(signal), continuation: lines })
+                EndCause::Interrupted(signal)
             }
-            Ok(_) => Ok(()),
-            Err(error) => Err(RunError { cause: RunErrorCause::Failed(error), continuation: lines }),
-        }
+            Ok(_) => EndCause::Complete,
+            Err(error) => EndCause::Failed(error),
+        };
+        RunEnd::new(cause, ending.resume, RunFigures { progress, stats })
     }
 }
 
@@ -286,14 +292,24 @@ async fn stopped(interrupt: &Interrupt, deadline: Option<tokio::time::Instant>) 
     }
 }
 
+/// Returns what the end by `by` means: an interrupt, or the error that the end of the time limit is.
+fn stop_cause(by: StopReason) -> Result<EndCause> {
+    match by {
+        StopReason::Signal(signal) => Ok(EndCause::Interrupted(signal)),
+        StopReason::TimeLimit => Err(out_of_time()),
+    }
+}
+
 /// Turns the end of the time limit into the error that it is.
 fn outcome_of(result: Result<DeliveryOutcome>) -> Result<DeliveryOutcome> {
     match result {
-        Ok(DeliveryOutcome::Stopped { by: StopReason::TimeLimit, .. }) => {
-            Err(Error::network("the download took longer than --max-time allows"))
-        }
+        Ok(DeliveryOutcome::Stopped { by: StopReason::TimeLimit, .. }) => Err(out_of_time()),
         result => result,
     }
+}
+
+fn out_of_time() -> Error {
+    Error::network("the download took longer than --max-time allows")
 }
 
 /// Completes the output, or leaves it where a later run finds it.
@@ -316,23 +332,4 @@ fn set_modified(path: &Path, last_modified: &str) -> Result<()> {
     let Ok(time) = httpdate::parse_http_date(last_modified) else { return Ok(()) };
     let set = File::options().write(true).open(path).and_then(|file| file.set_modified(time));
     set.map_err(Error::output)
-}
-
-/// Describes the end of a run for programs; `resume` are the words of the continuing command.
-fn end_of(result: &Result<DeliveryOutcome>, resume: Option<Vec<String>>) -> (RunOutcome, EndReport) {
-    let by_signal = |signal: i32| u8::try_from(128 + signal).unwrap_or(1);
-    match result {
-        Ok(DeliveryOutcome::Stopped { by: StopReason::Signal(signal), .. }) => {
-            let exit_code = by_signal(*signal);
-            (RunOutcome::Interrupted, EndReport { exit_code, error: None, resume })
-        }
-        Ok(_) => (RunOutcome::Complete, EndReport::default()),
-        Err(error) if error.is_closed_pipe() => {
-            (RunOutcome::BrokenPipe, EndReport { exit_code: by_signal(SIGPIPE), error: None, resume })
-        }
-        Err(error) => {
-            let error_report = Some(ErrorReport::from(error));
-            (RunOutcome::Failed, EndReport { exit_code: error.exit_code(), error: error_report, resume })
-        }
-    }
 }

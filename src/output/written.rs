@@ -29,6 +29,11 @@ impl WriteProgress {
         }
     }
 
+    /// Returns when the times begin.
+    pub(crate) fn began(&self) -> Instant {
+        self.began
+    }
+
     /// Returns the time since the beginning.
     pub(crate) fn elapsed(&self) -> Duration {
         self.began.elapsed()

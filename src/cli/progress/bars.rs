@@ -11,7 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, P
 use crate::cli::progress::snapshot::{ObjectProgress, Snapshot};
 use crate::cli::progress::speed::Speed;
 use crate::cli::progress::text::{clock, percent, print, retries_and_hedges, summary};
-use crate::cli::progress::view::{LastLine, RunOutcome, View};
+use crate::cli::progress::view::{RunOutcome, View};
 use crate::cli::report::format::size;
 use crate::cli::stderr;
 
@@ -172,14 +172,14 @@ impl View for Bars {
         self.draw_retries_and_hedges(now);
     }
 
-    fn end(self: Box<Self>, now: &Snapshot, last: &LastLine) {
+    fn end(self: Box<Self>, now: &Snapshot, outcome: RunOutcome) {
         stderr::shares_with(None);
         // Finished bars are not drawn again, even those that have not been drawn yet.
         for bar in self.all.iter().chain(&self.each).chain(&self.retries_and_hedges) {
             bar.finish_and_clear();
         }
         let _ = self.shown.clear();
-        if last.outcome == RunOutcome::Complete {
+        if outcome == RunOutcome::Complete {
             print(&summary(now));
         }
     }
@@ -278,7 +278,7 @@ mod tests {
             let rows = rows(&term, columns);
             assert!(rows[0].starts_with(" 50% "), "{rows:?}");
             assert_eq!(rows[1..], ["     12 retries, 3 hedges"]);
-            Box::new(bars).end(&now(12, 3), &LastLine::new(RunOutcome::Interrupted));
+            Box::new(bars).end(&now(12, 3), RunOutcome::Interrupted);
             assert_eq!(term.contents(), "");
         }
     }
@@ -343,7 +343,7 @@ mod tests {
         let rows = rows(&term, 80);
         assert_eq!(rows.len(), COMPLETE_BARS_MAX + 2, "{rows:?}");
         assert!(rows[6].starts_with("99 ") && rows[6].contains("  50% ["), "{rows:?}");
-        Box::new(bars).end(&snapshot(vec![item("k", 0, 1, 0)]), &LastLine::new(RunOutcome::Failed));
+        Box::new(bars).end(&snapshot(vec![item("k", 0, 1, 0)]), RunOutcome::Failed);
         assert_eq!(term.contents(), "");
     }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::cli::progress::snapshot::Snapshot;
 use crate::cli::progress::speed::Speed;
 use crate::cli::progress::text::{clock, percent, retries_and_hedges, summary};
-use crate::cli::progress::view::{LastLine, RunOutcome, View};
+use crate::cli::progress::view::{RunOutcome, View};
 use crate::cli::report::end::EndReport;
 use crate::cli::report::format::{Format, size};
 
@@ -67,22 +67,9 @@ impl<W: Write + Send> Lines<W> {
         let _ = self.out.write_all(line.as_bytes());
     }
 
-    fn json(&self, now: &Snapshot, last: Option<&LastLine>) -> String {
-        let line = JsonLine {
-            state: last.map_or("running", |last| last.outcome.name()),
-            object: now.items.len(),
-            objects: now.objects,
-            uri: now.items.last().map_or("", |item| &item.uri),
-            bytes: now.done(),
-            total: now.total(),
-            seconds: now.elapsed.as_secs_f64(),
-            bytes_per_second: if last.is_some() { now.average() } else { self.speed.bytes_per_second() },
-            eta_seconds: self.speed.time_left(now).map(|left| left.as_secs()),
-            retries: now.retries,
-            hedges: now.hedges,
-            end: last.map(|last| &last.report),
-        };
-        serde_json::to_string(&line).unwrap_or_default() + "\n"
+    fn json(&self, now: &Snapshot) -> String {
+        let speed = self.speed.bytes_per_second();
+        JsonLine::new("running", now, speed, self.speed.time_left(now), None).text()
     }
 
     fn plain(&self, now: &Snapshot) -> String {
@@ -105,6 +92,41 @@ impl<W: Write + Send> Lines<W> {
     }
 }
 
+impl<'a> JsonLine<'a> {
+    fn new(
+        state: &'a str,
+        now: &'a Snapshot,
+        bytes_per_second: u64,
+        left: Option<Duration>,
+        end: Option<&'a EndReport>,
+    ) -> Self {
+        Self {
+            state,
+            object: now.items.len(),
+            objects: now.objects,
+            uri: now.items.last().map_or("", |item| &item.uri),
+            bytes: now.done(),
+            total: now.total(),
+            seconds: now.elapsed.as_secs_f64(),
+            bytes_per_second,
+            eta_seconds: left.map(|left| left.as_secs()),
+            retries: now.retries,
+            hedges: now.hedges,
+            end,
+        }
+    }
+
+    fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default() + "\n"
+    }
+}
+
+/// Returns the last line of `--progress=json`, of a run that ended so.
+pub(crate) fn last_json_line(now: &Snapshot, outcome: RunOutcome, end: &EndReport) -> String {
+    let left = (outcome == RunOutcome::Complete).then_some(Duration::ZERO);
+    JsonLine::new(outcome.name(), now, now.average(), left, Some(end)).text()
+}
+
 impl<W: Write + Send> View for Lines<W> {
     fn draw(&mut self, now: &Snapshot) {
         self.speed.update(now);
@@ -113,20 +135,17 @@ impl<W: Write + Send> View for Lines<W> {
         }
         let (line, interval) = match self.format {
             Format::Text => (self.plain(now), TEXT_INTERVAL),
-            Format::Json => (self.json(now, None), JSON_INTERVAL),
+            Format::Json => (self.json(now), JSON_INTERVAL),
         };
         self.due = now.elapsed + interval;
         self.write(&line);
     }
 
-    fn end(mut self: Box<Self>, now: &Snapshot, last: &LastLine) {
-        self.speed.update(now);
-        let line = match (self.format, last.outcome) {
-            (Format::Text, RunOutcome::Complete) => summary(now),
-            (Format::Text, _) => return,
-            (Format::Json, _) => self.json(now, Some(last)),
-        };
-        self.write(&line);
+    fn end(mut self: Box<Self>, now: &Snapshot, outcome: RunOutcome) {
+        // The last line of JSON follows the message of an error.
+        if (self.format, outcome) == (Format::Text, RunOutcome::Complete) {
+            self.write(&summary(now));
+        }
     }
 }
 
@@ -187,37 +206,19 @@ mod tests {
 
     #[test]
     fn the_last_line_of_json_has_the_outcome_and_the_average_speed() {
-        for (end, state) in [
-            (RunOutcome::Complete, "complete"),
-            (RunOutcome::Failed, "failed"),
-            (RunOutcome::Interrupted, "interrupted"),
-            (RunOutcome::BrokenPipe, "broken_pipe"),
+        for (outcome, state, left) in [
+            (RunOutcome::Complete, "complete", serde_json::json!(0)),
+            (RunOutcome::Failed, "failed", serde_json::Value::Null),
+            (RunOutcome::Interrupted, "interrupted", serde_json::Value::Null),
+            (RunOutcome::BrokenPipe, "broken_pipe", serde_json::Value::Null),
         ] {
-            let out = SharedBuffer::default();
-            let mut lines = Lines::on(out.clone(), Format::Json);
-            lines.due = Duration::MAX;
-            lines.draw(&at(7, 0));
-            Box::new(lines).end(&at(8, GIB), &LastLine::new(end));
-            let line: serde_json::Value =
-                serde_json::from_slice(&out.0.lock().expect("a line")).expect("JSON");
-            assert_eq!((&line["state"], &line["bytes_per_second"]), (&state.into(), &(GIB / 8).into()));
+            let line = last_json_line(&at(8, GIB), outcome, &EndReport::default());
+            let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+            let shown = (&line["state"], &line["bytes_per_second"], &line["eta_seconds"]);
+            assert_eq!(shown, (&state.into(), &(GIB / 8).into(), &left));
             for key in ["exit_code", "error", "resume"] {
                 assert!(line.get(key).is_some(), "no {key} in {line}");
             }
-        }
-    }
-
-    /// A buffer that outlives the lines that write to it.
-    #[derive(Clone, Default)]
-    struct SharedBuffer(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
-
-    impl Write for SharedBuffer {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("the bytes").write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
         }
     }
 }

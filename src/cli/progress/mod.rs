@@ -21,8 +21,8 @@ use std::time::Duration;
 use crate::cli::progress::bars::Bars;
 use crate::cli::progress::lines::Lines;
 use crate::cli::progress::screen::Screen;
-use crate::cli::progress::snapshot::RunProgress;
-use crate::cli::progress::view::{LastLine, RunOutcome, View};
+use crate::cli::progress::snapshot::{RunProgress, Snapshot};
+use crate::cli::progress::view::{RunOutcome, View};
 use crate::cli::report::format::Format;
 use crate::download::meter::Meter;
 use crate::output::written::WriteProgress;
@@ -97,20 +97,21 @@ impl Progress {
         self.run.set_objects(objects);
     }
 
-    /// Removes bars and shows the last line: a summary of a complete run, or in JSON how it ended, even if no object
-    /// has begun.
-    pub(crate) fn finish(mut self, last: &LastLine) {
+    /// Removes bars, shows the summary of a complete run, and returns how far the objects are.
+    pub(crate) fn finish(mut self, outcome: RunOutcome) -> Snapshot {
         let view = self.ticker.take().map_or_else(|| self.view.take(), Ticker::stop);
+        let now = self.run.now();
         if let Some(view) = view {
-            view.end(&self.run.now(), last);
+            view.end(&now, outcome);
         }
+        now
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(view) = self.ticker.take().and_then(Ticker::stop) {
-            view.end(&self.run.now(), &LastLine::new(RunOutcome::Failed));
+            view.end(&self.run.now(), RunOutcome::Failed);
         }
     }
 }

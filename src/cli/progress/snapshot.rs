@@ -9,7 +9,7 @@ use crate::output::written::WriteProgress;
 use crate::s3::address::source::Source;
 
 /// The objects of a run, in the order in which they are delivered.
-pub(super) struct RunProgress {
+pub(crate) struct RunProgress {
     objects: AtomicUsize,
     delivery: Arc<WriteProgress>,
     begun: Mutex<Vec<BegunObject>>,
@@ -25,8 +25,8 @@ struct BegunObject {
 }
 
 /// The state of all objects at one moment.
-#[derive(Debug)]
-pub(super) struct Snapshot {
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
     /// Number of objects in the run.
     pub(super) objects: usize,
     /// Objects that have begun; the last one is under way.
@@ -42,8 +42,8 @@ pub(super) struct Snapshot {
 }
 
 /// An object that has begun, or the part of it that is asked for.
-#[derive(Debug)]
-pub(super) struct ObjectProgress {
+#[derive(Debug, Clone)]
+pub(crate) struct ObjectProgress {
     /// The object's URI with control characters escaped, for terminals and logs.
     pub(super) name: Arc<str>,
     /// The object's URI as it was given, for programs.
@@ -57,7 +57,7 @@ pub(super) struct ObjectProgress {
 }
 
 impl RunProgress {
-    pub(super) fn new(objects: usize, delivery: Arc<WriteProgress>) -> Self {
+    pub(crate) fn new(objects: usize, delivery: Arc<WriteProgress>) -> Self {
         Self { objects: AtomicUsize::new(objects), delivery, begun: Mutex::default() }
     }
 
@@ -72,7 +72,7 @@ impl RunProgress {
         begun.push(BegunObject { name, uri, already_written, delivered_before, meter });
     }
 
-    pub(super) fn now(&self) -> Snapshot {
+    pub(crate) fn now(&self) -> Snapshot {
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         let delivered = self.delivery.bytes();
         let items = begun.iter().map(|object| {

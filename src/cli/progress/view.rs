@@ -1,7 +1,6 @@
 //! The interface between the thread that draws and what it draws: bars or lines.
 
 use crate::cli::progress::snapshot::Snapshot;
-use crate::cli::report::end::EndReport;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,20 +32,5 @@ pub(super) trait View: Send {
     /// Shows `now`; called ten times a second.
     fn draw(&mut self, now: &Snapshot);
     /// Draws for the last time. If an error message follows, it starts on a clean line.
-    fn end(self: Box<Self>, now: &Snapshot, last: &LastLine);
-}
-
-/// The end of a run, as the last line reports it.
-#[derive(Debug, Clone)]
-pub(crate) struct LastLine {
-    pub(crate) outcome: RunOutcome,
-    /// The exit code, the error and the continuing command.
-    pub(crate) report: EndReport,
-}
-
-impl LastLine {
-    /// Creates the end of a run without details.
-    pub(super) fn new(outcome: RunOutcome) -> Self {
-        Self { outcome, report: EndReport::default() }
-    }
+    fn end(self: Box<Self>, now: &Snapshot, outcome: RunOutcome);
 }

@@ -1,11 +1,11 @@
-//! How a run ended, for the last line of `--progress=json` and for `--stats=json`.
+//! How a run ended, for the last lines of `--progress=json` and `--stats=json`.
 //!
 //! The keys and their types are stable: `exit_code` (number), `error` (object or `null`) and `resume` (array of strings
 //! or `null`).
 
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::events;
 
 /// The end of a run.
@@ -52,10 +52,33 @@ impl From<&Error> for ErrorReport {
     }
 }
 
+/// The sentence and the tip of a command line that cannot be parsed; its usage is for people.
+impl From<&clap::Error> for ErrorReport {
+    fn from(refusal: &clap::Error) -> Self {
+        let text = refusal.render().to_string();
+        let one_line = |lines: &str| lines.split_whitespace().collect::<Vec<_>>().join(" ");
+        let paragraphs: Vec<_> = text.split("\n\n").map(one_line).collect();
+        let message = paragraphs.first().map_or("", String::as_str);
+        let tip = paragraphs.iter().find_map(|paragraph| paragraph.strip_prefix("tip: "));
+        Self {
+            kind: ErrorKind::Usage.name(),
+            code: None,
+            message: message.strip_prefix("error: ").unwrap_or(message).to_owned(),
+            object: None,
+            status: None,
+            request_id: None,
+            hint: tip.map(str::to_owned),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
-    use crate::error::{ErrorKind, ServiceError};
+    use crate::cli::args::Args;
+    use crate::error::ServiceError;
 
     #[test]
     fn the_keys_are_stable_and_unknown_values_are_null() {
@@ -79,6 +102,30 @@ mod tests {
             ),
         ] {
             assert_eq!(serde_json::to_string(&end).unwrap(), json);
+        }
+    }
+
+    #[test]
+    fn a_command_line_that_cannot_be_parsed_is_a_sentence_and_a_tip() {
+        for (line, message, hint) in [
+            (
+                &["--chunksize", "1", "s3://b/k"][..],
+                "unexpected argument '--chunksize' found",
+                Some("--chunk-size"),
+            ),
+            (&[], "the following required arguments were not provided: <s3://BUCKET/KEY|URL>...", None),
+            (
+                &["-c", "0", "s3://b/k"],
+                "invalid value '0' for '--concurrency <N>': 0 is not in 1..=1000",
+                None,
+            ),
+        ] {
+            let refusal =
+                Args::try_parse_from(std::iter::once(&"s3fcp").chain(line)).expect_err("it is refused");
+            let report = ErrorReport::from(&refusal);
+            assert_eq!((report.kind, report.message.as_str()), ("usage", message));
+            assert_eq!(report.hint.is_some(), hint.is_some(), "{report:?}");
+            assert!(report.hint.unwrap_or_default().contains(hint.unwrap_or_default()), "{line:?}");
         }
     }
 }

@@ -3,4 +3,5 @@
 pub(crate) mod end;
 pub(crate) mod format;
 pub(crate) mod info;
+pub(crate) mod last_lines;
 pub(crate) mod stats;

@@ -10,15 +10,14 @@ use nix::sys::time::TimeValLike;
 use serde::Serialize;
 
 use crate::cli::report::end::EndReport;
-use crate::cli::report::format::{Format, size};
+use crate::cli::report::format::size;
 use crate::download::stream::TransferStats;
 use crate::download::verdict::Verdict;
 use crate::output::written::WriteProgress;
 
 /// The figures of one download, from the start of the process to its end.
 ///
-/// Its fields are the keys of `--stats=json`, which are stable; all are numbers but `checksum`, `validator`, `bottleneck` and those of
-/// [`EndReport`].
+/// Its fields are the keys of `--stats=json`, which are stable; all are numbers but `checksum`, `validator` and `bottleneck`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Stats {
     /// Bytes delivered.
@@ -61,9 +60,15 @@ pub(crate) struct Stats {
     pub(crate) cpu_seconds: f64,
     /// The limit of the download: `network`, `reader` or `cpu`.
     pub(crate) bottleneck: Bottleneck,
-    /// How the run ended.
+}
+
+/// The line of `--stats=json`.
+#[derive(Serialize)]
+struct StatsLine<'a> {
     #[serde(flatten)]
-    pub(crate) end: EndReport,
+    stats: &'a Stats,
+    #[serde(flatten)]
+    end: &'a EndReport,
 }
 
 /// The limits of a run that the engine was given or found.
@@ -97,7 +102,6 @@ impl Stats {
         engine: EngineStats,
         verdict: Option<Verdict>,
         delivery: &WriteProgress,
-        end: EndReport,
     ) -> Self {
         let seconds = delivery.elapsed().as_secs_f64();
         let bytes = delivery.bytes();
@@ -125,21 +129,19 @@ impl Stats {
             validator: verdict.map(|verdict| verdict.validator.name()),
             cpu_seconds,
             bottleneck: bottleneck(seconds, cpu_seconds, delivery.writing().as_secs_f64()),
-            end,
         }
     }
 
-    /// Formats the figures; the text ends with a newline.
+    /// Formats the figures, and how the run ended, as a line of JSON.
     #[must_use]
-    pub(crate) fn render(&self, format: Format) -> String {
-        match format {
-            Format::Text => self.text(),
-            // Numbers and strings always serialise.
-            Format::Json => serde_json::to_string(self).unwrap_or_default() + "\n",
-        }
+    pub(crate) fn json(&self, end: &EndReport) -> String {
+        // Numbers and strings always serialise.
+        serde_json::to_string(&StatsLine { stats: self, end }).unwrap_or_default() + "\n"
     }
 
-    fn text(&self) -> String {
+    /// Formats the figures as lines for people.
+    #[must_use]
+    pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         let mut line = |key: &str, value: String| {
             // Writing to a String cannot fail.
@@ -240,14 +242,13 @@ mod tests {
             validator: Some("strong"),
             cpu_seconds: 0.5,
             bottleneck: Bottleneck::Network,
-            end: EndReport::default(),
         }
     }
 
     #[test]
     fn json_is_one_line_with_stable_keys() {
         assert_eq!(
-            stats().render(Format::Json),
+            stats().json(&EndReport::default()),
             "{\"bytes\":3221225472,\"seconds\":2.0,\"mib_per_second\":1536.0,\"credentials_seconds\":0.25,\
              \"first_byte_seconds\":0.0285,\
              \"requests\":258,\"connections\":17,\"retries\":2,\"hedges\":3,\"hedges_won\":1,\"throttled\":5,\
@@ -260,7 +261,7 @@ mod tests {
     #[test]
     fn text_is_aligned() {
         assert_eq!(
-            stats().render(Format::Text),
+            stats().text(),
             "delivered     3.0 GiB in 2.00 s, 1536.0 MiB/s\n\
              credentials   in 250.0 ms\n\
              first byte    after 28.5 ms\n\

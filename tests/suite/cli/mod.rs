@@ -2,6 +2,7 @@
 //! every message.
 
 mod info;
+mod last_line;
 mod log;
 mod process;
 mod resume_hint;

@@ -42,44 +42,6 @@ fn a_download_that_fails_has_figures_too() {
     }
 }
 
-/// A failure before the first byte, of a download and of the configuration.
-#[test]
-fn the_last_json_line_says_how_a_run_ended_whenever_it_ended() {
-    let server = FaultServer::start(object(SIZE), |_| Reply::status(404).code("NoSuchKey"));
-    for option in ["--stats=json", "--progress=json"] {
-        for (settings, code, kind, service_code) in
-            [(&[][..], 3, "not_found", Some("NoSuchKey")), (&["--region", "nowhere/#"], 2, "usage", None)]
-        {
-            let outcome = S3fcp::at(&server.endpoint()).args([option]).args(settings).download(URI);
-            assert_eq!(outcome.code(), Some(code), "{}", outcome.stderr);
-            let line = outcome.stderr.lines().rfind(|line| line.starts_with('{')).expect("a line of JSON");
-            let end: Value = serde_json::from_str(line).expect("JSON");
-            assert_eq!(end["exit_code"], code, "{line}");
-            assert_eq!((&end["error"]["kind"], &end["error"]["code"]), (&kind.into(), &service_code.into()));
-            assert!(end["error"]["message"].is_string() && end["resume"].is_null(), "{line}");
-        }
-    }
-}
-
-#[test]
-fn the_last_json_line_has_the_command_that_continues() {
-    let cut = |request: &crate::support::fault_server::Request| match request.chunk(CHUNK) {
-        Some(2..) => Reply::status(503).code("SlowDown"),
-        _ => Reply::ok(),
-    };
-    let server = FaultServer::start(object(SIZE), cut);
-    let run = S3fcp::at(&server.endpoint()).window(1, CHUNK).args(["--progress=json", "--max-attempts", "2"]);
-    let outcome = run.download(URI);
-    assert_eq!(outcome.code(), Some(5), "{}", outcome.stderr);
-    let line = outcome.stderr.lines().rfind(|line| line.starts_with('{')).expect("a line of JSON");
-    let end: Value = serde_json::from_str(line).expect("JSON");
-    assert_eq!((&end["state"], &end["exit_code"]), (&"failed".into(), &5.into()), "{line}");
-    let words: Vec<_> = end["resume"].as_array().expect("words").iter().filter_map(Value::as_str).collect();
-    let range = format!("{}-", outcome.stdout.len());
-    assert_eq!(words[..2], ["s3fcp", URI]);
-    assert!(words.windows(2).any(|pair| pair == ["--range", range.as_str()]), "{words:?}");
-}
-
 #[test]
 fn a_time_limit_ends_a_run_with_exit_5_and_the_command_that_continues() {
     let server = FaultServer::start(object(SIZE), |request| match request.chunk(CHUNK) {

@@ -60,17 +60,6 @@ fn json_tells_the_beginning_and_the_end() {
 }
 
 #[test]
-fn a_failure_has_a_last_line_of_json_before_its_message() {
-    let server = FaultServer::start(object(SIZE), always(3, Reply::status(403)));
-    let outcome = run(&server, "json").download(URI);
-    assert_eq!(outcome.code(), Some(4));
-    let (json, message): (Vec<_>, Vec<_>) = outcome.stderr.lines().partition(|line| line.starts_with('{'));
-    assert_eq!(lines(json.last().expect("a line"))[0]["state"], "failed");
-    assert!(message[0].starts_with("s3fcp: "), "{message:?}");
-    assert!(outcome.stderr.find("failed") < outcome.stderr.find("s3fcp: "), "{}", outcome.stderr);
-}
-
-#[test]
 fn several_objects_have_a_total_when_all_have_begun() {
     let server = FaultServer::start(object(SIZE), |_| Reply::ok());
     let outcome = run(&server, "json").args([URI, URI]).download(URI);
