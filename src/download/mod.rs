@@ -20,6 +20,7 @@ pub(crate) mod pending_head;
 pub(crate) mod plan;
 pub(crate) mod requested;
 pub(crate) mod sequence;
+pub(crate) mod steering;
 pub(crate) mod stream;
 pub(crate) mod threads;
 pub(crate) mod verdict;

@@ -3,10 +3,7 @@
 //! HEAD and the first ranged GET leave together. The response to the GET shows the size and pins the version, and its body is
 //! the first range. Memory stays inside the window whatever the consumer does.
 
-use crate::download::discovery;
-
 use std::fmt;
-use std::num::NonZeroU64;
 use std::ops::{Add, Range};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,37 +13,30 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
-use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{debug, info, trace};
+use tracing::info;
 
 use crate::client::origins::Origins;
 use crate::config::settings::Config;
 use crate::download::client::Client;
-use crate::download::concurrency::controller::ConcurrencyController;
-use crate::download::concurrency::controller::speed::SpeedMark;
 use crate::download::context::DownloadContext;
-use crate::download::discovery::Discovery;
+use crate::download::discovery::{self, Discovery};
 use crate::download::group::DownloadGroup;
 use crate::download::limits::{Limits, checksum_mode};
 use crate::download::memory::frame::Frame;
 use crate::download::meter::Meter;
-use crate::download::options::ChecksumMode;
-use crate::download::options::Options;
+use crate::download::options::{ChecksumMode, Options};
 use crate::download::ordered::OrderedRanges;
 use crate::download::pending_head::{self, PendingHead};
 use crate::download::plan::Plan;
+use crate::download::steering::steer;
 use crate::download::verdict::{EndState, Verdict};
 use crate::download::verify::ChecksumCheck;
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::{DOWNLOAD, LEVEL};
+use crate::events::DOWNLOAD;
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range::ByteRange;
-
-/// How often the number of connections is reviewed: while it is being found, and afterwards.
-const TICK: Duration = Duration::from_millis(2);
-const TICK_AT_REST: Duration = Duration::from_millis(200);
 
 /// A download under way, in order: frames that count against the window ([`Download::next_frame`]), or a plain [`Stream`] of
 /// bytes. Dropping it ends all its requests.
@@ -410,60 +400,6 @@ impl Add for TransferStats {
             concurrency: self.concurrency.max(other.concurrency),
         }
     }
-}
-
-/// Looks for the number of connections that pays, for as long as the download lasts.
-fn steer(
-    context: &Arc<DownloadContext>,
-    wanted: ByteRange,
-    limits: &Limits,
-    latency: Duration,
-) -> AbortOnDropHandle<()> {
-    let context = Arc::clone(context);
-    let rate_limit = limits.bytes_per_second.map(NonZeroU64::get);
-    let mut controller = ConcurrencyController::new(
-        limits.connections,
-        limits.chunk,
-        (limits.window, limits.window_max),
-        rate_limit,
-    );
-    controller.first_response(latency);
-    if limits.connections > 1 {
-        context.limit.set_steered();
-    }
-    let wanted = wanted.len();
-    AbortOnDropHandle::new(tokio::spawn(async move {
-        let began = Instant::now();
-        let mut before = 1;
-        loop {
-            sleep(if controller.is_settled() { TICK_AT_REST } else { TICK }).await;
-            let counters = &context.counters;
-            let (fetched, held) = (counters.fetched(), counters.held());
-            let (at, left, opened) = (began.elapsed(), wanted.saturating_sub(fetched), counters.opened());
-            let here = SpeedMark { at, bytes: fetched, held, opened, left };
-            let (threads, is_busy) = context.group.threads();
-            controller.set_threads(threads, is_busy);
-            let connections = controller.observe(here);
-            context.group.widen_for_connections(controller.window_bytes());
-            trace!(target: LEVEL, concurrency = connections, fetched, held, "sample");
-            if connections != before {
-                debug!(target: LEVEL, concurrency = connections, before, "concurrency changed");
-            }
-            before = connections;
-            if let Some(sizes) = controller.sizes() {
-                let is_fixed = context.chunk_is_explicit;
-                let (chunk, large) = if is_fixed { (u64::MAX, u64::MAX) } else { (sizes.range, sizes.large) };
-                context.limit.set_sizes(chunk, large, sizes.just_in_time);
-            }
-            context.limit.set_observed(controller.needs_prompt_counts());
-            // One more than the host is known to allow: that one waits for a connection, or finds that there are more.
-            let cap = context.client.connection_cap().map_or(usize::MAX, |cap| cap + 1);
-            context.limit.set_target(connections.min(cap));
-            if let Some(keep) = controller.take_retreat() {
-                context.limit.retreat_to(keep);
-            }
-        }
-    }))
 }
 
 /// Reports the object, the requested part of it, and how it is requested; `concurrency` if it is explicit.
