@@ -18,7 +18,7 @@ use crate::download::concurrency::limit::ConcurrencyLimit;
 use crate::download::concurrency::throttle::Throttle;
 use crate::download::context::DownloadContext;
 use crate::download::counters::Counters;
-use crate::download::fetch::Discovered;
+use crate::download::fetch::range_task::Discovered;
 use crate::download::fetch::stats::RequestStats;
 use crate::download::fetch::straggler;
 use crate::download::limits::Limits;

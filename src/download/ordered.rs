@@ -14,7 +14,8 @@ use tokio_util::sync::PollSemaphore;
 
 use crate::download::concurrency::limit::{ConcurrencyLimit, Permit};
 use crate::download::context::DownloadContext;
-use crate::download::fetch::{self, Discovered, RangeBody, RangeFuture, RangeHandle};
+use crate::download::fetch::range_task::Discovered;
+use crate::download::fetch::{self, RangeBody, RangeFuture, RangeHandle};
 use crate::download::memory::frame::Frame;
 use crate::download::plan::Plan;
 use crate::error::{Error, ErrorKind, Result};

@@ -1,61 +1,31 @@
-//! One range: attempts, each for the remainder only, until its last byte has arrived.
+//! One range: the bytes that come, and the way to watch and to cancel them.
 //!
 //! A range is fetched by a task of its own, so that its socket is read while the consumer is busy. Its frames pass through a
-//! queue. A byte that was queued is never requested again. The task never looks at other ranges.
+//! queue.
 
 pub(crate) mod attempt;
 pub(crate) mod checked_get;
 pub(crate) mod frame_queue;
 pub(crate) mod hedged;
+pub(crate) mod range_task;
 pub(crate) mod stats;
 pub(crate) mod straggler;
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::client::retry::{Attempt, RetryPolicy, log_retry};
 use crate::download::concurrency::limit::Permit;
 use crate::download::context::DownloadContext;
-use crate::download::fetch::attempt::{RangeRequest, RequestEvent};
-use crate::download::fetch::frame_queue::{FrameControl, FrameReceiver, FrameSender, frame_queue};
-use crate::download::fetch::hedged::{HedgedRequest, Remaining};
+use crate::download::fetch::frame_queue::{FrameControl, FrameReceiver, frame_queue};
+use crate::download::fetch::range_task::{Discovered, RangeTask};
 use crate::download::memory::frame::Frame;
-use crate::download::memory::window::Reservation;
-use crate::download::requested::beyond;
-use crate::error::{Error, ErrorKind, Result};
-use crate::s3::object::ObjectInfo;
-use crate::s3::pinned::PinnedVersion;
-use crate::s3::proof::SizeProof;
+use crate::error::Result;
 use crate::s3::range::ByteRange;
-use crate::s3::response::RangeResponse;
-
-/// New bytes of an attempt that are progress: 64 KiB, an eighth of the range, or what a connection may bring in an eighth of a
-/// second, whichever is least.
-const PROGRESS_BYTES_MIN: u64 = 64 << 10;
-const PROGRESS_RANGE_DIVISOR: u64 = 8;
-const PROGRESS_RATE_DIVISOR: u64 = 8;
-
-/// The facts in the first response.
-#[derive(Debug)]
-pub(crate) struct Discovered {
-    pub(crate) info: ObjectInfo,
-    /// The bytes of the object to deliver.
-    pub(crate) wanted: ByteRange,
-    /// The part of them in the first range: all of them if the server knows no ranges.
-    pub(crate) first: ByteRange,
-    /// How long the response took to begin, once its request was sent.
-    pub(crate) latency: Duration,
-}
 
 /// Resolves when the first response for a range was checked, or when there will be none (the body has the reason);
 /// `None` where the range was cancelled.
@@ -148,253 +118,12 @@ pub(crate) fn start(
     let (sender, frames) = frame_queue(Arc::clone(&context.group.slabs));
     let control = frames.control();
     let (opened_in, opened) = oneshot::channel();
-    let task = RangeTask {
-        context: Arc::clone(context),
-        range,
-        done: 0,
-        whole: false,
-        room: Reservation::default(),
-        queue: sender,
-        opened: Some(opened_in),
-    };
+    let task = RangeTask::new(context, range, sender, opened_in);
     let task = context.group.spawn(task.run(permit));
     let handle =
         RangeHandle { range, frames: control, context: Arc::clone(context), task: task.abort_handle() };
     let body = RangeBody { frames, discovered: None, _task: AbortOnDropHandle::new(task) };
     (RangeFuture { opened, body: Some(body) }, handle)
-}
-
-struct RangeTask {
-    context: Arc<DownloadContext>,
-    range: ByteRange,
-    /// Bytes of the range that were queued.
-    done: u64,
-    /// Set if the server knows no ranges and sends the whole object.
-    whole: bool,
-    /// The reservation for bytes that are about to be read.
-    room: Reservation,
-    queue: FrameSender,
-    /// Told when the first response was checked.
-    opened: Option<oneshot::Sender<Option<Discovered>>>,
-}
-
-impl RangeTask {
-    async fn run(mut self, slot: Permit) {
-        let context = Arc::clone(&self.context);
-        let mut tries = RetryPolicy::new(context.max_attempts);
-        let mut slot = Some(slot);
-        let mut attempt = Attempt::FIRST;
-        let mut fetched = context.counters.fetched();
-        loop {
-            let before = self.done;
-            let Err(error) = self.attempt(attempt).await else { return };
-            // If the server returned an S3 error, the connection is healthy; reconnect only after a transport failure.
-            attempt = Attempt { is_fresh: error.service().is_none(), ..Attempt::after(attempt.number) };
-            // A throttled attempt does not count while other ranges make progress, unless the user set --max-attempts, which is
-            // per range.
-            let since =
-                context.counters.fetched() - std::mem::replace(&mut fetched, context.counters.fetched());
-            let got = if error.is_throttling() && context.max_attempts.is_none() {
-                since
-            } else {
-                self.done - before
-            };
-            let made_progress = got >= self.progress_bytes_min();
-            let Some(delay) = tries.failed(&error, made_progress, context.counters.is_begun()) else {
-                self.queue.finish(Err(error.after_attempts(tries.count())));
-                // The download ends here: later ranges need not start.
-                return context.limit.close();
-            };
-            context.counters.add_retry();
-            log_retry(Some(self.range.remainder(self.done)), tries.count(), &error, delay);
-            if !error.is_throttling() {
-                sleep(delay).await;
-                continue;
-            }
-            context.counters.add_throttled();
-            context.throttle.slow_down(Instant::now(), error.service().and_then(|s| s.retry_after));
-            // While it waits another range may go, if one wants to.
-            drop(slot.take());
-            sleep(delay).await;
-            slot = self.slot_again().await;
-        }
-    }
-
-    /// Returns how many new bytes are progress, so that the attempt which brought them does not count. With fewer, attempt after
-    /// attempt, a download would never end. A range may be shorter, and under a rate limit even a connection that lives
-    /// for a while brings less.
-    fn progress_bytes_min(&self) -> u64 {
-        let of_range = self.range.len() / PROGRESS_RANGE_DIVISOR;
-        let of_rate = self.context.group.rate_limit.as_ref().map_or(u64::MAX, |limit| {
-            limit.bytes_per_second() / self.context.limit.in_use().max(1) as u64 / PROGRESS_RATE_DIVISOR
-        });
-        PROGRESS_BYTES_MIN.min(of_range).min(of_rate).max(1)
-    }
-
-    /// Waits for a permit. The front range does not wait: others that hold permits may be waiting for it. Nor does any range once
-    /// another has failed for good: what lies before that one is still delivered, and what lies after it ends with the
-    /// download.
-    async fn slot_again(&self) -> Option<Permit> {
-        let mut slot = pin!(self.context.limit.acquire());
-        poll_fn(|cx| match slot.as_mut().poll(cx) {
-            Poll::Pending if self.queue.poll_is_front(cx) => Poll::Ready(None),
-            slot => slot,
-        })
-        .await
-    }
-
-    /// Sends one request for the rest of the range and reads its body to the end, or that of a second request if the first one is
-    /// late.
-    async fn attempt(&mut self, attempt: Attempt) -> Result<()> {
-        let context = Arc::clone(&self.context);
-        context.throttle.clear().await;
-        let mut race = HedgedRequest::new(RangeRequest::depart(&context, self.rest().bytes, attempt));
-        let mut due = None;
-        let mut is_counted = false;
-        while self.done < self.range.len() {
-            if race.is_open() {
-                self.queue.wait_for_consumer().await;
-                if let Some(due) = due.take() {
-                    sleep_until(due).await;
-                }
-                self.make_room(context.read_buffer).await;
-            }
-            match race.next(&context, &self.queue, self.rest()).await? {
-                RequestEvent::RangeResponse(opened, latency) => self.opened(&opened, latency)?,
-                RequestEvent::End(size) => self.ended_at(size)?,
-                RequestEvent::Data(at, data) => {
-                    due = context.group.rate_limit.as_ref().map(|ceiling| ceiling.received(data.len()));
-                    let before = self.done;
-                    self.hand_on(at, data).await?;
-                    if self.done > before && !std::mem::replace(&mut is_counted, true) {
-                        context.evidence.add_response();
-                    }
-                }
-            }
-        }
-        race.check_end().await?;
-        self.queue.finish(Ok(()));
-        race.land(&context, self.rest()).await;
-        Ok(())
-    }
-
-    fn rest(&self) -> Remaining {
-        let may_hedge =
-            !self.whole && self.context.pin.get().is_some_and(|pin| self.context.evidence.may_combine(pin));
-        Remaining { bytes: self.range.remainder(self.done), start: self.range.start(), may_hedge }
-    }
-
-    /// Handles the head of a response. The first one pins the download.
-    fn opened(&mut self, opened: &RangeResponse, latency: Duration) -> Result<()> {
-        self.context.counters.add_opened();
-        if self.context.pin.get().is_none() {
-            return self.found(opened, latency);
-        }
-        if opened.whole && !self.whole {
-            let what = "the server sent the whole object for a range";
-            return Err(Error::new(ErrorKind::Server, what).retryable(true));
-        }
-        self.resolve(None);
-        Ok(())
-    }
-
-    /// Resolves the range's future, once: its first response was checked, and is that of the download where it
-    /// `discovered` the object.
-    fn resolve(&mut self, discovered: Option<Discovered>) {
-        if let Some(waiting) = self.opened.take() {
-            // Nobody waits any more only when the download was dropped.
-            let _ = waiting.send(discovered);
-        }
-    }
-
-    /// Pins the download to the first response, which may show that the object is shorter than requested, or not the one that was
-    /// named.
-    fn found(&mut self, opened: &RangeResponse, latency: Duration) -> Result<()> {
-        let wanted = self.context.wanted.of(&opened.info)?;
-        // Only the first range runs before the pin is set.
-        let _ = self.context.pin.set(PinnedVersion::new(&opened.info));
-        if opened.size_proof != SizeProof::LastChunk {
-            self.context.evidence.set_size(opened.size_proof);
-        }
-        self.whole = opened.whole;
-        self.range = if opened.whole { wanted } else { opened.body };
-        let info = opened.info.clone();
-        self.resolve(Some(Discovered { info, wanted, first: self.range, latency }));
-        Ok(())
-    }
-
-    /// Notes the size of the object, which the end of its only response showed.
-    fn ended_at(&mut self, size: u64) -> Result<()> {
-        if self.range.start() > size {
-            return Err(beyond(self.range.start(), size));
-        }
-        let _ = self.context.size_at_end.set(size);
-        self.context.evidence.set_size(SizeProof::LastChunk);
-        self.range = self.range.clipped(size);
-        Ok(())
-    }
-
-    /// Reserves memory for `bytes`, or for the rest of the range; in a small or full window, for some of it. Waits only when it
-    /// holds nothing: waiting while holding memory could deadlock.
-    async fn make_room(&mut self, bytes: usize) {
-        let left = usize::try_from(self.range.len() - self.done).unwrap_or(usize::MAX);
-        let more = bytes.min(left).saturating_sub(self.room.bytes());
-        if more == 0 {
-            return;
-        }
-        let mut room =
-            pin!(self.context.group.window.reserve(self.context.position(self.range.start()), more));
-        if self.room.bytes() == 0 {
-            self.room = room.await;
-        } else if let Some(room) = room.as_mut().now_or_never() {
-            self.room.merge(room);
-        }
-    }
-
-    /// Queues the part of `data`, which begins at this offset of the object, that comes next.
-    async fn hand_on(&mut self, at: u64, mut data: Bytes) -> Result<()> {
-        let next = self.range.start() + self.done;
-        if self.whole && at.saturating_add(data.len() as u64) > self.context.size() {
-            return Err(
-                Error::new(ErrorKind::Server, "the response has more bytes than the object").retryable(true)
-            );
-        }
-        // Skip bytes that were queued already, or lie before the range: some servers cannot leave them out.
-        let known = usize::try_from(next.saturating_sub(at)).unwrap_or(usize::MAX).min(data.len());
-        drop(data.split_to(known));
-        let left = self.range.len() - self.done;
-        if data.len() as u64 > left {
-            if !self.whole {
-                let what = "the response has more bytes than it declared";
-                return Err(Error::new(ErrorKind::Server, what).retryable(true));
-            }
-            // Ignore bytes after the range: this server sends the whole object.
-            data.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-        }
-        if !data.is_empty() {
-            self.context.counters.set_begun();
-            // A hedge that wins brings bytes without a word on its response.
-            self.resolve(None);
-        }
-        while !data.is_empty() {
-            // Only in a small or full window is there less.
-            self.make_room(data.len()).await;
-            let left = self.range.len() - self.done;
-            let part = data.split_to(data.len().min(self.room.bytes()));
-            self.done += part.len() as u64;
-            self.queue.set_received(self.done);
-            // A frame that is passed on without a copy pins a whole buffer: it must not be a small part of it, and the
-            // buffer must be reserved.
-            let pinned = self.context.read_buffer.max(part.len());
-            if part.len() >= self.context.zero_copy_min && self.room.bytes() >= pinned {
-                self.queue.push(Frame::new(part, self.room.split(pinned)));
-            } else {
-                let room = self.room.split(part.len());
-                self.queue.pack(&part, left, room);
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
