@@ -1,8 +1,8 @@
 //! A GET whose response proves which bytes it has, and that they are of the pinned version.
 //!
-//! Where one response does not prove that, one request more may: HEAD, the byte after the end, a GET without `Range`, or
-//! one that asks for all bytes in one response. These are rare, and boxed so that ranges stay small. What may be combined is
-//! decided by [`Evidence`].
+//! Where one response does not prove that, another request may: a GET without `Range`, one that asks for all bytes in one
+//! response, or a [`side_request`]. These are rare, and boxed so that ranges stay small. [`Evidence`] decides what may be
+//! combined.
 //!
 //! [`Evidence`]: crate::download::verdict::Evidence
 
@@ -15,16 +15,15 @@ use tokio::time::timeout;
 use tracing::info;
 
 use crate::client::exchange::Exchange;
-use crate::client::metadata::{self, AfterEnd};
-use crate::client::object_client::ObjectClient;
 use crate::client::retry::Attempt;
 use crate::download::context::DownloadContext;
+use crate::download::fetch::side_request;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::CORRECTION;
 use crate::s3::header::header_text;
 use crate::s3::object::{ObjectInfo, malformed};
 use crate::s3::pinned::PinnedVersion;
-use crate::s3::proof::{SizeProof, is_strong};
+use crate::s3::proof::SizeProof;
 use crate::s3::range::ByteRange;
 use crate::s3::request::S3Request;
 use crate::s3::response::{RangeResponse, ResponseProof, SentGet};
@@ -121,10 +120,10 @@ async fn next_request(
         return Ok(None);
     }
     if context.evidence.should_ask_head()
-        && let Some(tag) = Box::pin(tag_by_head(&context.client, &opened.info, attempt)).await
+        && let Some(tag) = Box::pin(side_request::tag_by_head(&context.client, &opened.info, attempt)).await
     {
         context.evidence.expect_tag(&tag);
-        if honours_if_match(context, attempt).await? {
+        if side_request::honours_if_match(context, attempt).await? {
             // Requested again: only what was sent after HEAD's answer is certain to be of that version.
             info!(target: CORRECTION, what = "If-Match", to = tag, "retrying immediately");
             context.evidence.set_head_tag(&tag);
@@ -152,17 +151,12 @@ async fn complete_tag(context: &DownloadContext, info: &mut ObjectInfo, attempt:
     let pinned = context.pin.get().and_then(PinnedVersion::if_match);
     let tag = context.evidence.head_tag().or(pinned.filter(|_| attempt.number > 1));
     if let Some(tag) = tag
-        && honours_if_match(context, attempt).await?
+        && side_request::honours_if_match(context, attempt).await?
     {
         context.evidence.expect_tag(tag);
         info.etag = Some(tag.to_owned());
     }
     Ok(())
-}
-
-async fn honours_if_match(context: &DownloadContext, attempt: Attempt) -> Result<bool> {
-    let ask = Box::pin(metadata::honours_if_match(&context.client, attempt));
-    context.evidence.honours_if_match(ask).await
 }
 
 /// Returns whether `error` refuses an `If-Match` of HEAD's tag before any response was taken.
@@ -216,7 +210,7 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
     match ResponseProof::read(&exchange.head, sent)? {
         ResponseProof::Bytes(opened) => proven(exchange, opened, false),
         ResponseProof::PartOrWhole(opened) if may_ask_plainly => {
-            let proof = Box::pin(is_whole(context, &opened.info, attempt));
+            let proof = Box::pin(side_request::is_whole(context, &opened.info, attempt));
             if timeout(PROOF_TIME, proof).await.unwrap_or(Ok(false))? {
                 return proven(exchange, opened, false);
             }
@@ -229,7 +223,7 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
             // If the size is known, that the body has neither less nor more is checked as it comes.
             let size = match pin {
                 Some(pin) => pin.size(),
-                None => Box::pin(size_by_head(client, &info, attempt)).await,
+                None => Box::pin(side_request::size_by_head(client, &info, attempt)).await,
             };
             let (body, info) = (ByteRange::new(0, size), ObjectInfo { size, ..info });
             let is_sized = info.known_size().is_some();
@@ -237,60 +231,6 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
             proven(exchange, RangeResponse { info, body, whole: true, size_proof }, is_sized)
         }
     }
-}
-
-/// Returns whether the 200 that `info` was read from, which may be a part, is the whole object: if HEAD shows the same tag
-/// and size, or, without an answer from HEAD, if there is no byte after it in that version.
-async fn is_whole(context: &DownloadContext, info: &ObjectInfo, attempt: Attempt) -> Result<bool> {
-    let client = &context.client;
-    // The answer would need the connection that this response is on.
-    if !client.has_spare_connection() {
-        return Ok(false);
-    }
-    let attempt = Attempt { is_aside: true, ..attempt };
-    let head = if client.is_s3() { metadata::head(client, attempt).await.ok() } else { None };
-    let tag = info.etag.as_deref().filter(|etag| is_strong(etag));
-    // Some servers send a length of 0 with every HEAD. Without a strong tag it may describe another version.
-    if let Some(head) = head.filter(|head| head.size > 0) {
-        return Ok(head.size == info.size && tag.is_some() && head.etag == info.etag);
-    }
-    // A 200 of one byte to a request for the second one would show nothing either.
-    if info.size == 1 || !client.has_spare_connection() {
-        return Ok(false);
-    }
-    match metadata::after_end(client, info.size, tag, attempt).await? {
-        AfterEnd::SameWhole => Ok(true),
-        // Of that version only if a server that has another one would have refused its tag.
-        AfterEnd::Nothing => Ok(tag.is_some() && honours_if_match(context, attempt).await?),
-        AfterEnd::Other => {
-            context.evidence.set_larger_than(info.size);
-            Ok(false)
-        }
-    }
-}
-
-/// Returns the strong tag that HEAD shows of the object, of which `info`, from a response to a GET, shows none.
-async fn tag_by_head(client: &ObjectClient, info: &ObjectInfo, attempt: Attempt) -> Option<String> {
-    if !client.is_s3() || info.etag.is_some() {
-        return None;
-    }
-    let head = metadata::head(client, attempt).await.ok()?;
-    let is_same =
-        head.size == info.size && (info.last_modified.is_none() || head.last_modified == info.last_modified);
-    head.etag.filter(|etag| is_same && is_strong(etag))
-}
-
-/// Returns the size that HEAD shows of the object that `info` describes. Under a weak `ETag` a server may send the object in
-/// another encoding, of another length, and an object that a function makes has a size only when it is made.
-async fn size_by_head(client: &ObjectClient, info: &ObjectInfo, attempt: Attempt) -> u64 {
-    let is_weak = info.etag.as_deref().is_some_and(|etag| !is_strong(etag));
-    if !client.is_s3() || is_weak {
-        return ObjectInfo::SIZE_UNKNOWN;
-    }
-    let head = metadata::head(client, attempt).await.ok();
-    // Some servers send a length of 0 with every HEAD.
-    let head = head.filter(|head| head.etag == info.etag && head.size > 0);
-    head.map_or(ObjectInfo::SIZE_UNKNOWN, |head| head.size)
 }
 
 /// Returns whether the response carries the strong tag that `If-Match` named.

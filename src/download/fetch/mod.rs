@@ -8,6 +8,7 @@ pub(crate) mod checked_get;
 pub(crate) mod frame_queue;
 pub(crate) mod hedged;
 pub(crate) mod range_task;
+pub(crate) mod side_request;
 pub(crate) mod stats;
 pub(crate) mod straggler;
 

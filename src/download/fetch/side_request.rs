@@ -1,0 +1,74 @@
+//! Requests that show what the response to a GET left open: whether it is the whole object, its size, its tag, and whether
+//! the server honours `If-Match`.
+
+use crate::client::metadata::{self, AfterEnd};
+use crate::client::object_client::ObjectClient;
+use crate::client::retry::Attempt;
+use crate::download::context::DownloadContext;
+use crate::error::Result;
+use crate::s3::object::ObjectInfo;
+use crate::s3::proof::is_strong;
+
+/// Returns whether the server refuses a request that names another tag; it is asked once.
+pub(super) async fn honours_if_match(context: &DownloadContext, attempt: Attempt) -> Result<bool> {
+    let ask = Box::pin(metadata::honours_if_match(&context.client, attempt));
+    context.evidence.honours_if_match(ask).await
+}
+
+/// Returns whether the 200 that `info` was read from, which may be a part, is the whole object: if HEAD shows the same tag
+/// and size, or, without an answer from HEAD, if there is no byte after it in that version.
+pub(super) async fn is_whole(context: &DownloadContext, info: &ObjectInfo, attempt: Attempt) -> Result<bool> {
+    let client = &context.client;
+    // The answer would need the connection that this response is on.
+    if !client.has_spare_connection() {
+        return Ok(false);
+    }
+    let attempt = Attempt { is_aside: true, ..attempt };
+    let head = if client.is_s3() { metadata::head(client, attempt).await.ok() } else { None };
+    let tag = info.etag.as_deref().filter(|etag| is_strong(etag));
+    // Some servers send a length of 0 with every HEAD. Without a strong tag it may describe another version.
+    if let Some(head) = head.filter(|head| head.size > 0) {
+        return Ok(head.size == info.size && tag.is_some() && head.etag == info.etag);
+    }
+    // A 200 of one byte to a request for the second one would show nothing either.
+    if info.size == 1 || !client.has_spare_connection() {
+        return Ok(false);
+    }
+    match metadata::after_end(client, info.size, tag, attempt).await? {
+        AfterEnd::SameWhole => Ok(true),
+        // Of that version only if a server that has another one would have refused its tag.
+        AfterEnd::Nothing => Ok(tag.is_some() && honours_if_match(context, attempt).await?),
+        AfterEnd::Other => {
+            context.evidence.set_larger_than(info.size);
+            Ok(false)
+        }
+    }
+}
+
+/// Returns the strong tag that HEAD shows of the object, of which `info`, from a response to a GET, shows none.
+pub(super) async fn tag_by_head(
+    client: &ObjectClient,
+    info: &ObjectInfo,
+    attempt: Attempt,
+) -> Option<String> {
+    if !client.is_s3() || info.etag.is_some() {
+        return None;
+    }
+    let head = metadata::head(client, attempt).await.ok()?;
+    let is_same =
+        head.size == info.size && (info.last_modified.is_none() || head.last_modified == info.last_modified);
+    head.etag.filter(|etag| is_same && is_strong(etag))
+}
+
+/// Returns the size that HEAD shows of the object that `info` describes. Under a weak `ETag` a server may send the object in
+/// another encoding, of another length, and an object that a function makes has a size only when it is made.
+pub(super) async fn size_by_head(client: &ObjectClient, info: &ObjectInfo, attempt: Attempt) -> u64 {
+    let is_weak = info.etag.as_deref().is_some_and(|etag| !is_strong(etag));
+    if !client.is_s3() || is_weak {
+        return ObjectInfo::SIZE_UNKNOWN;
+    }
+    let head = metadata::head(client, attempt).await.ok();
+    // Some servers send a length of 0 with every HEAD.
+    let head = head.filter(|head| head.etag == info.etag && head.size > 0);
+    head.map_or(ObjectInfo::SIZE_UNKNOWN, |head| head.size)
+}
