@@ -1,19 +1,12 @@
-//! An error response, read into an [`Error`]: its kind, whether the same request may succeed later, and a hint.
+//! The meaning of an error response, as an [`Error`]: its kind, whether the same request may succeed later, and a hint.
 //!
-//! Source: Amazon S3 API Reference, "Error responses" (codes and the XML body).
+//! Source: Amazon S3 API Reference, "Error responses" (codes).
 
-use http::HeaderMap;
 use http::StatusCode;
-use http::header::{CONTENT_RANGE, DATE, RETRY_AFTER};
 use http::response::Parts;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::error::printable::printable;
 use crate::error::{Error, ErrorKind, ServiceError};
-use crate::s3::address::region::Region;
-use crate::s3::error_document::ErrorDocument;
-use crate::s3::header::header_text;
-use crate::s3::range::unsatisfied_range;
+use crate::s3::error_fields::ErrorFields;
 use crate::s3::secrets::Secrets;
 
 /// Reads a response other than 200 and 206 into an error; `body` may be cut, or not an error document at all. Where the
@@ -22,7 +15,7 @@ pub(crate) fn error_from_response(head: &Parts, body: &[u8], secrets: &Secrets) 
     if is_refusal_of_plain_http(head, body) {
         return wants_tls();
     }
-    let ReadResponse { service, is_s3, endpoint } = read(head, body, secrets);
+    let ErrorFields { service, is_s3, endpoint } = ErrorFields::read(head, body, secrets);
     if !is_s3 && matches!(head.status.as_u16(), 404 | 405 | 410) {
         // A job that waits for a key must not take a web server's 404 for a missing object.
         return not_s3().with_service(service);
@@ -94,7 +87,7 @@ pub(crate) fn error_from_url_response(head: &Parts, body: &[u8], secrets: &Secre
     if is_refusal_of_plain_http(head, body) {
         return wants_tls();
     }
-    let mut service = read(head, body, secrets).service;
+    let mut service = ErrorFields::read(head, body, secrets).service;
     // The bucket's region does not matter: the URL names the host.
     service.region = None;
     let (kind, what, hint) = match (head.status.as_u16(), service.code()) {
@@ -119,69 +112,8 @@ const NOT_SIGNED: &str = "the request is not signed";
 const NOT_SIGNED_HINT: &str = "configure an access key for this service";
 const REGION_HINT: &str = "name the bucket's region with --region";
 
-/// The contents of an error response.
-struct ReadResponse {
-    service: ServiceError,
-    /// Set if an error document or a request id shows that the server speaks S3.
-    is_s3: bool,
-    /// The endpoint that a redirect of a custom endpoint names.
-    endpoint: Option<String>,
-}
-
-fn read(head: &Parts, body: &[u8], secrets: &Secrets) -> ReadResponse {
-    let document = ErrorDocument::read(body);
-    let has_document = document.as_ref().is_some_and(|document| document.code.is_some());
-    let document = document.unwrap_or_default();
-    let header = |name: &str| header_text(&head.headers, name).map(str::to_owned);
-    let mut secrets = secrets.clone();
-    document.token.iter().for_each(|token| secrets.add(token));
-    let text =
-        |text: Option<String>| Some(printable(&secrets.redact(&text?)?)).filter(|text| !text.is_empty());
-    let request_id = header("x-amz-request-id").or_else(|| header("x-amz-id-2"));
-    let is_s3 = has_document || request_id.is_some();
-    // AWS names its endpoint too, but the region is what the user can set.
-    let endpoint = document.endpoint.filter(|e| is_authority(e) && !e.contains(".amazonaws.com"));
-    let date = header(DATE.as_str()).and_then(|d| httpdate::parse_http_date(&d).ok());
-    let server_time = document.server_time.and_then(|time| humantime::parse_rfc3339_weak(&time).ok());
-    let service = ServiceError {
-        status: head.status.as_u16(),
-        code: text(document.code),
-        message: text(document.message),
-        request_id: text(document.request_id.filter(|id| !id.is_empty()).or(request_id)),
-        // The region becomes part of a hint and of a host name.
-        region: header("x-amz-bucket-region").or(document.region).filter(|r| Region::parse(r).is_ok()),
-        retry_after: retry_after(&head.headers),
-        date: server_time.or(date).and_then(seconds),
-        object_size: header(CONTENT_RANGE.as_str())
-            .and_then(|range| unsatisfied_range(&range))
-            .or_else(|| document.actual_object_size?.parse().ok()),
-    };
-    ReadResponse { service, is_s3, endpoint }
-}
-
-/// Returns whether `text` can only be a host, perhaps with a port.
-fn is_authority(text: &str) -> bool {
-    (1..=255).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
-}
-
 fn message_contains(service: &ServiceError, text: &str) -> bool {
     service.message.as_deref().is_some_and(|message| message.contains(text))
-}
-
-/// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date, which counts from that of the response: the
-/// server's clock and not this machine's.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = header_text(headers, RETRY_AFTER.as_str())?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let now = httpdate::parse_http_date(header_text(headers, DATE.as_str())?.trim()).ok()?;
-    httpdate::parse_http_date(value).ok()?.duration_since(now).ok()
-}
-
-fn seconds(time: SystemTime) -> Option<u64> {
-    time.duration_since(UNIX_EPOCH).ok().map(|d| d.as_secs())
 }
 
 /// Returns whether the same request may succeed later.
@@ -258,6 +190,8 @@ fn meaning(
 
 #[cfg(test)]
 mod tests {
+    use http::header::CONTENT_RANGE;
+
     use super::*;
 
     fn of(status: u16, body: &str) -> Error {

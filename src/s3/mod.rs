@@ -5,6 +5,7 @@
 pub(crate) mod address;
 pub(crate) mod checksum;
 mod error_document;
+mod error_fields;
 pub(crate) mod error_response;
 pub(crate) mod etag;
 pub(crate) mod header;
