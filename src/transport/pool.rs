@@ -26,11 +26,12 @@ use tracing::debug;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{CONNECTION, first_line, milliseconds};
-use crate::transport::coalesce::CoalescingReader;
+use crate::transport::coalesce::ReadCoalescing;
 use crate::transport::connect::{TcpConnector, is_out_of_sockets};
 use crate::transport::connection_cap::{ConnectionCap, ConnectionSlot, LeasedConnection, RequestOrder};
+use crate::transport::layered::Layered;
 use crate::transport::proxy::{Proxies, Proxy};
-use crate::transport::response_head::{CheckedHeads, HEAD_BYTES_MAX, HeadExpected};
+use crate::transport::response_head::{HEAD_BYTES_MAX, HeadCheck};
 use crate::transport::socket::LowWater;
 use crate::transport::tls::{self, Tls};
 use crate::transport::tls_error;
@@ -74,8 +75,6 @@ struct Connection {
     sender: SendRequest<Empty<Bytes>>,
     driver: AbortHandle,
     low_water: Arc<LowWater>,
-    /// Set before each request, for a connection that checks the heads of responses.
-    head_expected: HeadExpected,
     /// Set if it reads long heads, and ignores lines that are no headers.
     is_lenient: bool,
     /// From 1.
@@ -224,15 +223,9 @@ impl Pool {
         let socket = below(below(&stream)).inner();
         let (low_water, peer) = (socket.low_water(), socket.peer());
         let stream = TokioIo::new(stream);
-        let wire =
-            if self.is_tls { CoalescingReader::filling(stream) } else { CoalescingReader::plain(stream) };
+        let stream = Layered { stream, layer: self.is_tls.then(ReadCoalescing::default) };
         let is_lenient = self.is_lenient.load(Ordering::Relaxed);
-        let head_expected = HeadExpected::default();
-        let wire = if is_lenient {
-            CheckedHeads::checked(wire, Arc::clone(&head_expected))
-        } else {
-            CheckedHeads::unchecked(wire)
-        };
+        let stream = Layered { stream, layer: is_lenient.then(HeadCheck::default) };
         let read_buffer = if is_lenient { self.read_buffer.max(HEAD_BYTES_MAX) } else { self.read_buffer };
         let (sender, connection) = http1::Builder::new()
             .read_buf_exact_size(Some(read_buffer))
@@ -243,7 +236,7 @@ impl Pool {
             .ignore_invalid_headers_in_responses(is_lenient)
             .allow_spaces_after_header_name_in_responses(true)
             .allow_obsolete_multiline_headers_in_responses(true)
-            .handshake(TokioIo::new(wire))
+            .handshake(TokioIo::new(stream))
             .await
             .map_err(|e| Error::network("the connection failed").with_source(e))?;
         let number = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
@@ -261,17 +254,7 @@ impl Pool {
         let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
         slot.establish();
         let runtime = Handle::current().id();
-        Ok(Connection {
-            sender,
-            driver,
-            low_water,
-            head_expected,
-            is_lenient,
-            number,
-            peer,
-            runtime,
-            _slot: slot,
-        })
+        Ok(Connection { sender, driver, low_water, is_lenient, number, peer, runtime, _slot: slot })
     }
 
     fn refused(&self, cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
@@ -330,7 +313,6 @@ impl Lease {
         mut request: Request<Empty<Bytes>>,
     ) -> hyper::Result<Response<Incoming>> {
         self.pool.route.make_absolute(&mut request, &self.pool.base);
-        self.connection.head_expected.store(true, Ordering::Relaxed);
         let sent = Instant::now();
         let response = self.connection.sender.send_request(request).await?;
         self.pool.cap.responded(sent.elapsed(), !self.is_reused);

@@ -1,4 +1,4 @@
-//! Heads of responses that a strict parser refuses: a stream that reads along, and decides which of their lines may be ignored.
+//! Heads of responses that a strict parser refuses: a layer that reads along, and decides which of their lines may be ignored.
 //!
 //! Some servers send lines that are no headers: names with spaces or control characters, lines without a colon. The parser can
 //! drop those silently, but then it drops a misspelt `Content-Length` too, and a body that is cut would look whole. So on a
@@ -7,50 +7,32 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::transport::layered::ReadLayer;
 
 /// The longest head that is read.
 pub(super) const HEAD_BYTES_MAX: usize = 256 << 10;
 /// Headers that decide which bytes the body has: the letters of their names.
 const DECISIVE: [&str; 5] = ["contentlength", "contentrange", "transferencoding", "contentencoding", "etag"];
 
-/// A stream whose response heads are checked, if it is made for that.
-pub(super) struct CheckedHeads<T> {
-    inner: T,
-    check: Option<HeadCheck>,
-}
-
-/// Set when a request is sent: the bytes that follow are the head of a response.
-pub(super) type HeadExpected = Arc<AtomicBool>;
-
-struct HeadCheck {
-    is_expected: HeadExpected,
+/// The check of each response's head.
+#[derive(Debug, Default)]
+pub(super) struct HeadCheck {
     /// The beginning of a head whose end has not arrived.
     head: Option<Vec<u8>>,
 }
 
-impl<T> CheckedHeads<T> {
-    /// Passes everything on as it is.
-    pub(super) fn unchecked(inner: T) -> Self {
-        Self { inner, check: None }
-    }
-
-    /// Checks the head of each response that is `expected`.
-    pub(super) fn checked(inner: T, expected: HeadExpected) -> Self {
-        Self { inner, check: Some(HeadCheck { is_expected: expected, head: None }) }
-    }
-}
-
 impl HeadCheck {
+    /// Notes that a request is sent: the bytes that follow are the head of a response.
+    fn expect(&mut self) {
+        self.head.get_or_insert_default();
+    }
+
     /// Takes the next bytes of the stream.
     fn read(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        if self.is_expected.swap(false, Ordering::Relaxed) {
-            self.head = Some(Vec::new());
-        }
         while let Some(head) = &mut self.head
             && !bytes.is_empty()
         {
@@ -114,36 +96,25 @@ fn invalid(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.into())
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for CheckedHeads<T> {
+impl<S: AsyncRead> ReadLayer<S> for HeadCheck {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        &mut self,
+        stream: Pin<&mut S>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
         let before = buf.filled().len();
-        ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
-        let Some(check) = &mut this.check else { return Poll::Ready(Ok(())) };
-        let checked = check.read(&buf.filled()[before..]);
+        ready!(stream.poll_read(cx, buf))?;
+        let checked = self.read(&buf.filled()[before..]);
         if checked.is_err() {
             // The parser must not see them.
             buf.set_filled(before);
         }
         Poll::Ready(checked)
     }
-}
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for CheckedHeads<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+    fn before_write(&mut self) {
+        self.expect();
     }
 }
 
@@ -152,9 +123,10 @@ mod tests {
     use super::*;
 
     fn read(pieces: &[&[u8]]) -> (io::Result<()>, bool) {
-        let mut head = HeadCheck { is_expected: Arc::new(AtomicBool::new(true)), head: None };
-        let read = pieces.iter().try_for_each(|piece| head.read(piece));
-        (read, head.head.is_none())
+        let mut check = HeadCheck::default();
+        check.expect();
+        let read = pieces.iter().try_for_each(|piece| check.read(piece));
+        (read, check.head.is_none())
     }
 
     #[test]

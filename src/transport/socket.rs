@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 use hyper_util::client::legacy::connect::{Connected, Connection};
-use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
+use tokio::io::{AsyncRead, BufReader, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(not(test))]
 use tokio::net::TcpStream as SocketStream;
@@ -22,6 +22,7 @@ use tokio::net::TcpStream as SocketStream;
 /// Unit tests of the engine run over pipes in memory, with paused time.
 #[cfg(test)]
 use crate::transport::in_memory::TestStream as SocketStream;
+use crate::transport::layered::{Layered, ReadLayer};
 
 /// The number of bytes that must have arrived before a socket's reader is woken.
 #[derive(Debug)]
@@ -41,10 +42,12 @@ impl LowWater {
 }
 
 /// A TCP stream, with a read buffer where TLS is to run on it.
+pub(super) type Socket = Layered<BufReader<SocketStream>, LowWaterReads>;
+
+/// Reads that wait for the mark of a socket.
 #[derive(Debug)]
-pub(super) struct Socket {
-    stream: BufReader<SocketStream>,
-    low_water: Arc<LowWater>,
+pub(super) struct LowWaterReads {
+    mark: Arc<LowWater>,
     /// The mark that the kernel has at present.
     applied: usize,
 }
@@ -52,68 +55,54 @@ pub(super) struct Socket {
 impl Socket {
     /// Wraps `stream`; `buffer` bytes are read in one call for a reader that asks for less.
     pub(super) fn new(stream: impl Into<SocketStream>, buffer: usize) -> Self {
-        let low_water = LowWater { bytes: AtomicUsize::new(1), reader: AtomicWaker::new() };
-        let stream = BufReader::with_capacity(buffer, stream.into());
-        Self { stream, low_water: Arc::new(low_water), applied: 1 }
+        let mark = LowWater { bytes: AtomicUsize::new(1), reader: AtomicWaker::new() };
+        let layer = LowWaterReads { mark: Arc::new(mark), applied: 1 };
+        Self { stream: BufReader::with_capacity(buffer, stream.into()), layer }
     }
 
-    /// The mark that decides when this socket's reader is woken.
+    /// Returns the mark that decides when this socket's reader is woken.
     pub(super) fn low_water(&self) -> Arc<LowWater> {
-        Arc::clone(&self.low_water)
+        Arc::clone(&self.layer.mark)
     }
 
-    /// The address at the other end.
+    /// Returns the address at the other end.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
-        self.tcp()?.peer_addr().ok()
-    }
-
-    #[cfg(not(test))]
-    #[expect(clippy::unnecessary_wraps, reason = "a unit test's stream may be none of TCP")]
-    fn tcp(&self) -> Option<&TcpStream> {
-        Some(self.stream.get_ref())
-    }
-
-    #[cfg(test)]
-    fn tcp(&self) -> Option<&TcpStream> {
-        self.stream.get_ref().tcp()
+        tcp(&self.stream)?.peer_addr().ok()
     }
 }
 
-impl AsyncRead for Socket {
+#[cfg(not(test))]
+#[expect(clippy::unnecessary_wraps, reason = "a unit test's stream may be none of TCP")]
+fn tcp(stream: &BufReader<SocketStream>) -> Option<&TcpStream> {
+    Some(stream.get_ref())
+}
+
+#[cfg(test)]
+fn tcp(stream: &BufReader<SocketStream>) -> Option<&TcpStream> {
+    stream.get_ref().tcp()
+}
+
+impl ReadLayer<BufReader<SocketStream>> for LowWaterReads {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        &mut self,
+        stream: Pin<&mut BufReader<SocketStream>>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        this.low_water.reader.register(cx.waker());
-        let bytes = this.low_water.bytes.load(Ordering::Relaxed);
-        if bytes != this.applied
-            && let Some(tcp) = this.tcp()
+        self.mark.reader.register(cx.waker());
+        let bytes = self.mark.bytes.load(Ordering::Relaxed);
+        if bytes != self.applied
+            && let Some(tcp) = tcp(&stream)
         {
             set_low_water(tcp, bytes);
-            let enough = this.applied > bytes && this.stream.buffer().is_empty();
-            let is_read = enough && try_read_now(tcp, buf)?;
-            this.applied = bytes;
+            let is_enough = self.applied > bytes && stream.buffer().is_empty();
+            let is_read = is_enough && try_read_now(tcp, buf)?;
+            self.applied = bytes;
             if is_read {
                 return Poll::Ready(Ok(()));
             }
         }
-        Pin::new(&mut this.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        stream.poll_read(cx, buf)
     }
 }
 
@@ -207,16 +196,16 @@ mod tests {
         let (socket, mut peer) = pair().await;
         let mut bytes = [0; 100];
         let mut buf = ReadBuf::new(&mut bytes);
-        assert!(!try_read_now(socket.tcp().unwrap(), &mut buf).unwrap(), "nothing yet");
+        assert!(!try_read_now(tcp(&socket.stream).unwrap(), &mut buf).unwrap(), "nothing yet");
         peer.write_all(b"some").await.unwrap();
-        socket.tcp().unwrap().readable().await.unwrap();
-        assert!(try_read_now(socket.tcp().unwrap(), &mut buf).unwrap());
+        tcp(&socket.stream).unwrap().readable().await.unwrap();
+        assert!(try_read_now(tcp(&socket.stream).unwrap(), &mut buf).unwrap());
         assert_eq!(buf.filled(), b"some");
         peer.set_zero_linger().unwrap();
         drop(peer);
         let mut seen = None;
         for _ in 0..400 {
-            match try_read_now(socket.tcp().unwrap(), &mut buf) {
+            match try_read_now(tcp(&socket.stream).unwrap(), &mut buf) {
                 Ok(_) => tokio::time::sleep(Duration::from_millis(5)).await,
                 Err(error) => {
                     seen = Some(error.kind());
