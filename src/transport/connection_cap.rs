@@ -1,8 +1,9 @@
 //! How many connections the host, a firewall on the way or this process allows, as failures show it.
 //!
 //! Nothing is capped until a new connection fails, or brings no response, while others work. From then on there are no
-//! more than those, and requests wait for an idle one, in the order of what they are for. A single connection is tried
-//! beyond the cap after a second, and more seldom each time that it fails; where it works, the cap is doubled.
+//! more than those, and requests wait for an idle one, in the order of what they are for. A single connection, the probe, is
+//! tried beyond the cap after a second, and more seldom each time that it fails; where it works, the cap is doubled and the
+//! next probe is due. Any request may open it: the first in line is better off with the connection that becomes idle.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,9 +13,9 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
-/// How long the cap stays before one more connection is tried; doubled each time that it fails.
-const GROWTH_DELAY_MIN: Duration = Duration::from_secs(1);
-const GROWTH_DELAY_MAX: Duration = Duration::from_mins(1);
+/// How long the cap stays before a probe; doubled each time that it fails.
+const PROBE_DELAY_MIN: Duration = Duration::from_secs(1);
+const PROBE_DELAY_MAX: Duration = Duration::from_mins(1);
 /// How long a request waits before a later one loses its connection to it.
 const PREEMPTION_DELAY: Duration = Duration::from_secs(1);
 /// How long a request may get no response while others get theirs, beyond some usual latencies.
@@ -44,8 +45,8 @@ struct CapState {
     slots: usize,
     /// Those of them that are open.
     established: usize,
-    growth_delay: Duration,
-    grows_at: Instant,
+    probe_delay: Duration,
+    probe_at: Instant,
     /// Seconds.
     latency: f64,
     last_response: Option<Instant>,
@@ -62,8 +63,8 @@ impl ConnectionCap {
                 cap: usize::MAX,
                 slots: 0,
                 established: 0,
-                growth_delay: GROWTH_DELAY_MIN,
-                grows_at: Instant::now(),
+                probe_delay: PROBE_DELAY_MIN,
+                probe_at: Instant::now(),
                 latency: 0.0,
                 last_response: None,
                 next_id: 0,
@@ -87,39 +88,48 @@ impl ConnectionCap {
     /// Returns the right to open a connection, if there may be another one.
     pub(super) fn take_slot(self: &Arc<Self>) -> Option<ConnectionSlot> {
         let mut state = self.state();
-        let is_growth = state.slots == state.cap && state.grows_at <= Instant::now();
-        if is_growth {
-            // The next one is due only after this one.
-            state.grows_at = Instant::now() + state.growth_delay;
-        } else if state.slots >= state.cap.max(1) {
+        if state.slots >= state.cap.max(1) {
             return None;
         }
         state.slots += 1;
-        Some(ConnectionSlot { cap: Arc::clone(self), is_established: false })
+        Some(ConnectionSlot { cap: Arc::clone(self), is_probe: false, is_established: false })
+    }
+
+    /// Returns the right to open one connection beyond the cap, if that is due.
+    pub(super) fn take_probe(self: &Arc<Self>) -> Option<ConnectionSlot> {
+        let mut state = self.state();
+        if state.slots != state.cap || Instant::now() < state.probe_at {
+            return None;
+        }
+        // The next one is due only after this one.
+        state.probe_at = Instant::now() + state.probe_delay;
+        state.slots += 1;
+        Some(ConnectionSlot { cap: Arc::clone(self), is_probe: true, is_established: false })
     }
 
     /// Notes that a connection, begun at this time, could not be opened. Returns whether that shows a limit: one that was not
     /// accepted for long does only if other requests got responses meanwhile, else it may be the network that is silent.
-    pub(super) fn failed_to_open(&self, began: Instant) -> bool {
+    pub(super) fn failed_to_open(&self, began: Instant, is_probe: bool) -> bool {
         let is_outage =
             began.elapsed() >= SILENCE && self.state().last_response.is_none_or(|last| last < began);
-        !is_outage && self.failed()
+        !is_outage && self.failed(is_probe)
     }
 
     /// Notes that a new connection failed, or gave no response. Returns whether that shows a limit, because others
     /// are open: then the request is to wait for one of those.
-    pub(super) fn failed(&self) -> bool {
+    pub(super) fn failed(&self, is_probe: bool) -> bool {
         let mut state = self.state();
         if state.established == 0 {
             return false;
         }
+        // Where many fail at the same time, only the first one is news.
         if state.cap == usize::MAX {
-            state.growth_delay = GROWTH_DELAY_MIN;
-        } else if state.slots >= state.cap {
-            state.growth_delay = (2 * state.growth_delay).min(GROWTH_DELAY_MAX);
+            state.probe_delay = PROBE_DELAY_MIN;
+        } else if is_probe {
+            state.probe_delay = (2 * state.probe_delay).min(PROBE_DELAY_MAX);
         }
         state.cap = state.cap.min(state.established);
-        state.grows_at = Instant::now() + state.growth_delay;
+        state.probe_at = Instant::now() + state.probe_delay;
         true
     }
 
@@ -131,7 +141,8 @@ impl ConnectionCap {
         state.last_response = Some(Instant::now());
         if is_new && state.established > state.cap {
             state.cap = state.cap.saturating_mul(2);
-            state.growth_delay = GROWTH_DELAY_MIN;
+            state.probe_delay = PROBE_DELAY_MIN;
+            state.probe_at = Instant::now();
             state.wake_first();
         }
     }
@@ -205,10 +216,16 @@ impl CapState {
 #[derive(Debug)]
 pub(super) struct ConnectionSlot {
     cap: Arc<ConnectionCap>,
+    is_probe: bool,
     is_established: bool,
 }
 
 impl ConnectionSlot {
+    /// Returns whether the connection is one beyond the cap.
+    pub(super) fn is_probe(&self) -> bool {
+        self.is_probe
+    }
+
     /// Notes that the connection is open.
     pub(super) fn establish(&mut self) {
         self.cap.state().established += usize::from(!self.is_established);
@@ -286,7 +303,7 @@ mod tests {
     }
 
     fn open(cap: &Arc<ConnectionCap>) -> Option<ConnectionSlot> {
-        let mut slot = cap.take_slot()?;
+        let mut slot = cap.take_slot().or_else(|| cap.take_probe())?;
         slot.establish();
         Some(slot)
     }
@@ -298,15 +315,16 @@ mod tests {
             let mut slots: Vec<_> = (0..16).map(|_| open(&cap).unwrap()).collect();
             while slots.len() > live {
                 slots.pop();
-                assert!(cap.failed(), "others are open");
+                assert!(cap.failed(false), "others are open");
             }
             assert_eq!((cap.allowed(), cap.has_spare()), (Some(live), false));
             let mut attempts = 0;
             for _ in 0..300 {
                 tokio::time::advance(Duration::from_secs(1)).await;
                 while let Some(slot) = open(&cap) {
+                    let is_probe = slot.is_probe();
                     drop(slot);
-                    assert!(cap.failed());
+                    assert!(is_probe && cap.failed(is_probe));
                     attempts += 1;
                 }
             }
@@ -316,26 +334,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_host_that_recovers_gets_all_connections_again_soon() {
+    async fn a_host_that_recovers_gets_all_connections_again_with_the_first_probe() {
         let cap = ConnectionCap::new();
-        let mut slots = vec![open(&cap).unwrap()];
-        assert!(cap.failed());
-        tokio::time::advance(Duration::from_secs(1)).await;
-        for _ in 0..5 {
-            while let Some(slot) = open(&cap) {
-                slots.push(slot);
-                cap.responded(Duration::from_millis(20), true);
-            }
-            tokio::time::advance(Duration::from_secs(1)).await;
+        let mut slots: Vec<_> = (0..136).map(|_| open(&cap).unwrap()).collect();
+        while slots.len() > 1 {
+            slots.pop();
+            assert!(cap.failed(false));
         }
-        assert!(slots.len() >= 16, "{}", slots.len());
+        assert!(open(&cap).is_none(), "not yet");
+        tokio::time::advance(PROBE_DELAY_MIN).await;
+        while slots.len() < 136 {
+            slots.push(open(&cap).expect("many failed at the same time, and that was no probe"));
+            cap.responded(Duration::from_millis(20), true);
+        }
     }
 
     #[tokio::test]
     async fn without_another_connection_a_failure_shows_no_limit() {
         let cap = ConnectionCap::new();
         drop(cap.take_slot());
-        assert!(!cap.failed());
+        assert!(!cap.failed(false));
         assert_eq!(cap.allowed(), None);
     }
 
@@ -343,7 +361,7 @@ mod tests {
     async fn requests_wait_in_their_order_and_take_connections_from_later_ones() {
         let cap = ConnectionCap::new();
         let _slot = open(&cap).unwrap();
-        assert!(cap.failed());
+        assert!(cap.failed(false));
         let late = cap.wait(order(7));
         let mut early = cap.wait(order(3));
         assert!(cap.is_turn(order(3), Some(&early)) && !cap.is_turn(order(7), Some(&late)));

@@ -82,7 +82,7 @@ struct Connection {
     peer: Option<SocketAddr>,
     /// The runtime that watches its socket.
     runtime: runtime::Id,
-    _slot: ConnectionSlot,
+    slot: ConnectionSlot,
 }
 
 impl Drop for Connection {
@@ -135,26 +135,36 @@ impl Pool {
     pub(crate) async fn lease(self: &Arc<Self>, prefers_new: bool, order: RequestOrder) -> Result<Lease> {
         let mut waiting = None;
         loop {
-            if self.cap.is_turn(order, waiting.as_ref()) {
-                if !prefers_new && let Some(lease) = self.lease_idle(order).await {
-                    return Ok(lease);
+            let is_turn = self.cap.is_turn(order, waiting.as_ref());
+            if is_turn
+                && !prefers_new
+                && let Some(lease) = self.lease_idle(order).await
+            {
+                return Ok(lease);
+            }
+            let slot = if is_turn { self.cap.take_slot() } else { None };
+            if let Some(slot) = slot.or_else(|| self.cap.take_probe()) {
+                let is_probe = slot.is_probe();
+                if is_probe {
+                    // What becomes idle meanwhile is for the next in line.
+                    waiting = None;
                 }
-                if let Some(slot) = self.cap.take_slot() {
-                    let began = Instant::now();
-                    match self.open_unless_silent(slot).await {
-                        Ok(connection) => return Ok(Lease::new(connection, self, false, order)),
-                        Err(error) if !self.cap.failed_to_open(began) => return Err(error),
-                        Err(error) => debug!(
-                            target: CONNECTION,
-                            cap = self.cap.allowed(),
-                            reason = first_line(&error),
-                            "no more connections for now"
-                        ),
-                    }
+                let began = Instant::now();
+                match self.open_unless_silent(slot).await {
+                    Ok(connection) => return Ok(Lease::new(connection, self, false, order)),
+                    Err(error) if !self.cap.failed_to_open(began, is_probe) => return Err(error),
+                    Err(error) => debug!(
+                        target: CONNECTION,
+                        cap = self.cap.allowed(),
+                        reason = first_line(&error),
+                        "no more connections for now"
+                    ),
                 }
-                if let Some(lease) = self.lease_idle(order).await {
-                    return Ok(lease);
-                }
+            }
+            if self.cap.is_turn(order, waiting.as_ref())
+                && let Some(lease) = self.lease_idle(order).await
+            {
+                return Ok(lease);
             }
             waiting.get_or_insert_with(|| self.cap.wait(order)).wait().await;
         }
@@ -254,7 +264,7 @@ impl Pool {
         let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
         slot.establish();
         let runtime = Handle::current().id();
-        Ok(Connection { sender, driver, low_water, is_lenient, number, peer, runtime, _slot: slot })
+        Ok(Connection { sender, driver, low_water, is_lenient, number, peer, runtime, slot })
     }
 
     fn refused(&self, cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
@@ -337,8 +347,9 @@ impl Lease {
     /// connection: a new one failed while others work, so the host seems to allow no more.
     pub(crate) fn fail(self) -> bool {
         let Self { connection, pool, is_reused, .. } = self;
+        let is_probe = connection.slot.is_probe();
         drop(connection);
-        !is_reused && pool.cap.failed()
+        !is_reused && pool.cap.failed(is_probe)
     }
 
     /// Lets bytes gather in the kernel until there are this many.

@@ -113,6 +113,29 @@ async fn requests_beyond_what_the_host_allows_wait_for_an_idle_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_that_recovers_gets_all_connections_again() {
+    // One refusal leaves a single connection, as a mass reset does.
+    let server =
+        InMemoryServer::start(object(1000), |_| ScriptedReply::at_rate(10_000)).accept_by(|number| {
+            if number == 2 { ScriptedDial::Refuse } else { ScriptedDial::Accept(LATENCY) }
+        });
+    let pool = pool(&server);
+    get(&pool, 0).await.unwrap();
+    let requests = |reader: u64| {
+        let pool = &pool;
+        async move {
+            for number in 0..8 {
+                get(pool, 40 * number + reader).await.unwrap();
+            }
+        }
+    };
+    join_all((0..39).map(requests)).await;
+    // 100 ms each: over one connection 31 s.
+    assert!(server.elapsed() < Duration::from_secs(4), "{:?}", server.elapsed());
+    assert_eq!(server.open().1, 39);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_that_nobody_answers_lowers_the_cap_only_while_others_get_responses() {
     let ignoring = || {
         usual().accept_by(

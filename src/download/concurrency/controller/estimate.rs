@@ -18,7 +18,7 @@ const JUST_IN_TIME_LATENCY_MIN: Duration = Duration::from_millis(2);
 /// A request that takes longer than this is not waited for.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// What one connection brings. Nothing is known before the first look has ended.
+/// The rate and the latency of one connection. Nothing is known before the first look has ended.
 #[derive(Debug)]
 pub(super) struct ConnectionEstimate {
     /// The largest range that may be requested, in bytes.

@@ -47,7 +47,7 @@ pub(super) enum Step {
     },
 }
 
-/// What follows from a measurement.
+/// The consequence of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum StepVerdict {
     /// Back to the number before; the ranges of the others are to be cancelled if `cancels` is set.
