@@ -3,7 +3,9 @@
 //! Range tasks and the ordered stream add to them; `--stats`, the concurrency controller and straggler detection read
 //! them. They decide nothing.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::download::sync::{AtomicBool, AtomicU64};
 
 /// The counters of one download.
 #[derive(Debug, Default)]

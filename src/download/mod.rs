@@ -22,6 +22,7 @@ pub(crate) mod requested;
 pub(crate) mod sequence;
 pub(crate) mod steering;
 pub(crate) mod stream;
+pub(crate) mod sync;
 pub(crate) mod threads;
 pub(crate) mod verdict;
 pub(crate) mod verify;

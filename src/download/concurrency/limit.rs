@@ -4,12 +4,13 @@
 //! [`Permit`] while it is fetched. Raising the number takes effect immediately, lowering it as permits come back. Permits
 //! are given in the order in which they are asked for.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
-use futures_util::task::AtomicWaker;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::download::sync::{AtomicBool, AtomicU64, AtomicUsize, AtomicWaker, Mutex, MutexGuard};
 
 /// A changing number of permits, and how large the ranges are that they are for.
 #[derive(Debug)]

@@ -6,14 +6,13 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
-
-use futures_util::task::AtomicWaker;
 
 use crate::download::memory::frame::{Frame, FrameCoalescer, Slabs};
 use crate::download::memory::window::Reservation;
+use crate::download::sync::{AtomicBool, AtomicU64, AtomicWaker, Mutex, MutexGuard};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Frames of the front range that may wait without holding up the reading of its socket.
@@ -68,6 +67,9 @@ impl FrameSender {
     /// Puts a frame in as it is.
     pub(crate) fn push(&self, frame: Frame) {
         let mut queue = self.0.queue();
+        if self.0.is_cancelled() {
+            return;
+        }
         let waiting = queue.packer.take();
         queue.frames.extend(waiting);
         queue.frames.push_back(frame);
@@ -78,6 +80,9 @@ impl FrameSender {
     /// Copies `data`, for which `room` is reserved. `left` is how many bytes the range still has, `data` included.
     pub(crate) fn pack(&self, mut data: &[u8], mut left: u64, mut room: Reservation) {
         let mut queue = self.0.queue();
+        if self.0.is_cancelled() {
+            return;
+        }
         while !data.is_empty() {
             let count = queue.packer.pack(data, left, &mut room);
             data = &data[count..];
@@ -141,10 +146,12 @@ impl FrameControl {
         is_new
     }
 
-    /// Throws the frames away; the range will not be delivered.
+    /// Throws the frames away, and those that a task on another thread is about to put in; the range will not be
+    /// delivered.
     pub(crate) fn cancel(&self) {
-        self.0.is_cancelled.store(true, Ordering::Relaxed);
         let mut queue = self.0.queue();
+        // Under the lock: what is put in afterwards would hold memory until the range's turn had come.
+        self.0.is_cancelled.store(true, Ordering::Relaxed);
         queue.frames.clear();
         drop(queue.packer.take());
         drop(queue);
@@ -160,7 +167,7 @@ impl FrameReceiver {
 
     /// Returns whether the range was cancelled.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.0.is_cancelled.load(Ordering::Relaxed)
+        self.0.is_cancelled()
     }
 
     /// Returns the next frame; `None` when the range is complete.
@@ -180,6 +187,10 @@ impl FrameReceiver {
 }
 
 impl FrameQueue {
+    fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::Relaxed)
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,11 +8,12 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
 use crate::download::memory::window::Reservation;
+use crate::download::sync::Mutex;
 
 /// The size of a slab, in bytes.
 const SLAB: usize = 256 << 10;

@@ -7,8 +7,10 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+use crate::download::sync::{Mutex, MutexGuard};
 
 /// The part of the window that only the front range may use: one in so many, and at most a few large frames.
 const HEAD_SHARE: usize = 8;
