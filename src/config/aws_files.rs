@@ -45,7 +45,7 @@ impl AwsFiles {
     pub(super) fn locate(env: &Env) -> Self {
         let home = variable(env, "HOME").map(PathBuf::from);
         let path = |name: &str, default: &str| {
-            let named = variable(env, name).unwrap_or_else(|| default.to_owned());
+            let named = variable(env, name).map_or_else(|| default.to_owned(), |path| expand(env, &path));
             match named.strip_prefix("~/") {
                 Some(rest) => home.as_ref().map(|home| home.join(rest)),
                 None => Some(PathBuf::from(named)),
@@ -133,6 +133,48 @@ impl ParsedFiles {
             .build()
     }
 
+    /// Returns the `credential_process` of a profile, unless keys in the credentials file precede it. Keys in the
+    /// configuration file do not (botocore, `credentials.py`).
+    pub(super) fn process_before_keys(&self, name: &str) -> Option<&str> {
+        let keys = self.credentials.profile(name).and_then(|profile| profile.get("aws_access_key_id"));
+        self.get(name, "credential_process").filter(|_| keys.is_none_or(String::is_empty))
+    }
+
+    /// Leaves the keys of a profile in one of the files, the first one that has an access key ID: an ID of one and a secret
+    /// or a token of the other do not belong together.
+    pub(super) fn keep_one_key_pair(&mut self, name: &str) -> Result<(), String> {
+        const PARTS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
+        let name = ("profile".to_owned(), name.to_owned());
+        let files = [("the credentials file", &self.credentials), ("the configuration file", &self.config)];
+        let has = |sections: &Sections, key: &str| {
+            sections.0.get(&name).and_then(|profile| profile.get(key)).is_some_and(|value| !value.is_empty())
+        };
+        let Some((file, keys)) = files.into_iter().find(|(_, sections)| has(sections, PARTS[0])) else {
+            return Ok(());
+        };
+        if !has(keys, PARTS[1]) {
+            return Err(format!("{} is missing beside {} in {file}", PARTS[1], PARTS[0]));
+        }
+        let is_in_credentials = has(&self.credentials, PARTS[0]);
+        let other = if is_in_credentials { &mut self.config } else { &mut self.credentials };
+        if let Some(profile) = other.0.get_mut(&name) {
+            profile.retain(|key, _| !PARTS.contains(&key.as_str()));
+        }
+        Ok(())
+    }
+
+    /// Returns how the header of a profile's section has to be written, if one has the form of the other file.
+    pub(super) fn misnamed(&self, name: &str) -> Option<String> {
+        let of_credentials = format!("profile {name}");
+        if self.config.has_other(name) {
+            Some(format!("in the configuration file the section [{name}] has to be [profile {name}]"))
+        } else if self.credentials.profile(&of_credentials).is_some() {
+            Some(format!("in the credentials file the section [{of_credentials}] has to be [{name}]"))
+        } else {
+            None
+        }
+    }
+
     /// Describes the files, for a message about something that is in neither.
     pub(super) fn describe(&self) -> String {
         let file = |(name, problem): &(String, Option<String>)| match problem {
@@ -151,6 +193,32 @@ impl ParsedFiles {
             .collect();
         (!problems.is_empty()).then(|| problems.join("; "))
     }
+}
+
+/// Replaces `$NAME` and `${NAME}` by the values of variables; those that are not set stay (Python, `os.path.expandvars`).
+fn expand(env: &Env, path: &str) -> String {
+    let mut expanded = String::new();
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('$') {
+        expanded.push_str(before);
+        let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let (name, end) = match after.strip_prefix('{').and_then(|braced| braced.split_once('}')) {
+            Some((name, _)) => (name, name.len() + 2),
+            None => {
+                let end = after.find(|c| !is_letter(c)).unwrap_or(after.len());
+                after.split_at_checked(end).map_or(("", 0), |(name, _)| (name, end))
+            }
+        };
+        match env.get(name) {
+            Ok(value) => expanded.push_str(&value),
+            Err(_) => {
+                expanded.push('$');
+                expanded.push_str(after.get(..end).unwrap_or_default());
+            }
+        }
+        rest = after.get(end..).unwrap_or_default();
+    }
+    expanded + rest
 }
 
 /// Decodes a file: UTF-8, with or without a byte order mark, otherwise Latin-1, in which any byte is a letter.

@@ -87,6 +87,8 @@ fn hint(reason: &str) -> &'static str {
          export-credentials` do it, and put them into the environment"
     } else if has(&["loop"]) {
         "make one of these profiles end at keys, a process or a session"
+    } else if has(&["is missing beside"]) {
+        "complete the pair in that file, or remove its half; keys of two files are not combined"
     } else if has(&["line break", "control character", "not ascii", "is empty"]) {
         "write the keys again, without line breaks, quotes or spaces"
     } else if has(&["credential_process", "json"]) {

@@ -1,8 +1,8 @@
 //! The AWS configuration files as the AWS CLI reads them, and written again as the AWS crates want them.
 //!
 //! The CLI uses Python's `configparser`: keys and section headers may be indented, text after a header is ignored, `:`
-//! separates like `=`, and comment lines may be anywhere. The crates' own parser refuses all that, and ignores profiles
-//! whose names have spaces or other unusual characters. So the files are parsed here and handed over in one form, with
+//! separates like `=`, comment lines may be anywhere, `[DEFAULT]` holds for every section, and a carriage return ends a
+//! line. The crates' own parser refuses all that, and ignores profiles whose names have spaces or other unusual characters. So the files are parsed here and handed over in one form, with
 //! such names percent-encoded.
 //!
 //! Sources: Python's documentation of `configparser`; botocore, `configloader.py`.
@@ -31,15 +31,25 @@ pub(super) type ParseError = (usize, &'static str);
 
 /// Keys whose values name another section.
 const REFERENCES: [&str; 3] = ["source_profile", "sso_session", "services"];
+/// The kinds of sections that the AWS crates read.
+const KINDS: [&str; 3] = ["profile", "sso-session", "services"];
+/// The kind of any other section.
+const OTHER: &str = "";
+/// The section whose settings hold for all of them (`configparser`, `default_section`).
+const FOR_ALL: &str = "DEFAULT";
+/// A command, whose own comments the shell knows. The AWS crates are not given it: they cannot run it.
+const PROCESS: &str = "credential_process";
+/// An older name of the session token, which some tools still write, and the present one.
+const TOKEN: [&str; 2] = ["aws_security_token", "aws_session_token"];
 
 impl Sections {
     /// Parses a file.
     pub(super) fn parse(text: &str, kind: FileKind) -> Result<Self, ParseError> {
         let mut sections = BTreeMap::<(String, String), Properties>::new();
-        // A section of no known kind is read and dropped.
-        let mut section: Option<Option<(String, String)>> = None;
+        let mut section: Option<(String, String)> = None;
         let mut key: Option<String> = None;
         let mut key_indent = 0;
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
         for (number, line) in text.lines().enumerate() {
             let content = line.trim();
             if content.is_empty() || content.starts_with(['#', ';']) {
@@ -49,11 +59,9 @@ impl Sections {
             if let (Some(section), Some(key)) = (&section, &key)
                 && indent > key_indent
             {
-                if let Some(properties) = section.as_ref().and_then(|name| sections.get_mut(name)) {
-                    let value = properties.entry(key.clone()).or_default();
-                    value.push('\n');
-                    value.push_str(without_comment(content));
-                }
+                let value = sections.entry(section.clone()).or_default().entry(key.clone()).or_default();
+                value.push('\n');
+                value.push_str(without_comment(key, content));
                 continue;
             }
             key_indent = indent;
@@ -61,9 +69,7 @@ impl Sections {
                 let (header, _) =
                     header.rsplit_once(']').ok_or((number + 1, "the section has no closing `]`"))?;
                 let name = section_name(header.trim(), kind);
-                if let Some(name) = &name {
-                    sections.entry(name.clone()).or_default();
-                }
+                sections.entry(name.clone()).or_default();
                 (section, key) = (Some(name), None);
                 continue;
             }
@@ -76,12 +82,25 @@ impl Sections {
             if name.is_empty() {
                 return Err((number + 1, "it has no key before the `=`"));
             }
-            if let Some(properties) = section.as_ref().and_then(|name| sections.get_mut(name)) {
-                properties.insert(name.clone(), without_comment(value.trim()).to_owned());
-            }
+            let value = without_comment(&name, value.trim()).to_owned();
+            sections.entry(section.clone()).or_default().insert(name.clone(), value);
             key = Some(name);
         }
+        let for_all = sections.remove(&(OTHER.to_owned(), FOR_ALL.to_owned())).unwrap_or_default();
+        for properties in sections.values_mut() {
+            for (key, value) in &for_all {
+                properties.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+            if let Some(token) = properties.remove(TOKEN[0]) {
+                properties.entry(TOKEN[1].to_owned()).or_insert(token);
+            }
+        }
         Ok(Self(sections))
+    }
+
+    /// Returns whether there is a section with this header that is of no known kind.
+    pub(super) fn has_other(&self, header: &str) -> bool {
+        self.0.contains_key(&(OTHER.to_owned(), header.to_owned()))
     }
 
     /// Returns the settings of a profile.
@@ -93,12 +112,17 @@ impl Sections {
     pub(super) fn render(&self, file: FileKind) -> String {
         let mut text = String::new();
         for ((kind, name), properties) in &self.0 {
+            if kind == OTHER {
+                continue;
+            }
             let name = encode_name(name);
             let _ = match (file, kind.as_str(), name.as_str()) {
                 (FileKind::Credentials, ..) | (_, "profile", "default") => writeln!(text, "[{name}]"),
                 _ => writeln!(text, "[{kind} {name}]"),
             };
-            for (key, value) in properties {
+            // Empty settings count as unset.
+            for (key, value) in properties.iter().filter(|(key, value)| *key != PROCESS && !value.is_empty())
+            {
                 let value =
                     if REFERENCES.contains(&key.as_str()) { encode_name(value) } else { value.clone() };
                 let mut lines = value.split('\n');
@@ -115,22 +139,27 @@ impl Sections {
     }
 }
 
-/// Returns the kind and the name of a section, or `None` if it is not for us.
-fn section_name(header: &str, file: FileKind) -> Option<(String, String)> {
-    if file == FileKind::Credentials || header == "default" {
-        return Some(("profile".to_owned(), header.to_owned()));
+/// Returns the kind and the name of a section.
+fn section_name(header: &str, file: FileKind) -> (String, String) {
+    let other = || (OTHER.to_owned(), header.to_owned());
+    if header == FOR_ALL {
+        return other();
     }
-    let mut words = shlex::split(header)?.into_iter();
+    if file == FileKind::Credentials || header == "default" {
+        return ("profile".to_owned(), header.to_owned());
+    }
+    let mut words = shlex::split(header).unwrap_or_default().into_iter();
     match (words.next(), words.next(), words.next()) {
-        (Some(kind), Some(name), None) if ["profile", "sso-session", "services"].contains(&kind.as_str()) => {
-            Some((kind, name))
-        }
-        _ => None,
+        (Some(kind), Some(name), None) if KINDS.contains(&kind.as_str()) => (kind, name),
+        _ => other(),
     }
 }
 
 /// Removes a comment that follows white space, as AWS's SDKs do.
-fn without_comment(value: &str) -> &str {
+fn without_comment<'a>(key: &str, value: &'a str) -> &'a str {
+    if key == PROCESS {
+        return value;
+    }
     let comment = value
         .char_indices()
         .zip(value.chars().skip(1))

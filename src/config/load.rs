@@ -40,7 +40,7 @@ async fn load_from(
     files: AwsFiles,
     http_client: impl FnOnce(&ProviderClient) -> SharedHttpClient,
 ) -> Result<Config> {
-    let name = settings.profile.clone().or_else(|| variable(env, "AWS_PROFILE"));
+    let name = settings.profile.clone().or_else(|| profile_variable(env));
     let parsed = files.read()?;
     let profiles = profile::profiles(env, &parsed, name).await?;
     let found = SettingsLookup { env, profiles: &profiles };
@@ -101,6 +101,11 @@ async fn load_from(
     }
     config.credentials = Credentials::with_cached(keys, load_time, sources);
     Ok(config)
+}
+
+/// Returns the profile that the environment selects, also by its older variable.
+fn profile_variable(env: &Env) -> Option<String> {
+    variable(env, "AWS_PROFILE").or_else(|| variable(env, "AWS_DEFAULT_PROFILE"))
 }
 
 fn ca_bundle(found: &SettingsLookup, settings: &Settings) -> Option<CaBundle> {

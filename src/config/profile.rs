@@ -20,11 +20,14 @@ use crate::s3::address::endpoint_url;
 pub(super) async fn profiles(env: &Env, files: &ParsedFiles, name: Option<String>) -> Result<ProfileSet> {
     let name = name.unwrap_or_else(|| "default".to_owned());
     if name != "default" && !files.has_profile(&name) {
+        let hint = files.misnamed(&name);
         return Err(Error::usage(format!(
             "there is no profile {name:?} in the AWS configuration: {}",
             files.describe()
         ))
-        .with_hint("`aws configure list-profiles` shows those that exist"));
+        .with_hint(
+            hint.unwrap_or_else(|| "`aws configure list-profiles` shows those that exist".to_owned()),
+        ));
     }
     profile::load(&Fs::real(), env, &files.render(), Some(encode_name(&name).into()))
         .await
@@ -125,7 +128,8 @@ impl Setting {
     pub(super) fn parse_bool(&self) -> Result<bool> {
         match self.value.to_ascii_lowercase().as_str() {
             "true" => Ok(true),
-            "false" => Ok(false),
+            // The AWS CLI takes anything but "true" for false; these can be read one way only.
+            "false" | "no" | "off" | "0" => Ok(false),
             _ => Err(self.invalid("true or false")),
         }
     }

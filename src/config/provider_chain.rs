@@ -80,7 +80,8 @@ pub(super) struct ProviderChain {
 pub(super) fn keys_from_env(env: &Env) -> Result<Option<Keys>> {
     match (variable(env, "AWS_ACCESS_KEY_ID"), variable(env, "AWS_SECRET_ACCESS_KEY")) {
         (Some(id), Some(secret)) => {
-            let keys = Keys::new(id, secret, variable(env, "AWS_SESSION_TOKEN"), None, "Environment");
+            let token = variable(env, "AWS_SESSION_TOKEN").or_else(|| variable(env, "AWS_SECURITY_TOKEN"));
+            let keys = Keys::new(id, secret, token, None, "Environment");
             check_keys(&keys)
                 .map_err(|e| ProviderTrace::failed("the environment (AWS_ACCESS_KEY_ID)", &e))
                 .map_err(|e| credentials_error(&e))?;
@@ -214,11 +215,12 @@ impl ProviderChain {
             return Ok(None);
         } else if has(&["sso_session", "sso_start_url"]) {
             with_time_limit(Box::pin(sso::load(self, files, base))).await?
-        } else if has(&["aws_access_key_id", "login_session"]) {
+        } else if has(&["login_session"]) {
             return Ok(None);
-        } else if let Some(command) = files.get(base, "credential_process") {
+        } else if let Some(command) = files.process_before_keys(base) {
             with_time_limit(process::run(command)).await?
         } else {
+            files.keep_one_key_pair(base).map_err(CredentialsError::invalid_configuration)?;
             return Ok(None);
         };
         check_keys(&keys)?;
@@ -226,7 +228,7 @@ impl ProviderChain {
             return Ok(Some(keys));
         }
         let profile = files.profile_mut(base);
-        profile.retain(|key, _| key != "credential_process" && !key.starts_with("sso_"));
+        profile.retain(|key, _| !key.starts_with("sso_"));
         profile.insert("aws_access_key_id".to_owned(), keys.access_key_id().to_owned());
         profile.insert("aws_secret_access_key".to_owned(), keys.secret_access_key().to_owned());
         if let Some(token) = keys.session_token() {

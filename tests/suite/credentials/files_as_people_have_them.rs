@@ -28,7 +28,7 @@ const fn credentials(credentials: &'static [u8], profile: &'static str, key: &'s
     Case { config: b"", credentials, profile, key }
 }
 
-/// Runs with these two files; returns the outcome and the key that signed.
+/// Runs with these two files; returns the outcome and the key that signed, with `+` and the token if there is one.
 fn run(config: &[u8], credentials: &[u8], profile: &str) -> (Outcome, Option<String>) {
     let server = FaultServer::start(object(SIZE), |_| Reply::ok());
     let folder = folder();
@@ -49,7 +49,9 @@ fn run(config: &[u8], credentials: &[u8], profile: &str) -> (Outcome, Option<Str
     let get = server.gets().into_iter().next();
     let key = get.and_then(|get| {
         let authorization = get.header("authorization")?.to_owned();
-        Some(authorization.split_once("Credential=")?.1.split_once('/')?.0.to_owned())
+        let key = authorization.split_once("Credential=")?.1.split_once('/')?.0;
+        let token = get.header("x-amz-security-token").map_or_else(String::new, |token| format!("+{token}"));
+        Some(format!("{key}{token}"))
     });
     (outcome, key)
 }
@@ -73,6 +75,15 @@ fn files_are_read_as_the_aws_cli_reads_them() {
         ("upper-case keys", config(b"[default]\nAWS_ACCESS_KEY_ID = k\nAws_Secret_Access_Key = s\n", "k")),
         ("a Latin-1 comment", config(b"# Schl\xfcssel\n[default]\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
         ("a Latin-1 value", config(b"[default]\nnote = Z\xfcrich\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
+        ("carriage returns", config(b"[default]\raws_access_key_id=k\raws_secret_access_key=s\r", "k")),
+        ("line breaks of several kinds", config(b"[default]\r\naws_access_key_id = k\raws_secret_access_key = s\n", "k")),
+        ("no-break spaces", config("[default]\n\u{a0}aws_access_key_id =\u{a0}k\n\u{a0}aws_secret_access_key = s\n".as_bytes(), "k")),
+        ("a section for all", named(b"[DEFAULT]\naws_access_key_id = k\naws_secret_access_key = old\n[profile p]\naws_secret_access_key = s\n", "p", "k")),
+        ("a section for all credentials", credentials(b"[DEFAULT]\naws_secret_access_key = s\n[p]\naws_access_key_id = k\n", "p", "k")),
+        ("a section without a name", config(b"[profile]\nregion = r\n[ ]\nregion = r\n[default]\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
+        ("a token by its older name", config(b"[default]\naws_access_key_id = k\naws_secret_access_key = s\naws_security_token = t\n", "k+t")),
+        ("a token by both names", credentials(b"[default]\naws_security_token = old\naws_session_token = t\naws_access_key_id = k\naws_secret_access_key = s\n", "", "k+t")),
+        ("a switch that is off", config(b"[default]\nuse_dualstack_endpoint = no\nuse_fips_endpoint = 0\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
         ("a UTF-8 comment", config("# Schlüssel 🔑\n[default]\naws_access_key_id = k\naws_secret_access_key = s\n".as_bytes(), "k")),
         ("comments of both kinds", config(b"; one\n# two\n[default]\n  # three\naws_access_key_id = k\n; four\naws_secret_access_key = s\n", "k")),
         ("a comment after a value", config(b"[default]\naws_access_key_id = k # mine\naws_secret_access_key = s ; mine\n", "k")),
@@ -120,6 +131,33 @@ fn files_are_read_as_the_aws_cli_reads_them() {
             },
         ),
         (
+            "a token of the other file",
+            Case {
+                config: b"[default]\naws_access_key_id = old\naws_secret_access_key = old\naws_session_token = old\n",
+                credentials: b"[default]\naws_access_key_id = k\naws_secret_access_key = s\n",
+                profile: "",
+                key: "k",
+            },
+        ),
+        (
+            "a secret alone in the credentials",
+            Case {
+                config: b"[default]\naws_access_key_id = k\naws_secret_access_key = s\n",
+                credentials: b"[default]\naws_secret_access_key = old\naws_session_token = old\n",
+                profile: "",
+                key: "k",
+            },
+        ),
+        (
+            "empty keys in the credentials",
+            Case {
+                config: b"[default]\naws_access_key_id = k\naws_secret_access_key = s\n",
+                credentials: b"[default]\naws_access_key_id =\naws_secret_access_key =\n",
+                profile: "",
+                key: "k",
+            },
+        ),
+        (
             "halves in two files",
             Case {
                 config: b"[profile my p]\nregion = r\n[profile \"my p\"]\nregion = r\n",
@@ -136,6 +174,27 @@ fn files_are_read_as_the_aws_cli_reads_them() {
             "a process with a date in UTC",
             named(b"[profile p q]\n[profile 'p q']\n  credential_process = echo '{\"Version\": 1, \"AccessKeyId\": \"k\", \"SecretAccessKey\": \"s\", \"Expiration\": \"2999-01-01T00:00:00UTC\"}'\n", "p q", "k"),
         ),
+        (
+            "a process with a semicolon and a hash",
+            config(b"[default]\ncredential_process = true ; echo '{\"Version\": 1, \"AccessKeyId\": \"k\", \"SecretAccessKey\": \"s\", \"Note\": \"a #b ;c\"}'\n", "k"),
+        ),
+        (
+            "a process with a comment",
+            config(b"[default]\ncredential_process = echo '{\"Version\": 1, \"AccessKeyId\": \"k\", \"SecretAccessKey\": \"s\"}' # of the vault\n", "k"),
+        ),
+        (
+            "a process beside keys of the same file",
+            config(b"[default]\naws_access_key_id = old\naws_secret_access_key = old\ncredential_process = echo '{\"Version\": 1, \"AccessKeyId\": \"k\", \"SecretAccessKey\": \"s\"}'\n", "k"),
+        ),
+        (
+            "a process below keys in the credentials",
+            Case {
+                config: b"[default]\ncredential_process = false\n",
+                credentials: b"[default]\naws_access_key_id = k\naws_secret_access_key = s\n",
+                profile: "",
+                key: "k",
+            },
+        ),
     ];
     table::each(&table, |case| {
         let (outcome, key) = run(case.config, case.credentials, case.profile);
@@ -146,13 +205,16 @@ fn files_are_read_as_the_aws_cli_reads_them() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_named_with_its_line_or_reason() {
-    let table: [(&str, (&[u8], &str, i32, &[&str])); 12] = [
+    let table: [(&str, (&[u8], &str, i32, &[&str])); 15] = [
         ("no bracket", (b"[default\nregion = x", "", 2, &["line 1 of", "/config", "closing"])),
         ("no equals sign", (b"[default]\nregion = x\nnonsense\n", "", 2, &["line 3 of", "key = value"])),
         ("no section", (b"region = x\n", "", 2, &["line 1 of", "[default]"])),
         ("UTF-16", (b"\xff\xfe[\0d\0e\0f\0a\0u\0l\0t\0]\0", "p", 2, &["\"p\"", "/config cannot be read", "UTF-16"])),
         ("UTF-16 without a profile", (b"\xff\xfe[\0d\0]\0", "", 4, &["/config cannot be read", "UTF-16"])),
         ("a profile that is not there", (b"[profile q]\nregion = x\n", "p", 2, &["\"p\"", "/config was read", "/credentials", "list-profiles"])),
+        ("a section without its kind", (b"[p]\nregion = x\n", "p", 2, &["\"p\"", "[p] has to be [profile p]"])),
+        ("half a pair", (b"[default]\naws_access_key_id = a\n", "", 4, &["aws_secret_access_key is missing beside", "the configuration file", "complete the pair"])),
+        ("a switch that is neither on nor off", (b"[default]\nuse_fips_endpoint = perhaps\n", "", 2, &["use_fips_endpoint", "true or false"])),
         ("a line break in a key", (b"[default]\naws_access_key_id = a\n  b\naws_secret_access_key = s\n", "", 4, &["access key ID", "line break", "\"default\""])),
         ("a control character in a secret", (b"[default]\naws_access_key_id = a\naws_secret_access_key = hunter2\x01\n", "", 4, &["secret access key", "control character"])),
         ("a letter in a token", (b"[default]\naws_access_key_id = a\naws_secret_access_key = s\naws_session_token = hunter2\xc3\xa4\n", "", 4, &["session token", "ASCII"])),
@@ -169,6 +231,40 @@ fn a_file_that_cannot_be_read_is_named_with_its_line_or_reason() {
         assert!(!outcome.stderr.contains("hunter2"), "{}", outcome.stderr);
         assert_eq!(key, None, "nothing was sent");
     });
+}
+
+/// `AWS_CONFIG_FILE` as people set it where no shell expands it.
+#[test]
+fn variables_in_the_path_of_a_file_are_replaced() {
+    let folder = folder();
+    let at = folder.path().to_str().expect("a name in UTF-8");
+    std::fs::create_dir(folder.path().join("p")).expect("a folder");
+    for name in ["config", "p/config"] {
+        let keys = "[profile p]\naws_access_key_id = k\naws_secret_access_key = s\n";
+        std::fs::write(folder.path().join(name), keys).expect("a file");
+    }
+    for path in
+        ["$FOLDER/config", "${FOLDER}/config", "~/config", "$FOLDER/${P}/config", "${FOLDER}/$P/config"]
+    {
+        let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+        for name in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"] {
+            let run = S3fcp::at(&server.endpoint())
+                .without_env("AWS_ACCESS_KEY_ID")
+                .without_env("AWS_SECRET_ACCESS_KEY")
+                .env("HOME", at)
+                .env("FOLDER", at)
+                .env("P", "p")
+                .env(name, "p")
+                .env("AWS_CONFIG_FILE", path);
+            run.download(URI).assert_object(&object(SIZE));
+        }
+    }
+    let outcome = S3fcp::at("http://127.0.0.1:1")
+        .env("AWS_CONFIG_FILE", "$NOT_SET/${NEITHER}/$/config")
+        .args(["--profile", "p"])
+        .download(URI);
+    outcome.assert_failed(2, &[]);
+    assert!(outcome.stderr.contains("$NOT_SET/${NEITHER}/$/config does not exist"), "{}", outcome.stderr);
 }
 
 #[test]
