@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::config::chain_error::credentials_error;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::events::{CREDENTIALS, first_line, milliseconds};
 use tracing::{info, warn};
 
@@ -118,25 +118,12 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// A failed load. The error itself cannot be cloned, so its parts are kept.
+/// A failed load.
 struct LoadFailure {
-    kind: ErrorKind,
-    message: String,
-    hint: Option<String>,
-    is_retryable: bool,
+    error: Error,
     /// Loads that failed since the last one that succeeded.
     count: u32,
     next_load_at: SystemTime,
-}
-
-impl LoadFailure {
-    fn to_error(&self) -> Error {
-        let error = Error::new(self.kind, &self.message).retryable(self.is_retryable);
-        match &self.hint {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        }
-    }
 }
 
 impl CredentialCache {
@@ -160,7 +147,7 @@ impl CredentialCache {
         if let Some(failure) = &*self.failure.lock().await
             && now < failure.next_load_at
         {
-            return Err(failure.to_error());
+            return Err(failure.error.duplicate());
         }
         self.load(now).await
     }
@@ -196,19 +183,13 @@ impl CredentialCache {
                 Ok(cached.insert(CachedIdentity::new(keys.into(), now)).identity.clone())
             }
             Err(e) => {
-                let error = credentials_error(&e);
+                // A source that worked before is expected to recover.
+                let error = credentials_error(&e).retryable(cached.is_some());
                 let count = failure.as_ref().map_or(0, |failure| failure.count);
                 let pause = FIRST_FAILURE_PAUSE * 2_u32.saturating_pow(count.min(8));
-                let new = failure.insert(LoadFailure {
-                    kind: error.kind(),
-                    message: first_line(&error),
-                    hint: error.hint().map(str::to_owned),
-                    // A source that worked before is expected to recover.
-                    is_retryable: cached.is_some(),
-                    count: count + 1,
-                    next_load_at: now + pause.min(MIN_RELOAD_INTERVAL),
-                });
-                Err(new.to_error())
+                let next_load_at = now + pause.min(MIN_RELOAD_INTERVAL);
+                *failure = Some(LoadFailure { error: error.duplicate(), count: count + 1, next_load_at });
+                Err(error)
             }
         }
     }

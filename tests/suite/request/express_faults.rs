@@ -3,15 +3,14 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use crate::support::directory_bucket::{URI, assert_session_hidden, is_session_request};
 use crate::support::fault_server::{FaultServer, Gate, Reply, Request};
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::run::{Outcome, S3fcp};
 use crate::support::table;
 
-const URI: &str = "s3://data--usw2-az1--x-s3/key";
-
 fn is_session(request: &Request) -> bool {
-    request.target.ends_with("?session")
+    is_session_request(&request.target)
 }
 
 /// Returns the document of session number `number`.
@@ -56,13 +55,6 @@ fn gets(server: &FaultServer) -> Vec<Request> {
     server.gets().into_iter().filter(|request| !is_session(request)).collect()
 }
 
-#[track_caller]
-fn assert_silent(outcome: &Outcome) {
-    for text in [&outcome.stderr, &outcome.log] {
-        assert!(!text.contains("SESSIONSECRET") && !text.contains("TOKEN-"), "{text}");
-    }
-}
-
 /// The document of a refusal has the token that it refuses.
 fn expired(request: &Request, status: u16) -> Reply {
     let token = token(request);
@@ -89,7 +81,7 @@ fn a_session_that_expired_early_is_replaced_once_and_no_attempt_is_counted() {
         });
         let outcome = run(&server).args(["--max-attempts", "1"]).download(URI);
         outcome.assert_object(&object(SIZE));
-        assert_silent(&outcome);
+        assert_session_hidden(&outcome);
         assert_eq!(sessions(&server), 2, "all that were refused together share the next session");
         assert_eq!(server.object_bytes(), SIZE, "no byte twice");
         assert!(gets(&server).len() <= CHUNKS + 4);
@@ -106,7 +98,7 @@ fn a_second_session_that_has_expired_too_ends_it() {
         });
         let outcome = run(&server).download(URI);
         outcome.assert_failed(4, &object(SIZE));
-        assert_silent(&outcome);
+        assert_session_hidden(&outcome);
         assert!(outcome.stderr.contains("session has expired"), "{}", outcome.stderr);
         assert!(sessions(&server) <= 6, "{}", sessions(&server));
         let tried = gets(&server).iter().filter(|get| get.chunk(CHUNK) == Some(from)).count();
@@ -171,7 +163,7 @@ fn a_session_that_is_not_given_is_asked_for_again_and_then_named() {
         let server = refusing(move |_| later.clone());
         let outcome = run(&server).args(limits).download(URI);
         outcome.assert_failed(5, &[]);
-        assert_silent(&outcome);
+        assert_session_hidden(&outcome);
         assert!(outcome.stderr.contains("CreateSession"), "{}", outcome.stderr);
         assert!((3..=16).contains(&sessions(&server)), "{}", sessions(&server));
         assert!(gets(&server).is_empty(), "nothing is asked for without a session");
@@ -196,7 +188,7 @@ fn a_session_that_is_refused_says_what_is_missing() {
         let server = refusing(move |_| Reply::status(status).body(document.clone()));
         let outcome = run(&server).download(URI);
         outcome.assert_failed(exit, &[]);
-        assert_silent(&outcome);
+        assert_session_hidden(&outcome);
         let says_all = outcome.stderr.contains("CreateSession: ") && outcome.stderr.contains(says);
         assert!(says_all, "{}", outcome.stderr);
         assert!((1..=4).contains(&sessions(&server)), "{}", sessions(&server));
@@ -224,7 +216,7 @@ fn a_response_without_a_usable_session_is_an_error_and_no_request_is_signed_with
         let server = refusing(move |_| Reply::status(200).body(body.clone()));
         let outcome = run(&server).download(URI);
         outcome.assert_failed(5, &[]);
-        assert_silent(&outcome);
+        assert_session_hidden(&outcome);
         assert!(
             outcome.stderr.contains("CreateSession: the response has no usable session"),
             "{}",

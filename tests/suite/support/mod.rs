@@ -5,6 +5,7 @@
 pub(crate) mod aws;
 pub(crate) mod certificate;
 pub(crate) mod checksums;
+pub(crate) mod directory_bucket;
 pub(crate) mod fault_server;
 pub(crate) mod files;
 pub(crate) mod notes;

@@ -294,6 +294,16 @@ impl Outcome {
         }
     }
 
+    /// Asserts that neither the messages nor the log have one of these `secrets`.
+    #[track_caller]
+    pub(crate) fn assert_hides(&self, secrets: &[&str]) {
+        for text in [&self.stderr, &self.log] {
+            for secret in secrets {
+                assert!(!text.contains(secret), "{secret} is in {text}");
+            }
+        }
+    }
+
     /// Asserts that stdout is a prefix of `object`, without printing either of them.
     #[track_caller]
     fn assert_prefix(&self, object: &[u8]) {
