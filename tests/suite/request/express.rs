@@ -11,7 +11,7 @@ use crate::support::fault_server::{FaultServer, Reply};
 use crate::support::files::file;
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::proxy::Proxy;
-use crate::support::run::{ACCESS_KEY, Outcome, S3fcp, SECRET_KEY, SESSION_TOKEN};
+use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, SESSION_TOKEN};
 use crate::support::table;
 
 const REGION: &str = "us-west-2";

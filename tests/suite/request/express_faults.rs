@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use crate::support::directory_bucket::{URI, assert_session_hidden, is_session_request};
 use crate::support::fault_server::{FaultServer, Gate, Reply, Request};
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
-use crate::support::run::{Outcome, S3fcp};
+use crate::support::run::S3fcp;
 use crate::support::table;
 
 fn is_session(request: &Request) -> bool {

@@ -18,7 +18,10 @@ use crate::servers::process::{Process, free_port, libraries, unpacked};
 use crate::support::files::{file, folder};
 use crate::support::notes::tell;
 use crate::support::object::{CHUNK, SIZE, object};
-use crate::support::run::{ACCESS_KEY, Outcome, S3fcp, SECRET_KEY, URI};
+use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI};
+
+/// The proxy's passwords.
+const SECRETS: [&str; 2] = ["hunter2", "hunter3"];
 
 /// Of the password below, as squid's `basic_ncsa_auth` reads it.
 const PASSWORD_MD5: &str = "2ab96390c7dbe3439de74d0c9b0b1767";
@@ -90,7 +93,7 @@ fn carries(name: &str, scheme: &str, passwords: &[bool], kind: Kind) {
             };
             let outcome = run(if has_password { USER } else { "" });
             outcome.assert_object(&object(SIZE));
-            assert_silent(&outcome);
+            outcome.assert_hides(&SECRETS);
             assert!(proxy.saw(store.address().port()), "nothing went through {name}");
             if has_password {
                 let before = store.requests().len();
@@ -98,7 +101,7 @@ fn carries(name: &str, scheme: &str, passwords: &[bool], kind: Kind) {
                     let outcome = run(user);
                     outcome.assert_failed(4, &[]);
                     assert!(outcome.stderr.contains("the proxy"), "{}", outcome.stderr);
-                    assert_silent(&outcome);
+                    outcome.assert_hides(&SECRETS);
                 }
                 assert_eq!(store.requests().len(), before, "{name} let a wrong password pass");
             }
@@ -183,12 +186,4 @@ socks pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 log: connect error }}
 ",
         folder.display()
     )
-}
-
-/// Asserts that the proxy's password does not show.
-#[track_caller]
-fn assert_silent(outcome: &Outcome) {
-    for secret in ["hunter2", "hunter3"] {
-        assert!(!outcome.stderr.contains(secret), "{}", outcome.stderr);
-    }
 }

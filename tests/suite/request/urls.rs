@@ -10,7 +10,7 @@ use crate::support::fault_server::{FaultServer, Options, Reply, Request, always}
 use crate::support::files::file;
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::presigned::{SECRET, presigned, run};
-use crate::support::run::{ACCESS_KEY, Outcome, S3fcp, SECRET_KEY};
+use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY};
 use crate::support::table;
 
 fn store() -> Server {
