@@ -1,8 +1,7 @@
-//! The figures as a picture: CPU time by client, and throughput over connections.
-//!
-//! Gets what was measured, writes one SVG file with a panel for each of the two that there is.
+//! The figures as a picture, an SVG file: CPU time by client, throughput over connections, and delivered bytes over time.
 
 use std::path::Path;
+use std::time::Duration;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -83,82 +82,87 @@ fn cpu(area: &Area<'_>, comparison: &Comparison) -> Result<()> {
     Ok(())
 }
 
+/// Throughput over the number of connections.
 fn throughput(area: &Area<'_>, points: &[Point]) -> Result<()> {
     let lines = Tool::ALL.into_iter().map(|tool| (tool, line(points, tool)));
-    let lines: Vec<_> = lines.filter(|(_, line)| !line.is_empty()).collect();
-    let largest = lines.iter().flat_map(|(_, line)| line).map(|(_, speed)| *speed).fold(0.0, f64::max);
-    let last = points.len().saturating_sub(1);
-    let mut chart = ChartBuilder::on(area)
-        .caption("MiB a second over connections (s3like)", (FONT, 14))
-        .margin(10)
-        .x_label_area_size(24)
-        .y_label_area_size(52)
-        .build_cartesian_2d(0.0..index(last), 0.0..largest * 1.1)?;
     let connections = |x: &f64| {
         let point = points.iter().enumerate().find(|(n, _)| (index(*n) - x).abs() < 0.01);
         point.map_or_else(String::new, |(_, point)| point.at.to_string())
     };
-    chart
-        .configure_mesh()
-        .max_light_lines(0)
-        .x_labels(points.len())
-        .x_label_formatter(&connections)
-        .y_label_formatter(&|y| format!("{y:.0}"))
-        .label_style((FONT, 13))
-        .draw()?;
-    for (tool, line) in lines {
-        let colour = colour(tool);
-        let dots = line.clone().into_iter().map(|at| Circle::new(at, 3, colour.filled()));
-        chart
-            .draw_series(LineSeries::new(line, colour.stroke_width(2)))?
-            .label(tool.name())
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
-        chart.draw_series(dots)?;
+    LineChart {
+        caption: "MiB a second over connections (s3like)".to_owned(),
+        lines: lines.filter(|(_, line)| !line.is_empty()).collect(),
+        x_max: index(points.len().saturating_sub(1)),
+        x_labels: Some(points.len()),
+        x_label: &connections,
+        has_dots: true,
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .background_style(WHITE.mix(0.8))
-        .label_font((FONT, 13))
-        .draw()?;
-    Ok(())
+    .draw(area)
 }
 
 /// Delivered MiB over seconds on one link.
 fn delivered(area: &Area<'_>, run: &LinkRun) -> Result<()> {
-    let mib = |bytes: u64| 1024.0 * gib(bytes);
-    let all = || run.curves.iter().flat_map(|curve| &curve.points);
-    let (seconds, most) = all().fold((0.0_f64, 0.0_f64), |(seconds, most), (at, bytes)| {
-        (seconds.max(at.as_secs_f64()), most.max(mib(*bytes)))
-    });
-    let mut chart = ChartBuilder::on(area)
-        .caption(format!("MiB delivered over seconds ({} Mbit/s)", run.rate), (FONT, 14))
-        .margin(10)
-        .x_label_area_size(24)
-        .y_label_area_size(52)
-        .build_cartesian_2d(0.0..seconds, 0.0..most * 1.1)?;
-    chart
-        .configure_mesh()
-        .max_light_lines(0)
-        .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_label_formatter(&|y| format!("{y:.0}"))
-        .label_style((FONT, 13))
-        .draw()?;
-    for curve in run.curves.iter().rev() {
-        let colour = colour(curve.tool);
-        let line = curve.points.iter().map(|(at, bytes)| (at.as_secs_f64(), mib(*bytes)));
-        chart
-            .draw_series(LineSeries::new(line, colour.stroke_width(2)))?
-            .label(curve.tool.name())
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+    let point = |(at, bytes): &(Duration, u64)| (at.as_secs_f64(), 1024.0 * gib(*bytes));
+    let lines: Vec<(Tool, Vec<_>)> =
+        run.curves.iter().rev().map(|curve| (curve.tool, curve.points.iter().map(point).collect())).collect();
+    LineChart {
+        caption: format!("MiB delivered over seconds ({} Mbit/s)", run.rate),
+        x_max: lines.iter().flat_map(|(_, line)| line).map(|(seconds, _)| *seconds).fold(0.0, f64::max),
+        lines,
+        x_labels: None,
+        x_label: &|x| format!("{x:.0}"),
+        has_dots: false,
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .background_style(WHITE.mix(0.8))
-        .label_font((FONT, 13))
-        .draw()?;
-    Ok(())
+    .draw(area)
+}
+
+/// A panel with a line for each client, both axes from 0.
+struct LineChart<'a> {
+    caption: String,
+    lines: Vec<(Tool, Vec<(f64, f64)>)>,
+    x_max: f64,
+    /// How many labels the x axis has; as many as fit if `None`.
+    x_labels: Option<usize>,
+    x_label: &'a dyn Fn(&f64) -> String,
+    has_dots: bool,
+}
+
+impl LineChart<'_> {
+    fn draw(self, area: &Area<'_>) -> Result<()> {
+        let y_max = self.lines.iter().flat_map(|(_, line)| line).map(|(_, y)| *y).fold(0.0, f64::max);
+        let mut chart = ChartBuilder::on(area)
+            .caption(self.caption, (FONT, 14))
+            .margin(10)
+            .x_label_area_size(24)
+            .y_label_area_size(52)
+            .build_cartesian_2d(0.0..self.x_max, 0.0..y_max * 1.1)?;
+        let mut mesh = chart.configure_mesh();
+        if let Some(labels) = self.x_labels {
+            mesh.x_labels(labels);
+        }
+        mesh.max_light_lines(0)
+            .x_label_formatter(&self.x_label)
+            .y_label_formatter(&|y| format!("{y:.0}"))
+            .label_style((FONT, 13))
+            .draw()?;
+        for (tool, line) in self.lines {
+            let colour = colour(tool);
+            let dots = line.clone().into_iter().filter(|_| self.has_dots);
+            let dots = dots.map(|at| Circle::new(at, 3, colour.filled()));
+            chart
+                .draw_series(LineSeries::new(line, colour.stroke_width(2)))?
+                .label(tool.name())
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+            chart.draw_series(dots)?;
+        }
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::LowerRight)
+            .background_style(WHITE.mix(0.8))
+            .label_font((FONT, 13))
+            .draw()?;
+        Ok(())
+    }
 }
 
 /// A client's throughput at each point: the settings double, so they stand at equal distances.
@@ -191,7 +195,6 @@ mod tests {
     use crate::compare::Row;
     use crate::run::{Cpu, Run};
     use crate::server::{MIB, Seen};
-    use std::time::Duration;
 
     fn comparison(seconds: u64) -> Comparison {
         let run = Run {
