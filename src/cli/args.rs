@@ -83,8 +83,20 @@ pub(crate) struct Args {
     ///
     /// Keys are taken literally: nothing is percent-decoded, and there is no globbing: * is an ordinary character. URLs
     /// may be presigned.
-    #[arg(value_name = "s3://BUCKET/KEY|URL", required = true, value_hint = ValueHint::Url)]
+    #[arg(value_name = "s3://BUCKET/KEY|URL", required_unless_present = "from", value_hint = ValueHint::Url)]
     pub(super) sources: Vec<String>,
+
+    /// Read the objects and URLs from FILE, one a line; - for stdin
+    ///
+    /// They are read as they come, so a list may have any length and may be a pipe. Blank lines are skipped; otherwise a
+    /// line is taken literally.
+    #[arg(long, value_name = "FILE", value_parser = value_parser!(PathBuf), value_hint = ValueHint::FilePath,
+          conflicts_with = "sources")]
+    pub(super) from: Option<PathBuf>,
+
+    /// Names in --from end in a NUL byte, not in a newline
+    #[arg(short = '0', long, requires = "from")]
+    pub(super) null: bool,
 
     /// Version of the object to download [default: the newest]
     #[arg(long, value_name = "ID", value_parser = NonEmpty::new())]

@@ -36,7 +36,9 @@ enum Argument {
 type WrittenOption = (&'static str, fn(&Invocation) -> Argument);
 
 /// The options in the order in which they are written. A test holds this table against the parser's definition.
-const OPTIONS: [WrittenOption; 38] = [
+const OPTIONS: [WrittenOption; 40] = [
+    ("--from", |i| value(i.list.as_ref().map(|list| list.path.to_string_lossy()))),
+    ("--null", |i| flag(i.list.as_ref().is_some_and(|list| list.is_null_separated))),
     ("--output", |i| match &i.target {
         Destination::Stdout { even_binary } => value(even_binary.then_some("-")),
         Destination::File { path, .. } => Argument::Value(path.to_string_lossy().into_owned()),
@@ -232,6 +234,8 @@ mod tests {
             &["s3://b/k", "-o", "a b/", "--continue", "--force"],
             &["s3://b/k", "-o--continue", "--continue", "--remote-time", "--max-time", "1h"],
             &["s3://b/k", "-O", "--threads", "3"],
+            &["--from", "-", "-0", "--quiet"],
+            &["--from=-a b", "-o", "d/"],
             &["s3://b/k", "-o", "f", "--shard", "1/4", "--chunk-size=5MB", "--in-place", "--version-id", "v"],
         ] {
             let line: Vec<String> = ["s3fcp"].iter().chain(line).map(|word| (*word).to_owned()).collect();

@@ -4,8 +4,9 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::cli::objects::Objects;
+use crate::cli::observers::Observers;
 use crate::download::memory::frame::Frame;
-use crate::download::sequence::ObjectSequence;
 use crate::download::stream::Download;
 use crate::download::verdict::Verdict;
 use crate::error::{Error, ErrorKind, Result};
@@ -46,23 +47,23 @@ pub(crate) enum StopReason {
 /// Writes all of `sequence`, whose current object has begun, to `sink`, and counts in `delivery` what is written. Ends
 /// early when `stop` resolves.
 pub(crate) async fn deliver(
-    sequence: &mut ObjectSequence<'_>,
+    sequence: &mut Objects,
     sink: &mut Sink,
     delivery: &Arc<WriteProgress>,
     stop: impl Future<Output = StopReason>,
-    mut began: impl FnMut(&Download),
+    observers: &mut Observers,
 ) -> Result<DeliveryOutcome> {
     let mut writer = Writer::start(sink.file().map_err(Error::output)?, delivery);
     let closed = sink.closed();
     let all = async {
         let ended = tokio::select! {
             biased;
-            ended = feed(sequence, sink, &mut writer, &mut began) => Some(ended),
+            ended = feed(sequence, sink, &mut writer, observers) => Some(ended),
             () = closed => None,
         };
         // Flush what was queued before reporting the error; a write error takes precedence.
         writer.end().await.and(ended.unwrap_or(Ok(())))?;
-        if delivery.bytes() < sequence.bytes() || !sequence.rest().is_empty() {
+        if delivery.bytes() < sequence.bytes() || !sequence.is_last() {
             return Err(Error::output(io::ErrorKind::BrokenPipe.into()));
         }
         // A reader that knew the size may leave before the checksum is known.
@@ -81,16 +82,18 @@ pub(crate) async fn deliver(
 
 /// Passes all frames to the writer, or as many as it takes: if it has stopped, it reports the reason itself.
 async fn feed(
-    sequence: &mut ObjectSequence<'_>,
+    sequence: &mut Objects,
     sink: &mut Sink,
     writer: &mut Writer<Frame>,
-    began: &mut impl FnMut(&Download),
+    observers: &mut Observers,
 ) -> Result<()> {
     loop {
         while let Some(frame) = sequence.next_frame().await {
             let frame = frame?;
+            observers.objects_known(sequence);
             sink.check(&frame)?;
-            let is_direct = sequence.current().connections() <= DIRECT_WRITE_MAX_CONNECTIONS;
+            let connections = sequence.current().map_or(0, Download::connections);
+            let is_direct = connections <= DIRECT_WRITE_MAX_CONNECTIONS;
             let taken = if is_direct { writer.write(frame).await } else { writer.send(frame).await };
             if !taken {
                 return Ok(());
@@ -98,11 +101,11 @@ async fn feed(
         }
         match sequence.next_object().await {
             None => return Ok(()),
-            Some(download) => {
-                let download = download?;
-                sink.begin(&facts(download, None))?;
-                began(download);
-            }
+            Some(started) => started?,
+        }
+        if let Some(download) = sequence.current() {
+            sink.begin(&facts(download, None))?;
+            observers.object_begins(sequence);
         }
     }
 }

@@ -16,14 +16,14 @@ use crate::s3::object::ObjectInfo;
 /// file is read and compared with the store's checksums.
 pub(crate) async fn prove_complete(
     invocation: &Invocation,
-    config: &Config,
+    client: &Client,
     file: &FinishedFile,
 ) -> Result<std::result::Result<Verdict, Error>> {
     let mut start = 0;
     let mut verdict: Option<Verdict> = None;
     let mut add = |object: Verdict| verdict = Some(verdict.map_or(object, |before| before.and(object)));
     for (index, source) in invocation.sources.iter().enumerate() {
-        let info = Client::new(config.clone()).inspect(source, &invocation.download).await?;
+        let info = client.inspect(source, &invocation.download).await?;
         let refused = |why: &str| Ok(Err(file.unproven(why)));
         let wanted = &invocation.download.if_match;
         if wanted.is_some() && *wanted != info.etag.as_deref().and_then(|tag| tag.parse().ok()) {

@@ -49,7 +49,7 @@ const ADVICE: [(&[&str], &str); 21] = [
     ),
     (
         &["--recursive", "--include", "--exclude", "--exact-timestamps", "--page-size"],
-        "s3fcp downloads the objects that are named; for whole prefixes use aws s3 cp --recursive or s5cmd",
+        "s3fcp downloads the objects that are named: --from - reads keys that aws s3api list-objects-v2 lists",
     ),
     (&["--location", "-L", "--max-redirs"], "redirects of URLs are always followed"),
     (
@@ -353,8 +353,8 @@ mod tests {
             ("--cli-read-timeout 5 s3://b/k", "--stall-timeout"),
             ("--timeout 5 s3://b/k", "--stall-timeout"),
             ("--speed-limit 5 s3://b/k", "--stall-timeout"),
-            ("--recursive s3://b/k", "aws s3 cp --recursive"),
-            ("--include x s3://b/k", "aws s3 cp --recursive"),
+            ("--recursive s3://b/k", "--from -"),
+            ("--include x s3://b/k", "--from -"),
             ("-L https://h/k", "always followed"),
             ("-f https://h/k", "leave it out"),
             ("-S https://h/k", "leave it out"),

@@ -8,6 +8,7 @@ use crate::cli::args::Args;
 use crate::cli::habits;
 use crate::cli::progress::ProgressMode;
 use crate::cli::report::format::Format;
+use crate::cli::source_list::SourceList;
 use crate::config::settings::Settings;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Options;
@@ -22,8 +23,10 @@ use crate::transport::tls::ClientCertificate;
 /// The options of a run: every value is within its limits; `None` means "not given".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Invocation {
-    /// The objects and URLs, at least one, in the order in which they are delivered.
+    /// The objects and URLs, in the order in which they are delivered: at least one, or none where there is a list.
     pub(crate) sources: Vec<Source>,
+    /// Where the objects and URLs are read from otherwise.
+    pub(crate) list: Option<SourceList>,
     /// How they are downloaded.
     pub(crate) download: Options,
     /// Where their bytes go.
@@ -52,7 +55,7 @@ impl TryFrom<Args> for Invocation {
     fn try_from(args: Args) -> Result<Self> {
         let target = target(&args)?;
         let names_one = args.range.is_some() || args.if_match.is_some() || args.version_id.is_some();
-        if args.sources.len() > 1 && (names_one || args.shard.is_some()) {
+        if (args.sources.len() > 1 || args.from.is_some()) && (names_one || args.shard.is_some()) {
             let what = "--range, --shard, --if-match and --version-id apply to a single object";
             return Err(Error::usage(what).with_hint("run s3fcp once for each object"));
         }
@@ -87,6 +90,7 @@ impl TryFrom<Args> for Invocation {
                 .iter()
                 .map(|source| habits::parse_source(source, args.remote_name))
                 .collect::<Result<_>>()?,
+            list: args.from.map(|path| SourceList { path, is_null_separated: args.null }),
             download,
             target,
             quiet: args.quiet,
@@ -119,17 +123,28 @@ impl TryFrom<Args> for Invocation {
 }
 
 impl Invocation {
+    /// Returns whether the run has more than one object, or may have.
+    pub(crate) fn has_several(&self) -> bool {
+        self.list.is_some() || self.sources.len() > 1
+    }
+
+    /// Refuses `source` if the run asks for what it cannot give.
+    pub(crate) fn fits(&self, source: &Source) -> Result<()> {
+        if source.url().is_some() && self.download.checksum == ChecksumMode::Require {
+            return Err(Error::usage(
+                "--checksum require has no effect on http(s) URLs; it applies to s3:// objects only",
+            ));
+        }
+        Ok(())
+    }
+
     /// Refuses options that have no effect: a URL already says which server it is on and is not signed here, so options
     /// for that need at least one S3 object.
     fn fits_its_sources(&self) -> Result<()> {
         let settings = &self.settings;
         let urls = self.sources.iter().filter(|uri| uri.url().is_some()).count();
-        let only_urls = urls == self.sources.len();
-        if urls > 0 && self.download.checksum == ChecksumMode::Require {
-            return Err(Error::usage(
-                "--checksum require has no effect on http(s) URLs; it applies to s3:// objects only",
-            ));
-        }
+        let only_urls = urls == self.sources.len() && self.list.is_none();
+        self.sources.iter().try_for_each(|source| self.fits(source))?;
         for (is_given, option) in [
             (self.download.version_id.is_some(), "--version-id"),
             (settings.endpoint.is_some(), "--endpoint"),
@@ -211,6 +226,7 @@ mod tests {
             invocation(&[URI]),
             Invocation {
                 sources: vec![URI.parse().unwrap()],
+                list: None,
                 download: Options { threads: ThreadCount::Adaptive, ..Options::default() },
                 target: Destination::default(),
                 quiet: false,
@@ -256,6 +272,7 @@ mod tests {
             invocation(&line),
             Invocation {
                 sources: vec![URI.parse().unwrap()],
+                list: None,
                 download,
                 target: Destination::File {
                     path: "a b/".into(),
@@ -302,6 +319,7 @@ mod tests {
             (&["--dualstack", URI], &["--dual-stack=true", URI]),
             (&["-c", "2", "-c", "9", URI], &["-c", "9", URI]),
             (&["-r", "bytes=0-99", URI], &["--range", "0-99", URI]),
+            (&["--from", "l", "-0"], &["--null", "--from=l"]),
             (&["-O", "--resume", "--overwrite", URI], &["-o", "./", "--continue", "--force", URI]),
         ] {
             assert_eq!(invocation(one), invocation(other), "{one:?} {other:?}");
@@ -313,6 +331,8 @@ mod tests {
         for (line, says) in [
             (&[URI, URI, "--range", "5-"][..], "apply to a single object"),
             (&[URI, URI, "--if-match", "e", "--shard", "0/4"], "apply to a single object"),
+            (&["--from", "-", "--range", "5-"], "apply to a single object"),
+            (&["--from", "-", "--version-id", "v"], "apply to a single object"),
             (&[URI, "--shard", "0/4"], "--if-match or --version-id"),
             (&[URI, "-o", "-", "--continue"], "need a file"),
             (&[URI, "-o", "-", "--force"], "need a file"),

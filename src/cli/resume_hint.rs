@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::cli::invocation::Invocation;
+use crate::cli::source_list::SourceList;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Options;
 use crate::error::{Error, ErrorKind};
@@ -32,6 +33,8 @@ pub(crate) struct ResumeHint<'a> {
     pub(crate) delivered: u64,
     /// The objects that were to follow.
     pub(crate) rest: &'a [Source],
+    /// Where the run was in its list of sources, if it has one.
+    pub(crate) listed: Option<ListPosition<'a>>,
     /// Set if the bytes are in a file that `--continue` resumes from.
     pub(crate) can_be_resumed: bool,
     /// Set if the version in `info` is no longer the newest.
@@ -49,6 +52,28 @@ pub(crate) struct ResumeCommand {
     pub(crate) message: String,
     /// The command as words for programs; `None` if there is none.
     pub(crate) words: Option<Vec<String>>,
+}
+
+/// Where a run was in its list of sources when it ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ListPosition<'a> {
+    pub(crate) list: &'a SourceList,
+    /// The object that was under way, or the last one that was, and its line.
+    pub(crate) source: &'a Source,
+    pub(crate) line: u64,
+    /// Set if no object follows it.
+    pub(crate) is_last: bool,
+    /// Set if the list is a file that can be read once more.
+    pub(crate) is_rereadable: bool,
+    /// Bytes that all objects together have brought.
+    pub(crate) written: u64,
+}
+
+/// A command that continues a run, as words.
+struct ContinuingCommand {
+    /// The line of the list from which on its stdin has it.
+    from_line: Option<u64>,
+    words: Vec<String>,
 }
 
 /// Returns whether a download that `error` ended may be continued: what was delivered is right, and the same request for
@@ -76,18 +101,25 @@ impl ResumeHint<'_> {
             return None;
         }
         let reached = self.reached();
-        let mut text = if reached == self.range.end && !self.rest.is_empty() {
+        let mut text = if reached == self.range.end && self.has_rest() {
             format!("  stopped after {}", self.current())
         } else if let Some(size) = self.info.known_size() {
             format!("  stopped at byte {reached} of {size}")
         } else {
             format!("  stopped at byte {reached}")
         };
+        if let Some(listed) = self.listed {
+            if reached < self.range.end {
+                let _ = write!(text, " of {}", listed.source);
+            }
+            let _ = write!(text, ", {}, {} bytes in all", listed.list.place(listed.line), listed.written);
+        }
         if let Some(etag) = self.info.etag.as_deref().filter(|etag| is_repeatable(etag)) {
             let _ = write!(text, ", ETag {etag}");
         }
         match self.command_line(true) {
             Ok(command) => {
+                let list = if self.asks_for_list() { ", with the list as stdin again" } else { "" };
                 let condition = if !self.can_be_resumed && self.file.is_none() && self.is_interrupted {
                     ", if the reader has taken all bytes before it"
                 } else {
@@ -102,7 +134,7 @@ impl ResumeHint<'_> {
                     if self.can_be_resumed { "" } else { " (the result is not verified end to end)" };
                 let _ = write!(
                     text,
-                    "\n  To continue from there{condition}{query}{unverified}:\n    {command}\n"
+                    "\n  To continue from there{condition}{query}{list}{unverified}:\n    {command}\n"
                 );
             }
             Err(why) => {
@@ -119,10 +151,10 @@ impl ResumeHint<'_> {
             return None;
         }
         let mut commands = self.commands().ok()?;
-        if commands.len() > 1 {
+        if commands.len() > 1 || commands.iter().any(|command| command.from_line.is_some()) {
             return Some(vec!["sh".into(), "-c".into(), self.command_line(false).ok()?]);
         }
-        commands.pop()
+        commands.pop().map(|command| command.words)
     }
 
     fn is_worth_a_message(&self) -> bool {
@@ -130,8 +162,21 @@ impl ResumeHint<'_> {
             Destination::File { .. } => self.can_be_resumed,
             Destination::Stdout { .. } if self.reached() < self.range.end => self.delivered > 0,
             // The next object could not be started.
-            Destination::Stdout { .. } => !self.rest.is_empty(),
+            Destination::Stdout { .. } => self.has_rest(),
         }
+    }
+
+    /// Returns whether objects were to follow, as far as is known.
+    fn has_rest(&self) -> bool {
+        self.listed.map_or(!self.rest.is_empty(), |listed| !listed.is_last)
+    }
+
+    /// Returns whether the command needs the list at its stdin.
+    fn asks_for_list(&self) -> bool {
+        let is_needed = self.can_be_resumed || self.has_rest();
+        self.listed.is_some_and(|listed| {
+            is_needed && if self.can_be_resumed { listed.list.is_stdin() } else { !listed.is_rereadable }
+        })
     }
 
     /// Returns the offset in the object up to which bytes were delivered.
@@ -149,24 +194,51 @@ impl ResumeHint<'_> {
             String::new()
         };
         let commands = self.commands()?;
-        let lines: Result<Vec<_>, &'static str> =
-            commands.iter().map(|words| Ok(quoted_words(words)? + &redirection)).collect();
+        let lines: Result<Vec<_>, &'static str> = commands
+            .iter()
+            .map(|command| {
+                Ok(self.lines_from(command.from_line)? + &quoted_words(&command.words)? + &redirection)
+            })
+            .collect();
         Ok(lines?.join(" && "))
     }
 
+    /// Returns the command whose output is the list from `line` on, and the pipe after it.
+    fn lines_from(&self, line: Option<u64>) -> Result<String, &'static str> {
+        let (Some(line), Some(listed)) = (line, self.listed) else { return Ok(String::new()) };
+        let mut words = vec!["tail".to_owned()];
+        words.extend(listed.list.is_null_separated.then(|| "-z".to_owned()));
+        words.extend(["-n".to_owned(), format!("+{line}")]);
+        if listed.is_rereadable {
+            let path = listed.list.path.to_str().ok_or("the list's name is not valid UTF-8")?;
+            words.push(if path.starts_with('-') { format!("./{path}") } else { path.to_owned() });
+        }
+        Ok(quoted_words(&words)? + " | ")
+    }
+
     /// Returns the commands that continue, one after the other, as words; or the reason why there are none.
-    fn commands(&self) -> Result<Vec<Vec<String>>, &'static str> {
-        if self.can_be_resumed { Ok(vec![self.resuming()?]) } else { self.appending() }
+    fn commands(&self) -> Result<Vec<ContinuingCommand>, &'static str> {
+        if self.can_be_resumed {
+            return Ok(vec![ContinuingCommand { from_line: None, words: self.resuming()? }]);
+        }
+        self.appending()
     }
 
     /// Returns the object that was under way, or the last one that was.
     fn current(&self) -> &Source {
+        if let Some(listed) = self.listed {
+            return listed.source;
+        }
         let sources = &self.invocation.sources;
         &sources[sources.len().saturating_sub(self.rest.len() + 1)]
     }
 
     /// Returns whether the command has a URL whose query is not shown.
     fn asks_for_secrets(&self) -> bool {
+        if self.listed.is_some() {
+            let has_query = self.current().url().is_some_and(|url| url.query().is_some());
+            return has_query && !self.can_be_resumed && self.reached() < self.range.end;
+        }
         let sources = &self.invocation.sources;
         let remaining = self.rest.len() + usize::from(self.reached() < self.range.end);
         let repeated = if self.can_be_resumed { &sources[..] } else { &sources[sources.len() - remaining..] };
@@ -180,7 +252,7 @@ impl ResumeHint<'_> {
         let pinned = self.pinned(&next.download)?;
         // The sidecar has the ETag; the version must be named because it is no longer the newest.
         if self.is_by_version {
-            if next.sources.len() > 1 {
+            if next.has_several() {
                 return Err("one of the objects was replaced during the download");
             }
             next.download.version_id = pinned.version_id;
@@ -195,12 +267,12 @@ impl ResumeHint<'_> {
 
     /// Returns the commands that append the rest of the current object and the objects after it, or the reason why there
     /// are none.
-    fn appending(&self) -> Result<Vec<Vec<String>>, &'static str> {
+    fn appending(&self) -> Result<Vec<ContinuingCommand>, &'static str> {
         let reached = self.reached();
         let mut commands = Vec::new();
         if reached < self.range.end {
             let mut next = self.invocation.clone();
-            next.sources = vec![self.current().clone()];
+            (next.sources, next.list) = (vec![self.current().clone()], None);
             let options = &mut next.download;
             *options = self.pinned(options)?;
             // The rest of an object has no checksum of its own: `require` would fail.
@@ -210,12 +282,16 @@ impl ResumeHint<'_> {
                 Some(RangeSpec::Shard(_)) => RangeSpec::Between { first: reached, last: self.range.end - 1 },
                 _ => RangeSpec::From(reached),
             });
-            commands.push(next.words());
+            commands.push(ContinuingCommand { from_line: None, words: next.words() });
         }
-        if !self.rest.is_empty() {
+        if self.has_rest() {
             let mut rest = self.invocation.clone();
             rest.sources = self.rest.to_vec();
-            commands.push(rest.words());
+            if let Some(list) = &mut rest.list {
+                list.path = "-".into();
+            }
+            let from_line = self.listed.map(|listed| listed.line + 1);
+            commands.push(ContinuingCommand { from_line, words: rest.words() });
         }
         Ok(commands)
     }
@@ -273,6 +349,7 @@ mod tests {
         let download = Options { range, ..Options::default() };
         Invocation {
             sources: vec!["s3://b/k".parse().unwrap()],
+            list: None,
             download,
             target: Destination::default(),
             quiet: false,
@@ -302,6 +379,7 @@ mod tests {
             range: 0..100,
             delivered: 7,
             rest: &[],
+            listed: None,
             can_be_resumed: false,
             is_by_version: false,
             is_interrupted: false,
@@ -420,6 +498,34 @@ mod tests {
             assert_eq!(message.as_deref().map(|t| t.lines().last().unwrap().trim()), command);
             let is_after = message.is_some_and(|message| message.contains("stopped after s3://b/b,"));
             assert_eq!(is_after, (rest, delivered) == (1, 100));
+        }
+    }
+
+    #[test]
+    fn a_list_continues_with_the_rest_of_one_object_and_the_lines_after_it() {
+        let info = object(Some("\"e\""), None);
+        let source = s3();
+        let rest_of_it = "s3fcp s3://b/k --range 7- --if-match '\"e\"' >> out";
+        for (path, is_null_separated, delivered, is_last, want) in [
+            ("a b", false, 7, false, format!("{rest_of_it} && tail -n +43 'a b' | s3fcp --from - >> out")),
+            ("a b", false, 100, false, "tail -n +43 'a b' | s3fcp --from - >> out".to_owned()),
+            ("-l", true, 100, false, "tail -z -n +43 ./-l | s3fcp --from - --null >> out".to_owned()),
+            ("-", false, 100, false, "tail -n +43 | s3fcp --from - >> out".to_owned()),
+            ("-", false, 7, true, rest_of_it.to_owned()),
+        ] {
+            let mut invocation = invocation(None);
+            let list = SourceList { path: path.into(), is_null_separated };
+            (invocation.sources, invocation.list) = (vec![], Some(list.clone()));
+            let is_rereadable = path != "-";
+            let (list, source) = (&list, &source);
+            let listed = Some(ListPosition { list, source, line: 42, is_last, is_rereadable, written: 1234 });
+            let partial = ResumeHint { delivered, listed, ..partial(&invocation, &info) };
+            let message = partial.message().unwrap();
+            assert_eq!(message.lines().last().unwrap().trim(), want);
+            assert!(message.contains("s3://b/k, line 42 of ") && message.contains("1234 bytes"), "{message}");
+            assert_eq!(message.contains("list as stdin again"), path == "-" && !is_last, "{message}");
+            let words = partial.words().unwrap();
+            assert_eq!(words[0], if is_last { "s3fcp" } else { "sh" });
         }
     }
 

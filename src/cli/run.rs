@@ -6,13 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+
 use crate::cli::clear_token;
 use crate::cli::deliver::{DeliveryOutcome, StopReason, deliver};
 use crate::cli::existing_file;
-use crate::cli::integrity_notes::{self, IntegrityNotes};
+use crate::cli::integrity_notes;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::invocation::Invocation;
 use crate::cli::log;
+use crate::cli::objects::{self, ObjectPlace, Objects};
+use crate::cli::observers::Observers;
 use crate::cli::outcome::{EndCause, RunEnd};
 use crate::cli::progress::view::RunOutcome;
 use crate::cli::progress::{Progress, ProgressMode};
@@ -20,13 +24,13 @@ use crate::cli::report::format::Format;
 use crate::cli::report::info;
 use crate::cli::report::last_lines::RunFigures;
 use crate::cli::report::stats::{EngineStats, Stats};
-use crate::cli::resume_hint::{self, ResumeCommand, ResumeHint};
+use crate::cli::resume_hint::{self, ListPosition, ResumeCommand, ResumeHint};
 use crate::cli::transfer;
 use crate::config;
 use crate::config::settings::Config;
 use crate::download::client::Client;
-use crate::download::sequence::ObjectSequence;
-use crate::download::stream::{Download, TransferStats};
+use crate::download::sequence::ObjectRequest;
+use crate::download::stream::TransferStats;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::resume::DownloadRequest;
 use crate::output::sink::{OpenedSink, Sink};
@@ -58,19 +62,27 @@ pub(crate) async fn run(
 
 /// Describes the objects, one after the other.
 async fn describe(invocation: &Invocation, format: Format) -> Result<()> {
-    let config = load(invocation).await?;
-    for source in &invocation.sources {
-        let object = Client::new(config.clone()).inspect(source, &invocation.download).await?;
-        let text = info::render(source, &object, format);
-        print(text.as_bytes())?;
+    let client = Client::new(load(invocation).await?);
+    let mut requests = objects::requests(invocation, 0, None)?;
+    let mut is_empty = true;
+    while let Some(request) = requests.next().await {
+        let ObjectRequest { source, note, .. } = request?;
+        let described = client.inspect(&source, &invocation.download).await;
+        let object = described.map_err(|e| objects::explain(invocation, &source, &note, e))?;
+        print(info::render(&source, &object, format).as_bytes())?;
+        is_empty = false;
     }
-    Ok(())
+    match &invocation.list {
+        Some(list) if is_empty => Err(list.empty()),
+        _ => Ok(()),
+    }
 }
 
 async fn load(invocation: &Invocation) -> Result<Config> {
     let mut settings = invocation.settings.clone();
     // URLs are either presigned or public: if there are only URLs, skip the credential lookup.
-    settings.no_sign_request |= invocation.sources.iter().all(|source| source.url().is_some());
+    let has_only_urls = invocation.sources.iter().all(|source| source.url().is_some());
+    settings.no_sign_request |= has_only_urls && invocation.list.is_none();
     let config = config::load(&settings).await?;
     clear_token::warn(&config).await;
     Ok(config)
@@ -80,7 +92,7 @@ async fn load(invocation: &Invocation) -> Result<Config> {
 struct Run<'a> {
     invocation: &'a Invocation,
     delivery: Arc<WriteProgress>,
-    progress: Progress,
+    observers: Observers,
     interrupt: &'a Interrupt,
     /// When `--max-time` is over.
     deadline: Option<tokio::time::Instant>,
@@ -124,10 +136,11 @@ impl<'a> Run<'a> {
     fn new(invocation: &'a Invocation, delivery: &Arc<WriteProgress>, interrupt: &'a Interrupt) -> Self {
         let mode = if invocation.quiet { ProgressMode::Off } else { invocation.progress };
         let to_stdout = matches!(invocation.target, Destination::Stdout { .. });
-        let progress = Progress::new(mode, invocation.sources.len(), to_stdout, Arc::clone(delivery));
+        let objects = invocation.list.is_none().then_some(invocation.sources.len());
+        let observers = Observers::new(Progress::new(mode, objects, to_stdout, Arc::clone(delivery)));
         let deadline =
             invocation.max_time.map(|limit| tokio::time::Instant::from_std(delivery.began()) + limit);
-        Self { invocation, delivery: Arc::clone(delivery), progress, interrupt, deadline }
+        Self { invocation, delivery: Arc::clone(delivery), observers, interrupt, deadline }
     }
 
     /// Downloads all objects. An error is returned as such only if it came before the first response.
@@ -141,12 +154,13 @@ impl<'a> Run<'a> {
         let endpoint = existing_file::store_identity(&config);
         let (sources, asked) = (invocation.sources.as_slice(), invocation.download.range);
         let request = DownloadRequest { sources, asked, endpoint: &endpoint };
-        let mut sink = match Sink::open(&invocation.target, request)? {
+        let client = Client::new(config.clone());
+        let mut sink = match open(invocation, request)? {
             OpenedSink::Sink(sink) => sink,
             OpenedSink::Existing(file) => {
                 let proof = tokio::select! {
                     biased;
-                    proof = existing_file::prove_complete(invocation, &config, &file) => proof?,
+                    proof = existing_file::prove_complete(invocation, &client, &file) => proof?,
                     by = stopped(self.interrupt, self.deadline) => return Ok(Ending::stopped_early(by)),
                 };
                 match proof {
@@ -159,11 +173,11 @@ impl<'a> Run<'a> {
         let stop = stopped(self.interrupt, self.deadline);
         let begun = tokio::select! {
             biased;
-            begun = transfer::begin(invocation, &config, &mut sink, request) => Ok(begun),
+            begun = transfer::begin(invocation, &client, &mut sink, request) => Ok(begun),
             by = stop => Err(by),
         };
         match begun {
-            Ok(Ok(sequence)) => Ok(self.deliver(sequence, sink, &config).await),
+            Ok(Ok(sequence)) => Ok(Box::pin(self.deliver(sequence, sink, &config)).await),
             Ok(Err(e)) => {
                 sink.abandon(false);
                 Err(e)
@@ -175,34 +189,23 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn deliver(&mut self, mut sequence: ObjectSequence<'_>, mut sink: Sink, config: &Config) -> Ending {
-        // Objects that an earlier run completed are not counted.
-        self.progress.set_objects(1 + sequence.rest().len());
-        let mut notes = IntegrityNotes::default();
-        notes.object_begins(sequence.current());
-        let progress = &mut self.progress;
-        let mut object_begins = |download: &Download, already_written| {
-            progress.begin(download.source(), already_written, download.meter());
-        };
-        object_begins(sequence.current(), sequence.had());
-        let next = |download: &Download| {
-            notes.object_begins(download);
-            object_begins(download, 0);
-        };
+    async fn deliver(&mut self, mut sequence: Objects, mut sink: Sink, config: &Config) -> Ending {
+        self.observers.object_begins(&sequence);
         let stop = stopped(self.interrupt, self.deadline);
-        let result = deliver(&mut sequence, &mut sink, &self.delivery, stop, next).await;
+        let result = deliver(&mut sequence, &mut sink, &self.delivery, stop, &mut self.observers).await;
         let can_be_resumed = sink.can_be_resumed();
         let path = sink.path().filter(|_| self.invocation.remote_time).map(Path::to_owned);
         let mut result = close(sink, result);
         if let (Some(path), Ok(DeliveryOutcome::Complete(_))) = (path, &result)
-            && let Some(time) = sequence.current().info().last_modified.as_deref()
+            && let Some(time) = sequence.current().and_then(|last| last.info().last_modified.as_deref())
         {
             result = result.and_then(|outcome| set_modified(&path, time).map(|()| outcome));
         }
         let unverified = sequence.unverified().filter(|_| result.is_ok());
         let resume = self.resume(&sequence, &result, can_be_resumed);
+        let explained = result.map_err(|e| objects::explain_failed(self.invocation, &sequence, e));
         Ending {
-            result: outcome_of(result),
+            result: outcome_of(explained),
             transfer: sequence.traffic(),
             engine: EngineStats { threads: sequence.threads(), window: sequence.window() },
             credentials_time: config.credentials.first_load_time(),
@@ -214,15 +217,21 @@ impl<'a> Run<'a> {
     /// Returns how the run can be continued, if it can.
     fn resume(
         &self,
-        sequence: &ObjectSequence<'_>,
+        sequence: &Objects,
         result: &Result<DeliveryOutcome>,
         can_be_resumed: bool,
     ) -> Option<ResumeCommand> {
+        let (download, request) = (sequence.current()?, sequence.request()?);
+        let delivered = self.delivery.bytes().saturating_sub(sequence.before());
+        let range = download.range();
+        let list = self.invocation.list.as_ref();
         let can_continue = match result {
             Ok(DeliveryOutcome::Complete(_)) => false,
             Ok(DeliveryOutcome::Stopped { is_known, .. }) => *is_known || can_be_resumed,
+            // Where a list names something that is missing, the objects before it are whole.
+            Err(error) if list.is_some() && sequence.failed().is_some() => error.kind() != ErrorKind::Output,
             Err(error) => {
-                let source = sequence.asked_for(self.delivery.bytes());
+                let source = sequence.failed().map_or(download.source(), |failed| &failed.source);
                 resume_hint::is_resumable(error, source, can_be_resumed)
             }
         };
@@ -230,13 +239,28 @@ impl<'a> Run<'a> {
             return None;
         }
         let file = stdout_file();
-        let download = sequence.current();
+        let (rest, listed) = match (list, &request.note) {
+            (Some(list), ObjectPlace::Line(line)) => {
+                let position = ListPosition {
+                    list,
+                    source: &request.source,
+                    line: *line,
+                    is_last: sequence.is_last(),
+                    is_rereadable: list.is_rereadable(),
+                    written: self.delivery.bytes(),
+                };
+                (&[][..], Some(position))
+            }
+            (_, ObjectPlace::Argument(number)) => (&self.invocation.sources[number + 1..], None),
+            (None, ObjectPlace::Line(_)) => (&[][..], None),
+        };
         let hint = ResumeHint {
             invocation: self.invocation,
             info: download.info(),
-            range: download.range(),
-            delivered: self.delivery.bytes().saturating_sub(sequence.before()),
-            rest: sequence.rest(),
+            range,
+            delivered,
+            rest,
+            listed,
             can_be_resumed,
             is_by_version: download.is_by_version(),
             is_interrupted: matches!(result, Ok(DeliveryOutcome::Stopped { .. })),
@@ -255,7 +279,7 @@ impl<'a> Run<'a> {
             // The views show nothing else at the end.
             _ => RunOutcome::Failed,
         };
-        let progress = self.progress.finish(outcome);
+        let progress = self.observers.finish(outcome);
         let has_begun = ending.transfer != TransferStats::default() || ending.result.is_ok();
         let verdict = match &ending.result {
             Ok(DeliveryOutcome::Complete(verdict)) => Some(*verdict),
@@ -276,6 +300,20 @@ impl<'a> Run<'a> {
         };
         RunEnd::new(cause, ending.resume, RunFigures { progress, stats })
     }
+}
+
+/// Opens the destination of all objects.
+fn open(invocation: &Invocation, request: DownloadRequest<'_>) -> Result<OpenedSink> {
+    if invocation.list.is_none() {
+        return Sink::open(&invocation.target, request);
+    }
+    let sink = Sink::open_anew(&invocation.target, request)?;
+    if sink.is_part() {
+        return Err(Error::usage("-o names one file, and --from many objects").with_hint(
+            "-o DIR/ gives a file to each; to concatenate them, leave -o out and redirect stdout: > FILE",
+        ));
+    }
+    Ok(OpenedSink::Sink(sink))
 }
 
 /// Resolves when something outside ends the run.

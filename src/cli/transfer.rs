@@ -7,9 +7,9 @@ use std::io::Write;
 
 use crate::cli::deliver::facts;
 use crate::cli::invocation::Invocation;
-use crate::config::settings::Config;
+use crate::cli::objects::{self, Objects};
+use crate::download::client::Client;
 use crate::download::options::Options;
-use crate::download::sequence::ObjectSequence;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::part_file::ExistingPart;
 use crate::output::resume::{DownloadRequest, ResumePoint};
@@ -17,16 +17,16 @@ use crate::output::sink::Sink;
 use crate::s3::range_spec::RangeSpec;
 
 /// Starts the first object of `invocation` that is not complete in `sink`, in the returned sequence and in `sink`.
-pub(crate) async fn begin<'a>(
-    invocation: &'a Invocation,
-    config: &'a Config,
+pub(crate) async fn begin(
+    invocation: &Invocation,
+    client: &Client,
     sink: &mut Sink,
     request: DownloadRequest<'_>,
-) -> Result<ObjectSequence<'a>> {
-    let (sources, options) = (&invocation.sources, &invocation.download);
+) -> Result<Objects> {
+    let options = &invocation.download;
     match sink.left(request)? {
         ExistingPart::Some(resume) if invocation.target.resumes() => {
-            match resume_from(invocation, config, sink, &resume).await? {
+            match resume_from(invocation, client, sink, &resume).await? {
                 Ok(sequence) => return Ok(sequence),
                 Err(why) => report_restart(sink, why),
             }
@@ -35,39 +35,50 @@ pub(crate) async fn begin<'a>(
         ExistingPart::Some(_) => report_restart(sink, "--continue would resume it"),
         _ => {}
     }
-    let sequence = ObjectSequence::start(config, sources, options).await?;
+    let mut sequence = Objects::new(client, options, objects::requests(invocation, 0, None)?);
+    start_first(invocation, &mut sequence).await?;
     // Only after the server has answered: until then, what an earlier run left stays.
     sink.start_over()?;
-    sink.begin(&facts(sequence.current(), options.range))?;
+    if let Some(download) = sequence.current() {
+        sink.begin(&facts(download, options.range))?;
+    }
     Ok(sequence)
 }
 
+async fn start_first(invocation: &Invocation, sequence: &mut Objects) -> Result<()> {
+    match (sequence.next_object().await, &invocation.list) {
+        (Some(started), _) => started.map_err(|e| objects::explain_failed(invocation, sequence, e)),
+        (None, Some(list)) => Err(list.empty()),
+        (None, None) => Err(Error::usage("an object is missing")),
+    }
+}
+
 /// Resumes from `resume`, or returns why that is not possible.
-async fn resume_from<'a>(
-    invocation: &'a Invocation,
-    config: &'a Config,
+async fn resume_from(
+    invocation: &Invocation,
+    client: &Client,
     sink: &mut Sink,
     resume: &ResumePoint,
-) -> Result<Result<ObjectSequence<'a>, &'static str>> {
+) -> Result<Result<Objects, &'static str>> {
     const CHANGED: &str = "the object has changed";
     let options = &invocation.download;
     let Some(first) = pinned(resume, options) else { return Ok(Err(CHANGED)) };
-    let sources = &invocation.sources[resume.complete..];
     let already_written = resume.within.as_ref().map_or(0, |(_, bytes)| *bytes);
-    let started = ObjectSequence::start_behind(config, sources, options, &first, already_written).await;
-    let mut sequence = match started {
-        Ok(sequence) => sequence,
+    let requests = objects::requests(invocation, resume.complete, Some((first, already_written)))?;
+    let mut sequence = Objects::new(client, options, requests);
+    match start_first(invocation, &mut sequence).await {
+        Ok(()) => {}
         // A version that the user named would be missing from a new start too.
         Err(e) if is_replaced(&e, resume) && (&options.if_match, &options.version_id) == (&None, &None) => {
             return Ok(Err(CHANGED));
         }
         Err(e) => return Err(e),
-    };
+    }
     sink.resume(resume)?;
-    match sink.begin(&facts(sequence.current(), options.range)) {
-        Ok(()) if already_written > 0 && sequence.current_mut().wants_earlier().await => {
+    let Some(download) = sequence.current_mut() else { return Ok(Ok(sequence)) };
+    match sink.begin(&facts(download, options.range)) {
+        Ok(()) if already_written > 0 && download.wants_earlier().await => {
             // The checksum covers all bytes, those of earlier runs included.
-            let download = sequence.current_mut();
             sink.read_back(resume.length - already_written, already_written, async |bytes| {
                 download.earlier(bytes).await;
             })

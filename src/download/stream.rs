@@ -284,7 +284,7 @@ impl Download {
         Meter::new(Arc::clone(&self.context.counters))
     }
 
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         if self.failed || self.verdict.is_some() {
             return Poll::Ready(None);
         }

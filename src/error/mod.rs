@@ -229,6 +229,16 @@ impl Error {
         self
     }
 
+    /// Adds the place in a list that names the object, after its name.
+    #[must_use]
+    pub(crate) fn listed_at(mut self, place: &str) -> Self {
+        self.0.object = Some(match self.0.object.take() {
+            Some(object) => format!("{object} ({place})"),
+            None => place.to_owned(),
+        });
+        self
+    }
+
     /// Sets how many attempts were made in total.
     #[must_use]
     pub(crate) fn after_attempts(mut self, attempts: u32) -> Self {

@@ -10,7 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, P
 
 use crate::cli::progress::snapshot::{ObjectProgress, Snapshot};
 use crate::cli::progress::speed::Speed;
-use crate::cli::progress::text::{clock, percent, print, retries_and_hedges, summary};
+use crate::cli::progress::text::{clock, objects, percent, print, retries_and_hedges, summary};
 use crate::cli::progress::view::{RunOutcome, View};
 use crate::cli::report::format::size;
 use crate::cli::stderr;
@@ -51,7 +51,7 @@ const NAME_COLUMNS: usize = 16;
 pub(super) struct Bars {
     shown: MultiProgress,
     rows: &'static Rows,
-    objects: usize,
+    has_several: bool,
     speed: Speed,
     shown_speed: Arc<ShownSpeed>,
     /// The total of several objects.
@@ -71,19 +71,19 @@ struct ShownSpeed {
 }
 
 impl Bars {
-    pub(super) fn on(screen: impl TermLike + 'static, objects: usize) -> Self {
+    pub(super) fn on(screen: impl TermLike + 'static, objects: Option<usize>) -> Self {
         let columns = screen.width();
         Self::new(ProgressDrawTarget::term_like_with_hz(Box::new(screen), DRAWS_PER_SECOND), columns, objects)
     }
 
-    fn new(target: ProgressDrawTarget, columns: u16, objects: usize) -> Self {
+    fn new(target: ProgressDrawTarget, columns: u16, objects: Option<usize>) -> Self {
         let shown = MultiProgress::with_draw_target(target);
         stderr::shares_with(Some(&shown));
         let rows = if columns < WIDE_COLUMNS_MIN { &NARROW } else { &WIDE };
         Self {
             shown,
             rows,
-            objects,
+            has_several: objects != Some(1),
             speed: Speed::default(),
             shown_speed: Arc::default(),
             all: None,
@@ -95,10 +95,10 @@ impl Bars {
 
     fn begin(&mut self, item: &ObjectProgress) {
         let mut template = self.rows.alone;
-        if self.objects > 1 {
+        if self.has_several {
             template = self.rows.one_of_several;
             if self.all.is_none() {
-                self.all = Some(self.add(self.rows.all_unknown, self.count(1), item.already_written, 0));
+                self.all = Some(self.add(self.rows.all_unknown, String::new(), item.already_written, 0));
             }
         }
         if item.total.is_none() {
@@ -109,19 +109,14 @@ impl Bars {
             self.shown.remove(&retries_and_hedges);
         }
         self.each.push(self.add(template, short(&item.name), item.already_written, item.total.unwrap_or(0)));
-        self.begun += 1;
         while self.each.len() > COMPLETE_BARS_MAX + 1 {
             self.shown.remove(&self.each.remove(0));
         }
     }
 
-    fn count(&self, begun: usize) -> String {
-        format!("{begun} of {} objects", self.objects)
-    }
-
     fn draw_all(&self, now: &Snapshot) {
         let Some(all) = &self.all else { return };
-        all.set_prefix(self.count(now.items.len()));
+        all.set_prefix(objects(now));
         if let Some(total) = now.total()
             && all.length() != Some(total)
         {
@@ -161,11 +156,12 @@ impl Bars {
 impl View for Bars {
     fn draw(&mut self, now: &Snapshot) {
         self.update_speed(now);
-        for item in now.items.iter().skip(self.begun) {
+        let new = now.begun.saturating_sub(self.begun).min(now.items.len());
+        self.begun = now.begun;
+        for item in &now.items[now.items.len() - new..] {
             self.begin(item);
         }
-        let first = now.items.len().saturating_sub(self.each.len());
-        for (bar, item) in self.each.iter().zip(&now.items[first..]) {
+        for (bar, item) in self.each.iter().rev().zip(now.items.iter().rev()) {
             bar.set_position(item.done);
         }
         self.draw_all(now);
@@ -228,6 +224,10 @@ mod tests {
     const WIDTHS: [u16; 5] = [30, 50, 60, 80, 200];
 
     fn bars(columns: u16, objects: usize) -> (InMemoryTerm, Bars) {
+        bars_of(columns, Some(objects))
+    }
+
+    fn bars_of(columns: u16, objects: Option<usize>) -> (InMemoryTerm, Bars) {
         let term = InMemoryTerm::new(12, columns);
         let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
         (term, Bars::new(target, columns, objects))
@@ -288,7 +288,7 @@ mod tests {
         for columns in WIDTHS {
             let (term, mut bars) = bars(columns, 3);
             let named = |n: u64, done| item(&format!("s3://bucket/a/long/key/{n}"), 0, GIB, done);
-            let first = Snapshot { objects: 3, ..snapshot(vec![named(1, GIB / 2)]) };
+            let first = Snapshot { objects: Some(3), ..snapshot(vec![named(1, GIB / 2)]) };
             bars.draw(&first);
             let rows_then = rows(&term, columns);
             let total: Vec<_> = rows_then[0].split_whitespace().collect();
@@ -315,7 +315,7 @@ mod tests {
             for tick in 0..=3 {
                 let items = vec![item("k", GIB, 4 * GIB, GIB + tick * 1000)];
                 let elapsed = Duration::from_secs(tick);
-                bars.draw(&Snapshot { objects, elapsed, ..snapshot(items) });
+                bars.draw(&Snapshot { objects: Some(objects), elapsed, ..snapshot(items) });
             }
             assert_eq!(bars.shown_speed.bytes_per_second.load(Relaxed), 1000, "{objects}");
         }
@@ -345,6 +345,16 @@ mod tests {
         assert!(rows[6].starts_with("99 ") && rows[6].contains("  50% ["), "{rows:?}");
         Box::new(bars).end(&snapshot(vec![item("k", 0, 1, 0)]), RunOutcome::Failed);
         assert_eq!(term.contents(), "");
+    }
+
+    #[test]
+    fn a_list_shows_how_many_objects_have_begun() {
+        let (term, mut bars) = bars_of(80, None);
+        let of_list = |begun| Snapshot { objects: None, begun, ..snapshot(vec![item("k", 0, 10, 5)]) };
+        bars.draw(&of_list(1));
+        assert!(rows(&term, 80)[0].starts_with("1 objects        5 B"), "{:?}", term.contents());
+        bars.draw(&of_list(1_000_000));
+        assert!(rows(&term, 80)[0].starts_with("1000000 objects        5 B"), "{:?}", term.contents());
     }
 
     #[test]

@@ -33,7 +33,8 @@ struct JsonLine<'a> {
     state: &'a str,
     /// Number of the object that is under way, from 1; 0 before the first one has begun.
     object: usize,
-    objects: usize,
+    /// `null` while the list of sources is not read to its end.
+    objects: Option<usize>,
     uri: &'a str,
     /// Bytes of all objects that have begun, those of earlier runs included.
     bytes: u64,
@@ -73,10 +74,10 @@ impl<W: Write + Send> Lines<W> {
     }
 
     fn plain(&self, now: &Snapshot) -> String {
-        let object = if now.objects > 1 {
-            format!("object {} of {}, ", now.items.len(), now.objects)
-        } else {
-            String::new()
+        let object = match now.objects {
+            None => format!("object {}, ", now.begun),
+            Some(objects) if objects > 1 => format!("object {} of {objects}, ", now.begun),
+            Some(_) => String::new(),
         };
         let (done, speed) = (size(now.done()), size(self.speed.bytes_per_second()));
         let mut line = match now.total() {
@@ -102,7 +103,7 @@ impl<'a> JsonLine<'a> {
     ) -> Self {
         Self {
             state,
-            object: now.items.len(),
+            object: now.begun,
             objects: now.objects,
             uri: now.items.last().map_or("", |item| &item.uri),
             bytes: now.done(),
@@ -183,8 +184,10 @@ mod tests {
     fn the_total_of_several_objects_appears_when_the_last_one_begins() {
         let lines = Lines::on(Vec::new(), Format::Text);
         let two = || vec![item("a", 0, GIB, GIB), item("b", 0, GIB, GIB / 2)];
-        let now = Snapshot { objects: 3, ..snapshot(two()) };
+        let now = Snapshot { objects: Some(3), ..snapshot(two()) };
         assert_eq!(lines.plain(&now), "object 2 of 3, 1.5 GiB, 0 B/s\n");
+        let now = Snapshot { objects: None, ..snapshot(two()) };
+        assert_eq!(lines.plain(&now), "object 2, 1.5 GiB, 0 B/s\n");
         assert_eq!(lines.plain(&snapshot(two())), "object 2 of 2, 75%, 1.5 GiB of 2.0 GiB, 0 B/s\n");
     }
 

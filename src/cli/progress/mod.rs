@@ -54,12 +54,12 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Prepares the progress of `objects` objects, whose bytes `delivery` counts; nothing is shown before the first one
-    /// [begins](Self::begin). If the bytes go `to_stdout` and that is a terminal, no bars are drawn: they would mix.
+    /// Prepares the progress of `objects` objects (`None` if their number is not known yet), whose bytes `delivery` counts;
+    /// nothing is shown before the first one [begins](Self::begin). If the bytes go `to_stdout` and that is a terminal, no bars are drawn: they would mix.
     #[must_use]
     pub(crate) fn new(
         mode: ProgressMode,
-        objects: usize,
+        objects: Option<usize>,
         to_stdout: bool,
         delivery: Arc<WriteProgress>,
     ) -> Self {
@@ -92,8 +92,8 @@ impl Progress {
         }
     }
 
-    /// Sets how many objects there are, without those that an earlier run completed.
-    pub(crate) fn set_objects(&mut self, objects: usize) {
+    /// Sets how many objects there are, without those that an earlier run completed; `None` while that is not known.
+    pub(crate) fn set_objects(&mut self, objects: Option<usize>) {
         self.run.set_objects(objects);
     }
 

@@ -10,9 +10,8 @@ use crate::cli::report::format::size;
 /// Returns the line that ends a complete download: how much was delivered, in what time, at what speed.
 pub(super) fn summary(now: &Snapshot) -> String {
     let name = match now.items.as_slice() {
-        [item] if now.objects == 1 => item.name.to_string(),
-        items if items.len() == now.objects => format!("{} objects", now.objects),
-        items => format!("{} of {} objects", items.len(), now.objects),
+        [item] if now.objects == Some(1) => item.name.to_string(),
+        _ => objects(now),
     };
     let speed = size(now.average());
     let (bytes, seconds) = (size(now.delivered), now.elapsed.as_secs_f64());
@@ -22,6 +21,14 @@ pub(super) fn summary(now: &Snapshot) -> String {
         let _ = write!(line, ", {} resumed", size(now.already_written));
     }
     line + &retries_and_hedges(", ", now) + "\n"
+}
+
+/// Returns how many objects have begun, and of how many if there are more.
+pub(super) fn objects(now: &Snapshot) -> String {
+    match now.objects {
+        Some(all) if all > now.begun => format!("{} of {all} objects", now.begun),
+        _ => format!("{} objects", now.begun),
+    }
 }
 
 /// Returns the numbers of retries and hedges after `before`, or nothing where there are none.
@@ -89,7 +96,8 @@ mod tests {
     #[test]
     fn the_summary_shows_bytes_time_and_speed() {
         let one = || snapshot(vec![item("s3://b/k", 0, GIB / 2, GIB / 2)]);
-        let two = || Snapshot { objects: 3, ..snapshot(vec![item("a", 0, GIB, GIB), item("b", 0, GIB, 0)]) };
+        let two =
+            || Snapshot { objects: Some(3), ..snapshot(vec![item("a", 0, GIB, GIB), item("b", 0, GIB, 0)]) };
         for (now, expected) in [
             (one(), "s3://b/k: 512.0 MiB in 2.0 s, 256.0 MiB/s\n"),
             (Snapshot { delivered: 0, elapsed: Duration::ZERO, ..one() }, "s3://b/k: 0 B in 0.0 s, 0 B/s\n"),
@@ -98,7 +106,7 @@ mod tests {
                 "s3://b/k: 512.0 MiB in 2.0 s, 256.0 MiB/s, 1.0 GiB resumed, 1 retry, 2 hedges\n",
             ),
             (two(), "2 of 3 objects: 1.0 GiB in 2.0 s, 512.0 MiB/s\n"),
-            (Snapshot { objects: 2, ..two() }, "2 objects: 1.0 GiB in 2.0 s, 512.0 MiB/s\n"),
+            (Snapshot { objects: Some(2), ..two() }, "2 objects: 1.0 GiB in 2.0 s, 512.0 MiB/s\n"),
         ] {
             assert_eq!(summary(&now), expected);
         }

@@ -18,7 +18,7 @@ use crate::output::written::WriteProgress;
 const QUIET: [&str; 5] =
     ["--quiet", "--no-progress", "--only-show-errors", "--silent", "--no-progress-meter"];
 /// The short options that take no value, and so may stand before a `q` in one word.
-const SHORT_FLAGS: &str = "qsvOR";
+const SHORT_FLAGS: &str = "qsvOR0";
 
 /// The lines that are asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl RunFigures {
     /// Returns the figures where no run has begun to deliver, or nothing else is known of it than what `delivery` counted.
     pub(crate) fn without_run(delivery: &Arc<WriteProgress>) -> Self {
         Self {
-            progress: RunProgress::new(0, Arc::clone(delivery)).now(),
+            progress: RunProgress::new(Some(0), Arc::clone(delivery)).now(),
             stats: Stats::collect(None, TransferStats::default(), EngineStats::default(), None, delivery),
         }
     }

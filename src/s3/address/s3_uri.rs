@@ -51,8 +51,7 @@ impl S3Uri {
             return error;
         }
         error.with_hint(
-            "* is an ordinary character, not a pattern: for many objects use aws s3 cp --recursive, or s5cmd, which \
-             takes patterns",
+            "* is an ordinary character, not a pattern: for many objects list their keys and pass them by --from",
         )
     }
 }

@@ -6,6 +6,7 @@ mod connection_limits;
 mod discovery;
 mod end_to_end;
 mod hedging;
+mod listed;
 mod memory;
 mod memory_overhead;
 mod no_ranges;

@@ -88,11 +88,12 @@ impl S3fcp {
         Self::of(shell)
     }
 
-    /// Prepares a shell that runs `command`, in which `s3fcp` is the program.
+    /// Prepares a shell that runs `command`, in which `s3fcp` is the program, and other words are the system's.
     pub(crate) fn shell(command: &str) -> Self {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", command]);
-        Self::of(shell).env("PATH", std::path::Path::new(PROGRAM).parent().expect("a folder"))
+        let folder = std::path::Path::new(PROGRAM).parent().expect("a folder").display();
+        Self::of(shell).env("PATH", format!("{folder}:/usr/bin:/bin"))
     }
 
     fn of(mut command: Command) -> Self {
@@ -144,6 +145,12 @@ impl S3fcp {
     pub(crate) fn logged(mut self) -> Self {
         self.is_logged = true;
         self.env("RUST_LOG", "trace")
+    }
+
+    /// Takes stdin from elsewhere; it is empty otherwise.
+    pub(crate) fn stdin(mut self, from: impl Into<Stdio>) -> Self {
+        self.command.stdin(from);
+        self
     }
 
     /// Sends stdout elsewhere: [`Outcome::stdout`] stays empty.
@@ -262,7 +269,7 @@ impl Outcome {
 
     /// Returns the command that the message suggests, which is on a line of its own.
     pub(crate) fn command(&self) -> Option<String> {
-        let line = self.stderr.lines().find(|line| line.starts_with("    s3fcp "))?;
+        let line = self.stderr.lines().find(|line| line.starts_with("    ") && line.contains("s3fcp "))?;
         Some(line.trim().to_owned())
     }
 

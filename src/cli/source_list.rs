@@ -1,0 +1,231 @@
+//! The sources of a run that come from a file or a pipe (`--from`), one a line, read as they come.
+//!
+//! A thread of its own reads, because opening a pipe or reading from one may block for as long as its writer likes. It is
+//! never more than a short queue ahead of the download, so a list of any length takes the same memory.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use tokio::sync::mpsc;
+
+use crate::cli::habits;
+use crate::error::printable::Visible;
+use crate::error::{Error, Result};
+use crate::s3::address::source::Source;
+
+/// Sources in the queue: at least as many as objects are requested before their turn.
+const QUEUE_SOURCES: usize = 64;
+/// The longest line, in bytes. A key has at most 1024, and servers refuse URLs long before this.
+const LINE_BYTES_MAX: usize = 64 << 10;
+/// Bytes read at a time.
+const READ_BYTES: usize = 64 << 10;
+/// The mark that editors of some systems put before the first line.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// A file or pipe that sources are read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SourceList {
+    /// As it was typed; `-` is stdin.
+    pub(crate) path: PathBuf,
+    /// Each source ends in NUL, and not in a newline.
+    pub(crate) is_null_separated: bool,
+}
+
+/// A source, and the line of the list that names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ListedSource {
+    pub(crate) source: Source,
+    /// Counted from 1, lines without a source included.
+    pub(crate) line: u64,
+}
+
+impl SourceList {
+    /// Returns whether it is this process's stdin.
+    pub(crate) fn is_stdin(&self) -> bool {
+        self.path == Path::new("-")
+    }
+
+    /// Returns the name of the list for messages.
+    pub(crate) fn shown(&self) -> String {
+        if self.is_stdin() { "stdin".to_owned() } else { Visible(&self.path.to_string_lossy()).to_string() }
+    }
+
+    /// Returns the name of the line `line` for messages.
+    pub(crate) fn place(&self, line: u64) -> String {
+        format!("line {line} of {}", self.shown())
+    }
+
+    /// Returns whether the list can be read a second time, from its beginning.
+    pub(crate) fn is_rereadable(&self) -> bool {
+        !self.is_stdin() && std::fs::metadata(&self.path).is_ok_and(|found| found.is_file())
+    }
+
+    /// Starts to read. After an error nothing more comes.
+    pub(crate) fn read(&self) -> Result<mpsc::Receiver<Result<ListedSource>>> {
+        let (found, queue) = mpsc::channel(QUEUE_SOURCES);
+        let list = self.clone();
+        let reader = std::thread::Builder::new().name("sources".into());
+        reader.spawn(move || list.send_all(&found)).map_err(|e| self.unreadable(e))?;
+        Ok(queue)
+    }
+
+    fn send_all(&self, found: &mpsc::Sender<Result<ListedSource>>) {
+        let opened: io::Result<Box<dyn Read>> = if self.is_stdin() {
+            Ok(Box::new(io::stdin()))
+        } else {
+            File::open(&self.path).map(|file| Box::new(file) as _)
+        };
+        let read = opened.map_err(|e| self.unreadable(e)).and_then(|list| {
+            let mut list = BufReader::with_capacity(READ_BYTES, list);
+            let mut line = 0;
+            while let Some(source) = self.next(&mut list, &mut line)? {
+                // Nobody takes it: the run has ended.
+                if found.blocking_send(Ok(ListedSource { source, line })).is_err() {
+                    return Ok(());
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = read {
+            let _ = found.blocking_send(Err(error));
+        }
+    }
+
+    /// Returns the next source; `None` at the end. Counts in `line`.
+    fn next(&self, list: &mut impl BufRead, line: &mut u64) -> Result<Option<Source>> {
+        let end = if self.is_null_separated { 0 } else { b'\n' };
+        let mut text = Vec::new();
+        loop {
+            text.clear();
+            let most = LINE_BYTES_MAX as u64 + 1;
+            if list.take(most).read_until(end, &mut text).map_err(|e| self.unreadable(e))? == 0 {
+                return Ok(None);
+            }
+            *line += 1;
+            if text.len() > LINE_BYTES_MAX {
+                return Err(self.wrong(*line, "it is longer than 64 KiB, which no source is"));
+            }
+            if text.last() == Some(&end) {
+                text.pop();
+            }
+            if *line == 1 && text.starts_with(BYTE_ORDER_MARK) {
+                text.drain(..BYTE_ORDER_MARK.len());
+            }
+            // Only the end of a line of a text file: a key may begin and end with anything.
+            if !self.is_null_separated && text.last() == Some(&b'\r') {
+                text.pop();
+            }
+            if text.is_empty() || (!self.is_null_separated && text.trim_ascii().is_empty()) {
+                continue;
+            }
+            return self.parse(&text, *line).map(Some);
+        }
+    }
+
+    fn parse(&self, text: &[u8], line: u64) -> Result<Source> {
+        if text.contains(&0) {
+            let why = "it contains a NUL byte";
+            return Err(self.wrong(line, why).with_hint("where each source ends in NUL, -0 is needed"));
+        }
+        let text = str::from_utf8(text).map_err(|_| self.wrong(line, "it is not valid UTF-8"))?;
+        habits::parse_source(text, false).map_err(|e| {
+            let e = if text == NOTHING_LISTED { e.with_better_hint(NOTHING_LISTED_HINT) } else { e };
+            e.listed_at(&self.place(line))
+        })
+    }
+
+    /// Adds the place of a source to an error about it, and what may be wrong with the list.
+    pub(crate) fn explain(&self, error: Error, source: &Source, line: u64) -> Error {
+        let error = if error.exit_code() != NOT_FOUND {
+            error
+        } else if *source.last_name() == *NOTHING_LISTED {
+            error.with_better_hint(NOTHING_LISTED_HINT)
+        } else if source.raw().contains('\t') {
+            error.with_better_hint(
+                "if the line names several keys: the AWS CLI writes one a line with --query 'Contents[].[Key]'",
+            )
+        } else {
+            error
+        };
+        error.listed_at(&self.place(line))
+    }
+
+    /// Returns the error of a list without a source.
+    pub(crate) fn empty(&self) -> Error {
+        Error::usage(format!("{} names no source", self.shown()))
+            .with_hint("the command that lists them may have failed, or found nothing")
+    }
+
+    fn wrong(&self, line: u64, why: &str) -> Error {
+        Error::usage(format!("{}: {why}", self.place(line)))
+    }
+
+    fn unreadable(&self, cause: io::Error) -> Error {
+        Error::usage(format!("the list {} cannot be read", self.shown())).with_source(cause)
+    }
+}
+
+/// The word that the AWS CLI prints for a bucket or prefix without objects.
+const NOTHING_LISTED: &str = "None";
+const NOTHING_LISTED_HINT: &str = "the AWS CLI prints None where it has found no objects";
+/// The exit code for a missing object.
+const NOT_FOUND: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(text: &[u8], is_null_separated: bool) -> Vec<std::result::Result<(String, u64), String>> {
+        let list = SourceList { path: "l".into(), is_null_separated };
+        let (mut text, mut line, mut found) = (text, 0, Vec::new());
+        loop {
+            match list.next(&mut text, &mut line) {
+                Ok(None) => return found,
+                Ok(Some(source)) => found.push(Ok((source.raw(), line))),
+                Err(e) => {
+                    assert_eq!(e.exit_code(), 2);
+                    found.push(Err(e.to_string()));
+                    return found;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lines_are_taken_literally_but_for_their_ends() {
+        for (text, want) in [
+            (&b""[..], &[][..]),
+            (b"s3://b/k", &[("s3://b/k", 1)]),
+            (b"s3://b/k\ns3://b/l\n", &[("s3://b/k", 1), ("s3://b/l", 2)]),
+            (b"\n\n  \t\ns3://b/k\r\n\r\ns3://b/l\r\n", &[("s3://b/k", 4), ("s3://b/l", 6)]),
+            (b"s3://b/a b \ns3://b/a\tb\n", &[("s3://b/a b ", 1), ("s3://b/a\tb", 2)]),
+            (b"\xef\xbb\xbfs3://b/k\n", &[("s3://b/k", 1)]),
+            ("s3://b/\u{e9}\nhttps://h/p?q\n".as_bytes(), &[("s3://b/\u{e9}", 1), ("https://h/p?...", 2)]),
+        ] {
+            let want: Vec<_> = want.iter().map(|(text, line)| Ok(((*text).to_owned(), *line))).collect();
+            assert_eq!(all(text, false), want, "{}", String::from_utf8_lossy(text));
+        }
+        let want = [("s3://b/a\nb\r", 1), (" ", 2)].map(|(text, _)| text);
+        let found = all(b"s3://b/a\nb\r\0\0s3://b/c\0", true);
+        assert_eq!(found, [Ok((want[0].to_owned(), 1)), Ok(("s3://b/c".to_owned(), 3))]);
+    }
+
+    #[test]
+    fn a_line_that_is_no_source_is_named() {
+        let long = [b"s3://b/".to_vec(), vec![b'k'; 10 << 20]].concat();
+        for (text, is_null_separated, says) in [
+            (&b"s3://b/k\nnothing\n"[..], false, "line 2 of l"),
+            (b"s3://b/k\0s3://b/l\0", false, "-0"),
+            (b"\ns3://b/\xff\n", false, "line 2 of l: it is not valid UTF-8"),
+            (&long, false, "line 1 of l: it is longer than 64 KiB"),
+            (&long, true, "line 1 of l: it is longer than 64 KiB"),
+            (b"None\n", false, "prints None where"),
+            (b"s3://b/k\0nothing", true, "line 2 of l"),
+        ] {
+            let found = all(text, is_null_separated);
+            let error = found.last().unwrap().as_ref().unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+}
