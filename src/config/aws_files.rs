@@ -201,22 +201,18 @@ fn expand(env: &Env, path: &str) -> String {
     let mut rest = path;
     while let Some((before, after)) = rest.split_once('$') {
         expanded.push_str(before);
-        let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let (name, end) = match after.strip_prefix('{').and_then(|braced| braced.split_once('}')) {
-            Some((name, _)) => (name, name.len() + 2),
-            None => {
-                let end = after.find(|c| !is_letter(c)).unwrap_or(after.len());
-                after.split_at_checked(end).map_or(("", 0), |(name, _)| (name, end))
-            }
-        };
-        match env.get(name) {
-            Ok(value) => expanded.push_str(&value),
-            Err(_) => {
-                expanded.push('$');
-                expanded.push_str(after.get(..end).unwrap_or_default());
-            }
+        let braced = after.strip_prefix('{').and_then(|braced| braced.split_once('}'));
+        let (name, following) = braced.unwrap_or_else(|| {
+            let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            after.split_at(after.find(|c| !is_letter(c)).unwrap_or(after.len()))
+        });
+        if let Ok(value) = env.get(name) {
+            expanded.push_str(&value);
+        } else {
+            expanded.push('$');
+            expanded.push_str(after.strip_suffix(following).unwrap_or(after));
         }
-        rest = after.get(end..).unwrap_or_default();
+        rest = following;
     }
     expanded + rest
 }
