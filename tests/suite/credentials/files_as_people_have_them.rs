@@ -56,9 +56,18 @@ fn run(config: &[u8], credentials: &[u8], profile: &str) -> (Outcome, Option<Str
     (outcome, key)
 }
 
+/// Downloads with the files of each case; their key signs.
+fn check(table: &[(&str, Case)]) {
+    table::each(table, |case| {
+        let (outcome, key) = run(case.config, case.credentials, case.profile);
+        outcome.assert_object(&object(SIZE));
+        assert_eq!(key.as_deref(), Some(case.key));
+    });
+}
+
 #[test]
-fn files_are_read_as_the_aws_cli_reads_them() {
-    let table = [
+fn lines_are_read_as_the_aws_cli_reads_them() {
+    check(&[
         ("plain", config(b"[default]\naws_access_key_id=k\naws_secret_access_key=s\n", "k")),
         ("no final line break", config(b"[default]\naws_access_key_id=k\naws_secret_access_key=s", "k")),
         ("CRLF", config(b"[default]\r\naws_access_key_id=k\r\naws_secret_access_key=s\r\n", "k")),
@@ -97,6 +106,12 @@ fn files_are_read_as_the_aws_cli_reads_them() {
         ("a plugins section", config(b"[plugins]\ncli_legacy_plugin_path = /x\n[default]\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
         ("a preview section", config(b"[preview]\ncloudfront = true\n[default]\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
         ("an unclosed quote in a header", config(b"[profile Someone's]\nregion = r\n[default]\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
+    ]);
+}
+
+#[test]
+fn blocks_and_names_of_profiles_are_read_as_the_aws_cli_reads_them() {
+    check(&[
         ("a comment in the s3 block", config(b"[default]\ns3 =\n  # fast\n  max_concurrent_requests = 4\n  ; faster\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
         ("a comment after a value of the s3 block", config(b"[default]\ns3 =\n  max_concurrent_requests = 4 # four\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
         ("a blank line in the s3 block", config(b"[default]\ns3 =\n  max_concurrent_requests = 4\n\n  multipart_chunksize = 8MB\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
@@ -115,6 +130,12 @@ fn files_are_read_as_the_aws_cli_reads_them() {
         ("letters", named("[profile \"Büro\"]\naws_access_key_id = k\naws_secret_access_key = s\n".as_bytes(), "Büro", "k")),
         ("a percent sign", named(b"[profile a%20b]\naws_access_key_id = k\naws_secret_access_key = s\n", "a%20b", "k")),
         ("an address", named(b"[profile me@example.com]\naws_access_key_id = k\naws_secret_access_key = s\n", "me@example.com", "k")),
+    ]);
+}
+
+#[test]
+fn two_files_and_processes_are_read_as_the_aws_cli_reads_them() {
+    check(&[
         ("credentials", credentials(b"[default]\naws_access_key_id = k\naws_secret_access_key = s\n", "", "k")),
         ("credentials by name", credentials(b"[p]\naws_access_key_id = k\naws_secret_access_key = s\n", "p", "k")),
         ("credentials with a space", credentials(b"[my prof]\naws_access_key_id = k\naws_secret_access_key = s\n", "my prof", "k")),
@@ -195,12 +216,7 @@ fn files_are_read_as_the_aws_cli_reads_them() {
                 key: "k",
             },
         ),
-    ];
-    table::each(&table, |case| {
-        let (outcome, key) = run(case.config, case.credentials, case.profile);
-        outcome.assert_object(&object(SIZE));
-        assert_eq!(key.as_deref(), Some(case.key));
-    });
+    ]);
 }
 
 #[test]
