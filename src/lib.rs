@@ -1,10 +1,10 @@
 //! s3fcp downloads S3 objects by signed, parallel range requests over raw HTTP and yields their bytes in order, with
 //! bounded memory.
 //!
-//! A [`Client`] is made once from a [`Config`]; it keeps connections, TLS sessions and whatever servers have corrected.
-//! [`Client::download`] starts a [`Download`], a stream of bytes. A source is an object of S3 ([`S3Uri`]) or a URL
-//! ([`HttpUrl`]), which is requested as it stands, without a signature. [`events`] lists what the library reports
-//! through [`tracing`].
+//! A [`Client`] is made once from a [`Config`]; it keeps connections, TLS sessions, and what servers have corrected
+//! (region, clock). [`Client::download`] starts a [`Download`], a stream of bytes. A source is an object of S3
+//! ([`S3Uri`]) or a URL ([`HttpUrl`]), which is requested as it stands, without a signature. [`events`] lists what the
+//! library reports through [`tracing`].
 //!
 //! The library is for Unix systems. The program `s3fcp` is the cargo feature `cli`, on by default: a program that embeds
 //! the library turns the default features off and compiles neither an argument parser nor a progress bar.
@@ -24,7 +24,7 @@
 //! # let object: Vec<u8> = (0..=255).cycle().take(9_000_000).collect();
 //! # server.put("bucket", "key", object.clone());
 //! let mut settings = Settings::default();
-//! // Neither of the two is needed with S3, credentials and a region in the environment.
+//! // With S3 itself, and credentials and a region in the environment, neither is needed.
 //! settings.endpoint = Some(server.endpoint());
 //! settings.no_sign_request = true;
 //! let config = s3fcp::config::load(&settings).await?;
@@ -54,8 +54,8 @@
 //!   kind [`Integrity`](ErrorKind::Integrity) may follow. Read on to the end even if a decoder is content earlier.
 //! - An [`Error`] has a [`kind`](Error::kind), the [`service`](Error::service)'s own words, and a message of one to three
 //!   lines. It converts to an [`io::Error`](std::io::Error) and back.
-//! - What goes in ([`Settings`], [`Config`], [`Options`]) is made by `Default`, and then its fields are set; public types are
-//!   `non_exhaustive`, so that a new field or variant breaks nobody.
+//! - Inputs ([`Settings`], [`Config`], [`Options`]) are made by `Default`, and then their fields are set; public
+//!   types are `non_exhaustive`, so that a new field or variant breaks nobody.
 //! - A [`Meter`] shows the progress.
 //! - Some types of the AWS SDK for Rust are part of this API ([`config::Identity`], and the provider that
 //!   [`config::Credentials`] takes): a major version of theirs is one of this crate.

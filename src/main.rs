@@ -33,8 +33,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn keep_freed_memory() {}
 
-/// A process may be started without a stdout (`>&-`). The standard library opens `/dev/null` in its place before `main`, and
-/// every write succeeds, so this looks before: the loader calls the functions of this section first.
+/// A process may be started without a stdout (`>&-`). The standard library opens `/dev/null` in its place before
+/// `main`, and every write succeeds. So this looks before that: the loader calls the functions of this section first.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 mod stdout_was_closed {
     use std::sync::atomic::{AtomicBool, Ordering};

@@ -38,8 +38,8 @@ impl ResponseBody {
         Self { incoming, lease, log }
     }
 
-    /// Polls for the next bytes of the body; `None` after its last byte. A body whose length is known, or that is sent in
-    /// chunks, and that is cut before its end is an error.
+    /// Polls for the next bytes of the body; `None` after its last byte. Fails if a body of known length, or one sent
+    /// in chunks, is cut before its end.
     pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         loop {
             let Some(frame) = ready!(std::pin::Pin::new(&mut self.incoming).poll_frame(cx)) else {

@@ -1,7 +1,7 @@
-//! Asking for the session of a directory bucket, by `CreateSession` on the bucket's own host.
+//! The request for the session of a directory bucket: `CreateSession` on the bucket's own host.
 //!
-//! The task that asks uses the connection that it needs anyway; others open theirs meanwhile. So a session costs the first
-//! byte one round trip, and no other.
+//! The task that requests the session uses the connection that it needs anyway, while others open theirs: a session
+//! costs the first byte one round trip, and later bytes nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

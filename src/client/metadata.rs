@@ -77,7 +77,7 @@ fn is_other_version(if_match: Option<&str>, info: &ObjectInfo) -> bool {
     if_match.is_some() && shown.is_some() && shown != if_match
 }
 
-/// Returns whether the server refuses a GET whose `If-Match` names a tag that the object has not.
+/// Returns whether the server refuses a GET whose `If-Match` names a tag that the object does not have.
 pub(crate) async fn honours_if_match(client: &ObjectClient, attempt: Attempt) -> Result<bool> {
     let request = S3Request::Get { range: ByteRange::new(0, 1), if_match: Some(NOBODYS_TAG) };
     match client.exchange(request, None, attempt).await {
@@ -92,12 +92,12 @@ async fn describe_once(client: &ObjectClient, attempt: Attempt) -> Result<Object
         return first_byte(client, attempt).await;
     }
     match head(client, attempt).await {
-        // The response to a refused HEAD has no body that says why. The response to a GET has, and a GET may be allowed
-        // where HEAD is not. Some servers send no length with HEAD, or do not answer it at all.
+        // The response to a refused HEAD has no body that says why. The response to a GET has one, and a GET may be
+        // allowed where HEAD is not. Some servers send no length with HEAD, or do not answer it at all.
         Err(e) if e.service().is_some() || matches!(e.kind(), ErrorKind::Server | ErrorKind::Network) => {
             first_byte(client, attempt).await
         }
-        // A server may send a length of 0 for any HEAD: that there is nothing is believed after a GET only.
+        // A server may send a length of 0 for any HEAD: only after a GET is the object believed to be empty.
         Ok(info) if info.size == 0 => first_byte(client, attempt).await,
         response => response,
     }
@@ -119,7 +119,7 @@ pub(crate) async fn head(client: &ObjectClient, attempt: Attempt) -> Result<Obje
     info
 }
 
-/// Describes the object by a GET of its first byte, or of all of it where it has no first byte.
+/// Describes the object by a GET of its first byte, or of all of it where the server does not send that byte alone.
 async fn first_byte(client: &ObjectClient, attempt: Attempt) -> Result<ObjectInfo> {
     let range = ByteRange::new(0, 1);
     let response = match client.exchange(S3Request::Get { range, if_match: None }, None, attempt).await {

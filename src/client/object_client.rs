@@ -135,7 +135,7 @@ impl ObjectClient {
                     let is_unsigned = self.is_s3() && keys.identity().is_none();
                     (keys, if is_unsigned { of_unsigned(error) } else { error })
                 }
-                // A session was refused, which may be for a cause that is corrected like that of any other request.
+                // The session was refused, perhaps for a cause that can be corrected as for any other request.
                 Err((long_term, error)) => (SigningKeys { long_term, session: None }, error),
             };
             let needed = match &keys.session {
@@ -157,8 +157,8 @@ impl ObjectClient {
         }
     }
 
-    /// Returns what to sign with: nothing for a URL, the session of a directory bucket, else the long-term keys. An error is
-    /// that of the session, with the long-term keys that it was asked for with.
+    /// Returns what to sign with: nothing for a URL, the session of a directory bucket, else the long-term keys. Fails
+    /// with the error of the session, and the long-term keys that requested it.
     async fn signing_keys(
         &self,
         site: &Arc<Site>,
@@ -173,14 +173,14 @@ impl ObjectClient {
         let Some(keys) = long_term.as_ref().filter(|_| scheme == AuthScheme::Session) else {
             return Ok(SigningKeys { long_term, session: None });
         };
-        // On the heap: other requests, which are nearly all, do not carry the room for it.
+        // On the heap, so that the futures of all other requests, nearly all there are, stay small.
         match Box::pin(session_of(&self.sender, site, keys, attempt)).await {
             Ok(session) => Ok(SigningKeys { long_term, session: Some(session) }),
             Err(error) => Err((long_term, error)),
         }
     }
 
-    /// Sends the requests that follow to `next`, where a redirect leads.
+    /// Sends all later requests to `next`, the target of a redirect.
     fn follow(&self, seen: &Site, next: &HttpUrl) -> Result<()> {
         info!(target: CORRECTION, what = "redirect", to = next.to_string(), "retrying immediately");
         let site = Site::for_url(&self.sender.origins, next, self.sender.options.read_buffer)?;
@@ -233,8 +233,8 @@ impl ObjectClient {
         Ok(true)
     }
 
-    /// Replaces the site that requests have `seen` fail. Requests that are under way together fail together: only the
-    /// first one switches, the others find it done.
+    /// Replaces the site `seen`, at which requests failed. Those under way at the same time fail together: only the
+    /// first one switches.
     fn switch_site(&self, seen: &Site, to: Site) {
         let mut site = self.site.write().unwrap_or_else(PoisonError::into_inner);
         if std::ptr::eq(Arc::as_ptr(&site), seen) {

@@ -1,5 +1,5 @@
-//! What all objects of a client share: the pools of connections, one an origin, and what responses have corrected
-//! or granted.
+//! The state that all objects of a client share: a pool of connections for each origin, and what responses have
+//! corrected or granted.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};

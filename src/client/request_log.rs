@@ -1,6 +1,6 @@
 //! The log entry of one request, reported when its connection is returned to the pool or closed.
 //!
-//! The entry travels with the exchange. It exists only while somebody listens to these events.
+//! The entry travels with the exchange. It exists only while a subscriber wants these events.
 
 use std::error::Error as StdError;
 use std::net::SocketAddr;

@@ -37,7 +37,7 @@ const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a request is sent again on another connection, because a new one gave no response, before the attempt fails.
 const MOVES_MAX: u32 = 3;
 
-/// Numbers the objects of this process.
+/// The number of the next object of this process.
 static OBJECTS: AtomicU64 = AtomicU64::new(0);
 
 /// Settings of a client that are not part of the configuration.
@@ -107,7 +107,7 @@ impl RequestSender {
     /// Opens a connection for a request that is about to be sent, unless an idle one is there, and leaves it to the pool.
     pub(super) async fn warm_up(&self, site: &Site) {
         let order = RequestOrder { object: self.object, offset: 0 };
-        // Whoever sends the request will see what is wrong.
+        // The task that sends the request will report what is wrong.
         if let Ok(lease) = site.pool.lease(false, order).await {
             if !lease.is_reused() {
                 self.opened.fetch_add(1, Ordering::Relaxed);
@@ -165,7 +165,7 @@ impl RequestSender {
                 }
                 Some(Ok(Err(e))) => {
                     log.failed(&e);
-                    // What cannot be parsed is a response, and shows no limit on connections.
+                    // A head that cannot be parsed is a response all the same, and shows no limit on connections.
                     let may_move = if is_unreadable(&e) {
                         if lease.fail_to_parse() {
                             prefers_new = true;
@@ -234,7 +234,7 @@ fn is_unreadable(error: &hyper::Error) -> bool {
     error.is_parse() || cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData)
 }
 
-/// Removes the headers in which a server echoes a secret: nothing that reads them may print it.
+/// Removes the headers in which a server echoes a secret, so that no reader of them can print it.
 fn drop_echoes(headers: &mut HeaderMap, secrets: &Secrets) {
     let echoes: Vec<_> = headers
         .iter()

@@ -20,7 +20,7 @@ const ATTEMPTS_WITHOUT_PROGRESS: u32 = 10;
 const REFUSALS_MAX: u32 = 4;
 const DELAY_MIN: Duration = Duration::from_millis(100);
 const DELAY_MAX: Duration = Duration::from_secs(5);
-/// A server may ask for a longer pause than our own longest, within this limit.
+/// The longest pause that a server may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
 
 /// Describes which attempt a request is.
@@ -47,7 +47,7 @@ impl Attempt {
 }
 
 /// Calls `send` until it succeeds, fails in a way that another attempt does not mend, or has failed too often.
-// Not an `AsyncFn`: whether its futures are Send cannot be said yet, and a download must be.
+// Not an `AsyncFn`: Rust cannot require its futures to be Send yet, and a download must be.
 pub(crate) async fn retry<T, F>(max_attempts: Option<NonZeroU32>, send: impl Fn(Attempt) -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::events::{CREDENTIALS, first_line};
 use crate::s3::session::renewal_margin;
 
-/// The slots of a client, by the URL that a session is asked for at and the access key that asks.
+/// The slots of a client, by the URL that grants a session and the access key that requests it.
 #[derive(Default)]
 pub(crate) struct Sessions(Mutex<HashMap<(String, String), Arc<SessionSlot>>>);
 
@@ -33,7 +33,7 @@ impl Sessions {
         if let Some(slot) = slots.get(&key) {
             return Arc::clone(slot);
         }
-        // Keys that were renewed leave the sessions that they began.
+        // Credentials that were renewed leave the sessions of their old keys behind.
         slots.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.valid(now).is_some());
         Arc::clone(slots.entry(key).or_default())
     }
@@ -67,7 +67,7 @@ pub(crate) struct SessionSlot {
     state: Mutex<SlotState>,
     /// Held while a session is asked for.
     creating: Arc<AsyncMutex<()>>,
-    /// Set while a session is in use that replaced one for a HEAD which was refused without a reason.
+    /// Set if the session replaced one because a HEAD was refused without a reason.
     replaced_for_head: AtomicBool,
 }
 
@@ -88,8 +88,8 @@ impl fmt::Debug for SessionSlot {
 }
 
 impl SessionSlot {
-    /// Returns the session, or else the answer to `create`. Tasks that find another one asking wait for its answer, and
-    /// spend that time with `prepare`.
+    /// Returns the session, or else the result of `create`. While another task creates one, waits for its result and
+    /// runs `prepare` meanwhile.
     pub(crate) async fn current<F>(
         self: &Arc<Self>,
         create: impl FnOnce() -> F,
@@ -119,9 +119,9 @@ impl SessionSlot {
         self.store(create().await)
     }
 
-    /// Gives up `session`, which was refused, unless another one has taken its place already. Returns whether a request may
-    /// be sent again. A HEAD that is refused without a reason gives up no session that replaced one for such a HEAD:
-    /// that is another refusal.
+    /// Gives up `session`, which was refused, unless another one has taken its place already. Returns whether a request
+    /// may be sent again. If the session replaced one for a HEAD that was refused without a reason, another such HEAD
+    /// does not give it up: then the reason is not the session.
     pub(crate) fn reject(&self, session: &Arc<BucketSession>, is_head: bool) -> bool {
         let mut state = self.state();
         let is_current = state.session.as_ref().is_some_and(|current| Arc::ptr_eq(current, session));
@@ -135,7 +135,7 @@ impl SessionSlot {
         true
     }
 
-    /// Notes that a HEAD was answered: the next one that is refused may have met the end of a session.
+    /// Notes that a HEAD succeeded: if a later one is refused, the session may have ended.
     pub(crate) fn head_succeeded(&self) {
         self.replaced_for_head.store(false, Ordering::Relaxed);
     }
@@ -208,7 +208,7 @@ mod tests {
             self.0.0.load(Ordering::Relaxed)
         }
 
-        /// The most calls that were under way at the same time, in the upper half.
+        /// Makes all calls fail, or none.
         fn is_down(&self, yes: bool) {
             self.0.2.store(yes, Ordering::Relaxed);
         }

@@ -19,7 +19,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// Bad arguments or configuration, a range beyond the end of the object, or one without the checksum that is required.
+    /// Bad arguments or configuration, a range beyond the end of the object, or an object without the checksum that is
+    /// required.
     Usage,
     /// No such bucket, key or version; also a delete marker.
     NotFound,
@@ -27,7 +28,7 @@ pub enum ErrorKind {
     Access,
     /// The network failed: name resolution, connection, TLS, a cut or stalled body.
     Network,
-    /// The server failed or answered something that S3 does not answer.
+    /// The server failed, or sent a response that S3 does not send.
     Server,
     /// The object changed while it was being downloaded.
     Changed,
@@ -171,15 +172,15 @@ impl Error {
         self
     }
 
-    /// Sets kind and sentence, for a caller who knows more of what was asked for.
+    /// Replaces kind and sentence, for a caller that knows more about the request.
     #[must_use]
     pub(crate) fn reworded(mut self, kind: ErrorKind, what: impl Into<String>) -> Self {
         (self.0.kind, self.0.what) = (kind, what.into());
         self
     }
 
-    /// Returns an error with this content, for others who waited for the same thing. Of the underlying errors it has the
-    /// text only.
+    /// Returns an error with this content, for others who waited for the same thing. Of the underlying errors it keeps
+    /// the text only.
     #[must_use]
     pub(crate) fn duplicate(&self) -> Self {
         let e = &*self.0;
