@@ -1,4 +1,4 @@
-//! The client: made once from a configuration, it keeps what downloads have in common.
+//! The client: made once from a configuration, it keeps the state that downloads share.
 
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ impl Client {
         .await
     }
 
-    /// Returns what the store says of `source`. Downloads nothing of the object, but the first byte of a URL.
+    /// Returns the metadata of `source`. Downloads nothing of an S3 object, and of a URL no more than the first byte.
     /// [`Options::range`] and [`Options::if_match`] have no effect.
     pub async fn inspect(&self, source: impl Into<Source>, options: &Options) -> Result<ObjectInfo> {
         let source = &source.into();
@@ -82,7 +82,7 @@ impl Client {
         described.map_err(|e| source.explain(e))
     }
 
-    /// Returns what the client's downloads share.
+    /// Returns the state that the client's downloads share.
     pub(crate) fn origins(&self) -> &Arc<Origins> {
         &self.origins
     }

@@ -1,4 +1,5 @@
-//! What all ranges of one download share: the client, the limits, the memory, and what was learned on the way.
+//! The context of a download, shared by all its ranges: the client, the limits, the memory, and what responses have
+//! shown.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,7 +31,7 @@ pub(crate) struct DownloadContext {
     pub(crate) adaptive: bool,
     /// Ranges beyond the usual look-ahead that may wait to be delivered, once stragglers were seen.
     pub(crate) straggler_lookahead: AtomicUsize,
-    /// Where the object comes among those of the output.
+    /// The number of the object in the output, from 0.
     pub(crate) object: u64,
     /// Shared with the objects before and after this one.
     pub(crate) group: Arc<DownloadGroup>,

@@ -1,8 +1,8 @@
 //! Discovery: HEAD and the first ranged GET leave together, and the response to the GET shows the object.
 //!
-//! A HEAD may be refused or slow without harm. An empty object has no first byte to request, nor has a range that begins at the
-//! object's end: S3 answers 416, which is confirmed before it is believed. Bytes counted from the end need the size first:
-//! then HEAD is sent before the GET.
+//! A HEAD may be refused or slow without harm. An empty object has no first byte to request, nor has a range that
+//! begins at the object's end: S3 answers 416, which is confirmed before it is believed. A range counted from the end
+//! needs the size first: HEAD is then sent before the GET.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -66,7 +66,7 @@ pub(super) async fn build_context(
     } else {
         let mut info = describe(&client, max_attempts).await?;
         let mut wanted = RequestedBytes::at_the_end(options.range, if_match(), &info)?;
-        // No GET follows whose response would show the size, and HEAD's word alone is not enough.
+        // No GET follows whose response would show the size, and HEAD alone is no proof of it.
         let after = |attempt| after_end(&client, info.size, None, attempt);
         if wanted.is_nothing() && info.size > 0 && retry(max_attempts, after).await? != AfterEnd::Nothing {
             info = describe_by_get(&client, max_attempts).await?;
@@ -164,7 +164,7 @@ impl Discovery {
     }
 }
 
-/// Where only a GET without `Range` shows the size, HEAD must not contradict it.
+/// Fails if only a GET without `Range` shows the size and HEAD contradicts it.
 async fn check_size(context: &DownloadContext, head: &mut PendingHead, info: &ObjectInfo) -> Result<()> {
     if !context.is_plain.load(Ordering::Relaxed) || info.known_size().is_none() {
         return Ok(());
@@ -172,8 +172,8 @@ async fn check_size(context: &DownloadContext, head: &mut PendingHead, info: &Ob
     context.evidence.check_whole(info.size, head.answer().await.as_ref())
 }
 
-/// Confirms a 416 for a later byte: by HEAD, or else by a GET of the first byte. If the 416 itself has `shown` that the object
-/// ends before `start`, and HEAD is of no help, that is enough.
+/// Confirms a 416 for a later byte: by HEAD, or else by a GET of the first byte. Without an answer from HEAD it is
+/// enough if the 416 itself has `shown` that the object ends before `start`.
 async fn confirm_end(
     context: &Arc<DownloadContext>,
     head: &mut PendingHead,
@@ -195,7 +195,7 @@ async fn confirm_empty(context: &Arc<DownloadContext>, head: &mut PendingHead) -
     retry(context.max_attempts, |attempt| ask_whole(context, attempt)).await
 }
 
-/// Requests all that there is, which must be nothing.
+/// Requests the whole object, which must be empty.
 async fn ask_whole(context: &DownloadContext, attempt: Attempt) -> Result<ObjectInfo> {
     let answer = context.client.exchange(S3Request::GetWhole, None, attempt).await?;
     let sent = SentGet { range: None, size: None, is_s3: context.client.is_s3() };

@@ -1,4 +1,5 @@
-//! What the downloads of one output share: the memory window, given by order in the output, and the rate limit.
+//! The limits that the downloads of one output share: the memory window, given by order in the output, and the rate
+//! limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +22,7 @@ pub(crate) struct DownloadGroup {
     straggler_headroom: AtomicU64,
     /// The body bytes that all of them may receive in a second.
     pub(crate) rate_limit: Option<RateLimit>,
-    /// The threads that fetch their ranges; `None` where the runtime that they were started in has that job.
+    /// The threads that fetch their ranges; `None` if the runtime that they were started in fetches them.
     pub(crate) threads: Option<Arc<FetchThreads>>,
 }
 
@@ -53,7 +54,7 @@ impl DownloadGroup {
         }
     }
 
-    /// Returns how many threads fetch ranges, and whether one of them has no time left; one that has, where that is not
+    /// Returns how many threads fetch ranges, and whether one of them has no time left; `(1, false)` where that is not
     /// known.
     pub(crate) fn threads(&self) -> (usize, bool) {
         self.threads.as_ref().map_or((1, false), |threads| (threads.count(), threads.is_busy()))

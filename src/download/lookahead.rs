@@ -1,4 +1,4 @@
-//! How many objects are requested before their turn: found from what it brings. Pure: it reads no clock.
+//! How many objects are requested before their turn: found from the rates that it brings. Pure: it reads no clock.
 //!
 //! An object that is complete when its turn comes needs no more of them. Where the reader had to wait, twice as many are
 //! tried, and kept if they bring more bytes a second: small objects are limited by the latency of their responses, or
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// The most objects requested before their turn.
 const OBJECTS_MAX: usize = 32;
-/// More objects are kept when they bring so much more.
+/// More objects are kept when the rate grows by this factor.
 const PAYS: f64 = 1.2;
 /// How many objects are delivered before a number that did not pay is tried again: at first, and at the longest.
 const REST_MIN: u32 = 64;

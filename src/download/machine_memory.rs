@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// The files with a limit, for version 2 and 1. Above `memory.high` a process is not killed but slowed down to a crawl.
 const LIMIT_FILES: [&str; 3] = ["memory.max", "memory.high", "memory.limit_in_bytes"];
-/// The part of a cgroup's memory that is used by default, and of the machine's, which other programs share: one in so many.
+/// The default takes one in so many parts of a cgroup's memory, and of the machine's, which other programs share.
 const CGROUP_SHARE: u64 = 4;
 const MACHINE_SHARE: u64 = 8;
 
@@ -59,7 +59,7 @@ fn memory_cgroups(root: &Path) -> Vec<(PathBuf, PathBuf)> {
         })
         .collect();
     if found.is_empty() {
-        // Without /proc: where containers see their own cgroup.
+        // Without /proc: the place where containers see their own cgroup.
         let at = root.join("sys/fs/cgroup");
         return vec![(at.clone(), at.clone()), (at.join("memory"), at.join("memory"))];
     }

@@ -30,7 +30,7 @@ use crate::download::counters::Counters;
 /// let mut tick = tokio::time::interval(Duration::from_millis(500));
 /// loop {
 ///     tokio::select! {
-///         // Also while nothing comes: a callback for each piece would be silent then.
+///         // Also while nothing comes, when a callback for each piece would be silent.
 ///         _ = tick.tick() => report(&meter),
 ///         frame = download.next_frame() => match frame {
 ///             Some(frame) => drop(frame?), // Do something with the bytes.

@@ -1,4 +1,4 @@
-//! One object as an ordered stream, and several of them concatenated.
+//! Downloads: one object as an ordered stream, and several of them concatenated.
 
 pub(crate) mod client;
 pub(crate) mod concurrency;

@@ -1,4 +1,4 @@
-//! How a download is made, as its caller wants it: data only.
+//! The options of a download: data only.
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
@@ -8,8 +8,8 @@ use crate::download::threads::ThreadCount;
 use crate::s3::etag::ETag;
 use crate::s3::range_spec::RangeSpec;
 
-/// How a download is made. By default the number of connections adapts: few where one is fast or the reader is slow, up to
-/// 256 where they pay.
+/// The options of a download. By default the number of connections adapts: few where one is fast or the reader is slow,
+/// up to 256 where they pay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
@@ -26,9 +26,9 @@ pub struct Options {
     /// The size of a range, in bytes, at most [`Options::CHUNK_SIZE_MAX`]. If `None`, 8 MiB with an explicit concurrency, else up
     /// to 4 MiB.
     pub chunk_size: Option<NonZeroU64>,
-    /// The most memory that the process may use, in bytes. If `None`, concurrency x chunk size, or, where neither is given, at
-    /// most 56 MiB of the object, or where so many connections pay 1 GiB; never more than an eighth of the machine's memory and a
-    /// quarter of what a cgroup allows.
+    /// The most memory that the process may use, in bytes. If `None`, concurrency x chunk size; where neither is given,
+    /// at most 56 MiB of the object, or up to 1 GiB where so many connections pay, and never more than an eighth of the
+    /// machine's memory and a quarter of what a cgroup allows.
     pub max_memory: Option<NonZeroU64>,
     /// Consecutive attempts without progress (64 KiB) before giving up; if `None`, 4 before the first byte and 10 after it.
     pub max_attempts: Option<NonZeroU32>,
@@ -48,7 +48,8 @@ pub struct Options {
     /// The most body bytes received per second, by all ranges together; if `None`, what the configuration's
     /// [`ProfileLimits`](crate::config::settings::ProfileLimits) say.
     pub limit_rate: Option<NonZeroU64>,
-    /// The threads that fetch ranges: for the program alone, because a runtime is the business of who embeds the library.
+    /// The threads that fetch ranges: for the program alone, because programs that embed the library choose their own
+    /// runtime.
     pub(crate) threads: ThreadCount,
 }
 
@@ -74,10 +75,10 @@ impl Options {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Hedge {
-    /// Requests that are much later than the others are, within a budget.
+    /// Hedges requests that are much later than the others, within a budget.
     #[default]
     Auto,
-    /// No request is.
+    /// Hedges no request.
     Off,
 }
 
@@ -99,6 +100,6 @@ pub enum ChecksumMode {
 }
 
 impl ChecksumMode {
-    /// How long the end of a download waits for the answer to its HEAD.
+    /// How long the end of a download waits for its HEAD.
     pub const LATE: std::time::Duration = std::time::Duration::from_secs(3);
 }

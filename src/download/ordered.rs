@@ -21,8 +21,8 @@ use crate::download::plan::Plan;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::range::ByteRange;
 
-/// With so few ranges at a time the next one is requested just before the last byte of those under way, so that no
-/// response latency is lost; with more of them there is always one that flows.
+/// Up to this many ranges at a time, the next one is requested just before the last byte of those under way, so that no
+/// response latency is lost; with more of them some always flow.
 const JUST_IN_TIME_MAX: usize = 2;
 
 /// The ranges of one object, in order.
@@ -39,7 +39,7 @@ pub(crate) struct OrderedRanges {
 }
 
 impl OrderedRanges {
-    /// No range requested yet. The plan is empty until [`OrderedRanges::follow`] sets it.
+    /// Creates a stream of no ranges: the plan is empty until [`OrderedRanges::follow`] sets it.
     pub(crate) fn new(context: &Arc<DownloadContext>) -> Self {
         Self {
             context: Arc::clone(context),
@@ -111,7 +111,7 @@ impl OrderedRanges {
         loop {
             self.context.limit.register_consumer(cx.waker());
             self.retreat();
-            // What may start starts first: the front range may take long.
+            // Start ranges first, because the front range may take long.
             let is_closed = self.poll_start(cx);
             if let Some(body) = &mut self.front {
                 if let Some(frame) = ready!(body.poll_frame(cx)) {
@@ -147,7 +147,7 @@ impl OrderedRanges {
                 Poll::Ready(None) => return true,
                 Poll::Pending => return false,
             };
-            // Cut only now: the size depends on how many are fetched at the same time.
+            // Cut only now, because the size depends on how many are fetched at the same time.
             let at_once = self.context.limit.target() as u64;
             let (chunk, large) = self.context.limit.chunk_sizes();
             if let Some(range) = self.plan.next(at_once, chunk, large) {

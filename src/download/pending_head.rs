@@ -1,4 +1,4 @@
-//! A HEAD under way beside a download: what the store says of the object beyond what a GET shows, above all its checksums.
+//! A HEAD under way beside a download: it shows what a GET does not, above all the object's checksums.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -24,7 +24,7 @@ pub(super) struct PendingHead {
 enum HeadState {
     Asked {
         task: AbortOnDropHandle<Result<ObjectInfo>>,
-        /// Send it once more if this fails.
+        /// Set if it is sent once more should it fail.
         again: bool,
     },
     Answered(Option<ObjectInfo>),
@@ -40,12 +40,12 @@ impl PendingHead {
         Self { context: Arc::clone(context), state: HeadState::asked(context, true) }
     }
 
-    /// Creates one that is not sent and has no answer.
+    /// Creates a HEAD that is not sent and has no answer.
     pub(super) fn none(context: &Arc<DownloadContext>) -> Self {
         Self { context: Arc::clone(context), state: HeadState::Answered(None) }
     }
 
-    /// Creates one that was answered by `info`.
+    /// Creates a HEAD that was answered by `info`.
     pub(super) fn done(context: &Arc<DownloadContext>, info: ObjectInfo) -> Self {
         Self { context: Arc::clone(context), state: HeadState::Answered(Some(info)) }
     }

@@ -2,9 +2,9 @@
 
 use crate::s3::range::ByteRange;
 
-/// The first of the chunks that start together is one in so many of a whole one.
+/// The first of the chunks that start together has one in so many parts of a chunk's size.
 const GRADES: u64 = 16;
-/// Up to so many ranges at a time, memory is no concern.
+/// With at most this many ranges at a time, memory is no concern.
 const FEW: u64 = 3;
 
 /// Cuts what is left of an object into chunks, in order, each when it is about to be requested.
@@ -44,7 +44,7 @@ impl Plan {
     pub(crate) fn next(&mut self, at_once: u64, chunk_max: u64, large_max: u64) -> Option<ByteRange> {
         let chunk = self.chunk.min(chunk_max).max(1);
         let size = match self.large {
-            // A connection by itself idles between two requests: fewer of them cost nothing here.
+            // A connection by itself idles between two requests, so fewer and larger ones save time.
             Some(large) if at_once <= FEW => large.min(large_max).max(1),
             // Connections that start together would end together, the last one's bytes waiting for all others: their first
             // chunks grow from a small one, so that they end, and start again, in order.

@@ -10,7 +10,7 @@ use crate::s3::response::RangeResponse;
 /// The requested bytes, and what is known of the object before the first response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RequestedBytes {
-    /// As far as the object goes where no end was named.
+    /// Up to `u64::MAX` where no end was named.
     range: ByteRange,
     /// The version that the first GET asks for.
     if_match: Option<ETag>,
@@ -29,7 +29,7 @@ impl RequestedBytes {
             Some(spec) => spec.of(u64::MAX),
             None => ByteRange::new(0, u64::MAX),
         };
-        // There must be a byte to request; no object is so large.
+        // There must be a byte to request, and no object is so large.
         let range = ByteRange::new(range.start().min(u64::MAX - 1), range.end());
         Some(Self { range, is_named: if_match.is_some(), if_match, size: None })
     }

@@ -63,7 +63,7 @@ pub(super) fn steer(
                 context.limit.set_sizes(chunk, large, sizes.just_in_time);
             }
             context.limit.set_observed(controller.needs_prompt_counts());
-            // One more than the host is known to allow: that one waits for a connection, or finds that there are more.
+            // One more than the host is known to allow: it waits for a connection, or finds that more are allowed.
             let cap = context.client.connection_cap().map_or(usize::MAX, |cap| cap + 1);
             context.limit.set_target(connections.min(cap));
             if let Some(keep) = controller.take_retreat() {

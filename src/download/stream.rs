@@ -51,10 +51,10 @@ pub struct Download {
     head: PendingHead,
     verify: ChecksumCheck,
     limits: Limits,
-    /// How long the first response took, of a download that started before its turn, until that comes.
+    /// How long the first response took, if the download started before its turn and that has not come yet.
     ahead: Option<Duration>,
     steering: Option<AbortOnDropHandle<()>>,
-    /// HEAD's last word on the version, once it is needed.
+    /// The HEAD that confirms the version at the end, once it is needed.
     confirmation: Option<AbortOnDropHandle<Result<()>>>,
     verdict: Option<Verdict>,
 }
@@ -75,13 +75,13 @@ pub(crate) struct StartMode {
     pub(crate) already_written: u64,
     /// Set while earlier objects are still being delivered: no more than the first range is fetched.
     pub(crate) is_ahead: bool,
-    /// Where the object comes among those of the output.
+    /// The number of the object in the output, from 0.
     pub(crate) object: u64,
     pub(crate) group: Arc<DownloadGroup>,
 }
 
 impl StartMode {
-    /// A download that shares its limits with no other one.
+    /// Returns the mode of a download that shares its limits with no other one.
     pub(crate) fn alone(options: &Options, config: &Config) -> Self {
         let group = DownloadGroup::new(&Limits::of(options, &config.profile_limits), options.threads);
         Self { already_written: 0, is_ahead: false, object: 0, group }
@@ -151,7 +151,8 @@ impl Download {
         Ok(download)
     }
 
-    /// Returns what the first response said of the object. If it did not show the size, that is there after the last byte.
+    /// Returns what the first response showed of the object. If it did not show the size, that is known after the last
+    /// byte.
     #[must_use]
     pub fn info(&self) -> &ObjectInfo {
         &self.info
@@ -192,7 +193,7 @@ impl Download {
         self.verify.verified()
     }
 
-    /// Returns, after the last byte, on what it rests that these are the bytes of the object. `None` before, and after an
+    /// Returns, after the last byte, what proves that these are the bytes of the object. `None` before, and after an
     /// error.
     #[must_use]
     pub fn verdict(&self) -> Option<Verdict> {

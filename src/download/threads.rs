@@ -52,7 +52,7 @@ pub(crate) enum ThreadCount {
 /// Threads that fetch ranges.
 pub(crate) struct FetchThreads {
     threads: Mutex<Vec<FetchThread>>,
-    /// How many of them get further ranges, and how many have at the most.
+    /// How many of them get further ranges now, and the most that have.
     used: AtomicUsize,
     most: AtomicUsize,
     /// Bytes received by all of them.
@@ -136,7 +136,7 @@ impl FetchThreads {
         let freed = self.freed.load(Ordering::Relaxed);
         let share = |index: usize, thread: &FetchThread| {
             let ranges = u32::try_from(thread.ranges.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
-            // Of equals the one that has an idle connection, else the one with the least else to do: not the first.
+            // Among equals the one with an idle connection, else any but the first, which has other work.
             (f64::from(ranges) + 1.0) / thread.weight - if index == freed { 1e-3 } else { 0.0 }
         };
         let least = threads[..self.count().min(threads.len())]
@@ -153,7 +153,7 @@ impl FetchThreads {
         })
     }
 
-    /// Sets how many threads get ranges; returns how many it are, fewer where no further one can be made.
+    /// Sets how many threads get ranges; returns how many do, fewer where no further one can be made.
     fn set(&self, count: usize) -> usize {
         let mut threads = self.threads();
         while threads.len() < count {
@@ -193,7 +193,7 @@ impl FetchThreads {
         if !others.is_empty() {
             let average = (busy - shares[0]) / f64::from(u32::try_from(others.len()).unwrap_or(u32::MAX));
             for (thread, share) in others.iter_mut().zip(&shares[1..]) {
-                // Where all have time, all get as many.
+                // Where all have time, all get equally many.
                 let change = if busiest >= BUSY { average - share } else { 1.0 - thread.weight };
                 thread.change_weight(WEIGHT_GAIN * change);
             }
@@ -201,7 +201,8 @@ impl FetchThreads {
             for thread in others.iter_mut() {
                 thread.weight = (thread.weight / heaviest).min(1.0);
             }
-            // The first one has other work, which everything waits for: it helps where the others have no time left.
+            // The first one also feeds the output, which everything waits for: it helps only where the others have no
+            // time left.
             first.change_weight(FIRST_GAIN * (average - ENOUGH_TIME));
         }
         trace!(target: LEVEL, threads = count, ?shares, first = first.weight, "sample of threads");
@@ -210,9 +211,9 @@ impl FetchThreads {
         ThreadSample { at, bytes: self.received.load(Ordering::Relaxed), busiest, busy, ranges }
     }
 
-    /// Returns the processor time that the process took since the last sample, as a part of that of one processor. A thread
-    /// that waits for a processor seems busy, and further ones would wait too: where the server runs on the same machine, or
-    /// in a container with a quota.
+    /// Returns the processor time that the process took since the last sample, as a part of that of one processor. A
+    /// thread that waits for a processor seems busy, and further ones would wait too: so it is where the server runs on
+    /// the same machine, or in a container with a quota.
     fn used_of_one(&self, elapsed: Duration) -> f64 {
         let Ok(used) = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID) else { return 1.0 };
         let nanoseconds = u64::try_from(used.num_nanoseconds()).unwrap_or(0);
@@ -275,7 +276,7 @@ fn start_thread() -> io::Result<FetchThread> {
     let handle = runtime.handle().clone();
     let (stop, stopped) = oneshot::channel::<()>();
     let run = move || {
-        // An error is the end: the sender was dropped.
+        // An error means that the sender was dropped, which ends the thread.
         let _ = runtime.block_on(stopped);
         runtime.shutdown_background();
     };

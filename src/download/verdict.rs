@@ -1,4 +1,4 @@
-//! The verdict: whether a download is complete, and on what that rests. No other place ends a download well.
+//! The verdict: whether a download is complete, and what proves it. No other place ends a download well.
 //!
 //! While it runs, range tasks note in [`Evidence`] what the responses have proven. It also decides beforehand what may not
 //! end well: bytes of several responses are combined under a strong validator only (RFC 9110, section 15.3.7.3), unless
@@ -48,13 +48,13 @@ pub(crate) struct Evidence {
     is_head_asked: AtomicBool,
     /// Set if the server refused that tag in `If-Match`.
     is_head_tag_refused: AtomicBool,
-    /// Set, once that was tried, if the server refuses a tag that the object has not.
+    /// Set, once that was tried, if the server refuses a tag that the object does not have.
     honours_if_match: OnceCell<bool>,
     /// The tag that HEAD has to show at the end, because a response that was taken does not show it.
     expected_tag: OnceLock<String>,
     /// Set if the object comes in one response because nothing would show that several are of one version.
     is_one_response: AtomicBool,
-    /// The least that the object has, if the whole of it was requested because a response was only a part of it.
+    /// The object has more bytes than this, if all of it was requested because a response was only a part.
     larger_than: OnceLock<u64>,
 }
 
@@ -142,7 +142,7 @@ impl Evidence {
         self.head_tag.get().map(String::as_str).filter(|_| !self.is_head_tag_refused.load(Relaxed))
     }
 
-    /// Returns whether the server refuses a tag that the object has not, which `ask` finds out once.
+    /// Returns whether the server refuses a tag that the object does not have, which `ask` finds out once.
     pub(crate) async fn honours_if_match(&self, ask: impl Future<Output = Result<bool>>) -> Result<bool> {
         self.honours_if_match.get_or_try_init(|| ask).await.copied()
     }
@@ -157,8 +157,8 @@ impl Evidence {
         self.expected_tag.get().map(String::as_str)
     }
 
-    /// Fails if the size that a GET without `Range` showed contradicts what is known of the object: `head`, HEAD's answer, or
-    /// that it has a byte after those.
+    /// Fails if the size that a GET without `Range` showed contradicts `head`, HEAD's answer, or a byte that the object
+    /// was found to have after those.
     pub(crate) fn check_whole(&self, bytes: u64, head: Option<&ObjectInfo>) -> Result<()> {
         match head {
             Some(head) if head.size != bytes => Err(contradiction(head.size, bytes)),

@@ -22,10 +22,10 @@ use crate::s3::checksum::verifier::Verifier;
 use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::PinnedVersion;
 
-/// Compares one download with what the store keeps.
+/// The comparison of one download with the checksum that the store keeps.
 pub(super) struct ChecksumCheck {
     verifier: Verifier,
-    /// Runs from the last byte on while HEAD has not answered.
+    /// The time limit for HEAD, which begins at the last byte.
     late: Option<Pin<Box<Sleep>>>,
     /// Why nothing was compared although there may be a checksum.
     unverified: Option<&'static str>,
@@ -110,7 +110,7 @@ impl ChecksumCheck {
     }
 }
 
-/// Returns what the store has to compare the object `info` with, asking until it is known.
+/// Returns the checksum that the store has of the object `info`, and asks for it until it is known.
 async fn required(
     context: &Arc<DownloadContext>,
     info: &ObjectInfo,

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::download::sync::{AtomicBool, AtomicU64, AtomicUsize, AtomicWaker, Mutex, MutexGuard};
 
-/// A changing number of permits, and how large the ranges are that they are for.
+/// A changing number of permits, and the sizes of the ranges that they are for.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimit {
     free: Arc<Semaphore>,
@@ -62,7 +62,7 @@ pub(crate) struct Permit {
 }
 
 impl ConcurrencyLimit {
-    /// A limit of `target` ranges.
+    /// Creates a limit of `target` ranges.
     pub(crate) fn new(target: usize) -> Arc<Self> {
         let target = target.min(Semaphore::MAX_PERMITS);
         let state = LimitState { target, successor: false, ceiling: usize::MAX, size: target };
@@ -156,12 +156,12 @@ impl ConcurrencyLimit {
         });
     }
 
-    /// Returns whether fewer are allowed than there should be.
+    /// Returns whether a busy server allows fewer than there should be.
     pub(crate) fn is_halved(&self) -> bool {
         self.state().ceiling != usize::MAX
     }
 
-    /// Gives no more permits: what has not begun will not begin.
+    /// Gives no more permits: ranges that have not begun never will.
     pub(crate) fn close(&self) {
         self.free.close();
     }

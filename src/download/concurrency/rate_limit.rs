@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A number of bytes per second, shared by all who receive.
+/// A number of bytes per second, shared by all receivers.
 #[derive(Debug)]
 pub(crate) struct RateLimit {
     bytes_per_second: NonZeroU64,
@@ -36,7 +36,7 @@ impl RateLimit {
     fn at(&self, now: Instant, bytes: usize) -> Instant {
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         let begin = due.map_or(now, |due| due.max(now));
-        // A single frame: its nanoseconds fit in 64 bits at any sensible rate.
+        // It is a single frame: its nanoseconds fit in 64 bits at any sensible rate.
         let nanos = u128::from(bytes as u64) * 1_000_000_000 / u128::from(self.bytes_per_second.get());
         let until = begin + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX / 2));
         *due = Some(until);

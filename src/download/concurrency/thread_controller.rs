@@ -8,16 +8,16 @@ use std::time::Duration;
 
 /// The part of the time from which on a thread counts as the limit.
 pub(crate) const BUSY: f64 = 0.9;
-/// How long a thread is the limit before others are tried: a burst is none.
+/// How long a thread must be the limit before others are tried, so that a burst does not count.
 const BUSY_TIME: Duration = Duration::from_millis(300);
 /// How long others are tried.
 const TRIAL: Duration = Duration::from_millis(200);
 /// By what factor the rate must grow where threads stay the limit.
 const PAYS: f64 = 1.15;
-/// How long a number of threads that did not pay is not tried again: at first, and at the longest.
+/// How long to wait before a number of threads that did not pay is tried again: at first, and at most.
 const REST_MIN: Duration = Duration::from_secs(4);
 const REST_MAX: Duration = Duration::from_mins(1);
-/// When one thread less would have so little to do for so long, there is one less.
+/// There is one thread less when the others would be busy for less than this part of the time, for so long.
 const IDLE: f64 = 0.5;
 const IDLE_TIME: Duration = Duration::from_secs(2);
 

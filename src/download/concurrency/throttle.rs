@@ -1,8 +1,8 @@
-//! What a busy server allows: fewer requests at a time, and a pause before the next one, shared by all ranges.
+//! The response to a busy server: fewer requests at a time, and a pause before the next one, shared by all ranges.
 //!
-//! Thousands of ranges that each waited for themselves would still overload a server that asks for less
-//! (`503 SlowDown`). The first such answer halves the requests in flight and stops new ones for a while; successes
-//! afterwards raise the number again, one by one. This module sends nothing and cancels nothing.
+//! Thousands of ranges that each waited on their own would still overload a server that asks for less (`503 SlowDown`).
+//! The first such answer halves the requests in flight and stops new ones for a while; successes afterwards raise the
+//! number again, one by one. This module sends nothing and cancels nothing.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! One request for some bytes of the object, from sending it to the last byte of its body.
 //!
-//! [`RangeRequest::next`] returns what comes next, may be dropped and called again, and measures how long it was waited for.
-//! What a response proves is checked in `checked_get.rs`. What becomes of the bytes, and whether another request is sent
-//! for them, is decided above.
+//! [`RangeRequest::next`] returns the next event, may be dropped and called again, and measures the time spent waiting.
+//! `checked_get.rs` checks what a response proves. The range task decides what becomes of the bytes, and the hedge
+//! whether another request is sent for them.
 
 use std::future::poll_fn;
 use std::pin::Pin as StdPin;
@@ -27,7 +27,7 @@ use crate::s3::response::RangeResponse;
 const GATHERING_MIN: Duration = Duration::from_millis(5);
 const GATHERING_MAX: Duration = Duration::from_millis(200);
 
-/// A response that is being received.
+/// A step of a response that is being received.
 pub(super) enum RequestEvent {
     /// The response began, this long after the request was sent.
     RangeResponse(RangeResponse, Duration),
@@ -64,7 +64,7 @@ struct Receiving {
     /// The offset in the object of the body's next byte.
     at: u64,
     received: u64,
-    /// The first of the received bytes, which came with the response head.
+    /// How many of the received bytes came with the response head.
     at_once: u64,
     /// Set if only the end of the body shows the size of the object.
     is_unsized: bool,
@@ -80,7 +80,7 @@ impl RangeRequest {
         Self { context: Arc::clone(context), asked, attempt, stage, waiting: None, spent: Duration::ZERO }
     }
 
-    /// Returns what comes next; there must be more. Cancel safe.
+    /// Returns the next event; there must be more. Cancel safe.
     pub(super) async fn next(&mut self, queue: &FrameSender) -> Result<RequestEvent> {
         let fetched = self.context.counters.fetched();
         let (since, _) = *self.waiting.get_or_insert_with(|| (Instant::now(), fetched));
@@ -89,7 +89,7 @@ impl RangeRequest {
             self.stage = RequestStage::Receiving(Box::new(landed));
             self.waiting = None;
         }
-        // It has just become that.
+        // The stage has just been set.
         let RequestStage::Receiving(landed) = &mut self.stage else {
             return Err(Error::new(ErrorKind::Other, "a response was lost"));
         };
@@ -121,7 +121,7 @@ impl RangeRequest {
         Ok(RequestEvent::Data(at, data))
     }
 
-    /// Stops waiting for a while: what arrives in that time is not late.
+    /// Stops waiting for a while: bytes that arrive in that time are not late.
     pub(super) fn pause(&mut self) {
         if let Some((since, _)) = self.waiting.take()
             && matches!(self.stage, RequestStage::Receiving(_))
@@ -187,7 +187,7 @@ impl RangeRequest {
                 let what = format!("HEAD reports {} bytes, and the response to GET has more", landed.at);
                 Err(Error::new(ErrorKind::Server, what))
             }
-            // Cut or not, the bytes are as many as HEAD reports.
+            // Cut or not, the body had as many bytes as HEAD reports.
             _ => Ok(()),
         }
     }
@@ -247,7 +247,7 @@ impl Receiving {
 
     async fn some_data(&mut self, queue: &FrameSender) -> Result<Option<Bytes>> {
         let data = poll_fn(|cx| {
-            // In the front range every byte is passed on as it comes.
+            // In the front range every byte is passed on as it arrives.
             if queue.poll_is_front(cx) {
                 self.body.set_low_water(1);
             }

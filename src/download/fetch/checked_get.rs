@@ -28,14 +28,14 @@ use crate::s3::range::ByteRange;
 use crate::s3::request::S3Request;
 use crate::s3::response::{RangeResponse, ResponseProof, SentGet};
 
-/// How long a response is held while others are asked what it has: they may need its connection.
+/// How long a response is held while other requests find out what it has: they may need its connection.
 const PROOF_TIME: Duration = Duration::from_secs(5);
 
 /// A response that was checked.
 pub(super) struct CheckedResponse {
     pub(super) exchange: Exchange,
     pub(super) opened: RangeResponse,
-    /// Set if it is the whole object in chunks, and its size is another response's word.
+    /// Set if it is the whole object in chunks, whose size another response showed.
     pub(super) is_chunked_whole: bool,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct CheckedResponse {
 enum Reply {
     /// A response that shows which bytes follow.
     Proven(Box<CheckedResponse>),
-    /// None, for this reason: a GET without `Range` may.
+    /// The response proves nothing, for this reason; one to a GET without `Range` may.
     AskPlainly(&'static str),
 }
 
@@ -67,7 +67,7 @@ pub(super) async fn checked_get(
                 context.is_plain.store(true, Ordering::Relaxed);
                 continue;
             }
-            // The tag is HEAD's alone, and the server does not know it: all bytes have to come in one response.
+            // Only HEAD shows this tag, and the server does not accept it: all bytes have to come in one response.
             Err(e) if is_refused_tag(context, &e) => {
                 context.evidence.refuse_head_tag();
                 continue;
@@ -220,7 +220,7 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
         ResponseProof::Nothing(why) if may_ask_plainly => Ok(Reply::AskPlainly(why)),
         ResponseProof::Nothing(why) => Err(malformed(why)),
         ResponseProof::Unsized(info) => {
-            // If the size is known, that the body has neither less nor more is checked as it comes.
+            // If the size is known, the body is checked against it as it comes: it must have neither less nor more.
             let size = match pin {
                 Some(pin) => pin.size(),
                 None => Box::pin(side_request::size_by_head(client, &info, attempt)).await,

@@ -1,8 +1,8 @@
 //! The queue of frames between the task of one range and the ordered stream.
 //!
-//! It has no limit of its own, because every frame in it holds a reservation in the memory window. Unlike a channel it shows the
-//! task whether its range is the front one, whose bytes are delivered as they arrive; and a task that ends without a word is
-//! an error, never a short range.
+//! It has no limit of its own, because every frame in it holds a reservation in the memory window. Unlike a channel it
+//! shows the task whether its range is the front one, whose bytes are delivered as they arrive; and a task that ends
+//! without finishing the queue is an error, never a short range.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -32,7 +32,7 @@ struct FrameQueue {
 #[derive(Debug)]
 struct Queue {
     frames: VecDeque<Frame>,
-    /// After `frames`: bytes that wait in a slab until it is full, or the consumer wants them.
+    /// The bytes after those of `frames`: they wait in a slab until it is full, or the consumer wants them.
     packer: FrameCoalescer,
     end: Option<Result<()>>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct FrameSender(Arc<FrameQueue>);
 #[derive(Debug)]
 pub(crate) struct FrameReceiver(Arc<FrameQueue>);
 
-/// A view of the queue for whoever decides which range is the front one.
+/// A view of the queue, to make its range the front one or to cancel it.
 #[derive(Debug)]
 pub(crate) struct FrameControl(Arc<FrameQueue>);
 
@@ -137,7 +137,7 @@ impl FrameControl {
         self.0.received.load(Ordering::Relaxed)
     }
 
-    /// Makes the range the front one; returns whether it was not.
+    /// Makes the range the front one; returns whether it was not before.
     pub(crate) fn set_front(&self) -> bool {
         let is_new = !self.0.is_front.swap(true, Ordering::Relaxed);
         if is_new {
@@ -146,7 +146,7 @@ impl FrameControl {
         is_new
     }
 
-    /// Throws the frames away, and those that a task on another thread is about to put in; the range will not be
+    /// Throws the frames away, and those that a task on another thread is about to put in: the range will not be
     /// delivered.
     pub(crate) fn cancel(&self) {
         let mut queue = self.0.queue();

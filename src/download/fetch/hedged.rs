@@ -37,7 +37,7 @@ pub(super) struct HedgedRequest {
     first: RangeRequest,
     second: Option<SecondRequest>,
     checked_at: Option<Instant>,
-    /// The last check found them late, and had the kernel deliver what it has.
+    /// Set if the last check found them late, and had the kernel deliver the bytes that it holds.
     is_suspect: bool,
 }
 
@@ -57,7 +57,7 @@ enum RaceEvent {
 }
 
 impl HedgedRequest {
-    /// Creates a race of one request.
+    /// Creates the state of one request without a second.
     pub(super) fn new(first: RangeRequest) -> Self {
         Self { first, second: None, checked_at: None, is_suspect: false }
     }
@@ -67,7 +67,7 @@ impl HedgedRequest {
         self.first.is_open()
     }
 
-    /// Returns what comes next from the request that is ahead; `rest` is still missing. Cancel safe.
+    /// Returns the next event of the request that is ahead; `rest` is still missing. Cancel safe.
     pub(super) async fn next(
         &mut self,
         context: &Arc<DownloadContext>,
@@ -130,7 +130,7 @@ impl HedgedRequest {
         self.first.check_end().await
     }
 
-    /// Ends the race after the last byte of the range: the winner's connection may be used again.
+    /// Ends the requests after the last byte of the range: the winner's connection may be used again.
     pub(super) async fn land(mut self, context: &DownloadContext, rest: Remaining) {
         drop(self.lose_second(context, rest));
         self.first.land().await;
@@ -174,7 +174,7 @@ impl HedgedRequest {
         self.second = Some(SecondRequest { request, asked: rest.bytes, charged });
     }
 
-    /// Returns whether nothing has come for so long that the connections may be gone, though nobody said so.
+    /// Returns whether nothing has come for so long that the connections may be dead without a sign.
     fn is_silent(&self, context: &DownloadContext) -> bool {
         let is_silent = |request: &RangeRequest| request.progress().silence() >= straggler::SILENCE;
         self.first.is_open()
@@ -192,7 +192,7 @@ impl HedgedRequest {
             return false;
         };
         let is_alone = context.limit.in_use() <= 1;
-        // If the others wait for memory, it is not the network that they wait for.
+        // If the others wait for memory, they do not wait for the network.
         let is_full = context.group.window.is_full();
         let late = if is_full { straggler::WHERE_ALL_WAIT } else { straggler::PATIENCE };
         let turn = turn(context, rest, expected.rate);
@@ -203,7 +203,7 @@ impl HedgedRequest {
         is_late(&self.first) && self.second.as_ref().is_none_or(|second| is_late(&second.request))
     }
 
-    /// Resolves when the requests may be late; never if nothing would follow from it.
+    /// Resolves when the requests may be late; never if that would have no consequence.
     fn check_due(&self, context: &DownloadContext, rest: Remaining) -> impl Future<Output = ()> + use<> {
         let may_hedge = rest.may_hedge && !context.hedging.is_off();
         let wait = may_hedge.then(|| {
@@ -229,10 +229,10 @@ impl HedgedRequest {
         }
     }
 
-    /// Takes the second request out of the race, and returns to the budget what did not come twice.
+    /// Drops the second request, and returns to the budget the bytes that did not come twice.
     fn lose_second(&mut self, context: &DownloadContext, rest: Remaining) -> Option<RangeRequest> {
         let SecondRequest { request, asked, charged } = self.second.take()?;
-        // What both have brought so far came twice.
+        // The bytes that both have brought so far came twice.
         let twice = request.received().min(rest.bytes.start().saturating_sub(asked.start()));
         context.hedging.refund(charged.saturating_sub(twice));
         Some(request)

@@ -109,7 +109,7 @@ impl RangeTask {
             }
             context.counters.add_throttled();
             context.throttle.slow_down(Instant::now(), error.service().and_then(|s| s.retry_after));
-            // While it waits another range may go, if one wants to.
+            // While it waits, another range may use the permit.
             drop(slot.take());
             sleep(delay).await;
             slot = self.slot_again().await;
@@ -194,11 +194,11 @@ impl RangeTask {
         Ok(())
     }
 
-    /// Resolves the range's future, once: its first response was checked, and is that of the download where it
+    /// Resolves the range's future, once: its first response was checked, and if it is the first of the download, it
     /// `discovered` the object.
     fn resolve(&mut self, discovered: Option<Discovered>) {
         if let Some(waiting) = self.opened.take() {
-            // Nobody waits any more only when the download was dropped.
+            // The receiver is gone only if the download was dropped.
             let _ = waiting.send(discovered);
         }
     }
@@ -269,11 +269,11 @@ impl RangeTask {
         }
         if !data.is_empty() {
             self.context.counters.set_begun();
-            // A hedge that wins brings bytes without a word on its response.
+            // A hedge that wins brings bytes without an event for its response.
             self.resolve(None);
         }
         while !data.is_empty() {
-            // Only in a small or full window is there less.
+            // Less is granted only in a small or full window.
             self.make_room(data.len()).await;
             let left = self.range.len() - self.done;
             let part = data.split_to(data.len().min(self.room.bytes()));

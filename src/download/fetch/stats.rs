@@ -1,13 +1,13 @@
-//! What requests achieve at present: how long a response takes to begin, and how fast its body then comes.
+//! The present performance of requests: how long a response takes to begin, and how fast its body then comes.
 //!
-//! Range requests report what they saw, and old reports count less and less. From this follows how long a request sent now
-//! would take, which is what stragglers are measured by. The module knows no single request, and decides nothing.
+//! Range requests report what they saw, and old reports count less and less. From this follows how long a request sent
+//! now would take, by which stragglers are recognised. The module knows no single request, and decides nothing.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Time constant of the moving average, in seconds of reading by all connections together. It is not wall time: while all but
-/// a straggler wait for its bytes, what it does is not usual.
+/// Time constant of the moving average, in seconds of reading by all connections together. It is not wall time: while
+/// all others wait for the bytes of a straggler, its rate is not the usual one.
 const MEMORY: Duration = Duration::from_secs(2);
 /// Responses before which nothing is known.
 const RESPONSES_MIN: u32 = 4;

@@ -11,7 +11,7 @@ use crate::download::fetch::stats::Estimate;
 use crate::download::limits::READ_BUFFER_MAX;
 use crate::download::options::Hedge;
 
-/// How much longer than a new request a request may take before it is late.
+/// How much longer than a new request one may take before it is late.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
     times: u32,
@@ -33,7 +33,7 @@ const SURE: Duration = Duration::from_millis(30);
 pub(crate) const SILENCE: Duration = Duration::from_secs(2);
 /// Hedges that may be lost, whatever the size of the object.
 const ALWAYS: u64 = 4;
-/// Beyond those, one in so many of the requests, and of the bytes, that the object needs may be lost.
+/// Beyond those, hedges for one in so many of the object's requests, and of its bytes, may be lost.
 const SHARE: u64 = 20;
 /// Hedges that a hedge earns by winning: its own, and one more, because there are stragglers.
 const EARNED_BY_WINNING: u64 = 2;
@@ -48,7 +48,7 @@ impl Patience {
 /// How far a request has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RequestProgress {
-    /// There is no response after this time.
+    /// There has been no response for this time.
     Waiting(Duration),
     /// `bytes` have come after those that came with the response head, `spent` is the time spent waiting for them, and
     /// `left` are still to come. None has come in `silent`, the end of that time.
@@ -111,7 +111,7 @@ impl RequestProgress {
         self.time_left(expected).is_some_and(|left| left > late.than(new) && left > turn)
     }
 
-    /// Returns after which time it may be late, if nothing comes until then.
+    /// Returns the time after which it may be late, if nothing comes until then.
     #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
     pub(crate) fn look_again(self, expected: Option<&Estimate>) -> Duration {
         let Some(expected) = expected else { return PATIENCE.worth };

@@ -1,9 +1,9 @@
 //! A frame: a piece of the object on its way to the consumer, with its share of the memory window; and the slabs that small
 //! pieces are gathered in.
 //!
-//! hyper's frames are slices of its read buffer. One that fills the buffer is passed on as it is and counts as all of it. A
-//! smaller one would pin much more than itself while it waits, so its bytes are copied, while they are in the cache, into
-//! slabs of a known size that are reused: a download holds no more than it counts.
+//! hyper's frames are slices of its read buffer. One that fills the buffer is passed on as it is and counts as all of
+//! it. A smaller one would pin much more than itself while it waits, so its bytes are copied, while they are in the
+//! cache, into slabs of a known size that are reused: a download holds no more memory than it counts.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -30,7 +30,7 @@ impl Frame {
         Self { bytes, _room: room }
     }
 
-    /// Returns the bytes, which no longer count against the window: from here on their memory is the concern of the caller.
+    /// Returns the bytes, which no longer count against the window: from here on the caller bounds their memory.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         self.bytes

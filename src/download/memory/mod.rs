@@ -1,4 +1,4 @@
-//! The memory that body bytes take, and who may have it.
+//! The memory of body bytes: who may have it, and the frames that carry it.
 
 pub(crate) mod frame;
 pub(crate) mod window;

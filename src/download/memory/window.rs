@@ -1,4 +1,4 @@
-//! The memory window: how many body bytes downloads may hold, wherever they are.
+//! The memory window: how many body bytes downloads may hold between the sockets and the consumer.
 //!
 //! A range reserves memory for what it is about to read; each frame carries its part of the reservation and returns it when it
 //! is dropped. When memory is short it is given by order in the output: to the front range first, for which a part of the

@@ -61,7 +61,7 @@ impl FirstLook {
             return None;
         }
         let (rate, whole_rate) = (half.rate(here), began.rate(here));
-        // At such a rate no burst is to be left out, and so short a time may be one in which another process ran.
+        // At such a rate there is no burst to leave out, and another process may have run in so short a time.
         let is_fast = rate > NO_BURST_RATE;
         let rate = if is_fast { rate.max(whole_rate) } else { rate };
         Some(FirstRate { rate, whole_rate, is_fast, since: half })

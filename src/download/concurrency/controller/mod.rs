@@ -35,9 +35,9 @@ const TRIAL_RATE_MIN: f64 = 1.0 * MIB;
 const FURTHER_TRIAL_RATE_MAX: f64 = 16.0 * MIB;
 /// Rate of one connection, in bytes a second, from which on gathered bytes are prompt enough for a measurement.
 const GATHERED_RATE_MIN: f64 = 16.0 * MIB;
-/// So few connections as the first look may be wrong about.
+/// Up to this many connections, the first look may be wrong, and they are tried one by one.
 const FEW_CONNECTIONS: usize = 3;
-/// How long a number of connections is measured at least; and never shorter than one request takes.
+/// How long a number of connections is measured at least; never for less than one request takes.
 const MEASURE_TIME: Duration = Duration::from_millis(60);
 /// Time that new connections need, beyond the latency, to run at their rate.
 const RUN_UP_TIME: Duration = Duration::from_millis(10);
@@ -75,21 +75,21 @@ pub(crate) struct ConcurrencyController {
 enum SearchPhase {
     First(FirstLook),
     Trial(Trial),
-    /// A number was set: measured from `from` on, which `began` notes once reached.
+    /// A number was set, and is measured from `from` on; `began` is that moment, once reached.
     Measure {
         step: Step,
         from: Duration,
         began: Option<SpeedMark>,
     },
-    /// Left alone until then.
+    /// The number is left alone until then.
     Settled {
         until: Duration,
     },
 }
 
 impl ConcurrencyController {
-    /// Between one connection and `max`, each asking for about `chunk` bytes a request, whose bytes have to fit into
-    /// `window`. `rate_limit` is the user's own, in bytes a second.
+    /// Creates a search between one connection and `max`, each asking for about `chunk` bytes a request, all of which
+    /// have to fit into `window`. `rate_limit` is the user's own, in bytes a second.
     pub(crate) fn new(
         max: usize,
         chunk: u64,
@@ -208,13 +208,13 @@ impl ConcurrencyController {
         let spread = if first.is_fast { self.for_threads() } else { 1 };
         let wanted = self.wanted();
         if spread > 1 {
-            // A rate that only a thread limits, or a link that no connection of S3 fills: no trial of some milliseconds
-            // could tell which.
+            // Either a thread limits the rate, or a link that no connection of S3 fills: no trial of some milliseconds
+            // could show which.
             let connections = wanted.min(self.share.connections_max_at_first).max(spread);
             return self.set(connections, Step::Spread { before: 1, rate: first.whole_rate }, now);
         }
         if wanted <= FEW_CONNECTIONS {
-            // So short a look is no judge between one and a few: those are tried one by one.
+            // So short a look cannot decide between one and a few: those are tried one by one.
             return self.set(1, Step::START, now);
         }
         if first.rate < TRIAL_RATE_MIN {
@@ -249,7 +249,7 @@ impl ConcurrencyController {
     fn pass_trial(&mut self, rate: f64, here: SpeedMark) {
         let further = self.wanted().min(self.affordable(rate));
         if further >= 2 * self.connections && self.estimate.solo_rate < FURTHER_TRIAL_RATE_MAX {
-            // Each is slow, and all of them bring what they should: no step by step.
+            // Each is slow, and all of them bring what they should: going step by step would take too long.
             let base = TrialBase { connections: self.connections, rate };
             self.connections = further;
             self.phase = SearchPhase::Trial(Trial::new(here, base, self.estimate.latency, here.at));
@@ -323,7 +323,7 @@ impl ConcurrencyController {
         self.rest = (self.rest * 2).min(REST_MAX);
     }
 
-    /// Has all but `keep` ranges cancelled, unless what is `left` is here so soon that the reader would not notice.
+    /// Has all but `keep` ranges cancelled, unless the rest arrives so soon that the reader would not notice.
     #[expect(clippy::cast_precision_loss, reason = "a size, for an estimate")]
     fn retreat_to(&mut self, keep: usize, rate: f64, here: SpeedMark) {
         if here.left as f64 > rate * RETREAT_WORTH_SECONDS {

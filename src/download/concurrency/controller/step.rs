@@ -5,23 +5,23 @@ use crate::download::concurrency::controller::speed::MIB;
 
 /// More connections are kept when they bring this part of what they should.
 pub(super) const GAIN_MIN: f64 = 0.5;
-/// A second connection is kept when there is so much more with it: its cost is small, and so may be what the first one
+/// A second connection is kept when the rate grows by this factor: its cost is small, and so may be what the first one
 /// leaves of the link.
 const SECOND_GROWTH_MIN: f64 = 1.12;
 /// At a higher rate, in bytes a second, the processor is the limit, and a second connection makes its caches cold.
 const SECOND_RATE_MAX: f64 = 400.0 * MIB;
 /// When fewer bring less by this part of what they should, no link is full.
 const FULL_LOSS_MIN: f64 = 0.8;
-/// One connection and a half for each busy thread are kept when they bring so much more than fewer did.
+/// One connection and a half for each busy thread are kept when the rate grows by this factor.
 const SPREAD_GROWTH_MIN: f64 = 1.2;
-/// A smaller number is kept when it brings still this much of the best.
+/// A smaller number is kept when it still brings this part of the best rate.
 pub(super) const SUFFICIENT_SHARE: f64 = 0.95;
 /// Below this part of what so many connections are worth alone, something else is the limit.
 const BOUND_ELSEWHERE_SHARE: f64 = 0.6;
 /// Two measurements of the same number agree when they differ by no more than this part. Only then is
 /// the number judged: connections may still be picking up speed.
 const AGREEMENT: f64 = 0.15;
-/// So often a number is measured at most until two agree.
+/// How often a number is measured at most until two measurements agree.
 const MEASUREMENTS_MAX: u32 = 6;
 
 /// Why a number is being measured, and what it is compared with; rates in bytes a second.

@@ -7,16 +7,16 @@ use crate::download::concurrency::controller::first_look::LOOK_TIME_MIN;
 use crate::download::concurrency::controller::speed::{MIB, SpeedMark};
 use crate::download::concurrency::controller::step::GAIN_MIN;
 
-/// For how many bytes a second of the first connection's rate one more is tried: a TLS handshake and the first packets of
-/// a response take some 10 KB of the link. After a long latency more of them are needed, and affordable.
+/// One more connection is tried for each so many bytes a second of the first one's rate: a TLS handshake and the first
+/// packets of a response take some 10 KB of the link. After a long latency more of them are needed, and affordable.
 const RATE_PER_CONNECTION: f64 = 1.0 * MIB;
 const AFFORDABLE_LATENCY: Duration = Duration::from_millis(100);
 /// How long a trial lasts from the first responses on, at least, and how many bytes of one connection it sees at least.
 const TRIAL_TIME: Duration = Duration::from_millis(15);
 const TRIAL_BYTES: f64 = 96.0 * 1024.0;
-/// A trial whose responses do not come is judged after twice the latency and this.
+/// A trial whose responses do not come is judged after this time and twice the latency.
 const RESPONSE_TIME_MAX: Duration = Duration::from_millis(100);
-/// A trial at such a rate, in bytes a second, that failed is judged once more, because busy processors delay it.
+/// A failed trial at more than this rate, in bytes a second, is judged once more, because busy processors delay it.
 const JUDGED_AGAIN_RATE: f64 = 16.0 * MIB;
 /// How often a trial that compares some connections with more of them is judged again: their first responses come in
 /// the course of a latency.
@@ -37,7 +37,7 @@ pub(super) struct Trial {
     /// Before any of the further ones had a response.
     alone: SpeedMark,
     base: TrialBase,
-    /// When it is judged whatever responses have come.
+    /// When it is judged, no matter which responses have come.
     deadline: Duration,
     /// When enough of the responses had begun.
     began: Option<SpeedMark>,
@@ -75,8 +75,8 @@ impl Trial {
         self.base.connections == 1
     }
 
-    /// Takes in how far the download is with `connections`. While one of them is still alone, its rate in `estimate` is made
-    /// better.
+    /// Observes how far the download is with `connections`. While one of them is still alone, its rate in `estimate` is
+    /// refined.
     pub(super) fn observe(
         &mut self,
         here: SpeedMark,
