@@ -12,6 +12,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -24,6 +26,11 @@ const SAFELY: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CL
 
 /// The permission to write of anybody.
 const WRITABLE_BY_OTHERS: u32 = 0o002;
+
+/// A process that was killed has its locks until the system has taken it down, and neither `timeout -s KILL` nor a shell
+/// that was killed with it waits for that: a run that follows immediately would meet them.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+const LOCK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// An open folder in which this process can make files.
 #[derive(Debug)]
@@ -150,6 +157,18 @@ impl Folder {
 /// Locks `file` for this process; `false` if another one has it. Not every file system has locks.
 pub(super) fn lock(file: &File) -> bool {
     rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK)
+}
+
+/// Locks `file` for this process as [`lock`] does, and waits up to [`LOCK_WAIT`] for another one to let go of it.
+pub(super) fn lock_soon(file: &File) -> bool {
+    let give_up = Instant::now() + LOCK_WAIT;
+    while !lock(file) {
+        if Instant::now() >= give_up {
+            return false;
+        }
+        thread::sleep(LOCK_INTERVAL);
+    }
+    true
 }
 
 /// Closes `file` and returns the error of close(2), in which NFS, FUSE and quotas report writes that failed.

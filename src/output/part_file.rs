@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::checkpoint::{Checkpoints, SidecarFile};
 use crate::output::finished::attach_proof;
-use crate::output::folder::{Folder, close, lock, part_name};
+use crate::output::folder::{Folder, close, lock, lock_soon, part_name};
 use crate::output::path::OutputPath;
 use crate::output::path_error::{exists, failed, shown, unusable};
 use crate::output::resume::{DownloadRequest, ResumePoint};
@@ -361,7 +361,7 @@ fn open_locked(folder: &Folder, name: &OsStr, path: &Path, allowed_mode: u32) ->
     loop {
         let opened = folder.open_own(name, allowed_mode);
         let Some(file) = opened.map_err(|e| failed(path, "it is in the way", e))? else { return Ok(None) };
-        if !lock(&file) {
+        if !lock_soon(&file) {
             return Err(unusable(path, "another process is writing it"));
         }
         // The process that had the lock may have renamed it to FILE since.

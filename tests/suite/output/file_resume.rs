@@ -1,12 +1,13 @@
 //! `--continue`: whenever a run ends, the next one completes the file with the right bytes.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::FlockOperation;
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -50,6 +51,20 @@ fn continued(folder: &TempDir, server: &FaultServer, args: &[&str]) -> (u64, Str
 
 fn well() -> FaultServer {
     FaultServer::start(object(SIZE), |_| Reply::ok())
+}
+
+/// It has its locks until the system has taken it down, which takes a while on a busy machine.
+#[test]
+fn a_process_that_is_dying_still_is_waited_for() {
+    let folder = killed(CHUNK, &[]);
+    let part = File::options().write(true).open(folder.path().join("out.part")).expect("the part");
+    rustix::fs::flock(&part, FlockOperation::LockExclusive).expect("a lock");
+    let server = well();
+    let running = start(&server, &folder.path().join("out"), &["--continue"]);
+    thread::sleep(Duration::from_millis(300));
+    drop(part);
+    assert_good(&running.wait());
+    assert_eq!(server.object_bytes(), SIZE - CHUNK);
 }
 
 #[test]
