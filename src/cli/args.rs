@@ -37,7 +37,7 @@ const THREADS_MAX: i64 = 64;
 
 /// Parses the process's arguments. Returns `None` after `--help`, `--version`, `--completions` and `--man`, which print.
 pub(crate) fn parse() -> Result<Option<Invocation>, RunEnd> {
-    let words: Vec<OsString> = habits::translated(std::env::args_os());
+    let words: Vec<OsString> = habits::translated(std::env::args_os())?;
     let command = Args::command();
     let matches = match command.clone().try_get_matches_from(&words) {
         Ok(matches) => matches,
@@ -50,7 +50,7 @@ pub(crate) fn parse() -> Result<Option<Invocation>, RunEnd> {
             answer.print().map_err(Error::output)?;
             return Ok(None);
         }
-        Err(refusal) => return Err(EndCause::Refused(habits::explained(refusal)?).into()),
+        Err(refusal) => return Err(EndCause::Refused(habits::explained(refusal, &words, &command)?).into()),
     };
     if completions::answer(&matches, &command)? {
         return Ok(None);
@@ -288,6 +288,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         visible_alias = "endpoint-url",
+        alias = "s3-endpoint",
         value_name = "URL",
         help_heading = SERVER,
         value_parser = NonEmpty::new()
@@ -299,7 +300,7 @@ pub(crate) struct Args {
     pub(super) region: Option<String>,
 
     /// Profile in the AWS configuration files
-    #[arg(long, value_name = "NAME", help_heading = SERVER, value_parser = NonEmpty::new())]
+    #[arg(long, alias = "s3-profile", value_name = "NAME", help_heading = SERVER, value_parser = NonEmpty::new())]
     pub(super) profile: Option<String>,
 
     /// PEM certificates to trust instead of the operating system's
@@ -307,11 +308,11 @@ pub(crate) struct Args {
     pub(super) ca_bundle: Option<PathBuf>,
 
     /// PEM certificate to present to servers that ask for one
-    #[arg(long, alias = "cert", value_name = "FILE", help_heading = SERVER)]
+    #[arg(long, aliases = ["cert", "certificate"], short_alias = 'E', value_name = "FILE", help_heading = SERVER)]
     pub(super) client_cert: Option<PathBuf>,
 
     /// PEM private key of --client-cert, if it is in another file
-    #[arg(long, alias = "key", value_name = "FILE", help_heading = SERVER, requires = "client_cert")]
+    #[arg(long, aliases = ["key", "private-key"], value_name = "FILE", help_heading = SERVER, requires = "client_cert")]
     pub(super) client_key: Option<PathBuf>,
 
     /// Send unsigned requests, for public objects; skips the credential lookup

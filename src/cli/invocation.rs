@@ -53,9 +53,15 @@ impl TryFrom<Args> for Invocation {
     type Error = Error;
 
     fn try_from(args: Args) -> Result<Self> {
+        // A word that is no object explains more than what does not go together with it.
+        let sources: Vec<Source> = args
+            .sources
+            .iter()
+            .map(|source| habits::parse_source(source, args.remote_name))
+            .collect::<Result<_>>()?;
         let target = target(&args)?;
         let names_one = args.range.is_some() || args.if_match.is_some() || args.version_id.is_some();
-        if (args.sources.len() > 1 || args.from.is_some()) && (names_one || args.shard.is_some()) {
+        if (sources.len() > 1 || args.from.is_some()) && (names_one || args.shard.is_some()) {
             let what = "--range, --shard, --if-match and --version-id apply to a single object";
             return Err(Error::usage(what).with_hint("run s3fcp once for each object"));
         }
@@ -85,11 +91,7 @@ impl TryFrom<Args> for Invocation {
                 .map_or(ThreadCount::Adaptive, ThreadCount::Exactly),
         };
         let invocation = Self {
-            sources: args
-                .sources
-                .iter()
-                .map(|source| habits::parse_source(source, args.remote_name))
-                .collect::<Result<_>>()?,
+            sources,
             list: args.from.map(|path| SourceList { path, is_null_separated: args.null }),
             download,
             target,

@@ -17,6 +17,8 @@ use crate::output::written::WriteProgress;
 /// The long options that are `--quiet`, which is stronger than `--progress`.
 const QUIET: [&str; 5] =
     ["--quiet", "--no-progress", "--only-show-errors", "--silent", "--no-progress-meter"];
+/// Words of wget that are `--quiet`.
+const QUIET_WORDS: [&str; 2] = ["-nv", "--no-verbose"];
 /// The short options that take no value, and so may stand before a `q` in one word.
 const SHORT_FLAGS: &str = "qsvOR0";
 
@@ -40,10 +42,10 @@ impl LastLines {
     /// Returns the lines that the arguments `words` ask for.
     pub(crate) fn asked_for_by(words: impl IntoIterator<Item = OsString>) -> Self {
         let (mut progress, mut stats, mut is_quiet) = (None, None, false);
-        let mut words = words.into_iter().map(|word| word.to_string_lossy().into_owned());
+        let mut words = words.into_iter().map(|word| word.to_string_lossy().into_owned()).peekable();
         while let Some(word) = words.next().filter(|word| word != "--") {
             match word.split_once('=') {
-                None if word == "--progress" => progress = words.next(),
+                None if word == "--progress" => progress = words.next_if(|next| !next.starts_with('-')),
                 None if word == "--stats" => stats = None,
                 None => is_quiet |= is_quiet_word(&word),
                 Some(("--progress", form)) => progress = Some(form.to_owned()),
@@ -67,6 +69,7 @@ fn is_quiet_word(word: &str) -> bool {
         until_quiet.len() < letters.len() && until_quiet.chars().all(|letter| SHORT_FLAGS.contains(letter))
     };
     QUIET.contains(&word)
+        || QUIET_WORDS.contains(&word)
         || word.strip_prefix('-').is_some_and(|letters| !letters.starts_with('-') && is_short(letters))
 }
 
@@ -150,6 +153,8 @@ mod tests {
         // The parser refuses these.
         assert_eq!(asked("--frobnicate --stats=json s3://b/k --progress json"), (true, true));
         assert_eq!(asked("--stats json"), (false, false));
+        assert_eq!(asked("--progress --stats=json s3://b/k"), (false, true));
+        assert_eq!(asked("-nv --progress=json --stats=json s3://b/k"), (false, true));
         assert_eq!(asked("--progress"), (false, false));
     }
 

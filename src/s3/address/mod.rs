@@ -7,6 +7,7 @@ pub(crate) mod endpoint;
 pub(crate) mod endpoint_url;
 pub(crate) mod host;
 pub(crate) mod http_url;
+mod missing_key;
 mod outposts_alias;
 pub(crate) mod partition;
 #[cfg(test)]

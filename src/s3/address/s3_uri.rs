@@ -9,6 +9,7 @@ use std::str::FromStr;
 use crate::error::printable::Visible;
 use crate::error::{Error, ErrorKind};
 use crate::s3::address::access_point::{self, BucketArn};
+use crate::s3::address::missing_key;
 
 /// The longest key that S3 allows, in bytes of UTF-8 (Amazon S3 User Guide, "Naming objects").
 const KEY_BYTES_MAX: usize = 1024;
@@ -43,16 +44,14 @@ impl S3Uri {
 }
 
 impl S3Uri {
-    /// Adds this object to `error`, and a hint if nothing was found and the key looks like a pattern. There is no
-    /// globbing: `*` is an ordinary character of keys.
+    /// Adds this object to `error`, and a hint if there is no such object and the key looks as if something else was meant.
     pub(crate) fn explain(&self, error: Error) -> Error {
         let error = error.on(self);
-        if error.kind() != ErrorKind::NotFound || !self.key.contains('*') {
-            return error;
+        let is_key = error.service().is_none_or(|service| service.code() != "NoSuchBucket");
+        match missing_key::hint(self.key()).filter(|_| is_key && error.kind() == ErrorKind::NotFound) {
+            Some(hint) => error.with_hint(hint),
+            None => error,
         }
-        error.with_hint(
-            "* is an ordinary character, not a pattern: for many objects list their keys and pass them by --from",
-        )
     }
 }
 
