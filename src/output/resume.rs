@@ -9,6 +9,7 @@ use crate::output::sidecar::{SidecarObject, SidecarState, boot};
 use crate::s3::address::source::Source;
 use crate::s3::etag::ETag;
 use crate::s3::object::ObjectInfo;
+use crate::s3::proof::is_strong;
 use crate::s3::range_spec::RangeSpec;
 
 /// The bytes to download, and their origin.
@@ -133,9 +134,9 @@ impl SidecarObject {
         self.tag().is_some() && self.etag == info.etag && self.size == info.size
     }
 
-    /// Returns the `ETag`, if it is strong.
+    /// Returns the `ETag`, if it is strong and not blank: a blank one is the same for all versions.
     pub(crate) fn tag(&self) -> Option<ETag> {
-        self.etag.as_deref()?.parse().ok()
+        self.etag.as_deref().filter(|etag| is_strong(etag))?.parse().ok()
     }
 
     /// Returns the version id, if no other object can get the same.

@@ -301,9 +301,25 @@ fn what_cannot_be_continued_starts_over() {
             },
         ),
         (
-            "nothing pins it",
+            "a weak tag pins nothing",
             Case {
                 damage: |folder| kept(folder, |kept| kept["objects"][0]["etag"] = "W/\"weak\"".into()),
+                message: "nothing shows whether the object is still the same",
+                ..CASE
+            },
+        ),
+        (
+            "a blank tag pins nothing",
+            Case {
+                damage: |folder| kept(folder, |kept| kept["objects"][0]["etag"] = "\"\"".into()),
+                message: "nothing shows whether the object is still the same",
+                ..CASE
+            },
+        ),
+        (
+            "no tag pins nothing",
+            Case {
+                damage: |folder| kept(folder, |kept| kept["objects"][0]["etag"] = Value::Null),
                 message: "nothing shows whether the object is still the same",
                 ..CASE
             },

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -74,7 +75,7 @@ const BENDS: [Bend; 14] = [
 
 /// A server and a download, drawn from a seed.
 #[derive(Debug, Clone)]
-struct Liar {
+pub(super) struct Liar {
     seed: u64,
     sizes: [u64; 2],
     /// So many GETs are answered with the first version.
@@ -88,14 +89,46 @@ struct Liar {
     /// Of a hundred responses so many are bent, each in one of these ways.
     trouble: u8,
     bends: [Bend; 2],
-    is_url: bool,
-    chunk: u64,
-    concurrency: usize,
-    range: Option<Range<u64>>,
+    pub(super) is_url: bool,
+    pub(super) chunk: u64,
+    pub(super) concurrency: usize,
+    pub(super) range: Option<Range<u64>>,
+}
+
+/// The object of a liar, and how many GETs for it came.
+pub(super) struct LyingObject {
+    pub(super) liar: Liar,
+    versions: [Bytes; 2],
+    gets: AtomicUsize,
+}
+
+impl LyingObject {
+    pub(super) fn of(liar: Liar) -> Self {
+        let versions = [liar.version(0), liar.version(1)];
+        Self { liar, versions, gets: AtomicUsize::new(0) }
+    }
+
+    pub(super) fn respond(&self, request: &Request) -> Reply {
+        let number = self.gets.fetch_add(usize::from(request.is_get()), Relaxed);
+        let version = usize::from(number >= self.liar.replaced_after);
+        self.liar.respond(request, number, version, &self.versions[version])
+    }
+
+    /// The bytes that are wanted of each version.
+    pub(super) fn wanted(&self) -> [Bytes; 2] {
+        let place = |at: u64| usize::try_from(at).expect("a place in memory");
+        self.versions.clone().map(|all| match &self.liar.range {
+            Some(range) => {
+                let end = place(range.end).min(all.len());
+                all.slice(place(range.start).min(end)..end)
+            }
+            None => all,
+        })
+    }
 }
 
 impl Liar {
-    fn drawn(seed: u64) -> Self {
+    pub(super) fn drawn(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let size = rng.u64(1..SIZE_MAX);
         let tag = |rng: &mut Rng| {
@@ -245,28 +278,16 @@ fn asked(request: &Request) -> Option<Range<u64>> {
 /// Downloads from the server of `seed`, and compares.
 pub(super) fn check(runtime: &Runtime, seed: u64) {
     let liar = Liar::drawn(seed);
-    let versions = [liar.version(0), liar.version(1)];
-    let gets = AtomicUsize::new(0);
+    let lying = Arc::new(LyingObject::of(liar.clone()));
     let script = {
-        let (liar, versions) = (liar.clone(), versions.clone());
-        move |request: &Request| {
-            let number = gets.fetch_add(usize::from(request.is_get()), Relaxed);
-            let version = usize::from(number >= liar.replaced_after);
-            liar.respond(request, number, version, &versions[version])
-        }
+        let lying = Arc::clone(&lying);
+        move |request: &Request| lying.respond(request)
     };
-    let server = FaultServer::start(versions[0].clone(), script);
+    let server = FaultServer::start(lying.versions[0].clone(), script);
     let mut received = Vec::new();
     let result =
         runtime.block_on(async { timeout(TIME_LIMIT, download(&liar, &server, &mut received)).await });
-    let place = |at: u64| usize::try_from(at).expect("a place in memory");
-    let wanted = versions.map(|all| match &liar.range {
-        Some(range) => {
-            let end = place(range.end).min(all.len());
-            all.slice(place(range.start).min(end)..end)
-        }
-        None => all,
-    });
+    let wanted = lying.wanted();
     let Ok(result) = result else { panic!("a hang after {} bytes: {liar:?}", received.len()) };
     match result {
         Ok(()) => {

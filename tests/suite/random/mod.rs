@@ -11,6 +11,9 @@
 //! download's ranges, its consumer and the task that steers it truly run at the same time, and wake each other across
 //! threads.
 //!
+//! Servers that lie (`lying.rs`) have an oracle of their own; the program meets them too (`program.rs`), with files, several
+//! objects and threads, kills, and closes that fail.
+//!
 //! `S3FCP_FAULT_RUNS=100000` makes more of them, `S3FCP_FAULT_SEED=7` others. A failure prints the two for
 //! itself alone.
 
@@ -18,6 +21,7 @@ mod download;
 mod fault;
 mod lying;
 mod oracle;
+mod program;
 mod schedule;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,6 +37,8 @@ use schedule::Schedule;
 
 const RUNS: u64 = 4000;
 const SEED: u64 = 1;
+/// A process costs as much as so many downloads inside one.
+const PROGRAM_RUNS_DIVISOR: u64 = 20;
 /// Downloads at the same time: enough to hide the waiting.
 const WORKERS: usize = 48;
 /// Threads of the runtime that downloads share: more than a small machine has processors, so that a task is also
@@ -64,11 +70,21 @@ fn success_is_one_version_whatever_a_server_says_of_it() {
     });
 }
 
+#[test]
+fn a_file_or_a_pipe_has_one_version_of_each_object_however_runs_of_the_program_end() {
+    check_some(RUNS / PROGRAM_RUNS_DIVISOR, || program::check);
+}
+
 /// Checks the schedules of all seeds, many at the same time: each thread checks one after the other by a `checker` of
 /// its own.
 fn check_all<C: Fn(u64)>(checker: impl Fn() -> C + Sync) {
+    check_some(RUNS, checker);
+}
+
+/// Checks `runs` schedules where the environment names no other number.
+fn check_some<C: Fn(u64)>(runs: u64, checker: impl Fn() -> C + Sync) {
     raise_file_limit();
-    let (runs, first) = (from_env("S3FCP_FAULT_RUNS", RUNS), from_env("S3FCP_FAULT_SEED", SEED));
+    let (runs, first) = (from_env("S3FCP_FAULT_RUNS", runs), from_env("S3FCP_FAULT_SEED", SEED));
     let (next, failed) = (AtomicU64::new(0), Mutex::new(Vec::new()));
     let worker = || {
         let check = checker();
