@@ -1,4 +1,4 @@
-//! A warning, once a run, about a session token that anybody on the way can read.
+//! A warning, once a run, about a session token that anybody on the network path can read.
 
 use std::io::Write as _;
 

@@ -32,7 +32,7 @@ enum Argument {
     Joined(String),
 }
 
-/// An option's name, and what an invocation says of it.
+/// An option's name, and its form for an invocation.
 type WrittenOption = (&'static str, fn(&Invocation) -> Argument);
 
 /// The options in the order in which they are written. A test holds this table against the parser's definition.

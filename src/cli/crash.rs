@@ -1,5 +1,5 @@
-//! What happens if the program has a bug: a panic in any thread ends the process with exit code 1 and a message that
-//! says so, and no core dump keeps the keys that are in memory.
+//! The end of a program that has a bug: a panic in any thread ends the process with exit code 1 and a message that says
+//! so, and no core dump keeps the keys that are in memory.
 
 use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What the user should know of how far the bytes are proven: a line on stderr, once a run.
+//! Notes on how far the bytes are proven: a line on stderr, once a run.
 
 use std::io::Write as _;
 

@@ -41,7 +41,7 @@ use crate::output::stream::note_closed_stdout;
 use crate::output::written::WriteProgress;
 
 /// Runs the program in a process that began at `began`: parses its arguments, downloads, and returns the exit code.
-/// `stdout_is_open` is whether the process was started with a stdout: later, nobody can know.
+/// `stdout_is_open` is whether the process was started with a stdout: later, that cannot be found out.
 #[must_use]
 pub fn main(began: Instant, stdout_is_open: bool) -> ExitCode {
     if !stdout_is_open {

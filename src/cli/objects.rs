@@ -16,7 +16,7 @@ use crate::s3::address::source::Source;
 /// The downloads of a run.
 pub(crate) type Objects = ObjectSequence<ObjectPlace>;
 
-/// Where an object comes in a run.
+/// The place of an object in a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ObjectPlace {
     /// Its number on the command line, from 0.

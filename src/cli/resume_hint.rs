@@ -71,7 +71,7 @@ pub(crate) struct ListPosition<'a> {
 
 /// A command that continues a run, as words.
 struct ContinuingCommand {
-    /// The line of the list from which on its stdin has it.
+    /// The line of the list at which its stdin begins, if it reads the list there.
     from_line: Option<u64>,
     words: Vec<String>,
 }
@@ -184,7 +184,8 @@ impl ResumeHint<'_> {
         self.range.start.saturating_add(self.delivered).min(self.range.end)
     }
 
-    /// Returns the commands as one line for a shell, if wanted with the redirection that appends their output.
+    /// Returns the commands as one line for a shell; if `is_redirected`, with the redirection that appends their
+    /// output.
     fn command_line(&self, is_redirected: bool) -> Result<String, &'static str> {
         let appends = is_redirected && !self.can_be_resumed;
         let redirection = if appends {

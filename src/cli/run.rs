@@ -330,7 +330,7 @@ async fn stopped(interrupt: &Interrupt, deadline: Option<tokio::time::Instant>) 
     }
 }
 
-/// Returns what the end by `by` means: an interrupt, or the error that the end of the time limit is.
+/// Converts what stopped a run into the cause of its end: a signal is an interrupt, the end of the time limit an error.
 fn stop_cause(by: StopReason) -> Result<EndCause> {
     match by {
         StopReason::Signal(signal) => Ok(EndCause::Interrupted(signal)),
@@ -338,7 +338,7 @@ fn stop_cause(by: StopReason) -> Result<EndCause> {
     }
 }
 
-/// Turns the end of the time limit into the error that it is.
+/// Turns the end of the time limit into an error.
 fn outcome_of(result: Result<DeliveryOutcome>) -> Result<DeliveryOutcome> {
     match result {
         Ok(DeliveryOutcome::Stopped { by: StopReason::TimeLimit, .. }) => Err(out_of_time()),

@@ -1,5 +1,5 @@
-//! Warnings on stderr without any option: what the library reports at the level `warn` about credentials and certificates, in
-//! the form of this program's messages.
+//! Warnings on stderr without any option: the library's events at the level `warn` about credentials and certificates,
+//! in the form of this program's messages.
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;

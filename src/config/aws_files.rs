@@ -1,4 +1,4 @@
-//! Where the two AWS configuration files are, and their text, however it is encoded.
+//! The two AWS configuration files: where they are, and their text in whatever encoding.
 //!
 //! A file that does not exist is empty. One that cannot be read is empty too, because a run may not need it, but the
 //! reason is kept and shown when a profile or credentials are missing.

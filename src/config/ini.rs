@@ -2,8 +2,8 @@
 //!
 //! The CLI uses Python's `configparser`: keys and section headers may be indented, text after a header is ignored, `:`
 //! separates like `=`, comment lines may be anywhere, `[DEFAULT]` holds for every section, and a carriage return ends a
-//! line. The crates' own parser refuses all that, and ignores profiles whose names have spaces or other unusual characters. So the files are parsed here and handed over in one form, with
-//! such names percent-encoded.
+//! line. The crates' own parser refuses all that, and ignores profiles whose names have spaces or other unusual
+//! characters. So the files are parsed here and passed on in one form, with such names percent-encoded.
 //!
 //! Sources: Python's documentation of `configparser`; botocore, `configloader.py`.
 
@@ -37,7 +37,7 @@ const KINDS: [&str; 3] = ["profile", "sso-session", "services"];
 const OTHER: &str = "";
 /// The section whose settings hold for all of them (`configparser`, `default_section`).
 const FOR_ALL: &str = "DEFAULT";
-/// A command, whose own comments the shell knows. The AWS crates are not given it: they cannot run it.
+/// A command: comments in it are the shell's. It is not passed to the AWS crates, because it is run here.
 const PROCESS: &str = "credential_process";
 /// An older name of the session token, which some tools still write, and the present one.
 const TOKEN: [&str; 2] = ["aws_security_token", "aws_session_token"];

@@ -1,4 +1,4 @@
-//! Answers of credential sources as people's sources give them: dates in other spellings, lists with line breaks.
+//! Answers of credential sources, read leniently: dates in other spellings, lists with line breaks.
 //!
 //! The AWS crates accept one spelling and panic on a role name with a line break; botocore accepts what is read here.
 

@@ -131,7 +131,7 @@ impl SsoToken {
     fn parse(text: &[u8]) -> Result<Self, String> {
         let document = KeyDocument::parse(text)?;
         let text_of = |name: &str| document.text(name).map(str::to_owned);
-        // Without a date of its end the registration is taken to be valid: the server knows.
+        // A registration without an end date is taken to be valid: the server decides.
         let registration = document.date("registrationExpiresAt").unwrap_or_default();
         let is_registered = registration.is_none_or(|end| end > SystemTime::now());
         let renewal = (|| Some([text_of("refreshToken")?, text_of("clientId")?, text_of("clientSecret")?]))();
@@ -182,7 +182,7 @@ async fn current_token(
             *chain.sso.renewed.lock().unwrap_or_else(PoisonError::into_inner) = Some(renewed.clone());
             Ok(renewed)
         }
-        // It is not over yet.
+        // It could not be renewed, and is still valid.
         _ if token.is_valid_for(Duration::ZERO) => Ok(token),
         Ok(None) => Err(expired()),
         Err(e) => Err(e),

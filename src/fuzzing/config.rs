@@ -65,7 +65,7 @@ pub fn key_text(data: &[u8]) {
     let key = KeyText::from(text.to_owned());
     assert_eq!(format!("{key:?}"), "KeyText(..)");
     let is_name = key.file().is_some();
-    // A name would be opened: only below a folder that is none.
+    // A file name would be opened, so it is put below a path that is no folder.
     let key = if is_name { KeyText::from(format!("/dev/null/./{text}")) } else { key };
     match CustomerKey::read(&key) {
         Ok(key) => {

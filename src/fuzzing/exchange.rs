@@ -77,7 +77,7 @@ async fn download(endpoint: &str, waits: bool) -> Result<()> {
         max_attempts: NonZeroU32::new(1),
         first_byte_timeout: Some(Duration::from_secs(2)),
         stall_timeout: Some(Duration::from_secs(2)),
-        // HEAD's answer would be waited for.
+        // With a checksum the end would wait for HEAD.
         checksum: if waits { ChecksumMode::Auto } else { ChecksumMode::Off },
         ..Options::default()
     };

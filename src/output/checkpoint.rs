@@ -71,7 +71,7 @@ impl SidecarFile {
 }
 
 impl Checkpoints {
-    /// Starts the thread for `part`; `None` where the system has no thread to give, and nothing is noted.
+    /// Starts the thread for `part`; `None` if the system cannot start one, and nothing is noted.
     pub(super) fn start(part: File, sidecar: SidecarFile) -> Option<Self> {
         let (stop, stopped) = mpsc::channel();
         let run = move || {
@@ -84,7 +84,7 @@ impl Checkpoints {
         Some(Self { _stop: stop, thread })
     }
 
-    /// Ends the thread and waits for it: it changes the sidecar no more.
+    /// Ends the thread and waits for it: afterwards it does not change the sidecar.
     pub(super) fn end(self) {
         let Self { _stop: stop, thread } = self;
         drop(stop);

@@ -28,7 +28,7 @@ const ATTRIBUTE_BYTES_MAX: usize = 64 << 10;
 /// Bytes read at a time to compare.
 const READ_BYTES: usize = 256 << 10;
 
-/// The permission to write of anybody.
+/// The write permission of all users.
 const WRITABLE_BY_OTHERS: u32 = 0o002;
 
 /// A FILE that is there.
@@ -58,7 +58,7 @@ impl FinishedFile {
             Ok(LoadedSidecar::State(state)) => Some(state),
             _ => None,
         };
-        // Its owner could say anything of it.
+        // Another owner could attach any proof to it.
         let is_own = found.uid() == folder.owner && found.mode() & WRITABLE_BY_OTHERS == 0;
         let proven = [proof_of(&file), noted]
             .into_iter()
@@ -86,7 +86,7 @@ impl FinishedFile {
         Ok(())
     }
 
-    /// Removes what a run left that ended right after the rename.
+    /// Removes the sidecar of a run that ended right after the rename.
     pub(crate) fn clean_up(&self) {
         if let (Ok(folder), Some(name)) = (Folder::of(&self.path), self.path.file_name()) {
             let sidecar = sidecar::name(&part_name(name, folder.name_bytes_max));

@@ -21,10 +21,10 @@ use rustix::io::Errno;
 use crate::error::Result;
 use crate::output::path_error::{failed, unusable};
 
-/// Flags of every open: a link could lead anywhere, and a pipe would be waited for.
+/// Flags of every open: a link could lead anywhere, and opening a pipe would block.
 const SAFELY: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
-/// The permission to write of anybody.
+/// The write permission of all users.
 const WRITABLE_BY_OTHERS: u32 = 0o002;
 
 /// A process that was killed has its locks until the system has taken it down, and neither `timeout -s KILL` nor a shell

@@ -270,7 +270,7 @@ impl PartFile {
             return;
         }
         self.checkpoints.take().into_iter().for_each(Checkpoints::end);
-        // It is locked still: nobody else writes to it.
+        // It is still locked: no other process writes to it.
         let Some(file) = &self.file else { return };
         let _ = file.set_len(0);
         let _ = sidecar::remove(&self.folder, self.sidecar.name());
@@ -319,8 +319,9 @@ impl PartFile {
         narrowed.map_err(|e| self.failed("its permissions could not be set", e))
     }
 
-    /// Gives the new file the permissions of the FILE that it replaces, those of the group only if that stays. Never the
-    /// set-user-ID bit: the content is another one. A file of another owner's keeps its permissions from those it gave.
+    /// Gives the new file the permissions of the FILE that it replaces: those of the group only if the group stays, and
+    /// never the set-user-ID bit, because the content is new. If FILE had another owner, the new file's permissions
+    /// stay as they are.
     fn keep_mode(&self, file: &File, found: &std::fs::Metadata) {
         let Some(existing) = self.place.existing.as_ref().filter(|existing| existing.uid() == found.uid())
         else {

@@ -1,4 +1,4 @@
-//! Which file `-o` means: a folder takes the last name of the key or URL, and links are followed.
+//! The file that `-o` means: a folder takes the last name of the key or URL, and links are followed.
 //!
 //! A link to one of this process's descriptors (`/dev/stdout`, `/dev/fd/3`) means the descriptor, not the file that it
 //! was opened by: that has an offset, and may be open to append. Nothing is opened, made or changed here.

@@ -1,4 +1,4 @@
-//! Where a download continues, by the sidecar and the length of `FILE.part`.
+//! The point where a download continues, by the sidecar and the length of `FILE.part`.
 //!
 //! Nothing of a sidecar is trusted that does not fit: then a download starts over. The length that counts is that of the
 //! part file, as long as the system that wrote it is still up: what a process has written outlives it. After a crash of
@@ -22,7 +22,7 @@ pub(crate) struct DownloadRequest<'a> {
     pub(crate) endpoint: &'a str,
 }
 
-/// Where a download continues.
+/// The point where a download continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ResumePoint {
     /// Number of bytes of the file that stay.

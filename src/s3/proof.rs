@@ -1,4 +1,4 @@
-//! What responses can prove of an object: its size, and that several of them are of one version.
+//! The facts that responses can prove of an object: its size, and that several of them are of one version.
 
 use crate::s3::object::ObjectInfo;
 

@@ -23,7 +23,7 @@ const REQUEST_PAYER: HeaderName = HeaderName::from_static("x-amz-request-payer")
 /// The mode of the session, which may only read (S3 API, `CreateSession`).
 const CREATE_SESSION_MODE: HeaderName = HeaderName::from_static("x-amz-create-session-mode");
 
-/// A request for an object or its metadata, or for leave to read them.
+/// A request for an object or its metadata, or for a session to read them with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum S3Request<'a> {
     /// The object's metadata, with the store's checksums if `checksums` is set.

@@ -162,12 +162,12 @@ fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<Resp
     }
     let expected = asked.clipped(total);
     if body != expected {
-        // s3rver's answer to `bytes=0-0` is all of the object, and shown as that.
+        // s3rver answers `bytes=0-0` with all of the object, and declares it as that.
         if size.is_none() && body == ByteRange::new(0, total) && length == Some(total) {
             let (info, size_proof) = (object_info(headers, total), SizeProof::ContentRange);
             return Ok(ResponseProof::Bytes(RangeResponse { info, body, whole: true, size_proof }));
         }
-        // The bytes are there, and more: a GET without a range brings no other ones.
+        // The bytes are there, and more after them: a GET without a range brings the same ones.
         if size.is_none() && body.start() == expected.start() && body.end() > expected.end() {
             return Ok(ResponseProof::Nothing("the response shows more bytes than were requested"));
         }

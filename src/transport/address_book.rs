@@ -133,7 +133,7 @@ async fn ask_resolver(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
     let name = host.clone();
     let ask = move || {
         let found = (name.as_str(), port).to_socket_addrs().map(Iterator::collect);
-        // Nobody waits any more only where the connection was given up.
+        // The receiver is gone only if the connection was given up.
         let _ = result.send(found);
     };
     match std::thread::Builder::new().name("resolver".into()).spawn(ask) {

@@ -1,9 +1,10 @@
 //! How many connections the host, a firewall on the way or this process allows, as failures show it.
 //!
 //! Nothing is capped until a new connection fails, or brings no response, while others work. From then on there are no
-//! more than those, and requests wait for an idle one, in the order of what they are for. A single connection, the probe, is
-//! tried beyond the cap after a second, and more seldom each time that it fails; where it works, the cap is doubled and the
-//! next probe is due. Any request may open it: the first in line is better off with the connection that becomes idle.
+//! more than those that work, and requests wait for an idle one in the order of the output. A single connection, the
+//! probe, is tried beyond the cap after a second, and more seldom each time that it fails; where it works, the cap is
+//! doubled and the next probe is due. Any request may open it: the first in line is better off with the connection that
+//! becomes idle.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -122,7 +123,7 @@ impl ConnectionCap {
         if state.established == 0 {
             return false;
         }
-        // Where many fail at the same time, only the first one is news.
+        // Of many that fail at the same time, only the first one counts.
         if state.cap == usize::MAX {
             state.probe_delay = PROBE_DELAY_MIN;
         } else if is_probe {

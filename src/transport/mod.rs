@@ -1,8 +1,8 @@
 //! Connections to the object's host: addresses, TCP, proxies, TLS, and a small pool over hyper's HTTP/1.1 connections.
 //!
-//! For the object's bytes only this module names `hyper_util` and `rustls`. The pool is our own because a download has
-//! wishes that general pools lack: a retry takes another connection, new connections are spread over all addresses,
-//! and none is opened that serves nothing. The module never looks at a status.
+//! For the object's bytes only this module names `hyper_util` and `rustls`. The pool is our own because general pools
+//! lack what a download needs: a retry takes another connection, new connections are spread over all addresses, and
+//! none is opened that no request uses. The module never looks at a status.
 
 pub(crate) mod address_book;
 pub(crate) mod coalesce;

@@ -146,7 +146,7 @@ impl Pool {
             if let Some(slot) = slot.or_else(|| self.cap.take_probe()) {
                 let is_probe = slot.is_probe();
                 if is_probe {
-                    // What becomes idle meanwhile is for the next in line.
+                    // A connection that becomes idle meanwhile is for the next in line.
                     waiting = None;
                 }
                 let began = Instant::now();
@@ -303,7 +303,7 @@ fn has_source_out_of_sockets(error: &(dyn std::error::Error + 'static)) -> bool 
         .any(is_out_of_sockets)
 }
 
-/// Returns what runs under TLS, or stands in its place.
+/// Returns the stream below TLS, or the stream itself where there is none.
 fn below<T>(stream: &MaybeHttpsStream<T>) -> &T {
     match stream {
         MaybeHttpsStream::Http(stream) => stream,

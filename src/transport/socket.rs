@@ -123,8 +123,8 @@ fn set_low_water(stream: &TcpStream, bytes: usize) {
     let _ = setsockopt(stream, ReceiveLowWater, &i32::try_from(bytes).unwrap_or(i32::MAX));
 }
 
-/// Reads what has gathered, should that be enough now. The runtime does not know of it yet, and where it is busy
-/// hears of it late.
+/// Tries a direct read after the mark was lowered: enough bytes may have gathered. The runtime has not been notified of
+/// them yet, and where it is busy it would notice them late.
 #[cfg(target_os = "linux")]
 fn try_read_now(stream: &TcpStream, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
     use nix::errno::Errno;
@@ -138,7 +138,7 @@ fn try_read_now(stream: &TcpStream, buf: &mut ReadBuf<'_>) -> io::Result<bool> {
             Ok(count > 0)
         }
         Err(Errno::EAGAIN | Errno::EINTR) => Ok(false),
-        // An error only once.
+        // An error is reported only once.
         Err(error) => Err(error.into()),
     }
 }

@@ -1,4 +1,4 @@
-//! What a failed TLS connection means, in words for people, and what helps.
+//! The meaning of a failed TLS connection, in words for people, and a remedy.
 //!
 //! rustls names the cause; this adds the dates in a readable form, the setting that trusts a certificate, and whether a
 //! retry can help. Text of a certificate or a server is made printable and short before it is shown.
@@ -17,7 +17,7 @@ use crate::transport::trust::{NoRoots, webpki_error};
 
 /// How many names of a certificate a message lists.
 const NAMES_MAX: usize = 4;
-/// How many characters of one of them.
+/// The most characters of one of these names that are shown.
 const NAME_CHARS_MAX: usize = 80;
 
 /// Returns the error for a connection to `host` that failed for the TLS reason in `error`, or `None` if it failed

@@ -1,4 +1,4 @@
-//! How something is written that is not the object: for people or for programs, and the one form of sizes for people.
+//! The formats of descriptions and figures, for people or for programs, and the one form of sizes for people.
 
 use bytesize::ByteSize;
 

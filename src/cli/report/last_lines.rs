@@ -1,7 +1,7 @@
 //! The last lines on stderr for programs, one for `--progress=json` and one for `--stats=json`.
 //!
-//! Whether they are asked for is read from the words of the command line, before and apart from the parser: a command line
-//! that it refuses is answered with them, too.
+//! Whether they are asked for is read from the words of the command line, before and apart from the parser: a command
+//! line that the parser refuses gets them, too.
 
 use std::ffi::OsString;
 use std::sync::Arc;

@@ -89,8 +89,8 @@ fn of_bucket(bucket: &str, region: &Region, custom: Option<&str>, addressing: Ad
     Ok(Host { name, has_bucket: in_host, scope })
 }
 
-/// The host of a directory bucket has its name, whatever the addressing style: only an address has no names below it. A custom
-/// endpoint may ask for the path.
+/// Returns the host of a directory bucket. It has the bucket in its name, whatever the addressing style, unless it is
+/// an address, below which there are no names. A custom endpoint may ask for the path.
 fn of_directory_bucket(
     bucket: &str,
     region: &Region,
@@ -145,7 +145,7 @@ fn of_outposts_alias(
     Ok(Host { name, has_bucket: true, scope })
 }
 
-/// One host for all regions, which knows buckets by their names in it alone.
+/// Returns the one host for all regions, which finds a bucket only by its name in the host.
 fn accelerated(bucket: &str, region: &Region, addressing: Addressing) -> Result<String> {
     if addressing.style == AddressingStyle::Path || !is_host_name(bucket) || bucket.contains('.') {
         return Err(conflict("S3 Transfer Acceleration (--accelerate)", "path-style addressing")
@@ -211,7 +211,7 @@ fn of_access_point(
     Ok(Host { name, has_bucket: true, scope })
 }
 
-/// One host for all regions; the configured region says only which partition the keys are for.
+/// Returns the one host for all regions; the configured region says only which partition the keys are for.
 fn of_multi_region(
     point: &MultiRegionAccessPoint,
     region: &Region,

@@ -1,4 +1,4 @@
-//! What is asked for, and which host has it.
+//! Addresses: objects as users name them, and the hosts that serve them.
 
 pub(crate) mod access_point;
 pub(crate) mod addressing;
