@@ -301,7 +301,7 @@ impl ResumeHint<'_> {
     fn pinned(&self, options: &Options) -> Result<Options, &'static str> {
         let mut options = options.clone();
         let etag = self.info.etag.as_deref().filter(|etag| is_repeatable(etag));
-        options.if_match = etag.and_then(|etag| etag.parse::<ETag>().ok());
+        options.if_match = etag.and_then(ETag::of_header);
         // A version id needs another permission on AWS: use it only if the ETag alone does not select the version.
         let is_s3 = self.current().url().is_none();
         if is_s3 && options.version_id.is_none() && (options.if_match.is_none() || self.is_by_version) {

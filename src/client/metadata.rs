@@ -1,6 +1,7 @@
 //! An object's metadata, requested on its own: by HEAD, or by a GET of the first byte.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use crate::client::object_client::ObjectClient;
 use crate::client::retry::{Attempt, retry};
@@ -15,8 +16,19 @@ use crate::s3::response::{ResponseProof, SentGet, is_web_page};
 /// A tag that no object has: those of S3 have hexadecimal digits.
 const NOBODYS_TAG: &str = "\"s3fcp-asks-whether-if-match-is-honoured\"";
 
+/// An object's metadata, and where they are from.
+#[derive(Debug, Clone)]
+pub(crate) struct Description {
+    pub(crate) info: ObjectInfo,
+    /// Set if HEAD showed them: a fact beside those that GETs show.
+    pub(crate) is_by_head: bool,
+}
+
+/// How long a single byte may take to come after the head of its response.
+const BYTE_TIME: Duration = Duration::from_secs(5);
+
 /// Describes the client's object: by HEAD, or, for a URL and where HEAD fails, by a GET of the first byte.
-pub(crate) async fn describe(client: &ObjectClient, max_attempts: Option<NonZeroU32>) -> Result<ObjectInfo> {
+pub(crate) async fn describe(client: &ObjectClient, max_attempts: Option<NonZeroU32>) -> Result<Description> {
     retry(max_attempts, |attempt| describe_once(client, attempt)).await
 }
 
@@ -24,19 +36,25 @@ pub(crate) async fn describe(client: &ObjectClient, max_attempts: Option<NonZero
 pub(crate) async fn describe_by_get(
     client: &ObjectClient,
     max_attempts: Option<NonZeroU32>,
-) -> Result<ObjectInfo> {
-    retry(max_attempts, |attempt| first_byte(client, attempt)).await
+) -> Result<Description> {
+    retry(max_attempts, |attempt| by_get(client, attempt)).await
+}
+
+async fn by_get(client: &ObjectClient, attempt: Attempt) -> Result<Description> {
+    first_byte(client, attempt).await.map(|info| Description { info, is_by_head: false })
 }
 
 /// The response to a GET of the byte after the supposed end of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AfterEnd {
-    /// There is none: 416.
+    /// There is none: 416, or a part without bytes.
     Nothing,
-    /// The whole object again, up to that end and with the same strong tag, from a server that knows no ranges.
+    /// The whole object again, up to that end and with the same strong tag or none, from a server that knows no ranges.
     SameWhole,
-    /// Another one, which may be that byte.
-    Other,
+    /// That byte.
+    More,
+    /// Another one, which shows neither.
+    Unclear,
 }
 
 /// Asks for the byte at `size` of the version `if_match`.
@@ -52,7 +70,7 @@ pub(crate) async fn after_end(
         Err(e) => {
             let Some(shown) = e.service().filter(|service| service.status == 416) else { return Err(e) };
             let is_there = shown.object_size.is_none_or(|other| other == size);
-            return Ok(if is_there { AfterEnd::Nothing } else { AfterEnd::Other });
+            return Ok(if is_there { AfterEnd::Nothing } else { AfterEnd::Unclear });
         }
     };
     let sent = SentGet { range: Some(range), size: None, is_s3: client.is_s3() };
@@ -62,14 +80,29 @@ pub(crate) async fn after_end(
             Err(Error::new(ErrorKind::Changed, "the object changed when the download began"))
         }
         Ok(ResponseProof::Bytes(response))
-            if response.whole && response.info.size == size && if_match == response.info.etag.as_deref() =>
+            if response.whole && response.info.size == size && has_tag(&response.info, if_match) =>
         {
-            Ok(if if_match.is_some() { AfterEnd::SameWhole } else { AfterEnd::Other })
+            Ok(AfterEnd::SameWhole)
         }
-        Ok(_) => Ok(AfterEnd::Other),
+        Ok(ResponseProof::Bytes(response)) if !response.whole => Ok(AfterEnd::More),
+        // What calls a part 200 says no more than how long it is.
+        Ok(ResponseProof::PartOrWhole(response)) if response.info.size <= 1 => {
+            let body = answer.body.collect(1, BYTE_TIME).await.ok().flatten();
+            Ok(match body.as_deref() {
+                Some([]) => AfterEnd::Nothing,
+                Some(_) => AfterEnd::More,
+                None => AfterEnd::Unclear,
+            })
+        }
+        Ok(_) => Ok(AfterEnd::Unclear),
         Err(e) if e.is_retryable() => Err(e),
         Err(_) => Err(malformed("the response to a range after the end has neither bytes nor a size")),
     }
+}
+
+/// Returns whether `info` shows the strong tag `if_match`, or shows no more of the version than the response before did.
+fn has_tag(info: &ObjectInfo, if_match: Option<&str>) -> bool {
+    info.etag.as_deref().filter(|etag| is_strong(etag)) == if_match
 }
 
 fn is_other_version(if_match: Option<&str>, info: &ObjectInfo) -> bool {
@@ -87,19 +120,19 @@ pub(crate) async fn honours_if_match(client: &ObjectClient, attempt: Attempt) ->
     }
 }
 
-async fn describe_once(client: &ObjectClient, attempt: Attempt) -> Result<ObjectInfo> {
+async fn describe_once(client: &ObjectClient, attempt: Attempt) -> Result<Description> {
     if !client.is_s3() {
-        return first_byte(client, attempt).await;
+        return by_get(client, attempt).await;
     }
     match head(client, attempt).await {
         // The response to a refused HEAD has no body that says why. The response to a GET has one, and a GET may be
         // allowed where HEAD is not. Some servers send no length with HEAD, or do not answer it at all.
         Err(e) if e.service().is_some() || matches!(e.kind(), ErrorKind::Server | ErrorKind::Network) => {
-            first_byte(client, attempt).await
+            by_get(client, attempt).await
         }
         // A server may send a length of 0 for any HEAD: only after a GET is the object believed to be empty.
-        Ok(info) if info.size == 0 => first_byte(client, attempt).await,
-        response => response,
+        Ok(info) if info.size == 0 => by_get(client, attempt).await,
+        head => head.map(|info| Description { info, is_by_head: true }),
     }
 }
 

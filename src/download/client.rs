@@ -79,7 +79,7 @@ impl Client {
         let origins = Arc::clone(&self.origins);
         let client = ObjectClient::new(origins, source.clone(), options.for_client(read_buffer))?;
         let described = describe(&client, options.max_attempts.or(config.max_attempts)).await;
-        described.map_err(|e| source.explain(e))
+        described.map(|described| described.info).map_err(|e| source.explain(e))
     }
 
     /// Returns the state that the client's downloads share.

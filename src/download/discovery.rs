@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::client::metadata::{AfterEnd, after_end, describe, describe_by_get};
+use crate::client::metadata::{AfterEnd, Description, after_end, describe, describe_by_get};
 use crate::client::object_client::ObjectClient;
 use crate::client::origins::Origins;
 use crate::client::retry::{Attempt, retry};
@@ -27,11 +27,11 @@ use crate::download::ordered::OrderedRanges;
 use crate::download::pending_head::PendingHead;
 use crate::download::requested::{RequestedBytes, beyond};
 use crate::download::stream::StartMode;
-use crate::download::verdict::Evidence;
+use crate::download::verdict::{Evidence, maybe_more};
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
-use crate::s3::proof::SizeProof;
+use crate::s3::proof::{SizeProof, is_strong};
 use crate::s3::range::ByteRange;
 use crate::s3::request::S3Request;
 use crate::s3::response::{ResponseProof, SentGet};
@@ -55,7 +55,7 @@ pub(super) async fn build_context(
     options: &Options,
     limits: &Limits,
     mode: &StartMode,
-) -> Result<(DownloadContext, Option<ObjectInfo>)> {
+) -> Result<(DownloadContext, Option<Description>)> {
     let connections = if limits.adaptive || mode.is_ahead { 1 } else { limits.connections };
     let client =
         ObjectClient::new(Arc::clone(origins), source.clone(), options.for_client(limits.read_buffer))?;
@@ -64,15 +64,16 @@ pub(super) async fn build_context(
     let (wanted, answer) = if let Some(wanted) = RequestedBytes::new(options.range, if_match()) {
         (wanted, None)
     } else {
-        let mut info = describe(&client, max_attempts).await?;
-        let mut wanted = RequestedBytes::at_the_end(options.range, if_match(), &info)?;
+        let mut described = describe(&client, max_attempts).await?;
+        let mut wanted = RequestedBytes::at_the_end(options.range, if_match(), &described.info)?;
         // No GET follows whose response would show the size, and HEAD alone is no proof of it.
-        let after = |attempt| after_end(&client, info.size, None, attempt);
-        if wanted.is_nothing() && info.size > 0 && retry(max_attempts, after).await? != AfterEnd::Nothing {
-            info = describe_by_get(&client, max_attempts).await?;
-            wanted = RequestedBytes::at_the_end(options.range, if_match(), &info)?;
+        let size = described.info.size;
+        let after = |attempt| after_end(&client, size, None, attempt);
+        if wanted.is_nothing() && size > 0 && retry(max_attempts, after).await? != AfterEnd::Nothing {
+            described = describe_by_get(&client, max_attempts).await?;
+            wanted = RequestedBytes::at_the_end(options.range, if_match(), &described.info)?;
         }
-        (wanted, Some(info))
+        (wanted, Some(described))
     };
     let limit = ConcurrencyLimit::new(connections);
     let evidence = Evidence::new(options.unsafe_ranges, options.version_id.as_deref());
@@ -112,23 +113,20 @@ pub(super) async fn start(
     context: &Arc<DownloadContext>,
     ranges: &mut OrderedRanges,
     chunk: u64,
-    answer: Option<ObjectInfo>,
+    answer: Option<Description>,
 ) -> Result<Discovery> {
     let wanted = &context.wanted;
     let mut head = match &answer {
         // There is nothing to request.
-        Some(info) if wanted.is_nothing() => {
+        Some(Description { info, .. }) if wanted.is_nothing() => {
             context.evidence.set_size(SizeProof::TwoResponses);
-            return Ok(Discovery::nothing(
-                wanted.start(),
-                info.clone(),
-                PendingHead::done(context, info.clone()),
-            ));
+            let head = PendingHead::done(context, info.clone());
+            return Ok(Discovery::nothing(wanted.start(), info.clone(), head));
         }
-        Some(info) => PendingHead::done(context, info.clone()),
+        Some(Description { info, is_by_head: true }) => PendingHead::done(context, info.clone()),
         None if context.client.is_s3() => PendingHead::spawn(context),
-        // A presigned URL is signed for GET only.
-        None => PendingHead::none(context),
+        // HEAD has failed before; and a presigned URL is signed for GET only.
+        Some(_) | None => PendingHead::none(context),
     };
     let asked = wanted.first(chunk);
     let error = match ranges.discover(asked).await {
@@ -164,12 +162,27 @@ impl Discovery {
     }
 }
 
-/// Fails if only a GET without `Range` shows the size and HEAD contradicts it.
+/// Fails if only a GET without `Range` shows the size and HEAD contradicts it. Without an answer from HEAD, a server that has
+/// called a part 200 is asked for the byte after it too.
 async fn check_size(context: &DownloadContext, head: &mut PendingHead, info: &ObjectInfo) -> Result<()> {
     if !context.is_plain.load(Ordering::Relaxed) || info.known_size().is_none() {
         return Ok(());
     }
-    context.evidence.check_whole(info.size, head.answer().await.as_ref())
+    let head = head.answer().await;
+    context.evidence.check_whole(info.size, head.as_ref())?;
+    let client = &context.client;
+    // A 200 of one byte to a request for the second one would show nothing.
+    let can_be_shown = info.size != 1 && client.has_spare_connection();
+    if head.is_some() || !context.evidence.has_seen_part() || !can_be_shown {
+        return Ok(());
+    }
+    let tag = info.etag.as_deref().filter(|etag| is_strong(etag));
+    let after = |attempt| after_end(client, info.size, tag, Attempt { is_aside: true, ..attempt });
+    // The length of a 200 to a GET without Range is a fact of its own: only a byte after it contradicts it.
+    match retry(context.max_attempts, after).await {
+        Ok(AfterEnd::More) => Err(maybe_more(info.size)),
+        _ => Ok(()),
+    }
 }
 
 /// Confirms a 416 for a later byte: by HEAD, or else by a GET of the first byte. Without an answer from HEAD it is
@@ -183,7 +196,7 @@ async fn confirm_end(
     match (head.answer().await, shown) {
         (Some(info), _) => Ok(info),
         (None, Some(size)) if size < start => Err(beyond(start, size)),
-        (None, _) => describe(&context.client, context.max_attempts).await,
+        (None, _) => Ok(describe(&context.client, context.max_attempts).await?.info),
     }
 }
 

@@ -27,7 +27,7 @@ enum HeadState {
         /// Set if it is sent once more should it fail.
         again: bool,
     },
-    Answered(Option<ObjectInfo>),
+    Answered(Option<Box<ObjectInfo>>),
     Failed {
         /// Set if the server does not implement HEAD.
         is_unknown: bool,
@@ -47,7 +47,7 @@ impl PendingHead {
 
     /// Creates a HEAD that was answered by `info`.
     pub(super) fn done(context: &Arc<DownloadContext>, info: ObjectInfo) -> Self {
-        Self { context: Arc::clone(context), state: HeadState::Answered(Some(info)) }
+        Self { context: Arc::clone(context), state: HeadState::Answered(Some(Box::new(info))) }
     }
 
     /// Resolves to the answer; `None` if there is none. A HEAD has no body to say what was wrong: one that failed is sent once more,
@@ -57,7 +57,7 @@ impl PendingHead {
             let answer = ready!(Pin::new(task).poll(cx));
             self.state = match answer {
                 Ok(Err(_)) if *again => HeadState::asked(&self.context, false),
-                Ok(Ok(info)) => HeadState::Answered(Some(info)),
+                Ok(Ok(info)) => HeadState::Answered(Some(Box::new(info))),
                 Ok(Err(error)) => HeadState::Failed {
                     is_unknown: error.service().is_some_and(|s| matches!(s.status, 405 | 501)),
                 },
@@ -65,7 +65,7 @@ impl PendingHead {
             };
         }
         match &self.state {
-            HeadState::Answered(answer) => Poll::Ready(answer.as_ref()),
+            HeadState::Answered(answer) => Poll::Ready(answer.as_deref()),
             _ => Poll::Ready(None),
         }
     }

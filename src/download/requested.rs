@@ -45,7 +45,7 @@ impl RequestedBytes {
             return Err(Error::new(ErrorKind::Server, SIZE_NEEDED));
         }
         let range = range.map_or(ByteRange::new(0, info.size), |spec| spec.of(info.size));
-        let shown = info.etag.as_deref().and_then(|etag| etag.parse().ok());
+        let shown = info.etag.as_deref().and_then(ETag::of_header);
         let is_named = if_match.is_some();
         Ok(Self { range, if_match: if_match.or(shown), is_named, size: Some(info.size) })
     }
@@ -90,6 +90,10 @@ impl RequestedBytes {
         }
         match self.size {
             Some(_) if info.known_size().is_none() => Err(Error::new(ErrorKind::Server, SIZE_NEEDED)),
+            Some(size) if size != info.size && self.has_tag_of(info) => Err(Error::new(
+                ErrorKind::Server,
+                format!("the server reported {size} bytes, and then {}, for one ETag", info.size),
+            )),
             Some(size) if size != info.size => Err(Error::new(
                 ErrorKind::Changed,
                 format!("the object changed meanwhile: it has {} bytes where it had {size}", info.size),
@@ -97,6 +101,11 @@ impl RequestedBytes {
             _ if self.start() > info.size => Err(beyond(self.start(), info.size)),
             _ => Ok(self.range.clipped(info.size)),
         }
+    }
+
+    /// Returns whether `info` shows the tag of the object that was measured.
+    fn has_tag_of(&self, info: &ObjectInfo) -> bool {
+        self.if_match.as_ref().zip(info.etag.as_deref()).is_some_and(|(tag, shown)| tag.matches(shown))
     }
 
     /// Explains the first GET's 412.
@@ -188,7 +197,8 @@ mod tests {
         assert_eq!(RequestedBytes::new(last, None), None);
         let wanted = RequestedBytes::at_the_end(last, None, &info(20, "\"e\"")).unwrap();
         assert_eq!((wanted.first(10), wanted.if_match()), (ByteRange::new(15, 20), Some("\"e\"")));
-        assert_eq!(wanted.of(&info(21, "\"e\"")).unwrap_err().exit_code(), 6);
+        assert_eq!(wanted.of(&info(21, "\"e\"")).unwrap_err().exit_code(), 5, "two sizes for one tag");
+        assert_eq!(wanted.of(&info(21, "\"f\"")).unwrap_err().exit_code(), 6);
         assert!(RequestedBytes::at_the_end(last, None, &info(0, "\"e\"")).unwrap().is_nothing());
         let named = Some("f".parse().unwrap());
         assert_eq!(RequestedBytes::at_the_end(last, named, &info(20, "\"e\"")).unwrap_err().exit_code(), 6);

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::events::DOWNLOAD;
 use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::PinnedVersion;
-use crate::s3::proof::{SizeProof, Validator};
+use crate::s3::proof::{SizeProof, Validator, opaque};
 use crate::s3::range::ByteRange;
 
 /// The proof that a download is complete: every byte was delivered, and they are those of one version of the object.
@@ -117,6 +117,11 @@ impl Evidence {
         let _ = self.larger_than.set(bytes);
     }
 
+    /// Returns whether a 200 that came was only a part of the object: then no length of a 200 is believed on its own.
+    pub(crate) fn has_seen_part(&self) -> bool {
+        self.larger_than.get().is_some()
+    }
+
     /// Counts a response of which bytes were taken.
     pub(crate) fn add_response(&self) {
         self.responses.fetch_add(1, Relaxed);
@@ -168,11 +173,7 @@ impl Evidence {
 
     fn check_larger(&self, bytes: u64) -> Result<()> {
         match self.larger_than.get() {
-            Some(least) if bytes <= *least => {
-                let what =
-                    format!("the server sent {bytes} bytes, and nothing shows that the object has no more");
-                Err(Error::new(ErrorKind::Server, what))
-            }
+            Some(least) if bytes <= *least => Err(maybe_more(bytes)),
             _ => Ok(()),
         }
     }
@@ -190,7 +191,10 @@ impl Evidence {
         if let Some(bytes) = bytes {
             self.check_larger(bytes)?;
             // The other way round HEAD is wrong: the bytes are there.
-            if let Some(head) = end.head.filter(|head| is_same_version(head, end.info) && head.size > bytes) {
+            // What is unpacked on its way may be shorter than what HEAD describes, and has a last chunk.
+            if let Some(head) = end.head.filter(|head| head.size > bytes && !is_other_version(head, end.info))
+                && size != Some(SizeProof::LastChunk)
+            {
                 return Err(contradiction(head.size, bytes));
             }
         }
@@ -237,10 +241,24 @@ impl Verdict {
     }
 }
 
+/// Returns the error for a 200 of `bytes` that may not be all of the object.
+pub(crate) fn maybe_more(bytes: u64) -> Error {
+    let what = format!("the server sent {bytes} bytes, and nothing shows that the object has no more");
+    Error::new(ErrorKind::Server, what)
+}
+
 fn contradiction(head: u64, get: u64) -> Error {
     Error::new(ErrorKind::Server, format!("HEAD reports {head} bytes, and GET {get}"))
 }
 
-fn is_same_version(head: &ObjectInfo, info: &ObjectInfo) -> bool {
-    Validator::of(info) == Validator::Strong && head.etag == info.etag
+/// Returns whether HEAD describes another version than `info`, from a GET: where both show a tag, a version id or a date, and
+/// those differ.
+fn is_other_version(head: &ObjectInfo, info: &ObjectInfo) -> bool {
+    let differ = |a: Option<&str>, b: Option<&str>| a.zip(b).is_some_and(|(a, b)| a != b);
+    let tags = [head, info].map(|shown| shown.etag.as_deref().map(opaque).filter(|tag| !tag.is_empty()));
+    if let [Some(head), Some(get)] = tags {
+        return head != get;
+    }
+    differ(head.version_id.as_deref(), info.version_id.as_deref())
+        || differ(head.last_modified.as_deref(), info.last_modified.as_deref())
 }

@@ -9,7 +9,6 @@ use crate::output::sidecar::{SidecarObject, SidecarState, boot};
 use crate::s3::address::source::Source;
 use crate::s3::etag::ETag;
 use crate::s3::object::ObjectInfo;
-use crate::s3::proof::is_strong;
 use crate::s3::range_spec::RangeSpec;
 
 /// The bytes to download, and their origin.
@@ -136,7 +135,7 @@ impl SidecarObject {
 
     /// Returns the `ETag`, if it is strong and not blank: a blank one is the same for all versions.
     pub(crate) fn tag(&self) -> Option<ETag> {
-        self.etag.as_deref().filter(|etag| is_strong(etag))?.parse().ok()
+        ETag::of_header(self.etag.as_deref()?)
     }
 
     /// Returns the version id, if no other object can get the same.

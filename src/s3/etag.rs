@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::Error;
+use crate::s3::proof::is_strong;
 
 /// A strong entity tag (RFC 9110, section 8.8.3), with its quotes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -17,6 +18,11 @@ impl ETag {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Reads the value of a header `ETag`; `None` if it is weak, blank or a placeholder: that names no version.
+    pub(crate) fn of_header(value: &str) -> Option<Self> {
+        is_strong(value).then(|| value.parse().ok())?
     }
 
     /// Returns whether the value of a header `ETag` is this tag. Some stores send it without quotes.
@@ -98,6 +104,24 @@ mod tests {
             let error = text.parse::<ETag>().unwrap_err();
             assert_eq!(error.exit_code(), 2, "{text:?}");
             assert!(error.to_string().contains(why), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_names_no_version_is_no_tag() {
+        for (value, tag) in [
+            ("\"abc\"", Some("\"abc\"")),
+            ("abc", Some("\"abc\"")),
+            ("W/\"abc\"", None),
+            ("w/\"abc\"", None),
+            ("\"\"", None),
+            ("\" \"", None),
+            ("\"-\"", None),
+            ("null", None),
+            ("*", None),
+            ("\"a\", \"b\"", None),
+        ] {
+            assert_eq!(ETag::of_header(value).as_ref().map(ETag::as_str), tag, "{value}");
         }
     }
 

@@ -1,7 +1,10 @@
-//! Header values as text and numbers. A value that is not visible ASCII counts as absent.
+//! Header values as text and numbers, and how they frame a body. A value that is not visible ASCII counts as absent.
 
 use http::HeaderMap;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+
+use crate::error::Result;
+use crate::s3::object::malformed;
 
 /// Returns the value of the header `name` as text.
 pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -11,4 +14,59 @@ pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a 
 /// Returns the value of `Content-Length`, in bytes.
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     header_text(headers, CONTENT_LENGTH.as_str())?.trim().parse().ok()
+}
+
+/// Returns whether the body comes in chunks. A `Transfer-Encoding` that has anything else in it is refused: the body would be
+/// compressed, or end where the connection does, as it also does where it is cut (RFC 9112, section 6.3).
+pub(crate) fn is_chunked(headers: &HeaderMap) -> Result<bool> {
+    let unusable = || malformed("the response has an unusable Transfer-Encoding");
+    let values =
+        headers.get_all(TRANSFER_ENCODING).iter().map(|value| value.to_str().map_err(|_| unusable()));
+    let values: Vec<&str> = values.collect::<Result<_>>()?;
+    let codings: Vec<&str> = values.iter().flat_map(|value| value.split(',')).map(str::trim).collect();
+    let is = |coding: &str, name: &str| coding.eq_ignore_ascii_case(name);
+    match codings.as_slice() {
+        [.., last] if is(last, "chunked") => {
+            let others = &codings[..codings.len() - 1];
+            if others.iter().all(|other| is(other, "identity")) { Ok(true) } else { Err(unusable()) }
+        }
+        codings if codings.iter().all(|coding| is(coding, "identity")) => Ok(false),
+        _ => Err(unusable()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunked_is_the_one_transfer_encoding_that_is_read() {
+        for (values, want) in [
+            (&[][..], Some(false)),
+            (&["chunked"], Some(true)),
+            (&["Chunked"], Some(true)),
+            (&[" chunked "], Some(true)),
+            (&["identity"], Some(false)),
+            (&["identity, chunked"], Some(true)),
+            (&["identity", "chunked"], Some(true)),
+            (&["chunked, identity"], None),
+            (&["chunked", "identity"], None),
+            (&["chunked", "chunked"], None),
+            (&["chunked, chunked"], None),
+            (&["gzip, chunked"], None),
+            (&["gzip", "chunked"], None),
+            (&["gzip"], None),
+            (&["chunked;x=1"], None),
+            (&["xchunked"], None),
+            (&[""], None),
+            (&["chunked,"], None),
+            (&["chunk\u{e9}d"], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(TRANSFER_ENCODING, value.parse().expect("a value"));
+            }
+            assert_eq!(is_chunked(&headers).ok(), want, "{values:?}");
+        }
+    }
 }

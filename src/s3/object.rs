@@ -1,7 +1,7 @@
 //! An object's metadata, and how it is read from the headers of a response.
 
 use http::HeaderMap;
-use http::header::{CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, LAST_MODIFIED};
 use http::response::Parts;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -28,6 +28,8 @@ pub struct ObjectInfo {
     pub checksums: Vec<(ChecksumAlgorithm, String)>,
     /// `Content-Type`.
     pub content_type: Option<String>,
+    /// `Content-Encoding`, such as `gzip`, of the bytes as they are stored and delivered.
+    pub content_encoding: Option<String>,
     /// `x-amz-server-side-encryption`: `AES256`, `aws:kms` or `aws:kms:dsse`; `SSE-C` where the key is the customer's.
     pub encryption: Option<String>,
 }
@@ -66,6 +68,7 @@ impl ObjectInfo {
             checksum_type: text("x-amz-checksum-type"),
             checksums: ChecksumAlgorithm::OF_HEADERS.into_iter().filter_map(checksum).collect(),
             content_type: text(CONTENT_TYPE.as_str()),
+            content_encoding: text(CONTENT_ENCODING.as_str()),
             encryption: text("x-amz-server-side-encryption")
                 .or_else(|| customer_key.then(|| "SSE-C".to_owned())),
         }

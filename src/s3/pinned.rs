@@ -13,6 +13,7 @@ pub(crate) struct PinnedVersion {
     last_modified: Option<String>,
     version_id: Option<String>,
     validator: Validator,
+    content_encoding: Option<String>,
 }
 
 impl PinnedVersion {
@@ -24,6 +25,7 @@ impl PinnedVersion {
             last_modified: info.last_modified.clone(),
             version_id: info.version_id.clone(),
             validator: Validator::of(info),
+            content_encoding: encoding(info).map(str::to_owned),
         }
     }
 
@@ -56,12 +58,6 @@ impl PinnedVersion {
     /// Checks that another response shows the same version. Not every server honours `If-Match`, and without a strong
     /// `ETag` only the size and the date can be compared.
     pub(crate) fn check(&self, info: &ObjectInfo) -> Result<()> {
-        let changed = |what: &str, was: &str, is: &str| {
-            let (was, is) = (printable(was), printable(is));
-            let what = format!("the object changed during the download: its {what} was {was} and is {is}");
-            Error::new(ErrorKind::Changed, what)
-        };
-        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "absent".to_owned());
         match (self.etag.as_deref(), info.etag.as_deref()) {
             (None, None) => {}
             (Some(pinned), Some(other)) if pinned == other => {}
@@ -70,7 +66,8 @@ impl PinnedVersion {
             (pinned, other) => {
                 // A response without any tag may be that of a single broken server.
                 let is_missing = pinned.is_some() && other.is_none();
-                return Err(changed("ETag", &shown(&self.etag), &shown(&info.etag)).retryable(is_missing));
+                return Err(changed("ETag", shown(self.etag.as_deref()), shown(info.etag.as_deref()))
+                    .retryable(is_missing));
             }
         }
         let sizes_are_known = self.known_size().is_some() && info.known_size().is_some();
@@ -81,13 +78,47 @@ impl PinnedVersion {
             return Ok(());
         }
         if self.last_modified != info.last_modified {
-            return Err(changed("date", &shown(&self.last_modified), &shown(&info.last_modified)));
+            return Err(changed(
+                "date",
+                shown(self.last_modified.as_deref()),
+                shown(info.last_modified.as_deref()),
+            ));
         }
         if self.version_id != info.version_id {
-            return Err(changed("version id", &shown(&self.version_id), &shown(&info.version_id)));
+            return Err(changed(
+                "version id",
+                shown(self.version_id.as_deref()),
+                shown(info.version_id.as_deref()),
+            ));
         }
         Ok(())
     }
+
+    /// Checks that another response to a GET has bytes in the same encoding. A server or a proxy that compresses what it
+    /// sends may keep the tag, and then bytes of two encodings would be mixed.
+    pub(crate) fn check_encoding(&self, info: &ObjectInfo) -> Result<()> {
+        let (was, is) = (self.content_encoding.as_deref(), encoding(info));
+        if was.map(str::to_ascii_lowercase) == is.map(str::to_ascii_lowercase) {
+            return Ok(());
+        }
+        Err(changed("Content-Encoding", shown(was), shown(is)).retryable(true))
+    }
+}
+
+/// Returns the encoding of the bytes, if there is one.
+fn encoding(info: &ObjectInfo) -> Option<&str> {
+    let encoding = info.content_encoding.as_deref().map(str::trim);
+    encoding.filter(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity"))
+}
+
+fn changed(what: &str, was: &str, is: &str) -> Error {
+    let (was, is) = (printable(was), printable(is));
+    let what = format!("the object changed during the download: its {what} was {was} and is {is}");
+    Error::new(ErrorKind::Changed, what)
+}
+
+fn shown(value: Option<&str>) -> &str {
+    value.unwrap_or("absent")
 }
 
 #[cfg(test)]
@@ -146,6 +177,29 @@ mod tests {
             [("\"a\"", Some("\"a\"")), ("a", Some("a")), ("W/\"a\"", None), ("", None), ("\"\"", None)]
         {
             assert_eq!(PinnedVersion::new(&info(Some(etag), 5, "Mon")).if_match(), if_match, "{etag}");
+        }
+    }
+
+    #[test]
+    fn bytes_of_two_encodings_are_never_mixed() {
+        let of = |encoding: Option<&str>| ObjectInfo {
+            content_encoding: encoding.map(str::to_owned),
+            ..info(Some("\"a\""), 5, "Mon")
+        };
+        for (pinned, other, is_same) in [
+            (None, None, true),
+            (Some("gzip"), Some("GZIP"), true),
+            (None, Some("identity"), true),
+            (Some(""), Some(" "), true),
+            (None, Some("gzip"), false),
+            (Some("gzip"), None, false),
+            (Some("gzip"), Some("br"), false),
+            (Some("gzip"), Some("gzip, gzip"), false),
+        ] {
+            let pin = PinnedVersion::new(&of(pinned));
+            let checked = pin.check_encoding(&of(other));
+            assert_eq!(checked.is_ok(), is_same, "{pinned:?} {other:?}");
+            assert!(checked.is_ok() || checked.is_err_and(|e| e.kind() == ErrorKind::Changed));
         }
     }
 

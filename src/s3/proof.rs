@@ -20,7 +20,7 @@ impl Validator {
     pub(crate) fn of(info: &ObjectInfo) -> Self {
         match info.etag.as_deref() {
             Some(etag) if is_strong(etag) => Self::Strong,
-            Some(etag) if !opaque(etag).is_empty() => Self::Weak,
+            Some(etag) if !is_blank(etag) => Self::Weak,
             _ if info.last_modified.is_some() => Self::Weak,
             _ => Self::None,
         }
@@ -64,14 +64,30 @@ impl SizeProof {
     }
 }
 
-/// Returns whether `etag` is strong and names something: a blank one does not.
+/// Words that programs write where a value is missing. As an `ETag` they are the same for every object.
+const PLACEHOLDERS: [&str; 6] = ["null", "(null)", "nil", "none", "undefined", "unknown"];
+
+/// Returns whether `etag` is strong and names something: a blank one and a placeholder do not.
 pub(crate) fn is_strong(etag: &str) -> bool {
-    !etag.starts_with("W/") && !opaque(etag).is_empty()
+    weak(etag).is_none() && !is_blank(etag)
 }
 
 /// Returns the tag without its quotes, which some servers omit, and without the mark of a weak one.
 pub(crate) fn opaque(etag: &str) -> &str {
-    etag.strip_prefix("W/").unwrap_or(etag).trim().trim_matches('"')
+    weak(etag).unwrap_or(etag).trim().trim_matches('"').trim()
+}
+
+/// Returns the tag after the mark of a weak one. The mark is `W/`, and no less a mark in lower case.
+fn weak(etag: &str) -> Option<&str> {
+    let etag = etag.trim_start();
+    etag.strip_prefix("W/").or_else(|| etag.strip_prefix("w/"))
+}
+
+/// Returns whether the tag names nothing.
+fn is_blank(etag: &str) -> bool {
+    let opaque = opaque(etag);
+    !opaque.contains(|c: char| c.is_alphanumeric())
+        || PLACEHOLDERS.iter().any(|placeholder| opaque.eq_ignore_ascii_case(placeholder))
 }
 
 #[cfg(test)]
@@ -86,6 +102,16 @@ mod tests {
             (Some("W/\"a\""), None, Validator::Weak),
             (Some("\"\""), None, Validator::None),
             (Some("W/\"\""), Some("Mon"), Validator::Weak),
+            (Some("w/\"a\""), None, Validator::Weak),
+            (Some(" W/a"), None, Validator::Weak),
+            (Some("\" \""), None, Validator::None),
+            (Some("\"-\""), None, Validator::None),
+            (Some("null"), Some("Mon"), Validator::Weak),
+            (Some("\"None\""), None, Validator::None),
+            (Some("\"(null)\""), None, Validator::None),
+            (Some("\"0\""), None, Validator::Strong),
+            (Some("\"nullable\""), None, Validator::Strong),
+            (Some(""), None, Validator::None),
             (None, Some("Mon"), Validator::Weak),
             (None, None, Validator::None),
         ] {

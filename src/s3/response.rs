@@ -3,14 +3,14 @@
 //! Lenient where a response can be read one way only, strict where its bytes could be wrong. A length alone never shows
 //! which bytes come: only a `Content-Range` or a whole 200 does. Source: RFC 9110, sections 14.4 and 15.3.7.
 
-use http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, TRANSFER_ENCODING};
+use http::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED};
 use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 
 use crate::error::printable::printable_within;
 use crate::error::{Error, ErrorKind, Result, ServiceError};
 use crate::s3::error_response::not_s3;
-use crate::s3::header::{content_length, header_text};
+use crate::s3::header::{content_length, header_text, is_chunked};
 use crate::s3::object::{ObjectInfo, malformed};
 use crate::s3::proof::SizeProof;
 use crate::s3::range::{ByteRange, content_range, unsatisfied_range};
@@ -26,6 +26,8 @@ pub(crate) struct RangeResponse {
     pub(crate) whole: bool,
     /// The fact that shows the object's size.
     pub(crate) size_proof: SizeProof,
+    /// Set if the body comes in chunks, the last of which has to be where it ends.
+    pub(crate) is_chunked: bool,
 }
 
 /// The GET that a response answers.
@@ -90,9 +92,20 @@ impl ResponseProof {
 /// Returns whether the headers are those of a web page, and of no object: `text/html`, no `ETag` and no `x-amz-*`. A web
 /// console answers so to any path.
 pub(crate) fn is_web_page(headers: &HeaderMap) -> bool {
-    header_text(headers, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.trim_start().starts_with("text/html"))
+    ["text/html", "application/xhtml+xml"].iter().any(|page| has_type(headers, page))
         && !headers.contains_key(ETAG)
         && !headers.keys().any(|name| name.as_str().starts_with("x-amz-"))
+}
+
+/// Returns whether the body has several parts, each with headers of its own (RFC 9110, section 14.6).
+fn is_multipart(headers: &HeaderMap) -> bool {
+    has_type(headers, "multipart/byteranges")
+}
+
+/// Returns whether `Content-Type` names `kind`, whatever its parameters.
+fn has_type(headers: &HeaderMap, kind: &str) -> bool {
+    let shown = header_text(headers, CONTENT_TYPE.as_str()).unwrap_or("");
+    shown.split(';').next().is_some_and(|shown| shown.trim().eq_ignore_ascii_case(kind))
 }
 
 /// Reads a response without the range of a part.
@@ -102,7 +115,7 @@ fn whole(headers: &HeaderMap, range: Option<ByteRange>, sent: SentGet) -> Result
         return Err(malformed("the server sent no range and nothing that looks like an object"));
     }
     // With chunks a length says nothing (RFC 9112, section 6.3).
-    let is_chunked = headers.contains_key(TRANSFER_ENCODING);
+    let is_chunked = is_chunked(headers)?;
     let length = content_length(headers).filter(|_| !is_chunked);
     let Some(length) = length else {
         if is_chunked {
@@ -113,7 +126,7 @@ fn whole(headers: &HeaderMap, range: Option<ByteRange>, sent: SentGet) -> Result
     };
     let of_length = |size_proof| {
         let (info, body) = (object_info(headers, length), ByteRange::new(0, length));
-        RangeResponse { info, body, whole: true, size_proof }
+        RangeResponse { info, body, whole: true, size_proof, is_chunked }
     };
     let is_called_whole = headers.contains_key(CONTENT_RANGE);
     // Some servers call a part 200. It is as long as the range, or shorter where the object ends in it; from 0 on it is all.
@@ -132,10 +145,16 @@ fn whole(headers: &HeaderMap, range: Option<ByteRange>, sent: SentGet) -> Result
 
 /// Reads the response with a part of the object.
 fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<ResponseProof> {
-    let length = content_length(headers).filter(|_| !headers.contains_key(TRANSFER_ENCODING));
+    let is_chunked = is_chunked(headers)?;
+    let length = content_length(headers).filter(|_| !is_chunked);
     let shown = header_text(headers, CONTENT_RANGE.as_str());
     if headers.get_all(CONTENT_RANGE).iter().any(|other| Some(other.as_bytes()) != shown.map(str::as_bytes)) {
         return Err(malformed("the response has several Content-Range headers"));
+    }
+    // Its bytes are not the object's alone, and no header says how many there are.
+    if is_multipart(headers) && (shown.is_none() || length.is_none()) {
+        let what = "the response is multipart/byteranges, where one range was requested";
+        return if size.is_none() { Ok(ResponseProof::Nothing(what)) } else { Err(malformed(what)) };
     }
     let Some((body, total)) = shown.and_then(content_range) else {
         if length == Some(0) && shown.is_none_or(is_of_nothing) && size.is_none() {
@@ -165,7 +184,8 @@ fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<Resp
         // s3rver answers `bytes=0-0` with all of the object, and declares it as that.
         if size.is_none() && body == ByteRange::new(0, total) && length == Some(total) {
             let (info, size_proof) = (object_info(headers, total), SizeProof::ContentRange);
-            return Ok(ResponseProof::Bytes(RangeResponse { info, body, whole: true, size_proof }));
+            let whole = RangeResponse { info, body, whole: true, size_proof, is_chunked };
+            return Ok(ResponseProof::Bytes(whole));
         }
         // The bytes are there, and more after them: a GET without a range brings the same ones.
         if size.is_none() && body.start() == expected.start() && body.end() > expected.end() {
@@ -191,7 +211,7 @@ fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<Resp
         )));
     }
     let (info, size_proof) = (object_info(headers, total), SizeProof::ContentRange);
-    Ok(ResponseProof::Bytes(RangeResponse { info, body, whole: false, size_proof }))
+    Ok(ResponseProof::Bytes(RangeResponse { info, body, whole: false, size_proof, is_chunked }))
 }
 
 /// Returns whether a 200 is a part all the same, or the whole object by its `Content-Range`. `rclone serve s3` sends every
@@ -398,6 +418,35 @@ mod tests {
     }
 
     #[test]
+    fn a_body_in_several_parts_shows_no_range() {
+        for kind in ["multipart/byteranges; boundary=X", "Multipart/ByteRanges"] {
+            let (kind, etag) = (("content-type", kind), ("etag", "\"e\""));
+            let range = ("content-range", "bytes 10-19/30");
+            let (chunked, ten) = (("transfer-encoding", "chunked"), ("content-length", "10"));
+            for headers in [&[kind, etag, ten][..], &[kind, etag, range, chunked], &[kind, etag, range]] {
+                assert!(matches!(read(206, headers, None), Ok(ResponseProof::Nothing(_))), "{headers:?}");
+                assert!(read(206, headers, Some(30)).is_err_and(|e| e.kind() == ErrorKind::Server));
+            }
+            // An object may have been stored with that type: these are as many bytes as the range has.
+            assert!(matches!(read(206, &[kind, etag, range, ten], None), Ok(ResponseProof::Bytes(_))));
+        }
+    }
+
+    #[test]
+    fn a_body_that_only_the_connection_ends_is_no_whole_object() {
+        let etag = ("etag", "\"e\"");
+        for coding in ["identity", "gzip", "gzip, chunked", "chunked, identity"] {
+            let headers = [etag, ("transfer-encoding", coding)];
+            assert!(read(200, &headers, None).is_err_and(|e| e.kind() == ErrorKind::Server), "{coding}");
+        }
+        let part = [etag, ("content-range", "bytes 10-19/30"), ("transfer-encoding", "identity")];
+        assert!(matches!(
+            read(206, &part, None),
+            Ok(ResponseProof::Bytes(RangeResponse { is_chunked: false, .. }))
+        ));
+    }
+
+    #[test]
     fn a_206_of_nothing_stands_for_a_416() {
         let nothing = ("content-length", "0");
         for shown in [Some("bytes 0--1/0"), Some("bytes */0"), Some("bytes 0-0/0"), None] {
@@ -420,7 +469,13 @@ mod tests {
             ("content-length", "30"),
             ("last-modified", "Mon"),
         ];
-        assert!(read(200, &page, None).unwrap_err().to_string().contains("does not look like an S3 server"));
+        for kind in ["text/html", "Text/HTML; charset=utf-8", " text/html ;x", "application/xhtml+xml"] {
+            let page = [page[1], page[2], ("content-type", kind)];
+            for status in [200, 206] {
+                let error = read(status, &page, None).unwrap_err();
+                assert!(error.to_string().contains("does not look like an S3 server"), "{kind}");
+            }
+        }
         for proof in [("etag", "\"e\""), ("x-amz-request-id", "1")] {
             assert!(read(200, &[page.as_slice(), &[proof]].concat(), None).is_ok(), "{proof:?}");
         }

@@ -120,6 +120,7 @@ mod tests {
                 (ChecksumAlgorithm::Crc32, "4qDlqg==".into()),
             ],
             content_type: Some("application/zstd".into()),
+            content_encoding: None,
             encryption: None,
         }
     }

@@ -30,7 +30,7 @@ const GATHERING_MAX: Duration = Duration::from_millis(200);
 /// A step of a response that is being received.
 pub(super) enum RequestEvent {
     /// The response began, this long after the request was sent.
-    RangeResponse(RangeResponse, Duration),
+    RangeResponse(Box<RangeResponse>, Duration),
     /// Bytes of the object, from this offset on.
     Data(u64, Bytes),
     /// The last chunk of an object whose size no header showed: this is its size.
@@ -68,7 +68,7 @@ struct Receiving {
     at_once: u64,
     /// Set if only the end of the body shows the size of the object.
     is_unsized: bool,
-    /// Where the last chunk has to be, if another response showed the size.
+    /// Where the last chunk has to be, of a body in chunks whose size a header or another response showed.
     ends_at: Option<u64>,
 }
 
@@ -94,7 +94,7 @@ impl RangeRequest {
             return Err(Error::new(ErrorKind::Other, "a response was lost"));
         };
         if let Some(opened) = landed.opened.take() {
-            return Ok(RequestEvent::RangeResponse(opened, landed.latency));
+            return Ok(RequestEvent::RangeResponse(Box::new(opened), landed.latency));
         }
         let Some(data) = landed.data(&self.context, queue, since, self.asked.end()).await? else {
             return Ok(RequestEvent::End(landed.at));
@@ -174,8 +174,8 @@ impl RangeRequest {
         self.waiting.is_none_or(|(_, fetched)| self.context.counters.fetched() > fetched)
     }
 
-    /// Checks that the body, all of whose bytes have arrived, has no more of them, where it came in chunks and another
-    /// response showed how many there are.
+    /// Checks that the body, all of whose bytes have arrived, has no more of them, where it came in chunks and a header or
+    /// another response showed how many there are.
     pub(super) async fn check_end(&mut self) -> Result<()> {
         let RequestStage::Receiving(landed) = &mut self.stage else { return Ok(()) };
         if landed.ends_at != Some(landed.at) {
@@ -184,10 +184,11 @@ impl RangeRequest {
         let more = timeout(self.context.stall_timeout, poll_fn(|cx| landed.body.poll_data(cx))).await;
         match more {
             Ok(Some(Ok(data))) if !data.is_empty() => {
-                let what = format!("HEAD reports {} bytes, and the response to GET has more", landed.at);
+                let what =
+                    format!("the response has more bytes than the {} that were announced", landed.received);
                 Err(Error::new(ErrorKind::Server, what))
             }
-            // Cut or not, the body had as many bytes as HEAD reports.
+            // Cut or not, the bytes are as many as were announced.
             _ => Ok(()),
         }
     }
@@ -201,8 +202,7 @@ impl RangeRequest {
 
 /// Sends the request and waits for a response that proves what it has.
 async fn depart(context: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Result<Receiving> {
-    let CheckedResponse { exchange, opened, is_chunked_whole } =
-        checked_get(&context, asked, attempt).await?;
+    let CheckedResponse { exchange, opened, ends_at } = checked_get(&context, asked, attempt).await?;
     let Exchange { body, latency, .. } = exchange;
     context.request_stats.responded(latency);
     context.throttle.all_is_well(Instant::now());
@@ -213,7 +213,7 @@ async fn depart(context: Arc<DownloadContext>, asked: ByteRange, attempt: Attemp
         received: 0,
         at_once: 0,
         is_unsized: opened.info.known_size().is_none(),
-        ends_at: is_chunked_whole.then_some(opened.info.size),
+        ends_at,
         opened: Some(opened),
     })
 }

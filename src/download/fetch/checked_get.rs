@@ -18,6 +18,7 @@ use crate::client::exchange::Exchange;
 use crate::client::retry::Attempt;
 use crate::download::context::DownloadContext;
 use crate::download::fetch::side_request;
+use crate::error::printable::printable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::CORRECTION;
 use crate::s3::header::header_text;
@@ -35,8 +36,8 @@ const PROOF_TIME: Duration = Duration::from_secs(5);
 pub(super) struct CheckedResponse {
     pub(super) exchange: Exchange,
     pub(super) opened: RangeResponse,
-    /// Set if it is the whole object in chunks, whose size another response showed.
-    pub(super) is_chunked_whole: bool,
+    /// The offset at which the last chunk has to be, of a body in chunks whose size something else shows.
+    pub(super) ends_at: Option<u64>,
 }
 
 /// The end of one request.
@@ -74,6 +75,7 @@ pub(super) async fn checked_get(
             }
             Err(e) => return Err(e),
         };
+        check_version(context, &reply.opened.info)?;
         complete_tag(context, &mut reply.opened.info, attempt).await?;
         let Some(pin) = context.pin.get() else {
             match next_request(context, asked, &reply, attempt).await? {
@@ -83,6 +85,7 @@ pub(super) async fn checked_get(
             continue;
         };
         pin.check(&reply.opened.info)?;
+        pin.check_encoding(&reply.opened.info)?;
         return Ok(reply);
     }
 }
@@ -136,6 +139,20 @@ async fn next_request(
     info!(target: CORRECTION, what = "one response", "retrying immediately");
     context.evidence.set_one_response();
     Ok(Some(open_ended))
+}
+
+/// Fails if the response shows another version than the one that the user named: not every server knows `versionId`.
+fn check_version(context: &DownloadContext, info: &ObjectInfo) -> Result<()> {
+    match (context.client.version_id(), info.version_id.as_deref()) {
+        (Some(named), Some(shown)) if named != shown => {
+            let what = format!(
+                "the server sent another version than the one named by --version-id: {}",
+                printable(shown)
+            );
+            Err(Error::new(ErrorKind::Changed, what))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Completes `info`, from a response without a tag, with the one that its request named, if the server refuses any other
@@ -204,15 +221,17 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
     let range = (!is_plain).then_some(asked);
     let sent = SentGet { range, size: pin.and_then(PinnedVersion::known_size), is_s3: client.is_s3() };
     let may_ask_plainly = pin.is_none() && !is_plain;
-    let proven = |exchange, opened, is_chunked_whole| {
-        Ok(Reply::Proven(Box::new(CheckedResponse { exchange, opened, is_chunked_whole })))
+    let proven = |exchange, opened: RangeResponse| {
+        let ends_at =
+            Some(opened.body.end()).filter(|end| opened.is_chunked && *end != ObjectInfo::SIZE_UNKNOWN);
+        Ok(Reply::Proven(Box::new(CheckedResponse { exchange, opened, ends_at })))
     };
     match ResponseProof::read(&exchange.head, sent)? {
-        ResponseProof::Bytes(opened) => proven(exchange, opened, false),
+        ResponseProof::Bytes(opened) => proven(exchange, opened),
         ResponseProof::PartOrWhole(opened) if may_ask_plainly => {
             let proof = Box::pin(side_request::is_whole(context, &opened.info, attempt));
             if timeout(PROOF_TIME, proof).await.unwrap_or(Ok(false))? {
-                return proven(exchange, opened, false);
+                return proven(exchange, opened);
             }
             Ok(Reply::AskPlainly("the response does not show whether it is a part"))
         }
@@ -228,7 +247,7 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
             let (body, info) = (ByteRange::new(0, size), ObjectInfo { size, ..info });
             let is_sized = info.known_size().is_some();
             let size_proof = if is_sized { SizeProof::TwoResponses } else { SizeProof::LastChunk };
-            proven(exchange, RangeResponse { info, body, whole: true, size_proof }, is_sized)
+            proven(exchange, RangeResponse { info, body, whole: true, size_proof, is_chunked: true })
         }
     }
 }

@@ -38,7 +38,7 @@ pub(super) async fn is_whole(context: &DownloadContext, info: &ObjectInfo, attem
         AfterEnd::SameWhole => Ok(true),
         // Of that version only if a server that has another one would have refused its tag.
         AfterEnd::Nothing => Ok(tag.is_some() && honours_if_match(context, attempt).await?),
-        AfterEnd::Other => {
+        AfterEnd::More | AfterEnd::Unclear => {
             context.evidence.set_larger_than(info.size);
             Ok(false)
         }

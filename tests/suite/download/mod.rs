@@ -5,6 +5,7 @@ mod concurrency;
 mod connection_limits;
 mod discovery;
 mod end_to_end;
+mod framing;
 mod hedging;
 mod listed;
 mod memory;

@@ -79,7 +79,7 @@ impl Moment<'_> {
             2 => none("closing", right.header("connection", "close")),
             3 => none("no length", right.without("content-length")),
             4 => none("a cut behind the body", right.cut_after(length)),
-            5 => none("a coding", right.header("content-encoding", "gzip")),
+            5 => none("no coding", right.header("content-encoding", "identity")),
             6 => Drawn { wasted: 8 + length, ..none("excess", right.with_excess("and more")) },
             _ => none("right", right),
         }
