@@ -63,10 +63,14 @@ impl StdError for ProviderTrace {}
 pub(super) fn credentials_error(error: &CredentialsError) -> Error {
     let reason = causes(error).map_or_else(String::new, |reason| format!(": {reason}"));
     if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
-        return Error::new(ErrorKind::Access, format!("no credentials found{reason}")).with_hint(
+        // A file of mode 0600 that was mounted into a container belongs to a user outside of it.
+        let hint = if reason.contains("Permission denied") {
+            "make the file that cannot be read readable for this user; in a container, run as its owner: --user \"$(id -u)\""
+        } else {
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws sso login` or `aws login`, choose a --profile, \
-             or use --no-sign-request for a public object",
-        );
+             or use --no-sign-request for a public object"
+        };
+        return Error::new(ErrorKind::Access, format!("no credentials found{reason}")).with_hint(hint);
     }
     let trace =
         successors(error.source(), |&e| e.source()).find_map(<dyn StdError>::downcast_ref::<ProviderTrace>);
@@ -141,4 +145,23 @@ fn causes(error: &CredentialsError) -> Option<String> {
         .collect::<Vec<_>>()
         .join(" ");
     (!line.is_empty()).then_some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_another_user_is_answered_by_whose_it_must_be() {
+        for (reason, hint) in [
+            ("/home/nonroot/.aws/credentials cannot be read: Permission denied (os error 13)", "--user"),
+            ("not set", "AWS_ACCESS_KEY_ID"),
+        ] {
+            let mut trace = ProviderTrace::new();
+            trace.add("the AWS configuration", &CredentialsError::not_loaded(reason));
+            let error = credentials_error(&trace.into_error());
+            assert!(error.to_string().contains(reason), "{error}");
+            assert!(error.hint().is_some_and(|shown| shown.contains(hint)), "{error}");
+        }
+    }
 }

@@ -3,6 +3,8 @@
 
 mod dockerfile;
 #[cfg(target_os = "linux")]
+mod image;
+#[cfg(target_os = "linux")]
 mod jobs;
 mod links;
 mod markdown;
