@@ -44,10 +44,20 @@ pub(crate) enum StopReason {
     TimeLimit,
 }
 
-/// Writes all of `sequence`, whose current object has begun, to `sink`, and counts in `delivery` what is written. Ends
-/// early when `stop` resolves.
+/// The objects of a sequence that go into one output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DeliveryScope {
+    /// The current one and all after it.
+    AllObjects,
+    /// The current one alone.
+    OneObject,
+}
+
+/// Writes what of `sequence`, whose current object has begun, is in `scope` to `sink`, and counts in `delivery` what is
+/// written. Ends early when `stop` resolves.
 pub(crate) async fn deliver(
     sequence: &mut Objects,
+    scope: DeliveryScope,
     sink: &mut Sink,
     delivery: &Arc<WriteProgress>,
     stop: impl Future<Output = StopReason>,
@@ -58,12 +68,13 @@ pub(crate) async fn deliver(
     let all = async {
         let ended = tokio::select! {
             biased;
-            ended = feed(sequence, sink, &mut writer, observers) => Some(ended),
+            ended = feed(sequence, scope, sink, &mut writer, observers) => Some(ended),
             () = closed => None,
         };
         // Flush what was queued before reporting the error; a write error takes precedence.
         writer.end().await.and(ended.unwrap_or(Ok(())))?;
-        if delivery.bytes() < sequence.bytes() || !sequence.is_last() {
+        let is_last = scope == DeliveryScope::OneObject || sequence.is_last();
+        if delivery.bytes() < sequence.bytes() || !is_last {
             return Err(Error::output(io::ErrorKind::BrokenPipe.into()));
         }
         // A reader that knew the size may leave before the checksum is known.
@@ -83,6 +94,7 @@ pub(crate) async fn deliver(
 /// Passes all frames to the writer, or as many as it takes: if it has stopped, it reports the reason itself.
 async fn feed(
     sequence: &mut Objects,
+    scope: DeliveryScope,
     sink: &mut Sink,
     writer: &mut Writer<Frame>,
     observers: &mut Observers,
@@ -98,6 +110,9 @@ async fn feed(
             if !taken {
                 return Ok(());
             }
+        }
+        if scope == DeliveryScope::OneObject {
+            return Ok(());
         }
         match sequence.next_object().await {
             None => return Ok(()),

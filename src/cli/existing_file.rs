@@ -1,8 +1,8 @@
 //! `--continue` where FILE is there already: it is complete if it is proven to be the object that the store has now.
 
-use crate::cli::invocation::Invocation;
 use crate::config::settings::Config;
 use crate::download::client::Client;
+use crate::download::options::Options;
 use crate::download::verdict::Verdict;
 use crate::error::{Error, Result};
 use crate::output::finished::FinishedFile;
@@ -12,20 +12,21 @@ use crate::s3::checksum::expected::ExpectedChecksum;
 use crate::s3::checksum::verifier::Verifier;
 use crate::s3::object::ObjectInfo;
 
-/// Returns the proof that `file` is all that `invocation` asks for, else the reason why it may not be. Without a proof the
-/// file is read and compared with the store's checksums.
+/// Returns the proof that `file` is all that `options` ask of `sources`, else the reason why it may not be. Without a proof
+/// the file is read and compared with the store's checksums.
 pub(crate) async fn prove_complete(
-    invocation: &Invocation,
     client: &Client,
+    sources: &[Source],
+    options: &Options,
     file: &FinishedFile,
 ) -> Result<std::result::Result<Verdict, Error>> {
     let mut start = 0;
     let mut verdict: Option<Verdict> = None;
     let mut add = |object: Verdict| verdict = Some(verdict.map_or(object, |before| before.and(object)));
-    for (index, source) in invocation.sources.iter().enumerate() {
-        let info = client.inspect(source, &invocation.download).await?;
+    for (index, source) in sources.iter().enumerate() {
+        let info = client.inspect(source, options).await?;
         let refused = |why: &str| Ok(Err(file.unproven(why)));
-        let wanted = &invocation.download.if_match;
+        let wanted = &options.if_match;
         if wanted.is_some() && *wanted != info.etag.as_deref().and_then(|tag| tag.parse().ok()) {
             return refused("the object is not the one that --if-match names");
         }
@@ -40,7 +41,7 @@ pub(crate) async fn prove_complete(
                 return refused("the object has changed since");
             }
         }
-        if invocation.download.range.is_some() {
+        if options.range.is_some() {
             return refused("nothing proves that it is that range of the object");
         }
         match compare(file, start, source, &info)? {

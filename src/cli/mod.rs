@@ -8,6 +8,7 @@ pub(crate) mod crash;
 pub(crate) mod deliver;
 pub(crate) mod descriptors;
 pub(crate) mod existing_file;
+pub(crate) mod file_each;
 pub(crate) mod habits;
 pub(crate) mod help;
 pub(crate) mod integrity_notes;

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use futures_util::stream::{self, Stream, StreamExt};
 use tokio::sync::mpsc;
 
+use crate::cli::file_each::ObjectFile;
 use crate::cli::invocation::Invocation;
 use crate::cli::source_list::{ListedSource, SourceList};
 use crate::download::options::Options;
@@ -14,7 +15,21 @@ use crate::error::{Error, Result};
 use crate::s3::address::source::Source;
 
 /// The downloads of a run.
-pub(crate) type Objects = ObjectSequence<ObjectPlace>;
+pub(crate) type Objects = ObjectSequence<ObjectNote>;
+
+/// Facts of an object that its request carries.
+#[derive(Debug)]
+pub(crate) struct ObjectNote {
+    pub(crate) place: ObjectPlace,
+    /// Its own file, if it has one and its turn has not come.
+    pub(crate) file: Option<ObjectFile>,
+}
+
+impl From<ObjectPlace> for ObjectNote {
+    fn from(place: ObjectPlace) -> Self {
+        Self { place, file: None }
+    }
+}
 
 /// The place of an object in a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,24 +46,24 @@ pub(crate) fn requests(
     invocation: &Invocation,
     skipped: usize,
     mut first: Option<(Options, u64)>,
-) -> Result<ObjectRequests<ObjectPlace>> {
+) -> Result<ObjectRequests<ObjectNote>> {
     if let Some(list) = &invocation.list {
         return listed(invocation, list);
     }
     let request = move |(number, source)| {
         let (options, already_written) = first.take().map_or((None, 0), |(own, bytes)| (Some(own), bytes));
-        Ok(ObjectRequest { source, options, already_written, note: ObjectPlace::Argument(number) })
+        Ok(ObjectRequest { source, options, already_written, note: ObjectPlace::Argument(number).into() })
     };
     let arguments: Vec<_> = invocation.sources.iter().cloned().enumerate().skip(skipped).collect();
     Ok(Box::pin(stream::iter(arguments.into_iter().map(request))))
 }
 
-fn listed(invocation: &Invocation, list: &SourceList) -> Result<ObjectRequests<ObjectPlace>> {
+fn listed(invocation: &Invocation, list: &SourceList) -> Result<ObjectRequests<ObjectNote>> {
     let (checked, list) = (invocation.clone(), list.clone());
     let request = move |found: Result<ListedSource>| {
         let ListedSource { source, line } = found?;
         checked.fits(&source).map_err(|e| e.on(&source).listed_at(&list.place(line)))?;
-        Ok(ObjectRequest { source, options: None, already_written: 0, note: ObjectPlace::Line(line) })
+        Ok(ObjectRequest { source, options: None, already_written: 0, note: ObjectPlace::Line(line).into() })
     };
     Ok(Box::pin(SourceQueue(list_queue(invocation)?).map(request)))
 }
@@ -57,9 +72,14 @@ fn list_queue(invocation: &Invocation) -> Result<mpsc::Receiver<Result<ListedSou
     invocation.list.as_ref().map_or_else(|| Err(Error::usage("an object is missing")), SourceList::read)
 }
 
-/// Adds the place in the list to an error about `source`, whose place is `place`.
-pub(crate) fn explain(invocation: &Invocation, source: &Source, place: &ObjectPlace, error: Error) -> Error {
-    match (&invocation.list, place) {
+/// Returns the error of a run without an object.
+pub(crate) fn none(invocation: &Invocation) -> Error {
+    invocation.list.as_ref().map_or_else(|| Error::usage("an object is missing"), SourceList::empty)
+}
+
+/// Adds the place in the list to an error about `source`, of which `note` has the place.
+pub(crate) fn explain(invocation: &Invocation, source: &Source, note: &ObjectNote, error: Error) -> Error {
+    match (&invocation.list, &note.place) {
         (Some(list), ObjectPlace::Line(line)) if error.object() == Some(source.to_string().as_str()) => {
             list.explain(error, source, *line)
         }

@@ -35,14 +35,25 @@ pub(crate) struct ResumeHint<'a> {
     pub(crate) rest: &'a [Source],
     /// Where the run was in its list of sources, if it has one.
     pub(crate) listed: Option<ListPosition<'a>>,
-    /// Set if the bytes are in a file that `--continue` resumes from.
-    pub(crate) can_be_resumed: bool,
+    /// The files that `--continue` resumes from.
+    pub(crate) files: ResumableFiles,
     /// Set if the version in `info` is no longer the newest.
     pub(crate) is_by_version: bool,
     /// Set if the reader of a pipe may have been ended by the same signal.
     pub(crate) is_interrupted: bool,
     /// The file at stdout, if it is one.
     pub(crate) file: Option<&'a Path>,
+}
+
+/// The files that a run with `--continue` resumes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResumableFiles {
+    /// None: the bytes are delivered, or there are none yet.
+    None,
+    /// One, with the bytes of all objects.
+    One,
+    /// One for each object; those before the current one are complete.
+    Each,
 }
 
 /// The command that continues a download.
@@ -108,10 +119,10 @@ impl ResumeHint<'_> {
         } else {
             format!("  stopped at byte {reached}")
         };
+        if (self.listed.is_some() || self.has_file_each()) && reached < self.range.end {
+            let _ = write!(text, " of {}", self.current());
+        }
         if let Some(listed) = self.listed {
-            if reached < self.range.end {
-                let _ = write!(text, " of {}", listed.source);
-            }
             let _ = write!(text, ", {}, {} bytes in all", listed.list.place(listed.line), listed.written);
         }
         if let Some(etag) = self.info.etag.as_deref().filter(|etag| is_repeatable(etag)) {
@@ -120,7 +131,7 @@ impl ResumeHint<'_> {
         match self.command_line(true) {
             Ok(command) => {
                 let list = if self.asks_for_list() { ", with the list as stdin again" } else { "" };
-                let condition = if !self.can_be_resumed && self.file.is_none() && self.is_interrupted {
+                let condition = if !self.can_be_resumed() && self.file.is_none() && self.is_interrupted {
                     ", if the reader has taken all bytes before it"
                 } else {
                     ""
@@ -131,7 +142,7 @@ impl ResumeHint<'_> {
                     ""
                 };
                 let unverified =
-                    if self.can_be_resumed { "" } else { " (the result is not verified end to end)" };
+                    if self.can_be_resumed() { "" } else { " (the result is not verified end to end)" };
                 let _ = write!(
                     text,
                     "\n  To continue from there{condition}{query}{list}{unverified}:\n    {command}\n"
@@ -157,9 +168,17 @@ impl ResumeHint<'_> {
         commands.pop().map(|command| command.words)
     }
 
+    fn can_be_resumed(&self) -> bool {
+        self.files != ResumableFiles::None
+    }
+
+    fn has_file_each(&self) -> bool {
+        self.files == ResumableFiles::Each
+    }
+
     fn is_worth_a_message(&self) -> bool {
         match &self.invocation.target {
-            Destination::File { .. } => self.can_be_resumed,
+            Destination::File { .. } => self.can_be_resumed(),
             Destination::Stdout { .. } if self.reached() < self.range.end => self.delivered > 0,
             // The next object could not be started.
             Destination::Stdout { .. } => self.has_rest(),
@@ -173,9 +192,9 @@ impl ResumeHint<'_> {
 
     /// Returns whether the command needs the list at its stdin.
     fn asks_for_list(&self) -> bool {
-        let is_needed = self.can_be_resumed || self.has_rest();
+        let is_needed = self.can_be_resumed() || self.has_rest();
         self.listed.is_some_and(|listed| {
-            is_needed && if self.can_be_resumed { listed.list.is_stdin() } else { !listed.is_rereadable }
+            is_needed && if self.can_be_resumed() { listed.list.is_stdin() } else { !listed.is_rereadable }
         })
     }
 
@@ -187,7 +206,7 @@ impl ResumeHint<'_> {
     /// Returns the commands as one line for a shell; if `is_redirected`, with the redirection that appends their
     /// output.
     fn command_line(&self, is_redirected: bool) -> Result<String, &'static str> {
-        let appends = is_redirected && !self.can_be_resumed;
+        let appends = is_redirected && !self.can_be_resumed();
         let redirection = if appends {
             let file = self.file.and_then(Path::to_str).filter(|path| is_printable(path)).unwrap_or("out");
             format!(" >> {}", quoted_words(&[file.to_owned()])?)
@@ -219,7 +238,7 @@ impl ResumeHint<'_> {
 
     /// Returns the commands that continue, one after the other, as words; or the reason why there are none.
     fn commands(&self) -> Result<Vec<ContinuingCommand>, &'static str> {
-        if self.can_be_resumed {
+        if self.can_be_resumed() {
             return Ok(vec![ContinuingCommand { from_line: None, words: self.resuming()? }]);
         }
         self.appending()
@@ -238,11 +257,12 @@ impl ResumeHint<'_> {
     fn asks_for_secrets(&self) -> bool {
         if self.listed.is_some() {
             let has_query = self.current().url().is_some_and(|url| url.query().is_some());
-            return has_query && !self.can_be_resumed && self.reached() < self.range.end;
+            return has_query && !self.can_be_resumed() && self.reached() < self.range.end;
         }
         let sources = &self.invocation.sources;
         let remaining = self.rest.len() + usize::from(self.reached() < self.range.end);
-        let repeated = if self.can_be_resumed { &sources[..] } else { &sources[sources.len() - remaining..] };
+        let repeated =
+            if self.can_be_resumed() { &sources[..] } else { &sources[sources.len() - remaining..] };
         repeated.iter().any(|source| source.url().is_some_and(|url| url.query().is_some()))
     }
 
@@ -252,7 +272,7 @@ impl ResumeHint<'_> {
         next.target = next.target.resumed();
         let pinned = self.pinned(&next.download)?;
         // The sidecar has the ETag; the version must be named because it is no longer the newest.
-        if self.is_by_version {
+        if self.is_by_version && !self.has_file_each() {
             if next.has_several() {
                 return Err("one of the objects was replaced during the download");
             }
@@ -381,7 +401,7 @@ mod tests {
             delivered: 7,
             rest: &[],
             listed: None,
-            can_be_resumed: false,
+            files: ResumableFiles::None,
             is_by_version: false,
             is_interrupted: false,
             file: None,
@@ -457,13 +477,15 @@ mod tests {
         invocation.target = Destination::File { path: "a b".into(), existing };
         // Also where nothing came in this run, or all did and could not be brought to the disk.
         for (delivered, can_be_resumed) in [(0, false), (0, true), (7, true), (100, true)] {
-            let partial = ResumeHint { delivered, can_be_resumed, ..partial(&invocation, &info) };
+            let files = if can_be_resumed { ResumableFiles::One } else { ResumableFiles::None };
+            let partial = ResumeHint { delivered, files, ..partial(&invocation, &info) };
             let message = partial.message();
             assert_eq!(message.is_some(), can_be_resumed, "{delivered}");
             let command = "To continue from there:\n    s3fcp s3://b/k -o 'a b' --continue\n";
             assert!(message.is_none_or(|message| message.ends_with(command)));
         }
-        let partial = ResumeHint { can_be_resumed: true, is_by_version: true, ..partial(&invocation, &info) };
+        let partial =
+            ResumeHint { files: ResumableFiles::One, is_by_version: true, ..partial(&invocation, &info) };
         assert!(partial.message().unwrap().ends_with(" --continue --version-id v1\n"));
         let mut several = invocation.clone();
         several.sources.push("s3://b/k2".parse().unwrap());
@@ -559,9 +581,9 @@ mod tests {
                 let existing = IfExists::Fail { resume: false };
                 invocation.target = Destination::File { path: "f".into(), existing };
             }
+            let files = if can_be_resumed { ResumableFiles::One } else { ResumableFiles::None };
             let (rest, info) = (&invocation.sources[3 - rest..], &info);
-            let message =
-                ResumeHint { delivered, rest, can_be_resumed, ..partial(&invocation, info) }.message();
+            let message = ResumeHint { delivered, rest, files, ..partial(&invocation, info) }.message();
             let message = message.unwrap();
             assert_eq!(message.lines().last().unwrap().trim(), commands);
             assert_eq!(message.contains(", with the URL's query"), asks, "{message}");

@@ -1,16 +1,15 @@
 //! One run of the program: it describes objects, or downloads them and reports how that ended.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::Path;
+use std::io::{self, Write as _};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
 
 use crate::cli::clear_token;
-use crate::cli::deliver::{DeliveryOutcome, StopReason, deliver};
+use crate::cli::deliver::{DeliveryOutcome, DeliveryScope, StopReason, deliver};
 use crate::cli::existing_file;
+use crate::cli::file_each::{self, FileExaminer};
 use crate::cli::integrity_notes;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::invocation::Invocation;
@@ -24,7 +23,7 @@ use crate::cli::report::format::Format;
 use crate::cli::report::info;
 use crate::cli::report::last_lines::RunFigures;
 use crate::cli::report::stats::{EngineStats, Stats};
-use crate::cli::resume_hint::{self, ListPosition, ResumeCommand, ResumeHint};
+use crate::cli::resume_hint::{self, ListPosition, ResumableFiles, ResumeCommand, ResumeHint};
 use crate::cli::transfer;
 use crate::config;
 use crate::config::settings::Config;
@@ -155,12 +154,17 @@ impl<'a> Run<'a> {
         let (sources, asked) = (invocation.sources.as_slice(), invocation.download.range);
         let request = DownloadRequest { sources, asked, endpoint: &endpoint };
         let client = Client::new(config.clone());
+        if file_each::is_wanted(invocation)? {
+            let files = FileExaminer::new(invocation, &client, &endpoint);
+            files.check_arguments()?;
+            return Box::pin(self.deliver_files(&client, &files)).await;
+        }
         let mut sink = match open(invocation, request)? {
             OpenedSink::Sink(sink) => sink,
             OpenedSink::Existing(file) => {
                 let proof = tokio::select! {
                     biased;
-                    proof = existing_file::prove_complete(invocation, &client, &file) => proof?,
+                    proof = existing_file::prove_complete(&client, sources, &invocation.download, &file) => proof?,
                     by = stopped(self.interrupt, self.deadline) => return Ok(Ending::stopped_early(by)),
                 };
                 match proof {
@@ -192,18 +196,75 @@ impl<'a> Run<'a> {
     async fn deliver(&mut self, mut sequence: Objects, mut sink: Sink, config: &Config) -> Ending {
         self.observers.object_begins(&sequence);
         let stop = stopped(self.interrupt, self.deadline);
-        let result = deliver(&mut sequence, &mut sink, &self.delivery, stop, &mut self.observers).await;
-        let can_be_resumed = sink.can_be_resumed();
-        let path = sink.path().filter(|_| self.invocation.remote_time).map(Path::to_owned);
-        let mut result = close(sink, result);
-        if let (Some(path), Ok(DeliveryOutcome::Complete(_))) = (path, &result)
-            && let Some(time) = sequence.current().and_then(|last| last.info().last_modified.as_deref())
+        let scope = DeliveryScope::AllObjects;
+        let result =
+            deliver(&mut sequence, scope, &mut sink, &self.delivery, stop, &mut self.observers).await;
+        let files = if sink.can_be_resumed() { ResumableFiles::One } else { ResumableFiles::None };
+        let result = close(sink, result, self.time_of(&sequence));
+        self.ending(&sequence, result, files, config)
+    }
+
+    /// Downloads each object into a file of its own, one after the other.
+    async fn deliver_files(&mut self, client: &Client, files: &FileExaminer) -> Result<Ending> {
+        let invocation = self.invocation;
+        let requests = files.add_files(objects::requests(invocation, 0, None)?);
+        let mut sequence = Objects::new(client, &invocation.download, requests);
+        let result = self.fill_files(&mut sequence, files).await;
+        if sequence.current().is_none()
+            && let Err(error) = result
         {
-            result = result.and_then(|outcome| set_modified(&path, time).map(|()| outcome));
+            return Err(objects::explain_failed(invocation, &sequence, error));
         }
+        Ok(self.ending(&sequence, result, ResumableFiles::Each, &client.origins().config))
+    }
+
+    async fn fill_files(&mut self, sequence: &mut Objects, files: &FileExaminer) -> Result<DeliveryOutcome> {
+        let stop = stopped(self.interrupt, self.deadline);
+        tokio::pin!(stop);
+        loop {
+            let begun = tokio::select! {
+                biased;
+                begun = transfer::begin_next(self.invocation, sequence) => begun?,
+                by = &mut stop => return Ok(DeliveryOutcome::Stopped { by, is_known: false }),
+            };
+            let Some(mut sink) = begun else { break };
+            self.observers.object_begins(sequence);
+            let scope = DeliveryScope::OneObject;
+            let observers = &mut self.observers;
+            let result = deliver(sequence, scope, &mut sink, &self.delivery, &mut stop, observers).await;
+            let time = self.time_of(sequence);
+            // The disk may take its time, in which the next objects arrive.
+            let closed = tokio::task::spawn_blocking(move || close(sink, result, time)).await;
+            match closed.map_err(|_| Error::output(io::Error::other("the closing thread failed")))?? {
+                DeliveryOutcome::Complete(_) => {}
+                stopped @ DeliveryOutcome::Stopped { .. } => return Ok(stopped),
+            }
+        }
+        let verdict = match (files.complete(), sequence.verdict()) {
+            (Some(before), Some(now)) => Some(before.and(now)),
+            (before, now) => before.or(now),
+        };
+        let missing = || objects::none(self.invocation);
+        verdict.map(DeliveryOutcome::Complete).ok_or_else(missing)
+    }
+
+    /// Returns the time that the file of the current object gets, if it is to have that of the object. A text that is no HTTP
+    /// date changes nothing.
+    fn time_of(&self, sequence: &Objects) -> Option<SystemTime> {
+        let info = sequence.current().filter(|_| self.invocation.remote_time)?.info();
+        httpdate::parse_http_date(info.last_modified.as_deref()?).ok()
+    }
+
+    fn ending(
+        &self,
+        sequence: &Objects,
+        result: Result<DeliveryOutcome>,
+        files: ResumableFiles,
+        config: &Config,
+    ) -> Ending {
         let unverified = sequence.unverified().filter(|_| result.is_ok());
-        let resume = self.resume(&sequence, &result, can_be_resumed);
-        let explained = result.map_err(|e| objects::explain_failed(self.invocation, &sequence, e));
+        let resume = self.resume(sequence, &result, files);
+        let explained = result.map_err(|e| objects::explain_failed(self.invocation, sequence, e));
         Ending {
             result: outcome_of(explained),
             transfer: sequence.traffic(),
@@ -219,17 +280,22 @@ impl<'a> Run<'a> {
         &self,
         sequence: &Objects,
         result: &Result<DeliveryOutcome>,
-        can_be_resumed: bool,
+        files: ResumableFiles,
     ) -> Option<ResumeCommand> {
         let (download, request) = (sequence.current()?, sequence.request()?);
         let delivered = self.delivery.bytes().saturating_sub(sequence.before());
         let range = download.range();
         let list = self.invocation.list.as_ref();
+        let can_be_resumed = files != ResumableFiles::None;
         let can_continue = match result {
             Ok(DeliveryOutcome::Complete(_)) => false,
             Ok(DeliveryOutcome::Stopped { is_known, .. }) => *is_known || can_be_resumed,
-            // Where a list names something that is missing, the objects before it are whole.
-            Err(error) if list.is_some() && sequence.failed().is_some() => error.kind() != ErrorKind::Output,
+            // Where a list names something that is missing, the objects before it are whole, and so are the files before it.
+            Err(error)
+                if (list.is_some() || files == ResumableFiles::Each) && sequence.failed().is_some() =>
+            {
+                error.kind() != ErrorKind::Output
+            }
             Err(error) => {
                 let source = sequence.failed().map_or(download.source(), |failed| &failed.source);
                 resume_hint::is_resumable(error, source, can_be_resumed)
@@ -239,7 +305,7 @@ impl<'a> Run<'a> {
             return None;
         }
         let file = stdout_file();
-        let (rest, listed) = match (list, &request.note) {
+        let (rest, listed) = match (list, &request.note.place) {
             (Some(list), ObjectPlace::Line(line)) => {
                 let position = ListPosition {
                     list,
@@ -261,7 +327,7 @@ impl<'a> Run<'a> {
             delivered,
             rest,
             listed,
-            can_be_resumed,
+            files,
             is_by_version: download.is_by_version(),
             is_interrupted: matches!(result, Ok(DeliveryOutcome::Stopped { .. })),
             file: file.as_deref(),
@@ -350,10 +416,14 @@ fn out_of_time() -> Error {
     Error::network("the download took longer than --max-time allows")
 }
 
-/// Completes the output, or leaves it where a later run finds it.
-fn close(sink: Sink, result: Result<DeliveryOutcome>) -> Result<DeliveryOutcome> {
+/// Completes the output, whose file gets the time `modified`, or leaves it where a later run finds it.
+fn close(
+    sink: Sink,
+    result: Result<DeliveryOutcome>,
+    modified: Option<SystemTime>,
+) -> Result<DeliveryOutcome> {
     match result {
-        Ok(DeliveryOutcome::Complete(_)) => sink.finish().and(result),
+        Ok(DeliveryOutcome::Complete(_)) => sink.finish(modified).and(result),
         Err(error) if error.kind() == ErrorKind::Integrity && sink.is_part() => {
             sink.abandon(true);
             Err(error.with_better_hint("no file was made and its bytes are discarded: download it again"))
@@ -363,11 +433,4 @@ fn close(sink: Sink, result: Result<DeliveryOutcome>) -> Result<DeliveryOutcome>
             result
         }
     }
-}
-
-/// Sets the time of a file to an object's `Last-Modified`; a text that is no HTTP date changes nothing.
-fn set_modified(path: &Path, last_modified: &str) -> Result<()> {
-    let Ok(time) = httpdate::parse_http_date(last_modified) else { return Ok(()) };
-    let set = File::options().write(true).open(path).and_then(|file| file.set_modified(time));
-    set.map_err(Error::output)
 }

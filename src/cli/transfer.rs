@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::output::part_file::ExistingPart;
 use crate::output::resume::{DownloadRequest, ResumePoint};
 use crate::output::sink::Sink;
+use crate::output::target::Destination;
 use crate::s3::range_spec::RangeSpec;
 
 /// Starts the first object of `invocation` that is not complete in `sink`, in the returned sequence and in `sink`.
@@ -24,16 +25,13 @@ pub(crate) async fn begin(
     request: DownloadRequest<'_>,
 ) -> Result<Objects> {
     let options = &invocation.download;
-    match sink.left(request)? {
-        ExistingPart::Some(resume) if invocation.target.resumes() => {
-            match resume_from(invocation, client, sink, &resume).await? {
-                Ok(sequence) => return Ok(sequence),
-                Err(why) => report_restart(sink, why),
-            }
-        }
-        ExistingPart::Useless(why) if invocation.target.resumes() => report_restart(sink, why),
-        ExistingPart::Some(_) => report_restart(sink, "--continue would resume it"),
-        _ => {}
+    match EarlierRun::of(sink, &invocation.target, request)? {
+        EarlierRun::Resumable(resume) => match resume_from(invocation, client, sink, &resume).await? {
+            Ok(sequence) => return Ok(sequence),
+            Err(why) => report_restart(sink, why),
+        },
+        EarlierRun::Useless(why) => report_restart(sink, why),
+        EarlierRun::Nothing => {}
     }
     let mut sequence = Objects::new(client, options, objects::requests(invocation, 0, None)?);
     start_first(invocation, &mut sequence).await?;
@@ -46,10 +44,9 @@ pub(crate) async fn begin(
 }
 
 async fn start_first(invocation: &Invocation, sequence: &mut Objects) -> Result<()> {
-    match (sequence.next_object().await, &invocation.list) {
-        (Some(started), _) => started.map_err(|e| objects::explain_failed(invocation, sequence, e)),
-        (None, Some(list)) => Err(list.empty()),
-        (None, None) => Err(Error::usage("an object is missing")),
+    match sequence.next_object().await {
+        Some(started) => started.map_err(|e| objects::explain_failed(invocation, sequence, e)),
+        None => Err(objects::none(invocation)),
     }
 }
 
@@ -60,7 +57,6 @@ async fn resume_from(
     sink: &mut Sink,
     resume: &ResumePoint,
 ) -> Result<Result<Objects, &'static str>> {
-    const CHANGED: &str = "the object has changed";
     let options = &invocation.download;
     let Some(first) = pinned(resume, options) else { return Ok(Err(CHANGED)) };
     let already_written = resume.within.as_ref().map_or(0, |(_, bytes)| *bytes);
@@ -68,32 +64,116 @@ async fn resume_from(
     let mut sequence = Objects::new(client, options, requests);
     match start_first(invocation, &mut sequence).await {
         Ok(()) => {}
-        // A version that the user named would be missing from a new start too.
-        Err(e) if is_replaced(&e, resume) && (&options.if_match, &options.version_id) == (&None, &None) => {
-            return Ok(Err(CHANGED));
-        }
+        Err(e) if is_replaced(&e, resume, options) => return Ok(Err(CHANGED)),
         Err(e) => return Err(e),
     }
+    Ok(append_to(invocation, &mut sequence, sink, resume).await?.map(|()| sequence))
+}
+
+/// Prepares `sink` for the bytes that the current object continues with, or returns why that is not possible.
+async fn append_to(
+    invocation: &Invocation,
+    sequence: &mut Objects,
+    sink: &mut Sink,
+    resume: &ResumePoint,
+) -> Result<Result<(), &'static str>> {
+    let already_written = resume.within.as_ref().map_or(0, |(_, bytes)| *bytes);
     sink.resume(resume)?;
-    let Some(download) = sequence.current_mut() else { return Ok(Ok(sequence)) };
-    match sink.begin(&facts(download, options.range)) {
+    let Some(download) = sequence.current_mut() else { return Ok(Ok(())) };
+    match sink.begin(&facts(download, invocation.download.range)) {
         Ok(()) if already_written > 0 && download.wants_earlier().await => {
             // The checksum covers all bytes, those of earlier runs included.
             sink.read_back(resume.length - already_written, already_written, async |bytes| {
                 download.earlier(bytes).await;
             })
             .await?;
-            Ok(Ok(sequence))
+            Ok(Ok(()))
         }
-        Ok(()) => Ok(Ok(sequence)),
+        Ok(()) => Ok(Ok(())),
         Err(e) if e.kind() == ErrorKind::Changed => Ok(Err(CHANGED)),
         Err(e) => Err(e),
     }
 }
 
+/// Makes the next object of `sequence` the current one, and returns its file, which is ready for its bytes; `None` after the
+/// last object.
+pub(crate) async fn begin_next(invocation: &Invocation, sequence: &mut Objects) -> Result<Option<Sink>> {
+    let Some(started) = sequence.next_object().await else { return Ok(None) };
+    let Some(file) = sequence.request_mut().and_then(|request| request.note.file.take()) else {
+        // The list has failed in the place of an object.
+        started?;
+        return Err(Error::new(ErrorKind::Other, "an object has no file"));
+    };
+    let mut sink = file.sink;
+    match open_file(invocation, sequence, &mut sink, file.earlier, started).await {
+        Ok(()) => Ok(Some(sink)),
+        Err(error) => {
+            sink.abandon(false);
+            Err(error)
+        }
+    }
+}
+
+/// Prepares `sink` for the bytes of the current object, which `started` or not.
+async fn open_file(
+    invocation: &Invocation,
+    sequence: &mut Objects,
+    sink: &mut Sink,
+    earlier: EarlierRun,
+    started: Result<()>,
+) -> Result<()> {
+    let options = &invocation.download;
+    match (earlier, started) {
+        (EarlierRun::Resumable(resume), Err(e)) if is_replaced(&e, &resume, options) => {
+            report_restart(sink, CHANGED);
+            sequence.start_over().await?;
+        }
+        (_, Err(e)) => return Err(e),
+        (EarlierRun::Resumable(resume), Ok(())) => {
+            match append_to(invocation, sequence, sink, &resume).await? {
+                Ok(()) => return Ok(()),
+                Err(why) => report_restart(sink, why),
+            }
+            sequence.start_over().await?;
+        }
+        (EarlierRun::Useless(why), Ok(())) => report_restart(sink, why),
+        (EarlierRun::Nothing, Ok(())) => {}
+    }
+    sink.start_over()?;
+    let Some(download) = sequence.current() else { return Ok(()) };
+    sink.begin(&facts(download, None))
+}
+
+/// The reason to start over where the store has another object by that name.
+const CHANGED: &str = "the object has changed";
+
+/// The remains of an earlier run, and what becomes of them.
+#[derive(Debug)]
+pub(crate) enum EarlierRun {
+    Nothing,
+    Resumable(ResumePoint),
+    /// The download starts over, for this reason.
+    Useless(&'static str),
+}
+
+impl EarlierRun {
+    /// The store has another object by that name.
+    pub(crate) const CHANGED: Self = Self::Useless(CHANGED);
+
+    /// Returns what is left in `sink` of `request`.
+    pub(crate) fn of(sink: &Sink, target: &Destination, request: DownloadRequest<'_>) -> Result<Self> {
+        Ok(match sink.left(request)? {
+            ExistingPart::Some(resume) if target.resumes() => Self::Resumable(resume),
+            ExistingPart::Useless(why) if target.resumes() => Self::Useless(why),
+            ExistingPart::Some(_) => Self::Useless("--continue would resume it"),
+            _ => Self::Nothing,
+        })
+    }
+}
+
 /// Returns `options` for the missing bytes of the object that an earlier run began; `None` if the user names another
 /// version.
-fn pinned(resume: &ResumePoint, options: &Options) -> Option<Options> {
+pub(crate) fn pinned(resume: &ResumePoint, options: &Options) -> Option<Options> {
     let mut options = options.clone();
     let Some((piece, already_written)) = &resume.within else { return Some(options) };
     if options.if_match.is_some() && options.if_match != piece.tag() {
@@ -108,8 +188,12 @@ fn pinned(resume: &ResumePoint, options: &Options) -> Option<Options> {
     Some(options)
 }
 
-/// Returns whether `error` means that the store no longer has the object that an earlier run began.
-fn is_replaced(error: &Error, resume: &ResumePoint) -> bool {
+/// Returns whether `error` means that the store no longer has the object that an earlier run began. A version that the user
+/// named would be missing from a new start too.
+fn is_replaced(error: &Error, resume: &ResumePoint, options: &Options) -> bool {
+    if options.if_match.is_some() || options.version_id.is_some() {
+        return false;
+    }
     let is_by_version = resume.within.as_ref().is_some_and(|(piece, _)| piece.tag().is_none());
     match error.kind() {
         ErrorKind::Changed => true,

@@ -119,6 +119,12 @@ impl<T: Send + 'static> ObjectSequence<T> {
         self.current.as_ref().map(|current| &current.request)
     }
 
+    /// Returns the request for the object that could not be started, or for the current one.
+    pub(crate) fn request_mut(&mut self) -> Option<&mut ObjectRequest<T>> {
+        let current = self.current.as_mut().map(|current| &mut current.request);
+        self.failed.as_mut().or(current)
+    }
+
     /// Returns the request for the object that could not be started.
     pub(crate) fn failed(&self) -> Option<&ObjectRequest<T>> {
         self.failed.as_ref()
@@ -228,35 +234,55 @@ impl<T: Send + 'static> ObjectSequence<T> {
             })
             .await?
         };
-        let download = match started {
-            Ok(download) => download,
+        let Some(request) = request else { return Some(started.map(drop)) };
+        Some(match started {
+            Ok(download) => self.advance(request, download, is_responded),
             Err(error) => {
-                self.failed = request;
-                return Some(Err(error));
+                self.failed = Some(request);
+                Err(error)
             }
-        };
-        if let (Some(connections), true) = (self.options.concurrency, is_ahead) {
-            download.set_connections(connections.get().saturating_sub(self.ahead.len()).max(1));
-        }
-        if is_ahead {
-            let Some(verdict) = self.verdict() else {
-                let error = Error::new(ErrorKind::Other, "an object was left before it was complete");
-                return Some(Err(error));
-            };
-            (self.verdict, self.unverified) = (Some(verdict), self.unverified());
+        })
+    }
+
+    /// Makes `download` the current one, after the object before it.
+    fn advance(&mut self, request: ObjectRequest<T>, download: Download, is_responded: bool) -> Result<()> {
+        if self.begun == 0 {
+            self.began = Instant::now();
+        } else {
+            if let Some(connections) = self.options.concurrency {
+                download.set_connections(connections.get().saturating_sub(self.ahead.len()).max(1));
+            }
+            let unfinished = || Error::new(ErrorKind::Other, "an object was left before it was complete");
+            (self.verdict, self.unverified) =
+                (Some(self.verdict().ok_or_else(unfinished)?), self.unverified());
             self.before = self.bytes();
             self.spent = self.traffic();
-            self.lookahead.delivered(
-                self.before,
-                self.began.elapsed(),
-                is_responded && download.is_received(),
-            );
-        } else {
-            self.began = Instant::now();
+            let is_complete = is_responded && download.is_received();
+            self.lookahead.delivered(self.before, self.began.elapsed(), is_complete);
         }
         self.begun += 1;
-        self.current = request.map(|request| CurrentObject { download, request });
-        Some(Ok(()))
+        self.current = Some(CurrentObject { download, request });
+        Ok(())
+    }
+
+    /// Starts the object that could not be started, or the current one, from its beginning: what an earlier run has of it is
+    /// of no use.
+    pub(crate) async fn start_over(&mut self) -> Result<()> {
+        let is_current = self.failed.is_none();
+        let Some(request) = self.request_mut() else { return Ok(()) };
+        (request.options, request.already_written) = (None, 0);
+        let Some(request) = self.failed.as_ref().or(self.request()) else { return Ok(()) };
+        let object = if is_current { self.begun.saturating_sub(1) } else { self.begun };
+        let mode = self.mode(request, object, object > 0);
+        let download = start(&self.client, &self.options, request, mode).await?;
+        if let Some(request) = self.failed.take() {
+            return self.advance(request, download, false);
+        }
+        self.spent = self.traffic();
+        if let Some(current) = &mut self.current {
+            current.download = download;
+        }
+        Ok(())
     }
 
     /// Reads the next names, and requests the next objects, as many as pay and have memory, once the current one leaves room

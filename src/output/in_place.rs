@@ -6,9 +6,11 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::error::Result;
 use crate::output::folder::close;
+use crate::output::part_file::set_modified;
 use crate::output::path::OutputPath;
 use crate::output::path_error::{failed, unusable};
 
@@ -58,8 +60,9 @@ impl InPlace {
         &self.place.path
     }
 
-    /// Brings the piece, which is complete, to the disk.
-    pub(super) fn finish(self) -> Result<()> {
+    /// Brings the piece, which is complete, to the disk, and gives the file the time `modified` if there is one.
+    pub(super) fn finish(self, modified: Option<SystemTime>) -> Result<()> {
+        set_modified(&self.file, modified).map_err(|e| self.failed("its time could not be set", e))?;
         let synced = self.file.sync_all().and_then(|()| close(self.file.try_clone()?));
         synced.map_err(|e| self.failed("it could not be brought to the disk", e))
     }

@@ -12,6 +12,7 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::checkpoint::{Checkpoints, SidecarFile};
@@ -245,11 +246,13 @@ impl PartFile {
         self.file.as_ref().is_none_or(|file| file.metadata().is_ok_and(|found| found.len() == 0))
     }
 
-    /// Turns the part file, whose bytes are complete and right, into FILE.
-    pub(super) fn finish(mut self) -> Result<()> {
+    /// Turns the part file, whose bytes are complete and right, into FILE, which gets the time `modified` if there is one.
+    pub(super) fn finish(mut self, modified: Option<SystemTime>) -> Result<()> {
         const NOT_SYNCED: &str = "it could not be brought to the disk";
         self.checkpoints.take().into_iter().for_each(Checkpoints::end);
         let file = self.file().map_err(|e| self.failed(NOT_SYNCED, e))?;
+        // Before the identity of the file is noted, of which the time is a part.
+        set_modified(&file, modified).map_err(|e| self.failed("its time could not be set", e))?;
         let found = file.metadata().map_err(|e| self.failed(NOT_SYNCED, e))?;
         self.change_sidecar(|state| state.renamed = Some(FileIdentity::of(&found)))?;
         attach_proof(&file, &self.sidecar.state());
@@ -347,6 +350,11 @@ impl PartFile {
     fn failed(&self, what: &str, cause: io::Error) -> Error {
         failed(&self.path, what, cause)
     }
+}
+
+/// Sets the time of the last modification of `file`, if there is one to set.
+pub(super) fn set_modified(file: &File, modified: Option<SystemTime>) -> io::Result<()> {
+    modified.map_or(Ok(()), |time| file.set_modified(time))
 }
 
 /// Returns the permissions of the FILE that is there, those of its group only if the new one gets that group; none if there

@@ -10,7 +10,7 @@ use std::os::fd::RawFd;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::output::path_error::{failed, shown, unusable};
+use crate::output::path_error::{failed, unusable};
 use crate::s3::address::source::Source;
 
 /// Links that are followed before they count as a circle, as on Linux.
@@ -26,17 +26,16 @@ pub(super) struct OutputPath {
 }
 
 impl OutputPath {
-    /// Resolves `path` for the objects `sources`. A folder takes the last name of a single key or URL.
+    /// Resolves `path` for the bytes of `sources`. In a folder a single one has the last name of its key or URL.
     pub(super) fn of(path: &Path, sources: &[Source]) -> Result<Self> {
         if let Some(descriptor) = followed(path.to_owned()).1 {
             return Ok(Self { path: path.to_owned(), existing: None, descriptor: Some(descriptor) });
         }
-        let is_folder = fs::metadata(path).is_ok_and(|found| found.is_dir());
-        let names_folder = path.as_os_str().as_encoded_bytes().ends_with(b"/");
-        if names_folder && !is_folder {
-            return Err(unusable(path, "there is no such folder"));
-        }
-        let path = if is_folder { path.join(&*name(path, sources)?) } else { path.to_owned() };
+        let path = match sources {
+            [source] if is_folder(path)? => path.join(&*file_name(source)?),
+            _ if is_folder(path)? => return Err(unusable(path, "it is a folder")),
+            _ => path.to_owned(),
+        };
         let existing = match fs::metadata(&path) {
             Ok(found) if found.is_dir() => return Err(unusable(&path, "it is a folder")),
             Ok(found) => Some(found),
@@ -50,18 +49,26 @@ impl OutputPath {
     }
 }
 
-/// Returns the last name of a key or URL, if it stays in its folder.
-fn name<'a>(folder: &Path, sources: &'a [Source]) -> Result<Cow<'a, str>> {
-    let [uri] = sources else {
-        return Err(Error::usage(format!("several objects go into one file: {} is a folder", shown(folder)))
-            .with_hint("name a file, or run s3fcp for each object"));
-    };
-    let name = uri.last_name();
+/// Returns whether `path` means a folder, in which each object has its own file.
+pub(crate) fn is_folder(path: &Path) -> Result<bool> {
+    if followed(path.to_owned()).1.is_some() {
+        return Ok(false);
+    }
+    let is_folder = fs::metadata(path).is_ok_and(|found| found.is_dir());
+    if !is_folder && path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err(unusable(path, "there is no such folder"));
+    }
+    Ok(is_folder)
+}
+
+/// Returns the name that `source` has as a file in a folder: the last name of its key or URL, if that stays in the folder.
+pub(crate) fn file_name(source: &Source) -> Result<Cow<'_, str>> {
+    let name = source.last_name();
     let mut parts = Path::new(&*name).components();
     match (parts.next(), parts.next()) {
         (Some(Component::Normal(_)), None) if !name.contains(['/', '\0']) => Ok(name),
         _ => Err(Error::usage("its last name is no name for a file")
-            .on(uri)
+            .on(source)
             .with_hint("name the file: -o DIR/NAME")),
     }
 }
@@ -112,7 +119,7 @@ mod tests {
                 let error = OutputPath::of(path, &[uri(key)]).unwrap_err();
                 assert_eq!(error.exit_code(), 2, "{key:?}: {error}");
             }
-            assert_eq!(OutputPath::of(path, &[uri("a"), uri("b")]).unwrap_err().exit_code(), 2);
+            assert_eq!(OutputPath::of(path, &[uri("a"), uri("b")]).unwrap_err().exit_code(), 8);
         }
         for (url, name) in [
             ("https://h/a/b%20c.tar?X-Amz-Signature=/x", Some("b c.tar")),

@@ -7,6 +7,7 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::time::SystemTime;
 
 use tokio::io::Interest;
 
@@ -115,12 +116,12 @@ impl Sink {
         }
     }
 
-    /// Completes the output after the last byte.
-    pub(crate) fn finish(self) -> Result<()> {
+    /// Completes the output after the last byte; a file gets the time `modified`, if there is one.
+    pub(crate) fn finish(self, modified: Option<SystemTime>) -> Result<()> {
         match self {
             Self::Stream(stream) => stream.finish(),
-            Self::Part(part) => part.finish(),
-            Self::InPlace(file) => file.finish(),
+            Self::Part(part) => part.finish(modified),
+            Self::InPlace(file) => file.finish(modified),
         }
     }
 
@@ -128,15 +129,6 @@ impl Sink {
     pub(crate) fn abandon(self, is_wrong: bool) {
         if let Self::Part(part) = self {
             part.abandon(is_wrong);
-        }
-    }
-
-    /// Returns the path of the file that bytes are written to, if the user named one.
-    pub(crate) fn path(&self) -> Option<&Path> {
-        match self {
-            Self::Stream(_) => None,
-            Self::Part(part) => Some(part.path()),
-            Self::InPlace(file) => Some(file.path()),
         }
     }
 

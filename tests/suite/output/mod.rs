@@ -3,6 +3,7 @@
 
 mod file;
 mod file_crash;
+mod file_each;
 mod file_kinds;
 mod file_resume;
 mod file_safety;

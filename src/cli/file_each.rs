@@ -1,0 +1,232 @@
+//! A file for each object of a run, in a folder (`-o DIR/`): its name, and what an earlier run left of it.
+//!
+//! A file is examined when its object is requested, which may be before its turn; nothing is made or changed until then.
+
+use std::collections::HashSet;
+use std::fs;
+use std::future::ready;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::StreamExt as _;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::cli::existing_file::prove_complete;
+use crate::cli::invocation::Invocation;
+use crate::cli::objects::{self, ObjectNote};
+use crate::cli::transfer::{EarlierRun, pinned};
+use crate::download::client::Client;
+use crate::download::sequence::{ObjectRequest, ObjectRequests};
+use crate::download::verdict::Verdict;
+use crate::error::{Error, ErrorKind, Result};
+use crate::output::finished::FinishedFile;
+use crate::output::path::{file_name, is_folder};
+use crate::output::resume::DownloadRequest;
+use crate::output::sink::{OpenedSink, Sink};
+use crate::output::target::Destination;
+use crate::s3::address::source::Source;
+
+/// Finished files that are proven at the same time, each by a HEAD.
+const PROOFS_AT_ONCE: usize = 8;
+
+/// The file of an object, and what an earlier run left of it.
+#[derive(Debug)]
+pub(crate) struct ObjectFile {
+    pub(crate) sink: Sink,
+    pub(crate) earlier: EarlierRun,
+}
+
+/// Returns whether `invocation` gives a file to each of several objects.
+pub(crate) fn is_wanted(invocation: &Invocation) -> Result<bool> {
+    match &invocation.target {
+        Destination::File { path, .. } if invocation.has_several() => is_folder(path),
+        _ => Ok(false),
+    }
+}
+
+/// The names that the files of a run have had. Of each a hash of eight bytes is kept, because a list may have a million:
+/// two of these are taken for equal with a probability of 3 in 100 million.
+#[derive(Default)]
+struct FileNames {
+    hasher: RandomState,
+    hashes: HashSet<u64>,
+}
+
+impl FileNames {
+    fn add(&mut self, source: &Source) -> Result<()> {
+        let name = file_name(source)?;
+        if self.hashes.insert(self.hasher.hash_one(&*name)) {
+            return Ok(());
+        }
+        let what = format!("another object has the same last name, {name:?}, and would be the same file");
+        Err(Error::usage(what).on(source).with_hint("download them into different folders"))
+    }
+}
+
+/// The examination of the files of a run.
+#[derive(Clone)]
+pub(crate) struct FileExaminer {
+    invocation: Arc<Invocation>,
+    client: Client,
+    /// Identity of the store.
+    endpoint: Arc<str>,
+    /// The verdict on the files that an earlier run completed.
+    complete: Arc<Mutex<Option<Verdict>>>,
+}
+
+/// An object whose file was looked at.
+enum ExaminedObject {
+    Missing(ObjectRequest<ObjectNote>),
+    /// An earlier run may have completed it.
+    Existing(ObjectRequest<ObjectNote>, FinishedFile),
+}
+
+impl FileExaminer {
+    pub(crate) fn new(invocation: &Invocation, client: &Client, endpoint: &str) -> Self {
+        let invocation = Arc::new(invocation.clone());
+        Self { invocation, client: client.clone(), endpoint: endpoint.into(), complete: Arc::default() }
+    }
+
+    /// Refuses what can be known to fail before anything is requested: names that clash, and files that may not be replaced.
+    pub(crate) fn check_arguments(&self) -> Result<()> {
+        let mut names = FileNames::default();
+        self.invocation.sources.iter().try_for_each(|source| names.add(source))?;
+        let Destination::File { path, .. } = &self.invocation.target else { return Ok(()) };
+        for source in &self.invocation.sources {
+            // To open anything else, such as a named pipe, is an act.
+            let found = fs::metadata(path.join(&*file_name(source)?));
+            if found.map_or(true, |found| found.is_file() || found.is_dir()) {
+                Sink::open(&self.invocation.target, self.request(source)).map_err(|e| e.on(source))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns `requests` with the file of each in its note, and without those whose files are complete.
+    pub(crate) fn add_files(&self, requests: ObjectRequests<ObjectNote>) -> ObjectRequests<ObjectNote> {
+        let (examiner, mut names) = (self.clone(), FileNames::default());
+        let found = requests.map(move |request| {
+            let request = request?;
+            names.add(&request.source).map_err(|e| examiner.explain(&request, e))?;
+            examiner.examine(request)
+        });
+        let examiner = self.clone();
+        let missing = found.map(move |found| examiner.without_complete(found));
+        Box::pin(missing.buffered(PROOFS_AT_ONCE).filter_map(ready))
+    }
+
+    /// Resolves to the request of an object, or to `None` if its file is complete.
+    fn without_complete(
+        &self,
+        found: Result<ExaminedObject>,
+    ) -> impl Future<Output = Option<Result<ObjectRequest<ObjectNote>>>> + Send + use<> {
+        let known = match found {
+            Ok(ExaminedObject::Missing(request)) => Ok(Some(Ok(request))),
+            Ok(ExaminedObject::Existing(request, file)) => {
+                let examiner = self.clone();
+                // A task of its own: nobody polls it while an object before it is delivered.
+                let proof = tokio::spawn(async move { examiner.prove(request, file).await });
+                Err(AbortOnDropHandle::new(proof))
+            }
+            Err(error) => Ok(Some(Err(error))),
+        };
+        let ended_early = || Error::new(ErrorKind::Other, "a part of the download ended early");
+        async move {
+            match known {
+                Ok(request) => request,
+                Err(proof) => proof.await.unwrap_or_else(|_| Some(Err(ended_early()))),
+            }
+        }
+    }
+
+    /// Returns the verdict on the files that an earlier run completed, if there are any.
+    pub(crate) fn complete(&self) -> Option<Verdict> {
+        *self.complete.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn examine(&self, mut request: ObjectRequest<ObjectNote>) -> Result<ExaminedObject> {
+        match Sink::open(&self.invocation.target, self.request(&request.source)) {
+            Ok(OpenedSink::Sink(sink)) => {
+                self.attach(&mut request, sink).map_err(|e| self.explain(&request, e))?;
+                Ok(ExaminedObject::Missing(request))
+            }
+            Ok(OpenedSink::Existing(file)) => Ok(ExaminedObject::Existing(request, file)),
+            Err(error) => Err(self.explain(&request, error)),
+        }
+    }
+
+    /// Returns `request` if `file` must be downloaded again, or `None` if it is complete.
+    async fn prove(
+        &self,
+        mut request: ObjectRequest<ObjectNote>,
+        file: FinishedFile,
+    ) -> Option<Result<ObjectRequest<ObjectNote>>> {
+        let sources = std::slice::from_ref(&request.source);
+        let error = match prove_complete(&self.client, sources, &self.invocation.download, &file).await {
+            Ok(Ok(verdict)) => {
+                let mut complete = self.complete.lock().unwrap_or_else(PoisonError::into_inner);
+                *complete = Some(complete.map_or(verdict, |before| before.and(verdict)));
+                return None;
+            }
+            Ok(Err(_)) if self.invocation.target.replaces() => {
+                let sink = Sink::open_anew(&self.invocation.target, self.request(&request.source));
+                match sink.and_then(|sink| self.attach(&mut request, sink)) {
+                    Ok(()) => return Some(Ok(request)),
+                    Err(error) => error,
+                }
+            }
+            Ok(Err(error)) | Err(error) => error,
+        };
+        Some(Err(self.explain(&request, error)))
+    }
+
+    /// Puts `sink` into the note of `request`, which asks for the bytes that are missing in it.
+    fn attach(&self, request: &mut ObjectRequest<ObjectNote>, sink: Sink) -> Result<()> {
+        let mut earlier = EarlierRun::of(&sink, &self.invocation.target, self.request(&request.source))?;
+        if let EarlierRun::Resumable(resume) = &earlier {
+            match pinned(resume, &self.invocation.download) {
+                Some(options) => {
+                    request.options = Some(options);
+                    request.already_written = resume.length;
+                }
+                None => earlier = EarlierRun::CHANGED,
+            }
+        }
+        request.note.file = Some(ObjectFile { sink, earlier });
+        Ok(())
+    }
+
+    fn request<'a>(&'a self, source: &'a Source) -> DownloadRequest<'a> {
+        DownloadRequest { sources: std::slice::from_ref(source), asked: None, endpoint: &self.endpoint }
+    }
+
+    fn explain(&self, request: &ObjectRequest<ObjectNote>, error: Error) -> Error {
+        let error = if error.object().is_some() { error } else { error.on(&request.source) };
+        objects::explain(&self.invocation, &request.source, &request.note, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_clash_are_refused_whatever_is_before_them() {
+        let mut names = FileNames::default();
+        for (source, is_new) in [
+            ("s3://b/a/k", true),
+            ("s3://b/a/l", true),
+            ("s3://c/k", false),
+            ("https://h/x/k?y=z", false),
+            ("https://h/k%20", true),
+            ("s3://b/k ", false),
+            ("s3://b/K", true),
+        ] {
+            let added = names.add(&source.parse().expect("a source"));
+            assert_eq!(added.is_ok(), is_new, "{source}");
+            if let Err(error) = added {
+                assert_eq!(error.exit_code(), 2);
+            }
+        }
+    }
+}
