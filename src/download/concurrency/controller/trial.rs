@@ -14,9 +14,14 @@ const AFFORDABLE_LATENCY: Duration = Duration::from_millis(100);
 /// How long a trial lasts from the first responses on, at least, and how many bytes of one connection it sees at least.
 const TRIAL_TIME: Duration = Duration::from_millis(15);
 const TRIAL_BYTES: f64 = 96.0 * 1024.0;
-/// A trial whose responses do not come is judged after this time and twice the latency.
+/// A trial of which less than half of the responses come is judged after this time and twice the latency.
 const RESPONSE_TIME_MAX: Duration = Duration::from_millis(100);
-/// A failed trial at more than this rate, in bytes a second, is judged once more, because busy processors delay it.
+/// A trial of which no response comes is judged after so much more. Until then it has shown nothing: on a slow link whose
+/// queue is full (16 Mbit/s, 25 ms) first responses take 180 to 370 ms, and a third of such trials passed by chance.
+const SILENCE_TIME_MAX: Duration = Duration::from_secs(1);
+/// A trial at a lower rate, in bytes a second, lasts twice as long: where the queue of a slow link overflows, what came after a
+/// lost packet arrives all together with it, and half as many bytes were twice the rate of the link in one trial of five.
+/// At a higher one, a trial that failed is judged once more, because busy processors delay it.
 const JUDGED_AGAIN_RATE: f64 = 16.0 * MIB;
 /// How often a trial that compares some connections with more of them is judged again: their first responses come in
 /// the course of a latency.
@@ -37,10 +42,12 @@ pub(super) struct Trial {
     /// Before any of the further ones had a response.
     alone: SpeedMark,
     base: TrialBase,
-    /// When it is judged, no matter which responses have come.
+    /// When it is judged though less than half of the responses have come.
     deadline: Duration,
     /// When enough of the responses had begun.
     began: Option<SpeedMark>,
+    /// How many responses had begun early enough to count.
+    opened: Option<u64>,
     judged: u32,
 }
 
@@ -67,7 +74,7 @@ pub(super) enum TrialProgress {
 impl Trial {
     pub(super) fn new(alone: SpeedMark, base: TrialBase, latency: Duration, now: Duration) -> Self {
         let deadline = now + 2 * latency + RESPONSE_TIME_MAX;
-        Self { alone, base, deadline, began: None, judged: 0 }
+        Self { alone, base, deadline, began: None, opened: None, judged: 0 }
     }
 
     /// Returns whether the base is one connection.
@@ -84,21 +91,27 @@ impl Trial {
         estimate: &mut ConnectionEstimate,
     ) -> TrialProgress {
         let Some(began) = self.began else { return self.await_responses(here, connections, estimate) };
+        let is_fast = estimate.solo_rate > JUDGED_AGAIN_RATE;
         let time = Duration::from_secs_f64((TRIAL_BYTES / estimate.solo_rate.max(1.0)).min(1.0));
-        if here.at < began.at + time.max(TRIAL_TIME) {
+        let time = time.max(TRIAL_TIME);
+        if here.at >= began.at + time && !is_fast {
+            self.opened.get_or_insert(here.opened);
+        }
+        if here.at < began.at + if is_fast { time } else { 2 * time } {
             return TrialProgress::Pending;
         }
         let rate = began.rate(here);
-        if rate >= self.rate_to_pass(began, estimate) {
+        let opened = self.opened.unwrap_or(began.opened);
+        if rate >= self.rate_to_pass(opened, estimate) {
             return TrialProgress::Passed { rate };
         }
-        let is_fast = estimate.solo_rate > JUDGED_AGAIN_RATE;
         let judged_again_max = match self.base.connections {
             1 => u32::from(is_fast),
             _ => JUDGED_AGAIN_MAX,
         };
         if self.judged < judged_again_max {
             self.began = Some(here);
+            self.opened = None;
             self.judged += 1;
             return TrialProgress::Pending;
         }
@@ -118,17 +131,18 @@ impl Trial {
             estimate.solo_rate = self.alone.rate(here);
         }
         let added = connections.saturating_sub(self.base.connections);
-        if more * 2 >= added as u64 || here.at >= self.deadline {
+        let deadline = self.deadline + if more == 0 { SILENCE_TIME_MAX } else { Duration::ZERO };
+        if more * 2 >= added as u64 || here.at >= deadline {
             self.began = Some(here);
             return TrialProgress::ResponsesBegan;
         }
         TrialProgress::Pending
     }
 
-    /// Returns the common rate from which on the connections whose responses have begun add to that of the base.
-    fn rate_to_pass(&self, began: SpeedMark, estimate: &ConnectionEstimate) -> f64 {
-        let opened = began.opened.saturating_sub(self.alone.opened);
-        let active = to_f64(usize::try_from(opened).unwrap_or(usize::MAX));
+    /// Returns the common rate from which on the connections add to that of the base, where so many responses had `opened`.
+    fn rate_to_pass(&self, opened: u64, estimate: &ConnectionEstimate) -> f64 {
+        let active = opened.saturating_sub(self.alone.opened);
+        let active = to_f64(usize::try_from(active).unwrap_or(usize::MAX));
         let (base_rate, far_beyond) = if self.is_against_one() {
             (estimate.solo_rate, FAR_BEYOND_ONE)
         } else {
