@@ -7,6 +7,7 @@
 pub(crate) mod address_book;
 pub(crate) mod coalesce;
 pub(crate) mod connect;
+pub(crate) mod connection;
 pub(crate) mod connection_cap;
 #[cfg(test)]
 pub(crate) mod in_memory;

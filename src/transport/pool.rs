@@ -4,10 +4,7 @@
 //! [`Lease`] sends one request and is given back when the body has been read to its end. Dropping it closes the
 //! connection, because the rest of the body is never read.
 
-use std::fmt::Write;
-use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,80 +12,32 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::Empty;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::rt::TokioIo;
-use tokio::runtime::{self, Handle};
-use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout};
-use tower_service::Service;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
 use tracing::debug;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::events::{CONNECTION, first_line, milliseconds};
-use crate::transport::coalesce::ReadCoalescing;
-use crate::transport::connect::{TcpConnector, is_out_of_sockets};
+use crate::error::{Error, Result};
+use crate::events::{CONNECTION, first_line};
+use crate::transport::connection::{Connection, Dialer};
 use crate::transport::connection_cap::{ConnectionCap, ConnectionSlot, LeasedConnection, RequestOrder};
-use crate::transport::layered::Layered;
 use crate::transport::proxy::{Proxies, Proxy};
-use crate::transport::response_head::{HEAD_BYTES_MAX, HeadCheck};
-use crate::transport::socket::LowWater;
-use crate::transport::tls::{self, Tls};
-use crate::transport::tls_error;
-use crate::transport::tunnel::ProxyConnector;
-
-/// How long a connection may take in all: the race of the addresses, a proxy and the TLS handshake.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
+use crate::transport::tls::Tls;
 
 /// How long a connection is kept idle. S3 closes those that were idle for 5 s or more; ours are closed a little earlier,
 /// so that a request does not race with that.
 const IDLE_TIMEOUT: Duration = Duration::from_millis(4_500);
 
-/// The longest head of a response, in lines.
-const HEADER_LINES_MAX: usize = 1000;
-
 /// Connections to one endpoint.
 pub(crate) struct Pool {
-    connector: HttpsConnector<ProxyConnector>,
-    route: ProxyConnector,
-    base: Uri,
-    /// Set if TLS is used on the way, if only to a proxy.
-    is_tls: bool,
-    tls: Tls,
+    dialer: Dialer,
     /// The last one is the one used last: its congestion window is open, and the others can go idle long enough to close.
     idle: Mutex<Vec<IdleConnection>>,
     cap: Arc<ConnectionCap>,
-    opened: AtomicU64,
-    read_buffer: usize,
-    /// Set once a head could not be parsed: connections that are opened from then on read longer ones, and ignore lines
-    /// that are no headers.
-    is_lenient: AtomicBool,
 }
 
 struct IdleConnection {
     connection: Connection,
     since: Instant,
-}
-
-/// A connection and the task that drives it; dropping it closes the socket.
-struct Connection {
-    sender: SendRequest<Empty<Bytes>>,
-    driver: AbortHandle,
-    low_water: Arc<LowWater>,
-    /// Set if it reads long heads, and ignores lines that are no headers.
-    is_lenient: bool,
-    /// From 1.
-    number: u64,
-    peer: Option<SocketAddr>,
-    /// The runtime that watches its socket.
-    runtime: runtime::Id,
-    slot: ConnectionSlot,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
 }
 
 /// A connection in use by one request.
@@ -103,31 +52,8 @@ impl Pool {
     /// Creates a pool for the scheme and host of `base`. Each connection reads up to `read_buffer` bytes per call, which
     /// limits a frame and the head of a response. `tls` says which certificates are trusted.
     pub(crate) fn new(base: Uri, tls: &Tls, proxies: &Proxies, read_buffer: usize) -> Result<Arc<Self>> {
-        let proxy = proxies.of(&base)?;
-        let is_https = |uri: &Uri| uri.scheme_str() == Some("https");
-        let is_tls = is_https(&base) || proxy.as_ref().is_some_and(|p| is_https(p.uri()));
-        let config = if is_tls { tls.client_config() } else { tls::unused() }?;
-        let tcp = if is_tls { TcpConnector::under_tls(read_buffer) } else { TcpConnector::plain() };
-        let route = ProxyConnector::new(tcp, proxy, &config);
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(config)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(route.clone());
-        let (idle, opened, cap) = (Mutex::default(), AtomicU64::new(0), ConnectionCap::new());
-        let tls = tls.clone();
-        Ok(Arc::new(Self {
-            connector,
-            route,
-            base,
-            is_tls,
-            tls,
-            idle,
-            cap,
-            opened,
-            read_buffer,
-            is_lenient: AtomicBool::new(false),
-        }))
+        let dialer = Dialer::new(base, tls, proxies, read_buffer)?;
+        Ok(Arc::new(Self { dialer, idle: Mutex::default(), cap: ConnectionCap::new() }))
     }
 
     /// Returns an idle connection or a new one; `prefers_new` asks for a new one, for a retry. Where a limit on
@@ -182,7 +108,7 @@ impl Pool {
 
     /// Returns the proxy that requests go through.
     pub(crate) fn proxy(&self) -> Option<&Proxy> {
-        self.route.proxy()
+        self.dialer.proxy()
     }
 
     /// Returns whether requests go through a proxy.
@@ -218,96 +144,9 @@ impl Pool {
     async fn open_unless_silent(&self, slot: ConnectionSlot) -> Result<Connection> {
         tokio::select! {
             biased;
-            opened = self.open(slot) => opened,
+            opened = self.dialer.open(slot) => opened,
             () = self.cap.silence() => Err(Error::network("the host accepts no further connection")),
         }
-    }
-
-    async fn open(&self, mut slot: ConnectionSlot) -> Result<Connection> {
-        let began = Instant::now();
-        let connecting = self.connector.clone().call(self.base.clone());
-        let stream = timeout(OPEN_TIMEOUT, connecting)
-            .await
-            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
-            .map_err(|e| self.refused(e))?;
-        let socket = below(below(&stream)).inner();
-        let (low_water, peer) = (socket.low_water(), socket.peer());
-        let stream = TokioIo::new(stream);
-        let stream = Layered { stream, layer: self.is_tls.then(ReadCoalescing::default) };
-        let is_lenient = self.is_lenient.load(Ordering::Relaxed);
-        let stream = Layered { stream, layer: is_lenient.then(HeadCheck::default) };
-        let read_buffer = if is_lenient { self.read_buffer.max(HEAD_BYTES_MAX) } else { self.read_buffer };
-        let (sender, connection) = http1::Builder::new()
-            .read_buf_exact_size(Some(read_buffer))
-            // Each entry of an object's user metadata is a line.
-            .max_headers(HEADER_LINES_MAX)
-            // Old servers fold lines, and put a space before the colon. Lines that are not headers at all are an error
-            // first: hyper drops them silently, and one may be the length or the framing of the body.
-            .ignore_invalid_headers_in_responses(is_lenient)
-            .allow_spaces_after_header_name_in_responses(true)
-            .allow_obsolete_multiline_headers_in_responses(true)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|e| Error::network("the connection failed").with_source(e))?;
-        let number = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
-        let host = self.base.authority().map_or("", |a| a.as_str());
-        debug!(
-            target: CONNECTION,
-            host,
-            proxy = self.route.proxy().map(ToString::to_string),
-            peer = peer.map(tracing::field::display),
-            connection = number,
-            elapsed_ms = milliseconds(began.elapsed()),
-            "connected"
-        );
-        // Its error reaches whoever waits for the response or reads the body.
-        let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
-        slot.establish();
-        let runtime = Handle::current().id();
-        Ok(Connection { sender, driver, low_water, is_lenient, number, peer, runtime, slot })
-    }
-
-    fn refused(&self, cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
-        // A proxy's refusal explains itself.
-        let cause = match cause.downcast::<Error>() {
-            Ok(error) => return *error,
-            Err(cause) => cause,
-        };
-        if has_source_out_of_sockets(&*cause) {
-            return Error::new(ErrorKind::Other, "no file descriptor is left for a connection")
-                .with_source(cause)
-                .with_hint("raise the limit on open files (ulimit -n)");
-        }
-        let mut what = format!("no connection to {}", self.base.authority().map_or("", |a| a.as_str()));
-        if let Some(proxy) = self.route.proxy() {
-            let _ = write!(what, " through the proxy {proxy}");
-        }
-        if let Some(error) = tls_error::explain(&*cause, &what, &self.tls) {
-            return error;
-        }
-        let mut error = Error::network(what).with_source(cause);
-        if let Some(proxy) = self.route.proxy() {
-            let variable = proxy.variable();
-            error = error.with_hint(format!(
-                "check the proxy in {variable}; NO_PROXY names hosts to reach without one"
-            ));
-        }
-        error.with_hint("check the endpoint, the region and the network")
-    }
-}
-
-/// Returns whether an error in the chain of `error` says that there can be no further socket.
-fn has_source_out_of_sockets(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source())
-        .filter_map(|error| error.downcast_ref::<io::Error>())
-        .any(is_out_of_sockets)
-}
-
-/// Returns the stream below TLS, or the stream itself where there is none.
-fn below<T>(stream: &MaybeHttpsStream<T>) -> &T {
-    match stream {
-        MaybeHttpsStream::Http(stream) => stream,
-        MaybeHttpsStream::Https(tls) => tls.inner().get_ref().0.inner(),
     }
 }
 
@@ -322,7 +161,7 @@ impl Lease {
         &mut self,
         mut request: Request<Empty<Bytes>>,
     ) -> hyper::Result<Response<Incoming>> {
-        self.pool.route.make_absolute(&mut request, &self.pool.base);
+        self.pool.dialer.prepare(&mut request);
         let sent = Instant::now();
         let response = self.connection.sender.send_request(request).await?;
         self.pool.cap.responded(sent.elapsed(), !self.is_reused);
@@ -332,7 +171,7 @@ impl Lease {
     /// Closes the connection, on which the head of a response could not be parsed. Returns whether a connection that is opened
     /// from now on may be able to: it reads longer heads, and ignores lines that are no headers.
     pub(crate) fn fail_to_parse(self) -> bool {
-        self.pool.is_lenient.store(true, Ordering::Relaxed);
+        self.pool.dialer.set_lenient();
         !self.connection.is_lenient
     }
 

@@ -3,6 +3,7 @@ use http_body_util::BodyExt;
 use tokio::time::sleep;
 
 use super::*;
+use crate::transport::connection::OPEN_TIMEOUT;
 use crate::transport::in_memory::{InMemoryServer, LATENCY, NEVER, ScriptedDial, ScriptedReply, object};
 
 fn pool(server: &InMemoryServer) -> Arc<Pool> {

@@ -1,0 +1,205 @@
+//! A connection to one host, and how it is opened: TCP, a proxy, TLS and HTTP/1.1, each with its settings.
+
+use std::fmt::Write;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Uri};
+use http_body_util::Empty;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::rt::TokioIo;
+use tokio::runtime::{self, Handle};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout};
+use tower_service::Service;
+use tracing::debug;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::events::{CONNECTION, milliseconds};
+use crate::transport::coalesce::ReadCoalescing;
+use crate::transport::connect::{TcpConnector, is_out_of_sockets};
+use crate::transport::connection_cap::ConnectionSlot;
+use crate::transport::layered::Layered;
+use crate::transport::proxy::{Proxies, Proxy};
+use crate::transport::response_head::{HEAD_BYTES_MAX, HeadCheck};
+use crate::transport::socket::LowWater;
+use crate::transport::tls::{self, Tls};
+use crate::transport::tls_error;
+use crate::transport::tunnel::ProxyConnector;
+
+/// How long a connection may take in all: the race of the addresses, a proxy and the TLS handshake.
+pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The longest head of a response, in lines.
+const HEADER_LINES_MAX: usize = 1000;
+
+/// A connection and the task that drives it; dropping it closes the socket.
+pub(super) struct Connection {
+    pub(super) sender: SendRequest<Empty<Bytes>>,
+    pub(super) driver: AbortHandle,
+    pub(super) low_water: Arc<LowWater>,
+    /// Set if it reads long heads, and ignores lines that are no headers.
+    pub(super) is_lenient: bool,
+    /// From 1.
+    pub(super) number: u64,
+    pub(super) peer: Option<SocketAddr>,
+    /// The runtime that watches its socket.
+    pub(super) runtime: runtime::Id,
+    pub(super) slot: ConnectionSlot,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// Opens connections to one host.
+pub(super) struct Dialer {
+    connector: HttpsConnector<ProxyConnector>,
+    route: ProxyConnector,
+    base: Uri,
+    /// Set if TLS is used on the way, if only to a proxy.
+    is_tls: bool,
+    tls: Tls,
+    opened: AtomicU64,
+    read_buffer: usize,
+    /// Set once a head could not be parsed: connections that are opened from then on read longer ones, and ignore lines
+    /// that are no headers.
+    is_lenient: AtomicBool,
+}
+
+impl Dialer {
+    /// Creates a dialer for the scheme and host of `base`. Each connection reads up to `read_buffer` bytes per call.
+    pub(super) fn new(base: Uri, tls: &Tls, proxies: &Proxies, read_buffer: usize) -> Result<Self> {
+        let proxy = proxies.of(&base)?;
+        let is_https = |uri: &Uri| uri.scheme_str() == Some("https");
+        let is_tls = is_https(&base) || proxy.as_ref().is_some_and(|p| is_https(p.uri()));
+        let config = if is_tls { tls.client_config() } else { tls::unused() }?;
+        let tcp = if is_tls { TcpConnector::under_tls(read_buffer) } else { TcpConnector::plain() };
+        let route = ProxyConnector::new(tcp, proxy, &config);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(config)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(route.clone());
+        Ok(Self {
+            connector,
+            route,
+            base,
+            is_tls,
+            tls: tls.clone(),
+            opened: AtomicU64::new(0),
+            read_buffer,
+            is_lenient: AtomicBool::new(false),
+        })
+    }
+
+    /// Returns the proxy that requests go through.
+    pub(super) fn proxy(&self) -> Option<&Proxy> {
+        self.route.proxy()
+    }
+
+    /// Prepares `request` for the proxy that forwards it, if one does.
+    pub(super) fn prepare(&self, request: &mut Request<Empty<Bytes>>) {
+        self.route.make_absolute(request, &self.base);
+    }
+
+    /// Makes connections that are opened from now on read longer heads, and ignore lines that are no headers.
+    pub(super) fn set_lenient(&self) {
+        self.is_lenient.store(true, Ordering::Relaxed);
+    }
+
+    /// Opens a connection, for which there is a `slot`.
+    pub(super) async fn open(&self, mut slot: ConnectionSlot) -> Result<Connection> {
+        let began = Instant::now();
+        let connecting = self.connector.clone().call(self.base.clone());
+        let stream = timeout(OPEN_TIMEOUT, connecting)
+            .await
+            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+            .map_err(|e| self.refused(e))?;
+        let socket = below(below(&stream)).inner();
+        let (low_water, peer) = (socket.low_water(), socket.peer());
+        let stream = TokioIo::new(stream);
+        let stream = Layered { stream, layer: self.is_tls.then(ReadCoalescing::default) };
+        let is_lenient = self.is_lenient.load(Ordering::Relaxed);
+        let stream = Layered { stream, layer: is_lenient.then(HeadCheck::default) };
+        let read_buffer = if is_lenient { self.read_buffer.max(HEAD_BYTES_MAX) } else { self.read_buffer };
+        let (sender, connection) = http1::Builder::new()
+            .read_buf_exact_size(Some(read_buffer))
+            // Each entry of an object's user metadata is a line.
+            .max_headers(HEADER_LINES_MAX)
+            // Old servers fold lines, and put a space before the colon. Lines that are not headers at all are an error
+            // first: hyper drops them silently, and one may be the length or the framing of the body.
+            .ignore_invalid_headers_in_responses(is_lenient)
+            .allow_spaces_after_header_name_in_responses(true)
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|e| Error::network("the connection failed").with_source(e))?;
+        let number = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
+        let host = self.base.authority().map_or("", |a| a.as_str());
+        debug!(
+            target: CONNECTION,
+            host,
+            proxy = self.route.proxy().map(ToString::to_string),
+            peer = peer.map(tracing::field::display),
+            connection = number,
+            elapsed_ms = milliseconds(began.elapsed()),
+            "connected"
+        );
+        // Its error reaches whoever waits for the response or reads the body.
+        let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
+        slot.establish();
+        let runtime = Handle::current().id();
+        Ok(Connection { sender, driver, low_water, is_lenient, number, peer, runtime, slot })
+    }
+
+    fn refused(&self, cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
+        // A proxy's refusal explains itself.
+        let cause = match cause.downcast::<Error>() {
+            Ok(error) => return *error,
+            Err(cause) => cause,
+        };
+        if has_source_out_of_sockets(&*cause) {
+            return Error::new(ErrorKind::Other, "no file descriptor is left for a connection")
+                .with_source(cause)
+                .with_hint("raise the limit on open files (ulimit -n)");
+        }
+        let mut what = format!("no connection to {}", self.base.authority().map_or("", |a| a.as_str()));
+        if let Some(proxy) = self.route.proxy() {
+            let _ = write!(what, " through the proxy {proxy}");
+        }
+        if let Some(error) = tls_error::explain(&*cause, &what, &self.tls) {
+            return error;
+        }
+        let mut error = Error::network(what).with_source(cause);
+        if let Some(proxy) = self.route.proxy() {
+            let variable = proxy.variable();
+            error = error.with_hint(format!(
+                "check the proxy in {variable}; NO_PROXY names hosts to reach without one"
+            ));
+        }
+        error.with_hint("check the endpoint, the region and the network")
+    }
+}
+
+/// Returns whether an error in the chain of `error` says that there can be no further socket.
+fn has_source_out_of_sockets(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(is_out_of_sockets)
+}
+
+/// Returns the stream below TLS, or the stream itself where there is none.
+fn below<T>(stream: &MaybeHttpsStream<T>) -> &T {
+    match stream {
+        MaybeHttpsStream::Http(stream) => stream,
+        MaybeHttpsStream::Https(tls) => tls.inner().get_ref().0.inner(),
+    }
+}
