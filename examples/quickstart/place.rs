@@ -76,11 +76,14 @@ impl Place {
         for (name, value) in &self.variables {
             println!("  export {name}={}", quoted(value));
         }
+        // s5cmd knows no other name of it.
+        println!("  export S3_ENDPOINT_URL={}", quoted(&self.server.endpoint()));
         let uri = quoted(&format!("s3://{BUCKET}/{example}"));
         println!("\n  {binary} {uri} | sha256sum");
         println!("  {binary} --checksum require {uri} | sha256sum");
         println!("  {binary} --info {uri}");
         println!("  aws s3 ls --recursive s3://{BUCKET}");
+        println!("  s5cmd ls 's3://{BUCKET}/*'");
         println!("\nCtrl-C ends the server.");
         loop {
             thread::park();

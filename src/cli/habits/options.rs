@@ -289,7 +289,7 @@ const ADVICE: &[Advice] = &[
         &["--proxy", "-x", "--preproxy", "--socks5", "--socks5-hostname", "--proxy-user"],
         "set HTTPS_PROXY, as for curl",
     ),
-    (&["--noproxy", "--no-proxy"], "set NO_PROXY, as for curl, or leave HTTPS_PROXY out"),
+    (&["--noproxy", "--no-proxy"], "set NO_PROXY, as for curl: names of hosts, or * for all"),
     (
         &["--compressed", "--tr-encoding", "--compression"],
         "bytes are delivered as they are stored: use a pipe into gunzip or zstd -d",

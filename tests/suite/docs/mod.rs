@@ -7,8 +7,11 @@ mod image;
 #[cfg(target_os = "linux")]
 mod jobs;
 mod links;
+#[cfg(target_os = "linux")]
+mod listing;
 mod markdown;
 mod options;
+mod pictures;
 #[cfg(target_os = "linux")]
 mod run;
 mod tasks;
@@ -18,6 +21,12 @@ use std::path::{Path, PathBuf};
 /// Returns the root of the repository.
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Returns the path of a program that tests/servers.sh installs by pip.
+fn by_pip(program: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("servers");
+    target.join("python").join("bin").join(program)
 }
 
 /// Returns the pages for users: README.md, CONTRIBUTING.md, SECURITY.md and docs/, those that are there, by their paths below

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use s3server::{Object, Server, Version};
 
-use super::root;
+use super::{by_pip, root};
 use crate::support::object::object;
 use crate::support::run::{ACCESS_KEY, SECRET_KEY};
 
@@ -21,12 +21,6 @@ fn server(key: &str, size: u64) -> (Server, Version) {
     let stored = Object::new(bytes).checksum(s3server::Checksum::Crc64Nvme, crc);
     let version = server.put("bucket", key, stored);
     (server, version)
-}
-
-/// Returns the path of a program that tests/servers.sh installs by pip.
-fn by_pip(program: &str) -> PathBuf {
-    let target = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("servers");
-    target.join("python").join("bin").join(program)
 }
 
 /// Returns the path of a job file.
