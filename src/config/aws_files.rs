@@ -120,6 +120,17 @@ impl ParsedFiles {
         self.config.profile(name).is_some() || self.credentials.profile(name).is_some()
     }
 
+    /// Replaces the `credential_source` of a profile by a `source_profile`.
+    pub(super) fn name_source_profile(&mut self, name: &str, source: &str) {
+        let name = ("profile".to_owned(), name.to_owned());
+        for sections in [&mut self.config, &mut self.credentials] {
+            if let Some(profile) = sections.0.get_mut(&name) {
+                profile.remove("credential_source");
+            }
+        }
+        self.profile_mut(&name.1).insert("source_profile".to_owned(), source.to_owned());
+    }
+
     /// Returns the settings of a profile in the configuration file, to change them.
     pub(super) fn profile_mut(&mut self, name: &str) -> &mut Properties {
         self.config.0.entry(("profile".to_owned(), name.to_owned())).or_default()

@@ -125,7 +125,7 @@ mod tests {
     use aws_smithy_runtime_api::client::http::{
         HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
     };
-    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+    use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
     use aws_smithy_runtime_api::client::result::ConnectorError;
 
     use super::*;
@@ -151,7 +151,7 @@ mod tests {
             };
             let calls = self.calls.clone();
             load_from(&self.settings, &Env::from_slice(self.env), files, |_| {
-                http_client_fn(move |_, _| SharedHttpConnector::new(Instance(calls.clone())))
+                http_client_fn(move |_, _| SharedHttpConnector::new(Nobody(calls.clone())))
             })
             .await
         }
@@ -166,27 +166,14 @@ mod tests {
         }
     }
 
-    /// The metadata service of an instance in eu-west-3.
+    /// A server that is never reached.
     #[derive(Debug)]
-    struct Instance(Arc<AtomicUsize>);
+    struct Nobody(Arc<AtomicUsize>);
 
-    impl HttpConnector for Instance {
-        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+    impl HttpConnector for Nobody {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
             self.0.fetch_add(1, Ordering::SeqCst);
-            let path = request.uri().strip_prefix("http://169.254.169.254/latest/").unwrap_or("elsewhere");
-            let body = match path {
-                "api/token" => "token",
-                "meta-data/iam/security-credentials/" => "role",
-                "meta-data/iam/security-credentials/role" => {
-                    r#"{"Code": "Success", "AccessKeyId": "imds-key", "SecretAccessKey": "hunter2",
-                        "Token": "hunter3", "Expiration": "2999-01-01T00:00:00Z"}"#
-                }
-                "meta-data/placement/region" => "eu-west-3",
-                _ => return HttpConnectorFuture::ready(Err(ConnectorError::user("no such host".into()))),
-            };
-            let mut response = HttpResponse::new(200.try_into().unwrap(), body.into());
-            response.headers_mut().insert("x-aws-ec2-metadata-token-ttl-seconds", "21600");
-            HttpConnectorFuture::ready(Ok(response))
+            HttpConnectorFuture::ready(Err(ConnectorError::user("no such host".into())))
         }
     }
 
@@ -372,30 +359,13 @@ mod tests {
         assert!(!shown.contains("hunter"), "{shown}");
     }
 
-    /// The last sources read the process's own environment, so these tests run in processes of their own.
-    #[tokio::test]
-    async fn instance_metadata_comes_last_and_names_the_region() {
-        if !is_isolated("config::load::tests::instance_metadata_comes_last_and_names_the_region", &[]) {
-            return;
-        }
-        let world = World::default();
-        let config = world.load().await.unwrap();
-        assert_eq!(config.region.as_str(), "eu-west-3");
-        assert_eq!(world.key().await.unwrap(), "imds-key");
-
-        let settings = Settings { region: Some("r".into()), ..Settings::default() };
-        let world = World { settings, ..World::default() };
-        assert_eq!(world.load().await.unwrap().region.as_str(), "r");
-        assert_eq!(world.calls.load(Ordering::SeqCst), 3, "a token, the role, its keys");
-    }
-
+    /// Web identity reads the process's own environment, so this test runs in a process of its own.
     #[tokio::test]
     async fn without_any_source_the_error_says_what_to_do() {
-        let disabled = [("AWS_EC2_METADATA_DISABLED", "true")];
-        if !is_isolated("config::load::tests::without_any_source_the_error_says_what_to_do", &disabled) {
+        if !is_isolated("config::load::tests::without_any_source_the_error_says_what_to_do") {
             return;
         }
-        let world = World::default();
+        let world = World { env: &[("AWS_EC2_METADATA_DISABLED", "true")], ..World::default() };
         let error = world.load().await.unwrap_err();
         assert_eq!(error.exit_code(), 4);
         let message = error.to_string();
@@ -412,8 +382,8 @@ mod tests {
         assert_eq!(world.calls.load(Ordering::SeqCst), 0);
     }
 
-    /// Returns whether this process runs only `test` with only `env`; otherwise runs such a process.
-    fn is_isolated(test: &str, env: &[(&str, &str)]) -> bool {
+    /// Returns whether this process runs only `test` with no environment; otherwise runs such a process.
+    fn is_isolated(test: &str) -> bool {
         const MARK: &str = "S3FCP_TEST_ALONE";
         if std::env::var_os(MARK).is_some() {
             return true;
@@ -421,7 +391,6 @@ mod tests {
         let output = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", test])
             .env_clear()
-            .envs(env.iter().copied())
             .env(MARK, "1")
             .output()
             .unwrap();

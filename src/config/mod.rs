@@ -6,6 +6,7 @@ pub(crate) mod chain_error;
 pub(crate) mod container;
 pub(crate) mod credentials;
 pub(crate) mod ini;
+pub(crate) mod instance;
 pub(crate) mod load;
 pub(crate) mod process;
 pub(crate) mod profile;

@@ -8,8 +8,6 @@ use std::future::Future;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
-use aws_config::imds::credentials::ImdsCredentialsProvider;
-use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
@@ -26,6 +24,7 @@ use crate::config::aws_files::{AwsFiles, ParsedFiles};
 use crate::config::chain_error::{ProviderTrace, credentials_error};
 use crate::config::container;
 use crate::config::ini::encode_name;
+use crate::config::instance::InstanceMetadata;
 use crate::config::process;
 use crate::config::profile::variable;
 use crate::config::provider_http::ProviderClient;
@@ -149,7 +148,8 @@ impl ProviderChain {
             let loaded = with_time_limit(async {
                 match &provider {
                     Some(provider) => provider.provide_credentials().await,
-                    None => Box::pin(container::load(&self.env, &self.client)).await,
+                    None if origin == CredentialSource::Container => self.container_keys().await,
+                    None => Box::pin(self.instance_keys(&files)).await,
                 }
             });
             let e = match loaded.await {
@@ -211,8 +211,14 @@ impl ProviderChain {
         base: &str,
     ) -> Result<Option<Keys>, CredentialsError> {
         let has = |keys: &[&str]| keys.iter().any(|key| files.get(base, key).is_some());
-        let keys = if has(&["web_identity_token_file", "credential_source"]) {
+        let keys = if has(&["web_identity_token_file"]) {
             return Ok(None);
+        } else if let Some(source) = files.get(base, "credential_source") {
+            match source.to_ascii_lowercase().as_str() {
+                "ec2instancemetadata" => with_time_limit(Box::pin(self.instance_keys(files))).await?,
+                "ecscontainer" => with_time_limit(self.container_keys()).await?,
+                _ => return Ok(None),
+            }
         } else if has(&["sso_session", "sso_start_url"]) {
             with_time_limit(Box::pin(sso::load(self, files, base))).await?
         } else if has(&["login_session"]) {
@@ -224,10 +230,16 @@ impl ProviderChain {
             return Ok(None);
         };
         check_keys(&keys)?;
-        if base == self.profile {
+        // A profile that names its source has a role to be assumed with the source's keys, which get a profile of their own.
+        let names_source = files.get(base, "credential_source").is_some();
+        if base == self.profile && !names_source {
             return Ok(Some(keys));
         }
-        let profile = files.profile_mut(base);
+        let of_source = format!("{base} (source)");
+        if names_source {
+            files.name_source_profile(base, &of_source);
+        }
+        let profile = files.profile_mut(if names_source { &of_source } else { base });
         profile.retain(|key, _| !key.starts_with("sso_"));
         profile.insert("aws_access_key_id".to_owned(), keys.access_key_id().to_owned());
         profile.insert("aws_secret_access_key".to_owned(), keys.secret_access_key().to_owned());
@@ -250,12 +262,24 @@ impl ProviderChain {
 
     /// Returns the region of the instance that the program runs on.
     pub(super) async fn instance_region(&self) -> Option<Region> {
-        let region =
-            ImdsRegionProvider::builder().configure(&self.provider_config()).build().region().await?;
-        Region::parse(region.as_ref()).ok()
+        self.instance(&self.files.read().ok()?).region().await
     }
 
-    /// Returns the sources after the environment, in their order; `None` for the one that is not the AWS crates'.
+    async fn instance_keys(&self, files: &ParsedFiles) -> Result<Keys, CredentialsError> {
+        self.instance(files).keys().await
+    }
+
+    async fn container_keys(&self) -> Result<Keys, CredentialsError> {
+        Box::pin(container::load(&self.env, &self.client)).await
+    }
+
+    fn instance(&self, files: &ParsedFiles) -> InstanceMetadata<'_> {
+        InstanceMetadata::configured(&self.client, |name, key| {
+            variable(&self.env, name).or_else(|| files.get(&self.profile, key).map(str::to_owned))
+        })
+    }
+
+    /// Returns the sources after the environment, in their order; `None` for those that are not the AWS crates'.
     fn chain(&self, files: &ParsedFiles) -> [(CredentialSource, Option<Box<dyn ProvideCredentials>>); 4] {
         let config = self.provider_config();
         let profile = ProfileFileCredentialsProvider::builder()
@@ -264,12 +288,11 @@ impl ProviderChain {
             .profile_name(encode_name(&self.profile))
             .build();
         let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(&config).build();
-        let instance = ImdsCredentialsProvider::builder().configure(&config).build();
         [
             (CredentialSource::Profile, Some(Box::new(profile))),
             (CredentialSource::WebIdentity, Some(Box::new(web_identity))),
             (CredentialSource::Container, None),
-            (CredentialSource::Instance, Some(Box::new(instance))),
+            (CredentialSource::Instance, None),
         ]
     }
 

@@ -17,7 +17,7 @@ use http::StatusCode;
 use http_body_util::Full;
 use tokio::time::sleep;
 
-use crate::config::provider_answer::{KeyDocument, first_line, normalize_json};
+use crate::config::provider_answer::{KeyDocument, normalize_json};
 use crate::error::ErrorKind;
 use crate::error::printable::printable_within;
 use crate::transport::one_request;
@@ -29,9 +29,22 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time limit for the response if the source sets none.
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How often a request that is sent here is tried, and the pause before the second attempt.
-const ATTEMPTS: u32 = 3;
+/// The pause before the second attempt.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a source is waited for, and how often it is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) connect: Duration,
+    pub(super) read: Duration,
+    pub(super) attempts: u32,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { connect: CONNECT_TIMEOUT, read: READ_TIMEOUT, attempts: 3 }
+    }
+}
 
 /// The connections of credential sources, which trust what `tls` trusts and go through `proxies`.
 #[derive(Debug, Clone)]
@@ -54,6 +67,7 @@ impl ProviderClient {
     pub(super) async fn send(
         &self,
         request: &http::Request<String>,
+        patience: Patience,
     ) -> Result<(StatusCode, Bytes), crate::error::Error> {
         let mut attempt = 1;
         loop {
@@ -64,14 +78,15 @@ impl ProviderClient {
                 head.headers.insert(http::header::HOST, host);
             }
             let copy = http::Request::from_parts(head, Full::new(Bytes::from(body)));
-            let sent = one_request::send(copy, &self.proxies, &self.tls, CONNECT_TIMEOUT, READ_TIMEOUT).await;
+            let sent =
+                one_request::send(copy, &self.proxies, &self.tls, patience.connect, patience.read).await;
             let is_busy =
                 |status: StatusCode| status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
             let may_retry = match &sent {
                 Ok(response) => is_busy(response.status()),
                 Err(e) => e.is_retryable(),
             };
-            if !may_retry || attempt == ATTEMPTS {
+            if !may_retry || attempt >= patience.attempts {
                 return sent.map(|response| (response.status(), response.into_body()));
             }
             sleep(PAUSE * attempt).await;
@@ -110,17 +125,11 @@ impl HttpConnector for ProviderHttp {
 impl ProviderHttp {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let request = convert_request(&request).map_err(ConnectorError::user)?;
-        let request_path = request.uri().path().to_owned();
         let connect_timeout = self.settings.connect_timeout().unwrap_or(CONNECT_TIMEOUT);
         let read_timeout = self.settings.read_timeout().unwrap_or(READ_TIMEOUT);
         let response = one_request::send(request, &self.proxies, &self.tls, connect_timeout, read_timeout);
-        let is_role_list = request_path.ends_with("/security-credentials/");
         let (head, body) = response.await.map_err(connector_error)?.into_parts();
-        let body = match normalize_json(&body) {
-            _ if is_role_list => first_line(&body),
-            Some(json) => json,
-            None => body.to_vec(),
-        };
+        let body = normalize_json(&body).unwrap_or_else(|| body.to_vec());
         let mut response = HttpResponse::new(head.status.into(), SdkBody::from(body));
         for (name, value) in &head.headers {
             // A value that is not text is of no use to a credential source, and the document may have changed its length.

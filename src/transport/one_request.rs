@@ -3,6 +3,7 @@
 //! It uses the same resolver, proxies and TLS as the object's requests, so that certificates and proxies that work for
 //! one work for the other.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +23,18 @@ use crate::transport::tunnel::ProxyConnector;
 
 /// Documents of credential sources have a few KiB.
 const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// The source of the error for a host that was reached and did not answer within this time.
+#[derive(Debug)]
+pub(crate) struct NoAnswer(Duration);
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no answer within {:?}", self.0)
+    }
+}
+
+impl std::error::Error for NoAnswer {}
 
 /// Sends `request`, whose target is an absolute URI, and reads the whole response.
 pub(crate) async fn send(
@@ -79,7 +92,7 @@ pub(crate) async fn send(
             _ = &mut connection => exchange.await,
         }
     };
-    timeout(read_timeout, driven)
-        .await
-        .unwrap_or_else(|_| Err(Error::network(format!("{host} did not answer within {read_timeout:?}"))))
+    timeout(read_timeout, driven).await.unwrap_or_else(|_| {
+        Err(Error::network(format!("the request to {host} failed")).with_source(NoAnswer(read_timeout)))
+    })
 }

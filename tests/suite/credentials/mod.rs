@@ -4,6 +4,7 @@
 mod access;
 mod expired;
 mod files_as_people_have_them;
+mod instance;
 mod settings;
 mod sources;
 mod sso;

@@ -36,7 +36,10 @@ impl Machine {
             "/latest/meta-data/iam/security-credentials/" => Reply::status(200).body("role"),
             "/latest/meta-data/iam/security-credentials/role" => Reply::status(200).body(keys("instance")),
             "/ecs" => Reply::status(200).body(keys("container")),
-            _ => Reply::status(200).body(assumed("web")),
+            _ if request.header("authorization").is_some() => {
+                Reply::status(200).body(assumed("AssumeRole", "role"))
+            }
+            _ => Reply::status(200).body(assumed("AssumeRoleWithWebIdentity", "web")),
         };
         let folder = folder();
         Self { folder, server: FaultServer::start(object(SIZE), answer) }
@@ -59,21 +62,21 @@ impl Machine {
     }
 }
 
-fn keys(id: &str) -> String {
+pub(super) fn keys(id: &str) -> String {
     format!(
         "{{\"Version\": 1, \"Code\": \"Success\", \"AccessKeyId\": \"{id}\", \"SecretAccessKey\": \"{SECRET_KEY}\", \
          \"Token\": \"{SESSION_TOKEN}\", \"SessionToken\": \"{SESSION_TOKEN}\", \"Expiration\": \"2999-01-01T00:00:00Z\"}}"
     )
 }
 
-/// Returns an answer of STS (AWS STS API Reference, `AssumeRoleWithWebIdentity`).
-fn assumed(id: &str) -> String {
+/// Returns an answer of STS (AWS STS API Reference, `AssumeRole` and `AssumeRoleWithWebIdentity`).
+fn assumed(action: &str, id: &str) -> String {
     format!(
-        "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
-         <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>{id}</AccessKeyId>\
-         <SecretAccessKey>{SECRET_KEY}</SecretAccessKey><SessionToken>{SESSION_TOKEN}</SessionToken>\
-         <Expiration>2999-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult>\
-         </AssumeRoleWithWebIdentityResponse>"
+        "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result>\
+         <AssumedRoleUser><AssumedRoleId>i:n</AssumedRoleId><Arn>arn:aws:sts::1:assumed-role/r/n</Arn></AssumedRoleUser>\
+         <Credentials><AccessKeyId>{id}</AccessKeyId><SecretAccessKey>{SECRET_KEY}</SecretAccessKey>\
+         <SessionToken>{SESSION_TOKEN}</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration></Credentials>\
+         </{action}Result></{action}Response>"
     )
 }
 
@@ -125,6 +128,31 @@ fn each_source_signs_and_its_time_is_reported() {
         let stats: Value = serde_json::from_str(&outcome.stderr).expect("one line of JSON");
         assert!(stats["credentials_seconds"].as_f64().is_some_and(|s| s >= *least), "{stats}");
         assert!(stats["credentials_seconds"].as_f64() <= stats["first_byte_seconds"].as_f64(), "{stats}");
+    });
+}
+
+/// A role is assumed with the keys of the source that the profile names.
+#[test]
+fn a_role_is_assumed_with_the_keys_of_an_instance_or_a_container() {
+    let table: [(&str, (&str, Setup)); 2] =
+        [("instance", ("Ec2InstanceMetadata", instance)), ("container", ("EcsContainer", container))];
+    let named: Vec<_> = table.iter().map(|(name, case)| (*name, (*name, case))).collect();
+    table::each(&named, |(name, (source, setup))| {
+        let machine = Machine::new(false);
+        let profile = format!("role_arn = arn:aws:iam::1:role/r\ncredential_source = {source}");
+        let run =
+            setup(&machine, machine.run(&profile)).env("AWS_ENDPOINT_URL_STS", machine.server.endpoint());
+        run.download(URI).assert_object(&object(SIZE));
+        let signed = |target: &str, key: &str| {
+            let has = |header: &str| header.contains(&format!("Credential={key}/"));
+            machine
+                .server
+                .requests()
+                .iter()
+                .any(|r| r.target == target && r.header("authorization").is_some_and(has))
+        };
+        assert!(signed("/", name), "{:?}", machine.server.requests());
+        assert!(signed("/bucket/key", "role"), "{:?}", machine.server.requests());
     });
 }
 
