@@ -165,6 +165,11 @@ impl RequestSender {
                 }
                 Some(Ok(Err(e))) => {
                     log.failed(&e);
+                    // In TLS 1.3 a server sees after the handshake that the client has no certificate, or a wrong one.
+                    if let Some(error) = lease.tls_failure(&e) {
+                        lease.fail();
+                        return Err(error);
+                    }
                     // A head that cannot be parsed is a response all the same, and shows no limit on connections.
                     let may_move = if is_unreadable(&e) {
                         if lease.fail_to_parse() {

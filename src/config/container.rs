@@ -13,7 +13,7 @@ use http::{HeaderValue, Request, Uri};
 
 use crate::config::profile::variable;
 use crate::config::provider_answer::KeyDocument;
-use crate::config::provider_http::{Patience, ProviderClient, refusal};
+use crate::config::provider_http::{ProviderClient, SourcePatience, refusal};
 
 /// The host of `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`.
 const ECS_HOST: &str = "http://169.254.170.2";
@@ -31,7 +31,7 @@ pub(super) async fn load(env: &Env, client: &ProviderClient) -> Result<Keys, Cre
         request = request.header("authorization", token);
     }
     let request = request.body(String::new()).map_err(|e| invalid(format!("{url}: {e}")))?;
-    let answer = client.send(&request, Patience::default()).await;
+    let answer = client.send(&request, SourcePatience::default()).await;
     let (status, body) = answer.map_err(CredentialsError::provider_error)?;
     if !status.is_success() {
         return Err(CredentialsError::provider_error(refusal(status, &body)));

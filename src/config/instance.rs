@@ -15,7 +15,7 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::config::provider_answer::{KeyDocument, first_line};
-use crate::config::provider_http::{Patience, ProviderClient, refusal};
+use crate::config::provider_http::{ProviderClient, SourcePatience, refusal};
 use crate::error::printable::printable_within;
 use crate::s3::address::region::Region;
 use crate::transport::one_request::NoAnswer;
@@ -43,7 +43,7 @@ pub(super) struct InstanceMetadata<'a> {
     is_disabled: bool,
     /// Unset if the user forbids requests without a token (version 1 of the service).
     may_ask_without_token: bool,
-    patience: Patience,
+    patience: SourcePatience,
 }
 
 /// The token that requests carry, or the reason why there is none.
@@ -71,7 +71,7 @@ impl<'a> InstanceMetadata<'a> {
             endpoint: endpoint.unwrap_or_else(of_mode).trim_end_matches('/').to_owned(),
             is_disabled: is_true("AWS_EC2_METADATA_DISABLED", ""),
             may_ask_without_token: !is_true("AWS_EC2_METADATA_V1_DISABLED", "ec2_metadata_v1_disabled"),
-            patience: Patience {
+            patience: SourcePatience {
                 connect: timeout,
                 read: timeout,
                 attempts: attempts.and_then(|n| n.parse().ok()).unwrap_or(1),

@@ -34,13 +34,13 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// How long a source is waited for, and how often it is asked.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct SourcePatience {
     pub(super) connect: Duration,
     pub(super) read: Duration,
     pub(super) attempts: u32,
 }
 
-impl Default for Patience {
+impl Default for SourcePatience {
     fn default() -> Self {
         Self { connect: CONNECT_TIMEOUT, read: READ_TIMEOUT, attempts: 3 }
     }
@@ -67,7 +67,7 @@ impl ProviderClient {
     pub(super) async fn send(
         &self,
         request: &http::Request<String>,
-        patience: Patience,
+        patience: SourcePatience,
     ) -> Result<(StatusCode, Bytes), crate::error::Error> {
         let mut attempt = 1;
         loop {

@@ -24,7 +24,7 @@ use crate::config::aws_files::ParsedFiles;
 use crate::config::profile::variable;
 use crate::config::provider_answer::KeyDocument;
 use crate::config::provider_chain::ProviderChain;
-use crate::config::provider_http::{Patience, refusal};
+use crate::config::provider_http::{SourcePatience, refusal};
 use crate::events::CREDENTIALS;
 use crate::s3::address::region::Region;
 
@@ -205,8 +205,11 @@ async fn renew(
         .header("content-type", "application/json")
         .body(body.to_string())
         .map_err(CredentialsError::invalid_configuration)?;
-    let (status, body) =
-        chain.client.send(&request, Patience::default()).await.map_err(CredentialsError::provider_error)?;
+    let (status, body) = chain
+        .client
+        .send(&request, SourcePatience::default())
+        .await
+        .map_err(CredentialsError::provider_error)?;
     let Some(answer) = KeyDocument::parse(&body).ok().filter(|_| status.is_success()) else {
         return Ok(None);
     };
@@ -265,8 +268,11 @@ async fn role_keys(
         .header("x-amz-sso_bearer_token", bearer)
         .body(String::new())
         .map_err(CredentialsError::invalid_configuration)?;
-    let (status, body) =
-        chain.client.send(&request, Patience::default()).await.map_err(CredentialsError::provider_error)?;
+    let (status, body) = chain
+        .client
+        .send(&request, SourcePatience::default())
+        .await
+        .map_err(CredentialsError::provider_error)?;
     if status == StatusCode::UNAUTHORIZED {
         return Err(failed("the SSO session has expired or was ended (HTTP 401)".to_owned()));
     }

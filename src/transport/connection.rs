@@ -160,6 +160,12 @@ impl Dialer {
         Ok(Connection { sender, driver, low_water, is_lenient, number, peer, runtime, slot })
     }
 
+    /// Returns the error for a request that failed because the server ended TLS with a reason.
+    pub(super) fn tls_failure(&self, error: &hyper::Error) -> Option<Error> {
+        let host = self.base.authority().map_or("", |a| a.as_str());
+        tls_error::explain(error, &format!("no response from {host}"), &self.tls)
+    }
+
     fn refused(&self, cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
         // A proxy's refusal explains itself.
         let cause = match cause.downcast::<Error>() {
@@ -178,7 +184,15 @@ impl Dialer {
         if let Some(error) = tls_error::explain(&*cause, &what, &self.tls) {
             return error;
         }
+        // A TCP connection that is refused fails otherwise. The alert that gives the reason may be lost with the rest.
+        let is_cut = self.is_tls && tls_error::is_cut(&*cause);
         let mut error = Error::network(what).with_source(cause);
+        if is_cut {
+            error = error.with_hint(
+                "the server ended the TLS handshake: check that this port serves https, and whether it wants a client \
+                 certificate (--client-cert)",
+            );
+        }
         if let Some(proxy) = self.route.proxy() {
             let variable = proxy.variable();
             error = error.with_hint(format!(

@@ -156,6 +156,11 @@ impl Lease {
         Self { connection, pool: Arc::clone(pool), is_reused, _leased: leased }
     }
 
+    /// Returns the error for a request that failed because the server ended TLS with a reason.
+    pub(crate) fn tls_failure(&self, error: &hyper::Error) -> Option<Error> {
+        self.pool.dialer.tls_failure(error)
+    }
+
     /// Sends one request and waits for the head of its response.
     pub(crate) async fn send(
         &mut self,

@@ -145,7 +145,10 @@ fn alert_words(alert: AlertDescription, tls: &Tls) -> Option<(String, String)> {
             "the server does not serve this host name".to_owned(),
             "check the host name of the endpoint".to_owned(),
         )),
-        AlertDescription::CertificateRequired
+        // It cannot verify the signature: another key than the one it knows by this certificate's name.
+        AlertDescription::DecryptError if !tls.has_client_certificate() => None,
+        AlertDescription::DecryptError
+        | AlertDescription::CertificateRequired
         | AlertDescription::BadCertificate
         | AlertDescription::UnsupportedCertificate
         | AlertDescription::CertificateRevoked
@@ -165,6 +168,25 @@ fn alert_words(alert: AlertDescription, tls: &Tls) -> Option<(String, String)> {
         }),
         _ => None,
     }
+}
+
+/// Returns whether the chain of causes of `error` says that the other end closed an established connection.
+pub(crate) fn is_cut(error: &(dyn StdError + 'static)) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    let mut cause = Some(error);
+    while let Some(e) = cause {
+        if let Some(io) = e.downcast_ref::<std::io::Error>() {
+            if matches!(io.kind(), BrokenPipe | ConnectionReset | UnexpectedEof) {
+                return true;
+            }
+            // It exposes what it wraps by get_ref, not by source.
+            if io.get_ref().is_some_and(|inner| is_cut(inner)) {
+                return true;
+            }
+        }
+        cause = e.source();
+    }
+    false
 }
 
 /// Returns rustls's error in the chain of causes of `error`.
