@@ -12,6 +12,7 @@ use crate::download::verdict::Verdict;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::part_file::ObjectFacts;
 use crate::output::sink::Sink;
+use crate::output::stream::StreamOutput;
 use crate::output::writer::Writer;
 use crate::output::written::WriteProgress;
 use crate::s3::range_spec::RangeSpec;
@@ -88,7 +89,10 @@ pub(crate) async fn deliver(
         by = stop => by,
     };
     let is_written = writer.stop(delivery).await;
-    Ok(DeliveryOutcome::Stopped { by, is_known: is_written && !sink.has_lost_reader() })
+    Ok(DeliveryOutcome::Stopped {
+        by,
+        is_known: is_written && !sink.stream().is_some_and(StreamOutput::has_lost_reader),
+    })
 }
 
 /// Passes all frames to the writer, or as many as it takes: if it has stopped, it reports the reason itself.
@@ -103,7 +107,9 @@ async fn feed(
         while let Some(frame) = sequence.next_frame().await {
             let frame = frame?;
             observers.objects_known(sequence);
-            sink.check(&frame)?;
+            if let Some(stream) = sink.stream() {
+                stream.check(&frame)?;
+            }
             let connections = sequence.current().map_or(0, Download::connections);
             let is_direct = connections <= DIRECT_WRITE_MAX_CONNECTIONS;
             let taken = if is_direct { writer.write(frame).await } else { writer.send(frame).await };

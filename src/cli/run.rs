@@ -199,7 +199,11 @@ impl<'a> Run<'a> {
         let scope = DeliveryScope::AllObjects;
         let result =
             deliver(&mut sequence, scope, &mut sink, &self.delivery, stop, &mut self.observers).await;
-        let files = if sink.can_be_resumed() { ResumableFiles::One } else { ResumableFiles::None };
+        let files = if sink.part().is_some_and(|part| !part.is_empty()) {
+            ResumableFiles::One
+        } else {
+            ResumableFiles::None
+        };
         let result = close(sink, result, self.time_of(&sequence));
         self.ending(&sequence, result, files, config)
     }
@@ -374,7 +378,7 @@ fn open(invocation: &Invocation, request: DownloadRequest<'_>) -> Result<OpenedS
         return Sink::open(&invocation.target, request);
     }
     let sink = Sink::open_anew(&invocation.target, request)?;
-    if sink.is_part() {
+    if sink.part().is_some() {
         return Err(Error::usage("-o names one file, and --from many objects").with_hint(
             "-o DIR/ gives a file to each; to concatenate them, leave -o out and redirect stdout: > FILE",
         ));
@@ -424,7 +428,7 @@ fn close(
 ) -> Result<DeliveryOutcome> {
     match result {
         Ok(DeliveryOutcome::Complete(_)) => sink.finish(modified).and(result),
-        Err(error) if error.kind() == ErrorKind::Integrity && sink.is_part() => {
+        Err(error) if error.kind() == ErrorKind::Integrity && sink.part().is_some() => {
             sink.abandon(true);
             Err(error.with_better_hint("no file was made and its bytes are discarded: download it again"))
         }

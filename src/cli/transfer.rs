@@ -36,7 +36,9 @@ pub(crate) async fn begin(
     let mut sequence = Objects::new(client, options, objects::requests(invocation, 0, None)?);
     start_first(invocation, &mut sequence).await?;
     // Only after the server has answered: until then, what an earlier run left stays.
-    sink.start_over()?;
+    if let Some(part) = sink.part_mut() {
+        part.start_over()?;
+    }
     if let Some(download) = sequence.current() {
         sink.begin(&facts(download, options.range))?;
     }
@@ -78,12 +80,12 @@ async fn append_to(
     resume: &ResumePoint,
 ) -> Result<Result<(), &'static str>> {
     let already_written = resume.within.as_ref().map_or(0, |(_, bytes)| *bytes);
-    sink.resume(resume)?;
-    let Some(download) = sequence.current_mut() else { return Ok(Ok(())) };
-    match sink.begin(&facts(download, invocation.download.range)) {
+    let (Some(part), Some(download)) = (sink.part_mut(), sequence.current_mut()) else { return Ok(Ok(())) };
+    part.resume(resume)?;
+    match part.begin(&facts(download, invocation.download.range)) {
         Ok(()) if already_written > 0 && download.wants_earlier().await => {
             // The checksum covers all bytes, those of earlier runs included.
-            sink.read_back(resume.length - already_written, already_written, async |bytes| {
+            part.read_back(resume.length - already_written, already_written, async |bytes| {
                 download.earlier(bytes).await;
             })
             .await?;
@@ -139,7 +141,9 @@ async fn open_file(
         (EarlierRun::Useless(why), Ok(())) => report_restart(sink, why),
         (EarlierRun::Nothing, Ok(())) => {}
     }
-    sink.start_over()?;
+    if let Some(part) = sink.part_mut() {
+        part.start_over()?;
+    }
     let Some(download) = sequence.current() else { return Ok(()) };
     sink.begin(&facts(download, None))
 }
@@ -162,7 +166,8 @@ impl EarlierRun {
 
     /// Returns what is left in `sink` of `request`.
     pub(crate) fn of(sink: &Sink, target: &Destination, request: DownloadRequest<'_>) -> Result<Self> {
-        Ok(match sink.left(request)? {
+        let Some(part) = sink.part() else { return Ok(Self::Nothing) };
+        Ok(match part.left(request)? {
             ExistingPart::Some(resume) if target.resumes() => Self::Resumable(resume),
             ExistingPart::Useless(why) if target.resumes() => Self::Useless(why),
             ExistingPart::Some(_) => Self::Useless("--continue would resume it"),

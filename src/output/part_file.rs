@@ -116,7 +116,7 @@ impl PartFile {
     }
 
     /// Returns what an earlier run left of `request`.
-    pub(super) fn left(&self, request: DownloadRequest<'_>) -> Result<ExistingPart> {
+    pub(crate) fn left(&self, request: DownloadRequest<'_>) -> Result<ExistingPart> {
         let length = match &self.file {
             Some(file) => file.metadata().map_err(|e| self.failed("it cannot be examined", e))?.len(),
             None => 0,
@@ -135,7 +135,7 @@ impl PartFile {
     }
 
     /// Keeps the bytes up to `resume`, and continues after them.
-    pub(super) fn resume(&mut self, resume: &ResumePoint) -> Result<()> {
+    pub(crate) fn resume(&mut self, resume: &ResumePoint) -> Result<()> {
         let mut state = match &self.found {
             LoadedSidecar::State(state) => state.clone(),
             _ => SidecarState::new(&self.endpoint),
@@ -150,7 +150,7 @@ impl PartFile {
 
     /// Begins with no bytes. The sidecar comes first; of what there is, the bytes go first: what is noted of them must
     /// never outlive them.
-    pub(super) fn start_over(&mut self) -> Result<()> {
+    pub(crate) fn start_over(&mut self) -> Result<()> {
         self.resumed = None;
         if self.file.is_some() {
             self.narrow_mode()?;
@@ -183,7 +183,7 @@ impl PartFile {
     }
 
     /// Notes that the bytes which follow are those of `object`.
-    pub(super) fn begin(&mut self, object: &ObjectFacts<'_>) -> Result<()> {
+    pub(crate) fn begin(&mut self, object: &ObjectFacts<'_>) -> Result<()> {
         if self.checkpoints.is_none()
             && let Some(Ok(file)) = self.file.as_ref().map(File::try_clone)
         {
@@ -202,7 +202,7 @@ impl PartFile {
 
     /// Reads the `count` bytes from `start` on, which an earlier run wrote, for `each`. Another thread waits for the disk:
     /// meanwhile the download continues.
-    pub(super) async fn read_back(
+    pub(crate) async fn read_back(
         &self,
         start: u64,
         count: u64,
@@ -242,7 +242,7 @@ impl PartFile {
     }
 
     /// Returns whether there are no bytes.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.file.as_ref().is_none_or(|file| file.metadata().is_ok_and(|found| found.len() == 0))
     }
 

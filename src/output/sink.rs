@@ -14,10 +14,10 @@ use tokio::io::Interest;
 use crate::error::{Error, Result};
 use crate::output::finished::FinishedFile;
 use crate::output::in_place::InPlace;
-use crate::output::part_file::{ExistingPart, ObjectFacts, PartFile};
+use crate::output::part_file::{ObjectFacts, PartFile};
 use crate::output::path::OutputPath;
 use crate::output::path_error::{self, failed};
-use crate::output::resume::{DownloadRequest, ResumePoint};
+use crate::output::resume::DownloadRequest;
 use crate::output::stream::StreamOutput;
 use crate::output::target::{Destination, IfExists};
 
@@ -87,24 +87,19 @@ impl Sink {
         .map(Self::Stream)
     }
 
-    /// Returns what an earlier run left of `request`.
-    pub(crate) fn left(&self, request: DownloadRequest<'_>) -> Result<ExistingPart> {
-        if let Self::Part(part) = self { part.left(request) } else { Ok(ExistingPart::Nothing) }
+    /// Returns the part file, if that is what is written: it can be resumed, and nobody reads its bytes before the end.
+    pub(crate) fn part(&self) -> Option<&PartFile> {
+        if let Self::Part(part) = self { Some(part) } else { None }
     }
 
-    /// Keeps the bytes up to `resume`, and continues after them.
-    pub(crate) fn resume(&mut self, resume: &ResumePoint) -> Result<()> {
-        if let Self::Part(part) = self { part.resume(resume) } else { Ok(()) }
+    /// Returns the part file, to change it.
+    pub(crate) fn part_mut(&mut self) -> Option<&mut PartFile> {
+        if let Self::Part(part) = self { Some(part) } else { None }
     }
 
-    /// Reads the `count` bytes from `start` on, which an earlier run wrote, for `each`.
-    pub(crate) async fn read_back(&self, start: u64, count: u64, each: impl AsyncFnMut(&[u8])) -> Result<()> {
-        if let Self::Part(part) = self { part.read_back(start, count, each).await } else { Ok(()) }
-    }
-
-    /// Begins with no bytes; discards what an earlier run left.
-    pub(crate) fn start_over(&mut self) -> Result<()> {
-        if let Self::Part(part) = self { part.start_over() } else { Ok(()) }
+    /// Returns the stream, if one is written: a reader may leave it, and a terminal takes text only.
+    pub(crate) fn stream(&self) -> Option<&StreamOutput> {
+        if let Self::Stream(stream) = self { Some(stream) } else { None }
     }
 
     /// Announces that the bytes which follow are those of `object`.
@@ -141,16 +136,6 @@ impl Sink {
         }
     }
 
-    /// Returns whether nobody reads the bytes before the end.
-    pub(crate) fn is_part(&self) -> bool {
-        matches!(self, Self::Part(_))
-    }
-
-    /// Returns whether there are bytes that a later run can continue.
-    pub(crate) fn can_be_resumed(&self) -> bool {
-        matches!(self, Self::Part(part) if !part.is_empty())
-    }
-
     /// Returns the open file, for the writer.
     pub(crate) fn file(&self) -> io::Result<File> {
         match self {
@@ -160,25 +145,15 @@ impl Sink {
         }
     }
 
-    /// Fails if `bytes` would garble a terminal.
-    pub(crate) fn check(&self, bytes: &[u8]) -> Result<()> {
-        if let Self::Stream(stream) = self { stream.check(bytes) } else { Ok(()) }
-    }
-
     /// Resolves when the reader of a pipe has closed it.
     pub(crate) fn closed(&self) -> impl Future<Output = ()> + use<> {
-        let watched = if let Self::Stream(stream) = self { stream.watched() } else { None };
+        let watched = self.stream().and_then(StreamOutput::watched);
         async {
             match watched {
                 Some(stream) if stream.ready(Interest::ERROR).await.is_ok() => {}
                 _ => std::future::pending().await,
             }
         }
-    }
-
-    /// Returns whether the reader of a pipe has closed it.
-    pub(crate) fn has_lost_reader(&self) -> bool {
-        matches!(self, Self::Stream(stream) if stream.has_lost_reader())
     }
 }
 

@@ -107,7 +107,7 @@ impl StreamOutput {
     }
 
     /// Fails if these bytes would garble a terminal. As with curl, a zero byte decides: text has none.
-    pub(super) fn check(&self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn check(&self, bytes: &[u8]) -> Result<()> {
         if self.only_text && bytes.contains(&0) {
             let what = "the object is binary, and stdout is a terminal";
             let hint = "name a file by -o FILE, pipe it to a program, or have it on the terminal by -o -";
@@ -123,7 +123,7 @@ impl StreamOutput {
     }
 
     /// Returns whether it is a pipe whose reader is gone: nobody reads what is still in it.
-    pub(super) fn has_lost_reader(&self) -> bool {
+    pub(crate) fn has_lost_reader(&self) -> bool {
         let mut fds = [PollFd::new(&self.fd, PollFlags::empty())];
         let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
         rustix::event::poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::ERR)
