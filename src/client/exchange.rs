@@ -94,3 +94,6 @@ impl ResponseBody {
         self.lease.give_back();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -219,6 +219,59 @@ mod tests {
         }
     }
 
+    type Reply<'a> = &'a dyn Fn(u32) -> Result<()>;
+    /// How many attempts there are, whether the last one succeeds, and the least and the longest time in milliseconds.
+    type Sent = (u32, bool, [u64; 2]);
+
+    /// Sends until it ends; returns how many attempts there were, whether the last one succeeded, and the time it took.
+    async fn sent(max_attempts: Option<u32>, reply: impl Fn(u32) -> Result<()>) -> (u32, bool, Duration) {
+        let began = tokio::time::Instant::now();
+        let attempts = std::cell::Cell::new(0);
+        let sent = retry(max_attempts.and_then(NonZeroU32::new), |attempt| {
+            attempts.set(attempts.get() + 1);
+            assert_eq!(attempt, Attempt { number: attempts.get(), ..Attempt::FIRST });
+            std::future::ready(reply(attempt.number))
+        });
+        let is_sent = sent.await.is_ok();
+        (attempts.get(), is_sent, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_are_sent_again_until_one_succeeds_or_none_will() {
+        let busy = |seconds: u64| {
+            let retry_after = Some(Duration::from_secs(seconds));
+            let service = ServiceError { retry_after, ..of(503, "SlowDown") };
+            Err(Error::new(ErrorKind::Server, "busy").retryable(true).with_service(service))
+        };
+        let cut = || Err(Error::network("cut"));
+        let table: [(&str, Option<u32>, Reply<'_>, Sent); 7] = [
+            ("the first", None, &|_| Ok(()), (1, true, [0, 0])),
+            ("the third", None, &|n| if n < 3 { cut() } else { Ok(()) }, (3, true, [0, 300])),
+            ("none of four", None, &|_| cut(), (4, false, [0, 700])),
+            ("none of as many as were named", Some(2), &|_| cut(), (2, false, [0, 100])),
+            ("more than usual", Some(9), &|n| if n < 7 { cut() } else { Ok(()) }, (7, true, [0, 6_300])),
+            (
+                "one that is final",
+                None,
+                &|_| Err(Error::new(ErrorKind::Access, "denied")),
+                (1, false, [0, 0]),
+            ),
+            (
+                "after the pauses asked for",
+                None,
+                &|n| if n < 3 { busy(7) } else { Ok(()) },
+                (3, true, [14_000, 14_000]),
+            ),
+        ];
+        for (case, max_attempts, reply, (attempts, is_sent, [least, most])) in table {
+            let (sent, succeeded, time) = sent(max_attempts, reply).await;
+            assert_eq!((sent, succeeded), (attempts, is_sent), "{case}");
+            // The clock of the runtime has whole milliseconds.
+            let most = Duration::from_millis(most + u64::from(attempts));
+            assert!((Duration::from_millis(least)..=most).contains(&time), "{case}: {time:?}");
+        }
+    }
+
     #[test]
     fn an_error_that_is_not_retryable_ends_immediately() {
         let denied = Error::new(ErrorKind::Access, "denied");

@@ -115,3 +115,6 @@ pub(super) async fn confirm(context: Arc<DownloadContext>) -> Result<()> {
 pub(super) fn is_of(answer: &ObjectInfo, shown: &ObjectInfo) -> bool {
     PinnedVersion::new(shown).check(answer).is_ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -351,3 +351,6 @@ async fn start<T>(
     let options = request.options.as_ref().unwrap_or(options);
     Download::begin(client.origins(), &request.source, options, mode).await
 }
+
+#[cfg(test)]
+mod tests;

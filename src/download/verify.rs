@@ -152,3 +152,6 @@ fn unverifiable(why: &str) -> Error {
     Error::new(ErrorKind::Usage, format!("the object cannot be verified: {why}"))
         .with_hint("nothing was delivered; --checksum auto downloads it all the same")
 }
+
+#[cfg(test)]
+mod tests;

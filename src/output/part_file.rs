@@ -379,3 +379,6 @@ fn open_locked(folder: &Folder, name: &OsStr, path: &Path, allowed_mode: u32) ->
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

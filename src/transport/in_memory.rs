@@ -43,6 +43,8 @@ type DialScript = Box<dyn Fn(usize) -> ScriptedDial + Send + Sync>;
 
 struct ServerState {
     object: Bytes,
+    /// Objects of their own keys.
+    others: Mutex<Vec<(&'static str, Bytes)>>,
     replies: ReplyScript,
     dials: Mutex<DialScript>,
     began: Instant,
@@ -77,6 +79,12 @@ impl RecordedRequest {
     /// Returns whether it is a GET.
     pub(crate) fn is_get(&self) -> bool {
         self.method == "GET"
+    }
+
+    /// Returns the last part of the path.
+    pub(crate) fn key(&self) -> &str {
+        let target = self.head.split(' ').nth(1).unwrap_or_default();
+        target.rsplit('/').next().unwrap_or_default()
     }
 
     /// Returns the value of a header.
@@ -185,6 +193,7 @@ impl InMemoryServer {
         let host = format!("memory-{}.invalid", STARTED.fetch_add(1, Ordering::Relaxed));
         let state = Arc::new(ServerState {
             object,
+            others: Mutex::default(),
             replies: Box::new(script),
             dials: Mutex::new(Box::new(|_| ScriptedDial::Accept(LATENCY))),
             began: Instant::now(),
@@ -198,6 +207,12 @@ impl InMemoryServer {
         });
         locked(&SERVERS).push((host.clone(), Arc::clone(&state)));
         Self { state, host }
+    }
+
+    /// Serves `object` at `/bucket/KEY`, in place of the one for all.
+    pub(crate) fn with_object(self, key: &'static str, object: Bytes) -> Self {
+        locked(&self.state.others).push((key, object));
+        self
     }
 
     /// Has new connections, counted from 1, accepted as `script` says.
@@ -307,8 +322,9 @@ impl ServerState {
         let method = head.split(' ').next().unwrap_or_default().to_owned();
         let number = requests.iter().filter(|request| request.method == method).count();
         let at = self.began.elapsed();
-        let size = self.object.len() as u64;
-        let mut request = RecordedRequest { number, connection, at, method, range: 0..size, head };
+        let mut request = RecordedRequest { number, connection, at, method, range: 0..0, head };
+        let size = self.object_of(&request).len() as u64;
+        request.range = 0..size;
         let asked = request.header("range").and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
         if let Some((first, last)) = asked {
             request.range = first.parse().unwrap()..last.parse::<u64>().map_or(size, |last| last + 1);
@@ -363,7 +379,8 @@ impl ServerState {
     }
 
     fn render(&self, request: &RecordedRequest, reply: &ScriptedReply) -> (String, Bytes) {
-        let size = self.object.len();
+        let object = self.object_of(request);
+        let size = object.len();
         let at = |offset: u64| usize::try_from(offset).unwrap().min(size);
         let (start, end) = (at(request.range.start), at(request.range.end));
         let is_ranged = request.header("range").is_some();
@@ -372,8 +389,8 @@ impl ServerState {
         let body = match &reply.body {
             Some(body) => body.clone(),
             None if is_beyond => Bytes::new(),
-            None if status == 206 => self.object.slice(start..end),
-            None => self.object.clone(),
+            None if status == 206 => object.slice(start..end),
+            None => object,
         };
         let mut headers =
             vec![("content-length", body.len().to_string()), ("etag", "\"in-memory\"".to_owned())];
@@ -389,6 +406,12 @@ impl ServerState {
         let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let body = if request.method == "HEAD" { Bytes::new() } else { body };
         (format!("HTTP/1.1 {status} Scripted\r\n{}\r\n", lines.concat()), body)
+    }
+
+    fn object_of(&self, request: &RecordedRequest) -> Bytes {
+        let others = locked(&self.others);
+        let own = others.iter().find(|(key, _)| *key == request.key());
+        own.map_or_else(|| self.object.clone(), |(_, object)| object.clone())
     }
 
     fn is_out(&self) -> bool {

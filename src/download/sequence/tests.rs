@@ -1,0 +1,234 @@
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{FutureExt, stream};
+use tokio::time::sleep;
+
+use super::*;
+use crate::download::in_process::config;
+use crate::download::options::ChecksumMode;
+use crate::transport::in_memory::{
+    BodyFate, InMemoryServer, LATENCY, RecordedRequest, ScriptedReply, object,
+};
+
+const MIB: usize = 1 << 20;
+const KEYS: [&str; 4] = ["a", "b", "c", "d"];
+
+fn options() -> Options {
+    Options { checksum: ChecksumMode::Off, ..Options::default() }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as a stream of requests has it")]
+fn request(key: &'static str) -> Result<ObjectRequest<&'static str>> {
+    let source = format!("s3://bucket/{key}").parse().unwrap();
+    Ok(ObjectRequest { source, options: None, already_written: 0, note: key })
+}
+
+fn sequence(
+    server: &InMemoryServer,
+    options: &Options,
+    requests: impl Stream<Item = Result<ObjectRequest<&'static str>>> + Send + 'static,
+) -> ObjectSequence<&'static str> {
+    ObjectSequence::new(&Client::new(config(server)), options, Box::pin(requests))
+}
+
+/// The bytes of each object are those of another place, so that objects that are mixed up show.
+fn bytes_of(key: &str, len: usize) -> Bytes {
+    let place = KEYS.iter().position(|other| *other == key).unwrap() + 1;
+    object(place * len).slice((place - 1) * len..)
+}
+
+/// A server of an object of `len` bytes for each key, whose GETs get what `script` says, if anything.
+fn server(
+    len: usize,
+    script: impl Fn(&RecordedRequest) -> Option<ScriptedReply> + Send + Sync + 'static,
+) -> InMemoryServer {
+    let server = InMemoryServer::start(object(0), move |request| {
+        Some(request).filter(|request| request.is_get()).and_then(&script).unwrap_or_default()
+    });
+    KEYS.iter().fold(server, |server, key| server.with_object(key, bytes_of(key, len)))
+}
+
+/// What came of each object, in order: its note and its bytes.
+type Delivered = Vec<(&'static str, Bytes)>;
+
+/// Reads to the end of all objects, or to the first error.
+async fn read(sequence: &mut ObjectSequence<&'static str>) -> (Delivered, Option<Error>) {
+    let mut all = Vec::new();
+    while let Some(next) = sequence.next_object().await {
+        if let Err(error) = next {
+            return (all, Some(error));
+        }
+        let note = sequence.request().unwrap().note;
+        let mut bytes = Vec::new();
+        while let Some(frame) = sequence.next_frame().await {
+            match frame {
+                Ok(frame) => bytes.extend_from_slice(&frame),
+                Err(error) => {
+                    all.push((note, bytes.into()));
+                    return (all, Some(error));
+                }
+            }
+        }
+        all.push((note, bytes.into()));
+    }
+    (all, None)
+}
+
+fn whole(keys: &[&'static str], len: usize) -> Delivered {
+    keys.iter().map(|key| (*key, bytes_of(key, len))).collect()
+}
+
+fn keys_of(gets: &[RecordedRequest]) -> String {
+    gets.iter().map(RecordedRequest::key).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_come_in_order_over_few_connections_and_are_counted() {
+    for len in [0, 1, 1000, MIB] {
+        let server = server(len, |_| None);
+        let mut sequence = sequence(&server, &options(), stream::iter(KEYS.map(request)));
+        assert_eq!((sequence.objects(), sequence.is_last()), (Some(4), false), "{len}");
+        assert_eq!(read(&mut sequence).await.0, whole(&KEYS, len), "{len}");
+        assert_eq!((sequence.objects(), sequence.is_last()), (Some(4), true), "{len}");
+        assert_eq!((sequence.before(), sequence.bytes()), (3 * len as u64, 4 * len as u64));
+        assert_eq!(sequence.traffic().fetched, 4 * len as u64);
+        assert!(sequence.verdict().is_some() && sequence.unverified().is_none(), "{len}");
+        if len > 0 {
+            assert_eq!(keys_of(&server.gets()), "abcd", "{len}: one GET each");
+        }
+        assert!(server.dialled() <= 5, "{len}: {} connections", server.dialled());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_object_is_requested_before_the_end_of_the_one_before_it() {
+    let rate = 4 << 20;
+    let server = server(MIB, move |_| Some(ScriptedReply::at_rate(rate)));
+    let mut sequence = sequence(&server, &options(), stream::iter(KEYS.map(request)));
+    assert_eq!(read(&mut sequence).await.0, whole(&KEYS, MIB));
+    // 250 ms for each; to connect, and the response to the first one alone.
+    let due = 2 * LATENCY + Duration::from_secs(1);
+    assert!(server.elapsed() <= due + LATENCY, "{:?}", server.elapsed());
+    assert_eq!(server.gets().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_fails_ends_the_run_exactly_there() {
+    type Script = fn(&RecordedRequest) -> Option<ScriptedReply>;
+    let missing: Script = |get| (get.key() == "c").then(|| ScriptedReply::error(404, "NoSuchKey"));
+    let cut: Script = |get| {
+        (get.key() == "c").then(|| match get.range.start {
+            0 => ScriptedReply::ending(BodyFate::CutAt(300)),
+            _ => ScriptedReply::error(400, "InvalidRequest"),
+        })
+    };
+    for (case, script, of_third, failed, kind) in [
+        ("missing", missing, None, Some("c"), ErrorKind::NotFound),
+        ("broken in the middle", cut, Some(300), None, ErrorKind::Server),
+    ] {
+        for connections in [None, Some(1), Some(3)] {
+            let options = Options { concurrency: connections.and_then(NonZeroUsize::new), ..options() };
+            let server = server(1000, script);
+            let mut sequence = sequence(&server, &options, stream::iter(KEYS.map(request)));
+            let (delivered, error) = read(&mut sequence).await;
+            let mut want = whole(&["a", "b"], 1000);
+            want.extend(of_third.map(|bytes| ("c", bytes_of("c", 1000).slice(..bytes))));
+            assert_eq!(delivered, want, "{case} {connections:?}");
+            let error = error.unwrap();
+            assert_eq!(error.kind(), kind, "{case} {connections:?}: {error}");
+            assert!(error.to_string().contains("s3://bucket/c"), "{case}: {error}");
+            assert_eq!(sequence.failed().map(|request| request.note), failed, "{case}");
+            assert!(sequence.verdict().is_none() || failed.is_some(), "{case}");
+            assert_eq!(sequence.before(), if failed.is_some() { 1000 } else { 2000 }, "{case}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_named_number_of_connections_is_kept_by_all_objects_together() {
+    for connections in [1, 2, 3] {
+        let options = Options {
+            concurrency: NonZeroUsize::new(connections),
+            chunk_size: NonZeroU64::new(MIB as u64 / 4),
+            ..options()
+        };
+        let server = server(MIB, |_| Some(ScriptedReply::at_rate(8 << 20)));
+        let mut sequence = sequence(&server, &options, stream::iter(KEYS.map(request)));
+        assert_eq!(read(&mut sequence).await.0, whole(&KEYS, MIB), "{connections}");
+        assert_eq!(server.gets().len(), 16, "{connections}");
+        // Each of those that are requested has a HEAD beside its GETs.
+        assert!(server.open().1 <= 2 * connections, "{connections}: {:?}", server.open());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_that_come_late_hold_up_no_byte_of_the_object_before_them() {
+    let pause = Duration::from_secs(20);
+    let server = server(MIB, |_| None);
+    let names = stream::unfold(0, move |number| async move {
+        let key = KEYS.get(number)?;
+        if number > 0 {
+            sleep(pause).await;
+        }
+        Some((request(key), number + 1))
+    });
+    let mut sequence = sequence(&server, &options(), names);
+    sequence.next_object().await.unwrap().unwrap();
+    assert_eq!(sequence.objects(), None, "it is not known how many come");
+    let mut bytes = 0;
+    while let Some(frame) = sequence.next_frame().await {
+        bytes += frame.unwrap().len();
+    }
+    assert_eq!(bytes, MIB);
+    assert!(server.elapsed() < Duration::from_secs(1), "{:?}", server.elapsed());
+    assert!(!sequence.is_last() && sequence.next_object().now_or_never().is_none());
+    assert_eq!(read(&mut sequence).await.0, whole(&KEYS[1..], MIB));
+    assert!(server.elapsed() < 3 * pause + Duration::from_secs(1), "{:?}", server.elapsed());
+    assert_eq!((sequence.is_last(), sequence.objects()), (true, Some(4)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_that_fail_end_the_run_after_the_objects_before_them() {
+    for good in 0..3 {
+        let server = server(1000, |_| None);
+        let names = KEYS[..good].iter().map(|key| request(key));
+        let names: Vec<_> = names.chain([Err(Error::usage("a name that cannot be read"))]).collect();
+        let mut sequence = sequence(&server, &options(), stream::iter(names));
+        let (delivered, error) = read(&mut sequence).await;
+        assert_eq!(
+            (delivered, error.unwrap().kind()),
+            (whole(&KEYS[..good], 1000), ErrorKind::Usage),
+            "{good}"
+        );
+        assert!(!sequence.is_last(), "{good}: more may have followed");
+        assert_eq!(keys_of(&server.gets()), KEYS[..good].concat());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_objects_are_requested_than_there_are_connections_while_the_consumer_rests() {
+    let server = server(MIB, |_| None);
+    let options =
+        Options { concurrency: NonZeroUsize::new(2), chunk_size: NonZeroU64::new(MIB as u64), ..options() };
+    let mut sequence = sequence(&server, &options, stream::iter(KEYS.map(request)));
+    sequence.next_object().await.unwrap().unwrap();
+    let first = sequence.next_frame().await.unwrap().unwrap();
+    sleep(Duration::from_mins(1)).await;
+    // The connection of the first one is free again; that of the second is kept by what nobody takes.
+    assert_eq!(keys_of(&server.gets()), "abc");
+    drop(first);
+    while sequence.next_frame().await.is_some() {}
+    assert_eq!(read(&mut sequence).await.0, whole(&KEYS[1..], MIB));
+    assert_eq!(server.gets().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_list_has_no_object() {
+    let server = server(1000, |_| None);
+    let mut sequence = sequence(&server, &options(), stream::empty());
+    assert!(sequence.next_object().await.is_none());
+    assert_eq!((sequence.objects(), sequence.bytes(), server.requests().len()), (Some(0), 0, 0));
+    assert!(sequence.verdict().is_none() && sequence.failed().is_none());
+}
