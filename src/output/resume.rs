@@ -55,7 +55,9 @@ impl SidecarState {
                 return if length == before { Ok(Some(at_end)) } else { Err("it has more than it says") };
             };
             self.check(piece, source, request)?;
-            let is_last = complete + 1 == request.sources.len();
+            // An object is proven to be whole before the next one begins, and not by its length: the run may have ended
+            // because the proof failed.
+            let is_last = complete + 1 == request.sources.len() || complete + 1 == self.objects.len();
             let (written, len) = (length - before, piece.len());
             if written < len || is_last {
                 if written > len {
@@ -206,7 +208,8 @@ mod tests {
             (&[("a", 100)], &["b"], 7, Err("something else")),
             (&[], &["a"], 7, Err("more than it says")),
             (&[("a", 10), ("b", 20)], &["a", "b"], 7, Ok(Some((7, 0, 7)))),
-            (&[("a", 10)], &["a", "b"], 10, Ok(Some((10, 1, 0)))),
+            // The run may have ended because the first one was not whole, or not proven to be.
+            (&[("a", 10)], &["a", "b"], 10, Ok(Some((9, 0, 9)))),
             (&[("a", 10), ("b", 20)], &["a", "b"], 10, Ok(Some((10, 1, 0)))),
             (&[("a", 10), ("b", 20)], &["a", "b"], 15, Ok(Some((15, 1, 5)))),
             (&[("a", 10), ("b", 20)], &["a", "b"], 30, Ok(Some((29, 1, 19)))),
@@ -214,7 +217,7 @@ mod tests {
             (&[("a", 10), ("b", 20)], &["a", "c"], 15, Err("something else")),
             (&[("a", 10), ("b", 20)], &["a"], 15, Err("longer")),
             (&[("a", 10), ("b", 0), ("c", 5)], &["a", "b", "c"], 12, Ok(Some((12, 2, 2)))),
-            (&[("a", 10)], &["a", "b"], 12, Err("more than it says")),
+            (&[("a", 10)], &["a", "b"], 12, Err("longer")),
         ] {
             let found = state(pieces).resume(length, request(&sources(asked)));
             let found = found.map(|r| r.map(|r| (r.length, r.complete, r.within.map_or(0, |w| w.1))));

@@ -4,6 +4,7 @@
 //! The oracle is the promise: exit code 0 means one version of each object, whole and in order; whatever else happens, what is
 //! in the pipe or in FILE.part is a beginning of that, and there is no FILE.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -107,19 +108,16 @@ pub(super) fn check(seed: u64) {
         }
         let (file, part) = (folder.path().join("out"), folder.path().join("out.part"));
         if let Ok(bytes) = fs::read(&file) {
-            assert!(is_one_of_each(&bytes, &wanted, true), "FILE: {outcome:?}\n{}", told());
+            let pieces = pieces(&bytes, &wanted);
+            assert!(is_one_of_each(&bytes, &wanted, true), "FILE {pieces}: {outcome:?}\n{}", told());
             // It may have been killed, or a close may have failed, just after.
             assert!(is_success || disturbance != Disturbance::None, "FILE, but {outcome:?}\n{}", told());
             return;
         }
         assert!(!is_success, "no FILE: {outcome:?}\n{}", told());
         let left = fs::read(part).unwrap_or_default();
-        assert!(
-            is_one_of_each(&left, &wanted, false),
-            "{} bytes are left: {outcome:?}\n{}",
-            left.len(),
-            told()
-        );
+        let pieces = pieces(&left, &wanted);
+        assert!(is_one_of_each(&left, &wanted, false), "left {pieces}: {outcome:?}\n{}", told());
     }
 }
 
@@ -185,6 +183,26 @@ fn is_one_of_each(bytes: &[u8], objects: &[[Bytes; 2]], whole: bool) -> bool {
         Some(after) => is_one_of_each(after, rest, whole),
         None => !whole && version.starts_with(bytes),
     })
+}
+
+/// Returns of which object and version `bytes` are, for people; what follows an object of another length is not found.
+fn pieces(bytes: &[u8], objects: &[[Bytes; 2]]) -> String {
+    let (mut at, mut told) = (0, format!("of {} bytes", bytes.len()));
+    for (number, versions) in objects.iter().enumerate() {
+        let len = versions[0].len();
+        let own = &bytes[at.min(bytes.len())..(at + len).min(bytes.len())];
+        let mut last = None;
+        for (offset, byte) in own.iter().enumerate() {
+            let version = (0..2).find(|&version| versions[version].get(offset) == Some(byte));
+            if last != Some(version) {
+                // Writing into a string cannot fail.
+                let _ = write!(told, ", k{number} from {offset} version {version:?}");
+                last = Some(version);
+            }
+        }
+        at += len;
+    }
+    told
 }
 
 #[test]
