@@ -12,6 +12,7 @@ use s3fcp::{Error, Hedge, TransferStats};
 use super::download::Log;
 use super::fault::Effect;
 use super::schedule::Schedule;
+use crate::support::fault_server::Request;
 use crate::support::run::SECRET_KEY;
 
 /// Faults of HEAD, of which nothing else comes, that may look like a limit on connections.
@@ -65,10 +66,22 @@ fn verdict(schedule: &Schedule, log: &Log, ended: &Ended) -> Result<(), String> 
     let hedges = if schedule.hedge == Hedge::Auto { hedges(gets) + explained.more_gets } else { 0 };
     let second_requests = hedges * schedule.chunk;
     let twice = if schedule.may_look_like_a_part() { schedule.size } else { 0 };
-    let at_most =
-        schedule.size + twice + second_requests + log.iter().map(|(_, drawn)| drawn.wasted).sum::<u64>();
+    let wasted = log.iter().map(|(_, drawn)| drawn.wasted).sum::<u64>();
+    let at_most = schedule.size + twice + second_requests + wasted + taken_away(log);
     must(ended.sent <= at_most, "the server sent more than the faults explain")?;
     must(ended.traffic.is_none_or(|t| t.fetched <= at_most), "more was fetched than the faults explain")
+}
+
+/// Returns the bytes of responses without a fault whose rest was requested again: an earlier range took their connection
+/// where faults made a limit on connections likely.
+fn taken_away(log: &Log) -> u64 {
+    let gets: Vec<_> = log.iter().filter(|(request, _)| request.is_get()).collect();
+    let range = |request: &Request| request.range.clone().unwrap_or_default();
+    let is_again = |place: usize, end| gets[place + 1..].iter().any(|(later, _)| range(later).end == end);
+    let taken = gets.iter().enumerate().filter(|(place, (request, drawn))| {
+        drawn.effect == Effect::None && is_again(*place, range(request).end)
+    });
+    taken.map(|(_, (request, _))| range(request).end - range(request).start).sum()
 }
 
 /// How many second requests a download may make that sends so many in all.
