@@ -11,15 +11,20 @@ fn main() -> ExitCode {
 
 /// Read buffers come and go, hundreds of KiB each: glibc would map and unmap them one by one, and every one
 /// would begin with page faults (40,000 a GiB; without them a tenth less CPU at one connection).
+///
+/// What is freed is kept for all threads together: with an arena for each of them, each keeps as much as it ever had at the
+/// same time. Four threads took 27 to 36 MiB for a window of 8, the longer the more; with one arena 17, at the same CPU.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn keep_freed_memory() {
     const MMAP_FROM: i32 = 4 << 20;
     const TRIM_FROM: i32 = 32 << 20;
+    const ARENAS: i32 = 1;
     #[expect(unsafe_code, reason = "no crate wraps mallopt(3)")]
-    // SAFETY: no other thread runs yet, and both are parameters that glibc documents.
+    // SAFETY: no other thread runs yet, and all of them are parameters that glibc documents.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, MMAP_FROM);
         libc::mallopt(libc::M_TRIM_THRESHOLD, TRIM_FROM);
+        libc::mallopt(libc::M_ARENA_MAX, ARENAS);
     }
 }
 

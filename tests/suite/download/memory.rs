@@ -85,9 +85,19 @@ fn a_reader_that_stops_stops_a_server_without_ranges() {
 
 #[test]
 fn a_slow_reader_costs_no_more_memory() {
+    a_slow_reader(1);
+}
+
+/// What one thread frees serves all of them.
+#[test]
+fn more_threads_cost_no_more_memory() {
+    a_slow_reader(4);
+}
+
+fn a_slow_reader(threads: usize) {
     let bytes = object(SIZE);
     let server = FaultServer::start(bytes.clone(), |_| Reply::ok());
-    let (running, mut stdout, first) = started(&server);
+    let (running, mut stdout, first) = started_on(threads, &server);
     assert_eq!(first, bytes[..1]);
     let mut piece = vec![0; 1 << 20];
     let (mut read, mut highest) = (1, 0);
@@ -108,7 +118,12 @@ fn a_slow_reader_costs_no_more_memory() {
 
 /// Starts a download and reads its first byte.
 fn started(server: &FaultServer) -> (Running, ChildStdout, Vec<u8>) {
+    started_on(1, server)
+}
+
+fn started_on(threads: usize, server: &FaultServer) -> (Running, ChildStdout, Vec<u8>) {
     let run = S3fcp::at(&server.endpoint()).window(CONCURRENCY, CHUNK);
+    let run = run.args(["--threads", &threads.to_string()]);
     let (running, stdout) = run.args([URI]).start_unread();
     let mut stdout = stdout.expect("a pipe");
     let mut first = vec![0];
