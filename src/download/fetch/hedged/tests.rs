@@ -185,3 +185,40 @@ async fn a_host_that_allows_few_connections_gets_no_hedges_beyond_them() {
         assert!(server.dialled() <= 12, "{live}: {} attempts", server.dialled());
     }
 }
+
+/// While the number of connections is being found there are many new ones, whose first packets are lost as well, and which
+/// the kernel sends again after 1, 3 and 7 s: the end of the silence is seen up to 1.7 s late.
+#[tokio::test(start_paused = true)]
+async fn eight_seconds_of_silence_cost_twelve_at_most_while_the_number_of_connections_is_found() {
+    let options = Options { concurrency: None, chunk_size: None, ..options() };
+    for rate in [2 << 20, 10 << 20] {
+        let at_rate = || InMemoryServer::start(object(16 * MIB), move |_| ScriptedReply::at_rate(rate));
+        let whole = at_rate();
+        fetch(&whole, &options).await.unwrap();
+        let usual = whole.elapsed();
+        for from in [100, 300, 500, 1000, 1500] {
+            let from = Duration::from_millis(from);
+            let server = at_rate().with_outage(from..from + Duration::from_secs(8));
+            let (bytes, _) = fetch(&server, &options).await.unwrap();
+            assert_eq!(bytes, object(16 * MIB));
+            let cost = server.elapsed().saturating_sub(usual);
+            assert!(cost <= Duration::from_secs(12), "{rate}, {from:?}: {cost:?}");
+            assert!(server.dialled() <= 40, "{rate}, {from:?}: {} connections", server.dialled());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_ten_times_slower_is_not_used_again() {
+    for slow_rate in [RATE / 100, RATE / 10] {
+        for slow in [2, 3, 4] {
+            let server =
+                server(move |get| (get.connection == slow).then(|| ScriptedReply::at_rate(slow_rate)));
+            let (bytes, download) = fetch(&server, &options()).await.unwrap();
+            assert_eq!(bytes, object(16 * MIB));
+            let used = server.gets().iter().filter(|get| get.connection == slow).count();
+            assert_eq!((used, server.gets().len()), (1, 17), "{slow_rate}, connection {slow}");
+            assert_eq!((download.traffic().hedges, download.traffic().hedges_won), (1, 1));
+        }
+    }
+}
