@@ -10,8 +10,8 @@ use std::path::{Component, Path, PathBuf};
 /// The files with a limit, for version 2 and 1. Above `memory.high` a process is not killed but slowed down to a crawl.
 const LIMIT_FILES: [&str; 3] = ["memory.max", "memory.high", "memory.limit_in_bytes"];
 /// The default takes one in so many parts of a cgroup's memory, and of the machine's, which other programs share.
-const CGROUP_SHARE: u64 = 4;
-const MACHINE_SHARE: u64 = 8;
+const CGROUP_SHARE_DIVISOR: u64 = 4;
+const MACHINE_SHARE_DIVISOR: u64 = 8;
 
 /// Returns the memory to use by default; `None` if the system does not say.
 pub(crate) fn default_share() -> Option<u64> {
@@ -20,8 +20,8 @@ pub(crate) fn default_share() -> Option<u64> {
 
 /// Returns the memory to use by default, where the files of the system are under `root`.
 fn share_under(root: &Path) -> Option<u64> {
-    let cgroup = cgroup_limit(root).map(|limit| limit / CGROUP_SHARE);
-    let machine = machine_total(root).map(|total| total / MACHINE_SHARE);
+    let cgroup = cgroup_limit(root).map(|limit| limit / CGROUP_SHARE_DIVISOR);
+    let machine = machine_total(root).map(|total| total / MACHINE_SHARE_DIVISOR);
     cgroup.into_iter().chain(machine).min()
 }
 

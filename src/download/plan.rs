@@ -3,9 +3,9 @@
 use crate::s3::range::ByteRange;
 
 /// The first of the chunks that start together has one in so many parts of a chunk's size.
-const GRADES: u64 = 16;
+const FIRST_CHUNK_DIVISOR: u64 = 16;
 /// With at most this many ranges at a time, memory is no concern.
-const FEW: u64 = 3;
+const FEW_RANGES: u64 = 3;
 
 /// Cuts what is left of an object into chunks, in order, each when it is about to be requested.
 #[derive(Debug)]
@@ -45,11 +45,11 @@ impl Plan {
         let chunk = self.chunk.min(chunk_max).max(1);
         let size = match self.large {
             // A connection by itself idles between two requests, so fewer and larger ones save time.
-            Some(large) if at_once <= FEW => large.min(large_max).max(1),
+            Some(large) if at_once <= FEW_RANGES => large.min(large_max).max(1),
             // Connections that start together would end together, the last one's bytes waiting for all others: their first
             // chunks grow from a small one, so that they end, and start again, in order.
             Some(_) if self.planned < at_once => {
-                let first = chunk / GRADES;
+                let first = chunk / FIRST_CHUNK_DIVISOR;
                 (first + (chunk - first) / at_once * self.planned).max(1)
             }
             _ => chunk,
@@ -84,7 +84,7 @@ mod tests {
             for c in &chunks {
                 prop_assert_eq!(c.start(), at);
                 let most = match large {
-                    Some(large) if at_once <= FEW => large,
+                    Some(large) if at_once <= FEW_RANGES => large,
                     _ => size,
                 };
                 prop_assert!(!c.is_empty() && c.len() <= most);

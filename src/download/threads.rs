@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tracing::{info, trace};
 
-use crate::download::concurrency::thread_controller::{BUSY, ThreadController, ThreadSample};
+use crate::download::concurrency::thread_controller::{BUSY_SHARE, ThreadController, ThreadSample};
 use crate::events::LEVEL;
 
 /// Number of tasks that a runtime polls before it checks I/O and timers. One poll of a range moves up to 256 KiB: with
@@ -188,13 +188,13 @@ impl FetchThreads {
         let ranges = threads.iter().map(|thread| thread.ranges.load(Ordering::Relaxed)).sum();
         let shares = &shares[..count];
         let (busiest, busy) = (shares.iter().copied().fold(0.0, f64::max), shares.iter().sum::<f64>());
-        self.is_busy.store(busiest >= BUSY, Ordering::Relaxed);
+        self.is_busy.store(busiest >= BUSY_SHARE, Ordering::Relaxed);
         let [first, others @ ..] = &mut threads[..count] else { return ThreadSample::default() };
         if !others.is_empty() {
             let average = (busy - shares[0]) / f64::from(u32::try_from(others.len()).unwrap_or(u32::MAX));
             for (thread, share) in others.iter_mut().zip(&shares[1..]) {
                 // Where all have time, all get equally many.
-                let change = if busiest >= BUSY { average - share } else { 1.0 - thread.weight };
+                let change = if busiest >= BUSY_SHARE { average - share } else { 1.0 - thread.weight };
                 thread.change_weight(WEIGHT_GAIN * change);
             }
             let heaviest = others.iter().map(|thread| thread.weight).fold(WEIGHT_MIN, f64::max);

@@ -7,18 +7,18 @@
 use std::time::Duration;
 
 /// The part of the time from which on a thread counts as the limit.
-pub(crate) const BUSY: f64 = 0.9;
+pub(crate) const BUSY_SHARE: f64 = 0.9;
 /// How long a thread must be the limit before others are tried, so that a burst does not count.
 const BUSY_TIME: Duration = Duration::from_millis(300);
 /// How long others are tried.
-const TRIAL: Duration = Duration::from_millis(200);
+const TRIAL_TIME: Duration = Duration::from_millis(200);
 /// By what factor the rate must grow where threads stay the limit.
-const PAYS: f64 = 1.15;
+const GROWTH_MIN: f64 = 1.15;
 /// How long to wait before a number of threads that did not pay is tried again: at first, and at most.
 const REST_MIN: Duration = Duration::from_secs(4);
 const REST_MAX: Duration = Duration::from_mins(1);
 /// There is one thread less when the others would be busy for less than this part of the time, for so long.
-const IDLE: f64 = 0.5;
+const IDLE_SHARE: f64 = 0.5;
 const IDLE_TIME: Duration = Duration::from_secs(2);
 
 /// The state of the search.
@@ -81,9 +81,9 @@ impl ThreadController {
     /// Returns how many threads there should be.
     pub(crate) fn observe(&mut self, now: ThreadSample) -> usize {
         let last = std::mem::replace(&mut self.last, now);
-        let is_busy = now.busiest >= BUSY;
+        let is_busy = now.busiest >= BUSY_SHARE;
         if let Some(trial) = self.trial {
-            if now.at >= trial.began + TRIAL {
+            if now.at >= trial.began + TRIAL_TIME {
                 self.judge(trial, is_busy, now);
             }
             return self.threads;
@@ -95,7 +95,7 @@ impl ThreadController {
         {
             self.grow(rate(since, bytes, now), now);
         }
-        let has_little = self.threads > 1 && now.busy < IDLE * count(self.threads - 1);
+        let has_little = self.threads > 1 && now.busy < IDLE_SHARE * count(self.threads - 1);
         self.idle_since = if has_little { self.idle_since.or(Some(last.at)) } else { None };
         if self.idle_since.is_some_and(|since| now.at >= since + IDLE_TIME) {
             self.threads -= 1;
@@ -115,7 +115,7 @@ impl ThreadController {
 
     fn judge(&mut self, trial: ThreadTrial, is_busy: bool, now: ThreadSample) {
         self.trial = None;
-        if is_busy && rate(trial.began, trial.bytes, now) < PAYS * trial.rate_before {
+        if is_busy && rate(trial.began, trial.bytes, now) < GROWTH_MIN * trial.rate_before {
             self.threads = trial.before;
             self.rests_until = now.at + self.rest;
             self.rest = (2 * self.rest).min(REST_MAX);

@@ -74,9 +74,9 @@ struct Receiving {
 
 impl RangeRequest {
     /// Creates a request for `asked`. Nothing is sent before the first [`RangeRequest::next`].
-    pub(super) fn depart(context: &Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Self {
-        let departure = Box::pin(depart(Arc::clone(context), asked, attempt));
-        let stage = RequestStage::Sending(departure);
+    pub(super) fn new(context: &Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Self {
+        let sending = Box::pin(send(Arc::clone(context), asked, attempt));
+        let stage = RequestStage::Sending(sending);
         Self { context: Arc::clone(context), asked, attempt, stage, waiting: None, spent: Duration::ZERO }
     }
 
@@ -84,36 +84,36 @@ impl RangeRequest {
     pub(super) async fn next(&mut self, queue: &FrameSender) -> Result<RequestEvent> {
         let fetched = self.context.counters.fetched();
         let (since, _) = *self.waiting.get_or_insert_with(|| (Instant::now(), fetched));
-        if let RequestStage::Sending(departure) = &mut self.stage {
-            let landed = departure.await?;
-            self.stage = RequestStage::Receiving(Box::new(landed));
+        if let RequestStage::Sending(sending) = &mut self.stage {
+            let receiving = sending.await?;
+            self.stage = RequestStage::Receiving(Box::new(receiving));
             self.waiting = None;
         }
         // The stage has just been set.
-        let RequestStage::Receiving(landed) = &mut self.stage else {
+        let RequestStage::Receiving(receiving) = &mut self.stage else {
             return Err(Error::new(ErrorKind::Other, "a response was lost"));
         };
-        if let Some(opened) = landed.opened.take() {
-            return Ok(RequestEvent::RangeResponse(Box::new(opened), landed.latency));
+        if let Some(opened) = receiving.opened.take() {
+            return Ok(RequestEvent::RangeResponse(Box::new(opened), receiving.latency));
         }
-        let Some(data) = landed.data(&self.context, queue, since, self.asked.end()).await? else {
-            return Ok(RequestEvent::End(landed.at));
+        let Some(data) = receiving.data(&self.context, queue, since, self.asked.end()).await? else {
+            return Ok(RequestEvent::End(receiving.at));
         };
-        let (now, at) = (Instant::now(), landed.at);
-        landed.at += data.len() as u64;
-        landed.received += data.len() as u64;
-        if landed.at >= self.asked.end() {
+        let (now, at) = (Instant::now(), receiving.at);
+        receiving.at += data.len() as u64;
+        receiving.received += data.len() as u64;
+        if receiving.at >= self.asked.end() {
             self.context.request_stats.ended();
         }
         self.waiting = None;
-        if landed.received > data.len() as u64 {
+        if receiving.received > data.len() as u64 {
             self.spent += now - since;
             self.context.request_stats.received(data.len(), now - since);
         } else {
             // Bytes that arrive with the response head say nothing about throughput, unless they are the whole body.
-            landed.at_once = landed.received;
+            receiving.at_once = receiving.received;
             if data.len() as u64 == self.asked.len() {
-                self.context.request_stats.received(data.len(), landed.latency + (now - since));
+                self.context.request_stats.received(data.len(), receiving.latency + (now - since));
             }
         }
         self.context.counters.add_fetched(data.len());
@@ -132,26 +132,26 @@ impl RangeRequest {
 
     /// Creates a second request that races with this one.
     pub(super) fn hedged(&self, context: &Arc<DownloadContext>, asked: ByteRange, is_fresh: bool) -> Self {
-        Self::depart(context, asked, Attempt { is_hedge: true, is_fresh, ..self.attempt })
+        Self::new(context, asked, Attempt { is_hedge: true, is_fresh, ..self.attempt })
     }
 
     /// Returns whether its response has begun.
     pub(super) fn is_open(&self) -> bool {
-        matches!(&self.stage, RequestStage::Receiving(landed) if landed.opened.is_none())
+        matches!(&self.stage, RequestStage::Receiving(receiving) if receiving.opened.is_none())
     }
 
     /// Returns how many bytes its body has brought.
     pub(super) fn received(&self) -> u64 {
         match &self.stage {
             RequestStage::Sending(_) => 0,
-            RequestStage::Receiving(landed) => landed.received,
+            RequestStage::Receiving(receiving) => receiving.received,
         }
     }
 
     /// Delivers whatever has been received so far, however little.
     pub(super) fn flush_now(&self) {
-        if let RequestStage::Receiving(landed) = &self.stage {
-            landed.body.set_low_water(1);
+        if let RequestStage::Receiving(receiving) = &self.stage {
+            receiving.body.set_low_water(1);
         }
     }
 
@@ -160,11 +160,11 @@ impl RangeRequest {
         let waiting = self.waiting.map_or(Duration::ZERO, |(since, _)| since.elapsed());
         match &self.stage {
             RequestStage::Sending(_) => RequestProgress::Waiting(waiting),
-            RequestStage::Receiving(landed) => RequestProgress::Reading {
-                bytes: landed.received - landed.at_once,
+            RequestStage::Receiving(receiving) => RequestProgress::Reading {
+                bytes: receiving.received - receiving.at_once,
                 spent: self.spent + waiting,
                 silent: waiting,
-                left: self.asked.end().saturating_sub(landed.at),
+                left: self.asked.end().saturating_sub(receiving.at),
             },
         }
     }
@@ -177,15 +177,17 @@ impl RangeRequest {
     /// Checks that the body, all of whose bytes have arrived, has no more of them, where it came in chunks and a header or
     /// another response showed how many there are.
     pub(super) async fn check_end(&mut self) -> Result<()> {
-        let RequestStage::Receiving(landed) = &mut self.stage else { return Ok(()) };
-        if landed.ends_at != Some(landed.at) {
+        let RequestStage::Receiving(receiving) = &mut self.stage else { return Ok(()) };
+        if receiving.ends_at != Some(receiving.at) {
             return Ok(());
         }
-        let more = timeout(self.context.stall_timeout, poll_fn(|cx| landed.body.poll_data(cx))).await;
+        let more = timeout(self.context.stall_timeout, poll_fn(|cx| receiving.body.poll_data(cx))).await;
         match more {
             Ok(Some(Ok(data))) if !data.is_empty() => {
-                let what =
-                    format!("the response has more bytes than the {} that were announced", landed.received);
+                let what = format!(
+                    "the response has more bytes than the {} that were announced",
+                    receiving.received
+                );
                 Err(Error::new(ErrorKind::Server, what))
             }
             // Cut or not, the bytes are as many as were announced.
@@ -194,14 +196,14 @@ impl RangeRequest {
     }
 
     /// Reads the end of the body: the connection may be used again.
-    pub(super) async fn land(self) {
-        let RequestStage::Receiving(landed) = self.stage else { return };
-        landed.body.finish(self.context.stall_timeout).await;
+    pub(super) async fn finish(self) {
+        let RequestStage::Receiving(receiving) = self.stage else { return };
+        receiving.body.finish(self.context.stall_timeout).await;
     }
 }
 
 /// Sends the request and waits for a response that proves what it has.
-async fn depart(context: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Result<Receiving> {
+async fn send(context: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Result<Receiving> {
     let CheckedResponse { exchange, opened, ends_at } = checked_get(&context, asked, attempt).await?;
     let Exchange { body, latency, .. } = exchange;
     context.request_stats.responded(latency);

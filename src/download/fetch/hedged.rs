@@ -92,7 +92,7 @@ impl HedgedRequest {
             self.is_suspect &= matches!(happened, RaceEvent::CheckDue);
             match happened {
                 RaceEvent::First(Err(error)) => {
-                    let Some(second) = self.lose_second(context, rest) else { return Err(error) };
+                    let Some(second) = self.drop_second(context, rest) else { return Err(error) };
                     context.counters.add_retry();
                     context.hedging.won();
                     log_hedge_won(rest.bytes, Some(&error));
@@ -109,7 +109,7 @@ impl HedgedRequest {
                         // The first request has brought these.
                         continue;
                     }
-                    if let Some(second) = self.lose_second(context, rest) {
+                    if let Some(second) = self.drop_second(context, rest) {
                         context.counters.add_hedge_won();
                         context.hedging.won();
                         context.grow_for_stragglers();
@@ -119,8 +119,8 @@ impl HedgedRequest {
                     return Ok(RequestEvent::Data(at, data));
                 }
                 RaceEvent::Second(Ok(RequestEvent::RangeResponse(opened, _))) if !opened.whole => {}
-                RaceEvent::Second(_) => drop(self.lose_second(context, rest)),
-                RaceEvent::CheckDue => self.consider(context, rest),
+                RaceEvent::Second(_) => drop(self.drop_second(context, rest)),
+                RaceEvent::CheckDue => self.hedge_if_late(context, rest),
             }
         }
     }
@@ -131,13 +131,13 @@ impl HedgedRequest {
     }
 
     /// Ends the requests after the last byte of the range: the winner's connection may be used again.
-    pub(super) async fn land(mut self, context: &DownloadContext, rest: Remaining) {
-        drop(self.lose_second(context, rest));
-        self.first.land().await;
+    pub(super) async fn finish(mut self, context: &DownloadContext, rest: Remaining) {
+        drop(self.drop_second(context, rest));
+        self.first.finish().await;
     }
 
     /// Sends a second request if the first one is late, or a third one if both are.
-    fn consider(&mut self, context: &Arc<DownloadContext>, rest: Remaining) {
+    fn hedge_if_late(&mut self, context: &Arc<DownloadContext>, rest: Remaining) {
         self.checked_at = Some(Instant::now());
         let was_suspect = std::mem::take(&mut self.is_suspect);
         if self.is_silent(context) {
@@ -166,7 +166,7 @@ impl HedgedRequest {
     }
 
     fn hedge(&mut self, context: &Arc<DownloadContext>, rest: Remaining, is_silent: bool) {
-        drop(self.lose_second(context, rest));
+        drop(self.drop_second(context, rest));
         context.counters.add_hedge();
         info!(target: HEDGE, range = rest.bytes.to_string(), silent = is_silent, "requesting a late range again");
         let request = self.first.hedged(context, rest.bytes, is_silent);
@@ -195,7 +195,7 @@ impl HedgedRequest {
         // If the others wait for memory, they do not wait for the network.
         let is_full = context.group.window.is_full();
         let late = if is_full { straggler::WHERE_ALL_WAIT } else { straggler::PATIENCE };
-        let turn = turn(context, rest, expected.rate);
+        let turn = time_until_due(context, rest, expected.rate);
         let is_late = |request: &RangeRequest| {
             request.progress().is_late(late, rest.bytes.len(), &expected, turn)
                 && (is_alone || is_full || request.others_get_on())
@@ -230,7 +230,7 @@ impl HedgedRequest {
     }
 
     /// Drops the second request, and returns to the budget the bytes that did not come twice.
-    fn lose_second(&mut self, context: &DownloadContext, rest: Remaining) -> Option<RangeRequest> {
+    fn drop_second(&mut self, context: &DownloadContext, rest: Remaining) -> Option<RangeRequest> {
         let SecondRequest { request, asked, charged } = self.second.take()?;
         // The bytes that both have brought so far came twice.
         let twice = request.received().min(rest.bytes.start().saturating_sub(asked.start()));
@@ -241,7 +241,7 @@ impl HedgedRequest {
 
 /// Returns when the range is due in the output, if each connection brings `rate` bytes a second.
 #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
-fn turn(context: &DownloadContext, rest: Remaining, rate: f64) -> Duration {
+fn time_until_due(context: &DownloadContext, rest: Remaining, rate: f64) -> Duration {
     let ahead = rest.start.saturating_sub(context.wanted.start() + context.counters.yielded()) as f64;
     let rate = rate * context.limit.in_use().max(1) as f64;
     Duration::from_secs_f64((ahead / rate).min(1e6))

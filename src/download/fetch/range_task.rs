@@ -144,7 +144,7 @@ impl RangeTask {
     async fn attempt(&mut self, attempt: Attempt) -> Result<()> {
         let context = Arc::clone(&self.context);
         context.throttle.clear().await;
-        let mut race = HedgedRequest::new(RangeRequest::depart(&context, self.rest().bytes, attempt));
+        let mut race = HedgedRequest::new(RangeRequest::new(&context, self.rest().bytes, attempt));
         let mut due = None;
         let mut is_counted = false;
         while self.done < self.range.len() {
@@ -170,7 +170,7 @@ impl RangeTask {
         }
         race.check_end().await?;
         self.queue.finish(Ok(()));
-        race.land(&context, self.rest()).await;
+        race.finish(&context, self.rest()).await;
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Time constant of the moving average, in seconds of reading by all connections together. It is not wall time: while
 /// all others wait for the bytes of a straggler, its rate is not the usual one.
-const MEMORY: Duration = Duration::from_secs(2);
+const AVERAGING_TIME: Duration = Duration::from_secs(2);
 /// Responses before which nothing is known.
 const RESPONSES_MIN: u32 = 4;
 /// The least time spent reading a body before its rate is known.
@@ -18,7 +18,7 @@ const READING_MIN: Duration = Duration::from_millis(12);
 const READING_ALL_MIN: f64 = 0.05;
 const ENDED_MIN: u32 = 2;
 /// The weight of a new response among earlier ones.
-const LATEST: f64 = 0.1;
+const LATEST_WEIGHT: f64 = 0.1;
 
 /// A moving average over all requests of a download.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl RequestStats {
     pub(crate) fn responded(&self, latency: Duration) {
         let mut sums = self.sums();
         sums.responses = sums.responses.saturating_add(1);
-        let weight = LATEST.max(1.0 / f64::from(sums.responses));
+        let weight = LATEST_WEIGHT.max(1.0 / f64::from(sums.responses));
         sums.latency += weight * (latency.as_secs_f64() - sums.latency);
     }
 
@@ -87,7 +87,7 @@ impl RequestStats {
     #[expect(clippy::cast_precision_loss, reason = "for an average")]
     pub(crate) fn received(&self, bytes: usize, reading: Duration) {
         let mut sums = self.sums();
-        let fade = (-reading.as_secs_f64() / MEMORY.as_secs_f64()).exp();
+        let fade = (-reading.as_secs_f64() / AVERAGING_TIME.as_secs_f64()).exp();
         sums.bytes = sums.bytes * fade + bytes as f64;
         sums.reading = sums.reading * fade + reading.as_secs_f64();
     }

@@ -24,17 +24,17 @@ pub(crate) const PATIENCE: Patience = Patience { times: 3, worth: Duration::from
 /// While all others wait for its bytes, so that it costs the whole rate.
 pub(crate) const WHERE_ALL_WAIT: Patience = Patience { times: 2, worth: Duration::from_millis(30) };
 /// Bytes that the kernel may accumulate before the reader sees them.
-const FRAME: u64 = READ_BUFFER_MAX;
+const UNSEEN_BYTES_MAX: u64 = READ_BUFFER_MAX;
 /// How long a body is read at least before it is late while the hedge budget is low: on a busy machine some hedges are of
 /// no use, and some must be left for the last ranges.
-const SURE: Duration = Duration::from_millis(30);
+const SURE_READING_TIME: Duration = Duration::from_millis(30);
 /// How long a body may bring nothing before it is requested again whatever the budget: a firewall or a NAT may have
 /// forgotten its connection. It brings no byte twice, because the first one has stopped.
 pub(crate) const SILENCE: Duration = Duration::from_secs(2);
 /// Hedges that may be lost, whatever the size of the object.
-const ALWAYS: u64 = 4;
+const LOST_HEDGES_ALLOWED: u64 = 4;
 /// Beyond those, hedges for one in so many of the object's requests, and of its bytes, may be lost.
-const SHARE: u64 = 20;
+const HEDGE_BUDGET_DIVISOR: u64 = 20;
 /// Hedges that a hedge earns by winning: its own, and one more, because there are stragglers.
 const EARNED_BY_WINNING: u64 = 2;
 
@@ -65,7 +65,7 @@ impl RequestProgress {
                 Some(PATIENCE.times * (silent + PATIENCE.worth))
             }
             Self::Waiting(_) => None,
-            Self::Reading { spent, .. } if spent < expected.reading_until_known(FRAME) => None,
+            Self::Reading { spent, .. } if spent < expected.reading_until_known(UNSEEN_BYTES_MAX) => None,
             Self::Reading { bytes, spent, left, .. } => {
                 let rate = bytes.max(1) as f64 / spent.as_secs_f64();
                 Some(Duration::from_secs_f64((left as f64 / rate).min(1e6)))
@@ -77,7 +77,7 @@ impl RequestProgress {
     pub(crate) fn is_sure(self) -> bool {
         match self {
             Self::Waiting(_) => true,
-            Self::Reading { spent, .. } => spent >= SURE,
+            Self::Reading { spent, .. } => spent >= SURE_READING_TIME,
         }
     }
 
@@ -92,7 +92,7 @@ impl RequestProgress {
     fn patience(self, expected: &Estimate) -> Duration {
         match self {
             Self::Waiting(_) => PATIENCE.than(expected.latency),
-            Self::Reading { left, .. } => PATIENCE.than(expected.time(left.min(FRAME))),
+            Self::Reading { left, .. } => PATIENCE.than(expected.time(left.min(UNSEEN_BYTES_MAX))),
         }
     }
 
@@ -121,7 +121,7 @@ impl RequestProgress {
                 // It is late when left x spent / bytes exceeds what is allowed; solved for `spent`.
                 let allowed = WHERE_ALL_WAIT.than(expected.time(left)).as_secs_f64();
                 let late = allowed * bytes.max(1) as f64 / left.max(1) as f64;
-                let known = expected.reading_until_known(FRAME);
+                let known = expected.reading_until_known(UNSEEN_BYTES_MAX);
                 let late = Duration::from_secs_f64(late.min(1e6)).max(known).saturating_sub(spent);
                 late.min(self.patience(expected).saturating_sub(silent))
             }
@@ -161,8 +161,9 @@ impl HedgeBudget {
             return false;
         }
         let mut spent = self.spent();
-        let is_within = spent.hedges < requests / SHARE && spent.bytes.saturating_add(bytes) <= size / SHARE;
-        let is_allowed = spent.hedges < ALWAYS || is_within;
+        let is_within = spent.hedges < requests / HEDGE_BUDGET_DIVISOR
+            && spent.bytes.saturating_add(bytes) <= size / HEDGE_BUDGET_DIVISOR;
+        let is_allowed = spent.hedges < LOST_HEDGES_ALLOWED || is_within;
         if is_allowed {
             spent.hedges += 1;
             spent.bytes = spent.bytes.saturating_add(bytes);
@@ -172,7 +173,7 @@ impl HedgeBudget {
 
     /// Returns whether more hedges were spent than `requests` allow.
     pub(crate) fn is_scarce(&self, requests: u64) -> bool {
-        self.spent().hedges > requests / SHARE + 1
+        self.spent().hedges > requests / HEDGE_BUDGET_DIVISOR + 1
     }
 
     /// Adds to the budget for a hedge that won.
@@ -288,7 +289,7 @@ mod tests {
         assert_eq!(count(&HedgeBudget::new(Hedge::Off), 1024 * MIB), 0);
         let spent = HedgeBudget::new(Hedge::Auto);
         assert_eq!(count(&spent, 1024 * MIB), 12);
-        assert!(spent.is_scarce(4 * SHARE) && !spent.is_scarce(11 * SHARE));
+        assert!(spent.is_scarce(4 * HEDGE_BUDGET_DIVISOR) && !spent.is_scarce(11 * HEDGE_BUDGET_DIVISOR));
         // Bytes count too, until they turn out not to have come.
         let bytes = HedgeBudget::new(Hedge::Auto);
         assert!((0..4).all(|_| bytes.spend(20 * MIB, 1024 * MIB, 1024)));

@@ -16,7 +16,7 @@ use crate::download::memory::window::Reservation;
 use crate::download::sync::Mutex;
 
 /// The size of a slab, in bytes.
-const SLAB: usize = 256 << 10;
+const SLAB_BYTES: usize = 256 << 10;
 
 /// Some bytes of the object. While it lives its bytes count against the download's window: drop it, or use
 /// [`Frame::into_bytes`], for the download to continue. A consumer that holds a whole window of frames waits for ever.
@@ -70,13 +70,13 @@ impl Slabs {
         // Oldest first: frames leave about in the order in which they came.
         for _ in 0..used.len() {
             if let Some(mut slab) = used.pop_front() {
-                if slab.try_reclaim(SLAB) {
+                if slab.try_reclaim(SLAB_BYTES) {
                     return slab;
                 }
                 used.push_back(slab);
             }
         }
-        BytesMut::with_capacity(SLAB)
+        BytesMut::with_capacity(SLAB_BYTES)
     }
 
     fn put(&self, slab: BytesMut) {
@@ -105,7 +105,7 @@ impl FrameCoalescer {
         if self.open.capacity() == 0 {
             self.retire();
             let left = usize::try_from(left).unwrap_or(usize::MAX);
-            self.pooled = left >= SLAB;
+            self.pooled = left >= SLAB_BYTES;
             self.open =
                 if self.pooled { self.slabs.take() } else { BytesMut::with_capacity(left.max(data.len())) };
         }
@@ -162,8 +162,8 @@ mod tests {
 
     #[test]
     fn packed_bytes_are_the_same_bytes() {
-        let data: Vec<u8> = (0..=250).cycle().take(3 * SLAB + 17).collect();
-        for step in [1000, SLAB - 1, SLAB, 2 * SLAB] {
+        let data: Vec<u8> = (0..=250).cycle().take(3 * SLAB_BYTES + 17).collect();
+        for step in [1000, SLAB_BYTES - 1, SLAB_BYTES, 2 * SLAB_BYTES] {
             assert_eq!(pack(&Arc::default(), &data, step).concat(), data, "{step}");
         }
     }
@@ -171,14 +171,14 @@ mod tests {
     #[test]
     fn slabs_are_used_again_only_when_their_frames_are_gone() {
         let slabs = Arc::<Slabs>::default();
-        let data = vec![7; 4 * SLAB];
+        let data = vec![7; 4 * SLAB_BYTES];
         let held = pack(&slabs, &data, 9999);
         assert_eq!(slabs.used.lock().unwrap().len(), 4);
-        let more = pack(&slabs, &vec![8; 2 * SLAB], 9999);
+        let more = pack(&slabs, &vec![8; 2 * SLAB_BYTES], 9999);
         assert_eq!(slabs.used.lock().unwrap().len(), 6, "no slab was free");
         assert_eq!(held.concat(), data);
         drop((held, more));
-        drop(pack(&slabs, &vec![9; 6 * SLAB], 9999));
+        drop(pack(&slabs, &vec![9; 6 * SLAB_BYTES], 9999));
         assert_eq!(slabs.used.lock().unwrap().len(), 6, "all were used again");
     }
 }
