@@ -12,7 +12,7 @@ fn shown() -> Vec<String> {
     for page in pages() {
         for part in text(&page).split("](").skip(1) {
             let target = part.split(')').next().unwrap_or_default();
-            if target.ends_with(".svg") {
+            if Path::new(target).extension().is_some_and(|extension| extension == "svg") {
                 let folder = page.parent().unwrap_or(Path::new(""));
                 shown.push(folder.join(target).display().to_string());
             }
