@@ -77,7 +77,7 @@ impl RunFigures {
     /// Returns the figures where no run has begun to deliver, or nothing else is known of it than what `delivery` counted.
     pub(crate) fn without_run(delivery: &Arc<WriteProgress>) -> Self {
         Self {
-            progress: RunProgress::new(Some(0), Arc::clone(delivery)).now(),
+            progress: RunProgress::new(None, Arc::clone(delivery)).now(),
             stats: Stats::collect(None, TransferStats::default(), EngineStats::default(), None, delivery),
         }
     }

@@ -119,6 +119,9 @@ const FAILING: &[(&str, Failing)] = &[
     ),
     ("a range beyond the end", Failing::args(&["--range", "99999999-", URI], 2, "usage")),
     ("a folder that is not there", Failing::args(&["-o", "none/file", URI], 8, "output")),
+    ("a folder for several that is not there", Failing::args(&["-o", "none/", URI, URI], 8, "output")),
+    ("a list that is not there", Failing::args(&["--from", "none"], 2, "usage")),
+    ("a list without a source", Failing::args(&["--from", "/dev/null"], 2, "usage")),
     ("a server that is not there", Failing::args(&["--endpoint", GONE, URI], 5, "network")),
     (
         "a time limit",
@@ -236,6 +239,7 @@ fn a_failure_ends_in_them_however_early_it_comes() {
             }
             if asked.iter().any(|option| option.starts_with("--progress")) {
                 assert_eq!(lines[0]["state"], "failed");
+                assert!(lines[0]["total"].as_u64() != Some(0), "of no object is it known how large it is");
             }
         }
     });
