@@ -149,6 +149,34 @@ fn a_session_costs_a_request_and_no_connection() {
     assert_eq!((server.requests().len(), server.stats().connections), (3, 2));
 }
 
+/// Returns the seconds until the first byte of a small object, from a server that answers each request after `latency`.
+fn first_byte_seconds(latency: Duration, is_directory: bool) -> f64 {
+    let pace = Pace { latency, bytes_per_second: None };
+    let builder = Server::builder().pace(pace);
+    let (builder, bucket) = if is_directory {
+        (builder.directory_buckets(rules(), (ACCESS_KEY, SECRET_KEY), None), BUCKET)
+    } else {
+        (builder.credentials(ACCESS_KEY, SECRET_KEY), "bucket")
+    };
+    let server = builder.start();
+    server.put(bucket, "small", object(1000));
+    let run = S3fcp::at(&server.endpoint()).args(["--region", REGION, "--stats=json"]);
+    let outcome = run.download(&format!("s3://{bucket}/small"));
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    let stats: serde_json::Value = serde_json::from_str(&outcome.stderr).expect("one line of JSON");
+    stats["first_byte_seconds"].as_f64().expect("a number")
+}
+
+/// The session is one exchange. Two would be the least that could be lost beside it.
+#[test]
+fn a_session_delays_the_first_byte_by_one_round_trip_and_no_other() {
+    const LATENCY: Duration = Duration::from_millis(800);
+    let [plain, express] = [false, true].map(|is_directory| first_byte_seconds(LATENCY, is_directory));
+    let round_trips = |seconds: f64| seconds / LATENCY.as_secs_f64();
+    assert!((1.0..2.0).contains(&round_trips(plain)), "{plain}");
+    assert!((2.0..3.0).contains(&round_trips(express)), "{express}");
+}
+
 #[test]
 fn a_session_that_ends_during_a_download_is_renewed() {
     let rules = DirectoryBuckets { lifetime: Duration::from_secs(1), ..rules() };

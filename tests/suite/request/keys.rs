@@ -2,7 +2,8 @@
 
 use s3server::Server;
 
-use crate::support::object::object;
+use crate::support::fault_server::{FaultServer, Reply};
+use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY};
 use crate::support::table;
 
@@ -51,4 +52,26 @@ fn the_longest_key_works() {
     let key = "☃".repeat(341) + "x";
     server.put("bucket", &key, bytes.clone());
     S3fcp::at(&server.endpoint()).download(&format!("s3://bucket/{key}")).assert_object(&bytes);
+}
+
+/// A tenant of Ceph stands before the bucket's name, and the colon is encoded in the path that is sent and signed.
+#[test]
+fn a_tenant_is_a_part_of_the_bucket() {
+    let table = [
+        ("a key", ("s3://tenant:bucket/a key", "/tenant%3Abucket/a%20key")),
+        ("a colon in the key too", ("s3://ten:b/a:b", "/ten%3Ab/a%3Ab")),
+        ("a dollar sign", ("s3://ten:b/a$b", "/ten%3Ab/a%24b")),
+        ("capitals and underscores", ("s3://Ten_1:My_Bucket/k", "/Ten_1%3AMy_Bucket/k")),
+        ("a region with underscores", ("s3://ten:b/k", "/ten%3Ab/k")),
+    ];
+    table::each(&table, |&(uri, target)| {
+        let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+        let run = S3fcp::at(&server.endpoint()).window(4, CHUNK).args(["--region", "zg_public:1"]);
+        run.download(uri).assert_object(&object(SIZE));
+        let requests = server.requests();
+        assert!(requests.len() > CHUNKS, "{}", requests.len());
+        assert!(requests.iter().all(|request| request.target == target), "{requests:?}");
+    });
+    // AWS has no tenants.
+    S3fcp::new().env("AWS_REGION", "us-east-1").download("s3://tenant:bucket/key").assert_failed(2, &[]);
 }
