@@ -257,6 +257,12 @@ pub(crate) struct Args {
     #[arg(long, help_heading = TRANSFER)]
     pub(super) unsafe_ranges: bool,
 
+    /// Redirects of a URL that are followed, one after the other; 0 follows none [default: 5]
+    ///
+    /// None leads from https to http, or to the metadata service of a cloud.
+    #[arg(long, value_name = "N", help_heading = TRANSFER, value_parser = value_parser!(u32).range(..=50))]
+    pub(super) max_redirs: Option<u32>,
+
     /// Consecutive attempts without progress before giving up [default: 10, or 4 before the first byte]
     #[arg(long, value_name = "N", help_heading = TRANSFER, value_parser = value_parser!(u32).range(1..))]
     pub(super) max_attempts: Option<u32>,

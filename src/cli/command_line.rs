@@ -36,7 +36,7 @@ enum Argument {
 type WrittenOption = (&'static str, fn(&Invocation) -> Argument);
 
 /// The options in the order in which they are written. A test holds this table against the parser's definition.
-const OPTIONS: [WrittenOption; 40] = [
+const OPTIONS: [WrittenOption; 41] = [
     ("--from", |i| value(i.list.as_ref().map(|list| list.path.to_string_lossy()))),
     ("--null", |i| flag(i.list.as_ref().is_some_and(|list| list.is_null_separated))),
     ("--output", |i| match &i.target {
@@ -72,6 +72,7 @@ const OPTIONS: [WrittenOption; 40] = [
     ("--stall-timeout", |i| time(i.download.stall_timeout)),
     ("--hedge", |i| value((i.download.hedge == Hedge::Off).then_some("off"))),
     ("--unsafe-ranges", |i| flag(i.download.unsafe_ranges)),
+    ("--max-redirs", |i| value(i.download.max_redirects)),
     ("--endpoint", |i| value(i.settings.endpoint.as_ref())),
     ("--region", |i| value(i.settings.region.as_ref())),
     ("--profile", |i| value(i.settings.profile.as_ref())),
@@ -214,7 +215,7 @@ mod tests {
             &["s3://b/k", "--addressing-style", "virtual", "--version-id=-v", "--profile=--p"],
             &["s3://b/k", "--range", "5-", "--if-match", "e"],
             &["s3://b/k", "--checksum", "require"],
-            &["s3://b/k", "--checksum", "off", "--unsafe-ranges"],
+            &["s3://b/k", "--checksum", "off", "--unsafe-ranges", "--max-redirs", "0"],
             &["s3://b/k", "--range", "-5", "--stats=json", "--quiet"],
             &["s3://b/k", "--range", "-5", "--stats=json", "--quiet", "--addressing-style", "auto"],
             &[

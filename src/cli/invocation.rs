@@ -84,6 +84,7 @@ impl TryFrom<Args> for Invocation {
             hedge: args.hedge,
             checksum: args.checksum,
             unsafe_ranges: args.unsafe_ranges,
+            max_redirects: args.max_redirs,
             limit_rate: args.limit_rate,
             threads: args
                 .threads
@@ -251,7 +252,7 @@ mod tests {
                     --addressing-style path --stats=json --progress json --quiet -vv --endpoint http://h:9 \
                     --region eu-west-1 --profile p \
                     --no-sign-request --ca-bundle ca.pem --client-cert c.pem --client-key k.pem --fips --dualstack=false --accelerate=true \
-                    --request-payer requester --sse-c-key key --max-time 1h --unsafe-ranges --remote-time --continue --force --threads 4 --limit-rate 50MiB/s s3://b/k";
+                    --request-payer requester --sse-c-key key --max-time 1h --unsafe-ranges --max-redirs 3 --remote-time --continue --force --threads 4 --limit-rate 50MiB/s s3://b/k";
         let mut line: Vec<&str> = line.split_whitespace().collect();
         line.extend(["-o", "a b/"]);
         let download = Options {
@@ -267,6 +268,7 @@ mod tests {
             hedge: Hedge::Off,
             checksum: ChecksumMode::Require,
             unsafe_ranges: true,
+            max_redirects: Some(3),
             limit_rate: NonZeroU64::new(50 << 20),
             threads: ThreadCount::Exactly(NonZeroUsize::new(4).unwrap()),
         };

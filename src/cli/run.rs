@@ -100,9 +100,10 @@ struct Run<'a> {
 /// How a download ended, and what there is to report.
 struct Ending {
     result: Result<DeliveryOutcome>,
-    transfer: TransferStats,
+    /// `None` without a first response.
+    transfer: Option<TransferStats>,
     /// The limits that the run found or was given.
-    engine: EngineStats,
+    engine: Option<EngineStats>,
     credentials_time: Option<Duration>,
     /// How it can be continued.
     resume: Option<ResumeCommand>,
@@ -112,14 +113,7 @@ struct Ending {
 
 impl Ending {
     fn new(result: Result<DeliveryOutcome>) -> Self {
-        Self {
-            result,
-            transfer: TransferStats::default(),
-            engine: EngineStats::default(),
-            credentials_time: None,
-            resume: None,
-            unverified: None,
-        }
+        Self { result, transfer: None, engine: None, credentials_time: None, resume: None, unverified: None }
     }
 
     fn before_start(error: Error) -> Self {
@@ -271,8 +265,8 @@ impl<'a> Run<'a> {
         let explained = result.map_err(|e| objects::explain_failed(self.invocation, sequence, e));
         Ending {
             result: outcome_of(explained),
-            transfer: sequence.traffic(),
-            engine: EngineStats { threads: sequence.threads(), window: sequence.window() },
+            transfer: Some(sequence.traffic()),
+            engine: Some(EngineStats { threads: sequence.threads(), window: sequence.window() }),
             credentials_time: config.credentials.first_load_time(),
             resume,
             unverified,
@@ -302,7 +296,9 @@ impl<'a> Run<'a> {
             }
             Err(error) => {
                 let source = sequence.failed().map_or(download.source(), |failed| &failed.source);
-                resume_hint::is_resumable(error, source, can_be_resumed)
+                let keeps_bytes =
+                    can_be_resumed || (stdout_file().is_some() && self.invocation.target.is_stdout());
+                resume_hint::is_resumable(error, source, keeps_bytes)
             }
         };
         if !can_continue {
@@ -350,7 +346,7 @@ impl<'a> Run<'a> {
             _ => RunOutcome::Failed,
         };
         let progress = self.observers.finish(outcome);
-        let has_begun = ending.transfer != TransferStats::default() || ending.result.is_ok();
+        let has_begun = ending.transfer.is_some() || ending.result.is_ok();
         let verdict = match &ending.result {
             Ok(DeliveryOutcome::Complete(verdict)) => Some(*verdict),
             _ => None,

@@ -17,7 +17,6 @@ use crate::client::session_slot::{BucketSession, SessionSlot};
 use crate::client::site::Site;
 use crate::config::Identity;
 use crate::error::Result;
-use crate::s3::error_response::error_from_response;
 use crate::s3::header::header_text;
 use crate::s3::request::S3Request;
 use crate::s3::session::{NewSession, create_session_error, unusable_session};
@@ -57,9 +56,7 @@ async fn create(
     let body = response.body.collect(DOCUMENT_BYTES_MAX, DOCUMENT_TIMEOUT).await;
     let body = body.map_err(create_session_error)?.unwrap_or_default();
     let Some(session) = NewSession::read(&body) else {
-        let error = error_from_response(&response.head, &body, &response.secrets);
-        let is_error = error.service().is_some_and(|service| service.code.is_some());
-        return Err(if is_error { create_session_error(error) } else { unusable_session() });
+        return Err(unusable_session(&response.head, &body, response.secrets));
     };
     let date = header_text(&response.head.headers, DATE.as_str());
     let date: Option<SystemTime> = date.and_then(|date| httpdate::parse_http_date(date).ok());

@@ -26,6 +26,7 @@ use crate::s3::address::source::Source;
 use crate::s3::error_response::of_unsigned;
 use crate::s3::redirect::Redirects;
 use crate::s3::request::S3Request;
+use crate::transport::metadata_address::is_metadata_host;
 
 /// Sends requests for one object.
 pub(crate) struct ObjectClient {
@@ -61,7 +62,7 @@ impl ObjectClient {
                     "--version-id has no effect on http(s) URLs; the version is part of the URL",
                 ));
             }
-            Source::Url(url) => Site::for_url(&origins, url, options.read_buffer)?,
+            Source::Url(url) => Site::for_url(&origins, url, options.read_buffer, false)?,
         };
         let sender = Arc::new(RequestSender::new(origins, source, options));
         Ok(Self { sender, site: RwLock::new(Arc::new(site)) })
@@ -111,7 +112,7 @@ impl ObjectClient {
         attempt: Attempt,
     ) -> Result<Exchange> {
         let mut corrected: Vec<Correction> = Vec::new();
-        let mut redirects = Redirects::default();
+        let mut redirects = Redirects::new(self.sender.options.max_redirects);
         loop {
             let site = self.site();
             let (keys, error) = match self.signing_keys(&site, attempt).await {
@@ -183,7 +184,13 @@ impl ObjectClient {
     /// Sends all later requests to `next`, the target of a redirect.
     fn follow(&self, seen: &Site, next: &HttpUrl) -> Result<()> {
         info!(target: CORRECTION, what = "redirect", to = next.to_string(), "retrying immediately");
-        let site = Site::for_url(&self.sender.origins, next, self.sender.options.read_buffer)?;
+        // Who named the host may have meant it.
+        let is_elsewhere = self.source().url().is_none_or(|given| given.authority() != next.authority());
+        if is_elsewhere && is_metadata_host(next.host()) {
+            let what = "the server redirects to the metadata service of a cloud, which is never followed";
+            return Err(Error::new(ErrorKind::Server, what));
+        }
+        let site = Site::for_url(&self.sender.origins, next, self.sender.options.read_buffer, is_elsewhere)?;
         self.switch_site(seen, site);
         Ok(())
     }

@@ -21,7 +21,7 @@ use crate::transport::pool::Pool;
 pub(crate) struct Origins {
     pub(crate) config: Config,
     /// By scheme and host, and by how many bytes a connection reads per call.
-    pools: Mutex<HashMap<(String, usize), Arc<Pool>>>,
+    pools: Mutex<HashMap<(String, usize, bool), Arc<Pool>>>,
     /// The regions that S3 has named, by bucket.
     regions: Mutex<HashMap<String, Region>>,
     /// Added to this machine's clock, in seconds.
@@ -39,15 +39,16 @@ impl Origins {
     }
 
     /// Returns the pool of connections to `base`, each of which reads up to `read_buffer` bytes per call.
-    pub(crate) fn pool(&self, base: &str, read_buffer: usize) -> Result<Arc<Pool>> {
+    /// Where a server has `redirected` to it, a name that stands for a metadata service is refused.
+    pub(crate) fn pool(&self, base: &str, read_buffer: usize, redirected: bool) -> Result<Arc<Pool>> {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (base.to_owned(), read_buffer);
+        let key = (base.to_owned(), read_buffer, redirected);
         if let Some(pool) = pools.get(&key) {
             return Ok(Arc::clone(pool));
         }
         let uri: Uri =
             base.parse().map_err(|e| Error::usage("the endpoint is not a valid host").with_source(e))?;
-        let pool = Pool::new(uri, &self.config.tls, &self.config.proxies, read_buffer)?;
+        let pool = Pool::new(uri, &self.config.tls, &self.config.proxies, read_buffer, redirected)?;
         pools.insert(key, Arc::clone(&pool));
         Ok(pool)
     }

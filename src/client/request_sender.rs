@@ -49,6 +49,8 @@ pub(crate) struct ClientOptions {
     pub(crate) first_byte_timeout: Option<Duration>,
     /// The size of a connection's read buffer, in bytes.
     pub(crate) read_buffer: usize,
+    /// How many redirects of a URL are followed, one after the other.
+    pub(crate) max_redirects: u32,
 }
 
 /// How long the server may take until the head of its response arrives: this long at the first attempt, twice as long at the
@@ -257,8 +259,12 @@ mod tests {
 
     #[test]
     fn later_attempts_wait_longer_for_the_first_byte_unless_the_user_named_a_time() {
-        let options =
-            |first_byte_timeout| ClientOptions { version_id: None, first_byte_timeout, read_buffer: 1 };
+        let options = |first_byte_timeout| ClientOptions {
+            version_id: None,
+            first_byte_timeout,
+            read_buffer: 1,
+            max_redirects: 0,
+        };
         let seconds = |options: &ClientOptions, number| {
             options.first_byte_timeout(Attempt { number, ..Attempt::FIRST }).as_secs()
         };

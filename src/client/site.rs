@@ -26,7 +26,7 @@ impl Site {
     pub(crate) fn new(origins: &Origins, uri: &S3Uri, region: &Region, read_buffer: usize) -> Result<Self> {
         let config = &origins.config;
         let endpoint = Endpoint::resolve(uri, region, config.endpoint.as_ref(), config.addressing)?;
-        let pool = origins.pool(&endpoint.base(), read_buffer)?;
+        let pool = origins.pool(&endpoint.base(), read_buffer, false)?;
         if config.sse_c.is_some() {
             if is_directory_bucket(uri.bucket()) {
                 return Err(Error::usage(
@@ -38,10 +38,15 @@ impl Site {
         Ok(Self { url: None, endpoint, pool, is_directory: is_directory_bucket(uri.bucket()) })
     }
 
-    /// Creates the site of `url`.
-    pub(crate) fn for_url(origins: &Origins, url: &HttpUrl, read_buffer: usize) -> Result<Self> {
+    /// Creates the site of `url`, to which a server may have `redirected`: then no metadata service is connected to.
+    pub(crate) fn for_url(
+        origins: &Origins,
+        url: &HttpUrl,
+        read_buffer: usize,
+        redirected: bool,
+    ) -> Result<Self> {
         let endpoint = Endpoint::for_url(url);
-        let pool = origins.pool(&endpoint.base(), read_buffer)?;
+        let pool = origins.pool(&endpoint.base(), read_buffer, redirected)?;
         Ok(Self { url: Some(url.clone()), endpoint, pool, is_directory: false })
     }
 

@@ -7,6 +7,7 @@ use crate::client::request_sender::ClientOptions;
 use crate::download::threads::ThreadCount;
 use crate::s3::etag::ETag;
 use crate::s3::range_spec::RangeSpec;
+use crate::s3::redirect::Redirects;
 
 /// The options of a download. By default the number of connections adapts: few where one is fast or the reader is slow,
 /// up to 256 where they pay.
@@ -45,6 +46,9 @@ pub struct Options {
     /// nothing would show that several are of one version; set this only for a server that never replaces an object
     /// during a download.
     pub unsafe_ranges: bool,
+    /// How many redirects of a URL are followed, one after the other; 5 if `None`. None leads from https to http, or to the
+    /// metadata service of a cloud.
+    pub max_redirects: Option<u32>,
     /// The most body bytes received per second, by all ranges together; if `None`, what the configuration's
     /// [`ProfileLimits`](crate::config::settings::ProfileLimits) say.
     pub limit_rate: Option<NonZeroU64>,
@@ -67,6 +71,7 @@ impl Options {
             version_id: self.version_id.clone(),
             first_byte_timeout: self.first_byte_timeout,
             read_buffer,
+            max_redirects: self.max_redirects.unwrap_or(Redirects::MAX),
         }
     }
 }

@@ -9,13 +9,18 @@ use crate::fuzzing::checks::{assert_harmless, assert_no_controls, divided};
 use crate::s3::error_response::{error_from_response, error_from_url_response};
 use crate::s3::object::ObjectInfo;
 use crate::s3::secrets::Secrets;
+use crate::s3::session::unusable_session;
 
 const TOKEN: &str = "IQoJb3JpZ2luX2VjE//EXAMPLE+TOKEN==";
 const KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 const SIGNATURE: &str = "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41";
 const PASSWORD: &str = "p@ss&<word>\"with' everything";
 
-/// Takes a response in which the bytes 1 to 8 stand for what a server may echo, and how.
+/// A token that no request has sent: it comes with the response to `CreateSession`.
+const SESSION_TOKEN: &str = "AQoEXAMPLEH4aoAH0gNCAPyJxz4BlCFFxWNE1OPTgk5TthT";
+const SESSION_ELEMENT: &str = "<SessionToken>AQoEXAMPLEH4aoAH0gNCAPyJxz4BlCFFxWNE1OPTgk5TthT</SessionToken>";
+
+/// Takes a response in which the bytes 1 to 8, 11 and 12 stand for what a server may echo, and how.
 pub fn echo(data: &[u8]) {
     let mut response = Vec::new();
     for byte in data {
@@ -28,6 +33,8 @@ pub fn echo(data: &[u8]) {
             6 => response.extend_from_slice(percent(PASSWORD).as_bytes()),
             7 => response.extend_from_slice(format!("Credential=AKID/x, Signature={SIGNATURE}").as_bytes()),
             8 => response.extend_from_slice(BASE64_STANDARD.encode(PASSWORD).as_bytes()),
+            11 => response.extend_from_slice(SESSION_TOKEN.as_bytes()),
+            12 => response.extend_from_slice(SESSION_ELEMENT.as_bytes()),
             other => response.push(*other),
         }
     }
@@ -44,6 +51,14 @@ pub fn echo(data: &[u8]) {
         let shown = format!("{error} {error:?}");
         let forms = [percent(TOKEN), xml(PASSWORD), json(PASSWORD), percent(PASSWORD)];
         for secret in all.into_iter().chain(forms.iter().map(String::as_str)) {
+            assert!(!shown.contains(secret), "{secret} in {shown}");
+        }
+    }
+    if String::from_utf8_lossy(body).contains(SESSION_ELEMENT) {
+        let error = unusable_session(&head, body, secrets);
+        assert_harmless(&error);
+        let shown = format!("{error} {error:?}");
+        for secret in all.into_iter().chain([SESSION_TOKEN]) {
             assert!(!shown.contains(secret), "{secret} in {shown}");
         }
     }

@@ -24,11 +24,11 @@ pub(super) struct SidecarFile {
     name: Arc<OsStr>,
 }
 
-/// The running thread.
+/// The running thread. It ends at the first sync that fails: the system reports each error once, to the first that asks.
 #[derive(Debug)]
 pub(super) struct Checkpoints {
-    _stop: Sender<()>,
-    thread: JoinHandle<()>,
+    stop: Sender<()>,
+    thread: JoinHandle<io::Result<()>>,
 }
 
 impl SidecarFile {
@@ -57,7 +57,7 @@ impl SidecarFile {
         sidecar::save(&self.folder, &self.name, &state, false, false)
     }
 
-    /// Waits until what is written so far is on disk, and notes it.
+    /// Waits until what is written so far is on disk, and notes it. An error is one of the part file.
     fn checkpoint(&self, part: &File) -> io::Result<()> {
         let length = part.metadata()?.len();
         if length == self.state().synced {
@@ -66,29 +66,39 @@ impl SidecarFile {
         part.sync_data()?;
         let mut state = self.state();
         state.synced = length;
-        sidecar::save(&self.folder, &self.name, &state, true, false)
+        // Without the note a crash of the system costs more bytes, and no more.
+        let _ = sidecar::save(&self.folder, &self.name, &state, true, false);
+        Ok(())
     }
 }
 
 impl Checkpoints {
-    /// Starts the thread for `part`; `None` if the system cannot start one, and nothing is noted.
+    /// Starts the thread for `part`; `None` where the system has no thread to give, and nothing is noted.
     pub(super) fn start(part: File, sidecar: SidecarFile) -> Option<Self> {
-        let (stop, stopped) = mpsc::channel();
-        let run = move || {
-            while stopped.recv_timeout(CHECKPOINT_INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                // An error of the disk is reported at the end, or by a write.
-                let _ = sidecar.checkpoint(&part);
-            }
-        };
-        let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(run).ok()?;
-        Some(Self { _stop: stop, thread })
+        Self::start_every(CHECKPOINT_INTERVAL, part, sidecar)
     }
 
-    /// Ends the thread and waits for it: afterwards it does not change the sidecar.
-    pub(super) fn end(self) {
-        let Self { _stop: stop, thread } = self;
+    fn start_every(interval: Duration, part: File, sidecar: SidecarFile) -> Option<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let run = move || {
+            while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                if let Err(e) = sidecar.checkpoint(&part) {
+                    let _ = sidecar.change(SidecarState::distrust);
+                    return Err(e);
+                }
+            }
+            Ok(())
+        };
+        let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(run).ok()?;
+        Some(Self { stop, thread })
+    }
+
+    /// Ends the thread and waits for it: it changes the sidecar no more. Fails if a sync of the part file has failed, which no
+    /// later sync would report.
+    pub(super) fn end(self) -> io::Result<()> {
+        let Self { stop, thread } = self;
         drop(stop);
-        let _ = thread.join();
+        thread.join().unwrap_or_else(|_| Err(io::Error::other("the checkpoint thread failed")))
     }
 }
 
@@ -114,6 +124,25 @@ mod tests {
             let LoadedSidecar::State(state) = load() else { panic!("no sidecar") };
             assert_eq!(state.synced, part.metadata().unwrap().len());
         }
-        Checkpoints::start(part, sidecar_file.clone()).unwrap().end();
+        Checkpoints::start(part, sidecar_file.clone()).unwrap().end().unwrap();
+    }
+
+    /// A socket cannot be synced (`EINVAL`, fsync(2)): it stands for a disk that reports an error once.
+    #[test]
+    fn a_sync_that_failed_is_an_error_of_the_end() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Arc::new(Folder::of(&temporary.path().join("x")).unwrap());
+        let name = sidecar::name(OsStr::new("x.part"));
+        let sidecar_file = SidecarFile::new(&folder, name, SidecarState::new("aws"));
+        sidecar_file.state().synced = 1;
+        let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let part = File::from(std::os::fd::OwnedFd::from(socket));
+        let checkpoints =
+            Checkpoints::start_every(Duration::from_millis(1), part, sidecar_file.clone()).unwrap();
+        while !checkpoints.thread.is_finished() {
+            std::thread::yield_now();
+        }
+        assert!(checkpoints.end().is_err());
+        assert_eq!(sidecar_file.state().synced, 1);
     }
 }

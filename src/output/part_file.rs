@@ -246,20 +246,24 @@ impl PartFile {
         self.file.as_ref().is_none_or(|file| file.metadata().is_ok_and(|found| found.len() == 0))
     }
 
-    /// Turns the part file, whose bytes are complete and right, into FILE, which gets the time `modified` if there is one.
+    /// Turns the part file, whose bytes are complete and right, into FILE, which gets the time `modified`, if there is one.
     pub(super) fn finish(mut self, modified: Option<SystemTime>) -> Result<()> {
-        const NOT_SYNCED: &str = "it could not be brought to the disk";
-        self.checkpoints.take().into_iter().for_each(Checkpoints::end);
-        let file = self.file().map_err(|e| self.failed(NOT_SYNCED, e))?;
+        let synced = self.checkpoints.take().map_or(Ok(()), Checkpoints::end);
+        synced.map_err(|e| self.not_synced(e))?;
+        let file = self.file().map_err(|e| self.failed("it cannot be examined", e))?;
+        if modified.is_some() {
+            // Bytes that some file systems write later would change the time again.
+            file.sync_data().map_err(|e| self.not_synced(e))?;
+        }
         // Before the identity of the file is noted, of which the time is a part.
         set_modified(&file, modified).map_err(|e| self.failed("its time could not be set", e))?;
-        let found = file.metadata().map_err(|e| self.failed(NOT_SYNCED, e))?;
+        let found = file.metadata().map_err(|e| self.failed("it cannot be examined", e))?;
         self.change_sidecar(|state| state.renamed = Some(FileIdentity::of(&found)))?;
         attach_proof(&file, &self.sidecar.state());
         self.keep_mode(&file, &found);
-        file.sync_all().map_err(|e| self.failed(NOT_SYNCED, e))?;
+        file.sync_all().map_err(|e| self.not_synced(e))?;
         // NFS and FUSE report at every close what an earlier write could not do; the lock is kept by the other descriptor.
-        close(file).map_err(|e| self.failed(NOT_SYNCED, e))?;
+        close(file).map_err(|e| self.not_synced(e))?;
         self.rename()?;
         self.folder.sync().map_err(|e| failed(&self.place.path, "its name may be lost", e))?;
         // FILE is there: a sidecar that stays would harm nobody.
@@ -272,7 +276,7 @@ impl PartFile {
         if !is_wrong && !self.is_empty() {
             return;
         }
-        self.checkpoints.take().into_iter().for_each(Checkpoints::end);
+        let _ = self.checkpoints.take().map(Checkpoints::end);
         // It is still locked: no other process writes to it.
         let Some(file) = &self.file else { return };
         let _ = file.set_len(0);
@@ -341,6 +345,14 @@ impl PartFile {
 
     fn sidecar_failed(&self, cause: io::Error) -> Error {
         failed(&self.path.with_file_name(self.sidecar.name()), "it could not be written", cause)
+    }
+
+    /// Returns the error for bytes that may not be on the disk, and notes that: the system reports it once, and shows the bytes
+    /// as if they were there.
+    fn not_synced(&self, cause: io::Error) -> Error {
+        // Where that fails too, the message still says what happened.
+        let _ = self.sidecar.change(SidecarState::distrust);
+        self.failed("it could not be brought to the disk", cause)
     }
 
     fn taken(&self) -> Error {

@@ -45,6 +45,9 @@ impl SidecarState {
         }
         let is_same_boot = self.boot.is_some() && self.boot == boot();
         let length = if is_same_boot { length } else { length.min(self.synced) };
+        if length == 0 && self.boot.is_none() {
+            return Err("nothing of it is certain to be on disk");
+        }
         if length == 0 {
             return Err("the system was restarted since, and nothing of it is certain to be on disk");
         }
@@ -238,6 +241,12 @@ mod tests {
             let found = state.resume(length, request(&sources(&["a"])));
             assert_eq!(found.unwrap().unwrap().length, want);
         }
+        // So it is where a sync has failed.
+        (state.boot, state.synced) = (boot(), 40);
+        state.distrust();
+        assert_eq!(state.resume(50, request(&sources(&["a"]))).unwrap().unwrap().length, 40);
+        state.synced = 0;
+        assert!(state.resume(50, request(&sources(&["a"]))).unwrap_err().contains("certain to be on disk"));
     }
 
     #[test]

@@ -87,6 +87,11 @@ impl SidecarState {
         Self { format: FORMAT, boot: boot(), synced: 0, endpoint, objects: Vec::new(), renamed: None }
     }
 
+    /// Notes that only what was synced before is certain to be on disk.
+    pub(super) fn distrust(&mut self) {
+        (self.boot, self.renamed) = (None, None);
+    }
+
     /// Marks the bytes, which were checked, as those of this boot.
     pub(super) fn of_this_boot(mut self) -> Self {
         (self.boot, self.format, self.renamed) = (boot(), FORMAT, None);

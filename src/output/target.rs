@@ -40,6 +40,11 @@ pub(crate) enum IfExists {
 }
 
 impl Destination {
+    /// Returns whether bytes go to this process's stdout.
+    pub(crate) fn is_stdout(&self) -> bool {
+        matches!(self, Self::Stdout { .. })
+    }
+
     /// Returns whether what an earlier run left is continued.
     pub(crate) fn resumes(&self) -> bool {
         use IfExists::{Fail, Replace};

@@ -11,17 +11,24 @@ use http::response::Parts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::http_url::HttpUrl;
 
-/// Consecutive redirects that are followed.
-const REDIRECTS_MAX: u32 = 5;
-
 /// The redirects of one exchange.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Redirects {
+    /// How many are followed, one after the other.
+    max: u32,
     followed: u32,
     has_returned: bool,
 }
 
 impl Redirects {
+    /// Consecutive redirects that are followed unless the user named another number.
+    pub(crate) const MAX: u32 = 5;
+
+    /// Creates the state before the first of at most `max` redirects.
+    pub(crate) fn new(max: u32) -> Self {
+        Self { max, followed: 0, has_returned: false }
+    }
+
     /// Returns the URL to request next, after `here` sent `head`, or `None` if that response is final. The target of a
     /// redirect may be presigned and expire: once it is refused, `given` is requested again for a new one, once.
     pub(crate) fn resolve(
@@ -33,7 +40,7 @@ impl Redirects {
         match head.status.as_u16() {
             301 | 302 | 303 | 307 | 308 => self.redirected(here, head),
             401 | 403 | 404 | 410 if here != given && !self.has_returned => {
-                *self = Self { followed: 0, has_returned: true };
+                *self = Self { max: self.max, followed: 0, has_returned: true };
                 Ok(Some(given.clone()))
             }
             _ => Ok(None),
@@ -44,8 +51,11 @@ impl Redirects {
         let Some(location) = head.headers.get(LOCATION) else { return Ok(None) };
         let refused = |why: &str| Error::new(ErrorKind::Server, format!("the server redirects {why}"));
         self.followed += 1;
-        if self.followed > REDIRECTS_MAX {
-            return Err(refused(&format!("more than {REDIRECTS_MAX} times")));
+        if self.max == 0 {
+            return Err(refused("to another URL, and no redirect is to be followed"));
+        }
+        if self.followed > self.max {
+            return Err(refused(&format!("more than {} times", self.max)));
         }
         let next = std::str::from_utf8(location.as_bytes()).ok().and_then(|to| here.join(to).ok());
         let next = next.ok_or_else(|| refused("to a URL that is not http(s)"))?;
@@ -90,7 +100,10 @@ mod tests {
             (GIVEN, 302, "ftp://cdn/x", Err("not http(s)")),
             (GIVEN, 302, "https://user:hunter2@cdn/", Err("not http(s)")),
         ] {
-            match (Redirects::default().resolve(&url(GIVEN), &url(here), &head(status, location)), want) {
+            match (
+                Redirects::new(Redirects::MAX).resolve(&url(GIVEN), &url(here), &head(status, location)),
+                want,
+            ) {
                 (Ok(next), Ok(want)) => assert_eq!(next, want.map(url), "{status} {location}"),
                 (Err(error), Err(want)) => {
                     let shown = format!("{error} {error:?}");
@@ -101,16 +114,16 @@ mod tests {
             }
         }
         let plain = url("http://h/p");
-        let up = Redirects::default().resolve(&plain, &plain, &head(301, OTHER));
+        let up = Redirects::new(Redirects::MAX).resolve(&plain, &plain, &head(301, OTHER));
         assert_eq!(up.unwrap(), Some(url(OTHER)));
     }
 
     #[test]
     fn chains_end_and_the_given_url_is_has_returned_once() {
         let (given, other) = (url("https://h/p"), url("https://cdn/x"));
-        let mut redirects = Redirects::default();
+        let mut redirects = Redirects::new(Redirects::MAX);
         for again in [true, false] {
-            for _ in 0..REDIRECTS_MAX {
+            for _ in 0..Redirects::MAX {
                 assert!(redirects.resolve(&given, &given, &head(302, "https://cdn/x")).unwrap().is_some());
             }
             assert_eq!(
@@ -119,5 +132,18 @@ mod tests {
             );
         }
         assert!(redirects.resolve(&given, &given, &head(302, "https://cdn/x")).is_err());
+    }
+
+    #[test]
+    fn as_many_are_followed_as_the_user_allows() {
+        let given = url("https://h/p");
+        for max in [0, 1, 7] {
+            let mut redirects = Redirects::new(max);
+            for _ in 0..max {
+                assert!(redirects.resolve(&given, &given, &head(302, "https://cdn/x")).unwrap().is_some());
+            }
+            let error = redirects.resolve(&given, &given, &head(302, "https://cdn/x")).unwrap_err();
+            assert!(error.to_string().contains(if max == 0 { "no redirect" } else { "times" }), "{error}");
+        }
     }
 }

@@ -10,9 +10,12 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
+use http::response::Parts;
 use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind};
+use crate::s3::error_response::error_from_response;
+use crate::s3::secrets::Secrets;
 
 /// How long a session lasts, for a server whose times make no sense.
 const LIFETIME: Duration = Duration::from_mins(5);
@@ -80,10 +83,28 @@ pub(crate) fn renewal_margin(lifetime: Duration) -> Duration {
     (lifetime / 5).min(MARGIN_MAX)
 }
 
+/// Returns the texts of the elements that hold keys, in a document of any shape.
+fn keys_in(document: &str) -> impl Iterator<Item = &str> {
+    const ELEMENTS: [&str; 3] = ["<SecretAccessKey", "<SessionToken", "<Token-0"];
+    ELEMENTS.into_iter().flat_map(move |element| {
+        document.match_indices(element).filter_map(move |(at, _)| {
+            let (_, after) = document[at..].split_once('>')?;
+            let text = after.strip_prefix("<![CDATA[").unwrap_or(after);
+            Some(text.split(['<', ']']).next().unwrap_or(text).trim())
+        })
+    })
+}
+
 const SWITCH_HINT: &str = "for a server without sessions set AWS_S3_DISABLE_EXPRESS_SESSION_AUTH=true";
 
-/// Creates the error for a response that no session can be read from.
-pub(crate) fn unusable_session() -> Error {
+/// Creates the error for a 200 with `head` and `body` that no session can be read from. The keys that it holds all the same, which
+/// no request has sent, are hidden as those are.
+pub(crate) fn unusable_session(head: &Parts, body: &[u8], mut secrets: Secrets) -> Error {
+    keys_in(&String::from_utf8_lossy(body)).for_each(|key| secrets.add(key));
+    let error = error_from_response(head, body, &secrets);
+    if error.service().is_some_and(|service| service.code.is_some()) {
+        return create_session_error(error);
+    }
     Error::new(ErrorKind::Server, "CreateSession: the response has no usable session").with_hint(SWITCH_HINT)
 }
 
@@ -255,6 +276,30 @@ mod tests {
         let network = create_session_error(Error::network("the request got no response"));
         assert_eq!(network.to_string(), "CreateSession: the request got no response");
         assert!(network.is_retryable());
-        assert!(unusable_session().to_string().starts_with("CreateSession: "));
+        let (head, ()) = http::Response::new(()).into_parts();
+        let unusable = unusable_session(&head, b"", Secrets::default());
+        assert!(unusable.to_string().starts_with("CreateSession: "));
+    }
+
+    /// The error of a 200 quotes the document where that has a code.
+    #[test]
+    fn keys_of_an_unusable_session_are_hidden() {
+        let (head, ()) = http::Response::new(()).into_parts();
+        for key in ["SessionToken", "SecretAccessKey", "Token-0"] {
+            for element in [
+                format!("<{key}>TOPSECRET0123</{key}>"),
+                format!("<{key} a='b'> TOPSECRET0123\n</{key}>"),
+                format!("<{key}><![CDATA[TOPSECRET0123]]></{key}>"),
+                format!("<{key}>TOPSECRET0123"),
+            ] {
+                let body = format!(
+                    "<Error><Code>Odd</Code><Message>it was TOPSECRET0123.</Message>\
+                     <RequestId>TOPSECRET0123</RequestId>{element}</Error>"
+                );
+                let error = unusable_session(&head, body.as_bytes(), Secrets::default());
+                let shown = format!("{error} {error:?}");
+                assert!(shown.contains("Odd") && !shown.contains("TOPSECRET"), "{element}: {shown}");
+            }
+        }
     }
 }

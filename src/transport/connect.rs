@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
 use crate::transport::address_book::AddressBook;
+use crate::transport::metadata_address::is_metadata_service;
 use crate::transport::socket::Socket;
 
 /// How long one address may take to accept a TCP connection: a lost SYN is sent again after 1 s and after 3 s.
@@ -38,17 +39,24 @@ pub(super) struct TcpConnector {
     addresses: Arc<AddressBook>,
     /// Bytes that a socket reads per call below TLS; 1 where HTTP's own large reads go straight to it.
     buffer: usize,
+    /// Set if a server chose the host: no metadata service is connected to.
+    refuses_metadata: bool,
 }
 
 impl TcpConnector {
     /// Creates a connector for plain HTTP. No address is known yet.
     pub(super) fn plain() -> Self {
-        Self { addresses: Arc::default(), buffer: 1 }
+        Self { buffer: 1, ..Self::default() }
     }
 
     /// Creates a connector for use below TLS, whose reader reads `read_buffer` bytes per call.
     pub(super) fn under_tls(read_buffer: usize) -> Self {
-        Self { addresses: Arc::default(), buffer: read_buffer.min(TLS_BUFFER_MAX) }
+        Self { buffer: read_buffer.min(TLS_BUFFER_MAX), ..Self::default() }
+    }
+
+    /// Refuses to connect to the metadata service of a cloud.
+    pub(super) fn without_metadata(self) -> Self {
+        Self { refuses_metadata: true, ..self }
     }
 
     async fn connect(self, uri: Uri) -> io::Result<TokioIo<Socket>> {
@@ -63,7 +71,17 @@ impl TcpConnector {
             .resolve(host, port)
             .await
             .map_err(|e| with_context(e, &format!("resolving {host}")))?;
-        let stream = race(&self.addresses, TcpStream::connect).await?;
+        // A name may stand for such an address too, and for another one a moment later.
+        let refuses = self.refuses_metadata;
+        let dial = async |address: SocketAddr| {
+            if refuses && is_metadata_service(address.ip()) {
+                return Err(io::Error::other(
+                    "it is the metadata service of a cloud, which no redirect may lead to",
+                ));
+            }
+            TcpStream::connect(address).await
+        };
+        let stream = race(&self.addresses, dial).await?;
         stream.set_nodelay(true)?;
         Ok(TokioIo::new(Socket::new(stream, self.buffer)))
     }

@@ -76,12 +76,20 @@ pub(super) struct Dialer {
 
 impl Dialer {
     /// Creates a dialer for the scheme and host of `base`. Each connection reads up to `read_buffer` bytes per call.
-    pub(super) fn new(base: Uri, tls: &Tls, proxies: &Proxies, read_buffer: usize) -> Result<Self> {
+    pub(super) fn new(
+        base: Uri,
+        tls: &Tls,
+        proxies: &Proxies,
+        read_buffer: usize,
+        redirected: bool,
+    ) -> Result<Self> {
         let proxy = proxies.of(&base)?;
         let is_https = |uri: &Uri| uri.scheme_str() == Some("https");
         let is_tls = is_https(&base) || proxy.as_ref().is_some_and(|p| is_https(p.uri()));
         let config = if is_tls { tls.client_config() } else { tls::unused() }?;
         let tcp = if is_tls { TcpConnector::under_tls(read_buffer) } else { TcpConnector::plain() };
+        // A proxy is the user's own choice, and resolves names itself.
+        let tcp = if redirected && proxy.is_none() { tcp.without_metadata() } else { tcp };
         let route = ProxyConnector::new(tcp, proxy, &config);
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(config)

@@ -12,6 +12,7 @@ pub(crate) mod connection_cap;
 #[cfg(test)]
 pub(crate) mod in_memory;
 pub(crate) mod layered;
+pub(crate) mod metadata_address;
 pub(crate) mod one_request;
 pub(crate) mod pool;
 pub(crate) mod proxy;

@@ -51,8 +51,15 @@ pub(crate) struct Lease {
 impl Pool {
     /// Creates a pool for the scheme and host of `base`. Each connection reads up to `read_buffer` bytes per call, which
     /// limits a frame and the head of a response. `tls` says which certificates are trusted.
-    pub(crate) fn new(base: Uri, tls: &Tls, proxies: &Proxies, read_buffer: usize) -> Result<Arc<Self>> {
-        let dialer = Dialer::new(base, tls, proxies, read_buffer)?;
+    /// A host that a server has `redirected` to is never the metadata service of a cloud.
+    pub(crate) fn new(
+        base: Uri,
+        tls: &Tls,
+        proxies: &Proxies,
+        read_buffer: usize,
+        redirected: bool,
+    ) -> Result<Arc<Self>> {
+        let dialer = Dialer::new(base, tls, proxies, read_buffer, redirected)?;
         Ok(Arc::new(Self { dialer, idle: Mutex::default(), cap: ConnectionCap::new() }))
     }
 

@@ -250,9 +250,10 @@ const ADVICE: &[Advice] = &[
         "use --stall-timeout SECONDS for a response that delivers nothing, or --max-time for the whole run",
     ),
     (
-        &["--location", "-L", "--max-redirs", "--max-redirect"],
-        "redirects of URLs are always followed: leave it out",
+        &["--location", "-L"],
+        "redirects of URLs are followed without it: leave it out, or use --max-redirs N for another number than 5",
     ),
+    (&["--max-redirect"], "use --max-redirs N"),
     (
         &["--fail", "-f", "--show-error", "-S", "--fail-with-body", "--fail-early"],
         "failures always have an exit code and a message: leave it out",

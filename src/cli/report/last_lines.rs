@@ -10,8 +10,7 @@ use crate::cli::progress::lines::last_json_line;
 use crate::cli::progress::snapshot::{RunProgress, Snapshot};
 use crate::cli::progress::view::RunOutcome;
 use crate::cli::report::end::EndReport;
-use crate::cli::report::stats::{EngineStats, Stats};
-use crate::download::stream::TransferStats;
+use crate::cli::report::stats::Stats;
 use crate::output::written::WriteProgress;
 
 /// The long options that are `--quiet`, which is stronger than `--progress`.
@@ -78,7 +77,7 @@ impl RunFigures {
     pub(crate) fn without_run(delivery: &Arc<WriteProgress>) -> Self {
         Self {
             progress: RunProgress::new(None, Arc::clone(delivery)).now(),
-            stats: Stats::collect(None, TransferStats::default(), EngineStats::default(), None, delivery),
+            stats: Stats::collect(None, None, None, None, delivery),
         }
     }
 

@@ -17,7 +17,8 @@ use crate::output::written::WriteProgress;
 
 /// The figures of one download, from the start of the process to its end.
 ///
-/// Its fields are the keys of `--stats=json`, which are stable; all are numbers but `checksum`, `validator` and `bottleneck`.
+/// Its fields are the keys of `--stats=json`, which are stable; all are numbers but `checksum`, `validator` and
+/// `bottleneck`. What is counted from the first response on is `null` in a run that had none.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Stats {
     /// Bytes delivered.
@@ -31,25 +32,25 @@ pub(crate) struct Stats {
     /// From the start of the process to the first byte written; `null` if there was none.
     pub(crate) first_byte_seconds: Option<f64>,
     /// Requests sent, each attempt counted.
-    pub(crate) requests: u64,
+    pub(crate) requests: Option<u64>,
     /// Connections opened.
-    pub(crate) connections: u64,
+    pub(crate) connections: Option<u64>,
     /// Attempts at ranges that failed and were repeated; not all of them got as far as a request.
-    pub(crate) retries: u64,
+    pub(crate) retries: Option<u64>,
     /// Second requests for the rest of a range that was late.
-    pub(crate) hedges: u64,
+    pub(crate) hedges: Option<u64>,
     /// Hedges that were faster than the first request.
-    pub(crate) hedges_won: u64,
+    pub(crate) hedges_won: Option<u64>,
     /// Answers by which the server asked for fewer requests.
-    pub(crate) throttled: u64,
+    pub(crate) throttled: Option<u64>,
     /// Body bytes received but not delivered: received twice, or when the run ended.
-    pub(crate) bytes_beyond: u64,
+    pub(crate) bytes_beyond: Option<u64>,
     /// The largest number of ranges that were fetched at the same time.
-    pub(crate) concurrency: usize,
+    pub(crate) concurrency: Option<usize>,
     /// The most threads that fetched ranges.
-    pub(crate) threads: usize,
+    pub(crate) threads: Option<usize>,
     /// The most body bytes that could be held at the same time.
-    pub(crate) window: u64,
+    pub(crate) window: Option<u64>,
     /// Peak resident memory in bytes; `null` if the system does not report it.
     pub(crate) peak_memory: Option<u64>,
     /// The stored checksum that the bytes match, such as `crc64nvme`; `null` if none was verified.
@@ -94,12 +95,12 @@ pub(crate) enum Bottleneck {
 
 impl Stats {
     /// Collects the figures as they are now. `verdict` is there if the run is complete, and `credentials` is the time until
-    /// the first credentials were there.
+    /// the first credentials were there. Without a first response there is neither `traffic` nor an `engine`.
     #[must_use]
     pub(crate) fn collect(
         credentials: Option<Duration>,
-        traffic: TransferStats,
-        engine: EngineStats,
+        traffic: Option<TransferStats>,
+        engine: Option<EngineStats>,
         verdict: Option<Verdict>,
         delivery: &WriteProgress,
     ) -> Self {
@@ -114,16 +115,16 @@ impl Stats {
             mib_per_second,
             credentials_seconds: credentials.map(|d| d.as_secs_f64()),
             first_byte_seconds: delivery.first_byte().map(|d| d.as_secs_f64()),
-            requests: traffic.requests,
-            connections: traffic.connections,
-            retries: traffic.retries,
-            hedges: traffic.hedges,
-            hedges_won: traffic.hedges_won,
-            throttled: traffic.throttled,
-            bytes_beyond: traffic.fetched.saturating_sub(bytes),
-            concurrency: traffic.concurrency,
-            threads: engine.threads,
-            window: engine.window,
+            requests: traffic.map(|traffic| traffic.requests),
+            connections: traffic.map(|traffic| traffic.connections),
+            retries: traffic.map(|traffic| traffic.retries),
+            hedges: traffic.map(|traffic| traffic.hedges),
+            hedges_won: traffic.map(|traffic| traffic.hedges_won),
+            throttled: traffic.map(|traffic| traffic.throttled),
+            bytes_beyond: traffic.map(|traffic| traffic.fetched.saturating_sub(bytes)),
+            concurrency: traffic.map(|traffic| traffic.concurrency),
+            threads: engine.map(|engine| engine.threads),
+            window: engine.map(|engine| engine.window),
             peak_memory: peak_memory(),
             checksum: verdict.and_then(|verdict| verdict.checksum),
             validator: verdict.map(|verdict| verdict.validator.name()),
@@ -157,24 +158,34 @@ impl Stats {
         if let Some(first) = self.first_byte_seconds {
             line("first byte", format!("after {:.1} ms", first * 1000.0));
         }
-        let beyond = size(self.bytes_beyond);
+        let count = |number: Option<u64>| number.unwrap_or_default();
+        let beyond = size(count(self.bytes_beyond));
         line(
             "requests",
             format!(
                 "{}; {} retries, {} hedges ({} won); {beyond} received but not delivered",
-                self.requests, self.retries, self.hedges, self.hedges_won
+                count(self.requests),
+                count(self.retries),
+                count(self.hedges),
+                count(self.hedges_won)
             ),
         );
-        if self.throttled > 0 {
-            line("throttled", format!("{} times", self.throttled));
+        if let Some(throttled) = self.throttled.filter(|throttled| *throttled > 0) {
+            line("throttled", format!("{throttled} times"));
         }
+        let concurrency = self.concurrency.unwrap_or_default();
         line(
             "connections",
-            format!("{}, at most {} ranges at the same time", self.connections, self.concurrency),
+            format!("{}, at most {concurrency} ranges at the same time", count(self.connections)),
         );
-        line("threads", self.threads.to_string());
+        if let Some(threads) = self.threads {
+            line("threads", threads.to_string());
+        }
         if let Some(peak) = self.peak_memory {
-            line("peak memory", format!("{}; at most {} of the object", size(peak), size(self.window)));
+            line(
+                "peak memory",
+                format!("{}; at most {} of the object", size(peak), size(count(self.window))),
+            );
         }
         line(
             "checksum",
@@ -227,16 +238,16 @@ mod tests {
             mib_per_second: 1536.0,
             credentials_seconds: Some(0.25),
             first_byte_seconds: Some(0.0285),
-            requests: 258,
-            connections: 17,
-            retries: 2,
-            hedges: 3,
-            hedges_won: 1,
-            throttled: 5,
-            bytes_beyond: 4096,
-            concurrency: 16,
-            threads: 2,
-            window: 1 << 30,
+            requests: Some(258),
+            connections: Some(17),
+            retries: Some(2),
+            hedges: Some(3),
+            hedges_won: Some(1),
+            throttled: Some(5),
+            bytes_beyond: Some(4096),
+            concurrency: Some(16),
+            threads: Some(2),
+            window: Some(1 << 30),
             peak_memory: Some(90 << 20),
             checksum: Some("crc64nvme"),
             validator: Some("strong"),

@@ -68,6 +68,13 @@ impl HttpUrl {
         &self.authority
     }
 
+    /// Returns the host, an IPv6 address in its brackets.
+    pub(crate) fn host(&self) -> &str {
+        let port =
+            self.authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+        port.map_or(&self.authority, |(host, _)| host)
+    }
+
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
@@ -211,6 +218,19 @@ mod tests {
         assert_eq!(url.secrets(), ["abc%2Fdefgh%3D"]);
         let bare: HttpUrl = "https://h/p?0123456789abcdef".parse().unwrap();
         assert_eq!(bare.secrets(), ["0123456789abcdef"]);
+    }
+
+    #[test]
+    fn the_host_is_without_its_port() {
+        for (text, host) in [
+            ("http://h/p", "h"),
+            ("http://h:9000", "h"),
+            ("http://[::1]/", "[::1]"),
+            ("http://[::1]:9000/", "[::1]"),
+            ("http://1.2.3.4:80/", "1.2.3.4"),
+        ] {
+            assert_eq!(text.parse::<HttpUrl>().unwrap().host(), host, "{text}");
+        }
     }
 
     #[test]

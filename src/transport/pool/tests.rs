@@ -8,7 +8,7 @@ use crate::transport::in_memory::{InMemoryServer, LATENCY, NEVER, ScriptedDial, 
 
 fn pool(server: &InMemoryServer) -> Arc<Pool> {
     let base = server.url().parse().unwrap();
-    Pool::new(base, &Tls::default(), &Proxies::default(), 64 << 10).unwrap()
+    Pool::new(base, &Tls::default(), &Proxies::default(), 64 << 10, false).unwrap()
 }
 
 fn order(offset: u64) -> RequestOrder {

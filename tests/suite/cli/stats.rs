@@ -53,3 +53,19 @@ fn a_time_limit_ends_a_run_with_exit_5_and_the_command_that_continues() {
     assert_eq!(outcome.code(), Some(5), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("--max-time"), "{}", outcome.stderr);
 }
+
+/// Nobody knows of requests that came to nothing: no number is better than a wrong one.
+#[test]
+fn what_was_not_counted_is_null() {
+    let server = FaultServer::start(object(SIZE), |_| Reply::status(403).code("AccessDenied"));
+    let outcome = S3fcp::at(&server.endpoint()).args(["--stats=json"]).download(URI);
+    assert_eq!(outcome.code(), Some(4), "{}", outcome.stderr);
+    let line = outcome.stderr.lines().find(|line| line.starts_with('{')).expect("a line of JSON");
+    let stats: Value = serde_json::from_str(line).expect("JSON");
+    for key in
+        ["requests", "connections", "retries", "hedges", "bytes_beyond", "concurrency", "threads", "window"]
+    {
+        assert!(stats[key].is_null(), "{key} in {stats}");
+    }
+    assert_eq!((&stats["bytes"], &stats["exit_code"]), (&0.into(), &4.into()));
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::support::fault_server::{FaultServer, Reply, once};
+use crate::support::files::folder;
 use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{S3fcp, URI};
 
@@ -64,6 +65,34 @@ fn a_full_disk_is_exit_8() {
     let full = File::options().write(true).open("/dev/full").expect("a device of every Linux");
     let outcome = S3fcp::at(&server.endpoint()).window(4, CHUNK).stdout(full).download(URI);
     outcome.assert_failed(8, &[]);
+}
+
+/// As after an interrupt, the file has the bytes that were written, and the command appends the rest.
+#[test]
+fn a_full_disk_below_a_file_is_exit_8_with_the_command_that_continues() {
+    for before in ["", "old"] {
+        let folder = folder();
+        let out = folder.path().join("an object");
+        std::fs::write(&out, before).expect("a file");
+        let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+        // A limit of the process stands for the disk's; in blocks of 512 bytes.
+        let limited = format!(
+            "trap '' XFSZ; ulimit -f 300; exec s3fcp --endpoint {} -c 4 --chunk-size {CHUNK} --hedge off {URI} >> '{}'",
+            server.endpoint(),
+            out.display()
+        );
+        let outcome = S3fcp::shell(&limited).start().wait();
+        assert_eq!(outcome.code(), Some(8), "{}", outcome.stderr);
+        let reached = 300 * 512 - before.len();
+        assert!(
+            outcome.stderr.contains(&format!("stopped at byte {reached} of {SIZE}")),
+            "{}",
+            outcome.stderr
+        );
+        let rest = S3fcp::shell(&outcome.command().expect("a command")).start().wait();
+        assert_eq!((rest.code(), rest.stderr.as_str()), (Some(0), ""));
+        assert!(std::fs::read(&out).expect("the file") == [before.as_bytes(), &object(SIZE)].concat());
+    }
 }
 
 #[test]

@@ -152,6 +152,26 @@ fn redirects_that_are_not_followed() {
     let with_user =
         FaultServer::start(object(0), move |_| Reply::status(302).header("location", userinfo.clone()));
     let nowhere = FaultServer::start(object(0), |_| Reply::status(302));
+    let to_metadata = [
+        "http://169.254.169.254/latest/meta-data/",
+        "http://[fd00:ec2::254]/latest",
+        "http://[::ffff:169.254.169.254]/",
+        "http://metadata.google.internal/x",
+        "//169.254.170.2/v2/credentials",
+    ];
+    for location in to_metadata {
+        let server = FaultServer::start(object(0), move |_| Reply::status(307).header("location", location));
+        let outcome = run().download(&tokened(&server));
+        outcome.assert_failed(5, &[]);
+        assert!(outcome.stderr.contains("the metadata service of a cloud"), "{}", outcome.stderr);
+        assert_eq!(server.requests().len(), 1);
+    }
+    // By a name that the resolver knows: a number is one, as old programs write addresses.
+    let by_number =
+        FaultServer::start(object(0), |_| Reply::status(302).header("location", "http://2852039166/latest"));
+    let outcome = run().args(["--max-attempts", "1"]).download(&tokened(&by_number));
+    outcome.assert_failed(5, &[]);
+    assert!(outcome.stderr.contains("the metadata service of a cloud"), "{}", outcome.stderr);
     for (server, requests, says) in [
         (&tls, 1, "plain http"),
         (&round, 6, "more than 5 times"),
@@ -166,7 +186,12 @@ fn redirects_that_are_not_followed() {
         outcome.assert_hides(&SECRETS);
         assert_eq!(server.requests().len(), requests, "{says}");
     }
-    assert_eq!(elsewhere.connections(), 0);
+    let down = tokened(&elsewhere);
+    let once = FaultServer::start(object(0), move |_| Reply::status(302).header("location", down.clone()));
+    let outcome = run().args(["--max-redirs", "0"]).download(&tokened(&once));
+    outcome.assert_failed(5, &[]);
+    assert!(outcome.stderr.contains("no redirect"), "{}", outcome.stderr);
+    assert_eq!((elsewhere.connections(), once.requests().len()), (0, 1));
 }
 
 #[test]
