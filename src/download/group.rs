@@ -70,8 +70,8 @@ impl DownloadGroup {
         self.window_max
     }
 
-    /// Widens the window to `bytes`, or as far as it may grow, for more connections.
-    pub(crate) fn widen_for_connections(&self, bytes: u64) {
+    /// Widens the window to `bytes`, or as far as it may grow, for more connections or objects.
+    pub(crate) fn widen_to(&self, bytes: u64) {
         self.window.widen_to(bytes.min(self.window_max));
     }
 

@@ -258,7 +258,7 @@ impl<T: Send + 'static> ObjectSequence<T> {
             self.before = self.bytes();
             self.spent = self.traffic();
             let is_complete = is_responded && download.is_received();
-            self.lookahead.delivered(self.before, self.began.elapsed(), is_complete);
+            self.lookahead.delivered(self.before, self.began.elapsed(), is_complete, download.latency());
         }
         self.begun += 1;
         self.current = Some(CurrentObject { download, request });
@@ -306,10 +306,14 @@ impl<T: Send + 'static> ObjectSequence<T> {
             let allowed = match self.options.concurrency {
                 // An explicit number is kept by all together.
                 Some(connections) => connections.get().saturating_sub(current.connections_in_use()),
-                None => self.lookahead.objects(current.info().size, self.group.window.bytes()),
+                None => self.lookahead.objects(current.info().size, self.group.window_max()),
             };
             if self.ahead.len() >= allowed {
                 return;
+            }
+            if self.options.concurrency.is_none() {
+                let objects = self.ahead.len() + 1;
+                self.group.widen_to(Lookahead::window_bytes(objects, current.info().size));
             }
             let starting: StartingObject<T> = match self.next.take() {
                 Some(Ok(request)) => {

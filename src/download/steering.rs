@@ -51,7 +51,7 @@ pub(super) fn steer(
             let (threads, is_busy) = context.group.threads();
             controller.set_threads(threads, is_busy);
             let connections = controller.observe(here);
-            context.group.widen_for_connections(controller.window_bytes());
+            context.group.widen_to(controller.window_bytes());
             trace!(target: LEVEL, concurrency = connections, fetched, held, "sample");
             if connections != before {
                 debug!(target: LEVEL, concurrency = connections, before, "concurrency changed");

@@ -23,6 +23,7 @@ use crate::download::context::DownloadContext;
 use crate::download::discovery::{self, Discovery};
 use crate::download::group::DownloadGroup;
 use crate::download::limits::{Limits, checksum_mode};
+use crate::download::lookahead::OBJECT_BYTES_MAX;
 use crate::download::memory::frame::Frame;
 use crate::download::meter::Meter;
 use crate::download::options::{ChecksumMode, Options};
@@ -51,8 +52,10 @@ pub struct Download {
     head: PendingHead,
     verify: ChecksumCheck,
     limits: Limits,
-    /// How long the first response took, if the download started before its turn and that has not come yet.
-    ahead: Option<Duration>,
+    /// How long the first response took.
+    latency: Duration,
+    /// Set until the turn comes of a download that started before it.
+    is_ahead: bool,
     steering: Option<AbortOnDropHandle<()>>,
     /// The HEAD that confirms the version at the end, once it is needed.
     confirmation: Option<AbortOnDropHandle<Result<()>>>,
@@ -88,10 +91,6 @@ impl StartMode {
     }
 }
 
-/// The size of the first range of an object whose turn has not come: one connection fetches it, while others fetch those
-/// of the objects before and after it.
-const AHEAD_RANGE_BYTES: u64 = 8 << 20;
-
 impl Download {
     /// Requests `source`, an [`S3Uri`](crate::S3Uri) or an [`HttpUrl`](crate::HttpUrl), and returns when the first response
     /// shows what the object is and, with [`ChecksumMode::Require`], when it is known what to compare it with. A download must be
@@ -114,8 +113,9 @@ impl Download {
         let context = Arc::new(context);
         let mut ranges = OrderedRanges::new(&context);
         let is_usual = options.chunk_size.is_some() || !mode.is_ahead || !limits.adaptive;
+        // Before its turn one connection fetches it, while others fetch the objects before and after it.
         let first_bytes =
-            if is_usual { limits.chunk } else { AHEAD_RANGE_BYTES.min(limits.window / 4).max(limits.chunk) };
+            if is_usual { limits.chunk } else { OBJECT_BYTES_MAX.min(limits.window / 4).max(limits.chunk) };
         let started = discovery::start(&context, &mut ranges, first_bytes, answer).await;
         let started = started.map_err(|e| source.explain(e))?;
         let wanted = started.wanted;
@@ -128,7 +128,7 @@ impl Download {
         let verify = ChecksumCheck::new(checksum, &context, &info, whole, &mut head).await;
         let verify = verify.map_err(|e| e.on(source))?;
         context.counters.set_expected(if wanted.end() == u64::MAX { u64::MAX } else { wanted.len() });
-        let (failed, ahead, steering) = (false, mode.is_ahead.then_some(latency), None);
+        let (failed, is_ahead, steering) = (false, mode.is_ahead, None);
         let (confirmation, verdict) = (None, None);
         let mut download = Self {
             context,
@@ -139,14 +139,15 @@ impl Download {
             head,
             verify,
             limits,
-            ahead,
+            latency,
+            is_ahead,
             steering,
             confirmation,
             verdict,
         };
         if !mode.is_ahead {
             download.ranges.set_front();
-            download.steer(latency);
+            download.steer();
         }
         Ok(download)
     }
@@ -252,15 +253,20 @@ impl Download {
         self.context.limit.set_target(connections);
     }
 
+    /// Returns how long the first response took to begin.
+    pub(crate) fn latency(&self) -> Duration {
+        self.latency
+    }
+
     /// Returns whether every byte has been received.
     pub(crate) fn is_received(&self) -> bool {
         self.context.counters.fetched() >= self.wanted.len()
     }
 
     /// Starts to look for the number of connections that pays, if it is adaptive and there is more to request.
-    fn steer(&mut self, latency: Duration) {
+    fn steer(&mut self) {
         if self.limits.adaptive && !self.ranges.is_all_requested() {
-            self.steering = Some(steer(&self.context, self.wanted, &self.limits, latency));
+            self.steering = Some(steer(&self.context, self.wanted, &self.limits, self.latency));
         }
     }
 
@@ -289,9 +295,9 @@ impl Download {
         if self.failed || self.verdict.is_some() {
             return Poll::Ready(None);
         }
-        if let Some(latency) = self.ahead.take() {
+        if std::mem::take(&mut self.is_ahead) {
             self.ranges.set_front();
-            self.steer(latency);
+            self.steer();
         }
         match ready!(self.ranges.poll_frame(cx)) {
             Some(Ok(frame)) => {

@@ -210,6 +210,20 @@ fn a_long_list_takes_no_more_memory_than_a_short_one() {
     assert!(long < short + (12 << 20), "{short} and {long} bytes");
 }
 
+/// Of a million lines, 64 MB of text, no more is read than the queue to the download takes.
+#[test]
+fn a_million_lines_are_read_as_they_are_needed() {
+    let server = server(&["a"]);
+    let line = format!("s3://bkt/missing/{}", "k".repeat(48));
+    let command = "yes \"$LINE\" | head -n 1000000 | s3fcp --stats=json --endpoint \"$AT\" --from -";
+    let outcome = S3fcp::shell(command).env("LINE", line).env("AT", server.endpoint()).start().wait();
+    outcome.assert_failed(3, b"");
+    assert!(outcome.stderr.contains("line 1 of stdin"), "{}", outcome.stderr);
+    let last: Value = serde_json::from_str(outcome.stderr.lines().last().expect("a line")).expect("JSON");
+    assert!(last["peak_memory"].as_u64().is_some_and(|bytes| bytes < 40 << 20), "{last}");
+    assert!(server.stats().gets <= 2, "{} requests", server.stats().gets);
+}
+
 /// A writer of the list that ends because the run has ended gets no more than a closed pipe.
 #[test]
 fn a_run_that_fails_does_not_wait_for_its_list() {
