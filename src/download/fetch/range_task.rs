@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use crate::client::retry::{Attempt, RetryPolicy, log_retry};
 use crate::download::concurrency::limit::Permit;
@@ -145,13 +145,14 @@ impl RangeTask {
         let context = Arc::clone(&self.context);
         context.throttle.clear().await;
         let mut race = HedgedRequest::new(RangeRequest::new(&context, self.rest().bytes, attempt));
-        let mut due = None;
+        let mut rate_share = None;
         let mut is_counted = false;
         while self.done < self.range.len() {
             if race.is_open() {
                 self.queue.wait_for_consumer().await;
-                if let Some(due) = due.take() {
-                    sleep_until(due).await;
+                if let Some(limit) = context.group.rate_limit.as_ref().filter(|_| rate_share.is_none()) {
+                    rate_share =
+                        Some(limit.share(context.position(self.range.start()), context.read_buffer).await);
                 }
                 self.make_room(context.read_buffer).await;
             }
@@ -159,7 +160,9 @@ impl RangeTask {
                 RequestEvent::RangeResponse(opened, latency) => self.opened(&opened, latency)?,
                 RequestEvent::End(size) => self.ended_at(size)?,
                 RequestEvent::Data(at, data) => {
-                    due = context.group.rate_limit.as_ref().map(|ceiling| ceiling.received(data.len()));
+                    if let Some(share) = rate_share.take() {
+                        share.received(data.len());
+                    }
                     let before = self.done;
                     self.hand_on(at, data).await?;
                     if self.done > before && !std::mem::replace(&mut is_counted, true) {
