@@ -137,7 +137,7 @@ const ANSWERED: &[(&str, &str)] = &[
     ("--speed-limit 5 s3://b/k", "--stall-timeout"),
     ("--recursive s3://b/k", "--from -"),
     ("--include x s3://b/k", "--from -"),
-    ("-L https://h/k", "always followed"),
+    ("-L https://h/k", "followed without it"),
     ("-f https://h/k", "leave it out"),
     ("-S https://h/k", "leave it out"),
     ("-H a:b https://h/k", "curl"),
@@ -203,7 +203,7 @@ const ANSWERED: &[(&str, &str)] = &[
     ("--log-level DEBUG s3://b/k", "-vv"),
     // curl
     ("-fsSL https://h/k", "leave it out"),
-    ("-LO https://h/k", "always followed"),
+    ("-LO https://h/k", "followed without it"),
     ("-OJ https://h/k", "-O uses"),
     ("-# https://h/k", "terminal"),
     ("--progress-bar https://h/k", "terminal"),
