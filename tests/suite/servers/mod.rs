@@ -158,7 +158,10 @@ fn if_installed(name: &str, start: impl Fn(&str) -> Option<Server>) {
     match start(version) {
         Some(server) => every_case(&server),
         None => {
-            tell(&format!("SKIPPED real server {name} {version}: not installed (tests/servers.sh does it)"));
+            // What others ship may not run everywhere: that is no failure of s3fcp.
+            tell(&format!(
+                "SKIPPED real server {name} {version}: not installed (tests/servers.sh does it), or it did not start"
+            ));
         }
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn start(version: &str) -> Option<Server> {
     let root = unpacked("swift", version)?;
     let folder = folder();
     // Another process may take a port between its choice and its use.
-    let (processes, port) = (0..5).find_map(|_| serve(&root, folder.path())).expect("a Swift that starts");
+    let (processes, port) = (0..5).find_map(|_| serve(&root, folder.path()))?;
     Some(Server {
         name: "Swift",
         version: version.to_owned(),
