@@ -111,7 +111,8 @@ by_apt() {
     debian dante "$dante" dante-server
 }
 
-# LocalStack 2026.3 is written in Python 3.12, whatever its metadata say, which many systems have beside another one.
+# LocalStack 2026.3 is written in Python 3.13 (warnings.deprecated), whatever its metadata say, which many systems have beside
+# another one.
 localstack() {
     local root=$servers/localstack candidate
     if [[ $("$root/bin/python3" -c "$version_of" localstack-core 2>/dev/null || true) == "$localstack" ]]; then
@@ -119,8 +120,8 @@ localstack() {
         return
     fi
     rm -rf "$root"
-    for candidate in python3 python3.14 python3.13 python3.12 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[2-9].*/bin/python3; do
-        "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null || continue
+    for candidate in python3 python3.14 python3.13 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[3-9].*/bin/python3; do
+        "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 13))' 2>/dev/null || continue
         if "$candidate" -m venv "$root" && "$root/bin/python3" -m pip install --quiet --disable-pip-version-check \
             --retries 1 --only-binary :all: --requirement tests/servers-localstack.txt; then
             printf 'installed: LocalStack %s, now\n' "$localstack"
@@ -130,7 +131,7 @@ localstack() {
         fi
         return
     done
-    could_not "LocalStack $localstack" 'there is no Python from 3.12 on'
+    could_not "LocalStack $localstack" 'there is no Python from 3.13 on'
 }
 
 # One node that is gone after the tests: little optimised, and without what only a real store needs.
