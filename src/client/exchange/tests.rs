@@ -1,3 +1,5 @@
+//! Response bodies: collected, cut, silent, and how their connections are used again.
+
 use tokio::time::sleep;
 
 use super::*;

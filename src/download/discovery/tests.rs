@@ -1,3 +1,5 @@
+//! The first response: sizes, ranges, and how many requests a start takes.
+
 use std::time::Duration;
 
 use crate::download::in_process::{fetch, read, start};

@@ -1,3 +1,5 @@
+//! One range: attempts, their remainders and their retries.
+
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;

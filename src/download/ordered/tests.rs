@@ -1,3 +1,5 @@
+//! Ranges in order: requested ahead, cancelled from the back, and requested again.
+
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;

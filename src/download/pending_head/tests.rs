@@ -1,3 +1,5 @@
+//! The HEAD beside the first range.
+
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 

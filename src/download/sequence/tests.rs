@@ -1,3 +1,5 @@
+//! Several objects in order, the next ones requested ahead.
+
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 

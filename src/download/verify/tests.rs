@@ -1,3 +1,5 @@
+//! Checksums: compared, wrong, or not to be had.
+
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! FILE.part: begun, continued, given up and renamed.
+
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -1,3 +1,5 @@
+//! Connections: used again, capped, waited for and closed.
+
 use futures_util::future::join_all;
 use http_body_util::BodyExt;
 use tokio::time::sleep;

@@ -33,7 +33,7 @@ fn worth(net: Net) -> f64 {
 
 /// The result of a simulated run.
 #[derive(Debug)]
-struct Run {
+struct SimulatedRun {
     settled: usize,
     changes: usize,
     mib_per_second: f64,
@@ -43,13 +43,13 @@ struct Run {
 }
 
 /// Runs for `seconds` on a link that lets a burst of 16 ms through first, as shapers do.
-fn run(net: Net, max: usize, seconds: u64) -> Run {
+fn run(net: Net, max: usize, seconds: u64) -> SimulatedRun {
     run_with_pieces(net, 0.0, max, seconds)
 }
 
 /// Runs with a server that sends to each connection in pieces of `piece` MiB: a first one with the head of the response,
 /// and the others at its rate.
-fn run_with_pieces(net: Net, piece: f64, max: usize, seconds: u64) -> Run {
+fn run_with_pieces(net: Net, piece: f64, max: usize, seconds: u64) -> SimulatedRun {
     let mut controller = ConcurrencyController::new(max, CHUNK, (WINDOW, WINDOW), None);
     controller.first_response(net.latency);
     let worth = worth(net);
@@ -101,7 +101,13 @@ fn run_with_pieces(net: Net, piece: f64, max: usize, seconds: u64) -> Run {
             joining.push((now + net.latency, wanted));
         }
     }
-    Run { settled: asked, changes, mib_per_second: mib / seconds as f64, early_mib, early_shared_mib }
+    SimulatedRun {
+        settled: asked,
+        changes,
+        mib_per_second: mib / seconds as f64,
+        early_mib,
+        early_shared_mib,
+    }
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! A second request for a late or silent range, and what it costs.
+
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
