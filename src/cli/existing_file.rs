@@ -31,7 +31,7 @@ pub(crate) async fn prove_complete(
             return refused("the object is not the one that --if-match names");
         }
         if let Some(pieces) = &file.proven {
-            let Some(piece) = pieces.get(index) else { return refused("it is of other objects") };
+            let Some(piece) = pieces.get(index) else { return refused("it belongs to other objects") };
             if piece.tag().is_some() {
                 if piece.is_version(&info) {
                     start += piece.end.saturating_sub(piece.start);
@@ -42,7 +42,7 @@ pub(crate) async fn prove_complete(
             }
         }
         if options.range.is_some() {
-            return refused("nothing proves that it is that range of the object");
+            return refused("nothing proves that it is this range of the object");
         }
         match compare(file, start, source, &info)? {
             Comparison::Equal(checksum) => {
@@ -50,7 +50,9 @@ pub(crate) async fn prove_complete(
                 add(Verdict::of_earlier_run(&info, checksum));
             }
             Comparison::Different => return refused("it is not the object"),
-            Comparison::Impossible => return refused("the store has no checksum of it to compare with"),
+            Comparison::Impossible => {
+                return refused("the store has no checksum of the object to compare it with");
+            }
         }
     }
     match verdict {

@@ -58,7 +58,7 @@ impl FileNames {
         if self.hashes.insert(self.hasher.hash_one(&*name)) {
             return Ok(());
         }
-        let what = format!("another object has the same last name, {name:?}, and would be the same file");
+        let what = format!("another object would have the same file name, {name:?}");
         Err(Error::usage(what).on(source).with_hint("download them into different folders"))
     }
 }

@@ -187,13 +187,13 @@ fn target(args: &Args) -> Result<Destination> {
                 "--remote-time"
             };
             Err(Error::usage(format!("{flag} needs a file"))
-                .with_hint("name it by -o FILE, or -O for the key's last segment"))
+                .with_hint("use -o FILE, or -O for the last segment of the key"))
         }
         None => Ok(Destination::Stdout { even_binary: false }),
         Some(path) if path.as_os_str() == "-" => {
             if args.remote_time || existing != (IfExists::Fail { resume: false }) {
                 return Err(Error::usage(
-                    "--continue, --force, --remote-time and --in-place need a file: -o FILE",
+                    "--continue, --force, --remote-time and --in-place need a file: use -o FILE",
                 ));
             }
             Ok(Destination::Stdout { even_binary: true })

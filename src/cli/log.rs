@@ -54,7 +54,7 @@ fn requested(variable: &str) -> Result<Targets> {
             Err(bad) if directive.starts_with(env!("CARGO_PKG_NAME")) => {
                 return Err(Error::usage(format!("invalid {VARIABLE}: cannot parse {directive:?}"))
                     .with_source(bad)
-                    .with_hint("write for example s3fcp=debug or s3fcp::retry=warn"));
+                    .with_hint("use for example s3fcp=debug or s3fcp::retry=warn"));
             }
             Err(_) => {}
         }

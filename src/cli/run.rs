@@ -375,8 +375,8 @@ fn open(invocation: &Invocation, request: DownloadRequest<'_>) -> Result<OpenedS
     }
     let sink = Sink::open_anew(&invocation.target, request)?;
     if sink.part().is_some() {
-        return Err(Error::usage("-o names one file, and --from many objects").with_hint(
-            "-o DIR/ gives a file to each; to concatenate them, leave -o out and redirect stdout: > FILE",
+        return Err(Error::usage("-o names a single file, but --from several objects").with_hint(
+            "use -o DIR/ for one file each; to concatenate them, leave -o out and redirect stdout: > FILE",
         ));
     }
     Ok(OpenedSink::Sink(sink))
@@ -413,7 +413,7 @@ fn outcome_of(result: Result<DeliveryOutcome>) -> Result<DeliveryOutcome> {
 }
 
 fn out_of_time() -> Error {
-    Error::network("the download took longer than --max-time allows")
+    Error::network("the download did not finish within --max-time")
 }
 
 /// Completes the output, whose file gets the time `modified`, or leaves it where a later run finds it.
@@ -426,7 +426,7 @@ fn close(
         Ok(DeliveryOutcome::Complete(_)) => sink.finish(modified).and(result),
         Err(error) if error.kind() == ErrorKind::Integrity && sink.part().is_some() => {
             sink.abandon(true);
-            Err(error.with_better_hint("no file was made and its bytes are discarded: download it again"))
+            Err(error.with_better_hint("no file was created and its bytes were discarded: download it again"))
         }
         _ => {
             sink.abandon(false);

@@ -104,7 +104,7 @@ impl SourceList {
             }
             *line += 1;
             if text.len() > LINE_BYTES_MAX {
-                return Err(self.wrong(*line, "it is longer than 64 KiB, which no source is"));
+                return Err(self.wrong(*line, "longer than 64 KiB, which no object or URL is"));
             }
             if text.last() == Some(&end) {
                 text.pop();
@@ -125,10 +125,10 @@ impl SourceList {
 
     fn parse(&self, text: &[u8], line: u64) -> Result<Source> {
         if text.contains(&0) {
-            let why = "it contains a NUL byte";
-            return Err(self.wrong(line, why).with_hint("where each source ends in NUL, -0 is needed"));
+            let why = "contains a NUL byte";
+            return Err(self.wrong(line, why).with_hint("use -0 if NUL bytes separate the objects"));
         }
-        let text = str::from_utf8(text).map_err(|_| self.wrong(line, "it is not valid UTF-8"))?;
+        let text = str::from_utf8(text).map_err(|_| self.wrong(line, "not valid UTF-8"))?;
         habits::parse_source(text, false).map_err(|e| {
             let e = if text == NOTHING_LISTED { e.with_better_hint(NOTHING_LISTED_HINT) } else { e };
             e.listed_at(&self.place(line))
@@ -143,7 +143,7 @@ impl SourceList {
             error.with_better_hint(NOTHING_LISTED_HINT)
         } else if source.raw().contains('\t') {
             error.with_better_hint(
-                "if the line names several keys: the AWS CLI writes one a line with --query 'Contents[].[Key]'",
+                "if the line contains several keys, let the AWS CLI write one a line: --query 'Contents[].[Key]'",
             )
         } else {
             error
@@ -153,8 +153,8 @@ impl SourceList {
 
     /// Returns the error of a list without a source.
     pub(crate) fn empty(&self) -> Error {
-        Error::usage(format!("{} names no source", self.shown()))
-            .with_hint("the command that lists them may have failed, or found nothing")
+        Error::usage(format!("{} contains no object", self.shown()))
+            .with_hint("the command that wrote the list may have failed, or found nothing")
     }
 
     fn wrong(&self, line: u64, why: &str) -> Error {
@@ -162,7 +162,7 @@ impl SourceList {
     }
 
     fn unreadable(&self, cause: io::Error) -> Error {
-        Error::usage(format!("the list {} cannot be read", self.shown())).with_source(cause)
+        Error::usage(format!("cannot read the list {}", self.shown())).with_source(cause)
     }
 }
 
@@ -217,9 +217,9 @@ mod tests {
         for (text, is_null_separated, says) in [
             (&b"s3://b/k\nnothing\n"[..], false, "line 2 of l"),
             (b"s3://b/k\0s3://b/l\0", false, "-0"),
-            (b"\ns3://b/\xff\n", false, "line 2 of l: it is not valid UTF-8"),
-            (&long, false, "line 1 of l: it is longer than 64 KiB"),
-            (&long, true, "line 1 of l: it is longer than 64 KiB"),
+            (b"\ns3://b/\xff\n", false, "line 2 of l: not valid UTF-8"),
+            (&long, false, "line 1 of l: longer than 64 KiB"),
+            (&long, true, "line 1 of l: longer than 64 KiB"),
             (b"None\n", false, "prints None where"),
             (b"s3://b/k\0nothing", true, "line 2 of l"),
         ] {

@@ -210,7 +210,7 @@ fn is_replaced(error: &Error, resume: &ResumePoint, options: &Options) -> bool {
 }
 
 fn report_restart(sink: &Sink, why: &str) {
-    let text = format!("s3fcp: {}: {why}: starting over\n", sink.shown());
+    let text = format!("s3fcp: {}: starting over: {why}\n", sink.shown());
     // A stderr that is gone does not make the download fail.
     let _ = std::io::stderr().write_all(text.as_bytes());
 }

@@ -54,7 +54,7 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     let seconds = |s: f64| Duration::try_from_secs_f64(s).ok();
     let time = text.parse().map_or_else(|_| humantime::parse_duration(text).ok(), seconds);
     let time =
-        time.ok_or_else(|| "write seconds, or a number with a unit, such as 500ms or 2m".to_owned())?;
+        time.ok_or_else(|| "expected seconds, or a number with a unit, such as 500ms or 2m".to_owned())?;
     match time {
         Duration::ZERO => Err("it must be more than 0".to_owned()),
         time if time > TIMEOUT_MAX => Err("it must be at most 365 days".to_owned()),
@@ -63,8 +63,9 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 fn size(text: &str) -> Result<NonZeroU64, String> {
-    let ByteSize(bytes) =
-        text.parse().map_err(|_| "write bytes, or a number with a unit, such as 8MiB or 8MB".to_owned())?;
+    let ByteSize(bytes) = text
+        .parse()
+        .map_err(|_| "expected bytes, or a number with a unit, such as 8MiB or 8MB".to_owned())?;
     NonZeroU64::new(bytes).ok_or_else(|| "it must be at least 1 byte".to_owned())
 }
 

@@ -77,7 +77,7 @@ pub(crate) async fn after_end(
     match ResponseProof::read(&answer.head, sent) {
         // A server that knows no ranges sends the whole object once more.
         Ok(ResponseProof::Bytes(response)) if is_other_version(if_match, &response.info) => {
-            Err(Error::new(ErrorKind::Changed, "the object changed when the download began"))
+            Err(Error::new(ErrorKind::Changed, "the object changed while the download began"))
         }
         Ok(ResponseProof::Bytes(response))
             if response.whole && response.info.size == size && has_tag(&response.info, if_match) =>
@@ -96,7 +96,9 @@ pub(crate) async fn after_end(
         }
         Ok(_) => Ok(AfterEnd::Unclear),
         Err(e) if e.is_retryable() => Err(e),
-        Err(_) => Err(malformed("the response to a range after the end has neither bytes nor a size")),
+        Err(_) => {
+            Err(malformed("the response to a range after the object's end has neither bytes nor a size"))
+        }
     }
 }
 

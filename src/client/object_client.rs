@@ -187,7 +187,7 @@ impl ObjectClient {
         // Who named the host may have meant it.
         let is_elsewhere = self.source().url().is_none_or(|given| given.authority() != next.authority());
         if is_elsewhere && is_metadata_host(next.host()) {
-            let what = "the server redirects to the metadata service of a cloud, which is never followed";
+            let what = "the server redirects to the metadata service of a cloud, to which redirects are never followed";
             return Err(Error::new(ErrorKind::Server, what));
         }
         let site = Site::for_url(&self.sender.origins, next, self.sender.options.read_buffer, is_elsewhere)?;

@@ -57,10 +57,10 @@ pub(crate) struct ClientOptions {
 /// second one, and so on. Cold storage tiers need more than half a minute.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
 const FIRST_BYTE_TIMEOUT_FACTOR_MAX: u32 = 4;
-const SLOW_TIER: &str = "if the storage is this slow to begin, --first-byte-timeout allows more time";
+const SLOW_TIER: &str = "if this server is slow to respond, allow more time with --first-byte-timeout";
 
 const TLS_PORT: &str =
-    "a port that expects TLS answers like this: if it does, write https:// in place of http://";
+    "a port that expects TLS responds like this: if it does, write https:// in place of http://";
 
 impl ClientOptions {
     fn first_byte_timeout(&self, attempt: Attempt) -> Duration {

@@ -152,7 +152,7 @@ impl SessionSlot {
         tokio::spawn(async move {
             let _creating = creating;
             if let Err(error) = slot.store(create.await) {
-                warn!(target: CREDENTIALS, reason = first_line(&error), "the session could not be renewed");
+                warn!(target: CREDENTIALS, reason = first_line(&error), "cannot renew the bucket's session");
             }
         });
     }

@@ -73,7 +73,7 @@ impl AwsFiles {
                 }
             };
             Sections::parse(&text, kind).map_err(|(line, reason)| {
-                Error::usage(format!("the AWS configuration cannot be read: line {line} of {name}: {reason}"))
+                Error::usage(format!("cannot read the AWS configuration: line {line} of {name}: {reason}"))
             })
         };
         let config = read(&self.config, FileKind::Config)?;
@@ -178,9 +178,9 @@ impl ParsedFiles {
     pub(super) fn misnamed(&self, name: &str) -> Option<String> {
         let of_credentials = format!("profile {name}");
         if self.config.has_other(name) {
-            Some(format!("in the configuration file the section [{name}] has to be [profile {name}]"))
+            Some(format!("in the configuration file the section [{name}] must be called [profile {name}]"))
         } else if self.credentials.profile(&of_credentials).is_some() {
-            Some(format!("in the credentials file the section [{of_credentials}] has to be [{name}]"))
+            Some(format!("in the credentials file the section [{of_credentials}] must be called [{name}]"))
         } else {
             None
         }

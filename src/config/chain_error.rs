@@ -65,7 +65,7 @@ pub(super) fn credentials_error(error: &CredentialsError) -> Error {
     if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
         // A file of mode 0600 that was mounted into a container belongs to a user outside of it.
         let hint = if reason.contains("Permission denied") {
-            "make the file that cannot be read readable for this user; in a container, run as its owner: --user \"$(id -u)\""
+            "make the file readable for this user; in a container, run as its owner: --user \"$(id -u)\""
         } else {
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws sso login` or `aws login`, choose a --profile, \
              or use --no-sign-request for a public object"
@@ -79,7 +79,7 @@ pub(super) fn credentials_error(error: &CredentialsError) -> Error {
         _ => (ErrorKind::Access, hint(&reason)),
     };
     let from = if trace.is_some() { reason.replacen(": ", " from ", 1) } else { reason };
-    Error::new(kind, format!("the credentials could not be loaded{from}")).with_hint(hint)
+    Error::new(kind, format!("cannot load the credentials{from}")).with_hint(hint)
 }
 
 /// Returns what helps against a failure with this reason.
@@ -90,15 +90,15 @@ fn hint(reason: &str) -> &'static str {
         "get temporary keys with `aws sts assume-role --serial-number ... --token-code ...`, or let `aws configure \
          export-credentials` do it, and put them into the environment"
     } else if has(&["loop"]) {
-        "make one of these profiles end at keys, a process or a session"
+        "one of these profiles must have keys, a process or a session instead of a source_profile"
     } else if has(&["is missing beside"]) {
-        "complete the pair in that file, or remove its half; keys of two files are not combined"
+        "complete the pair in that file, or remove it there: keys from two files are not combined"
     } else if has(&["line break", "control character", "not ascii", "is empty"]) {
         "write the keys again, without line breaks, quotes or spaces"
     } else if has(&["credential_process", "json"]) {
         "run the command by itself: it must print JSON with Version 1, AccessKeyId and SecretAccessKey, or renew its login"
     } else if has(&["no answer within", "timed out"]) {
-        "the source did not answer in time; if it waits for a person, log in before the download"
+        "if the source waits for somebody to log in, do that before the download"
     } else if has(&["could not find source profile", "is not defined", "profile ", "no such file"])
         && !has(&["sso", "expired"])
     {
@@ -115,7 +115,7 @@ fn unreachable_hint(error: &CredentialsError) -> Option<String> {
     let cause = successors(error.source(), |&e| e.source())
         .filter_map(<dyn StdError>::downcast_ref::<Error>)
         .find(|e| e.kind() == ErrorKind::Network)?;
-    let general = "check the network and the proxy variables; the object itself was not requested";
+    let general = "check the network connection and the proxy variables; the object itself was not requested";
     Some(cause.hint().unwrap_or(general).to_owned())
 }
 

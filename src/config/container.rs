@@ -37,7 +37,7 @@ pub(super) async fn load(env: &Env, client: &ProviderClient) -> Result<Keys, Cre
         return Err(CredentialsError::provider_error(refusal(status, &body)));
     }
     KeyDocument::parse(&body).and_then(|answer| answer.keys("Token", "Container")).map_err(|reason| {
-        CredentialsError::provider_error(format!("the answer has no usable keys: {reason}"))
+        CredentialsError::provider_error(format!("the response contains no valid keys: {reason}"))
     })
 }
 
@@ -58,7 +58,7 @@ fn url(env: &Env) -> Result<Option<Uri>, String> {
         Some("https") => Ok(Some(uri)),
         Some("http") if uri.host().is_some_and(may_be_plain) => Ok(Some(uri)),
         Some("http") => {
-            Err("AWS_CONTAINER_CREDENTIALS_FULL_URI may be plain http for this machine, ECS and EKS only"
+            Err("AWS_CONTAINER_CREDENTIALS_FULL_URI may use plain HTTP only for this machine, ECS and EKS"
                 .to_owned())
         }
         _ => Err("AWS_CONTAINER_CREDENTIALS_FULL_URI is not an http(s) URL".to_owned()),
@@ -76,7 +76,7 @@ fn may_be_plain(host: &str) -> bool {
 fn token(env: &Env) -> Result<Option<HeaderValue>, String> {
     let (name, token) = if let Some(path) = variable(env, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") {
         let token = std::fs::read_to_string(path.trim())
-            .map_err(|e| format!("the file of AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE cannot be read: {e}"))?;
+            .map_err(|e| format!("cannot read the file of AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: {e}"))?;
         ("the file of AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token)
     } else if let Some(token) = variable(env, "AWS_CONTAINER_AUTHORIZATION_TOKEN") {
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN", token)
@@ -84,7 +84,7 @@ fn token(env: &Env) -> Result<Option<HeaderValue>, String> {
         return Ok(None);
     };
     let mut value = HeaderValue::from_str(token.trim())
-        .map_err(|_| format!("{name} has a line break or a control character in it"))?;
+        .map_err(|_| format!("{name} contains a line break or a control character"))?;
     value.set_sensitive(true);
     Ok(Some(value))
 }
@@ -142,7 +142,7 @@ mod tests {
         assert!(
             token(&env(&[("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/nowhere")]))
                 .unwrap_err()
-                .contains("cannot be read")
+                .contains("cannot read")
         );
     }
 }

@@ -165,7 +165,7 @@ impl CredentialCache {
             let is_due = cache.cached.lock().await.as_ref().is_none_or(|cached| cached.is_due(now));
             if is_due && let Err(error) = cache.load(now).await {
                 let reason = first_line(&error);
-                warn!(target: CREDENTIALS, reason, "the credentials could not be renewed");
+                warn!(target: CREDENTIALS, reason, "cannot renew the credentials");
             }
         });
     }

@@ -94,7 +94,10 @@ impl<'a> InstanceMetadata<'a> {
             _ if role.is_empty() => return Err(CredentialsError::not_loaded("the instance has no role")),
             _ if role.contains(['<', '{']) => {
                 let start = printable_within(&role, 40);
-                return Err(failed(format!("{} answered no role's name: {start}", self.endpoint)));
+                return Err(failed(format!(
+                    "{} did not answer with the name of a role: {start}",
+                    self.endpoint
+                )));
             }
             _ => {}
         }
@@ -102,12 +105,12 @@ impl<'a> InstanceMetadata<'a> {
         let (status, body) = self.get(&path, &token).await?;
         if !status.is_success() {
             return Err(failed(format!(
-                "of the role {}: {}",
+                "no keys for the role {}: {}",
                 printable_within(&role, 64),
                 refusal(status, &body)
             )));
         }
-        let unusable = |reason| failed(format!("the answer has no usable keys: {reason}"));
+        let unusable = |reason| failed(format!("the response contains no valid keys: {reason}"));
         let answer = KeyDocument::parse(&body).map_err(unusable)?;
         match answer.text("Code") {
             Some(code) if !code.eq_ignore_ascii_case("Success") => {
@@ -136,7 +139,7 @@ impl<'a> InstanceMetadata<'a> {
                     token.set_sensitive(true);
                     return Ok(Ok(token));
                 }
-                _ => "it is not usable".to_owned(),
+                _ => "it is empty, or not a valid header".to_owned(),
             },
             Ok((status, body)) => refusal(status, &body),
             Err(error) if error.source().is_some_and(is_no_answer) => "no answer".to_owned(),
@@ -146,7 +149,7 @@ impl<'a> InstanceMetadata<'a> {
             return Ok(Err(reason));
         }
         Err(CredentialsError::provider_error(format!(
-            "its token: {reason}; AWS_EC2_METADATA_V1_DISABLED forbids to ask without one"
+            "no token: {reason}; AWS_EC2_METADATA_V1_DISABLED forbids requests without one"
         )))
     }
 
@@ -195,7 +198,7 @@ fn without_token(reason: String, token: &Token) -> String {
     match token {
         Ok(_) => reason,
         Err(why) => {
-            format!("{reason} without a token ({why}); in a container the instance needs a hop limit of 2")
+            format!("{reason} without a token ({why}); containers need an instance whose hop limit is 2")
         }
     }
 }

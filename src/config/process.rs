@@ -22,9 +22,7 @@ pub(super) async fn run(command: &str) -> Result<Keys, CredentialsError> {
         .kill_on_drop(true)
         .output()
         .await
-        .map_err(|e| {
-            CredentialsError::provider_error(format!("credential_process cannot be started: {e}"))
-        })?;
+        .map_err(|e| CredentialsError::provider_error(format!("cannot start credential_process: {e}")))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         let reason = printable(stderr.trim());
@@ -34,7 +32,7 @@ pub(super) async fn run(command: &str) -> Result<Keys, CredentialsError> {
         )));
     }
     parse(&output.stdout).map_err(|reason| {
-        CredentialsError::provider_error(format!("credential_process printed no usable keys: {reason}"))
+        CredentialsError::provider_error(format!("credential_process printed no valid keys: {reason}"))
     })
 }
 

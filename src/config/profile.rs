@@ -22,16 +22,16 @@ pub(super) async fn profiles(env: &Env, files: &ParsedFiles, name: Option<String
     if name != "default" && !files.has_profile(&name) {
         let hint = files.misnamed(&name);
         return Err(Error::usage(format!(
-            "there is no profile {name:?} in the AWS configuration: {}",
+            "no profile {name:?} in the AWS configuration: {}",
             files.describe()
         ))
         .with_hint(
-            hint.unwrap_or_else(|| "`aws configure list-profiles` shows those that exist".to_owned()),
+            hint.unwrap_or_else(|| "list the existing ones with `aws configure list-profiles`".to_owned()),
         ));
     }
     profile::load(&Fs::real(), env, &files.render(), Some(encode_name(&name).into()))
         .await
-        .map_err(|e| Error::usage("the AWS configuration cannot be read").with_source(e))
+        .map_err(|e| Error::usage("cannot read the AWS configuration").with_source(e))
 }
 
 /// The environment and the selected profile.

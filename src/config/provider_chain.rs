@@ -87,7 +87,7 @@ pub(super) fn keys_from_env(env: &Env) -> Result<Option<Keys>> {
             Ok(Some(keys))
         }
         (Some(_), None) => {
-            Err(Error::new(ErrorKind::Access, "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not")
+            Err(Error::new(ErrorKind::Access, "AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not")
                 .with_hint("set both, or neither to use a profile"))
         }
         (None, _) => Ok(None),
@@ -114,11 +114,11 @@ fn check_keys(keys: &Keys) -> Result<(), CredentialsError> {
         let problem = if text.is_empty() {
             "is empty"
         } else if text.contains(['\n', '\r']) {
-            "has a line break in it"
+            "contains a line break"
         } else if text.chars().any(char::is_control) {
-            "has a control character in it"
+            "contains a control character"
         } else if !text.is_ascii() {
-            "has a character in it that is not ASCII"
+            "contains a character that is not ASCII"
         } else {
             continue;
         };

@@ -74,7 +74,7 @@ pub(super) async fn load(
     let invalid = |reason: String| CredentialsError::invalid_configuration(reason);
     let profile = SsoProfile::read(files, name).map_err(invalid)?;
     let Some(path) = profile.token_file(variable(&chain.env, "HOME").as_deref()) else {
-        return Err(invalid("the SSO token cannot be looked for: HOME is not set".to_owned()));
+        return Err(invalid("cannot look for the SSO token: HOME is not set".to_owned()));
     };
     let token = current_token(chain, &profile, &path).await?;
     role_keys(chain, &profile, &token).await
@@ -158,7 +158,7 @@ async fn current_token(
     let expired = || failed("the SSO session has expired".to_owned());
     let of_file = match std::fs::read(path) {
         Ok(text) => SsoToken::parse(&text).map_err(|e| format!("{} cannot be used: {e}", path.display())),
-        Err(e) => Err(format!("the SSO session was not logged in: {}: {e}", path.display())),
+        Err(e) => Err(format!("no login to the SSO session: {}: {e}", path.display())),
     };
     let renewed = chain.sso.renewed.lock().unwrap_or_else(PoisonError::into_inner).clone();
     // The later one: somebody may have logged in again meanwhile.
@@ -262,7 +262,7 @@ async fn role_keys(
         encoded(&profile.account_id)
     );
     let mut bearer = HeaderValue::from_str(&token.access_token)
-        .map_err(|_| failed("the SSO token has a line break or a control character in it".to_owned()))?;
+        .map_err(|_| failed("the SSO token contains a line break or a control character".to_owned()))?;
     bearer.set_sensitive(true);
     let request = Request::get(url)
         .header("x-amz-sso_bearer_token", bearer)
@@ -278,14 +278,16 @@ async fn role_keys(
     }
     if !status.is_success() {
         let (account, role, refusal) = (&profile.account_id, &profile.role_name, refusal(status, &body));
-        return Err(failed(format!("SSO gave no keys of the role {role} in account {account}: {refusal}")));
+        return Err(failed(format!(
+            "SSO returned no keys for the role {role} in account {account}: {refusal}"
+        )));
     }
     let answer: Value =
-        serde_json::from_slice(&body).map_err(|_| failed("the answer of SSO is not JSON".to_owned()))?;
+        serde_json::from_slice(&body).map_err(|_| failed("the response of SSO is not JSON".to_owned()))?;
     let keys = &answer["roleCredentials"];
     let text = |name: &str| {
         let text = keys[name].as_str().filter(|text| !text.is_empty());
-        text.ok_or_else(|| failed(format!("the answer of SSO has no {name}")))
+        text.ok_or_else(|| failed(format!("the response of SSO has no {name}")))
     };
     let expires =
         keys["expiration"].as_u64().and_then(|ms| UNIX_EPOCH.checked_add(Duration::from_millis(ms)));

@@ -162,7 +162,7 @@ impl Error {
     /// Creates an error for output that could not be written.
     #[must_use]
     pub(crate) fn output(cause: io::Error) -> Self {
-        Self::new(ErrorKind::Output, "the output could not be written").with_source(cause)
+        Self::new(ErrorKind::Output, "cannot write the output").with_source(cause)
     }
 
     /// Puts the name of an operation in front of the sentence.

@@ -10,10 +10,10 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::output::folder::{Folder, part_name};
 use crate::output::path::OutputPath;
-use crate::output::path_error::{self, failed};
+use crate::output::path_error::{FORCE_HINT, failed, unusable};
 use crate::output::resume::DownloadRequest;
 use crate::output::sidecar::{self, FileIdentity, LoadedSidecar, SidecarObject, SidecarState};
 
@@ -51,8 +51,8 @@ impl FinishedFile {
         if folder.has(&part) {
             return Ok(None);
         }
-        let file = File::open(path).map_err(|e| failed(path, "it cannot be read", e))?;
-        let found = file.metadata().map_err(|e| failed(path, "it cannot be read", e))?;
+        let file = File::open(path).map_err(|e| failed(path, "read", e))?;
+        let found = file.metadata().map_err(|e| failed(path, "read", e))?;
         let sidecar = sidecar::name(&part);
         let noted = match sidecar::load(&folder, &sidecar) {
             Ok(LoadedSidecar::State(state)) => Some(state),
@@ -98,12 +98,11 @@ impl FinishedFile {
 
     /// Returns the error for a FILE that is there and not known to be the object.
     pub(crate) fn unproven(&self, why: &str) -> Error {
-        let what = format!("{}: it exists already, and {why}", path_error::shown(&self.path));
-        Error::new(ErrorKind::Output, what).with_hint("--force replaces it, once the new one is whole")
+        unusable(&self.path, &format!("already exists, and {why}")).with_hint(FORCE_HINT)
     }
 
     fn failed(&self, cause: io::Error) -> Error {
-        failed(&self.path, "it cannot be read", cause)
+        failed(&self.path, "read", cause)
     }
 }
 

@@ -56,11 +56,12 @@ impl Folder {
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(CWD, folder, flags, Mode::empty()).map_err(|e| match e {
-            Errno::NOENT | Errno::NOTDIR => unusable(path, "its folder does not exist"),
-            e => failed(path, "its folder cannot be opened", e.into()),
+            Errno::NOENT | Errno::NOTDIR => unusable(path, "its folder does not exist")
+                .with_hint("create the folder first, with mkdir -p"),
+            e => failed(path, "open the folder of", e.into()),
         })?;
         let probed = probe(&fd).and_then(|file| File::from(file).metadata());
-        let probe = probed.map_err(|e| failed(path, "no file can be made in its folder", e))?;
+        let probe = probed.map_err(|e| failed(path, "create a file in the folder of", e))?;
         let name_bytes_max = rustix::fs::statvfs(folder).map_or(255, |found| found.f_namemax);
         let name_bytes_max = usize::try_from(name_bytes_max).unwrap_or(255).clamp(64, 255);
         let (owner, group, private_mode) = (probe.uid(), probe.gid(), probe.mode());

@@ -35,19 +35,21 @@ impl InPlace {
             ));
         }
         let file = File::options().write(true).create(true).truncate(false).open(&place.path);
-        let file = file.map_err(|e| failed(&place.path, "it could not be opened", e))?;
+        let file = file.map_err(|e| failed(&place.path, "open", e))?;
         Ok(Self { file, place })
     }
 
     /// Announces that the bytes which follow are those from `start` on of an object of `size` bytes.
     pub(super) fn begin(&mut self, start: u64, size: u64) -> Result<()> {
-        let length = self.file.metadata().map_err(|e| self.failed("it cannot be examined", e))?.len();
+        let length = self.file.metadata().map_err(|e| self.failed("access", e))?.len();
         if length > size {
-            let why = format!("it is larger than the object ({length} > {size} bytes)");
-            return Err(unusable(&self.place.path, &why).with_hint("remove it first"));
+            let why = format!("larger than the object ({length} > {size} bytes)");
+            return Err(
+                unusable(&self.place.path, &why).with_hint("remove it first, or write to another file")
+            );
         }
         let sought = self.file.seek(SeekFrom::Start(start));
-        sought.map(drop).map_err(|e| self.failed("it could not be written", e))
+        sought.map(drop).map_err(|e| self.failed("write to", e))
     }
 
     /// Returns the open file, for the writer.
@@ -62,12 +64,12 @@ impl InPlace {
 
     /// Brings the piece, which is complete, to the disk, and gives the file the time `modified` if there is one.
     pub(super) fn finish(self, modified: Option<SystemTime>) -> Result<()> {
-        set_modified(&self.file, modified).map_err(|e| self.failed("its time could not be set", e))?;
+        set_modified(&self.file, modified).map_err(|e| self.failed("set the time of", e))?;
         let synced = self.file.sync_all().and_then(|()| close(self.file.try_clone()?));
-        synced.map_err(|e| self.failed("it could not be brought to the disk", e))
+        synced.map_err(|e| self.failed("sync", e))
     }
 
-    fn failed(&self, what: &str, cause: io::Error) -> crate::error::Error {
-        failed(&self.place.path, what, cause)
+    fn failed(&self, action: &str, cause: io::Error) -> crate::error::Error {
+        failed(&self.place.path, action, cause)
     }
 }

@@ -89,14 +89,15 @@ impl PartFile {
         let file = open_locked(&folder, &name, &path, mode_of_existing(&place, &folder))?;
         let sidecar_name = sidecar::name(&name);
         let found = sidecar::load(&folder, &sidecar_name)
-            .map_err(|e| failed(&place.path.with_file_name(&sidecar_name), "it is in the way", e))?;
+            .map_err(|e| failed(&place.path.with_file_name(&sidecar_name), "use", e))?;
         let has_bytes = match &file {
-            Some(file) => file.metadata().map_err(|e| failed(&path, "it cannot be examined", e))?.len() > 0,
+            Some(file) => file.metadata().map_err(|e| failed(&path, "access", e))?.len() > 0,
             None => false,
         };
         if has_bytes && found == LoadedSidecar::Missing {
-            let why = "it exists, and is not of s3fcp: no FILE.part.json is beside it";
-            return Err(unusable(&path, why).with_hint("move it away, or name another file"));
+            let sidecar = sidecar_name.to_string_lossy();
+            let why = format!("already exists, and was not made by s3fcp: there is no {sidecar} beside it");
+            return Err(unusable(&path, &why).with_hint("move it away, or write to another file"));
         }
         let sidecar = SidecarFile::new(&folder, sidecar_name, SidecarState::new(endpoint));
         let endpoint = endpoint.to_owned();
@@ -118,7 +119,7 @@ impl PartFile {
     /// Returns what an earlier run left of `request`.
     pub(crate) fn left(&self, request: DownloadRequest<'_>) -> Result<ExistingPart> {
         let length = match &self.file {
-            Some(file) => file.metadata().map_err(|e| self.failed("it cannot be examined", e))?.len(),
+            Some(file) => file.metadata().map_err(|e| self.failed("access", e))?.len(),
             None => 0,
         };
         if length == 0 {
@@ -177,7 +178,7 @@ impl PartFile {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(self.taken()),
             Err(e) => {
                 let _ = sidecar::remove(&self.folder, self.sidecar.name());
-                Err(self.failed("it could not be made", e))
+                Err(self.failed("create", e))
             }
         }
     }
@@ -193,7 +194,7 @@ impl PartFile {
             return if piece.is_of(object.info, object.range.end) {
                 Ok(())
             } else {
-                Err(Error::new(ErrorKind::Changed, "the object is not the one that was begun"))
+                Err(Error::new(ErrorKind::Changed, "the object is not the one that the earlier run began"))
             };
         }
         let piece = SidecarObject::new(object.source, object.asked, object.info, &object.range);
@@ -208,7 +209,7 @@ impl PartFile {
         count: u64,
         mut each: impl AsyncFnMut(&[u8]),
     ) -> Result<()> {
-        let failed = |e| self.failed("it could not be read", e);
+        let failed = |e| self.failed("read", e);
         let mut file = self.file().map_err(failed)?;
         let (mut bytes, mut at, end) = (vec![0; READ_BACK_BYTES], start, start + count);
         while at < end {
@@ -250,14 +251,14 @@ impl PartFile {
     pub(super) fn finish(mut self, modified: Option<SystemTime>) -> Result<()> {
         let synced = self.checkpoints.take().map_or(Ok(()), Checkpoints::end);
         synced.map_err(|e| self.not_synced(e))?;
-        let file = self.file().map_err(|e| self.failed("it cannot be examined", e))?;
+        let file = self.file().map_err(|e| self.failed("access", e))?;
         if modified.is_some() {
             // Bytes that some file systems write later would change the time again.
             file.sync_data().map_err(|e| self.not_synced(e))?;
         }
         // Before the identity of the file is noted, of which the time is a part.
-        set_modified(&file, modified).map_err(|e| self.failed("its time could not be set", e))?;
-        let found = file.metadata().map_err(|e| self.failed("it cannot be examined", e))?;
+        set_modified(&file, modified).map_err(|e| self.failed("set the time of", e))?;
+        let found = file.metadata().map_err(|e| self.failed("access", e))?;
         self.change_sidecar(|state| state.renamed = Some(FileIdentity::of(&found)))?;
         attach_proof(&file, &self.sidecar.state());
         self.keep_mode(&file, &found);
@@ -265,7 +266,7 @@ impl PartFile {
         // NFS and FUSE report at every close what an earlier write could not do; the lock is kept by the other descriptor.
         close(file).map_err(|e| self.not_synced(e))?;
         self.rename()?;
-        self.folder.sync().map_err(|e| failed(&self.place.path, "its name may be lost", e))?;
+        self.folder.sync().map_err(|e| failed(&self.place.path, "sync the folder of", e))?;
         // FILE is there: a sidecar that stays would harm nobody.
         let _ = sidecar::remove(&self.folder, self.sidecar.name());
         Ok(())
@@ -291,7 +292,7 @@ impl PartFile {
         let Some(to) = self.place.path.file_name() else { return Err(exists(&self.place.path)) };
         let is_named = |name: &OsStr| self.file.as_ref().is_some_and(|file| self.folder.is_named(name, file));
         if !is_named(&self.name) {
-            return Err(unusable(&self.path, "another process replaced or removed it during the download"));
+            return Err(unusable(&self.path, "replaced or removed by another process during the download"));
         }
         let renamed = if self.replace {
             self.folder.rename(&self.name, to)
@@ -300,20 +301,20 @@ impl PartFile {
         };
         match renamed {
             Ok(()) if is_named(to) => Ok(()),
-            Ok(()) => Err(unusable(&self.place.path, "another process replaced it")),
+            Ok(()) => Err(unusable(&self.place.path, "replaced by another process during the download")),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 let hint = format!("the whole object is in {}", shown(&self.path));
-                let why = "it was created by another process during the download";
+                let why = "created by another process during the download";
                 Err(unusable(&self.place.path, why).with_hint(hint))
             }
-            Err(e) => Err(self.failed("it could not be renamed", e)),
+            Err(e) => Err(self.failed("rename", e)),
         }
     }
 
     fn truncate(&mut self, length: u64) -> Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
         let truncated = file.set_len(length).and_then(|()| file.seek(SeekFrom::Start(length)));
-        truncated.map(drop).map_err(|e| self.failed("it could not be written", e))
+        truncated.map(drop).map_err(|e| self.failed("write to", e))
     }
 
     /// Takes permissions away that FILE does not give, before bytes come.
@@ -323,7 +324,7 @@ impl PartFile {
             let mode = found.mode() & 0o777 & mode_of_existing(&self.place, &self.folder);
             file.set_permissions(Permissions::from_mode(mode))
         });
-        narrowed.map_err(|e| self.failed("its permissions could not be set", e))
+        narrowed.map_err(|e| self.failed("set the permissions of", e))
     }
 
     /// Gives the new file the permissions of the FILE that it replaces: those of the group only if the group stays, and
@@ -344,7 +345,7 @@ impl PartFile {
     }
 
     fn sidecar_failed(&self, cause: io::Error) -> Error {
-        failed(&self.path.with_file_name(self.sidecar.name()), "it could not be written", cause)
+        failed(&self.path.with_file_name(self.sidecar.name()), "write to", cause)
     }
 
     /// Returns the error for bytes that may not be on the disk, and notes that: the system reports it once, and shows the bytes
@@ -352,16 +353,22 @@ impl PartFile {
     fn not_synced(&self, cause: io::Error) -> Error {
         // Where that fails too, the message still says what happened.
         let _ = self.sidecar.change(SidecarState::distrust);
-        self.failed("it could not be brought to the disk", cause)
+        self.failed("sync", cause)
     }
 
     fn taken(&self) -> Error {
-        unusable(&self.path, "another process is writing it")
+        being_written(&self.path)
     }
 
-    fn failed(&self, what: &str, cause: io::Error) -> Error {
-        failed(&self.path, what, cause)
+    fn failed(&self, action: &str, cause: io::Error) -> Error {
+        failed(&self.path, action, cause)
     }
+}
+
+/// Returns the error for a part file that another process has locked.
+fn being_written(path: &Path) -> Error {
+    unusable(path, "another process is writing to it")
+        .with_hint("wait until it has ended, or write to another file")
 }
 
 /// Sets the time of the last modification of `file`, if there is one to set.
@@ -381,9 +388,9 @@ fn mode_of_existing(place: &OutputPath, folder: &Folder) -> u32 {
 fn open_locked(folder: &Folder, name: &OsStr, path: &Path, allowed_mode: u32) -> Result<Option<File>> {
     loop {
         let opened = folder.open_own(name, allowed_mode);
-        let Some(file) = opened.map_err(|e| failed(path, "it is in the way", e))? else { return Ok(None) };
+        let Some(file) = opened.map_err(|e| failed(path, "use", e))? else { return Ok(None) };
         if !lock_soon(&file) {
-            return Err(unusable(path, "another process is writing it"));
+            return Err(being_written(path));
         }
         // The process that had the lock may have renamed it to FILE since.
         if folder.is_named(name, &file) {

@@ -33,14 +33,14 @@ impl OutputPath {
         }
         let path = match sources {
             [source] if is_folder(path)? => path.join(&*file_name(source)?),
-            _ if is_folder(path)? => return Err(unusable(path, "it is a folder")),
+            _ if is_folder(path)? => return Err(unusable(path, "is a folder")),
             _ => path.to_owned(),
         };
         let existing = match fs::metadata(&path) {
-            Ok(found) if found.is_dir() => return Err(unusable(&path, "it is a folder")),
+            Ok(found) if found.is_dir() => return Err(unusable(&path, "is a folder")),
             Ok(found) => Some(found),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            Err(e) => return Err(failed(&path, "it cannot be examined", e)),
+            Err(e) => return Err(failed(&path, "access", e)),
         };
         // A device is opened by the name it has: what its link says need not be a path.
         let is_regular = existing.as_ref().is_none_or(Metadata::is_file);
@@ -56,7 +56,7 @@ pub(crate) fn is_folder(path: &Path) -> Result<bool> {
     }
     let is_folder = fs::metadata(path).is_ok_and(|found| found.is_dir());
     if !is_folder && path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-        return Err(unusable(path, "there is no such folder"));
+        return Err(unusable(path, "no such folder"));
     }
     Ok(is_folder)
 }
@@ -67,9 +67,9 @@ pub(crate) fn file_name(source: &Source) -> Result<Cow<'_, str>> {
     let mut parts = Path::new(&*name).components();
     match (parts.next(), parts.next()) {
         (Some(Component::Normal(_)), None) if !name.contains(['/', '\0']) => Ok(name),
-        _ => Err(Error::usage("its last name is no name for a file")
+        _ => Err(Error::usage("the last segment of the key or URL is not a valid file name")
             .on(source)
-            .with_hint("name the file: -o DIR/NAME")),
+            .with_hint("choose a name with -o DIR/NAME")),
     }
 }
 
@@ -141,9 +141,7 @@ mod tests {
         let nowhere = PathBuf::from(format!("{}/none/", folder.path().display()));
         assert_eq!(OutputPath::of(&nowhere, &[uri("k")]).unwrap_err().exit_code(), 8);
         fs::create_dir(folder.path().join("k")).unwrap();
-        assert!(
-            OutputPath::of(folder.path(), &[uri("k")]).unwrap_err().to_string().contains("it is a folder")
-        );
+        assert!(OutputPath::of(folder.path(), &[uri("k")]).unwrap_err().to_string().contains("is a folder"));
     }
 
     #[test]

@@ -6,22 +6,25 @@ use std::path::Path;
 use crate::error::printable::Visible;
 use crate::error::{Error, ErrorKind};
 
+/// The hint for a FILE that is in the way of a new one.
+pub(super) const FORCE_HINT: &str = "--force replaces it once the new file is complete";
+
 /// Returns a path for a message, with control characters made visible.
 pub(super) fn shown(path: &Path) -> String {
     Visible(&path.to_string_lossy()).to_string()
 }
 
-/// Returns an error of the output that only the user can put right.
+/// Returns the error `PATH: WHY`, for an output that only the user can put right.
 pub(super) fn unusable(path: &Path, why: &str) -> Error {
     Error::new(ErrorKind::Output, format!("{}: {why}", shown(path)))
 }
 
-/// Returns an error of the output with its cause in the system.
-pub(super) fn failed(path: &Path, what: &str, cause: io::Error) -> Error {
-    unusable(path, what).with_source(cause)
+/// Returns the error `cannot ACTION PATH: CAUSE`, for what the system refuses.
+pub(super) fn failed(path: &Path, action: &str, cause: io::Error) -> Error {
+    Error::new(ErrorKind::Output, format!("cannot {action} {}", shown(path))).with_source(cause)
 }
 
 /// Returns the error for a file that is there and may not be replaced.
 pub(super) fn exists(path: &Path) -> Error {
-    unusable(path, "it exists already").with_hint("--force replaces it, once the new one is whole")
+    unusable(path, "already exists").with_hint(FORCE_HINT)
 }

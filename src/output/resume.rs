@@ -46,16 +46,20 @@ impl SidecarState {
         let is_same_boot = self.boot.is_some() && self.boot == boot();
         let length = if is_same_boot { length } else { length.min(self.synced) };
         if length == 0 && self.boot.is_none() {
-            return Err("nothing of it is certain to be on disk");
+            return Err("none of its bytes are certain to be on disk");
         }
         if length == 0 {
-            return Err("the system was restarted since, and nothing of it is certain to be on disk");
+            return Err("the system has restarted since, and none of its bytes are certain to be on disk");
         }
         let mut before = 0;
         for (complete, source) in request.sources.iter().enumerate() {
             let Some(piece) = self.objects.get(complete) else {
                 let at_end = ResumePoint { length, complete, within: None };
-                return if length == before { Ok(Some(at_end)) } else { Err("it has more than it says") };
+                return if length == before {
+                    Ok(Some(at_end))
+                } else {
+                    Err("it is longer than its sidecar says")
+                };
             };
             self.check(piece, source, request)?;
             // An object is proven to be whole before the next one begins, and not by its length: the run may have ended
@@ -64,7 +68,7 @@ impl SidecarState {
             let (written, len) = (length - before, piece.len());
             if written < len || is_last {
                 if written > len {
-                    return Err("it is longer than what was asked for");
+                    return Err("it is longer than what was requested");
                 }
                 if !piece.is_pinned(source) {
                     return Err("nothing shows whether the object is still the same");
@@ -87,21 +91,21 @@ impl SidecarState {
         request: DownloadRequest<'_>,
     ) -> Result<(), &'static str> {
         if piece.size == ObjectInfo::SIZE_UNKNOWN {
-            return Err("its size was not known");
+            return Err("the size of the object was not known");
         }
         if piece.uri != source.identity() || piece.asked != request.asked.map(|range| range.to_string()) {
-            return Err("it is of something else");
+            return Err("it belongs to another object or range");
         }
         if source.url().is_none() {
             match &self.endpoint {
-                None => return Err("an older s3fcp made it, which did not note the endpoint"),
+                None => return Err("an older s3fcp made it, which did not record the endpoint"),
                 Some(endpoint) if endpoint != request.endpoint => {
-                    return Err("it came from another endpoint");
+                    return Err("it was downloaded from another endpoint");
                 }
                 Some(_) => {}
             }
         }
-        if piece.fits(request.asked) { Ok(()) } else { Err("what is noted of it is contradictory") }
+        if piece.fits(request.asked) { Ok(()) } else { Err("its sidecar contradicts itself") }
     }
 
     /// Returns whether the sidecar names exactly the objects of `request`, each with all of its bytes.
@@ -208,8 +212,8 @@ mod tests {
             (&[("a", 100)], &["a"], 100, Ok(Some((99, 0, 99)))),
             (&[("a", 1)], &["a"], 1, Ok(Some((0, 0, 0)))),
             (&[("a", 100)], &["a"], 101, Err("longer")),
-            (&[("a", 100)], &["b"], 7, Err("something else")),
-            (&[], &["a"], 7, Err("more than it says")),
+            (&[("a", 100)], &["b"], 7, Err("another object")),
+            (&[], &["a"], 7, Err("than its sidecar says")),
             (&[("a", 10), ("b", 20)], &["a", "b"], 7, Ok(Some((7, 0, 7)))),
             // The run may have ended because the first one was not whole, or not proven to be.
             (&[("a", 10)], &["a", "b"], 10, Ok(Some((9, 0, 9)))),
@@ -217,7 +221,7 @@ mod tests {
             (&[("a", 10), ("b", 20)], &["a", "b"], 15, Ok(Some((15, 1, 5)))),
             (&[("a", 10), ("b", 20)], &["a", "b"], 30, Ok(Some((29, 1, 19)))),
             (&[("a", 10), ("b", 20)], &["a", "b"], 31, Err("longer")),
-            (&[("a", 10), ("b", 20)], &["a", "c"], 15, Err("something else")),
+            (&[("a", 10), ("b", 20)], &["a", "c"], 15, Err("another object")),
             (&[("a", 10), ("b", 20)], &["a"], 15, Err("longer")),
             (&[("a", 10), ("b", 0), ("c", 5)], &["a", "b", "c"], 12, Ok(Some((12, 2, 2)))),
             (&[("a", 10)], &["a", "b"], 12, Err("longer")),
@@ -255,7 +259,7 @@ mod tests {
         let asked = Some("5-".parse().unwrap());
         let sources = sources(&["a"]);
         let of_range = DownloadRequest { asked, ..request(&sources) };
-        assert!(state.resume(7, of_range).unwrap_err().contains("something else"));
+        assert!(state.resume(7, of_range).unwrap_err().contains("another object"));
         for (etag, version, is_pinned) in
             [("W/\"e\"", None, false), ("W/\"e\"", Some("null"), false), ("W/\"e\"", Some("v1"), true)]
         {
@@ -292,7 +296,7 @@ mod tests {
                 let mut state = right.clone();
                 damage(&mut state.objects[0]);
                 let why = state.resume(7, request).unwrap_err();
-                assert!(why.contains("contradictory"), "{asked:?} {number}: {why}");
+                assert!(why.contains("contradicts itself"), "{asked:?} {number}: {why}");
                 assert!(!state.is_all_of(request));
             }
         }
@@ -318,7 +322,7 @@ mod tests {
         assert_eq!(state.resume(7, request(&new)).unwrap().unwrap().length, 7);
         for other in ["https://h/a%20c?sig=hunter2old", "http://h/a%20b", "https://h:1/a%20b", "s3://h/a b"] {
             let found = state.resume(7, request(&url(other)));
-            assert!(found.unwrap_err().contains("something else"), "{other}");
+            assert!(found.unwrap_err().contains("another object"), "{other}");
         }
         state.objects[0].etag = None;
         state.objects[0].version_id = Some("v1".to_owned());

@@ -76,13 +76,14 @@ impl Sink {
             return Ok(Self::Part(Box::new(PartFile::open(place, replace, request.endpoint)?)));
         }
         if resume {
-            let what = format!("--continue needs a regular file: {}", path_error::shown(&place.path));
+            let what =
+                format!("--continue needs a regular file, and {} is not one", path_error::shown(&place.path));
             return Err(Error::usage(what));
         }
         match (place.descriptor, &place.existing) {
             (Some(descriptor), _) => StreamOutput::inherited(descriptor, &place.path),
             (None, Some(found)) => named(&place.path, found, replace),
-            (None, None) => Err(path_error::unusable(&place.path, "it does not exist")),
+            (None, None) => Err(path_error::unusable(&place.path, "does not exist")),
         }
         .map(Self::Stream)
     }
@@ -163,5 +164,5 @@ fn named(path: &Path, found: &Metadata, replace: bool) -> Result<StreamOutput> {
         return Err(path_error::exists(path));
     }
     let file = File::options().write(true).open(path);
-    Ok(StreamOutput::named(file.map_err(|e| failed(path, "it could not be opened", e))?))
+    Ok(StreamOutput::named(file.map_err(|e| failed(path, "open", e))?))
 }

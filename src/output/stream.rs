@@ -70,7 +70,7 @@ impl StreamOutput {
         if descriptor == rustix::stdio::raw_stdout() {
             check_stdout()?;
         }
-        let not_open = || unusable(path, "that descriptor is not open for writing");
+        let not_open = || unusable(path, "this descriptor is not open for writing");
         #[expect(unsafe_code, reason = "the number comes from the command line")]
         // SAFETY: it is not -1, and used only until the end of this function. If it is not open, the system says so; if it
         // is one of this process's own, which are all closed on exec, it is refused.
@@ -81,7 +81,7 @@ impl StreamOutput {
         if is_own || !(access & OFlags::RWMODE).intersects(OFlags::WRONLY | OFlags::RDWR) {
             return Err(not_open());
         }
-        let fd = borrowed.try_clone_to_owned().map_err(|e| failed(path, "it could not be opened", e))?;
+        let fd = borrowed.try_clone_to_owned().map_err(|e| failed(path, "open", e))?;
         Ok(Self::new(fd, false))
     }
 
@@ -110,7 +110,7 @@ impl StreamOutput {
     pub(crate) fn check(&self, bytes: &[u8]) -> Result<()> {
         if self.only_text && bytes.contains(&0) {
             let what = "the object is binary, and stdout is a terminal";
-            let hint = "name a file by -o FILE, pipe it to a program, or have it on the terminal by -o -";
+            let hint = "write it to a file with -o FILE, pipe it to a program, or force it onto the terminal with -o -";
             return Err(Error::new(ErrorKind::Output, what).with_hint(hint));
         }
         Ok(())

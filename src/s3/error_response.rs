@@ -36,8 +36,8 @@ pub(crate) fn error_from_response(head: &Parts, body: &[u8], secrets: &Secrets) 
         (_, _, Some(hint)) => error = error.with_hint(hint),
         // This code has many meanings; a message about encryption is about a key that is missing or not wanted.
         (_, _, None) if service.code() == "InvalidRequest" && message_contains(&service, "ncrypt") => {
-            error =
-                Error::usage("the object's encryption key is missing or not wanted").with_hint(SSE_C_HINT);
+            error = Error::usage("the encryption key is missing, or the object is not encrypted with one")
+                .with_hint(SSE_C_HINT);
         }
         (_, _, None) => {}
     }
@@ -64,8 +64,8 @@ pub(crate) fn not_s3() -> Error {
 
 /// Creates the error for a 401 that is not S3's: of a gateway, or of tinyproxy, which answers so to a wrong password.
 fn wants_password() -> Error {
-    Error::new(ErrorKind::Access, "a proxy, or a server before the store, requires other credentials")
-        .with_hint("S3 does not respond like this: check user name and password in the proxy's URL, and the endpoint")
+    Error::new(ErrorKind::Access, "a proxy or gateway in front of the store rejected the credentials")
+        .with_hint("S3 does not respond like this: check the user name and password in the proxy's URL, and the endpoint")
 }
 
 /// Explains the refusal of a request that was not signed. Swift's `s3api` passes such a request on to Swift, which knows
@@ -82,8 +82,7 @@ pub(crate) fn of_unsigned(error: Error) -> Error {
 /// Reads a response other than 200 and 206 from a URL's server into an error. Where the server echoes one of `secrets`,
 /// the URL's query above all, it is blanked out.
 pub(crate) fn error_from_url_response(head: &Parts, body: &[u8], secrets: &Secrets) -> Error {
-    const DENIED: &str =
-        "a presigned URL is valid for a limited time, for GET and for its own headers: get a new one";
+    const DENIED: &str = "a presigned URL expires, and is valid only for GET and the headers it was signed with: create a new one";
     if is_refusal_of_plain_http(head, body) {
         return wants_tls();
     }
@@ -110,7 +109,7 @@ pub(crate) fn error_from_url_response(head: &Parts, body: &[u8], secrets: &Secre
 const SSE_C_HINT: &str = "--sse-c-key is needed for an object encrypted with a customer-provided key, and must be omitted for any other";
 const NOT_SIGNED: &str = "the request is not signed";
 const NOT_SIGNED_HINT: &str = "configure an access key for this service";
-const REGION_HINT: &str = "name the bucket's region with --region";
+const REGION_HINT: &str = "set the bucket's region with --region";
 
 fn message_contains(service: &ServiceError, text: &str) -> bool {
     service.message.as_deref().is_some_and(|message| message.contains(text))
@@ -131,10 +130,12 @@ fn meaning(
 ) -> (ErrorKind, &'static str, Option<&'static str>) {
     use ErrorKind::{Access, Changed, NotFound, Server, Usage};
     match (status.as_u16(), code) {
-        (_, "NoSuchBucket") => (NotFound, "no such bucket", None),
+        (_, "NoSuchBucket") => {
+            (NotFound, "no such bucket", Some("check the bucket's name, and --endpoint if it is not on AWS"))
+        }
         (_, "NoSuchVersion") => (NotFound, "no such version of the object", None),
         (405, _) => {
-            (NotFound, "the object is a delete marker", Some("name an older version with --version-id"))
+            (NotFound, "the object is a delete marker", Some("choose an older version with --version-id"))
         }
         (407, _) => (
             Access,
@@ -160,13 +161,17 @@ fn meaning(
         ),
         // The response of `rclone serve s3` to a request that is not signed.
         (_, "UnsupportedAlgorithm") => (Access, NOT_SIGNED, Some(NOT_SIGNED_HINT)),
-        (_, "RequestTimeTooSkewed") => (Access, "this machine's clock is wrong", Some("set the clock")),
+        (_, "RequestTimeTooSkewed") => (
+            Access,
+            "this machine's clock is wrong",
+            Some("set the clock of this machine, or start its time synchronization"),
+        ),
         (301 | 307 | 308, _) => (Usage, "the bucket is in another region", Some(REGION_HINT)),
         (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") if names_region => {
             (Usage, "the bucket is in another region", Some(REGION_HINT))
         }
         (400, "AuthorizationHeaderMalformed") => {
-            (Access, "the credentials are malformed", Some("check the access key id"))
+            (Access, "the credentials are malformed", Some("check the access key ID"))
         }
         (401 | 403, _) => (
             Access,
@@ -176,9 +181,11 @@ fn meaning(
             ),
         ),
         (400, "InvalidArgument") => (Usage, "the service rejected an argument", None),
-        _ if status == StatusCode::TOO_MANY_REQUESTS || code == "SlowDown" => {
-            (Server, "the service is throttling requests", None)
-        }
+        _ if status == StatusCode::TOO_MANY_REQUESTS || code == "SlowDown" => (
+            Server,
+            "the service is throttling requests",
+            Some("try again later, or with fewer requests: -c N"),
+        ),
         (400, "") => (
             Server,
             "the service rejected the request",

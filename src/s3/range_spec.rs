@@ -53,7 +53,7 @@ impl FromStr for RangeSpec {
     /// # Errors
     /// An [`Error`] of usage that says what is wrong.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let form = || Error::usage("a range is A-B, A- or -N, in bytes from 0, both ends included");
+        let form = || Error::usage("expected A-B, A- or -N, in bytes from 0, both ends included");
         let (first, last) = text.split_once('-').ok_or_else(form)?;
         let parse = |text: &str| number(text).ok_or_else(form);
         match (first, last) {

@@ -52,10 +52,10 @@ impl Redirects {
         let refused = |why: &str| Error::new(ErrorKind::Server, format!("the server redirects {why}"));
         self.followed += 1;
         if self.max == 0 {
-            return Err(refused("to another URL, and no redirect is to be followed"));
+            return Err(refused("to another URL, and --max-redirs 0 allows none"));
         }
         if self.followed > self.max {
-            return Err(refused(&format!("more than {} times", self.max)));
+            return Err(refused(&format!("more than {} times (--max-redirs)", self.max)));
         }
         let next = std::str::from_utf8(location.as_bytes()).ok().and_then(|to| here.join(to).ok());
         let next = next.ok_or_else(|| refused("to a URL that is not http(s)"))?;
@@ -143,7 +143,7 @@ mod tests {
                 assert!(redirects.resolve(&given, &given, &head(302, "https://cdn/x")).unwrap().is_some());
             }
             let error = redirects.resolve(&given, &given, &head(302, "https://cdn/x")).unwrap_err();
-            assert!(error.to_string().contains(if max == 0 { "no redirect" } else { "times" }), "{error}");
+            assert!(error.to_string().contains(if max == 0 { "--max-redirs 0" } else { "times" }), "{error}");
         }
     }
 }

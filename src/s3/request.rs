@@ -109,7 +109,7 @@ pub(crate) fn build(
         }
     };
     builder.body(Empty::new()).map_err(|e| {
-        Error::new(ErrorKind::Usage, "the endpoint, key or version cannot be part of an HTTP request")
+        Error::new(ErrorKind::Usage, "the endpoint, key or version cannot be sent in an HTTP request")
             .with_source(e)
     })
 }

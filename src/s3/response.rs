@@ -64,8 +64,10 @@ impl RangeResponse {
     pub(crate) fn check(head: &Parts, asked: ByteRange, size: Option<u64>) -> Result<Self> {
         match ResponseProof::read(head, SentGet { range: Some(asked), size, is_s3: true })? {
             ResponseProof::Bytes(response) => Ok(response),
-            ResponseProof::Unsized(_) => Err(malformed("the server sent no range and no length")),
-            ResponseProof::PartOrWhole(_) => Err(malformed("the response does not show which bytes it has")),
+            ResponseProof::Unsized(_) => Err(malformed("the server sent neither a range nor a length")),
+            ResponseProof::PartOrWhole(_) => {
+                Err(malformed("the response does not say which bytes it contains"))
+            }
             ResponseProof::Nothing(why) => Err(malformed(why)),
         }
     }
@@ -82,7 +84,7 @@ impl ResponseProof {
                 part(&head.headers, range, sent.size)
             }
             _ if head.status == StatusCode::PARTIAL_CONTENT => {
-                Err(malformed("the server sent a part of the object where all of it was requested"))
+                Err(malformed("the server sent a part of the object although all of it was requested"))
             }
             range => whole(&head.headers, range, sent),
         }
@@ -112,7 +114,7 @@ fn has_type(headers: &HeaderMap, kind: &str) -> bool {
 fn whole(headers: &HeaderMap, range: Option<ByteRange>, sent: SentGet) -> Result<ResponseProof> {
     // Every store sends one of them with an object; an error document sent with 200 has neither.
     if sent.is_s3 && !headers.contains_key(ETAG) && !headers.contains_key(LAST_MODIFIED) {
-        return Err(malformed("the server sent no range and nothing that looks like an object"));
+        return Err(malformed("the server sent neither a range nor anything that looks like an object"));
     }
     // With chunks a length says nothing (RFC 9112, section 6.3).
     let is_chunked = is_chunked(headers)?;
@@ -122,7 +124,7 @@ fn whole(headers: &HeaderMap, range: Option<ByteRange>, sent: SentGet) -> Result
             return Ok(ResponseProof::Unsized(object_info(headers, ObjectInfo::SIZE_UNKNOWN)));
         }
         // Without a length the end of the body and a cut could not be distinguished.
-        return Err(malformed("the server sent no range and no length"));
+        return Err(malformed("the server sent neither a range nor a length"));
     };
     let of_length = |size_proof| {
         let (info, body) = (object_info(headers, length), ByteRange::new(0, length));
@@ -134,7 +136,7 @@ fn whole(headers: &HeaderMap, range: Option<ByteRange>, sent: SentGet) -> Result
     if range.is_some_and(may_be_part) && !is_called_whole {
         match sent.size {
             Some(size) if size == length => {}
-            Some(_) => return Err(malformed("the response does not show which bytes it has")),
+            Some(_) => return Err(malformed("the response does not say which bytes it contains")),
             None => {
                 return Ok(ResponseProof::PartOrWhole(of_length(SizeProof::TwoResponses)));
             }
@@ -153,7 +155,7 @@ fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<Resp
     }
     // Its bytes are not the object's alone, and no header says how many there are.
     if is_multipart(headers) && (shown.is_none() || length.is_none()) {
-        let what = "the response is multipart/byteranges, where one range was requested";
+        let what = "the response is multipart/byteranges although one range was requested";
         return if size.is_none() { Ok(ResponseProof::Nothing(what)) } else { Err(malformed(what)) };
     }
     let Some((body, total)) = shown.and_then(content_range) else {
@@ -162,13 +164,13 @@ fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<Resp
         }
         return match shown {
             None if size.is_none() => {
-                Ok(ResponseProof::Nothing("the response to a range has no Content-Range"))
+                Ok(ResponseProof::Nothing("the response to a range request has no Content-Range"))
             }
-            None => Err(malformed("the response to a range has no Content-Range")),
+            None => Err(malformed("the response to a range request has no Content-Range")),
             Some(shown) => {
                 // Of a header that is not a range, the beginning says enough.
                 let beginning = printable_within(shown, 80);
-                Err(malformed(format!("the response has an unusable Content-Range: \"{beginning}\"")))
+                Err(malformed(format!("the response has an invalid Content-Range: \"{beginning}\"")))
             }
         };
     };
@@ -189,24 +191,24 @@ fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<Resp
         }
         // The bytes are there, and more after them: a GET without a range brings the same ones.
         if size.is_none() && body.start() == expected.start() && body.end() > expected.end() {
-            return Ok(ResponseProof::Nothing("the response shows more bytes than were requested"));
+            return Ok(ResponseProof::Nothing("the response contains more bytes than were requested"));
         }
         // Ceph's answer for large objects of Swift: the right bytes, under a range that always begins at 0.
         let begins_at_0 = body == ByteRange::new(0, expected.end()) && length == Some(expected.len());
         if begins_at_0 && size.is_none() && !expected.is_empty() {
             return Ok(ResponseProof::Nothing(
-                "the response has the length of the range, and shows another one",
+                "the response has the length of the requested range, but names another one",
             ));
         }
         return Err(malformed(format!(
-            "the response has other bytes than asked for: {body} instead of {asked}"
+            "the response contains other bytes than requested: {body} instead of {asked}"
         )));
     }
     if let Some(length) = length
         && length != body.len()
     {
         return Err(malformed(format!(
-            "the response has {length} bytes where {} were asked for",
+            "the response has {length} bytes instead of the {} that were requested",
             body.len()
         )));
     }

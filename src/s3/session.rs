@@ -105,7 +105,8 @@ pub(crate) fn unusable_session(head: &Parts, body: &[u8], mut secrets: Secrets) 
     if error.service().is_some_and(|service| service.code.is_some()) {
         return create_session_error(error);
     }
-    Error::new(ErrorKind::Server, "CreateSession: the response has no usable session").with_hint(SWITCH_HINT)
+    Error::new(ErrorKind::Server, "CreateSession: the response contains no valid session")
+        .with_hint(SWITCH_HINT)
 }
 
 /// Returns `error`, of a `CreateSession` that was refused or got no response, in its own words.
@@ -121,7 +122,7 @@ pub(crate) fn create_session_error(error: Error) -> Error {
         (404 | 410, _) if error.kind() == ErrorKind::NotFound => {
             Some((ErrorKind::NotFound, "no such bucket", "check the bucket's name, its zone and the region"))
         }
-        (405 | 501, _) => Some((ErrorKind::Server, "the server has no sessions", SWITCH_HINT)),
+        (405 | 501, _) => Some((ErrorKind::Server, "the server does not support sessions", SWITCH_HINT)),
         _ => None,
     };
     match words {

@@ -55,7 +55,7 @@ impl FromStr for Shard {
     /// # Errors
     /// An [`Error`] of usage that says what is wrong.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let form = || Error::usage("a shard is I/N: piece I, from 0 to N-1, of N pieces");
+        let form = || Error::usage("expected I/N: piece I, from 0 to N-1, of N pieces");
         let (index, count) = text.split_once('/').ok_or_else(form)?;
         let (index, count) = (number(index).ok_or_else(form)?, number(count).ok_or_else(form)?);
         let count = NonZeroU64::new(count).filter(|count| index < count.get()).ok_or_else(form)?;

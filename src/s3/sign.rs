@@ -63,7 +63,7 @@ fn sign_headers<B>(
     is_signed: impl Fn(&str) -> bool,
 ) -> Result<()> {
     let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
-        Error::new(ErrorKind::Other, "the request could not be signed").with_source(e)
+        Error::new(ErrorKind::Other, "cannot sign the request").with_source(e)
     };
     let params = v4::SigningParams::builder()
         .identity(identity)

@@ -100,7 +100,7 @@ pub(crate) fn sign_multi_region<B>(
     time: SystemTime,
 ) -> Result<()> {
     let failed = |e: http::header::InvalidHeaderValue| {
-        Error::new(ErrorKind::Other, "the request could not be signed").with_source(e)
+        Error::new(ErrorKind::Other, "cannot sign the request").with_source(e)
     };
     // From 2026-11-26T01:02:03Z to 20261126T010203Z.
     let date_time = humantime::format_rfc3339_seconds(time).to_string().replace(['-', ':'], "");

@@ -81,7 +81,8 @@ impl CustomerKey {
         let path =
             ["fileb://", "file://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
         let invalid = |why: &str| {
-            Error::usage(why).with_hint("use the name of a file with the key's 32 bytes, or their base64")
+            Error::usage(why)
+                .with_hint("pass the name of a file that contains the key's 32 bytes, or their base64")
         };
         // A key may come from a device or a pipe, whose length is not known in advance.
         let mut bytes = Vec::new();
@@ -93,7 +94,7 @@ impl CustomerKey {
         match bytes.as_slice().try_into() {
             Ok(key) => Ok(Self::new(key)),
             Err(_) => from_base64(bytes.trim_ascii())
-                .ok_or_else(|| invalid("the file of --sse-c-key holds neither 32 bytes nor their base64")),
+                .ok_or_else(|| invalid("the file of --sse-c-key contains neither 32 bytes nor their base64")),
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -76,27 +76,40 @@ impl TcpConnector {
         let dial = async |address: SocketAddr| {
             if refuses && is_metadata_service(address.ip()) {
                 return Err(io::Error::other(
-                    "it is the metadata service of a cloud, which no redirect may lead to",
+                    "this is the metadata service of a cloud, to which redirects are never followed",
                 ));
             }
             TcpStream::connect(address).await
         };
-        let stream = race(&self.addresses, dial).await?;
+        // The message names the host anyway; an address that it stands for says more.
+        let is_name = host.parse::<IpAddr>().is_err();
+        let stream = race(&self.addresses, dial).await.map_err(|failed| match failed.address {
+            Some(address) if is_name => with_context(failed.error, &address.to_string()),
+            _ => failed.error,
+        })?;
         stream.set_nodelay(true)?;
         Ok(TokioIo::new(Socket::new(stream, self.buffer)))
     }
 }
 
+/// The last error of a [`race`] that nobody won, and the address that it is about.
+#[derive(Debug)]
+struct FailedDial {
+    address: Option<SocketAddr>,
+    error: io::Error,
+}
+
 /// Connects by `dial` to the first address that accepts. The next address is tried as soon as one fails, or when the
 /// latest one has not answered for a while; the earlier ones stay in the race.
-async fn race<S, F>(addresses: &AddressBook, dial: impl Fn(SocketAddr) -> F) -> io::Result<S>
+async fn race<S, F>(addresses: &AddressBook, dial: impl Fn(SocketAddr) -> F) -> Result<S, FailedDial>
 where
     F: Future<Output = io::Result<S>>,
 {
     let mut untried = addresses.next_order().into_iter();
     let mut dials = FuturesUnordered::new();
     let mut delay = FIRST_ATTEMPT_DELAY;
-    let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    let no_address = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    let mut last = FailedDial { address: None, error: no_address };
     loop {
         let latest = untried.next();
         if let Some(address) = latest {
@@ -115,11 +128,11 @@ where
                 // No fault of the address, and no other one would fare better.
                 Some((_, Err(error))) if is_out_of_sockets(&error) => {
                     untried = Vec::new().into_iter();
-                    last_error = error;
+                    last = FailedDial { address: None, error };
                 }
                 Some((address, Err(error))) => {
                     addresses.avoid(address);
-                    last_error = with_context(error, &format!("connecting to {address}"));
+                    last = FailedDial { address: Some(address), error };
                 }
                 None => break,
             },
@@ -131,10 +144,10 @@ where
             }
         }
     }
-    if !is_out_of_sockets(&last_error) {
+    if !is_out_of_sockets(&last.error) {
         addresses.forget();
     }
-    Err(last_error)
+    Err(last)
 }
 
 /// Returns whether `error` says that this process or machine cannot have another socket, whatever the address.
@@ -259,7 +272,7 @@ mod tests {
             let began = Instant::now();
             let error = race(&book, |to| answer(&hosts, to)).await.unwrap_err();
             assert_is_about(began.elapsed(), ms, &hosts);
-            assert!(!is_out_of_sockets(&error));
+            assert!(!is_out_of_sockets(&error.error));
             assert_eq!(book.next_order(), [], "the resolver is asked again");
         }
     }
@@ -269,7 +282,7 @@ mod tests {
         let hosts = [OutOfSockets, Accepts(10)];
         let book = book(&hosts);
         let error = race(&book, |to| answer(&hosts, to)).await.unwrap_err();
-        assert!(is_out_of_sockets(&error), "{error}");
+        assert!(is_out_of_sockets(&error.error), "{error:?}");
         assert_eq!(book.next_order().len(), 2);
 
         // A dial that is under way may still succeed.
@@ -299,12 +312,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn when_no_address_accepts_the_error_names_one() {
-        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let uri = format!("http://{closed}").parse().unwrap();
-        let Err(error) = TcpConnector::plain().connect(uri).await else {
-            panic!("connected to a closed port")
-        };
-        assert!(error.to_string().contains(&closed.to_string()), "{error}");
+    async fn when_no_address_accepts_the_error_names_one_that_a_name_stands_for() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        for (host, names_address) in [("localhost", true), ("127.0.0.1", false)] {
+            let uri = format!("http://{host}:{port}").parse().unwrap();
+            let Err(error) = TcpConnector::plain().connect(uri).await else {
+                panic!("connected to a closed port")
+            };
+            assert_eq!(error.to_string().contains(&format!(":{port}: ")), names_address, "{error}");
+        }
     }
 }

@@ -181,11 +181,11 @@ impl Dialer {
             Err(cause) => cause,
         };
         if has_source_out_of_sockets(&*cause) {
-            return Error::new(ErrorKind::Other, "no file descriptor is left for a connection")
+            return Error::new(ErrorKind::Other, "cannot connect: this process has no free file descriptor")
                 .with_source(cause)
                 .with_hint("raise the limit on open files (ulimit -n)");
         }
-        let mut what = format!("no connection to {}", self.base.authority().map_or("", |a| a.as_str()));
+        let mut what = format!("cannot connect to {}", self.base.authority().map_or("", |a| a.as_str()));
         if let Some(proxy) = self.route.proxy() {
             let _ = write!(what, " through the proxy {proxy}");
         }
@@ -197,17 +197,17 @@ impl Dialer {
         let mut error = Error::network(what).with_source(cause);
         if is_cut {
             error = error.with_hint(
-                "the server ended the TLS handshake: check that this port serves https, and whether it wants a client \
+                "the server ended the TLS handshake: check that this port serves https, and whether it requires a client \
                  certificate (--client-cert)",
             );
         }
         if let Some(proxy) = self.route.proxy() {
             let variable = proxy.variable();
             error = error.with_hint(format!(
-                "check the proxy in {variable}; NO_PROXY names hosts to reach without one"
+                "check the proxy in {variable}; NO_PROXY lists hosts to reach without one"
             ));
         }
-        error.with_hint("check the endpoint, the region and the network")
+        error.with_hint("check the endpoint, the region and the network connection")
     }
 }
 

@@ -51,8 +51,8 @@ pub(crate) async fn send(
     let proxy = if is_https { proxies.of(&uri)? } else { None };
     let config = if is_https { tls.client_config()? } else { tls::unused()? };
     let prefix = match &proxy {
-        Some(proxy) => format!("no connection to {host} through the proxy {proxy}"),
-        None => format!("no connection to {host}"),
+        Some(proxy) => format!("cannot connect to {host} through the proxy {proxy}"),
+        None => format!("cannot connect to {host}"),
     };
     let route = ProxyConnector::new(TcpConnector::plain(), proxy, &config);
     let mut connector = HttpsConnectorBuilder::new()
@@ -80,7 +80,7 @@ pub(crate) async fn send(
         let body = Limited::new(body, BODY_BYTES_MAX)
             .collect()
             .await
-            .map_err(|e| Error::network(format!("the response of {host} cannot be read")).with_source(e))?;
+            .map_err(|e| Error::network(format!("cannot read the response of {host}")).with_source(e))?;
         Ok::<_, Error>(Response::from_parts(head, body.to_bytes()))
     };
     // The connection ends when the exchange drops it.

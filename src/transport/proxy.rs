@@ -102,7 +102,7 @@ impl Proxy {
             "http" => 80,
             "https" => 443,
             "socks5" | "socks5h" => 1080,
-            _ => return Err("is of an unsupported kind"),
+            _ => return Err("has an unsupported scheme"),
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         let (userinfo, host) = match authority.rsplit_once('@') {
@@ -155,7 +155,7 @@ impl Proxy {
 
     /// Returns the network error for a proxy that did what `what` says.
     pub(crate) fn error(&self, what: impl fmt::Display) -> Error {
-        let hint = format!("check the proxy in {}; NO_PROXY names hosts to reach without one", self.variable);
+        let hint = format!("check the proxy in {}; NO_PROXY lists hosts to reach without one", self.variable);
         Error::network(format!("the proxy {self} {what}")).with_hint(hint)
     }
 
@@ -182,7 +182,7 @@ impl Proxy {
 
     /// Returns the error for a CONNECT request that the proxy answered with `status`.
     pub(crate) fn connect_error(&self, status: http::StatusCode) -> Error {
-        let hint = format!("check the proxy in {}; NO_PROXY names hosts to reach without one", self.variable);
+        let hint = format!("check the proxy in {}; NO_PROXY lists hosts to reach without one", self.variable);
         match status.as_u16() {
             // 401 is tinyproxy's response to a wrong password.
             code @ (401 | 407) => Error::new(
@@ -191,10 +191,13 @@ impl Proxy {
                     "the proxy {self} requires authentication, or rejected these credentials (HTTP {code})"
                 ),
             )
-            .with_hint(format!("put them into {}: http://user:password@host:port", self.variable)),
+            .with_hint(format!(
+                "set user name and password in {}: http://user:password@host:port",
+                self.variable
+            )),
             403 => Error::new(ErrorKind::Access, format!("the proxy {self} forbids the host (HTTP 403)"))
                 .with_hint(hint),
-            code => self.error(format!("opened no connection (HTTP {code})")),
+            code => self.error(format!("could not connect to the host (HTTP {code})")),
         }
     }
 

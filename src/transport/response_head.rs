@@ -86,7 +86,7 @@ fn check(head: &[u8]) -> io::Result<()> {
             None => plain.starts_with(header),
         });
         if is_decisive && (!is_valid || has_control) {
-            return Err(invalid(format!("the response has an unusable {plain} header")));
+            return Err(invalid(format!("the response has an invalid {plain} header")));
         }
     }
     Ok(())

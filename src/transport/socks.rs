@@ -107,7 +107,7 @@ fn encode_target(name: &str, port: u16) -> io::Result<Vec<u8>> {
         Ok(IpAddr::V6(ip)) => [&[4][..], &ip.octets()].concat(),
         Err(_) => {
             let length = u8::try_from(name.len())
-                .map_err(|_| io::Error::other("the host's name is longer than 255 bytes"))?;
+                .map_err(|_| io::Error::other("the host name is longer than 255 bytes"))?;
             [&[3, length][..], name.as_bytes()].concat()
         }
     };
@@ -117,16 +117,19 @@ fn encode_target(name: &str, port: u16) -> io::Result<Vec<u8>> {
 
 fn authentication_error(proxy: &Proxy) -> Error {
     let what = format!("the proxy {proxy} requires authentication, or rejected these credentials");
-    Error::new(ErrorKind::Access, what)
-        .with_hint(format!("put them into {}: socks5h://user:password@host:port", proxy.variable()))
+    Error::new(ErrorKind::Access, what).with_hint(format!(
+        "set user name and password in {}: socks5h://user:password@host:port",
+        proxy.variable()
+    ))
 }
 
 /// The reply codes of RFC 1928, section 6.
 fn refusal(proxy: &Proxy, status: u8) -> Error {
     let reason = match status {
         2 => {
-            return Error::new(ErrorKind::Access, format!("the proxy {proxy} forbids the host"))
-                .with_hint(format!("check the proxy in {}", proxy.variable()));
+            return Error::new(ErrorKind::Access, format!("the proxy {proxy} forbids the host")).with_hint(
+                format!("check the proxy in {}; NO_PROXY lists hosts to reach without one", proxy.variable()),
+            );
         }
         3 => "network unreachable",
         4 => "host unreachable",
@@ -136,5 +139,5 @@ fn refusal(proxy: &Proxy, status: u8) -> Error {
         8 => "address type not supported",
         _ => "general failure",
     };
-    proxy.error(format!("opened no connection: {reason} (SOCKS5 reply {status})"))
+    proxy.error(format!("could not connect to the host: {reason} (SOCKS5 reply {status})"))
 }

@@ -163,5 +163,5 @@ fn provider() -> CryptoProvider {
 }
 
 fn setup_error(error: rustls::Error) -> Error {
-    Error::new(ErrorKind::Other, "TLS could not be set up").with_source(error)
+    Error::new(ErrorKind::Other, "cannot set up TLS").with_source(error)
 }

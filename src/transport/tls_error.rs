@@ -29,7 +29,7 @@ pub(crate) fn explain(error: &(dyn StdError + 'static), prefix: &str, tls: &Tls)
     {
         return Some(
             Error::new(ErrorKind::Usage, no_roots.to_string())
-                .with_hint("install ca-certificates, or name a file with --ca-bundle"),
+                .with_hint("install the package ca-certificates, or pass a PEM file with --ca-bundle"),
         );
     }
     let (reason, hint) = match error {
@@ -42,8 +42,8 @@ pub(crate) fn explain(error: &(dyn StdError + 'static), prefix: &str, tls: &Tls)
             | InvalidMessage::MessageTooLarge
             | InvalidMessage::InvalidEmptyPayload,
         ) => (
-            "the answer is not TLS".to_owned(),
-            "this port may serve plain http: check the endpoint's scheme and port".to_owned(),
+            "the server did not respond with TLS".to_owned(),
+            "this port may serve plain HTTP: check the scheme and port of the endpoint".to_owned(),
         ),
         _ => return None,
     };
@@ -107,7 +107,7 @@ fn certificate_words(error: &rustls::Error, certificate: &CertificateError, tls:
                 "the server needs a certificate of version 3 with subjectAltName".to_owned(),
             ),
             _ => (
-                format!("the server's certificate cannot be used: {}", printable(&error.to_string())),
+                format!("the server's certificate is not acceptable: {}", printable(&error.to_string())),
                 "the server needs another certificate".to_owned(),
             ),
         },
@@ -125,7 +125,9 @@ fn bundle_hint(tls: &Tls) -> String {
             bundle.path.display(),
             bundle.setting
         ),
-        None => "name its CA's PEM file with --ca-bundle or AWS_CA_BUNDLE".to_owned(),
+        None => {
+            "trust its CA by passing the CA's certificate (PEM) with --ca-bundle or AWS_CA_BUNDLE".to_owned()
+        }
     }
 }
 
@@ -163,7 +165,7 @@ fn alert_words(alert: AlertDescription, tls: &Tls) -> Option<(String, String)> {
         } else {
             (
                 format!("the server requires a client certificate ({alert:?})"),
-                "name one with --client-cert and --client-key".to_owned(),
+                "pass one with --client-cert and --client-key".to_owned(),
             )
         }),
         _ => None,

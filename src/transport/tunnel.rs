@@ -126,12 +126,12 @@ async fn tunnel(stream: HopStream, proxy: &Proxy, host: &Uri) -> Result<HopStrea
                 }
                 // In TLS the client speaks first, so nothing can have arrived yet.
                 if length < head.len() {
-                    return Err(invalid("the proxy sent bytes before the tunnel's").into());
+                    return Err(invalid("the proxy sent bytes before the tunnel was open").into());
                 }
                 return Ok(stream.into_inner());
             }
             Ok(httparse::Status::Partial) if head.len() < HEAD_BYTES_MAX => {}
-            Ok(httparse::Status::Partial) => return Err(invalid("the proxy's answer is too long").into()),
+            Ok(httparse::Status::Partial) => return Err(invalid("the proxy's response is too long").into()),
             Err(e) => return Err(proxy.error("does not speak HTTP").with_source(e).into()),
         }
         if stream.read_buf(&mut head).await? == 0 {

@@ -30,7 +30,7 @@ const ADVICE: &[Advice] = &[
             "--waitretry",
             "--random-wait",
         ],
-        "errors of the network and of the server are retried after growing pauses; --max-attempts N limits how often",
+        "errors of the network and the server are retried with growing pauses; limit the attempts with --max-attempts N",
     ),
     (
         &[
@@ -109,7 +109,7 @@ const ADVICE: &[Advice] = &[
             "-z",
             "--time-cond",
         ],
-        "with -o FILE --continue a FILE that is the object is not downloaded again; --if-match ETAG is the only condition",
+        "-o FILE --continue does not download again a FILE that is complete; --if-match ETAG is the only condition",
     ),
     (
         &[
@@ -122,7 +122,7 @@ const ADVICE: &[Advice] = &[
             "-l",
             "--level",
         ],
-        "s3fcp downloads the objects that are named: --from - reads keys that aws s3api list-objects-v2 lists",
+        "s3fcp downloads only objects that are named: pass a list of them, such as that of aws s3api list-objects-v2, with --from -",
     ),
     (
         &[
@@ -138,11 +138,11 @@ const ADVICE: &[Advice] = &[
             "--raw",
             "--error-on-no-transfer",
         ],
-        "it is about listings, tables or patterns, which s3fcp has not: leave it out",
+        "s3fcp has no listings, tables or patterns: leave it out",
     ),
     (
         &["--ignore-glacier-warnings", "--force-glacier-transfer"],
-        "an object in an archive has to be restored before: aws s3api restore-object",
+        "restore an archived object first: aws s3api restore-object",
     ),
     (
         &["--expected-bucket-owner", "--acl", "--storage-class", "--sse", "--metadata", "--content-type"],
@@ -183,7 +183,7 @@ const ADVICE: &[Advice] = &[
         &["-J", "--remote-header-name", "--remote-name-all", "--content-disposition", "--trust-server-names"],
         "-O uses the last segment of the key or URL; -o FILE names a file",
     ),
-    (&["--create-dirs"], "folders are not created: mkdir -p makes them"),
+    (&["--create-dirs"], "s3fcp creates no folders: use mkdir -p first"),
     (
         &[
             "--credentials-file",
@@ -194,13 +194,10 @@ const ADVICE: &[Advice] = &[
         ],
         "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; keys on a command line are visible to others",
     ),
-    (
-        &["--config", "-K"],
-        "settings are read from where the AWS CLI reads them: set AWS_CONFIG_FILE or AWS_PROFILE",
-    ),
+    (&["--config", "-K"], "the AWS CLI's configuration is used: set AWS_CONFIG_FILE or AWS_PROFILE"),
     (
         &["--aws-sigv4"],
-        "requests for s3://bucket/key are signed: write the object so, with --endpoint for a server that is not AWS",
+        "requests for s3://bucket/key are signed: write the object like that, with --endpoint for servers other than AWS",
     ),
     (
         &["--sse-c", "--sse-customer-key", "--sse-c-copy-source-key", "--sse-customer-algorithm"],
@@ -209,7 +206,7 @@ const ADVICE: &[Advice] = &[
     // curl and wget.
     (
         &["-k", "--insecure", "--no-verify-ssl", "--no-check-certificate", "--proxy-insecure"],
-        "certificates are always verified; use --ca-bundle FILE to trust another one",
+        "certificates are always verified: trust another one with --ca-bundle FILE",
     ),
     (
         &[
@@ -229,7 +226,7 @@ const ADVICE: &[Advice] = &[
             "--secure-protocol",
             "--ssl-reqd",
         ],
-        "TLS is of version 1.2 or 1.3, with PEM files: --ca-bundle, --client-cert and --client-key",
+        "TLS 1.2 and 1.3 are supported, and PEM files with --ca-bundle, --client-cert and --client-key",
     ),
     (
         &["--connect-timeout", "--contimeout", "--cli-connect-timeout", "--dns-timeout"],
@@ -251,12 +248,12 @@ const ADVICE: &[Advice] = &[
     ),
     (
         &["--location", "-L"],
-        "redirects of URLs are followed without it: leave it out, or use --max-redirs N for another number than 5",
+        "URLs' redirects are followed anyway: leave it out, or limit them with --max-redirs N (default 5)",
     ),
     (&["--max-redirect"], "use --max-redirs N"),
     (
         &["--fail", "-f", "--show-error", "-S", "--fail-with-body", "--fail-early"],
-        "failures always have an exit code and a message: leave it out",
+        "every failure has an exit code and a message: leave it out",
     ),
     (
         &[
@@ -284,16 +281,16 @@ const ADVICE: &[Advice] = &[
             "--post-data",
             "--load-cookies",
         ],
-        "s3fcp sends no headers or bodies of its user; for those use curl",
+        "s3fcp sends no custom headers, bodies or logins: use curl for those",
     ),
     (
         &["--proxy", "-x", "--preproxy", "--socks5", "--socks5-hostname", "--proxy-user"],
         "set HTTPS_PROXY, as for curl",
     ),
-    (&["--noproxy", "--no-proxy"], "set NO_PROXY, as for curl: names of hosts, or * for all"),
+    (&["--noproxy", "--no-proxy"], "set NO_PROXY, as for curl: host names, or * for all"),
     (
         &["--compressed", "--tr-encoding", "--compression"],
-        "bytes are delivered as they are stored: use a pipe into gunzip or zstd -d",
+        "bytes are delivered as they are stored: pipe them into gunzip or zstd -d",
     ),
     (
         &[
@@ -328,15 +325,15 @@ const ADVICE: &[Advice] = &[
             "--dns-servers",
             "--doh-url",
         ],
-        "connections are made as the system makes them; --endpoint URL names another server",
+        "s3fcp resolves and connects as the system does: use --endpoint URL for another server",
     ),
     (
         &["--max-filesize", "--quota", "-Q"],
-        "use --info to see the size first, or --range 0-N for no more than so many bytes",
+        "use --info to see the size first, or --range 0-N to limit the bytes",
     ),
     (&["--url"], "write the URL without an option"),
     (&["--input-file", "--files-from", "--files-from-raw"], "use --from FILE, one object a line"),
-    (&["--background"], "start it with & or by nohup"),
+    (&["--background"], "start it with & or nohup"),
 ];
 
 /// Returns the sentence that answers `option`, such as `--retry=5` or `-j`.
@@ -345,7 +342,7 @@ pub(super) fn advice(option: &str) -> Option<&'static str> {
     if let Some((_, advice)) = ADVICE.iter().find(|(options, _)| options.contains(&name)) {
         return Some(advice);
     }
-    let rclone = "rclone's settings of S3 are here --endpoint, --region, --profile, --addressing-style and --request-payer";
+    let rclone = "instead of rclone's S3 options use --endpoint, --region, --profile, --addressing-style or --request-payer";
     name.starts_with("--s3-").then_some(rclone)
 }
 

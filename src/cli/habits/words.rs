@@ -80,10 +80,10 @@ fn hint_for(word: &str, to_key_name: bool) -> Option<WordHint> {
         let rest = &word[scheme.len() + 3..];
         return match scheme.as_str() {
             "file" => Some(("it is a local file", "to write to a file use -o FILE".to_owned())),
-            "s3a" | "s3n" => Some(("the scheme is s3", format!("write it as s3://{rest}"))),
+            "s3a" | "s3n" => Some(("its scheme is not s3", format!("write it as s3://{rest}"))),
             "gs" | "az" | "abfs" | "abfss" | "wasb" | "b2" | "oss" | "r2" | "gcs" | "swift" | "minio" => {
                 Some((
-                    "it is in another kind of store",
+                    "it is in another kind of object store",
                     "use its S3-compatible endpoint, with --endpoint URL and s3://bucket/key".to_owned(),
                 ))
             }
@@ -92,8 +92,8 @@ fn hint_for(word: &str, to_key_name: bool) -> Option<WordHint> {
     }
     if COMMANDS.contains(&word) {
         let hint = match word {
-            "ls" | "list" | "lsd" | "du" => "s3fcp lists nothing: use aws s3 ls, or --info for one object",
-            "rm" | "mv" => "s3fcp only downloads, and removes nothing",
+            "ls" | "list" | "lsd" | "du" => "s3fcp has no listings: use aws s3 ls, or --info for one object",
+            "rm" | "mv" => "s3fcp only downloads; it removes nothing",
             "head" | "s3api" => "there are no subcommands: s3fcp --info s3://bucket/key",
             _ => "there are no subcommands: s3fcp s3://bucket/key for stdout, or with -o FILE for a file",
         };

@@ -158,9 +158,9 @@ fn what_stands_in_the_way_is_an_error_and_stays() {
         (
             "a part without a sidecar",
             |place| fs::write(place.path("f.part"), b"mine").unwrap(),
-            "not of s3fcp",
+            "not made by s3fcp",
         ),
-        ("a folder", |place| fs::create_dir(place.path("f.part")).unwrap(), "in the way"),
+        ("a folder", |place| fs::create_dir(place.path("f.part")).unwrap(), "directory"),
         (
             "a link",
             |place| std::os::unix::fs::symlink(place.path("mine"), place.path("f.part")).unwrap(),
@@ -234,7 +234,7 @@ fn one_process_at_a_time_has_a_part_file() {
     place.leave(5);
     let first = place.open(false).unwrap();
     let error = place.open(false).unwrap_err();
-    assert!(error.to_string().contains("another process is writing it"), "{error}");
+    assert!(error.to_string().contains("another process is writing to it"), "{error}");
     drop(first);
     place.open(false).unwrap();
 }

@@ -38,9 +38,9 @@ impl<'a> DirectoryBucket<'a> {
             )
         };
         let rest = SUFFIXES.iter().find_map(|suffix| bucket.strip_suffix(suffix)).unwrap_or(bucket);
-        let (name, zone) = rest.rsplit_once("--").ok_or_else(|| invalid("it has no zone"))?;
+        let (name, zone) = rest.rsplit_once("--").ok_or_else(|| invalid("the zone is missing"))?;
         if !ZONE_LENGTHS.contains(&zone.len()) {
-            return Err(invalid("its zone is not the id of a zone, such as use1-az4"));
+            return Err(invalid("its zone is not a zone ID such as use1-az4"));
         }
         let is_label = !name.is_empty()
             && bucket.len() <= LABEL_CHARS_MAX

@@ -63,7 +63,7 @@ pub(super) fn choose(
 
 fn of_bucket(bucket: &str, region: &Region, custom: Option<&str>, addressing: Addressing) -> Result<Host> {
     if custom.is_none() && bucket.contains(':') {
-        return Err(Error::usage(format!("{bucket:?} names a tenant, and AWS has none"))
+        return Err(Error::usage(format!("{bucket:?} names a tenant, which AWS does not have"))
             .with_hint("TENANT:BUCKET is for servers such as Ceph: use --endpoint"));
     }
     let Addressing { style, variant, .. } = addressing;
@@ -149,7 +149,7 @@ fn of_outposts_alias(
 fn accelerated(bucket: &str, region: &Region, addressing: Addressing) -> Result<String> {
     if addressing.style == AddressingStyle::Path || !is_host_name(bucket) || bucket.contains('.') {
         return Err(conflict("S3 Transfer Acceleration (--accelerate)", "path-style addressing")
-            .with_hint("it needs the bucket's name in the host's, without dots"));
+            .with_hint("it needs a bucket name without dots, as part of the host name"));
     }
     let partition = Partition::of(region);
     if partition.id == "aws-cn" {
@@ -188,7 +188,7 @@ fn of_access_point(
     }
     if arn_region_must_match && point.region != *region {
         return Err(Error::usage(format!("the access point is in {}, not in {region}", point.region))
-            .with_hint("name that region, or leave AWS_S3_USE_ARN_REGION at true"));
+            .with_hint(format!("use --region {}, or set AWS_S3_USE_ARN_REGION to true", point.region)));
     }
     let partition = Partition::of(&point.region).id;
     if point.partition != partition || !same_partition(&point.region, region) {
@@ -222,7 +222,7 @@ fn of_multi_region(
     let Addressing { style, variant, .. } = addressing;
     if addressing.disable_multiregion_access_points {
         return Err(Error::usage("multi-region access points are disabled by the configuration").with_hint(
-            "AWS_S3_DISABLE_MULTIREGION_ACCESS_POINTS or s3_disable_multiregion_access_points of the profile is true",
+            "unset AWS_S3_DISABLE_MULTIREGION_ACCESS_POINTS, or s3_disable_multiregion_access_points of the profile",
         ));
     }
     for (set, what) in [

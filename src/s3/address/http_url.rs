@@ -31,6 +31,9 @@ pub(crate) struct UrlQuery(String);
 /// Query values shorter than this are too common to be treated as secrets.
 const SECRET_BYTES_MIN: usize = 8;
 
+const FORM_HINT: &str = "write it as https://host/path or https://host:port/path?query";
+const QUOTE_HINT: &str = "quote it for the shell: 'https://host/path?query'";
+
 impl HttpUrl {
     /// Returns whether `text` starts as an HTTP(S) URL does.
     pub(crate) fn has_scheme(text: &str) -> bool {
@@ -56,7 +59,7 @@ impl HttpUrl {
         }
         let joined =
             Url::parse(&format!("{}{}", self.base(), self.target())).and_then(|base| base.join(reference));
-        joined.map_err(|_| bad("cannot be parsed"))?.as_str().parse()
+        joined.map_err(|_| invalid("cannot be parsed", FORM_HINT))?.as_str().parse()
     }
 
     pub(crate) fn is_https(&self) -> bool {
@@ -109,13 +112,14 @@ impl FromStr for HttpUrl {
 
     fn from_str(text: &str) -> Result<Self> {
         if !Self::has_scheme(text) {
-            return Err(bad("it does not start with http:// or https://"));
+            return Err(invalid("it does not start with http:// or https://", FORM_HINT));
         }
         // Nothing is normalised; non-ASCII characters are percent-encoded as UTF-8, as browsers do.
         let ascii = utf8_percent_encode(text, &AsciiSet::EMPTY).to_string();
-        let uri: Uri =
-            ascii.parse().map_err(|_| bad("cannot be parsed (does it contain spaces or quotes?)"))?;
-        let authority = Self::authority_of(&uri).map_err(bad)?;
+        let uri: Uri = ascii
+            .parse()
+            .map_err(|_| invalid("cannot be parsed (does it contain spaces or quotes?)", QUOTE_HINT))?;
+        let authority = Self::authority_of(&uri).map_err(|why| invalid(why, FORM_HINT))?;
         let is_https = uri.scheme_str() == Some("https");
         let default_port = if is_https { 443 } else { 80 };
         let authority = match authority.port_u16() {
@@ -134,8 +138,8 @@ impl UrlQuery {
     }
 }
 
-fn bad(why: &str) -> Error {
-    Error::usage(format!("invalid URL: {why}")).with_hint("quote it for the shell: 'https://host/path?query'")
+fn invalid(why: &str, hint: &str) -> Error {
+    Error::usage(format!("invalid URL: {why}")).with_hint(hint)
 }
 
 fn starts_with(text: &str, scheme: &str) -> bool {

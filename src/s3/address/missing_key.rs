@@ -13,13 +13,13 @@ pub(super) fn hint(key: &str) -> Option<String> {
         );
     }
     if key.ends_with('/') {
-        return Some("it looks like a prefix: aws s3 ls lists what is below it".to_owned());
+        return Some("it looks like a prefix: `aws s3 ls` lists the keys below it".to_owned());
     }
     if key.starts_with('/') {
         return Some("the key begins with a slash: leave it out if the object's key does not".to_owned());
     }
     if key != key.trim() {
-        return Some("the key begins or ends with a space".to_owned());
+        return Some("the key begins or ends with a space: is it meant to?".to_owned());
     }
     if key.split('%').skip(1).any(is_escape) || key.contains('+') {
         return Some(

@@ -101,7 +101,7 @@ fn check_bucket(name: &str) -> Result<(), &'static str> {
         return Err("a bucket's name consists of letters, digits, '.', '-' and '_'");
     }
     if name.len() > 255 || name.contains("..") {
-        return Err("this cannot be a bucket's name");
+        return Err("this is not a valid bucket name");
     }
     Ok(())
 }
@@ -156,7 +156,7 @@ mod tests {
             ("s3://host.lan:80/key", "a tenant's name consists of letters"),
             ("s3://a:b:c/key", "a bucket's name consists of letters"),
             ("s3://tenant:/key", "bucket is missing"),
-            ("s3://../key", "cannot be"),
+            ("s3://../key", "not a valid bucket name"),
             ("s3://arn:aws:s3:::bucket/key", "write s3://bucket/key"),
             ("s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/mine", "key is missing"),
             (&long, "longer than 1024"),

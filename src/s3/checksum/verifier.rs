@@ -115,7 +115,7 @@ impl Verifier {
 fn mismatch(expected: &ExpectedChecksum, computed: &[u8]) -> Error {
     let (name, computed) = (expected.name(), expected.shown(computed));
     let what = format!(
-        "the delivered bytes are not the object's: their {name} is {computed}, and the store has {expected}"
+        "the delivered bytes do not match the object's checksum: their {name} is {computed}, the store's is {expected}"
     );
     let advice = if expected.algorithm == ChecksumAlgorithm::Md5 {
         "all bytes were delivered but do not match: discard the output; a store whose ETags are not MD5s needs --checksum auto"
@@ -181,7 +181,7 @@ mod tests {
         let error = verifier.finish().unwrap_err();
         assert_eq!((error.exit_code(), error.is_retryable()), (7, false));
         let text = error.to_string();
-        assert!(text.contains("crc32 is siiBgg==, and the store has y/Q5Jg=="), "{text}");
+        assert!(text.contains("crc32 is siiBgg==, the store's is y/Q5Jg=="), "{text}");
         assert!(text.contains("pipefail"), "{text}");
         assert_eq!(verifier.verified(), None);
     }

@@ -87,7 +87,7 @@ async fn a_host_that_refuses_everything_is_an_error_and_no_limit() {
     let server = usual().accept_by(|_| ScriptedDial::Refuse);
     let pool = pool(&server);
     let error = get(&pool, 0).await.unwrap_err();
-    assert!(error.to_string().contains("no connection to memory-"), "{error}");
+    assert!(error.to_string().contains("cannot connect to memory-"), "{error}");
     assert_eq!((pool.connection_cap(), server.dialled()), (None, 1));
 }
 

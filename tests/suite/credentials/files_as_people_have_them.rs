@@ -228,7 +228,7 @@ fn a_file_that_cannot_be_read_is_named_with_its_line_or_reason() {
         ("UTF-16", (b"\xff\xfe[\0d\0e\0f\0a\0u\0l\0t\0]\0", "p", 2, &["\"p\"", "/config cannot be read", "UTF-16"])),
         ("UTF-16 without a profile", (b"\xff\xfe[\0d\0]\0", "", 4, &["/config cannot be read", "UTF-16"])),
         ("a profile that is not there", (b"[profile q]\nregion = x\n", "p", 2, &["\"p\"", "/config was read", "/credentials", "list-profiles"])),
-        ("a section without its kind", (b"[p]\nregion = x\n", "p", 2, &["\"p\"", "[p] has to be [profile p]"])),
+        ("a section without its kind", (b"[p]\nregion = x\n", "p", 2, &["\"p\"", "[p] must be called [profile p]"])),
         ("half a pair", (b"[default]\naws_access_key_id = a\n", "", 4, &["aws_secret_access_key is missing beside", "the configuration file", "complete the pair"])),
         ("a switch that is neither on nor off", (b"[default]\nuse_fips_endpoint = perhaps\n", "", 2, &["use_fips_endpoint", "true or false"])),
         ("a line break in a key", (b"[default]\naws_access_key_id = a\n  b\naws_secret_access_key = s\n", "", 4, &["access key ID", "line break", "\"default\""])),
@@ -286,9 +286,9 @@ fn variables_in_the_path_of_a_file_are_replaced() {
 #[test]
 fn keys_in_the_environment_with_control_characters_are_named() {
     for (name, value, says) in [
-        ("AWS_ACCESS_KEY_ID", "a\nb", "access key ID has a line break"),
-        ("AWS_SECRET_ACCESS_KEY", "hunter2\u{1}x", "secret access key has a control character"),
-        ("AWS_SESSION_TOKEN", "hunter2\r\nx", "session token has a line break"),
+        ("AWS_ACCESS_KEY_ID", "a\nb", "access key ID contains a line break"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2\u{1}x", "secret access key contains a control character"),
+        ("AWS_SESSION_TOKEN", "hunter2\r\nx", "session token contains a line break"),
     ] {
         let outcome = S3fcp::at("http://127.0.0.1:1").env(name, value).download(URI);
         outcome.assert_failed(4, &[]);
@@ -341,6 +341,6 @@ fn an_sts_that_cannot_be_reached_is_a_network_error_that_names_it() {
         .env("AWS_MAX_ATTEMPTS", "1")
         .download(URI);
     outcome.assert_failed(5, &[]);
-    assert!(outcome.stderr.contains("no connection to 127.0.0.1:9"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("cannot connect to 127.0.0.1:9"), "{}", outcome.stderr);
     assert!(!outcome.stderr.contains("sso login"), "{}", outcome.stderr);
 }

@@ -107,8 +107,12 @@ fn metadata_that_cannot_be_used_is_named() {
     let table: Vec<(&str, Metadata, &str)> = vec![
         ("no role", of(token(), Reply::status(404), text("")), "the instance has no role"),
         ("an empty list", of(token(), text("\n"), text("")), "the instance has no role"),
-        ("a page for roles", of(token(), text("<html>log in</html>"), text("")), "no role's name: <html>"),
-        ("a list of JSON", of(token(), text("{\"a\": 1}"), text("")), "no role's name"),
+        (
+            "a page for roles",
+            of(token(), text("<html>log in</html>"), text("")),
+            "the name of a role: <html>",
+        ),
+        ("a list of JSON", of(token(), text("{\"a\": 1}"), text("")), "name of a role"),
         ("no access without a token", of(Reply::status(403), Reply::status(401), text("")), "hop limit"),
         ("a page for keys", of(token(), text("role"), text("<html>")), "not JSON"),
         (

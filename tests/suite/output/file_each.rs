@@ -89,7 +89,7 @@ fn names_that_clash_are_an_error_before_that_file_is_begun() {
     for key in ["a/..", "a/", "a/."] {
         let outcome = run(&server, &["two", key], false, folder.path(), &["--force"]);
         outcome.assert_failed(2, b"");
-        assert!(outcome.stderr.contains("no name for a file"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("not a valid file name"), "{}", outcome.stderr);
     }
 }
 
@@ -114,7 +114,7 @@ fn a_file_that_exists_stays_unless_it_may_be_replaced() {
     let missing = folder.path().join("none/");
     let outcome = run(&server, &keys, true, &missing, &[]);
     outcome.assert_failed(8, b"");
-    assert!(outcome.stderr.contains("there is no such folder"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("no such folder"), "{}", outcome.stderr);
 }
 
 #[test]

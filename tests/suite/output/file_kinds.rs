@@ -46,13 +46,13 @@ fn what_cannot_be_a_file_is_told_before_anything_is_asked() {
     symlink("nowhere", at("link.part")).expect("a link");
     fs::create_dir(at("taken.part")).expect("a folder");
     let of_out = |out, message| Refusal { out, uri: URI, exit_code: 8, message };
-    let of_key = |uri| Refusal { out: "folder", uri, exit_code: 2, message: "last name" };
+    let of_key = |uri| Refusal { out: "folder", uri, exit_code: 2, message: "last segment" };
     let table = [
         ("a folder that is not there", of_out("none/", "no such folder")),
         ("in a folder that is not there", of_out("none/file", "none/file: its folder does not exist")),
         ("a file as a folder", of_out("file/", "no such folder")),
-        ("below a file", of_out("file/x", "examined")),
-        ("a folder in a folder", of_out("folder", "it is a folder")),
+        ("below a file", of_out("file/x", "cannot access")),
+        ("a folder in a folder", of_out("folder", "is a folder")),
         ("a key without a last name", of_key("s3://bucket/a/")),
         ("a key that leaves the folder", of_key("s3://bucket/a/..")),
         ("a link in the part's place", of_out("link", "it is a symbolic link")),

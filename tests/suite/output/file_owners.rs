@@ -101,6 +101,6 @@ fn a_finished_file_of_another_user_proves_nothing() {
     give_away(&out);
     let outcome = start(&server, &out, &["--continue"]).wait();
     outcome.assert_failed(8, &[]);
-    assert!(outcome.stderr.contains("it exists already, and"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("already exists, and"), "{}", outcome.stderr);
     assert_eq!((server.object_bytes(), names(folder.path())), (sent, vec!["out".to_owned()]));
 }

@@ -76,11 +76,11 @@ fn what_is_not_proven_is_refused_and_stays() {
         assert_eq!(names(folder.path()), ["out"]);
     };
     // Another port is another store; then another object, another range.
-    refused(&well(), &[], "it exists already, and");
+    refused(&well(), &[], "already exists, and");
     refused(&server, &["--range", "0-9"], "nothing proves");
     let changed = fs::read(&out).expect("the file");
     fs::write(&out, &changed).expect("the same bytes, written later");
-    refused(&server, &[], "it exists already, and");
+    refused(&server, &[], "already exists, and");
 }
 
 /// The sidecar of a part that was removed says nothing of the FILE that is there.

@@ -218,7 +218,7 @@ fn a_response_without_a_usable_session_is_an_error_and_no_request_is_signed_with
         outcome.assert_failed(5, &[]);
         assert_session_hidden(&outcome);
         assert!(
-            outcome.stderr.contains("CreateSession: the response has no usable session"),
+            outcome.stderr.contains("CreateSession: the response contains no valid session"),
             "{}",
             outcome.stderr
         );

@@ -180,7 +180,7 @@ fn a_refusing_or_missing_proxy_is_named_without_its_password() {
         (gone, "https://store.invalid", 5, "through the proxy http://127.0.0.1"),
         (gone, "http://store.invalid", 5, "through the proxy http://127.0.0.1"),
         (forbids.address(), "https://store.invalid", 4, "forbids the host"),
-        (fails.address(), "https://store.invalid", 5, "opened no connection (HTTP 502)"),
+        (fails.address(), "https://store.invalid", 5, "could not connect to the host (HTTP 502)"),
     ] {
         let outcome = S3fcp::at(endpoint)
             .env("ALL_PROXY", format!("http://user:hunter2@{address}"))

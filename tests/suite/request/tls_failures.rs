@@ -216,9 +216,12 @@ fn a_server_that_cannot_speak_our_tls_is_named_and_not_asked_again() {
         ("only TLS 1.0", (b"\x15\x03\x01\x00\x02\x02\x46", &["no common TLS version", "TLS 1.3"])),
         (
             "plain http",
-            (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", &["is not TLS", "plain http"]),
+            (
+                b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+                &["did not respond with TLS", "plain HTTP"],
+            ),
         ),
-        ("SSH", (b"SSH-2.0-OpenSSH_9.2p1\r\n", &["is not TLS", "port"])),
+        ("SSH", (b"SSH-2.0-OpenSSH_9.2p1\r\n", &["did not respond with TLS", "port"])),
     ];
     table::each(&table, |&(reply, says)| {
         let (address, connections, first_bytes) = raw_server(reply);

@@ -73,8 +73,8 @@ fn what_a_presigned_url_is_refused_for() {
     let good = presigned(&store, "/bucket/a%20key", now);
     let forged = good.replace("a%20key", "another");
     for (url, code, says) in [
-        (presigned(&store, "/bucket/a%20key", now - Duration::from_hours(1)), 4, "get a new one"),
-        (forged, 4, "get a new one"),
+        (presigned(&store, "/bucket/a%20key", now - Duration::from_hours(1)), 4, "create a new one"),
+        (forged, 4, "create a new one"),
         (presigned(&store, "/bucket/none", now), 3, "there is nothing at this URL"),
     ] {
         let outcome = run().download(&url);
@@ -190,7 +190,7 @@ fn redirects_that_are_not_followed() {
     let once = FaultServer::start(object(0), move |_| Reply::status(302).header("location", down.clone()));
     let outcome = run().args(["--max-redirs", "0"]).download(&tokened(&once));
     outcome.assert_failed(5, &[]);
-    assert!(outcome.stderr.contains("no redirect"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("--max-redirs 0"), "{}", outcome.stderr);
     assert_eq!((elsewhere.connections(), once.requests().len()), (0, 1));
 }
 

@@ -10,16 +10,16 @@ use crate::support::object::{CHUNK, CHUNKS, SIZE};
 
 pub(super) fn rows() -> Vec<Row> {
     vec![
-        Row::new("no HTTP where a response should be, or one that contradicts itself", garbage()),
-        Row::new("a head or a body without end", [endless()]),
-        Row::new("another range than was asked for, or none, or no size", wrong_ranges()),
-        Row::new("the whole object where a later range was asked for", whole()),
+        Row::new("no HTTP where a response should be, or a response that contradicts itself", garbage()),
+        Row::new("an endless head or body", [endless()]),
+        Row::new("another range than was requested, or none, or no size", wrong_ranges()),
+        Row::new("the whole object where a later range was requested", whole()),
         Row::new("an error document, or nothing, as if it were the object", no_object()),
-        Row::new("a status that is no answer: 101, 204, 304", [nothing()]),
+        Row::new("a status that does not fit: 101, 204, 304", [nothing()]),
         Row::new("a server that knows no ranges", [no_ranges()]),
         Row::new("such a server's connection is cut", [no_ranges_cut()]),
-        Row::new("more or fewer bytes in chunks than were told", [lengths()]),
-        Row::new("more bytes behind a body than it has", [excess()]),
+        Row::new("more or fewer bytes in chunks than were announced", [lengths()]),
+        Row::new("more bytes after the end of a body", [excess()]),
         Row::new(
             "chunked bodies, interim responses, no or a weak `ETag`, any `Content-Encoding`, checksums of parts",
             [odd()],

@@ -8,16 +8,16 @@ use crate::support::object::CHUNK;
 
 pub(super) fn rows() -> Vec<Row> {
     vec![
-        Row::new("nobody listens at the address", [refused()]),
+        Row::new("nothing listens at the address", [refused()]),
         Row::new("a connection is closed or reset as soon as it is there", met(Phase::Connect)),
         Row::new("a TLS handshake is cut", met(Phase::Tls).map(over_tls)),
         Row::new("the certificate is not trusted, or is another host's", [certificates()]),
         Row::new("a connection ends before a response, or within its head", before_the_body()),
-        Row::new("a request gets no answer, or interim responses without end", unanswered()),
+        Row::new("a request gets no answer, or endless interim responses", unanswered()),
         Row::new("a body is cut, with or without TLS", cut()),
         Row::new("a connection is reset within a body", [reset()]),
         Row::new("a body stalls", stalled()),
-        Row::new("each connection ends behind its first response", [closing()]),
+        Row::new("each connection closes after its first response", [closing()]),
     ]
 }
 
