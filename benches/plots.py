@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""Draws the figures of the documentation's tables, so that no picture can say something else than its table.
+"""Draws docs/clients.svg from the first table of docs/benchmarks.md, so that the picture cannot say something else than the table.
 
 usage: benches/plots.py [--check]
 
-docs/clients.svg: processor time and peak memory by client, of the first table of docs/benchmarks.md.
-docs/cores.svg: throughput over cores, of the table of docs/design/threads-and-memory.md.
-With --check nothing is written, and a picture that differs from its table is an error.
+With --check nothing is written, and a picture that differs from its table is an error. The other plots are drawn by
+`cargo run --release -p compare -- --svg FILE`, from the run itself.
 """
 import html
 import os
@@ -70,30 +69,15 @@ def clients():
     return svg("Processor time and memory by client", names, panels, "2 GiB from a loopback server into a pipe; less is better")
 
 
-def cores():
-    titles, *rows = table("docs/design/threads-and-memory.md", "Figures")
-    names, bars = [], []
-    for row in rows:
-        for title, cell in list(zip(titles, row))[1:3]:
-            name = row[0].replace("`", "") + ", " + title
-            names.append(name)
-            bars.append((name, number(cell), title != titles[1]))
-    return svg("Throughput over cores", names, [("MiB/s", bars)], "cores of 0.2 of a real one; more is better")
-
-
 def main():
-    stale = []
-    for name, drawn in [("docs/clients.svg", clients()), ("docs/cores.svg", cores())]:
-        path = os.path.join(ROOT, name)
-        if sys.argv[1:] == ["--check"]:
-            with open(path, encoding="utf-8") as file:
-                if file.read() != drawn:
-                    stale.append(name)
-        else:
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(drawn)
-    if stale:
-        sys.exit(f"{', '.join(stale)}: not what the table says; benches/plots.py draws it again")
+    path, drawn = os.path.join(ROOT, "docs/clients.svg"), clients()
+    if sys.argv[1:] != ["--check"]:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(drawn)
+        return
+    with open(path, encoding="utf-8") as file:
+        if file.read() != drawn:
+            sys.exit("docs/clients.svg: not what the table says; benches/plots.py draws it again")
 
 
 main()

@@ -1,18 +1,19 @@
 //! Everything that was asked for, one after the other, printed as it is done.
-//!
-//! Gets the command line, hands on what the plot shows.
 
 use crate::cli::Args;
 use crate::compare::Comparison;
+use crate::cores::WayRun;
 use crate::drain::Drain;
 use crate::link::LinkRun;
+use crate::many::SetRun;
 use crate::object::Source;
+use crate::run::Setting;
 use crate::server::Server;
 use crate::sweep::Point;
 use crate::tls::Tls;
 use crate::tool::{Installed, Tool};
 use crate::workload::Workload;
-use crate::{Result, compare, instructions, link, machine, report, sweep, tool};
+use crate::{Result, compare, cores, instructions, link, machine, many, report, sweep, tool};
 
 /// What all measurements share.
 pub(crate) struct Bench<'a> {
@@ -36,7 +37,7 @@ impl<'a> Bench<'a> {
         std::iter::once(machine::describe()).chain(tools).collect::<Vec<_>>().join(between)
     }
 
-    /// The workloads, a table each.
+    /// The workloads of one object, a table each.
     pub(crate) fn workloads(&self) -> Result<Vec<Comparison>> {
         let compare = |workload: Workload| {
             let config = self.tls.as_ref().map(|tls| tls.config.clone());
@@ -45,8 +46,8 @@ impl<'a> Bench<'a> {
             let title = format!("{}: {}, {scheme}", workload.name(), workload.describe());
             let tools = self.those(&Tool::ALL);
             let reader = workload.reader().map_or(Drain::Discard, Drain::Paced);
-            let comparison = compare::compare_by(
-                reader,
+            let comparison = compare::compare_in(
+                Setting::from(reader),
                 title,
                 &server,
                 self.tls.as_ref(),
@@ -56,24 +57,24 @@ impl<'a> Bench<'a> {
             println!("\n{}", report::comparison(&comparison, self.args.markdown));
             Ok(comparison)
         };
-        self.args.workloads().into_iter().map(compare).collect()
+        self.args.workloads().into_iter().filter(|workload| workload.is_one_object()).map(compare).collect()
     }
 
     /// The sweep over sizes, where it was asked for.
-    pub(crate) fn sizes(&self) -> Result<Option<Vec<Point>>> {
+    pub(crate) fn sizes(&self) -> Result<Vec<Point>> {
         if !self.args.sizes {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let tools = self.those(sweep::TOOLS_FOR_SIZES);
         let points = sweep::sizes(&self.source, self.tls.as_ref(), &tools, self.args.rounds.get())?;
         println!("\n## over the object's size\n\n{}", sweep::sizes_table(&points, self.args.markdown));
-        Ok(Some(points))
+        Ok(points)
     }
 
     /// The sweep over connections, where it was asked for.
-    pub(crate) fn connections(&self) -> Result<Option<Vec<Point>>> {
+    pub(crate) fn connections(&self) -> Result<Vec<Point>> {
         if !self.args.concurrency {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let tools = self.those(sweep::TOOLS_FOR_CONNECTIONS);
         let points = sweep::connections(&self.source, self.tls.as_ref(), &tools, self.args.rounds.get())?;
@@ -82,24 +83,58 @@ impl<'a> Bench<'a> {
             "\n## over connections: {title}\n\n{}",
             sweep::connections_table(&points, self.args.markdown)
         );
-        Ok(Some(points))
+        Ok(points)
     }
 
-    /// What the reader has on links of every speed, where it was asked for and namespaces can be made.
-    pub(crate) fn links(&self) -> Result<Option<Vec<LinkRun>>> {
-        if !self.args.link {
-            return Ok(None);
+    /// Many objects, where they were asked for.
+    pub(crate) fn many(&self) -> Result<Vec<SetRun>> {
+        if !self.asks_for(Workload::Many, || None) {
+            return Ok(Vec::new());
         }
-        if !link::is_possible() {
-            eprintln!("skipped: link: it needs root, ip and tc");
-            return Ok(None);
+        let mut tools = self.those(many::TOOLS);
+        tools.retain(|tool| many::TOOLS.contains(&tool.tool));
+        let runs = many::many(&self.source, &tools, self.args.rounds.get())?;
+        println!(
+            "\n## many objects: {}, plain HTTP\n\n{}",
+            Workload::Many.describe_server(),
+            many::table(&runs, self.args.markdown)
+        );
+        Ok(runs)
+    }
+
+    /// Throughput over cores, where it was asked for and slow cores can be made.
+    pub(crate) fn cores(&self) -> Result<Vec<WayRun>> {
+        if !self.asks_for(Workload::Cores, cores::obstacle) {
+            return Ok(Vec::new());
         }
-        let runs = link::links(&self.source, &self.those(link::TOOLS))?;
+        let ways = cores::over_cores(&self.source, &self.those(cores::TOOLS), self.args.rounds.get())?;
+        println!("\n## {}\n\n{}", cores::describe(), cores::table(&ways, self.args.markdown));
+        Ok(ways)
+    }
+
+    /// Delivered bytes over time on links of every speed, where they were asked for and namespaces can be made.
+    pub(crate) fn links(&self) -> Result<Vec<LinkRun>> {
+        if !self.asks_for(Workload::Link, link::obstacle) {
+            return Ok(Vec::new());
+        }
+        let runs = link::links(&self.source, &self.those(link::TOOLS), &self.args.rates)?;
         println!(
             "\n## over a link: delivered bytes, and the end, relative to curl's one GET\n\n{}",
             link::table(&runs, self.args.markdown)
         );
-        Ok(Some(runs))
+        Ok(runs)
+    }
+
+    /// Returns whether a workload was asked for and can be measured; an obstacle is said.
+    fn asks_for(&self, workload: Workload, obstacle: impl FnOnce() -> Option<String>) -> bool {
+        if !self.args.workloads().contains(&workload) {
+            return false;
+        }
+        let reason = obstacle();
+        if let Some(reason) = &reason {
+            eprintln!("skipped: {}: {reason}", workload.name());
+        }
+        reason.is_none()
     }
 
     /// The count of instructions, where it was asked for and valgrind is here.
@@ -144,6 +179,5 @@ fn largest(args: &Args) -> u64 {
     let sizes = args.sizes.then_some(sweep::LARGEST);
     let connections = args.concurrency.then(|| sweep::OVER_CONNECTIONS.size());
     let instructions = args.instructions.then_some(instructions::LONG);
-    let links = args.link.then_some(link::LARGEST);
-    workloads.chain(sizes).chain(links).chain(connections).chain(instructions).max().unwrap_or(0)
+    workloads.chain(sizes).chain(connections).chain(instructions).max().unwrap_or(0)
 }

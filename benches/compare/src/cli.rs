@@ -1,6 +1,4 @@
-//! The command line.
-//!
-//! Gets arguments, hands on what is to be measured: [`Args`] with its defaults settled.
+//! The command line, and the defaults of what it leaves open.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
@@ -16,7 +14,7 @@ use crate::{link, sweep};
 #[expect(clippy::struct_excessive_bools, reason = "a flag is a bool")]
 #[command(name = "compare", max_term_width = 100)]
 pub(crate) struct Args {
-    /// What to download, one or more [default: raw,s3like,small, or none with one of the next four]
+    /// What to download, one or more [default: raw,s3like,small, or none with one of the next three]
     #[arg(short, long, value_enum, value_delimiter = ',', value_name = "LIST")]
     workloads: Option<Vec<Workload>>,
 
@@ -28,13 +26,14 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) concurrency: bool,
 
-    /// What the reader has over time on links of 16 to 1000 Mbit/s: s3fcp and curl (needs root, ip and tc)
-    #[arg(long)]
-    pub(crate) link: bool,
-
     /// The instructions of s3fcp for each GiB, by crate (needs valgrind)
     #[arg(long)]
     pub(crate) instructions: bool,
+
+    /// The links of the workload link, in Mbit/s
+    #[arg(long, value_delimiter = ',', value_name = "LIST", value_parser = clap::value_parser!(u32).range(1..=100_000),
+        default_values_t = link::RATES)]
+    pub(crate) rates: Vec<u32>,
 
     /// Instead of all that: so many GiB by s3fcp from a server with a fault every few hundred requests,
     /// every byte compared, and memory that must not grow
@@ -53,8 +52,8 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) tls: bool,
 
-    /// Draw CPU time by client (of the first workload), throughput over connections, and delivered bytes over time on a
-    /// slow and a fast link
+    /// Draw CPU time by client (of the first workload of one object), throughput over connections and over cores, and
+    /// delivered bytes over time on the first and the last link
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
 
@@ -72,7 +71,7 @@ impl Args {
     pub(crate) fn workloads(&self) -> Vec<Workload> {
         match &self.workloads {
             Some(workloads) => workloads.clone(),
-            None if self.sizes || self.concurrency || self.instructions || self.link => Vec::new(),
+            None if self.sizes || self.concurrency || self.instructions => Vec::new(),
             None => vec![Workload::Raw, Workload::S3like, Workload::Small],
         }
     }
@@ -84,16 +83,11 @@ impl Args {
 
     /// All clients that are needed, each once.
     pub(crate) fn tools(&self) -> Vec<Tool> {
-        let workloads = (!self.workloads().is_empty()).then_some(&Tool::ALL[..]);
+        let workloads = self.workloads().into_iter().map(Workload::tools);
         let sizes = self.sizes.then_some(sweep::TOOLS_FOR_SIZES);
         let connections = self.concurrency.then_some(sweep::TOOLS_FOR_CONNECTIONS);
-        let links = self.link.then_some(link::TOOLS);
         let mut tools = Vec::new();
-        for tool in [workloads, sizes, connections, links]
-            .into_iter()
-            .flatten()
-            .flat_map(|tools| self.tools_or(tools))
-        {
+        for tool in workloads.chain(sizes).chain(connections).flat_map(|tools| self.tools_or(tools)) {
             if !tools.contains(&tool) {
                 tools.push(tool);
             }
@@ -121,6 +115,7 @@ mod tests {
     fn only_the_clients_that_are_needed_are_looked_for() {
         assert_eq!(parse("compare --instructions").tools(), []);
         assert_eq!(parse("compare --sizes --concurrency").tools(), [Tool::S3fcp, Tool::Sdk]);
+        assert_eq!(parse("compare -w many,cores").tools(), [Tool::S3fcp, Tool::Curl, Tool::Sdk]);
         assert_eq!(parse("compare --sizes -t curl").tools(), [Tool::Curl]);
         assert_eq!(parse("compare").tools(), Tool::ALL);
     }

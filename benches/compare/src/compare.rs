@@ -9,7 +9,7 @@ use std::iter::once;
 
 use crate::Result;
 use crate::drain::Drain;
-use crate::run::{self, Run};
+use crate::run::{self, Run, Setting};
 use crate::server::Server;
 use crate::tls::Tls;
 use crate::tool::{Installed, Tool};
@@ -42,12 +42,12 @@ pub(crate) fn compare(
     tools: &[Installed],
     rounds: u32,
 ) -> Result<Comparison> {
-    compare_by(Drain::Discard, title, server, tls, tools, rounds)
+    compare_in(Setting::from(Drain::Discard), title, server, tls, tools, rounds)
 }
 
-/// Runs `tools` in turn, `rounds` times, whose bytes `reader` takes.
-pub(crate) fn compare_by(
-    reader: Drain<'_>,
+/// Runs `tools` in turn, `rounds` times, in a setting.
+pub(crate) fn compare_in(
+    setting: Setting<'_>,
     title: String,
     server: &Server,
     tls: Option<&Tls>,
@@ -56,7 +56,7 @@ pub(crate) fn compare_by(
 ) -> Result<Comparison> {
     let mut rows: Vec<Row> =
         tools.iter().map(|t| Row { tool: t.tool, runs: Vec::new(), failure: None }).collect();
-    let drains = once(Drain::Check(server.object())).chain((0..rounds).map(|_| reader));
+    let drains = once(Drain::Check(server.object())).chain((0..rounds).map(|_| setting.drain));
     for (round, drain) in drains.enumerate() {
         for index in order(tools.len(), round) {
             let (tool, row) = (&tools[index], &mut rows[index]);
@@ -64,7 +64,7 @@ pub(crate) fn compare_by(
                 continue;
             }
             eprintln!("{title}: round {round} of {rounds}: {}", tool.tool.name());
-            let run = run::run(tool.command(server, tls), server, drain)?;
+            let run = run::run(tool.command(server, tls), server, Setting { drain, ..setting })?;
             row.failure.clone_from(&run.failure);
             if round > 0 && run.failure.is_none() {
                 row.runs.push(run);

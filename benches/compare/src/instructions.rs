@@ -10,10 +10,10 @@ use std::process::{Command, Stdio};
 use crate::callgrind::{self, Costs};
 use crate::drain::Drain;
 use crate::object::Source;
-use crate::run::run;
+use crate::run::{Setting, run};
 use crate::server::{MIB, Pace, Server};
 use crate::table::Table;
-use crate::tool::Installed;
+use crate::tool::{Installed, wrap};
 use crate::{Result, compare};
 
 /// Enough for the buffers to be in use, in bytes.
@@ -99,7 +99,11 @@ fn count(source: &Source, s3fcp: &Installed, size: u64) -> Result<Costs> {
     let out = folder.path().join("callgrind.out");
     let mut valgrind = Command::new("valgrind");
     valgrind.arg("--tool=callgrind").arg("--quiet").arg(format!("--callgrind-out-file={}", out.display()));
-    let run = run(s3fcp.wrapped(valgrind, &server), &server, Drain::Check(server.object()))?;
+    let run = run(
+        wrap(valgrind, &s3fcp.command(&server, None)),
+        &server,
+        Setting::from(Drain::Check(server.object())),
+    )?;
     if let Some(failure) = run.failure {
         return Err(format!("s3fcp under valgrind: {failure}").into());
     }

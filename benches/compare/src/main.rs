@@ -5,8 +5,9 @@
 //!
 //! `cli` (what to measure) -> `bench` -> `tool` (which clients are here; `cargo` builds ours) -> `workload` (which
 //! object, which pace) -> `server` -> `compare` (rounds) -> `run` (one client, once: `drain` reads its pipe, `watch` its
-//! memory) -> `report`, `sweep`, `plot`. `instructions` and `callgrind` count instead of timing, and `soak` measures
-//! nothing: it looks for what goes wrong in a long download.
+//! memory) -> `report`, `sweep`, `plot`. `many`, `cores` and `link` are workloads with servers and tables of their own.
+//! `instructions` and `callgrind` count instead of timing, and `soak` measures nothing: it looks for what goes wrong in a
+//! long download.
 
 #![expect(clippy::print_stdout, reason = "tables are what it is for")]
 
@@ -15,10 +16,12 @@ mod callgrind;
 mod cargo;
 mod cli;
 mod compare;
+mod cores;
 mod drain;
 mod instructions;
 mod link;
 mod machine;
+mod many;
 mod object;
 mod plot;
 mod report;
@@ -39,6 +42,7 @@ use clap::Parser;
 
 use crate::bench::Bench;
 use crate::cli::Args;
+use crate::plot::Figures;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -59,15 +63,24 @@ fn run(args: &Args) -> Result<()> {
     let bench = Bench::new(args)?;
     println!("{}\n", bench.describe());
     let comparisons = bench.workloads()?;
+    let many = bench.many()?;
+    let cores = bench.cores()?;
+    let links = bench.links()?;
     let sizes = bench.sizes()?;
     let connections = bench.connections()?;
-    let links = bench.links()?;
     bench.instructions()?;
     if let Some(path) = &args.svg {
-        plot::draw(path, comparisons.first(), connections.as_deref(), links.as_deref())?;
+        let figures =
+            Figures { bars: comparisons.first(), connections: &connections, cores: &cores, links: &links };
+        plot::draw(path, &figures)?;
         println!("\nDrawn: {}", path.display());
     }
-    let swept = sizes.iter().chain(&connections).flatten().map(|point| &point.comparison);
-    let failed = comparisons.iter().chain(swept).flat_map(|c| &c.rows).any(|row| row.failure.is_some());
-    if failed { Err("not every download was right".into()) } else { Ok(()) }
+    let points = sizes.iter().chain(&connections).chain(cores.iter().flat_map(|way| &way.points));
+    let swept = points.map(|point| &point.comparison).chain(many.iter().map(|set| &set.comparison));
+    let rows = comparisons.iter().chain(swept).flat_map(|comparison| &comparison.rows);
+    let curves = links.iter().flat_map(|run| &run.curves);
+    if rows.map(|row| &row.failure).chain(curves.map(|curve| &curve.failure)).any(Option::is_some) {
+        return Err("not every download was right".into());
+    }
+    Ok(())
 }

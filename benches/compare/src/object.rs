@@ -25,6 +25,8 @@ pub(crate) struct Object {
     file: Arc<File>,
     period: u64,
     pub(crate) size: u64,
+    /// How many keys it is served under, a piece of it under each.
+    pub(crate) pieces: u64,
 }
 
 impl Source {
@@ -36,11 +38,16 @@ impl Source {
 
     /// An object of `size` bytes, at most what [`Source::new`] was told.
     pub(crate) fn object(&self, size: u64) -> Object {
-        Object { file: Arc::clone(&self.file), period: self.period, size }
+        Object { file: Arc::clone(&self.file), period: self.period, size, pieces: 1 }
     }
 }
 
 impl Object {
+    /// Cuts the object into `pieces` equal ones, which must divide its size.
+    pub(crate) fn cut(self, pieces: u64) -> Self {
+        Self { pieces, ..self }
+    }
+
     /// The file that holds the bytes.
     pub(crate) fn file(&self) -> &File {
         &self.file

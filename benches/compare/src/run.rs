@@ -1,9 +1,9 @@
 //! One run of one client: started, drained, watched, and what it cost.
 //!
-//! Gets a command and a server, hands on a [`Run`]. A client that fails is a result and not an error: the others go on.
+//! A client that fails is a result and not an error: the others go on.
 
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -12,8 +12,10 @@ use nix::sys::resource::{UsageWho, getrusage};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::Result;
+use crate::cores::SlowCores;
 use crate::drain::{Drain, Drained};
 use crate::server::{Seen, Server};
+use crate::tool::wrap;
 use crate::watch::{Watch, Watched};
 
 /// What a run may take: the slowest honest one, a straggler's, takes less than a minute.
@@ -69,28 +71,49 @@ impl Cpu {
     }
 }
 
-/// Runs `command` against `server`, its stdout into `drain`.
-pub(crate) fn run(command: Command, server: &Server, drain: Drain<'_>) -> Result<Run> {
-    run_within(LIMIT, command, server, drain)
+/// Where a client runs, and what becomes of its output.
+#[derive(Clone, Copy)]
+pub(crate) struct Setting<'a> {
+    pub(crate) drain: Drain<'a>,
+    /// The cores that it has; those of the machine if `None`.
+    pub(crate) cores: Option<&'a SlowCores>,
 }
 
-/// The same with another limit.
+impl<'a> From<Drain<'a>> for Setting<'a> {
+    fn from(drain: Drain<'a>) -> Self {
+        Self { drain, cores: None }
+    }
+}
+
+/// Runs `command` against `server` in a setting.
+pub(crate) fn run(command: Command, server: &Server, setting: Setting<'_>) -> Result<Run> {
+    run_within(LIMIT, command, server, setting)
+}
+
+/// Runs `command` as [`run`] does, and ends it after another limit.
 pub(crate) fn run_within(
     limit: Duration,
-    mut command: Command,
+    command: Command,
     server: &Server,
-    drain: Drain<'_>,
+    setting: Setting<'_>,
 ) -> Result<Run> {
+    let drain = setting.drain;
     let counts = server.count_anew();
     let (pipe, stdout) = io::pipe()?;
     enlarge(&pipe);
+    let stdout = match drain {
+        Drain::Null => Stdio::from(File::options().write(true).open("/dev/null")?),
+        _ => Stdio::from(stdout),
+    };
     let mut stderr = tempfile::tempfile()?;
     // One child at a time is waited for, so the difference is its own.
     let cpu_before = Cpu::of_children()?;
 
-    let began = Instant::now();
+    let mut command = if setting.cores.is_some() { held(&command) } else { command };
+    let stdin = if setting.cores.is_some() { Stdio::piped() } else { Stdio::null() };
+    let mut began = Instant::now();
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(stdout)
         .stderr(stderr.try_clone()?)
         .process_group(0)
@@ -98,15 +121,23 @@ pub(crate) fn run_within(
         .map_err(|e| format!("{}: {e}", command.get_program().display()))?;
     // It holds the writing end too.
     drop(command);
+    let placement = setting.cores.map(|cores| cores.admit(&child)).transpose()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        began = Instant::now();
+        stdin.write_all(b"\n")?;
+    }
     let watch = Watch::start(&child, limit);
     let drained = drain.run(pipe, began);
     waitid(WaitId::Pid(Pid::from_child(&child)), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
     let wall = began.elapsed();
     let watched = watch.stop();
+    drop(placement);
     let status = child.wait()?;
 
     let drained = drained?;
-    let failure = failure(limit, status, watched, &drained, server.object().size, &mut stderr);
+    // Where nobody reads, only the exit code says that every byte was written.
+    let size = if matches!(drain, Drain::Null) { 0 } else { server.object().size };
+    let failure = failure(limit, status, watched, &drained, size, &mut stderr);
     Ok(Run {
         cpu: Cpu::of_children()?.since(cpu_before),
         wall,
@@ -115,6 +146,13 @@ pub(crate) fn run_within(
         seen: counts.seen(),
         failure,
     })
+}
+
+/// A command that waits for a line on its stdin, so that it can be put into its place before it begins.
+fn held(command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "read -r _; exec \"$@\" </dev/null", "sh"]);
+    wrap(shell, command)
 }
 
 fn failure(
@@ -162,7 +200,7 @@ mod tests {
         let server = Server::start(object.clone(), Pace::default(), None).unwrap();
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        run(command, &server, Drain::Discard).unwrap()
+        run(command, &server, Setting::from(Drain::Discard)).unwrap()
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A loopback server that behaves like S3 towards one object, and costs as little as a server can.
+//! A loopback server that behaves like S3 towards one object, whole or in pieces, and costs as little as a server can.
 //!
 //! Path style; HEAD, GET and a single Range, over HTTP/1.1, plain or TLS; one thread a connection, `sendfile` out of
 //! memory where there is no TLS. It checks no signature and keeps no bucket: it is here to be fast, to be slow in the
@@ -9,12 +9,14 @@
 
 mod connection;
 mod counts;
+mod keys;
 mod pace;
 mod reply;
 mod request;
 mod wire;
 
 pub(crate) use counts::{Counts, Seen};
+pub(crate) use keys::Keys;
 pub(crate) use pace::{MIB, Pace, Straggler};
 
 use std::io;
@@ -27,10 +29,8 @@ use rustls::ServerConfig;
 
 use crate::object::Object;
 
-/// The bucket and the key of the only object.
+/// The only bucket.
 pub(crate) const BUCKET: &str = "bench";
-/// See [`BUCKET`].
-pub(crate) const KEY: &str = "object";
 
 /// A server that runs until it is dropped.
 pub(crate) struct Server {
@@ -87,6 +87,11 @@ impl Server {
         &self.site.object
     }
 
+    /// The keys that it is served under.
+    pub(crate) fn keys(&self) -> Keys {
+        self.site.keys()
+    }
+
     /// How it is served.
     pub(crate) fn pace(&self) -> Pace {
         self.site.pace
@@ -98,6 +103,12 @@ impl Server {
         let counts = Arc::new(Counts::default());
         *self.site.counts.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&counts);
         counts
+    }
+}
+
+impl Site {
+    fn keys(&self) -> Keys {
+        Keys::new(self.object.size, self.object.pieces)
     }
 }
 

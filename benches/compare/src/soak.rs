@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::cli::Args;
 use crate::drain::Drain;
 use crate::object::Source;
-use crate::run::{Run, run_within};
+use crate::run::{Run, Setting, run_within};
 use crate::server::{MIB, Pace, Server};
 use crate::tls::Tls;
 use crate::tool::{Installed, Tool};
@@ -63,7 +63,7 @@ fn soak_with(s3fcp: &Installed, gib: u64, source: &Source, tls: Option<&Tls>) ->
         let server = Server::start(source.object(gib << 30), pace, config)?;
         let limit = Duration::from_secs(gib * SECONDS_PER_GIB);
         let command = s3fcp.command(&server, tls);
-        let run = run_within(limit, command, &server, Drain::Check(server.object()))?;
+        let run = run_within(limit, command, &server, Setting::from(Drain::Check(server.object())))?;
         println!("{}", told(gib, &run));
         check(gib << 30, &run)?;
         *peak = run.peak.unwrap_or(0);

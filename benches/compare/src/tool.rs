@@ -4,6 +4,8 @@
 
 mod command;
 
+pub(crate) use command::wrap;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -41,6 +43,8 @@ pub(crate) struct Installed {
     program: PathBuf,
     /// Words for the command line before the object's name.
     extra: Vec<String>,
+    /// Environment variables, beside those that all clients have.
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Tool {
@@ -82,18 +86,31 @@ impl Tool {
             }
             Self::S5cmd | Self::Rclone => (self.name().into(), ask(Path::new(self.name()), "version")?),
         };
-        Ok(Installed { tool: self, version, program, extra: Vec::new() })
+        Ok(Installed { tool: self, version, program, extra: Vec::new(), variables: Vec::new() })
     }
 }
 
 /// s3fcp with line numbers in it, to count its instructions by source file.
 pub(crate) fn s3fcp_with_lines() -> Result<Installed> {
     let program = cargo::s3fcp_with_lines()?;
-    Ok(Installed { tool: Tool::S3fcp, version: String::new(), program, extra: Vec::new() })
+    Ok(Installed {
+        tool: Tool::S3fcp,
+        version: String::new(),
+        program,
+        extra: Vec::new(),
+        variables: Vec::new(),
+    })
 }
 
 impl Installed {
-    /// The same with these words, too, on its command line.
+    /// Returns it with these environment variables, too.
+    pub(crate) fn with_variables(&self, variables: &[(&'static str, String)]) -> Self {
+        let mut with = self.clone();
+        with.variables.extend_from_slice(variables);
+        with
+    }
+
+    /// Returns it with these words, too, on its command line.
     pub(crate) fn with(&self, extra: &[String]) -> Self {
         let mut with = self.clone();
         with.extra.extend_from_slice(extra);

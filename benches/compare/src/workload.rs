@@ -8,6 +8,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::server::{MIB, Pace, Straggler};
+use crate::tool::Tool;
+use crate::{cores, link, many};
 
 /// An object and a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -26,6 +28,12 @@ pub(crate) enum Workload {
     Reader,
     /// 100 kB, 25 ms: what it takes to start
     Small,
+    /// 400 objects of 100 KiB, 200 of 1 MiB and 48 of 8 MiB, one after the other on one command line (s3fcp and curl)
+    Many,
+    /// 512 MiB on one, two and four slow cores, over HTTP and TLS (s3fcp and sdk; needs root and cgroups)
+    Cores,
+    /// What the reader has over time on links of several speeds (s3fcp, curl, s5cmd, aws; needs root, ip and tc)
+    Link,
 }
 
 impl Workload {
@@ -39,16 +47,27 @@ impl Workload {
             Self::Few => "few",
             Self::Reader => "reader",
             Self::Small => "small",
+            Self::Many => "many",
+            Self::Cores => "cores",
+            Self::Link => "link",
         }
     }
 
-    /// The object's size in bytes.
+    /// Returns whether it is one object from one server; the others have modules and tables of their own.
+    pub(crate) fn is_one_object(self) -> bool {
+        !matches!(self, Self::Many | Self::Cores | Self::Link)
+    }
+
+    /// Returns the size of the object in bytes, or of the largest.
     pub(crate) fn size(self) -> u64 {
         match self {
             Self::Raw => 2048 * MIB,
             Self::S3like | Self::Straggler | Self::Few | Self::Reader => 1024 * MIB,
             Self::Far => 512 * MIB,
             Self::Small => 100_000,
+            Self::Many => many::LARGEST,
+            Self::Cores => cores::SIZE,
+            Self::Link => link::LARGEST,
         }
     }
 
@@ -56,12 +75,22 @@ impl Workload {
     pub(crate) fn pace(self) -> Pace {
         let s3 = Pace { latency: Duration::from_millis(25), rate: Some(90), ..Pace::default() };
         match self {
-            Self::Raw => Pace::default(),
-            Self::S3like | Self::Reader => s3,
+            Self::Raw | Self::Cores => Pace::default(),
+            Self::S3like | Self::Reader | Self::Many | Self::Link => s3,
             Self::Far => Pace { latency: Duration::from_millis(120), rate: Some(40), ..s3 },
             Self::Straggler => Pace { straggler: Some(Straggler { every: 23, rate: 3 }), ..s3 },
             Self::Few => Pace { connections: Some(4), ..s3 },
             Self::Small => Pace { rate: None, ..s3 },
+        }
+    }
+
+    /// Returns the clients that are compared unless others are named.
+    pub(crate) fn tools(self) -> &'static [Tool] {
+        match self {
+            Self::Many => many::TOOLS,
+            Self::Cores => cores::TOOLS,
+            Self::Link => link::TOOLS,
+            _ => &Tool::ALL,
         }
     }
 
@@ -74,11 +103,20 @@ impl Workload {
     pub(crate) fn describe(self) -> String {
         describe(self.size(), self.pace())
     }
+
+    /// The server in words.
+    pub(crate) fn describe_server(self) -> String {
+        words(self.pace()).join(", ")
+    }
 }
 
 /// An object's size and a server in words.
 pub(crate) fn describe(size: u64, pace: Pace) -> String {
-    let mut words = vec![self::size(size)];
+    std::iter::once(self::size(size)).chain(words(pace)).collect::<Vec<_>>().join(", ")
+}
+
+fn words(pace: Pace) -> Vec<String> {
+    let mut words = Vec::new();
     if !pace.latency.is_zero() {
         words.push(format!("{} ms to a response", pace.latency.as_millis()));
     }
@@ -92,7 +130,7 @@ pub(crate) fn describe(size: u64, pace: Pace) -> String {
     if let Some(most) = pace.connections {
         words.push(format!("{most} connections at a time"));
     }
-    words.join(", ")
+    words
 }
 
 /// A size as people say it.
@@ -102,6 +140,7 @@ pub(crate) fn size(bytes: u64) -> String {
             format!("{} GiB", bytes / (1024 * MIB))
         }
         _ if bytes >= MIB => format!("{} MiB", bytes / MIB),
+        _ if bytes.is_multiple_of(1024) => format!("{} KiB", bytes / 1024),
         _ => format!("{} kB", bytes / 1000),
     }
 }

@@ -1,4 +1,4 @@
-//! What the reader has, second by second, on a real link of a given speed: s3fcp beside curl's single GET.
+//! Bytes that the reader has, second by second, on a real link of a given speed: s3fcp and others beside curl's single GET.
 //!
 //! The server is in another network namespace, after a token bucket (`tc`); it takes 25 ms to a response and sends 90 MiB/s on
 //! each connection. A client that is good on every link never gives the reader much less than one plain connection would.
@@ -13,17 +13,18 @@ use crate::Result;
 use crate::drain::PIPE;
 use crate::object::Source;
 use crate::run::LIMIT;
-use crate::server::{MIB, Pace, Server};
+use crate::server::{MIB, Server};
 use crate::table::Table;
 use crate::tool::{Installed, Tool};
+use crate::workload::Workload;
 
 use namespace::Namespace;
-pub(crate) use namespace::is_possible;
+pub(crate) use namespace::obstacle;
 
 /// The links, in Mbit/s.
 pub(crate) const RATES: [u32; 4] = [16, 100, 300, 1000];
 /// The clients that are compared unless others are named.
-pub(crate) const TOOLS: &[Tool] = &[Tool::S3fcp, Tool::Curl];
+pub(crate) const TOOLS: &[Tool] = &[Tool::S3fcp, Tool::Curl, Tool::S5cmd, Tool::Aws];
 /// The largest object, for the fastest link.
 pub(crate) const LARGEST: u64 = 1024 * MIB;
 /// The moments at which the delivered bytes are compared, in seconds.
@@ -64,14 +65,13 @@ impl Curve {
 }
 
 /// Downloads over each link with each client.
-pub(crate) fn links(source: &Source, tools: &[Installed]) -> Result<Vec<LinkRun>> {
+pub(crate) fn links(source: &Source, tools: &[Installed], rates: &[u32]) -> Result<Vec<LinkRun>> {
     let namespace = Namespace::new()?;
     let mut runs = Vec::new();
-    for rate in RATES {
+    for &rate in rates {
         namespace.shape(rate)?;
         let size = (u64::from(rate) * 125_000 * SECONDS).min(LARGEST);
-        let pace = Pace { latency: Duration::from_millis(25), rate: Some(90), ..Pace::default() };
-        let server = Server::listen(namespace.listener()?, source.object(size), pace, None)?;
+        let server = Server::listen(namespace.listener()?, source.object(size), Workload::Link.pace(), None)?;
         let mut curves = Vec::new();
         for tool in tools {
             eprintln!("link of {rate} Mbit/s: {}", tool.tool.name());

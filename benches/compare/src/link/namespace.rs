@@ -12,8 +12,8 @@ use crate::Result;
 
 const HERE: &str = "10.79.0.1";
 const THERE: &str = "10.79.0.2";
-/// The shaper's bucket: 2 ms of the rate, and some packets at least.
-const BURST_KBIT_MIN: u32 = 20;
+/// The least bucket of the shaper, in KiB: some packets. Otherwise it holds 16 ms of the rate.
+const BURST_KIB_MIN: u32 = 20;
 
 /// The namespace, and its devices.
 pub(super) struct Namespace {
@@ -21,9 +21,9 @@ pub(super) struct Namespace {
     device: String,
 }
 
-/// Returns whether this process may make a namespace, and has the programs for it.
-pub(crate) fn is_possible() -> bool {
-    Namespace::new().is_ok()
+/// Returns why no namespace with a shaped link can be made here; `None` if one can.
+pub(crate) fn obstacle() -> Option<String> {
+    Namespace::new().and_then(|made| made.shape(100)).err().map(|error| error.to_string())
 }
 
 impl Namespace {
@@ -46,7 +46,7 @@ impl Namespace {
     /// Limits what comes from there to `rate` Mbit/s.
     pub(super) fn shape(&self, rate: u32) -> Result<()> {
         let peer = self.device.replace('a', "b");
-        let (rate, burst) = (format!("{rate}mbit"), format!("{}kb", (rate * 2).max(BURST_KBIT_MIN)));
+        let (rate, burst) = (format!("{rate}mbit"), format!("{}kb", (rate * 2).max(BURST_KIB_MIN)));
         let shaper = ["tbf", "rate", &rate, "burst", &burst, "latency", "50ms"];
         let place = ["-n", &self.name, "qdisc", "replace", "dev", &peer, "root"];
         run(Command::new("tc").args(place).args(shaper))

@@ -24,7 +24,7 @@ pub(crate) fn serve(stream: TcpStream, site: &Site, counts: &Counts) -> io::Resu
         let number = counts.request(&request);
         sleep(site.pace.latency);
         let fault = if request.is_head() { None } else { site.pace.fault(number) };
-        let mut reply = Reply::new(&request, site.object.size);
+        let mut reply = Reply::new(&request, site.keys());
         match fault {
             None => {}
             Some(Fault::Close) => return Ok(()),

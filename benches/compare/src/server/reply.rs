@@ -5,8 +5,9 @@
 use std::fmt::Write;
 use std::ops::Range;
 
+use super::BUCKET;
+use super::keys::Keys;
 use super::request::Request;
-use super::{BUCKET, KEY};
 
 /// A multipart upload's, so that no client takes it for the MD5 of the bytes.
 const ETAG: &str = "9e107d9d372bb6826bd81d3542a419d6-128";
@@ -23,15 +24,19 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Answers `request`, for an object of `size` bytes.
-    pub(crate) fn new(request: &Request, size: u64) -> Self {
+    /// Answers `request`, for a bucket with these keys.
+    pub(crate) fn new(request: &Request, keys: Keys) -> Self {
         let is_head = request.is_head();
         let path = request.path.trim_start_matches('/');
-        match path.split_once('/').unwrap_or((path, "")) {
-            (BUCKET, KEY) if is_head || request.method == "GET" => {}
-            (BUCKET, "") if request.method == "GET" => return Self::document("200 OK", &listing(size)),
-            _ => return Self::document("404 Not Found", if is_head { "" } else { NO_SUCH_KEY }),
-        }
+        let whole = match path.split_once('/').unwrap_or((path, "")) {
+            (BUCKET, "") if request.method == "GET" => return Self::document("200 OK", &listing(keys)),
+            (BUCKET, key) if is_head || request.method == "GET" => keys.find(key),
+            _ => None,
+        };
+        let Some(whole) = whole else {
+            return Self::document("404 Not Found", if is_head { "" } else { NO_SUCH_KEY });
+        };
+        let size = whole.end - whole.start;
         let (status, body) = match request.range.as_deref() {
             None => ("200 OK", 0..size),
             Some(range) => match interval(range, size) {
@@ -45,6 +50,7 @@ impl Reply {
             let _ = write!(head, "Content-Range: bytes {}-{}/{size}\r\n", body.start, body.end - 1);
         }
         let _ = write!(head, "Content-Length: {}\r\n\r\n", body.end - body.start);
+        let body = whole.start + body.start..whole.start + body.end;
         Self { head, body: if is_head { 0..0 } else { body } }
     }
 
@@ -70,13 +76,21 @@ impl Reply {
 }
 
 /// The bucket's objects, for clients that look for a key by listing.
-fn listing(size: u64) -> String {
-    format!(
+fn listing(keys: Keys) -> String {
+    let size = keys.piece_size();
+    let mut xml = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult><Name>{BUCKET}</Name>\
-        <MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated><Contents><Key>{KEY}</Key>\
-        <LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>&quot;{ETAG}&quot;</ETag><Size>{size}</Size>\
-        <StorageClass>STANDARD</StorageClass></Contents></ListBucketResult>"
-    )
+        <MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated>"
+    );
+    for key in keys.all() {
+        // Writing to a String does not fail.
+        let _ = write!(
+            xml,
+            "<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>\
+            <ETag>&quot;{ETAG}&quot;</ETag><Size>{size}</Size><StorageClass>STANDARD</StorageClass></Contents>"
+        );
+    }
+    xml + "</ListBucketResult>"
 }
 
 /// `bytes=FIRST-` or `bytes=FIRST-LAST`, cut to the object; no client here asks for a suffix or for several ranges.
@@ -93,7 +107,7 @@ mod tests {
 
     fn reply(method: &str, path: &str, range: Option<&str>) -> Reply {
         let request = Request { method: method.into(), path: path.into(), range: range.map(Into::into) };
-        Reply::new(&request, 100)
+        Reply::new(&request, Keys::new(100, 1))
     }
 
     #[test]
@@ -112,6 +126,16 @@ mod tests {
         }
         let head = reply("GET", "/bench/object", Some("bytes=90-")).head;
         assert!(head.contains("\r\nContent-Range: bytes 90-99/100\r\nContent-Length: 10\r\n\r\n"), "{head}");
+    }
+
+    #[test]
+    fn a_range_of_a_piece_is_counted_from_its_beginning() {
+        let range = Some("bytes=5-50".into());
+        let request = Request { method: "GET".into(), path: "/bench/object.00002".into(), range };
+        let reply = Reply::new(&request, Keys::new(100, 4));
+        assert_eq!(reply.body, 55..75);
+        let expected = "\r\nContent-Range: bytes 5-24/25\r\nContent-Length: 20\r\n\r\n";
+        assert!(reply.head.ends_with(expected), "{}", reply.head);
     }
 
     #[test]
