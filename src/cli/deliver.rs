@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::cli::objects::Objects;
 use crate::cli::observers::Observers;
+use crate::cli::stop::StopReason;
 use crate::download::memory::frame::Frame;
 use crate::download::stream::Download;
 use crate::download::verdict::Verdict;
@@ -34,15 +35,6 @@ pub(crate) enum DeliveryOutcome {
         /// write is stuck because a pipe is full: the system says how much went out only when the write returns.
         is_known: bool,
     },
-}
-
-/// A cause from outside that ends a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StopReason {
-    /// A signal, by its number.
-    Signal(i32),
-    /// The limit of `--max-time`.
-    TimeLimit,
 }
 
 /// The objects of a sequence that go into one output.

@@ -60,41 +60,11 @@ impl TryFrom<Args> for Invocation {
             .map(|source| habits::parse_source(source, args.remote_name))
             .collect::<Result<_>>()?;
         let target = target(&args)?;
-        let names_one = args.range.is_some() || args.if_match.is_some() || args.version_id.is_some();
-        if (sources.len() > 1 || args.from.is_some()) && (names_one || args.shard.is_some()) {
-            let what = "--range, --shard, --if-match and --version-id apply to a single object";
-            return Err(Error::usage(what).with_hint("run s3fcp once for each object"));
-        }
-        if args.shard.is_some() && args.if_match.is_none() && args.version_id.is_none() {
-            let what = "--shard needs --if-match or --version-id, so that all shards are of one version";
-            return Err(Error::usage(what).with_hint("s3fcp --info shows both; a URL needs --if-match"));
-        }
-        let unit = args.chunk_size.unwrap_or(Shard::UNIT);
-        let shard = args.shard.map(|shard| RangeSpec::Shard(shard.in_units_of(unit)));
-        let download = Options {
-            version_id: args.version_id,
-            range: args.range.or(shard),
-            if_match: args.if_match,
-            concurrency: args.concurrency.and_then(|n| NonZeroUsize::new(usize::from(n))),
-            chunk_size: args.chunk_size,
-            max_memory: args.max_memory,
-            max_attempts: args.max_attempts.and_then(NonZeroU32::new),
-            first_byte_timeout: args.first_byte_timeout,
-            stall_timeout: args.stall_timeout,
-            hedge: args.hedge,
-            checksum: args.checksum,
-            unsafe_ranges: args.unsafe_ranges,
-            max_redirects: args.max_redirs,
-            limit_rate: args.limit_rate,
-            threads: args
-                .threads
-                .and_then(|n| NonZeroUsize::new(usize::from(n)))
-                .map_or(ThreadCount::Adaptive, ThreadCount::Exactly),
-        };
+        check_options_of_one_object(&args, &sources)?;
         let invocation = Self {
             sources,
-            list: args.from.map(|path| SourceList { path, is_null_separated: args.null }),
-            download,
+            list: args.from.clone().map(|path| SourceList { path, is_null_separated: args.null }),
+            download: download_options(&args),
             target,
             quiet: args.quiet,
             progress: args.progress,
@@ -103,25 +73,69 @@ impl TryFrom<Args> for Invocation {
             info: args.info,
             stats: args.stats,
             verbosity: args.verbose,
-            settings: Settings {
-                endpoint: args.endpoint,
-                region: args.region,
-                profile: args.profile,
-                no_sign_request: args.no_sign_request,
-                ca_bundle: args.ca_bundle,
-                client_certificate: args
-                    .client_cert
-                    .map(|certificate| ClientCertificate::new(certificate, args.client_key)),
-                addressing_style: args.addressing_style,
-                fips: args.fips,
-                dualstack: args.dualstack,
-                accelerate: args.accelerate,
-                request_payer: args.request_payer.is_some(),
-                sse_c_key: args.sse_c_key,
-            },
+            settings: settings(args),
         };
         invocation.fits_its_sources()?;
         Ok(invocation)
+    }
+}
+
+/// Refuses options that name bytes or a version of one object where there are several, and a shard of any version.
+fn check_options_of_one_object(args: &Args, sources: &[Source]) -> Result<()> {
+    let names_version = args.if_match.is_some() || args.version_id.is_some();
+    let names_one = names_version || args.range.is_some() || args.shard.is_some();
+    if names_one && (sources.len() > 1 || args.from.is_some()) {
+        let what = "--range, --shard, --if-match and --version-id apply to a single object";
+        return Err(Error::usage(what).with_hint("run s3fcp once for each object"));
+    }
+    if args.shard.is_some() && !names_version {
+        let what = "--shard needs --if-match or --version-id, so that all shards are of one version";
+        return Err(Error::usage(what).with_hint("s3fcp --info shows both; a URL needs --if-match"));
+    }
+    Ok(())
+}
+
+/// Returns how the objects are downloaded.
+fn download_options(args: &Args) -> Options {
+    let number = |n: Option<u16>| n.and_then(|n| NonZeroUsize::new(usize::from(n)));
+    let shard_unit = args.chunk_size.unwrap_or(Shard::UNIT);
+    let shard = args.shard.map(|shard| RangeSpec::Shard(shard.in_units_of(shard_unit)));
+    Options {
+        version_id: args.version_id.clone(),
+        range: args.range.or(shard),
+        if_match: args.if_match.clone(),
+        concurrency: number(args.concurrency),
+        chunk_size: args.chunk_size,
+        max_memory: args.max_memory,
+        max_attempts: args.max_attempts.and_then(NonZeroU32::new),
+        first_byte_timeout: args.first_byte_timeout,
+        stall_timeout: args.stall_timeout,
+        hedge: args.hedge,
+        checksum: args.checksum,
+        unsafe_ranges: args.unsafe_ranges,
+        max_redirects: args.max_redirs,
+        limit_rate: args.limit_rate,
+        threads: number(args.threads).map_or(ThreadCount::Adaptive, ThreadCount::Exactly),
+    }
+}
+
+/// Returns the settings that the environment and the profile complete.
+fn settings(args: Args) -> Settings {
+    Settings {
+        endpoint: args.endpoint,
+        region: args.region,
+        profile: args.profile,
+        no_sign_request: args.no_sign_request,
+        ca_bundle: args.ca_bundle,
+        client_certificate: args
+            .client_cert
+            .map(|certificate| ClientCertificate::new(certificate, args.client_key)),
+        addressing_style: args.addressing_style,
+        fips: args.fips,
+        dualstack: args.dualstack,
+        accelerate: args.accelerate,
+        request_payer: args.request_payer.is_some(),
+        sse_c_key: args.sse_c_key,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::cli::interrupt::end_process_by;
 use crate::cli::progress::view::RunOutcome;
 use crate::cli::report::end::{EndReport, ErrorReport};
 use crate::cli::report::last_lines::{LastLines, RunFigures};
-use crate::cli::resume_hint::ResumeCommand;
+use crate::cli::resume::hint::ResumeHint;
 use crate::cli::stderr;
 use crate::error::Error;
 use crate::output::written::WriteProgress;
@@ -20,7 +20,7 @@ use crate::output::written::WriteProgress;
 pub(crate) struct RunEnd {
     cause: EndCause,
     /// How it can be continued, if it can.
-    resume: Option<ResumeCommand>,
+    resume: Option<ResumeHint>,
     /// The figures of the run; `None` if it had not begun.
     figures: Option<Box<RunFigures>>,
 }
@@ -52,7 +52,7 @@ impl From<EndCause> for RunEnd {
 
 impl RunEnd {
     /// Creates the end of a run that had begun.
-    pub(crate) fn new(cause: EndCause, resume: Option<ResumeCommand>, figures: RunFigures) -> Self {
+    pub(crate) fn new(cause: EndCause, resume: Option<ResumeHint>, figures: RunFigures) -> Self {
         Self { cause, resume, figures: Some(Box::new(figures)) }
     }
 

@@ -1,43 +1,39 @@
-//! One run of the program: it describes objects, or downloads them and reports how that ended.
+//! One run of the program: it describes objects, or downloads them into one output or into a file each.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use futures_util::StreamExt as _;
+use tokio::time::Instant;
 
 use crate::cli::clear_token;
-use crate::cli::deliver::{DeliveryOutcome, DeliveryScope, StopReason, deliver};
+use crate::cli::deliver::{DeliveryOutcome, DeliveryScope, deliver};
+use crate::cli::ending::Ending;
 use crate::cli::existing_file;
 use crate::cli::file_each::{self, FileExaminer};
-use crate::cli::integrity_notes;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::invocation::Invocation;
 use crate::cli::log;
-use crate::cli::objects::{self, ObjectPlace, Objects};
+use crate::cli::objects::{self, Objects};
 use crate::cli::observers::Observers;
 use crate::cli::outcome::{EndCause, RunEnd};
-use crate::cli::progress::view::RunOutcome;
 use crate::cli::progress::{Progress, ProgressMode};
 use crate::cli::report::format::Format;
 use crate::cli::report::info;
-use crate::cli::report::last_lines::RunFigures;
-use crate::cli::report::stats::{EngineStats, Stats};
-use crate::cli::resume_hint::{self, ListPosition, ResumableFiles, ResumeCommand, ResumeHint};
+use crate::cli::resume::stopped_download::ResumableFiles;
+use crate::cli::stop::{StopReason, StopRequest, out_of_time};
 use crate::cli::transfer;
 use crate::config;
 use crate::config::settings::Config;
 use crate::download::client::Client;
 use crate::download::sequence::ObjectRequest;
-use crate::download::stream::TransferStats;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::resume::DownloadRequest;
 use crate::output::sink::{OpenedSink, Sink};
-use crate::output::stdout_path::stdout_file;
 use crate::output::stream::print;
 use crate::output::target::Destination;
 use crate::output::written::WriteProgress;
-use crate::s3::address::source::Source;
 
 /// Runs `invocation`; `delivery` counts what is delivered.
 pub(crate) async fn run(
@@ -46,17 +42,22 @@ pub(crate) async fn run(
     interrupt: &Interrupt,
 ) -> Result<RunEnd, RunEnd> {
     log::start(invocation.verbosity)?;
-    let mut run = Run::new(invocation, delivery, interrupt);
+    let deadline = invocation.max_time.map(|limit| Instant::from_std(delivery.began()) + limit);
+    let stop = StopRequest::new(interrupt, deadline);
     if let Some(format) = invocation.info {
-        let result = tokio::select! {
+        let cause = tokio::select! {
             biased;
-            result = describe(invocation, format) => result.map(|()| EndCause::Complete),
-            by = stopped(interrupt, run.deadline) => stop_cause(by),
+            described = describe(invocation, format) => described.map(|()| EndCause::Complete),
+            by = stop.received() => match by {
+                StopReason::Signal(signal) => Ok(EndCause::Interrupted(signal)),
+                StopReason::TimeLimit => Err(out_of_time()),
+            },
         };
-        return Ok(result?.into());
+        return Ok(cause?.into());
     }
-    let ending = Box::pin(run.download()).await.unwrap_or_else(Ending::before_start);
-    Ok(run.finish(ending))
+    let mut run = Run::new(invocation, delivery, stop);
+    let ending = Box::pin(run.download()).await.unwrap_or_else(Ending::from);
+    Ok(ending.report(invocation, run.observers, &run.delivery))
 }
 
 /// Describes the objects, one after the other.
@@ -92,48 +93,16 @@ struct Run<'a> {
     invocation: &'a Invocation,
     delivery: Arc<WriteProgress>,
     observers: Observers,
-    interrupt: &'a Interrupt,
-    /// When `--max-time` is over.
-    deadline: Option<tokio::time::Instant>,
-}
-
-/// How a download ended, and what there is to report.
-struct Ending {
-    result: Result<DeliveryOutcome>,
-    /// `None` without a first response.
-    transfer: Option<TransferStats>,
-    /// The limits that the run found or was given.
-    engine: Option<EngineStats>,
-    credentials_time: Option<Duration>,
-    /// How it can be continued.
-    resume: Option<ResumeCommand>,
-    /// An object that was not compared with a checksum although there may be one, and why.
-    unverified: Option<(Source, &'static str)>,
-}
-
-impl Ending {
-    fn new(result: Result<DeliveryOutcome>) -> Self {
-        Self { result, transfer: None, engine: None, credentials_time: None, resume: None, unverified: None }
-    }
-
-    fn before_start(error: Error) -> Self {
-        Self::new(Err(error))
-    }
-
-    fn stopped_early(by: StopReason) -> Self {
-        Self::new(outcome_of(Ok(DeliveryOutcome::Stopped { by, is_known: false })))
-    }
+    stop: StopRequest<'a>,
 }
 
 impl<'a> Run<'a> {
-    fn new(invocation: &'a Invocation, delivery: &Arc<WriteProgress>, interrupt: &'a Interrupt) -> Self {
+    fn new(invocation: &'a Invocation, delivery: &Arc<WriteProgress>, stop: StopRequest<'a>) -> Self {
         let mode = if invocation.quiet { ProgressMode::Off } else { invocation.progress };
         let to_stdout = matches!(invocation.target, Destination::Stdout { .. });
         let objects = invocation.list.is_none().then_some(invocation.sources.len());
         let observers = Observers::new(Progress::new(mode, objects, to_stdout, Arc::clone(delivery)));
-        let deadline =
-            invocation.max_time.map(|limit| tokio::time::Instant::from_std(delivery.began()) + limit);
-        Self { invocation, delivery: Arc::clone(delivery), observers, interrupt, deadline }
+        Self { invocation, delivery: Arc::clone(delivery), observers, stop }
     }
 
     /// Downloads all objects. An error is returned as such only if it came before the first response.
@@ -142,40 +111,28 @@ impl<'a> Run<'a> {
         let config = tokio::select! {
             biased;
             config = load(invocation) => config?,
-            by = stopped(self.interrupt, self.deadline) => return Ok(Ending::stopped_early(by)),
+            by = self.stop.received() => return Ok(Ending::stopped_early(by)),
         };
         let endpoint = existing_file::store_identity(&config);
-        let (sources, asked) = (invocation.sources.as_slice(), invocation.download.range);
-        let request = DownloadRequest { sources, asked, endpoint: &endpoint };
-        let client = Client::new(config.clone());
+        let client = Client::new(config);
         if file_each::is_wanted(invocation)? {
             let files = FileExaminer::new(invocation, &client, &endpoint);
             files.check_arguments()?;
             return Box::pin(self.deliver_files(&client, &files)).await;
         }
-        let mut sink = match open(invocation, request)? {
-            OpenedSink::Sink(sink) => sink,
-            OpenedSink::Existing(file) => {
-                let proof = tokio::select! {
-                    biased;
-                    proof = existing_file::prove_complete(&client, sources, &invocation.download, &file) => proof?,
-                    by = stopped(self.interrupt, self.deadline) => return Ok(Ending::stopped_early(by)),
-                };
-                match proof {
-                    Ok(verdict) => return Ok(Ending::new(Ok(DeliveryOutcome::Complete(verdict)))),
-                    Err(error) if !invocation.target.replaces() => return Err(error),
-                    Err(_) => Sink::open_anew(&invocation.target, request)?,
-                }
-            }
+        let (sources, asked) = (invocation.sources.as_slice(), invocation.download.range);
+        let request = DownloadRequest { sources, asked, endpoint: &endpoint };
+        let mut sink = match self.open(&client, request).await? {
+            Ok(sink) => sink,
+            Err(ending) => return Ok(ending),
         };
-        let stop = stopped(self.interrupt, self.deadline);
         let begun = tokio::select! {
             biased;
             begun = transfer::begin(invocation, &client, &mut sink, request) => Ok(begun),
-            by = stop => Err(by),
+            by = self.stop.received() => Err(by),
         };
         match begun {
-            Ok(Ok(sequence)) => Ok(Box::pin(self.deliver(sequence, sink, &config)).await),
+            Ok(Ok(sequence)) => Ok(Box::pin(self.deliver(&client, sequence, sink)).await),
             Ok(Err(e)) => {
                 sink.abandon(false);
                 Err(e)
@@ -187,10 +144,38 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn deliver(&mut self, mut sequence: Objects, mut sink: Sink, config: &Config) -> Ending {
+    /// Opens the destination of all objects; or returns the end of the run, if an earlier one has completed the file.
+    async fn open(
+        &self,
+        client: &Client,
+        request: DownloadRequest<'_>,
+    ) -> Result<std::result::Result<Sink, Ending>> {
+        let (target, options) = (&self.invocation.target, &self.invocation.download);
+        if self.invocation.list.is_some() {
+            let sink = Sink::open_anew(target, request)?;
+            return if sink.part().is_none() { Ok(Ok(sink)) } else { Err(one_file_for_a_list()) };
+        }
+        let file = match Sink::open(target, request)? {
+            OpenedSink::Sink(sink) => return Ok(Ok(sink)),
+            OpenedSink::Existing(file) => file,
+        };
+        let proof = tokio::select! {
+            biased;
+            proof = existing_file::prove_complete(client, request.sources, options, &file) => proof?,
+            by = self.stop.received() => return Ok(Err(Ending::stopped_early(by))),
+        };
+        match proof {
+            Ok(verdict) => Ok(Err(Ending::new(Ok(DeliveryOutcome::Complete(verdict))))),
+            Err(error) if !target.replaces() => Err(error),
+            Err(_) => Sink::open_anew(target, request).map(Ok),
+        }
+    }
+
+    /// Delivers all objects into one output.
+    async fn deliver(&mut self, client: &Client, mut sequence: Objects, mut sink: Sink) -> Ending {
         self.observers.object_begins(&sequence);
-        let stop = stopped(self.interrupt, self.deadline);
         let scope = DeliveryScope::AllObjects;
+        let stop = self.stop.received();
         let result =
             deliver(&mut sequence, scope, &mut sink, &self.delivery, stop, &mut self.observers).await;
         let files = if sink.part().is_some_and(|part| !part.is_empty()) {
@@ -198,8 +183,8 @@ impl<'a> Run<'a> {
         } else {
             ResumableFiles::None
         };
-        let result = close(sink, result, self.time_of(&sequence));
-        self.ending(&sequence, result, files, config)
+        let result = close(sink, result, modification_time(self.invocation, &sequence));
+        self.ending(client, &sequence, result, files)
     }
 
     /// Downloads each object into a file of its own, one after the other.
@@ -213,11 +198,11 @@ impl<'a> Run<'a> {
         {
             return Err(objects::explain_failed(invocation, &sequence, error));
         }
-        Ok(self.ending(&sequence, result, ResumableFiles::Each, &client.origins().config))
+        Ok(self.ending(client, &sequence, result, ResumableFiles::Each))
     }
 
     async fn fill_files(&mut self, sequence: &mut Objects, files: &FileExaminer) -> Result<DeliveryOutcome> {
-        let stop = stopped(self.interrupt, self.deadline);
+        let stop = self.stop.received();
         tokio::pin!(stop);
         loop {
             let begun = tokio::select! {
@@ -230,7 +215,7 @@ impl<'a> Run<'a> {
             let scope = DeliveryScope::OneObject;
             let observers = &mut self.observers;
             let result = deliver(sequence, scope, &mut sink, &self.delivery, &mut stop, observers).await;
-            let time = self.time_of(sequence);
+            let time = modification_time(self.invocation, sequence);
             // The disk may take its time, in which the next objects arrive.
             let closed = tokio::task::spawn_blocking(move || close(sink, result, time)).await;
             match closed.map_err(|_| Error::output(io::Error::other("the closing thread failed")))?? {
@@ -246,174 +231,29 @@ impl<'a> Run<'a> {
         verdict.map(DeliveryOutcome::Complete).ok_or_else(missing)
     }
 
-    /// Returns the time that the file of the current object gets, if it is to have that of the object. A text that is no HTTP
-    /// date changes nothing.
-    fn time_of(&self, sequence: &Objects) -> Option<SystemTime> {
-        let info = sequence.current().filter(|_| self.invocation.remote_time)?.info();
-        httpdate::parse_http_date(info.last_modified.as_deref()?).ok()
-    }
-
     fn ending(
         &self,
+        client: &Client,
         sequence: &Objects,
         result: Result<DeliveryOutcome>,
         files: ResumableFiles,
-        config: &Config,
     ) -> Ending {
-        let unverified = sequence.unverified().filter(|_| result.is_ok());
-        let resume = self.resume(sequence, &result, files);
-        let explained = result.map_err(|e| objects::explain_failed(self.invocation, sequence, e));
-        Ending {
-            result: outcome_of(explained),
-            transfer: Some(sequence.traffic()),
-            engine: Some(EngineStats { threads: sequence.threads(), window: sequence.window() }),
-            credentials_time: config.credentials.first_load_time(),
-            resume,
-            unverified,
-        }
-    }
-
-    /// Returns how the run can be continued, if it can.
-    fn resume(
-        &self,
-        sequence: &Objects,
-        result: &Result<DeliveryOutcome>,
-        files: ResumableFiles,
-    ) -> Option<ResumeCommand> {
-        let (download, request) = (sequence.current()?, sequence.request()?);
-        let delivered = self.delivery.bytes().saturating_sub(sequence.before());
-        let range = download.range();
-        let list = self.invocation.list.as_ref();
-        let can_be_resumed = files != ResumableFiles::None;
-        let can_continue = match result {
-            Ok(DeliveryOutcome::Complete(_)) => false,
-            Ok(DeliveryOutcome::Stopped { is_known, .. }) => *is_known || can_be_resumed,
-            // Where a list names something that is missing, the objects before it are whole, and so are the files before it.
-            Err(error)
-                if (list.is_some() || files == ResumableFiles::Each) && sequence.failed().is_some() =>
-            {
-                error.kind() != ErrorKind::Output
-            }
-            Err(error) => {
-                let source = sequence.failed().map_or(download.source(), |failed| &failed.source);
-                let keeps_bytes =
-                    can_be_resumed || (stdout_file().is_some() && self.invocation.target.is_stdout());
-                resume_hint::is_resumable(error, source, keeps_bytes)
-            }
-        };
-        if !can_continue {
-            return None;
-        }
-        let file = stdout_file();
-        let (rest, listed) = match (list, &request.note.place) {
-            (Some(list), ObjectPlace::Line(line)) => {
-                let position = ListPosition {
-                    list,
-                    source: &request.source,
-                    line: *line,
-                    is_last: sequence.is_last(),
-                    is_rereadable: list.is_rereadable(),
-                    written: self.delivery.bytes(),
-                };
-                (&[][..], Some(position))
-            }
-            (_, ObjectPlace::Argument(number)) => (&self.invocation.sources[number + 1..], None),
-            (None, ObjectPlace::Line(_)) => (&[][..], None),
-        };
-        let hint = ResumeHint {
-            invocation: self.invocation,
-            info: download.info(),
-            range,
-            delivered,
-            rest,
-            listed,
-            files,
-            is_by_version: download.is_by_version(),
-            is_interrupted: matches!(result, Ok(DeliveryOutcome::Stopped { .. })),
-            file: file.as_deref(),
-        };
-        hint.command()
-    }
-
-    /// Ends the progress, prints the statistics for people, and returns what is left to report.
-    fn finish(self, ending: Ending) -> RunEnd {
-        if let Some((source, why)) = &ending.unverified {
-            integrity_notes::unverified(source, why);
-        }
-        let outcome = match &ending.result {
-            Ok(DeliveryOutcome::Complete(_)) => RunOutcome::Complete,
-            // The views show nothing else at the end.
-            _ => RunOutcome::Failed,
-        };
-        let progress = self.observers.finish(outcome);
-        let has_begun = ending.transfer.is_some() || ending.result.is_ok();
-        let verdict = match &ending.result {
-            Ok(DeliveryOutcome::Complete(verdict)) => Some(*verdict),
-            _ => None,
-        };
-        let (traffic, time) = (ending.transfer, ending.credentials_time);
-        let stats = Stats::collect(time, traffic, ending.engine, verdict, &self.delivery);
-        if self.invocation.stats == Some(Format::Text) && has_begun {
-            // A stderr that is gone does not make a download fail.
-            let _ = std::io::stderr().write_all(stats.text().as_bytes());
-        }
-        let cause = match ending.result {
-            Ok(DeliveryOutcome::Stopped { by: StopReason::Signal(signal), .. }) => {
-                EndCause::Interrupted(signal)
-            }
-            Ok(_) => EndCause::Complete,
-            Err(error) => EndCause::Failed(error),
-        };
-        RunEnd::new(cause, ending.resume, RunFigures { progress, stats })
+        let config = &client.origins().config;
+        Ending::of_delivery(self.invocation, sequence, result, files, config, &self.delivery)
     }
 }
 
-/// Opens the destination of all objects.
-fn open(invocation: &Invocation, request: DownloadRequest<'_>) -> Result<OpenedSink> {
-    if invocation.list.is_none() {
-        return Sink::open(&invocation.target, request);
-    }
-    let sink = Sink::open_anew(&invocation.target, request)?;
-    if sink.part().is_some() {
-        return Err(Error::usage("-o names a single file, but --from several objects").with_hint(
-            "use -o DIR/ for one file each; to concatenate them, leave -o out and redirect stdout: > FILE",
-        ));
-    }
-    Ok(OpenedSink::Sink(sink))
+fn one_file_for_a_list() -> Error {
+    Error::usage("-o names a single file, but --from several objects").with_hint(
+        "use -o DIR/ for one file each; to concatenate them, leave -o out and redirect stdout: > FILE",
+    )
 }
 
-/// Resolves when something outside ends the run.
-async fn stopped(interrupt: &Interrupt, deadline: Option<tokio::time::Instant>) -> StopReason {
-    let time_limit = async {
-        match deadline {
-            Some(deadline) => tokio::time::sleep_until(deadline).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        signal = interrupt.received() => StopReason::Signal(signal),
-        () = time_limit => StopReason::TimeLimit,
-    }
-}
-
-/// Converts what stopped a run into the cause of its end: a signal is an interrupt, the end of the time limit an error.
-fn stop_cause(by: StopReason) -> Result<EndCause> {
-    match by {
-        StopReason::Signal(signal) => Ok(EndCause::Interrupted(signal)),
-        StopReason::TimeLimit => Err(out_of_time()),
-    }
-}
-
-/// Turns the end of the time limit into an error.
-fn outcome_of(result: Result<DeliveryOutcome>) -> Result<DeliveryOutcome> {
-    match result {
-        Ok(DeliveryOutcome::Stopped { by: StopReason::TimeLimit, .. }) => Err(out_of_time()),
-        result => result,
-    }
-}
-
-fn out_of_time() -> Error {
-    Error::network("the download did not finish within --max-time")
+/// Returns the time that the file of the current object gets, if it is to have that of the object. A text that is not an
+/// HTTP date changes nothing.
+fn modification_time(invocation: &Invocation, sequence: &Objects) -> Option<SystemTime> {
+    let info = sequence.current().filter(|_| invocation.remote_time)?.info();
+    httpdate::parse_http_date(info.last_modified.as_deref()?).ok()
 }
 
 /// Completes the output, whose file gets the time `modified`, or leaves it where a later run finds it.

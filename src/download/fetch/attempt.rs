@@ -22,11 +22,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::s3::range::ByteRange;
 use crate::s3::response::RangeResponse;
 
-/// How long small reads may be delayed so that the kernel can accumulate a full buffer: twice as long as a buffer takes to
-/// fill, between these limits.
-const GATHERING_MIN: Duration = Duration::from_millis(5);
-const GATHERING_MAX: Duration = Duration::from_millis(200);
-
 /// A step of a response that is being received.
 pub(super) enum RequestEvent {
     /// The response began, this long after the request was sent.
@@ -231,12 +226,13 @@ impl Receiving {
         end: u64,
     ) -> Result<Option<Bytes>> {
         let left = usize::try_from(end.saturating_sub(self.at)).unwrap_or(usize::MAX);
-        // As many as fill a frame, so that it is passed on as it is; but never more than are certain to come, and those of
-        // a slow connection not for long.
-        let gathering = context.request_stats.expected().map_or(GATHERING_MAX, |expected| {
-            (2 * expected.reading(context.read_buffer as u64)).clamp(GATHERING_MIN, GATHERING_MAX)
-        });
-        if left > context.read_buffer && since.elapsed() < gathering && !context.limit.is_observed() {
+        // As many as fill a frame, so that it is passed on as it is; but never more than are certain to come.
+        let gathering =
+            context.request_stats.expected().and_then(|e| e.gathering_time(context.read_buffer as u64));
+        if let Some(gathering) = gathering.filter(|_| !context.limit.is_observed())
+            && left > context.read_buffer
+            && since.elapsed() < gathering
+        {
             self.body.set_low_water(context.read_buffer);
             if let Ok(data) = timeout_at(since + gathering, self.some_data(queue)).await {
                 return data;

@@ -1,0 +1,329 @@
+//! Every message and command of a stopped download, from tables of facts.
+
+use std::path::Path;
+
+use crate::cli::invocation::Invocation;
+use crate::cli::progress::ProgressMode;
+use crate::cli::resume::stopped_download::{ListPosition, ResumableFiles, StoppedDownload, is_resumable};
+use crate::cli::source_list::SourceList;
+use crate::config::settings::Settings;
+use crate::download::options::{ChecksumMode, Options};
+use crate::error::{Error, ErrorKind, ServiceError};
+use crate::output::target::{Destination, IfExists};
+use crate::s3::address::source::Source;
+use crate::s3::object::ObjectInfo;
+use crate::s3::range_spec::RangeSpec;
+
+const COMMAND: &str = "\n    s3fcp ";
+
+fn invocation(range: Option<&str>) -> Invocation {
+    let range = range.map(|text| {
+        let shard = text.parse().map(RangeSpec::Shard);
+        shard.or_else(|_| text.parse()).unwrap()
+    });
+    let download = Options { range, ..Options::default() };
+    Invocation {
+        sources: vec!["s3://b/k".parse().unwrap()],
+        list: None,
+        download,
+        target: Destination::default(),
+        quiet: false,
+        progress: ProgressMode::default(),
+        max_time: None,
+        remote_time: false,
+        info: None,
+        stats: None,
+        verbosity: 0,
+        settings: Settings::default(),
+    }
+}
+
+fn s3() -> Source {
+    "s3://b/k".parse().unwrap()
+}
+
+fn object(etag: Option<&str>, version_id: Option<&str>) -> ObjectInfo {
+    let [etag, version_id] = [etag, version_id].map(|text| text.map(str::to_owned));
+    ObjectInfo { size: 100, etag, version_id, ..ObjectInfo::default() }
+}
+
+fn partial<'a>(invocation: &'a Invocation, info: &'a ObjectInfo) -> StoppedDownload<'a> {
+    StoppedDownload {
+        invocation,
+        info,
+        range: 0..100,
+        delivered: 7,
+        rest: &[],
+        listed: None,
+        files: ResumableFiles::None,
+        is_by_version: false,
+        is_interrupted: false,
+        file: None,
+    }
+}
+
+#[test]
+fn the_whole_message() {
+    let (invocation, info) = (invocation(None), object(Some("\"e\""), Some("v1")));
+    assert_eq!(
+        partial(&invocation, &info).message().unwrap(),
+        "  stopped at byte 7 of 100, ETag \"e\"\n  \
+         To continue from there (the result is not verified end to end):\n    \
+         s3fcp s3://b/k --range 7- --if-match '\"e\"' >> out\n"
+    );
+    let mut required = invocation.clone();
+    required.download.checksum = ChecksumMode::Require;
+    assert_eq!(partial(&required, &info).message(), partial(&invocation, &info).message());
+    let interrupted = StoppedDownload { is_interrupted: true, ..partial(&invocation, &info) };
+    assert!(interrupted.message().unwrap().contains(", if the reader has taken all"));
+    let file = StoppedDownload { file: Some(Path::new("/a b/c")), ..interrupted };
+    let message = file.message().unwrap();
+    assert!(
+        message.contains("  To continue from there (") && message.ends_with(" >> '/a b/c'\n"),
+        "{message}"
+    );
+}
+
+#[test]
+fn programs_get_the_command_as_words() {
+    let (mut invocation, info) = (invocation(None), object(Some("\"e\""), None));
+    let one = partial(&invocation, &info).words().unwrap();
+    assert_eq!(one, ["s3fcp", "s3://b/k", "--range", "7-", "--if-match", "\"e\""]);
+    assert_eq!(StoppedDownload { delivered: 0, ..partial(&invocation, &info) }.words(), None);
+    invocation.sources.push("s3://b/k2".parse().unwrap());
+    let two = StoppedDownload { rest: &invocation.sources[1..], ..partial(&invocation, &info) };
+    let shell = "s3fcp s3://b/k --range 7- --if-match '\"e\"' && s3fcp s3://b/k2";
+    assert_eq!(two.words().unwrap(), ["sh", "-c", shell]);
+}
+
+#[test]
+fn there_is_no_message_before_the_first_byte_or_after_the_last() {
+    let (invocation, info) = (invocation(Some("90-")), object(Some("\"e\""), None));
+    for (delivered, is_some) in [(0, false), (1, true), (9, true), (10, false)] {
+        let partial = StoppedDownload { range: 90..100, delivered, ..partial(&invocation, &info) };
+        assert_eq!(partial.message().is_some(), is_some, "{delivered}");
+    }
+}
+
+#[test]
+fn the_range_continues_where_the_download_stopped() {
+    let info = object(Some("\"e\""), None);
+    for (asked, range, want) in [
+        (None, 0..100, "--range 7- "),
+        (Some("20-"), 20..100, "--range 27- "),
+        (Some("20-29"), 20..30, "--range 27-29 "),
+        (Some("20-999"), 20..100, "--range 27-999 "),
+        (Some("-10"), 90..100, "--range 97- "),
+        (Some("1/4"), 25..50, "--range 32-49 "),
+        (Some("-1000"), 0..100, "--range 7- "),
+    ] {
+        let invocation = invocation(asked);
+        let message = StoppedDownload { range, ..partial(&invocation, &info) }.message().unwrap();
+        assert!(message.contains(want), "{asked:?}: {message}");
+    }
+}
+
+#[test]
+fn a_file_is_continued_by_the_same_command() {
+    let info = object(Some("\"e\""), Some("v1"));
+    let mut invocation = invocation(None);
+    let existing = IfExists::Fail { resume: false };
+    invocation.target = Destination::File { path: "a b".into(), existing };
+    // Also where nothing came in this run, or all did and could not be brought to the disk.
+    for (delivered, can_be_resumed) in [(0, false), (0, true), (7, true), (100, true)] {
+        let files = if can_be_resumed { ResumableFiles::One } else { ResumableFiles::None };
+        let partial = StoppedDownload { delivered, files, ..partial(&invocation, &info) };
+        let message = partial.message();
+        assert_eq!(message.is_some(), can_be_resumed, "{delivered}");
+        let command = "To continue from there:\n    s3fcp s3://b/k -o 'a b' --continue\n";
+        assert!(message.is_none_or(|message| message.ends_with(command)));
+    }
+    let partial =
+        StoppedDownload { files: ResumableFiles::One, is_by_version: true, ..partial(&invocation, &info) };
+    assert!(partial.message().unwrap().ends_with(" --continue --version-id v1\n"));
+    let mut several = invocation.clone();
+    several.sources.push("s3://b/k2".parse().unwrap());
+    let message = StoppedDownload { invocation: &several, ..partial.clone() }.message().unwrap();
+    assert!(message.contains("cannot be continued safely") && message.contains("replaced"), "{message}");
+    let bare = object(None, None);
+    let partial = StoppedDownload { info: &bare, is_by_version: false, ..partial };
+    assert!(partial.message().unwrap().contains("cannot be continued safely"));
+}
+
+#[test]
+fn several_objects_continue_with_the_rest_of_one_and_those_after_it() {
+    let info = object(Some("\"e\""), None);
+    let mut invocation = invocation(None);
+    invocation.sources = ["a", "b", "c"].map(|key| format!("s3://b/{key}").parse().unwrap()).into();
+    for (rest, delivered, command) in [
+        (2, 7, Some("s3fcp s3://b/a --range 7- --if-match '\"e\"' >> out && s3fcp s3://b/b s3://b/c >> out")),
+        (1, 7, Some("s3fcp s3://b/b --range 7- --if-match '\"e\"' >> out && s3fcp s3://b/c >> out")),
+        (1, 100, Some("s3fcp s3://b/c >> out")),
+        (0, 7, Some("s3fcp s3://b/c --range 7- --if-match '\"e\"' >> out")),
+        (0, 100, None),
+    ] {
+        let partial = StoppedDownload {
+            rest: &invocation.sources[3 - rest..],
+            delivered,
+            ..partial(&invocation, &info)
+        };
+        let message = partial.message();
+        assert_eq!(message.as_deref().map(|t| t.lines().last().unwrap().trim()), command);
+        let is_after = message.is_some_and(|message| message.contains("stopped after s3://b/b,"));
+        assert_eq!(is_after, (rest, delivered) == (1, 100));
+    }
+}
+
+#[test]
+fn a_list_continues_with_the_rest_of_one_object_and_the_lines_after_it() {
+    let info = object(Some("\"e\""), None);
+    let source = s3();
+    let rest_of_it = "s3fcp s3://b/k --range 7- --if-match '\"e\"' >> out";
+    for (path, is_null_separated, delivered, is_last, want) in [
+        ("a b", false, 7, false, format!("{rest_of_it} && tail -n +43 'a b' | s3fcp --from - >> out")),
+        ("a b", false, 100, false, "tail -n +43 'a b' | s3fcp --from - >> out".to_owned()),
+        ("-l", true, 100, false, "tail -z -n +43 ./-l | s3fcp --from - --null >> out".to_owned()),
+        ("-", false, 100, false, "tail -n +43 | s3fcp --from - >> out".to_owned()),
+        ("-", false, 7, true, rest_of_it.to_owned()),
+    ] {
+        let mut invocation = invocation(None);
+        let list = SourceList { path: path.into(), is_null_separated };
+        (invocation.sources, invocation.list) = (vec![], Some(list.clone()));
+        let is_rereadable = path != "-";
+        let (list, source) = (&list, &source);
+        let listed = Some(ListPosition { list, source, line: 42, is_last, is_rereadable, written: 1234 });
+        let partial = StoppedDownload { delivered, listed, ..partial(&invocation, &info) };
+        let message = partial.message().unwrap();
+        assert_eq!(message.lines().last().unwrap().trim(), want);
+        assert!(message.contains("s3://b/k, line 42 of ") && message.contains("1234 bytes"), "{message}");
+        assert_eq!(message.contains("list as stdin again"), path == "-" && !is_last, "{message}");
+        let words = partial.words().unwrap();
+        assert_eq!(words[0], if is_last { "s3fcp" } else { "sh" });
+    }
+}
+
+#[test]
+fn the_message_asks_for_a_query_if_the_command_has_a_url_with_one() {
+    let info = object(Some("\"e\""), None);
+    let mut invocation = invocation(None);
+    let url = "https://h/p?X-Amz-Signature=hunter2";
+    invocation.sources = ["s3://b/a", url, "s3://b/c"].map(|uri| uri.parse().unwrap()).into();
+    for (rest, delivered, can_be_resumed, asks, commands) in [
+        (
+            2,
+            7,
+            false,
+            true,
+            "s3fcp s3://b/a --range 7- --if-match '\"e\"' >> out && s3fcp 'https://h/p?...' s3://b/c >> out",
+        ),
+        (
+            1,
+            7,
+            false,
+            true,
+            "s3fcp 'https://h/p?...' --range 7- --if-match '\"e\"' >> out && s3fcp s3://b/c >> out",
+        ),
+        (1, 100, false, false, "s3fcp s3://b/c >> out"),
+        (0, 7, false, false, "s3fcp s3://b/c --range 7- --if-match '\"e\"' >> out"),
+        (0, 7, true, true, "s3fcp s3://b/a 'https://h/p?...' s3://b/c -o f --continue"),
+    ] {
+        if can_be_resumed {
+            let existing = IfExists::Fail { resume: false };
+            invocation.target = Destination::File { path: "f".into(), existing };
+        }
+        let files = if can_be_resumed { ResumableFiles::One } else { ResumableFiles::None };
+        let (rest, info) = (&invocation.sources[3 - rest..], &info);
+        let message = StoppedDownload { delivered, rest, files, ..partial(&invocation, info) }.message();
+        let message = message.unwrap();
+        assert_eq!(message.lines().last().unwrap().trim(), commands);
+        assert_eq!(message.contains(", with the URL's query"), asks, "{message}");
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+}
+
+#[test]
+fn the_command_pins_the_version_by_etag_or_version_id() {
+    const ETAG: &str = "--if-match '\"e\"' ";
+    for (etag, shown, named, by_version, version, pins) in [
+        (Some("\"e\""), None, None, false, None, Some(ETAG)),
+        (Some("\"e\""), Some("v1"), None, false, None, Some(ETAG)),
+        (Some("\"e\""), Some("v1"), None, true, Some("--version-id v1 "), Some(ETAG)),
+        (Some("\"e\""), Some("v1"), Some("v1"), false, Some("--version-id v1 "), Some(ETAG)),
+        (Some("e"), None, None, false, None, Some(ETAG)),
+        (Some("W/\"e\""), Some("v1"), None, false, Some("--version-id v1 "), Some("")),
+        (None, Some("v1"), None, false, Some("--version-id v1 "), Some("")),
+        (None, None, Some("v0"), false, Some("--version-id v0 "), Some("")),
+        (None, None, Some("null"), false, None, None),
+        (Some("W/\"e\""), None, None, false, None, None),
+        (None, None, None, false, None, None),
+        (Some(&*"e".repeat(1025)), None, None, false, None, None),
+        (None, Some(&*"v".repeat(1025)), None, false, None, None),
+    ] {
+        let mut invocation = invocation(None);
+        invocation.download.version_id = named.map(str::to_owned);
+        let info = object(etag, shown);
+        let message =
+            StoppedDownload { is_by_version: by_version, ..partial(&invocation, &info) }.message().unwrap();
+        assert!(message.contains("stopped at byte 7 of 100"), "{message}");
+        assert_eq!(message.contains(COMMAND), pins.is_some(), "{message}");
+        assert_eq!(message.contains("cannot be continued safely"), pins.is_none(), "{message}");
+        assert!(message.contains(pins.unwrap_or_default()), "{message}");
+        assert_eq!(message.contains("--if-match"), pins == Some(ETAG), "{message}");
+        assert!(message.contains(version.unwrap_or_default()), "{message}");
+        assert_eq!(message.contains("--version-id"), version.is_some(), "{message}");
+    }
+}
+
+#[test]
+fn control_characters_reach_no_terminal() {
+    let info = object(Some("\"e\""), None);
+    let mut invocation = invocation(None);
+    let file = StoppedDownload { file: Some(Path::new("/a\u{1b}[2J")), ..partial(&invocation, &info) };
+    assert!(file.message().unwrap().ends_with(" >> out\n"));
+    invocation.sources[0] = "s3://b/k\u{1b}[2J".parse().unwrap();
+    let message = partial(&invocation, &info).message().unwrap();
+    assert!(!message.contains('\u{1b}') && !message.contains(COMMAND), "{message:?}");
+}
+
+#[test]
+fn which_failures_can_be_continued() {
+    let with = |kind, code: &str| {
+        let service = ServiceError { code: Some(code.to_owned()), ..ServiceError::default() };
+        is_resumable(&Error::new(kind, "failed").with_service(service), &s3(), false)
+    };
+    assert!(is_resumable(&Error::network("cut"), &s3(), false) && with(ErrorKind::Server, "InternalError"));
+    assert!(with(ErrorKind::Access, "ExpiredToken") && with(ErrorKind::Access, "TokenRefreshRequired"));
+    assert!(is_resumable(&Error::new(ErrorKind::Access, "the source gives no credentials"), &s3(), false));
+    assert!(!with(ErrorKind::Access, "AccessDenied"));
+    for kind in [
+        ErrorKind::Changed,
+        ErrorKind::Integrity,
+        ErrorKind::Output,
+        ErrorKind::Usage,
+        ErrorKind::NotFound,
+        ErrorKind::Other,
+    ] {
+        assert!(!is_resumable(&Error::new(kind, "failed"), &s3(), false), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_url_is_repeated_without_its_query_and_without_a_version() {
+    let mut invocation = invocation(None);
+    for (url, says) in [
+        ("https://h/p", "To continue from there (the result"),
+        (
+            "https://h/p?X-Amz-Signature=hunter2",
+            "To continue from there, with the URL's query (or a new URL's)",
+        ),
+    ] {
+        invocation.sources = vec![url.parse().unwrap()];
+        let message = partial(&invocation, &object(Some("\"e\""), Some("v1"))).message().unwrap();
+        assert!(message.contains(says) && message.contains("https://h/p"), "{message}");
+        assert!(!message.contains("hunter2") && !message.contains("v1"), "{message}");
+        let message = partial(&invocation, &object(None, Some("v1"))).message().unwrap();
+        assert!(message.contains("cannot be continued safely"), "{message}");
+        let denied = Error::new(ErrorKind::Access, "denied").with_service(ServiceError::default());
+        assert!(is_resumable(&denied, &invocation.sources[0], false) && !is_resumable(&denied, &s3(), false));
+    }
+}
