@@ -1,14 +1,15 @@
-//! The events of a download, for [`tracing`]: `-v` and `RUST_LOG` show them, and a program that embeds this library gets
-//! them through its own subscriber. Without a subscriber no event is built, and each costs one load from memory.
+//! The events of a download, for [`tracing`]: `-v` and `RUST_LOG` show them, and a program that embeds this library
+//! gets them through its own subscriber. Without a subscriber no event is built, and each costs one load from memory.
 //!
-//! No event contains a secret: no keys, signatures, session tokens or passwords, no customer-provided key, and no query of
-//! a URL. That holds for the targets below. The AWS crates that this library uses have events too, and at the levels
+//! No event contains a secret: no keys, signatures, session tokens or passwords, no customer-provided key, and no query
+//! of a URL. That holds for the targets below. The AWS crates that this library uses have events too, and at the levels
 //! `debug` and `trace` some of those show requests with all their headers: enable them with care.
 //!
 //! # Targets
 //!
-//! Targets, levels and field names are stable; messages are for people. A field without a value is left out. Fields that end in `_ms` are milliseconds, ranges are as in the header `Range`, and `object` is the object's
-//! URI, or the URL without its query.
+//! Targets, levels and field names are stable; messages are for people. A field without a value is left out. Fields
+//! that end in `_ms` are milliseconds, ranges are as in the header `Range`, and `object` is the object's URI, or the
+//! URL without its query.
 //!
 //! | target | level | what happened | fields |
 //! |---|---|---|---|

@@ -6,8 +6,8 @@
 //! ([`S3Uri`]) or a URL ([`HttpUrl`]), which is requested as it stands, without a signature. [`events`] lists what the
 //! library reports through [`tracing`].
 //!
-//! The library is for Unix systems. The program `s3fcp` is the cargo feature `cli`, on by default: a program that embeds
-//! the library turns the default features off and compiles neither an argument parser nor a progress bar.
+//! The library is for Unix systems. The program `s3fcp` is the cargo feature `cli`, on by default: a program that
+//! embeds the library turns the default features off and compiles neither an argument parser nor a progress bar.
 //!
 //! How it works inside, and what it promises, is in `docs/design/` of the repository: `architecture.md` (rooms, the way
 //! of a byte, invariants), `concurrency.md` (how many connections, and why) and `glossary.md`.
@@ -44,24 +44,24 @@
 //!
 //! # Embedding
 //!
-//! - A download needs a tokio runtime with I/O and time. One thread is enough; whatever blocks it for long (a decoder, a
-//!   slow disk) slows the download down and belongs on a thread of its own.
+//! - A download needs a tokio runtime with I/O and time. One thread is enough; whatever blocks it for long (a decoder,
+//!   a slow disk) slows the download down and belongs on a thread of its own.
 //! - [`Download`] is a [`Stream`](futures_util::Stream) of `Bytes`. [`Download::next_frame`] yields [`Frame`]s instead,
 //!   which count against the memory window until they are dropped, so memory stays bounded even when a consumer keeps
 //!   some of them. A consumer that keeps a whole window of them waits for ever: see [`Frame`].
 //! - To end a download, drop it. All its requests end with it.
 //! - The bytes are right when the stream has ended without an error, and not before: after the last byte an error of
 //!   kind [`Integrity`](ErrorKind::Integrity) may follow. Read on to the end even if a decoder is content earlier.
-//! - An [`Error`] has a [`kind`](Error::kind), the [`service`](Error::service)'s own words, and a message of one to three
-//!   lines. It converts to an [`io::Error`](std::io::Error) and back.
+//! - An [`Error`] has a [`kind`](Error::kind), the [`service`](Error::service)'s own words, and a message of one to
+//!   three lines. It converts to an [`io::Error`](std::io::Error) and back.
 //! - Inputs ([`Settings`], [`Config`], [`Options`]) are made by `Default`, and then their fields are set; public
 //!   types are `non_exhaustive`, so that a new field or variant breaks nobody.
 //! - A [`Meter`] shows the progress.
 //! - Some types of the AWS SDK for Rust are part of this API ([`config::Identity`], and the provider that
 //!   [`config::Credentials`] takes): a major version of theirs is one of this crate.
 //!
-//! To feed a decoder, turn the stream into a reader. This is `examples/untar.rs` in short; `to_file.rs` and `progress.rs`
-//! are the other examples:
+//! To feed a decoder, turn the stream into a reader. This is `examples/untar.rs` in short; `to_file.rs` and
+//! `progress.rs` are the other examples:
 //!
 //! ```
 //! use std::io::Error;
@@ -97,8 +97,8 @@
 //! # }
 //! ```
 
-// Several objects in one output, resuming and the like are used by the program alone. Marking each such item would put the
-// feature into every room; without the program they are compiled and thrown away.
+// Several objects in one output, resuming and the like are used by the program alone. Marking each such item would put
+// the feature into every room; without the program they are compiled and thrown away.
 #![cfg_attr(not(feature = "cli"), allow(dead_code))]
 
 #[cfg(not(unix))]

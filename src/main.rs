@@ -9,11 +9,12 @@ fn main() -> ExitCode {
     s3fcp::cli::main(began, !stdout_was_closed::at_start())
 }
 
-/// Read buffers come and go, hundreds of KiB each: glibc would map and unmap them one by one, and every one
-/// would begin with page faults (40,000 a GiB; without them a tenth less CPU at one connection).
+/// Read buffers come and go, hundreds of KiB each: glibc would map and unmap them one by one, and every one would begin
+/// with page faults (40,000 a GiB; without them a tenth less CPU at one connection).
 ///
-/// What is freed is kept for all threads together: with an arena for each of them, each keeps as much as it ever had at the
-/// same time. Four threads took 27 to 36 MiB for a window of 8, the longer the more; with one arena 17, at the same CPU.
+/// What is freed is kept for all threads together: with an arena for each of them, each keeps as much as it ever had at
+/// the same time. Four threads took 27 to 36 MiB for a window of 8, the longer the more; with one arena 17, at the same
+/// CPU.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn keep_freed_memory() {
     const MMAP_FROM: i32 = 4 << 20;
@@ -28,9 +29,9 @@ fn keep_freed_memory() {
     }
 }
 
-/// musl maps and unmaps everything from 128 KiB on, each time with fresh pages: 250,000 page faults a GiB, and half as much
-/// CPU again (1.0 to 1.4 seconds a GiB where glibc as above takes 0.6 to 0.9). This one stays within a tenth of glibc, and,
-/// without huge pages, within the memory that is promised.
+/// musl maps and unmaps everything from 128 KiB on, each time with fresh pages: 250,000 page faults a GiB, and half as
+/// much CPU again (1.0 to 1.4 seconds a GiB where glibc as above takes 0.6 to 0.9). This one stays within a tenth of
+/// glibc, and, without huge pages, within the memory that is promised.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -47,8 +48,8 @@ mod stdout_was_closed {
     static WAS_CLOSED: AtomicBool = AtomicBool::new(false);
 
     #[expect(unsafe_code, reason = "the only way to run before the standard library's start")]
-    // SAFETY: the loader calls each entry of the section once, as a C function whose arguments it may ignore. This one asks
-    // for a descriptor's flags and stores a bool; it needs nothing of the standard library's runtime.
+    // SAFETY: the loader calls each entry of the section once, as a C function whose arguments it may ignore. This one
+    // asks for a descriptor's flags and stores a bool; it needs nothing of the standard library's runtime.
     #[used]
     #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
     #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]

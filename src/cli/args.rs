@@ -1,5 +1,5 @@
-//! The flags as they are typed. Values that are wrong on their own are refused here; whether they go together is decided
-//! in `invocation.rs`, and questions that need the environment (is there a region?) in the configuration.
+//! The flags as they are typed. Values that are wrong on their own are refused here; whether they go together is
+//! decided in `invocation.rs`, and questions that need the environment (is there a region?) in the configuration.
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -35,7 +35,8 @@ const CONCURRENCY_MAX: i64 = 1000;
 /// The largest `--threads`: each one fetches some 2 GiB a second.
 const THREADS_MAX: i64 = 64;
 
-/// Parses the process's arguments. Returns `None` after `--help`, `--version`, `--completions` and `--man`, which print.
+/// Parses the process's arguments. Returns `None` after `--help`, `--version`, `--completions` and `--man`, which
+/// print.
 pub(crate) fn parse() -> Result<Option<Invocation>, RunEnd> {
     let words: Vec<OsString> = habits::translated(std::env::args_os())?;
     let command = Args::command();
@@ -88,8 +89,8 @@ pub(crate) struct Args {
 
     /// Read the objects and URLs from FILE, one a line; - for stdin
     ///
-    /// They are read as they come, so a list may have any length and may be a pipe. Blank lines are skipped; otherwise a
-    /// line is taken literally.
+    /// They are read as they come, so a list may have any length and may be a pipe. Blank lines are skipped; otherwise
+    /// a line is taken literally.
     #[arg(long, value_name = "FILE", value_parser = value_parser!(PathBuf), value_hint = ValueHint::FilePath,
           conflicts_with = "sources")]
     pub(super) from: Option<PathBuf>,
@@ -111,8 +112,8 @@ pub(crate) struct Args {
 
     /// Fail (exit 6) unless the object has this ETag
     ///
-    /// With or without its quotes. A weak ETag (W/"...") is refused: it does not identify exact bytes, and servers never
-    /// match it. Use --version-id for such a version.
+    /// With or without its quotes. A weak ETag (W/"...") is refused: it does not identify exact bytes, and servers
+    /// never match it. Use --version-id for such a version.
     #[arg(long, value_name = "ETAG")]
     pub(super) if_match: Option<ETag>,
 
@@ -147,8 +148,8 @@ pub(crate) struct Args {
 
     /// Form of progress on stderr
     ///
-    /// A bar shows percentage, bytes, speed and remaining time, and retries and hedges if there are any; several objects
-    /// have one each below a total. There is no bar if stderr is not a terminal, or if the bytes go to one.
+    /// A bar shows percentage, bytes, speed and remaining time, and retries and hedges if there are any; several
+    /// objects have one each below a total. There is no bar if stderr is not a terminal, or if the bytes go to one.
     #[arg(long, value_name = "FORM", default_value = "auto", hide_default_value = true)]
     pub(super) progress: ProgressMode,
 
@@ -164,9 +165,9 @@ pub(crate) struct Args {
 
     /// Write to FILE, or to DIR/<last path segment>; - for stdout
     ///
-    /// With -, bytes go to stdout even if it is a terminal. Until the object is complete it is in FILE.part, with a note
-    /// beside it; then it is synced and renamed. A FILE that is not a regular file, such as a pipe or /dev/null, is
-    /// written directly.
+    /// With -, bytes go to stdout even if it is a terminal. Until the object is complete it is in FILE.part, with a
+    /// note beside it; then it is synced and renamed. A FILE that is not a regular file, such as a pipe or /dev/null,
+    /// is written directly.
     #[arg(short, long, value_name = "FILE", help_heading = OUTPUT, value_parser = value_parser!(PathBuf))]
     pub(super) output: Option<PathBuf>,
 
@@ -176,7 +177,8 @@ pub(crate) struct Args {
 
     /// Resume from FILE.part
     ///
-    /// Without a FILE.part the download starts from the beginning. If the object has changed, it starts over and says so.
+    /// Without a FILE.part the download starts from the beginning. If the object has changed, it starts over and says
+    /// so.
     #[arg(long = "continue", alias = "resume", help_heading = OUTPUT)]
     pub(super) resume: bool,
 
@@ -238,9 +240,9 @@ pub(crate) struct Args {
 
     /// Limit the memory of the process: bytes, 64MiB or 64MB
     ///
-    /// Takes precedence over --concurrency and --chunk-size. At least 34MiB. Without it, concurrency x chunk-size is the
-    /// limit or, if neither is given, 56 MiB of the object, and up to 1 GiB where so many connections pay: at most an eighth
-    /// of the machine's memory and a quarter of what a cgroup allows.
+    /// Takes precedence over --concurrency and --chunk-size. At least 34MiB. Without it, concurrency x chunk-size is
+    /// the limit or, if neither is given, 56 MiB of the object, and up to 1 GiB where so many connections pay: at most
+    /// an eighth of the machine's memory and a quarter of what a cgroup allows.
     #[arg(long, value_name = "SIZE", help_heading = TRANSFER, value_parser = value_parsers::max_memory)]
     pub(super) max_memory: Option<NonZeroU64>,
 

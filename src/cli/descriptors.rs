@@ -9,8 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// Descriptors that the runtime, the signals, the output and the first connection need beside the standard streams.
 const NEEDED: usize = 8;
 
-/// Raises the soft limit on open files to the hard one. Shells set a low soft limit for programs that use `select`, which
-/// this one does not.
+/// Raises the soft limit on open files to the hard one. Shells set a low soft limit for programs that use `select`,
+/// which this one does not.
 pub(crate) fn raise_limit() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < hard

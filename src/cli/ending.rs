@@ -130,7 +130,8 @@ fn can_continue(
     match result {
         Ok(DeliveryOutcome::Complete(_)) => false,
         Ok(DeliveryOutcome::Stopped { is_known, .. }) => *is_known || has_files,
-        // Where a list names something that is missing, the objects before it are whole, and so are the files before it.
+        // Where a list names something that is missing, the objects before it are whole, and so are the files before
+        // it.
         Err(error)
             if (invocation.list.is_some() || files == ResumableFiles::Each)
                 && sequence.failed().is_some() =>

@@ -12,8 +12,8 @@ use crate::s3::checksum::expected::ExpectedChecksum;
 use crate::s3::checksum::verifier::Verifier;
 use crate::s3::object::ObjectInfo;
 
-/// Returns the proof that `file` is all that `options` ask of `sources`, else the reason why it may not be. Without a proof
-/// the file is read and compared with the store's checksums.
+/// Returns the proof that `file` is all that `options` ask of `sources`, else the reason why it may not be. Without a
+/// proof the file is read and compared with the store's checksums.
 pub(crate) async fn prove_complete(
     client: &Client,
     sources: &[Source],
@@ -92,8 +92,8 @@ fn compare(file: &FinishedFile, start: u64, source: &Source, info: &ObjectInfo) 
     })
 }
 
-/// Returns the identity of the store that S3 objects come from: a custom endpoint by its scheme, host, port and prefix, AWS
-/// by its partition, for its regional, dual-stack, FIPS and accelerated hosts are one store.
+/// Returns the identity of the store that S3 objects come from: a custom endpoint by its scheme, host, port and prefix,
+/// AWS by its partition, for its regional, dual-stack, FIPS and accelerated hosts are one store.
 pub(crate) fn store_identity(config: &Config) -> String {
     let partition = || format!("aws:{}", Partition::of(&config.region).id);
     let Some(endpoint) = &config.endpoint else { return partition() };

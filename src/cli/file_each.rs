@@ -1,6 +1,7 @@
 //! A file for each object of a run, in a folder (`-o DIR/`): its name, and what an earlier run left of it.
 //!
-//! A file is examined when its object is requested, which may be before its turn; nothing is made or changed until then.
+//! A file is examined when its object is requested, which may be before its turn; nothing is made or changed until
+//! then.
 
 use std::collections::HashSet;
 use std::fs;
@@ -44,8 +45,8 @@ pub(crate) fn is_wanted(invocation: &Invocation) -> Result<bool> {
     }
 }
 
-/// The names that the files of a run have had. Of each a hash of eight bytes is kept, because a list may have a million:
-/// two of these are taken for equal with a probability of 3 in 100 million.
+/// The names that the files of a run have had. Of each a hash of eight bytes is kept, because a list may have a
+/// million: two of these are taken for equal with a probability of 3 in 100 million.
 #[derive(Default)]
 struct FileNames {
     hasher: RandomState,
@@ -87,7 +88,8 @@ impl FileExaminer {
         Self { invocation, client: client.clone(), endpoint: endpoint.into(), complete: Arc::default() }
     }
 
-    /// Refuses what can be known to fail before anything is requested: names that clash, and files that may not be replaced.
+    /// Refuses what can be known to fail before anything is requested: names that clash, and files that may not be
+    /// replaced.
     pub(crate) fn check_arguments(&self) -> Result<()> {
         let mut names = FileNames::default();
         self.invocation.sources.iter().try_for_each(|source| names.add(source))?;
@@ -169,7 +171,7 @@ impl FileExaminer {
                 return None;
             }
             Ok(Err(_)) if self.invocation.target.replaces() => {
-                let sink = Sink::open_anew(&self.invocation.target, self.request(&request.source));
+                let sink = Sink::open_new(&self.invocation.target, self.request(&request.source));
                 match sink.and_then(|sink| self.attach(&mut request, sink)) {
                     Ok(()) => return Some(Ok(request)),
                     Err(error) => error,

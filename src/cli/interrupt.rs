@@ -1,5 +1,5 @@
-//! SIGINT, SIGTERM and SIGHUP: the first one can be waited for, so that a download ends with a message; a second one, or
-//! any while nobody waits, gets the default action and ends the process immediately, whatever that is doing.
+//! SIGINT, SIGTERM and SIGHUP: the first one can be waited for, so that a download ends with a message; a second one,
+//! or any while nobody waits, gets the default action and ends the process immediately, whatever that is doing.
 //!
 //! `tokio::signal` has no such second signal. Signals that this process was started to ignore stay ignored. The first
 //! process of a container (PID 1) has no default actions: there the handler ends the process itself, with the exit
@@ -27,11 +27,11 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Installs the handlers. Until the first [`received`](Self::received), signals get their default actions; if the end
-    /// `is_reported` to a program, the first one is kept until somebody waits.
+    /// Installs the handlers. Until the first [`received`](Self::received), signals get their default actions; if the
+    /// end `is_reported` to a program, the first one is kept until somebody waits.
     pub(crate) fn install(is_reported: bool) -> io::Result<Self> {
-        // With a handler, a write beyond a file size limit fails with EFBIG instead of ending the process. Programs that
-        // this one starts get the default action back, which they would not if the signal were ignored.
+        // With a handler, a write beyond a file size limit fails with EFBIG instead of ending the process. Programs
+        // that this one starts get the default action back, which they would not if the signal were ignored.
         flag::register(SIGXFSZ, Arc::default())?;
         let (woken, waker) = UnixStream::pair()?;
         woken.set_nonblocking(true)?;
@@ -87,8 +87,8 @@ impl Drop for DefaultWhenDropped<'_> {
     }
 }
 
-/// Ends the process by the default action of `signal`; as PID 1, which has none, with the exit status that a shell shows
-/// for it. (`emulate_default_handler` would abort there, which a container reports as a crash.)
+/// Ends the process by the default action of `signal`; as PID 1, which has none, with the exit status that a shell
+/// shows for it. (`emulate_default_handler` would abort there, which a container reports as a crash.)
 pub(crate) fn end_process_by(signal: i32) -> ! {
     if !is_init() {
         let _ = low_level::emulate_default_handler(signal);

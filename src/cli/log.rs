@@ -27,8 +27,8 @@ const LEVELS: [LevelFilter; 6] = [
     LevelFilter::TRACE,
 ];
 
-/// Installs the process's subscriber: for the events that `-v`, given `verbosity` times, or `RUST_LOG` asks for, and for
-/// warnings that are shown without either. A subscriber that is already installed stays.
+/// Installs the process's subscriber: for the events that `-v`, given `verbosity` times, or `RUST_LOG` asks for, and
+/// for warnings that are shown without either. A subscriber that is already installed stays.
 pub(crate) fn start(verbosity: u8) -> Result<()> {
     let requested = requested(&env::var(VARIABLE).unwrap_or_default())?;
     let shown = shown(verbosity, &requested);

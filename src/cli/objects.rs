@@ -40,8 +40,8 @@ pub(crate) enum ObjectPlace {
     Line(u64),
 }
 
-/// Returns the objects of `invocation` without the first `skipped` ones, which are complete. The first one that is left uses
-/// `first`: its own options, and how many bytes of it an earlier run has written.
+/// Returns the objects of `invocation` without the first `skipped` ones, which are complete. The first one that is left
+/// uses `first`: its own options, and how many bytes of it an earlier run has written.
 pub(crate) fn requests(
     invocation: &Invocation,
     skipped: usize,

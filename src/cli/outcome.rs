@@ -1,5 +1,5 @@
-//! The end of a run: the message on stderr, then the lines for programs, which nothing follows, then the process's end by an
-//! exit code or a signal. Every run ends here, whatever ended it.
+//! The end of a run: the message on stderr, then the lines for programs, which nothing follows, then the process's end
+//! by an exit code or a signal. Every run ends here, whatever ended it.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -56,8 +56,8 @@ impl RunEnd {
         Self { cause, resume, figures: Some(Box::new(figures)) }
     }
 
-    /// Reports the end on stderr and returns the exit code. If the cause is a signal or a closed pipe it does not return,
-    /// but ends the process by that signal, as `cat` ends: silently, except for how to continue.
+    /// Reports the end on stderr and returns the exit code. If the cause is a signal or a closed pipe it does not
+    /// return, but ends the process by that signal, as `cat` ends: silently, except for how to continue.
     #[must_use]
     pub(crate) fn finish(self, lines: LastLines, delivery: &Arc<WriteProgress>) -> ExitCode {
         self.report(lines, delivery);
@@ -68,7 +68,8 @@ impl RunEnd {
         }
     }
 
-    /// Writes all there is to report, in one piece. If stderr is full or closed, the exit code still says how the run ended.
+    /// Writes all there is to report, in one piece. If stderr is full or closed, the exit code still says how the run
+    /// ended.
     pub(crate) fn report(&self, lines: LastLines, delivery: &Arc<WriteProgress>) {
         if let EndCause::Refused(refusal) = &self.cause {
             // In colours where a terminal shows them.

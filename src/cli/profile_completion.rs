@@ -1,5 +1,5 @@
-//! The names of profiles as completions of `--profile`: `clap_complete` knows fixed values only, so each shell reads the
-//! AWS configuration files itself.
+//! The names of profiles as completions of `--profile`: `clap_complete` knows fixed values only, so each shell reads
+//! the AWS configuration files itself.
 //!
 //! Pure. A shell without a function here completes nothing, as for every value that is not known in advance.
 

@@ -152,7 +152,7 @@ impl<'a> Run<'a> {
     ) -> Result<std::result::Result<Sink, Ending>> {
         let (target, options) = (&self.invocation.target, &self.invocation.download);
         if self.invocation.list.is_some() {
-            let sink = Sink::open_anew(target, request)?;
+            let sink = Sink::open_new(target, request)?;
             return if sink.part().is_none() { Ok(Ok(sink)) } else { Err(one_file_for_a_list()) };
         }
         let file = match Sink::open(target, request)? {
@@ -167,7 +167,7 @@ impl<'a> Run<'a> {
         match proof {
             Ok(verdict) => Ok(Err(Ending::new(Ok(DeliveryOutcome::Complete(verdict))))),
             Err(error) if !target.replaces() => Err(error),
-            Err(_) => Sink::open_anew(target, request).map(Ok),
+            Err(_) => Sink::open_new(target, request).map(Ok),
         }
     }
 
@@ -249,8 +249,8 @@ fn one_file_for_a_list() -> Error {
     )
 }
 
-/// Returns the time that the file of the current object gets, if it is to have that of the object. A text that is not an
-/// HTTP date changes nothing.
+/// Returns the time that the file of the current object gets, if it is to have that of the object. A text that is not
+/// an HTTP date changes nothing.
 fn modification_time(invocation: &Invocation, sequence: &Objects) -> Option<SystemTime> {
     let info = sequence.current().filter(|_| invocation.remote_time)?.info();
     httpdate::parse_http_date(info.last_modified.as_deref()?).ok()

@@ -1,7 +1,7 @@
 //! The sources of a run that come from a file or a pipe (`--from`), one a line, read as they come.
 //!
-//! A thread of its own reads, because opening a pipe or reading from one may block for as long as its writer likes. It is
-//! never more than a short queue ahead of the download, so a list of any length takes the same memory.
+//! A thread of its own reads, because opening a pipe or reading from one may block for as long as its writer likes. It
+//! is never more than a short queue ahead of the download, so a list of any length takes the same memory.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};

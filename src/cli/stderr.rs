@@ -14,8 +14,8 @@ pub(crate) fn shares_with(bars: Option<&MultiProgress>) {
     *BARS.lock().unwrap_or_else(PoisonError::into_inner) = bars.cloned();
 }
 
-/// Writes the last text of the process. Other threads that would write to stderr after it wait until the process has ended,
-/// so that nothing follows. If stderr is full or closed, that changes nothing.
+/// Writes the last text of the process. Other threads that would write to stderr after it wait until the process has
+/// ended, so that nothing follows. If stderr is full or closed, that changes nothing.
 pub(crate) fn write_last(text: &[u8]) {
     let mut stderr = io::stderr().lock();
     let _ = stderr.write_all(text);

@@ -97,8 +97,8 @@ async fn append_to(
     }
 }
 
-/// Makes the next object of `sequence` the current one, and returns its file, which is ready for its bytes; `None` after the
-/// last object.
+/// Makes the next object of `sequence` the current one, and returns its file, which is ready for its bytes; `None`
+/// after the last object.
 pub(crate) async fn begin_next(invocation: &Invocation, sequence: &mut Objects) -> Result<Option<Sink>> {
     let Some(started) = sequence.next_object().await else { return Ok(None) };
     let Some(file) = sequence.request_mut().and_then(|request| request.note.file.take()) else {
@@ -193,8 +193,8 @@ pub(crate) fn pinned(resume: &ResumePoint, options: &Options) -> Option<Options>
     Some(options)
 }
 
-/// Returns whether `error` means that the store no longer has the object that an earlier run began. A version that the user
-/// named would be missing from a new start too.
+/// Returns whether `error` means that the store no longer has the object that an earlier run began. A version that the
+/// user named would be missing from a new start too.
 fn is_replaced(error: &Error, resume: &ResumePoint, options: &Options) -> bool {
     if options.if_match.is_some() || options.version_id.is_some() {
         return false;

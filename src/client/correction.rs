@@ -54,8 +54,8 @@ pub(crate) fn correction(error: &Error, scope: &SigningScope) -> Option<Correcti
 /// The largest difference between two clocks that is corrected.
 const SKEW_SECONDS_MAX: i64 = 24 * 3600;
 
-/// Returns what to add to this machine's clock `here` to sign with the server's, both in seconds since the epoch; `None` if
-/// the difference is too large to be believed.
+/// Returns what to add to this machine's clock `here` to sign with the server's, both in seconds since the epoch;
+/// `None` if the difference is too large to be believed.
 pub(crate) fn clock_skew(server: u64, here: u64) -> Option<i64> {
     let skew = i64::try_from(server).ok()?.checked_sub(i64::try_from(here).ok()?)?;
     (skew.abs() <= SKEW_SECONDS_MAX).then_some(skew)

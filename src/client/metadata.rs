@@ -102,7 +102,8 @@ pub(crate) async fn after_end(
     }
 }
 
-/// Returns whether `info` shows the strong tag `if_match`, or shows no more of the version than the response before did.
+/// Returns whether `info` shows the strong tag `if_match`, or shows no more of the version than the response before
+/// did.
 fn has_tag(info: &ObjectInfo, if_match: Option<&str>) -> bool {
     info.etag.as_deref().filter(|etag| is_strong(etag)) == if_match
 }

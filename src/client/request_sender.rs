@@ -1,4 +1,5 @@
-//! One request on the wire: built, signed unless it is for a URL, and sent, on another connection if the first one was dead.
+//! One request on the wire: built, signed unless it is for a URL, and sent, on another connection if the first one was
+//! dead.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -34,7 +35,8 @@ use crate::transport::connection_cap::RequestOrder;
 const ERROR_BODY_MAX: usize = 64 << 10;
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often a request is sent again on another connection, because a new one gave no response, before the attempt fails.
+/// How often a request is sent again on another connection, because a new one gave no response, before the attempt
+/// fails.
 const MOVES_MAX: u32 = 3;
 
 /// The number of the next object of this process.
@@ -53,8 +55,8 @@ pub(crate) struct ClientOptions {
     pub(crate) max_redirects: u32,
 }
 
-/// How long the server may take until the head of its response arrives: this long at the first attempt, twice as long at the
-/// second one, and so on. Cold storage tiers need more than half a minute.
+/// How long the server may take until the head of its response arrives: this long at the first attempt, twice as long
+/// at the second one, and so on. Cold storage tiers need more than half a minute.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
 const FIRST_BYTE_TIMEOUT_FACTOR_MAX: u32 = 4;
 const SLOW_TIER: &str = "if this server is slow to respond, allow more time with --first-byte-timeout";
@@ -106,7 +108,8 @@ impl RequestSender {
         self.opened.load(Ordering::Relaxed)
     }
 
-    /// Opens a connection for a request that is about to be sent, unless an idle one is there, and leaves it to the pool.
+    /// Opens a connection for a request that is about to be sent, unless an idle one is there, and leaves it to the
+    /// pool.
     pub(super) async fn warm_up(&self, site: &Site) {
         let order = RequestOrder { object: self.object, offset: 0 };
         // The task that sends the request will report what is wrong.

@@ -96,8 +96,8 @@ impl RetryPolicy {
         Self { explicit, fruitless: 0, failed: 0, refused: 0, delays: delays() }
     }
 
-    /// Records an attempt that failed with `error`; one that made progress does not count. Returns how long to wait before
-    /// the next one, or `None` to give up. `begun` says whether any byte of the object has arrived.
+    /// Records an attempt that failed with `error`; one that made progress does not count. Returns how long to wait
+    /// before the next one, or `None` to give up. `begun` says whether any byte of the object has arrived.
     pub(crate) fn failed(&mut self, error: &Error, made_progress: bool, begun: bool) -> Option<Duration> {
         self.failed += 1;
         if made_progress {

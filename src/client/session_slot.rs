@@ -1,8 +1,8 @@
 //! The sessions of directory buckets, one for each bucket and pair of keys, shared by all requests of a client.
 //!
-//! One task at a time asks for a session; those that wait for it share its failure too. While the session is valid, it is
-//! renewed in the background, and nobody waits. Times are counted on the monotonic clock, so that a clock that is set has no
-//! effect on them.
+//! One task at a time asks for a session; those that wait for it share its failure too. While the session is valid, it
+//! is renewed in the background, and nobody waits. Times are counted on the monotonic clock, so that a clock that is
+//! set has no effect on them.
 
 use std::collections::HashMap;
 use std::fmt;

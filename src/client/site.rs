@@ -50,8 +50,8 @@ impl Site {
         Ok(Self { url: Some(url.clone()), endpoint, pool, is_directory: false })
     }
 
-    /// Checks that objects can have the version that the user asked for: in directory buckets they have no versions, which
-    /// S3 calls `null`.
+    /// Checks that objects can have the version that the user asked for: in directory buckets they have no versions,
+    /// which S3 calls `null`.
     pub(crate) fn check_version(&self, version_id: Option<&str>) -> Result<()> {
         match version_id {
             Some(id) if self.is_directory && id != "null" => Err(Error::usage(

@@ -151,8 +151,8 @@ impl ParsedFiles {
         self.get(name, "credential_process").filter(|_| keys.is_none_or(String::is_empty))
     }
 
-    /// Leaves the keys of a profile in one of the files, the first one that has an access key ID: an ID of one and a secret
-    /// or a token of the other do not belong together.
+    /// Leaves the keys of a profile in one of the files, the first one that has an access key ID: an ID of one and a
+    /// secret or a token of the other do not belong together.
     pub(super) fn keep_one_key_pair(&mut self, name: &str) -> Result<(), String> {
         const PARTS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
         let name = ("profile".to_owned(), name.to_owned());
@@ -206,7 +206,8 @@ impl ParsedFiles {
     }
 }
 
-/// Replaces `$NAME` and `${NAME}` by the values of variables; those that are not set stay (Python, `os.path.expandvars`).
+/// Replaces `$NAME` and `${NAME}` by the values of variables; those that are not set stay (Python,
+/// `os.path.expandvars`).
 fn expand(env: &Env, path: &str) -> String {
     let mut expanded = String::new();
     let mut rest = path;

@@ -1,7 +1,7 @@
 //! The identity that requests are signed with: loaded once, cached, and renewed before it expires.
 //!
-//! One task at a time loads from the source. While the cached identity is valid, that happens in the background and nobody
-//! waits for it. A failed load counts for all tasks for a while. Neither `Debug` nor an error shows a key.
+//! One task at a time loads from the source. While the cached identity is valid, that happens in the background and
+//! nobody waits for it. A failed load counts for all tasks for a while. Neither `Debug` nor an error shows a key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -368,7 +368,8 @@ mod tests {
             let (_, renewed) = at_and_after(&credentials, now + MINUTE * minutes).await;
             assert_eq!(renewed, key, "after {minutes} minutes");
         }
-        // Keys that seem expired, perhaps because this clock is wrong: S3 decides, and the source is not asked in a loop.
+        // Keys that seem expired, perhaps because this clock is wrong: S3 decides, and the source is not asked in a
+        // loop.
         let source = Counting::new(Some(Duration::ZERO));
         let credentials = cache(&source);
         for _ in 0..9 {

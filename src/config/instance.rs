@@ -1,7 +1,8 @@
-//! Keys and the region of an EC2 instance, from its metadata service, or from what stands in for it (kube2iam and others).
+//! Keys and the region of an EC2 instance, from its metadata service, or from what stands in for it (kube2iam and
+//! others).
 //!
-//! The AWS crates panic on a role whose name is no path, and fail where the service has no tokens, as older ones and many
-//! substitutes have none. The AWS CLI then asks without one, and so does this.
+//! The AWS crates panic on a role whose name is no path, and fail where the service has no tokens, as older ones and
+//! many substitutes have none. The AWS CLI then asks without one, and so does this.
 //!
 //! Source: Amazon EC2 User Guide, "Use the Instance Metadata Service"; botocore, `utils.py`, `IMDSFetcher`.
 
@@ -128,8 +129,8 @@ impl<'a> InstanceMetadata<'a> {
         Region::parse(std::str::from_utf8(&name).ok()?).ok()
     }
 
-    /// Gets a token. A service that is reached and gives none may answer without one: older services, substitutes, and the
-    /// service itself to a container, which its answer reaches only within the hop limit.
+    /// Gets a token. A service that is reached and gives none may answer without one: older services, substitutes, and
+    /// the service itself to a container, which its answer reaches only within the hop limit.
     async fn token(&self) -> Result<Token, CredentialsError> {
         let request = self.request(Method::PUT, TOKEN)?;
         let request = request.header("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_SECONDS);
@@ -177,8 +178,8 @@ impl<'a> InstanceMetadata<'a> {
     }
 }
 
-/// Gives keys that have expired a little more time: the service may be unable to renew them, and S3 decides (AWS SDKs and
-/// Tools Reference Guide, "IMDS credential provider", static stability).
+/// Gives keys that have expired a little more time: the service may be unable to renew them, and S3 decides (AWS SDKs
+/// and Tools Reference Guide, "IMDS credential provider", static stability).
 fn still_valid(keys: Keys) -> Keys {
     let now = SystemTime::now();
     if keys.expiry().is_none_or(|end| end > now) {

@@ -203,8 +203,9 @@ impl ProviderChain {
         Ok(name)
     }
 
-    /// Gets the keys of the profile `base` by SSO or from its process, if that is where they are. Returns them if they are
-    /// those of the selected profile; otherwise puts them in place of the source, for the roles that are assumed with them.
+    /// Gets the keys of the profile `base` by SSO or from its process, if that is where they are. Returns them if they
+    /// are those of the selected profile; otherwise puts them in place of the source, for the roles that are assumed
+    /// with them.
     async fn own_source(
         &self,
         files: &mut ParsedFiles,
@@ -230,7 +231,8 @@ impl ProviderChain {
             return Ok(None);
         };
         check_keys(&keys)?;
-        // A profile that names its source has a role to be assumed with the source's keys, which get a profile of their own.
+        // A profile that names its source has a role to be assumed with the source's keys, which get a profile of their
+        // own.
         let names_source = files.get(base, "credential_source").is_some();
         if base == self.profile && !names_source {
             return Ok(Some(keys));

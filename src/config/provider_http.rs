@@ -63,7 +63,8 @@ impl ProviderClient {
         })
     }
 
-    /// Sends `request`, also again after a network failure or a busy server's answer, and returns the status and the body.
+    /// Sends `request`, also again after a network failure or a busy server's answer, and returns the status and the
+    /// body.
     pub(super) async fn send(
         &self,
         request: &http::Request<String>,
@@ -132,7 +133,8 @@ impl ProviderHttp {
         let body = normalize_json(&body).unwrap_or_else(|| body.to_vec());
         let mut response = HttpResponse::new(head.status.into(), SdkBody::from(body));
         for (name, value) in &head.headers {
-            // A value that is not text is of no use to a credential source, and the document may have changed its length.
+            // A value that is not text is of no use to a credential source, and the document may have changed its
+            // length.
             if let Ok(value) = value.to_str()
                 && name != http::header::CONTENT_LENGTH
             {

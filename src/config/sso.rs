@@ -1,11 +1,11 @@
-//! Keys by IAM Identity Center (SSO): the token that `aws sso login` left, renewed if need be, and exchanged for the keys of
-//! a role.
+//! Keys by IAM Identity Center (SSO): the token that `aws sso login` left, renewed if need be, and exchanged for the
+//! keys of a role.
 //!
-//! The AWS crates read one spelling of dates in the token's file, and fail if they cannot write a renewed token back. This
-//! reads what the AWS CLI reads, and keeps a token in memory where its folder is read-only.
+//! The AWS crates read one spelling of dates in the token's file, and fail if they cannot write a renewed token back.
+//! This reads what the AWS CLI reads, and keeps a token in memory where its folder is read-only.
 //!
-//! Sources: AWS SDKs and Tools Reference Guide, "IAM Identity Center credential provider"; IAM Identity Center Portal API
-//! Reference, `GetRoleCredentials`; IAM Identity Center OIDC API Reference, `CreateToken`.
+//! Sources: AWS SDKs and Tools Reference Guide, "IAM Identity Center credential provider"; IAM Identity Center Portal
+//! API Reference, `GetRoleCredentials`; IAM Identity Center OIDC API Reference, `CreateToken`.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

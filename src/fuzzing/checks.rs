@@ -10,8 +10,8 @@ use crate::error::printable::is_invisible;
 /// The longest message, in characters: its fields have three hundred at the most.
 const MESSAGE_MAX: usize = 2000;
 
-/// Returns a head, a status of three digits (200 where there are none) and headers `name:value`, separated by `|`, up to the
-/// first line feed; and the bytes after it.
+/// Returns a head, a status of three digits (200 where there are none) and headers `name:value`, separated by `|`, up
+/// to the first line feed; and the bytes after it.
 pub(crate) fn divided(data: &[u8]) -> (Parts, &[u8]) {
     let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
     let (line, rest) = (&data[..end], data.get(end + 1..).unwrap_or_default());

@@ -18,8 +18,8 @@ pub fn config_file(data: &[u8]) {
     }
 }
 
-/// Takes a proxy's URL in four lines: what is before the user, the user, the password, and what is after them. No byte of
-/// the password is shown, so that another one with the same structure shows the same.
+/// Takes a proxy's URL in four lines: what is before the user, the user, the password, and what is after them. No byte
+/// of the password is shown, so that another one with the same structure shows the same.
 pub fn proxy(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut lines = text.splitn(4, '\n');

@@ -25,8 +25,8 @@ const SEPARATOR: u8 = 1;
 /// Far longer than a download takes from a peer that never waits.
 const TIME_LIMIT: Duration = Duration::from_secs(20);
 
-/// Downloads from a peer that answers each request with the next piece of `data` and closes the connection. Success means that
-/// as many bytes came as the verdict says, and an error harms no terminal.
+/// Downloads from a peer that answers each request with the next piece of `data` and closes the connection. Success
+/// means that as many bytes came as the verdict says, and an error harms no terminal.
 pub fn exchange(data: &[u8]) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {

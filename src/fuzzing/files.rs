@@ -7,8 +7,8 @@ use crate::s3::object::ObjectInfo;
 use crate::s3::part_list::{part_size, parts_listed};
 use crate::s3::range_spec::RangeSpec;
 
-/// Takes a sidecar: the first line is the length of the part file and the range asked for, the rest its JSON. A FILE that
-/// results must be the objects.
+/// Takes a sidecar: the first line is the length of the part file and the range asked for, the rest its JSON. A FILE
+/// that results must be the objects.
 pub fn sidecar(data: &[u8]) {
     let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
     let (line, json) = (String::from_utf8_lossy(&data[..end]), data.get(end + 1..).unwrap_or_default());

@@ -24,7 +24,8 @@ pub(super) struct SidecarFile {
     name: Arc<OsStr>,
 }
 
-/// The running thread. It ends at the first sync that fails: the system reports each error once, to the first that asks.
+/// The running thread. It ends at the first sync that fails: the system reports each error once, to the first that
+/// asks.
 #[derive(Debug)]
 pub(super) struct Checkpoints {
     stop: Sender<()>,
@@ -93,8 +94,8 @@ impl Checkpoints {
         Some(Self { stop, thread })
     }
 
-    /// Ends the thread and waits for it: it changes the sidecar no more. Fails if a sync of the part file has failed, which no
-    /// later sync would report.
+    /// Ends the thread and waits for it: it changes the sidecar no more. Fails if a sync of the part file has failed,
+    /// which no later sync would report.
     pub(super) fn end(self) -> io::Result<()> {
         let Self { stop, thread } = self;
         drop(stop);

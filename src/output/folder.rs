@@ -3,7 +3,8 @@
 //!
 //! Other users may write to the folder too (`/tmp`, a shared disk). A helper file that is there already is used only if
 //! it is a regular file with one link whose owner is that of a file made here by this process: file systems such as
-//! CIFS, vfat and NFS with root squashing report owners and modes of their own, so the process's user id proves nothing.
+//! CIFS, vfat and NFS with root squashing report owners and modes of their own, so the process's user id proves
+//! nothing.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -27,8 +28,8 @@ const SAFELY: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CL
 /// The write permission of all users.
 const WRITABLE_BY_OTHERS: u32 = 0o002;
 
-/// A process that was killed has its locks until the system has taken it down, and neither `timeout -s KILL` nor a shell
-/// that was killed with it waits for that: a run that follows immediately would meet them.
+/// A process that was killed has its locks until the system has taken it down, and neither `timeout -s KILL` nor a
+/// shell that was killed with it waits for that: a run that follows immediately would meet them.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 const LOCK_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -68,8 +69,8 @@ impl Folder {
         Ok(Self { fd, name_bytes_max, owner, group, private_mode })
     }
 
-    /// Opens the file `name` to read and write; `None` if there is none. Refuses a file that somebody else may have made.
-    /// `allowed_mode` has permissions that others may have beside those that this folder gives every file.
+    /// Opens the file `name` to read and write; `None` if there is none. Refuses a file that somebody else may have
+    /// made. `allowed_mode` has permissions that others may have beside those that this folder gives every file.
     pub(super) fn open_own(&self, name: &OsStr, allowed_mode: u32) -> io::Result<Option<File>> {
         let file = match rustix::fs::openat(&self.fd, name, OFlags::RDWR | SAFELY, Mode::empty()) {
             Ok(file) => File::from(file),
@@ -199,8 +200,8 @@ fn probe(folder: &OwnedFd) -> io::Result<OwnedFd> {
     Ok(file)
 }
 
-/// Returns the name of the part file of the file `name`: so short that the helpers' names, of which it is the beginning,
-/// have at most `name_bytes_max` bytes. A name that has to be cut ends in a digest of all of it.
+/// Returns the name of the part file of the file `name`: so short that the helpers' names, of which it is the
+/// beginning, have at most `name_bytes_max` bytes. A name that has to be cut ends in a digest of all of it.
 pub(super) fn part_name(name: &OsStr, name_bytes_max: usize) -> std::ffi::OsString {
     use sha2::{Digest, Sha256};
     const LONGEST_SUFFIX: &str = ".part.json~";

@@ -77,8 +77,8 @@ pub(crate) enum ExistingPart {
 }
 
 impl PartFile {
-    /// Finds what an earlier run left for the file `place` and locks it; makes nothing. With `replace` there may be a FILE
-    /// already.
+    /// Finds what an earlier run left for the file `place` and locks it; makes nothing. With `replace` there may be a
+    /// FILE already.
     pub(super) fn open(place: OutputPath, replace: bool, endpoint: &str) -> Result<Self> {
         let Some(file_name) = place.path.file_name().filter(|_| place.existing.is_none() || replace) else {
             return Err(exists(&place.path));
@@ -201,8 +201,8 @@ impl PartFile {
         self.change_sidecar(|state| state.objects.push(piece))
     }
 
-    /// Reads the `count` bytes from `start` on, which an earlier run wrote, for `each`. Another thread waits for the disk:
-    /// meanwhile the download continues.
+    /// Reads the `count` bytes from `start` on, which an earlier run wrote, for `each`. Another thread waits for the
+    /// disk: meanwhile the download continues.
     pub(crate) async fn read_back(
         &self,
         start: u64,
@@ -247,7 +247,8 @@ impl PartFile {
         self.file.as_ref().is_none_or(|file| file.metadata().is_ok_and(|found| found.len() == 0))
     }
 
-    /// Turns the part file, whose bytes are complete and right, into FILE, which gets the time `modified`, if there is one.
+    /// Turns the part file, whose bytes are complete and right, into FILE, which gets the time `modified`, if there is
+    /// one.
     pub(super) fn finish(mut self, modified: Option<SystemTime>) -> Result<()> {
         let synced = self.checkpoints.take().map_or(Ok(()), Checkpoints::end);
         synced.map_err(|e| self.not_synced(e))?;
@@ -263,7 +264,8 @@ impl PartFile {
         attach_proof(&file, &self.sidecar.state());
         self.keep_mode(&file, &found);
         file.sync_all().map_err(|e| self.not_synced(e))?;
-        // NFS and FUSE report at every close what an earlier write could not do; the lock is kept by the other descriptor.
+        // NFS and FUSE report at every close what an earlier write could not do; the lock is kept by the other
+        // descriptor.
         close(file).map_err(|e| self.not_synced(e))?;
         self.rename()?;
         self.folder.sync().map_err(|e| failed(&self.place.path, "sync the folder of", e))?;
@@ -348,8 +350,8 @@ impl PartFile {
         failed(&self.path.with_file_name(self.sidecar.name()), "write to", cause)
     }
 
-    /// Returns the error for bytes that may not be on the disk, and notes that: the system reports it once, and shows the bytes
-    /// as if they were there.
+    /// Returns the error for bytes that may not be on the disk, and notes that: the system reports it once, and shows
+    /// the bytes as if they were there.
     fn not_synced(&self, cause: io::Error) -> Error {
         // Where that fails too, the message still says what happened.
         let _ = self.sidecar.change(SidecarState::distrust);
@@ -376,8 +378,8 @@ pub(super) fn set_modified(file: &File, modified: Option<SystemTime>) -> io::Res
     modified.map_or(Ok(()), |time| file.set_modified(time))
 }
 
-/// Returns the permissions of the FILE that is there, those of its group only if the new one gets that group; none if there
-/// is no FILE, and never the set-user-ID bit.
+/// Returns the permissions of the FILE that is there, those of its group only if the new one gets that group; none if
+/// there is no FILE, and never the set-user-ID bit.
 fn mode_of_existing(place: &OutputPath, folder: &Folder) -> u32 {
     let Some(existing) = &place.existing else { return 0 };
     let mode = existing.mode() & 0o777;

@@ -61,7 +61,8 @@ pub(crate) fn is_folder(path: &Path) -> Result<bool> {
     Ok(is_folder)
 }
 
-/// Returns the name that `source` has as a file in a folder: the last name of its key or URL, if that stays in the folder.
+/// Returns the name that `source` has as a file in a folder: the last name of its key or URL, if that stays in the
+/// folder.
 pub(crate) fn file_name(source: &Source) -> Result<Cow<'_, str>> {
     let name = source.last_name();
     let mut parts = Path::new(&*name).components();

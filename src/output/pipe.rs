@@ -1,8 +1,8 @@
 //! Writes to a pipe without waiting, by the thread that has just received the bytes.
 //!
-//! They are still in its cache, and no other thread has to be woken; but a thread that writes does not read meanwhile. What
-//! the pipe has no room for is left to the writer. Only Linux (6.4 and later) has such a write; elsewhere nothing is
-//! written here.
+//! They are still in its cache, and no other thread has to be woken; but a thread that writes does not read meanwhile.
+//! What the pipe has no room for is left to the writer. Only Linux (6.4 and later) has such a write; elsewhere nothing
+//! is written here.
 
 use std::fs::File;
 use std::os::unix::fs::FileTypeExt;
@@ -21,8 +21,8 @@ impl NonblockingPipe {
         if is_pipe { out.try_clone().ok().map(Self) } else { None }
     }
 
-    /// Writes as many of `bytes` as there is room for, counts them in `delivery`, and returns how many they were. Errors are
-    /// left to the writer, whose next write gets them too.
+    /// Writes as many of `bytes` as there is room for, counts them in `delivery`, and returns how many they were.
+    /// Errors are left to the writer, whose next write gets them too.
     pub(super) fn write(&self, bytes: &[u8], delivery: &WriteProgress) -> usize {
         let began = Instant::now();
         let written = write_now(&self.0, bytes);

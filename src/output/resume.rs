@@ -1,9 +1,9 @@
 //! The point where a download continues, by the sidecar and the length of `FILE.part`.
 //!
-//! Nothing of a sidecar is trusted that does not fit: then a download starts over. The length that counts is that of the
-//! part file, as long as the system that wrote it is still up: what a process has written outlives it. After a crash of
-//! the system, or on another machine that shares the folder, only what was known to be on disk then (`synced`) counts:
-//! some file systems show zeros after it.
+//! Nothing of a sidecar is trusted that does not fit: then a download starts over. The length that counts is that of
+//! the part file, as long as the system that wrote it is still up: what a process has written outlives it. After a
+//! crash of the system, or on another machine that shares the folder, only what was known to be on disk then (`synced`)
+//! counts: some file systems show zeros after it.
 
 use crate::output::sidecar::{SidecarObject, SidecarState, boot};
 use crate::s3::address::source::Source;
@@ -33,8 +33,8 @@ pub(crate) struct ResumePoint {
 }
 
 impl SidecarState {
-    /// Returns where the download of `request` continues when the part file has `length` bytes; `None` at the beginning.
-    /// An error says why the bytes cannot be used.
+    /// Returns where the download of `request` continues when the part file has `length` bytes; `None` at the
+    /// beginning. An error says why the bytes cannot be used.
     pub(super) fn resume(
         &self,
         length: u64,

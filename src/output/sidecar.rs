@@ -1,7 +1,8 @@
 //! The file format of the sidecar: which objects the bytes of `FILE.part` belong to.
 //!
-//! One line of JSON beside the part file, replaced as a whole. It is made before the part file and removed before it, so
-//! that a part file with bytes is never without one. What a later run may conclude from it is decided in `resume.rs`.
+//! One line of JSON beside the part file, replaced as a whole. It is made before the part file and removed before it,
+//! so that a part file with bytes is never without one. What a later run may conclude from it is decided in
+//! `resume.rs`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -190,8 +191,8 @@ pub(super) fn save(
     saved
 }
 
-/// Makes the file that is renamed to the sidecar. A leftover of a run that was killed gives way; if the name is taken by
-/// something else, another one is used.
+/// Makes the file that is renamed to the sidecar. A leftover of a run that was killed gives way; if the name is taken
+/// by something else, another one is used.
 fn create(folder: &Folder, new: OsString) -> io::Result<(File, OsString)> {
     remove_leftover(folder, &new);
     match folder.create_new(&new, PRIVATE) {

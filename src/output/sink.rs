@@ -53,11 +53,11 @@ impl Sink {
                 return Ok(OpenedSink::Existing(existing));
             }
         }
-        Self::open_anew(target, request).map(OpenedSink::Sink)
+        Self::open_new(target, request).map(OpenedSink::Sink)
     }
 
     /// Opens `target` for `request`, without asking whether an earlier run has finished it.
-    pub(crate) fn open_anew(target: &Destination, request: DownloadRequest<'_>) -> Result<Self> {
+    pub(crate) fn open_new(target: &Destination, request: DownloadRequest<'_>) -> Result<Self> {
         let (path, existing) = match target {
             Destination::Stdout { even_binary } => {
                 return Ok(Self::Stream(StreamOutput::stdout(*even_binary)?));

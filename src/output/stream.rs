@@ -65,15 +65,16 @@ impl StreamOutput {
         Ok(Self::new(fd, only_text))
     }
 
-    /// Opens a descriptor that this process was started with, which the user named by `path`. Its offset and flags stay.
+    /// Opens a descriptor that this process was started with, which the user named by `path`. Its offset and flags
+    /// stay.
     pub(super) fn inherited(descriptor: RawFd, path: &Path) -> Result<Self> {
         if descriptor == rustix::stdio::raw_stdout() {
             check_stdout()?;
         }
         let not_open = || unusable(path, "this descriptor is not open for writing");
         #[expect(unsafe_code, reason = "the number comes from the command line")]
-        // SAFETY: it is not -1, and used only until the end of this function. If it is not open, the system says so; if it
-        // is one of this process's own, which are all closed on exec, it is refused.
+        // SAFETY: it is not -1, and used only until the end of this function. If it is not open, the system says so; if
+        // it is one of this process's own, which are all closed on exec, it is refused.
         let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
         let flags = rustix::io::fcntl_getfd(borrowed).map_err(|_| not_open())?;
         let access = rustix::fs::fcntl_getfl(borrowed).map_err(|_| not_open())?;

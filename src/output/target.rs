@@ -1,5 +1,5 @@
-//! The destination that the user named: stdout, a file, or one piece of a shared file. What is there already is looked at
-//! when the sink is opened.
+//! The destination that the user named: stdout, a file, or one piece of a shared file. What is there already is looked
+//! at when the sink is opened.
 
 use std::path::PathBuf;
 

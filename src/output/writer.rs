@@ -1,7 +1,7 @@
 //! The writer: one blocking thread that writes frames without copying them, many with one system call.
 //!
-//! A short queue leads to it. Each frame is dropped, and its memory returned, as soon as it is written. While the queue is
-//! empty, a frame may be written to a pipe by the thread that has it.
+//! A short queue leads to it. Each frame is dropped, and its memory returned, as soon as it is written. While the queue
+//! is empty, a frame may be written to a pipe by the thread that has it.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -72,7 +72,8 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
         Self { pieces: Some(pieces), written, alone, last_write, direct, delivery, due }
     }
 
-    /// Writes `bytes` immediately if the queue is empty and the pipe has room; otherwise queues them as [`Writer::send`] does.
+    /// Writes `bytes` immediately if the queue is empty and the pipe has room; otherwise queues them as
+    /// [`Writer::send`] does.
     pub(crate) async fn write(&mut self, bytes: B) -> bool {
         let mut piece = Unwritten { bytes, done: 0 };
         if let Some(direct) = &self.direct
@@ -130,7 +131,8 @@ struct WriterAlone {
     ended: Option<io::Error>,
 }
 
-/// The bytes that a pipe which is reported as writable takes without blocking (`PIPE_BUF`, pipe(7); POSIX asks for 512 at least).
+/// The bytes that a pipe which is reported as writable takes without blocking (`PIPE_BUF`, pipe(7); POSIX asks for 512
+/// at least).
 const PIPE_BYTES_CERTAIN: usize = 512;
 /// How long a full pipe is left alone.
 const PIPE_PAUSE: Duration = Duration::from_millis(1);

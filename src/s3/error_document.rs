@@ -1,8 +1,8 @@
 //! The document of an error response, read leniently: what real servers send is often not well-formed.
 //!
-//! S3's form is `<Error><Code>..</Code><Message>..</Message>..</Error>` (Amazon S3 API Reference, "Error responses"). Read
-//! are also unescaped ampersands, unknown entities, Latin-1, repeated elements (the first counts), a wrapper such as
-//! `<ErrorResponse>`, names in other cases or with a prefix, space around values, cut documents, and JSON.
+//! S3's form is `<Error><Code>..</Code><Message>..</Message>..</Error>` (Amazon S3 API Reference, "Error responses").
+//! Read are also unescaped ampersands, unknown entities, Latin-1, repeated elements (the first counts), a wrapper such
+//! as `<ErrorResponse>`, names in other cases or with a prefix, space around values, cut documents, and JSON.
 
 use serde_json::Value;
 

@@ -44,7 +44,8 @@ pub(crate) fn error_from_response(head: &Parts, body: &[u8], secrets: &Secrets) 
     error.with_service(service)
 }
 
-/// Returns whether a response says that its port expects TLS: nginx, Go's servers and Apache each do so in words of their own.
+/// Returns whether a response says that its port expects TLS: nginx, Go's servers and Apache each do so in words of
+/// their own.
 fn is_refusal_of_plain_http(head: &Parts, body: &[u8]) -> bool {
     const WORDS: [&str; 3] =
         ["HTTP request to an HTTPS server", "plain HTTP request was sent to", "plain HTTP to an SSL"];
@@ -68,8 +69,8 @@ fn wants_password() -> Error {
         .with_hint("S3 does not respond like this: check the user name and password in the proxy's URL, and the endpoint")
 }
 
-/// Explains the refusal of a request that was not signed. Swift's `s3api` passes such a request on to Swift, which knows
-/// no such path: its 400 has no code.
+/// Explains the refusal of a request that was not signed. Swift's `s3api` passes such a request on to Swift, which
+/// knows no such path: its 400 has no code.
 pub(crate) fn of_unsigned(error: Error) -> Error {
     match error.service() {
         Some(service) if service.status == 400 && service.code().is_empty() => {

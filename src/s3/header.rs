@@ -16,8 +16,8 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     header_text(headers, CONTENT_LENGTH.as_str())?.trim().parse().ok()
 }
 
-/// Returns whether the body comes in chunks. A `Transfer-Encoding` that has anything else in it is refused: the body would be
-/// compressed, or end where the connection does, as it also does where it is cut (RFC 9112, section 6.3).
+/// Returns whether the body comes in chunks. A `Transfer-Encoding` that has anything else in it is refused: the body
+/// would be compressed, or end where the connection does, as it also does where it is cut (RFC 9112, section 6.3).
 pub(crate) fn is_chunked(headers: &HeaderMap) -> Result<bool> {
     let unusable = || malformed("the response has an invalid Transfer-Encoding");
     let values =

@@ -94,8 +94,8 @@ impl PinnedVersion {
         Ok(())
     }
 
-    /// Checks that another response to a GET has bytes in the same encoding. A server or a proxy that compresses what it
-    /// sends may keep the tag, and then bytes of two encodings would be mixed.
+    /// Checks that another response to a GET has bytes in the same encoding. A server or a proxy that compresses what
+    /// it sends may keep the tag, and then bytes of two encodings would be mixed.
     pub(crate) fn check_encoding(&self, info: &ObjectInfo) -> Result<()> {
         let (was, is) = (self.content_encoding.as_deref(), encoding(info));
         if was.map(str::to_ascii_lowercase) == is.map(str::to_ascii_lowercase) {

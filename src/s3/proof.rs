@@ -45,8 +45,8 @@ pub enum SizeProof {
     ContentRange,
     /// A 200 that no part would have the length of: longer than the range, or shorter and from the first byte on.
     WholeResponse,
-    /// Two responses that agree, neither of which would suffice alone: a 200 as long as the range and a HEAD, a 416 and a
-    /// HEAD, the bytes that came in chunks and a HEAD.
+    /// Two responses that agree, neither of which would suffice alone: a 200 as long as the range and a HEAD, a 416 and
+    /// a HEAD, the bytes that came in chunks and a HEAD.
     TwoResponses,
     /// The last chunk of a response without a length.
     LastChunk,

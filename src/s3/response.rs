@@ -48,8 +48,8 @@ pub(crate) enum ResponseProof {
     Bytes(RangeResponse),
     /// The whole object follows, up to the last chunk; its size is unknown.
     Unsized(ObjectInfo),
-    /// A 200 no longer than the range follows, which is a part of the object or this, all of it. HEAD may show which, or a
-    /// request for the byte after it.
+    /// A 200 no longer than the range follows, which is a part of the object or this, all of it. HEAD may show which,
+    /// or a request for the byte after it.
     PartOrWhole(RangeResponse),
     /// Bytes follow, and nothing shows which. A GET without `Range` may.
     Nothing(&'static str),
@@ -91,8 +91,8 @@ impl ResponseProof {
     }
 }
 
-/// Returns whether the headers are those of a web page, and of no object: `text/html`, no `ETag` and no `x-amz-*`. A web
-/// console answers so to any path.
+/// Returns whether the headers are those of a web page, and of no object: `text/html`, no `ETag` and no `x-amz-*`. A
+/// web console answers so to any path.
 pub(crate) fn is_web_page(headers: &HeaderMap) -> bool {
     ["text/html", "application/xhtml+xml"].iter().any(|page| has_type(headers, page))
         && !headers.contains_key(ETAG)
@@ -131,7 +131,8 @@ fn whole(headers: &HeaderMap, range: Option<ByteRange>, sent: SentGet) -> Result
         RangeResponse { info, body, whole: true, size_proof, is_chunked }
     };
     let is_called_whole = headers.contains_key(CONTENT_RANGE);
-    // Some servers call a part 200. It is as long as the range, or shorter where the object ends in it; from 0 on it is all.
+    // Some servers call a part 200. It is as long as the range, or shorter where the object ends in it; from 0 on it is
+    // all.
     let may_be_part = |range: ByteRange| range.len() == length || (range.start() > 0 && length < range.len());
     if range.is_some_and(may_be_part) && !is_called_whole {
         match sent.size {
@@ -216,8 +217,8 @@ fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<Resp
     Ok(ResponseProof::Bytes(RangeResponse { info, body, whole: false, size_proof, is_chunked }))
 }
 
-/// Returns whether a 200 is a part all the same, or the whole object by its `Content-Range`. `rclone serve s3` sends every
-/// range so, and its `Content-Length` taken for the object's size would be a download cut short that ends well.
+/// Returns whether a 200 is a part all the same, or the whole object by its `Content-Range`. `rclone serve s3` sends
+/// every range so, and its `Content-Length` taken for the object's size would be a download cut short that ends well.
 fn is_called_a_part(headers: &HeaderMap) -> bool {
     let Some(shown) = headers.get(CONTENT_RANGE) else { return false };
     let shown = shown.to_str().ok().and_then(content_range);
@@ -231,8 +232,8 @@ fn is_of_nothing(shown: &str) -> bool {
     unsatisfied_range(shown) == Some(0) || matches!(shown.trim(), "bytes 0--1/0" | "bytes 0-0/0")
 }
 
-/// Creates the error for a 206 of an empty object, which is no response to a range: it stands for a 416, and is confirmed
-/// like one.
+/// Creates the error for a 206 of an empty object, which is no response to a range: it stands for a 416, and is
+/// confirmed like one.
 fn claims_to_be_empty() -> Error {
     let service = ServiceError { status: 416, object_size: Some(0), ..ServiceError::default() };
     Error::new(ErrorKind::Usage, "the range is beyond the end of the object").with_service(service)

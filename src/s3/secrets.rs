@@ -37,7 +37,8 @@ impl Secrets {
         }
     }
 
-    /// Returns `text` without the secrets, or `None` if a secret is too short to be distinguished from the text around it.
+    /// Returns `text` without the secrets, or `None` if a secret is too short to be distinguished from the text around
+    /// it.
     pub(crate) fn redact(&self, text: &str) -> Option<String> {
         let text = beginning(text);
         let mut hidden = vec![false; text.len()];
@@ -103,8 +104,8 @@ fn mark(secret: &[u8], plain: &[(u8, Range<usize>)], hidden: &mut [bool]) {
     }
 }
 
-/// Returns the bytes that `text` stands for, each with the range of `text` that it was read from. A space and a plus are
-/// one, since either may stand for the other in a query.
+/// Returns the bytes that `text` stands for, each with the range of `text` that it was read from. A space and a plus
+/// are one, since either may stand for the other in a query.
 fn decoded(text: &str) -> Vec<(u8, Range<usize>)> {
     let mut plain = Vec::with_capacity(text.len());
     let mut at = 0;

@@ -1,7 +1,8 @@
 //! Sessions of directory buckets: the response to `CreateSession`, and the words for one that was refused.
 //!
-//! The response is read leniently as to order, white space and unknown elements, and strictly as to what requests are signed
-//! with: a key or token that is missing, empty or cannot be part of a header makes it unusable. No error quotes it.
+//! The response is read leniently as to order, white space and unknown elements, and strictly as to what requests are
+//! signed with: a key or token that is missing, empty or cannot be part of a header makes it unusable. No error quotes
+//! it.
 //!
 //! Source: Amazon S3 API Reference, `CreateSession`.
 
@@ -60,8 +61,8 @@ impl NewSession {
         Some(Self { keys, expiration: expiration.try_into().ok()? })
     }
 
-    /// Returns how long the session lasts at `now` by the corrected clock, or at `date`, that of the response, if that clock
-    /// cannot be right.
+    /// Returns how long the session lasts at `now` by the corrected clock, or at `date`, that of the response, if that
+    /// clock cannot be right.
     pub(crate) fn lifetime(&self, now: SystemTime, date: Option<SystemTime>) -> Duration {
         let left = |now: SystemTime| self.expiration.duration_since(now).ok();
         let is_believable = |left: &Duration| !left.is_zero() && *left <= LIFETIME_MAX;
@@ -97,8 +98,8 @@ fn keys_in(document: &str) -> impl Iterator<Item = &str> {
 
 const SWITCH_HINT: &str = "for a server without sessions set AWS_S3_DISABLE_EXPRESS_SESSION_AUTH=true";
 
-/// Creates the error for a 200 with `head` and `body` that no session can be read from. The keys that it holds all the same, which
-/// no request has sent, are hidden as those are.
+/// Creates the error for a 200 with `head` and `body` that no session can be read from. The keys that it holds all the
+/// same, which no request has sent, are hidden as those are.
 pub(crate) fn unusable_session(head: &Parts, body: &[u8], mut secrets: Secrets) -> Error {
     keys_in(&String::from_utf8_lossy(body)).for_each(|key| secrets.add(key));
     let error = error_from_response(head, body, &secrets);

@@ -1,12 +1,12 @@
-//! Signature Version 4A in the header `Authorization`: a signature by an elliptic curve that is valid in many regions, which
-//! multi-region access points ask for.
+//! Signature Version 4A in the header `Authorization`: a signature by an elliptic curve that is valid in many regions,
+//! which multi-region access points ask for.
 //!
 //! The key is derived once and used for all requests. aws-sigv4 has this scheme too (its feature `sigv4a`), but derives
-//! the key again for each request, and brings second versions of p256, ecdsa, elliptic-curve and crypto-bigint, of which
-//! aws-config brings others.
+//! the key again for each request, and brings second versions of p256, ecdsa, elliptic-curve and crypto-bigint, of
+//! which aws-config brings others.
 //!
-//! Source: AWS Identity and Access Management User Guide, "AWS Signature Version 4 for API requests", and the published test
-//! suite; NIST SP 800-108 (the key derivation, in counter mode).
+//! Source: AWS Identity and Access Management User Guide, "AWS Signature Version 4 for API requests", and the published
+//! test suite; NIST SP 800-108 (the key derivation, in counter mode).
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
@@ -90,8 +90,8 @@ fn add_one(number: &mut [u8; 32]) {
     }
 }
 
-/// Signs `request`, which must have its `Host` header and no body, for `service` in every region. `token` is the session
-/// token of temporary credentials.
+/// Signs `request`, which must have its `Host` header and no body, for `service` in every region. `token` is the
+/// session token of temporary credentials.
 pub(crate) fn sign_multi_region<B>(
     request: &mut Request<B>,
     key: &MultiRegionKey,
@@ -129,8 +129,8 @@ pub(crate) fn sign_multi_region<B>(
     Ok(())
 }
 
-/// Returns the canonical request, which is that of Signature Version 4, and the names of the signed headers. The path and the
-/// query are encoded once, as they are sent.
+/// Returns the canonical request, which is that of Signature Version 4, and the names of the signed headers. The path
+/// and the query are encoded once, as they are sent.
 fn canonical_request<B>(request: &Request<B>) -> (String, String) {
     let mut parameters: Vec<_> = request
         .uri()

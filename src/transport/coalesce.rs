@@ -1,7 +1,8 @@
 //! Reads that fill the reader's buffer with all data that has arrived.
 //!
-//! rustls returns one record (16 KiB at most) for each read; each would become a frame of its own, with its own hop through
-//! hyper's channel. Without TLS reads stay single: a second read on a socket just emptied is a wasted system call.
+//! rustls returns one record (16 KiB at most) for each read; each would become a frame of its own, with its own hop
+//! through hyper's channel. Without TLS reads stay single: a second read on a socket just emptied is a wasted system
+//! call.
 
 use std::io;
 use std::pin::Pin;
@@ -14,7 +15,8 @@ use crate::transport::layered::ReadLayer;
 /// Reads until the buffer is full or no more data has arrived.
 #[derive(Debug, Default)]
 pub(super) struct ReadCoalescing {
-    /// An error that followed data in the same read; reported by the next call, because a socket reports an error only once.
+    /// An error that followed data in the same read; reported by the next call, because a socket reports an error only
+    /// once.
     error: Option<io::Error>,
 }
 

@@ -108,8 +108,9 @@ impl ConnectionCap {
         Some(ConnectionSlot { cap: Arc::clone(self), is_probe: true, is_established: false })
     }
 
-    /// Notes that a connection, begun at this time, could not be opened. Returns whether that shows a limit: one that was not
-    /// accepted for long does only if other requests got responses meanwhile, else it may be the network that is silent.
+    /// Notes that a connection, begun at this time, could not be opened. Returns whether that shows a limit: one that
+    /// was not accepted for long does only if other requests got responses meanwhile, else it may be the network that
+    /// is silent.
     pub(super) fn failed_to_open(&self, began: Instant, is_probe: bool) -> bool {
         let is_outage =
             began.elapsed() >= SILENCE && self.state().last_response.is_none_or(|last| last < began);
@@ -134,7 +135,8 @@ impl ConnectionCap {
         true
     }
 
-    /// Notes that a response began after `latency`. On a `new` connection beyond the cap it shows that more are allowed.
+    /// Notes that a response began after `latency`. On a `new` connection beyond the cap it shows that more are
+    /// allowed.
     pub(super) fn responded(&self, latency: Duration, is_new: bool) {
         let mut state = self.state();
         let weight = if state.last_response.is_none() { 1.0 } else { LATEST };
@@ -266,8 +268,8 @@ pub(super) struct WaitingRequest {
 }
 
 impl WaitingRequest {
-    /// Waits until there may be a connection. Where that takes long, the latest request loses its connection if it comes
-    /// after this one: it might wait for memory that only this one would free.
+    /// Waits until there may be a connection. Where that takes long, the latest request loses its connection if it
+    /// comes after this one: it might wait for memory that only this one would free.
     pub(super) async fn wait(&mut self) {
         if timeout(PREEMPTION_DELAY, self.notify.notified()).await.is_ok() {
             return;

@@ -1,8 +1,9 @@
-//! The addresses of metadata services, from which machines of a cloud get credentials: no server may send a request there.
+//! The addresses of metadata services, from which machines of a cloud get credentials: no server may send a request
+//! there.
 //!
 //! Sources: EC2 instance metadata (169.254.169.254, `fd00:ec2::254`), ECS and EKS credentials (169.254.170.2,
-//! 169.254.170.23, `fd00:ec2::23`), Google Cloud (169.254.169.254, `fd20:ce::254`), Azure (169.254.169.254, 168.63.129.16),
-//! Alibaba Cloud (100.100.100.200), Oracle Cloud (169.254.169.254).
+//! 169.254.170.23, `fd00:ec2::23`), Google Cloud (169.254.169.254, `fd20:ce::254`), Azure (169.254.169.254,
+//! 168.63.129.16), Alibaba Cloud (100.100.100.200), Oracle Cloud (169.254.169.254).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -23,14 +23,15 @@ use crate::transport::connection_cap::{ConnectionCap, ConnectionSlot, LeasedConn
 use crate::transport::proxy::{Proxies, Proxy};
 use crate::transport::tls::Tls;
 
-/// How long a connection is kept idle. S3 closes those that were idle for 5 s or more; ours are closed a little earlier,
-/// so that a request does not race with that.
+/// How long a connection is kept idle. S3 closes those that were idle for 5 s or more; ours are closed a little
+/// earlier, so that a request does not race with that.
 const IDLE_TIMEOUT: Duration = Duration::from_millis(4_500);
 
 /// Connections to one endpoint.
 pub(crate) struct Pool {
     dialer: Dialer,
-    /// The last one is the one used last: its congestion window is open, and the others can go idle long enough to close.
+    /// The last one is the one used last: its congestion window is open, and the others can go idle long enough to
+    /// close.
     idle: Mutex<Vec<IdleConnection>>,
     cap: Arc<ConnectionCap>,
 }
@@ -49,9 +50,9 @@ pub(crate) struct Lease {
 }
 
 impl Pool {
-    /// Creates a pool for the scheme and host of `base`. Each connection reads up to `read_buffer` bytes per call, which
-    /// limits a frame and the head of a response. `tls` says which certificates are trusted.
-    /// A host that a server has `redirected` to is never the metadata service of a cloud.
+    /// Creates a pool for the scheme and host of `base`. Each connection reads up to `read_buffer` bytes per call,
+    /// which limits a frame and the head of a response. `tls` says which certificates are trusted. A host that a server
+    /// has `redirected` to is never the metadata service of a cloud.
     pub(crate) fn new(
         base: Uri,
         tls: &Tls,
@@ -180,8 +181,8 @@ impl Lease {
         Ok(response)
     }
 
-    /// Closes the connection, on which the head of a response could not be parsed. Returns whether a connection that is opened
-    /// from now on may be able to: it reads longer heads, and ignores lines that are no headers.
+    /// Closes the connection, on which the head of a response could not be parsed. Returns whether a connection that is
+    /// opened from now on may be able to: it reads longer heads, and ignores lines that are no headers.
     pub(crate) fn fail_to_parse(self) -> bool {
         self.pool.dialer.set_lenient();
         !self.connection.is_lenient

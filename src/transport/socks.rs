@@ -1,8 +1,8 @@
 //! Connections through a SOCKS5 proxy (RFC 1928, with the user names of RFC 1929).
 //!
 //! As in curl, `socks5h://` leaves the resolution of the host's name to the proxy, and `socks5://` resolves it here.
-//! hyper-util has a handshake too, but its errors have no public type, so that a wrong password could not be distinguished from a
-//! failed connection, and it blocks the thread while it resolves a name.
+//! hyper-util has a handshake too, but its errors have no public type, so that a wrong password could not be
+//! distinguished from a failed connection, and it blocks the thread while it resolves a name.
 
 use std::io;
 use std::net::IpAddr;

@@ -15,8 +15,8 @@ use rustls::pki_types::pem::PemObject;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::trust::{self, ServerVerifier};
 
-/// The certificates that TLS connections trust and present; by default the operating system's roots and no client certificate. Clones
-/// share one configuration.
+/// The certificates that TLS connections trust and present; by default the operating system's roots and no client
+/// certificate. Clones share one configuration.
 #[derive(Clone, Default)]
 pub struct Tls(Arc<Shared>);
 

@@ -233,8 +233,8 @@ fn system_verifier(
     SYSTEM.get_or_init(load).as_ref()
 }
 
-/// Reads the roots that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, otherwise those of the system. Certificates that cannot
-/// be parsed are skipped, because systems ship odd ones.
+/// Reads the roots that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, otherwise those of the system. Certificates that
+/// cannot be parsed are skipped, because systems ship odd ones.
 fn system_roots() -> (RootCertStore, Option<String>) {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let mut roots = RootCertStore::empty();

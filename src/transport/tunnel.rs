@@ -1,8 +1,8 @@
 //! Connections to one host, directly or through a proxy.
 //!
-//! To an `https` host the proxy opens a tunnel (CONNECT), and TLS runs inside it. To an `http` host no tunnel is needed:
-//! each request names the host instead (RFC 9112, section 3.2.2), see [`ProxyConnector::make_absolute`]. A SOCKS5 proxy
-//! forwards bytes for both.
+//! To an `https` host the proxy opens a tunnel (CONNECT), and TLS runs inside it. To an `http` host no tunnel is
+//! needed: each request names the host instead (RFC 9112, section 3.2.2), see [`ProxyConnector::make_absolute`]. A
+//! SOCKS5 proxy forwards bytes for both.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -98,8 +98,9 @@ impl Service<Uri> for ProxyConnector {
     }
 }
 
-/// Asks the proxy at the other end of `stream` for a tunnel to `host` (RFC 9110, section 9.3.6). The exchange is written
-/// here because hyper opens no tunnel after a 204, and hyper-util's tunnel does not report the status of a refusal.
+/// Asks the proxy at the other end of `stream` for a tunnel to `host` (RFC 9110, section 9.3.6). The exchange is
+/// written here because hyper opens no tunnel after a 204, and hyper-util's tunnel does not report the status of a
+/// refusal.
 async fn tunnel(stream: HopStream, proxy: &Proxy, host: &Uri) -> Result<HopStream, BoxError> {
     let authority = format!("{}:{}", host.host().unwrap_or_default(), host.port_u16().unwrap_or(443));
     let mut headers = HeaderMap::new();

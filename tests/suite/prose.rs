@@ -3,8 +3,8 @@
 
 use crate::support::sources::sources;
 
-/// Phrases that this code once used in a sense of its own, and how often each may stand in src/. Those above zero also have
-/// a plain sense ("a slow reader behind TLS").
+/// Phrases that this code once used in a sense of its own, and how often each may stand in src/. Those above zero also
+/// have a plain sense ("a slow reader behind TLS").
 const PHRASES: [(&str, usize); 13] = [
     ("behind", 6),
     ("at once", 2),

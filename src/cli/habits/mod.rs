@@ -70,8 +70,8 @@ fn is_object(word: &OsString) -> bool {
     word.to_str().is_some_and(|word| word.contains("://"))
 }
 
-/// Turns a refusal of the parser, which `command` is the definition of, into an error that names our option, if an option in
-/// `words` is one of another program. Otherwise returns the refusal without tips that mislead.
+/// Turns a refusal of the parser, which `command` is the definition of, into an error that names our option, if an
+/// option in `words` is one of another program. Otherwise returns the refusal without tips that mislead.
 pub(super) fn explained(
     mut refusal: clap::Error,
     words: &[OsString],

@@ -29,8 +29,8 @@ const COMMANDS: [&str; 19] = [
 /// A word's probable meaning, and what to write instead.
 type WordHint = (&'static str, String);
 
-/// Parses an object or a URL; a word that is neither is answered by what it probably is. `to_key_name` says whether `-O`
-/// was given, which in wget takes a file name.
+/// Parses an object or a URL; a word that is neither is answered by what it probably is. `to_key_name` says whether
+/// `-O` was given, which in wget takes a file name.
 pub(in crate::cli) fn parse_source(word: &str, to_key_name: bool) -> Result<Source> {
     let refused =
         |hint: WordHint| Error::usage(format!("{word:?} is not an object: {}", hint.0)).with_hint(hint.1);

@@ -54,8 +54,9 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Prepares the progress of `objects` objects (`None` if their number is not known yet), whose bytes `delivery` counts;
-    /// nothing is shown before the first one [begins](Self::begin). If the bytes go `to_stdout` and that is a terminal, no bars are drawn: they would mix.
+    /// Prepares the progress of `objects` objects (`None` if their number is not known yet), whose bytes `delivery`
+    /// counts; nothing is shown before the first one [begins](Self::begin). If the bytes go `to_stdout` and that is a
+    /// terminal, no bars are drawn: they would mix.
     #[must_use]
     pub(crate) fn new(
         mode: ProgressMode,

@@ -7,8 +7,9 @@ use crate::cli::progress::snapshot::Snapshot;
 /// Time constant of the moving average: data that arrived this long ago weighs a third of data that arrives now.
 const TIME_CONSTANT: Duration = Duration::from_secs(5);
 
-/// A moving average that starts at 0; [`Speed::per_second`] corrects for that start, so that the value is right from the
-/// second sample on. (The estimate of the progress bar's library is not: it took 10 to 20 s to reach the real speed.)
+/// A moving average that starts at 0; [`Speed::per_second`] corrects for that start, so that the value is right from
+/// the second sample on. (The estimate of the progress bar's library is not: it took 10 to 20 s to reach the real
+/// speed.)
 #[derive(Default)]
 pub(super) struct Speed {
     /// Times of the first and the latest sample. Name resolution and the first round trip, which come before the first,

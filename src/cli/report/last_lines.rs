@@ -73,7 +73,8 @@ fn is_quiet_word(word: &str) -> bool {
 }
 
 impl RunFigures {
-    /// Returns the figures where no run has begun to deliver, or nothing else is known of it than what `delivery` counted.
+    /// Returns the figures where no run has begun to deliver, or nothing else is known of it than what `delivery`
+    /// counted.
     pub(crate) fn without_run(delivery: &Arc<WriteProgress>) -> Self {
         Self {
             progress: RunProgress::new(None, Arc::clone(delivery)).now(),

@@ -55,7 +55,8 @@ pub(crate) struct Stats {
     pub(crate) peak_memory: Option<u64>,
     /// The stored checksum that the bytes match, such as `crc64nvme`; `null` if none was verified.
     pub(crate) checksum: Option<&'static str>,
-    /// The validator that shows that all responses were of one version: `strong`, `weak` or `none`; `null` if the run is incomplete.
+    /// The validator that shows that all responses were of one version: `strong`, `weak` or `none`; `null` if the run
+    /// is incomplete.
     pub(crate) validator: Option<&'static str>,
     /// CPU time of the whole process, user and system.
     pub(crate) cpu_seconds: f64,
@@ -94,8 +95,8 @@ pub(crate) enum Bottleneck {
 }
 
 impl Stats {
-    /// Collects the figures as they are now. `verdict` is there if the run is complete, and `credentials` is the time until
-    /// the first credentials were there. Without a first response there is neither `traffic` nor an `engine`.
+    /// Collects the figures as they are now. `verdict` is there if the run is complete, and `credentials` is the time
+    /// until the first credentials were there. Without a first response there is neither `traffic` nor an `engine`.
     #[must_use]
     pub(crate) fn collect(
         credentials: Option<Duration>,

@@ -97,8 +97,8 @@ impl StoppedDownload<'_> {
         }
     }
 
-    /// Returns the commands that append the rest of the current object and the objects after it, or the reason why there
-    /// are none.
+    /// Returns the commands that append the rest of the current object and the objects after it, or the reason why
+    /// there are none.
     fn appending(&self) -> Result<Vec<ContinuingCommand>, &'static str> {
         let reached = self.reached();
         let mut commands = Vec::new();

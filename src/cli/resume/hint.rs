@@ -1,4 +1,5 @@
-//! The message after a download that stopped before its end: how far it came, and the command that continues from there.
+//! The message after a download that stopped before its end: how far it came, and the command that continues from
+//! there.
 //!
 //! Pure.
 

@@ -63,8 +63,8 @@ pub(crate) struct ListPosition<'a> {
     pub(crate) written: u64,
 }
 
-/// Returns whether a download that `error` ended may be continued: what was delivered is right, and the same request for
-/// `source` may succeed later. One that `can_be_resumed` may also be continued after a full disk.
+/// Returns whether a download that `error` ended may be continued: what was delivered is right, and the same request
+/// for `source` may succeed later. One that `can_be_resumed` may also be continued after a full disk.
 pub(crate) fn is_resumable(error: &Error, source: &Source, can_be_resumed: bool) -> bool {
     match error.kind() {
         // An error of the system may pass; an unusable name does not.

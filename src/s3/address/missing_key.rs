@@ -1,4 +1,5 @@
-//! What was probably meant by a key that does not exist. Keys are taken literally, so that each of these may exist, too.
+//! What was probably meant by a key that does not exist. Keys are taken literally, so that each of these may exist,
+//! too.
 //!
 //! Pure.
 

@@ -34,8 +34,8 @@ impl Region {
         .with_hint("use --region or AWS_REGION, for example eu-west-1"))
     }
 
-    /// Parses the region of a custom endpoint, which is part of signatures only: there it may be any text that the header
-    /// `Authorization` can hold.
+    /// Parses the region of a custom endpoint, which is part of signatures only: there it may be any text that the
+    /// header `Authorization` can hold.
     ///
     /// # Errors
     /// An error of usage for any other text.

@@ -24,8 +24,8 @@ pub struct S3Uri {
 }
 
 impl S3Uri {
-    /// Returns the bucket's name, which consists of ASCII letters, digits, `.`, `-` and `_`, perhaps after a tenant and a
-    /// colon, or the ARN of an access point.
+    /// Returns the bucket's name, which consists of ASCII letters, digits, `.`, `-` and `_`, perhaps after a tenant and
+    /// a colon, or the ARN of an access point.
     #[must_use]
     pub fn bucket(&self) -> &str {
         &self.bucket
@@ -44,7 +44,8 @@ impl S3Uri {
 }
 
 impl S3Uri {
-    /// Adds this object to `error`, and a hint if there is no such object and the key looks as if something else was meant.
+    /// Adds this object to `error`, and a hint if there is no such object and the key looks as if something else was
+    /// meant.
     pub(crate) fn explain(&self, error: Error) -> Error {
         let error = error.on(self);
         let is_key = error.service().is_none_or(|service| service.code() != "NoSuchBucket");

@@ -364,8 +364,8 @@ fn a_signal_during_a_description_ends_in_them() {
     }
 }
 
-/// However early: the signal may come before the program has read its arguments, but not before it has its handlers, which
-/// nobody outside sees; so a process that died without a line has opened no connection.
+/// However early: the signal may come before the program has read its arguments, but not before it has its handlers,
+/// which nobody outside sees; so a process that died without a line has opened no connection.
 #[test]
 fn a_signal_at_any_moment_after_the_start_ends_in_them() {
     for delay in [5, 10, 20, 40] {

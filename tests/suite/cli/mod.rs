@@ -1,5 +1,5 @@
-//! The command line: its arguments, what it prints about objects and about itself, its log, its figures, and the text of
-//! every message.
+//! The command line: its arguments, what it prints about objects and about itself, its log, its figures, and the text
+//! of every message.
 
 mod info;
 mod last_line;

@@ -15,7 +15,8 @@ struct Metadata {
 }
 
 impl Metadata {
-    /// Runs without any other source on a machine with this metadata, which has its keys under the role's name, encoded.
+    /// Runs without any other source on a machine with this metadata, which has its keys under the role's name,
+    /// encoded.
     fn run(self, change: impl Fn(S3fcp) -> S3fcp) -> (Outcome, Vec<Request>) {
         const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
         let Self { token, roles, document } = self;

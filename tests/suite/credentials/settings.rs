@@ -1,6 +1,6 @@
-//! Every row of the table of settings in docs/credentials.md, set as a user sets it: by files, variables and flags of a real
-//! process. Each setting does what the table says and takes precedence as it says; a bad value is exit code 2, with
-//! the setting's name, before any request is sent.
+//! Every row of the table of settings in docs/credentials.md, set as a user sets it: by files, variables and flags of a
+//! real process. Each setting does what the table says and takes precedence as it says; a bad value is exit code 2,
+//! with the setting's name, before any request is sent.
 
 use std::path::PathBuf;
 

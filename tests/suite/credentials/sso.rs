@@ -1,5 +1,5 @@
-//! Keys by IAM Identity Center: the token's file in the spellings that tools write, its renewal, and a folder that cannot be
-//! written.
+//! Keys by IAM Identity Center: the token's file in the spellings that tools write, its renewal, and a folder that
+//! cannot be written.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

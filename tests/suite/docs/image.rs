@@ -1,8 +1,9 @@
-//! The image as the Dockerfile describes it, built from nothing by podman and run: as process 1, as any user, with a read-only
-//! root and without capabilities.
+//! The image as the Dockerfile describes it, built from nothing by podman and run: as process 1, as any user, with a
+//! read-only root and without capabilities.
 //!
-//! Nothing is pulled: in place of the stage that compiles, the program under test is copied into the image, with the libraries
-//! that it was linked to. Where podman is not installed or may not run a container, that is said and the test ends.
+//! Nothing is pulled: in place of the stage that compiles, the program under test is copied into the image, with the
+//! libraries that it was linked to. Where podman is not installed or may not run a container, that is said and the test
+//! ends.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -75,7 +76,8 @@ impl Podman {
         Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
     }
 
-    /// Returns the command that runs the image, with a read-only root and no capabilities, on the network of this machine.
+    /// Returns the command that runs the image, with a read-only root and no capabilities, on the network of this
+    /// machine.
     fn run(&self, options: &[&str], args: &[&str]) -> Command {
         let mut command = self.command();
         command.args(["run", "--rm", "--network", "host", "--read-only", "--cap-drop", "ALL"]);

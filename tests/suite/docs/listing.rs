@@ -1,5 +1,5 @@
-//! `quickstart --serve` beside the tools that people list with: aws, s5cmd and rclone see its tree, and read from it what
-//! s3fcp reads. A tool that is not there is named and left out.
+//! `quickstart --serve` beside the tools that people list with: aws, s5cmd and rclone see its tree, and read from it
+//! what s3fcp reads. A tool that is not there is named and left out.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};

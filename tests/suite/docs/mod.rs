@@ -1,5 +1,5 @@
-//! The documentation, held to what it says: every command block of README.md and docs/ is run as it is typed, or carries
-//! the reason why not; links lead somewhere; tables list what the program has.
+//! The documentation, held to what it says: every command block of README.md and docs/ is run as it is typed, or
+//! carries the reason why not; links lead somewhere; tables list what the program has.
 
 mod dockerfile;
 #[cfg(target_os = "linux")]
@@ -29,8 +29,8 @@ fn by_pip(program: &str) -> PathBuf {
     target.join("python").join("bin").join(program)
 }
 
-/// Returns the pages for users: README.md, CONTRIBUTING.md, SECURITY.md and docs/, those that are there, by their paths below
-/// the root.
+/// Returns the pages for users: README.md, CONTRIBUTING.md, SECURITY.md and docs/, those that are there, by their paths
+/// below the root.
 fn pages() -> Vec<PathBuf> {
     let mut pages = Vec::new();
     add_pages(Path::new("docs"), &mut pages);

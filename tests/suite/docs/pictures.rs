@@ -1,4 +1,5 @@
-//! The pictures of the documentation: they are there, they are text without scripts, and plots say what their tables say.
+//! The pictures of the documentation: they are there, they are text without scripts, and plots say what their tables
+//! say.
 
 use std::path::Path;
 use std::process::Command;

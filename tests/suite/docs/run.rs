@@ -1,5 +1,5 @@
-//! Runs the command blocks of a page as they are typed: one after the other, in one shell and a folder that has docs/ alone, against a
-//! server that has the objects of the examples.
+//! Runs the command blocks of a page as they are typed: one after the other, in one shell and a folder that has docs/
+//! alone, against a server that has the objects of the examples.
 //!
 //! Only the address `http://localhost:9000` is replaced by that of the server.
 

@@ -1,7 +1,9 @@
-//! Bodies that are framed, encoded or counted in ways in which other clients have delivered something else than the object.
+//! Bodies that are framed, encoded or counted in ways in which other clients have delivered something else than the
+//! object.
 //!
-//! Each way is tried on the first, a middle and the last range, on stdout and into a file, for a range of the user's, several
-//! objects and URLs. What cannot be read in one way only is exit code 5, and what was delivered is a beginning of the object.
+//! Each way is tried on the first, a middle and the last range, on stdout and into a file, for a range of the user's,
+//! several objects and URLs. What cannot be read in one way only is exit code 5, and what was delivered is a beginning
+//! of the object.
 
 use bytes::Bytes;
 

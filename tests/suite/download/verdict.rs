@@ -1,8 +1,8 @@
 //! Exit code 0 is a verdict: each byte is there, and all are of one version, however little a server shows of it.
 //!
-//! The servers here replace their object after some requests, or say different things of its size. Tried are: `ETag` absent,
-//! weak, blank, shown by HEAD alone; `If-Match` honoured or not; the replacement after the first, a middle and the last GET;
-//! stdout and a file, ranges, shards, several objects, and URLs. `random/lying.rs` tries more of them.
+//! The servers here replace their object after some requests, or say different things of its size. Tried are: `ETag`
+//! absent, weak, blank, shown by HEAD alone; `If-Match` honoured or not; the replacement after the first, a middle and
+//! the last GET; stdout and a file, ranges, shards, several objects, and URLs. `random/lying.rs` tries more of them.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 

@@ -1,5 +1,5 @@
-//! Objects that are sent in chunks and without a length, as functions, transcoding stores and web servers send them: the last
-//! chunk proves the end, and a body that is cut before it is no object.
+//! Objects that are sent in chunks and without a length, as functions, transcoding stores and web servers send them:
+//! the last chunk proves the end, and a body that is cut before it is no object.
 
 use crate::support::fault_server::{ETAG, FaultServer, Reply, Request};
 use crate::support::files::folder;

@@ -1,5 +1,5 @@
-//! Where the bytes go: stdout, a file, a pipe or a terminal, and what is reported beside them when a run is interrupted,
-//! its reader goes away, or its output takes nothing.
+//! Where the bytes go: stdout, a file, a pipe or a terminal, and what is reported beside them when a run is
+//! interrupted, its reader goes away, or its output takes nothing.
 
 mod file;
 mod file_crash;

@@ -1,7 +1,7 @@
 //! Servers that replace their object meanwhile, and lose or bend what shows it: sizes, validators, framing and ends.
 //!
-//! The oracle is the promise itself: success means that the bytes are those of one version, and on any failure they are a
-//! beginning of one. What a server says with a strong `ETag` is true here, or missing: nobody could see such a lie.
+//! The oracle is the promise itself: success means that the bytes are those of one version, and on any failure they are
+//! a beginning of one. What a server says with a strong `ETag` is true here, or missing: nobody could see such a lie.
 
 use std::fmt::Write as _;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};

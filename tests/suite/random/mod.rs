@@ -1,21 +1,20 @@
-//! Thousands of small downloads, each from a server with a schedule of faults of its own, drawn from a seed;
-//! the contract is the oracle.
+//! Thousands of small downloads, each from a server with a schedule of faults of its own, drawn from a seed; the
+//! contract is the oracle.
 //!
-//! `schedule.rs` draws a download (sizes, requests at once, tries) and what the server does with each request,
-//! out of the faults in `fault.rs`; `oracle.rs` says what may have come of it. The library runs here in the
-//! test's own process, so that a download costs little, and many run at the same time, since most of their time
-//! is spent waiting between tries.
+//! `schedule.rs` draws a download (sizes, requests at once, tries) and what the server does with each request, out of
+//! the faults in `fault.rs`; `oracle.rs` says what may have come of it. The library runs here in the test's own
+//! process, so that a download costs little, and many run at the same time, since most of their time is spent waiting
+//! between tries.
 //!
-//! Every schedule runs twice. Once each download has a runtime on one thread, as the program has it. The other time
-//! all of them share a runtime with several threads, as a service has it that embeds the library: there a
-//! download's ranges, its consumer and the task that steers it truly run at the same time, and wake each other across
-//! threads.
+//! Every schedule runs twice. Once each download has a runtime on one thread, as the program has it. The other time all
+//! of them share a runtime with several threads, as a service has it that embeds the library: there a download's
+//! ranges, its consumer and the task that steers it truly run at the same time, and wake each other across threads.
 //!
-//! Servers that lie (`lying.rs`) have an oracle of their own; the program meets them too (`program.rs`), with files, several
-//! objects and threads, kills, and closes that fail.
+//! Servers that lie (`lying.rs`) have an oracle of their own; the program meets them too (`program.rs`), with files,
+//! several objects and threads, kills, and closes that fail.
 //!
-//! `S3FCP_FAULT_RUNS=100000` makes more of them, `S3FCP_FAULT_SEED=7` others. A failure prints the two for
-//! itself alone.
+//! `S3FCP_FAULT_RUNS=100000` makes more of them, `S3FCP_FAULT_SEED=7` others. A failure prints the two for itself
+//! alone.
 
 mod download;
 mod fault;

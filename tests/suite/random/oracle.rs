@@ -72,8 +72,8 @@ fn verdict(schedule: &Schedule, log: &Log, ended: &Ended) -> Result<(), String> 
     must(ended.traffic.is_none_or(|t| t.fetched <= at_most), "more was fetched than the faults explain")
 }
 
-/// Returns the bytes of responses without a fault whose rest was requested again: an earlier range took their connection
-/// where faults made a limit on connections likely.
+/// Returns the bytes of responses without a fault whose rest was requested again: an earlier range took their
+/// connection where faults made a limit on connections likely.
 fn taken_away(log: &Log) -> u64 {
     let gets: Vec<_> = log.iter().filter(|(request, _)| request.is_get()).collect();
     let range = |request: &Request| request.range.clone().unwrap_or_default();
@@ -128,8 +128,8 @@ fn explained(schedule: &Schedule, log: &Log) -> Explained {
             }
         }
     }
-    // Faults make a limit on connections likely: then an earlier range may take the connection of a later one, whose rest is
-    // requested again.
+    // Faults make a limit on connections likely: then an earlier range may take the connection of a later one, whose
+    // rest is requested again.
     explained.more_gets *= 2;
     if schedule.attempts().1 == 1 && log.iter().any(|(_, drawn)| BREAKING.contains(&drawn.name)) {
         explained.codes.push(5);

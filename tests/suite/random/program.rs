@@ -1,8 +1,8 @@
-//! The program at servers that lie: one to three objects on one to four threads, into a pipe or a file, and runs that are
-//! killed, or whose closes fail, and continued.
+//! The program at servers that lie: one to three objects on one to four threads, into a pipe or a file, and runs that
+//! are killed, or whose closes fail, and continued.
 //!
-//! The oracle is the promise: exit code 0 means one version of each object, whole and in order; whatever else happens, what is
-//! in the pipe or in FILE.part is a beginning of that, and there is no FILE.
+//! The oracle is the promise: exit code 0 means one version of each object, whole and in order; whatever else happens,
+//! what is in the pipe or in FILE.part is a beginning of that, and there is no FILE.
 
 use std::fmt::Write as _;
 use std::fs;

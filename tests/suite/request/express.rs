@@ -1,5 +1,5 @@
-//! Directory buckets (S3 Express One Zone) and their access points on a server that refuses whatever is not exactly as AWS
-//! describes it: hosts, sessions, what is signed and how often is asked.
+//! Directory buckets (S3 Express One Zone) and their access points on a server that refuses whatever is not exactly as
+//! AWS describes it: hosts, sessions, what is signed and how often is asked.
 
 use std::time::Duration;
 

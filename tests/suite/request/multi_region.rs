@@ -1,4 +1,5 @@
-//! Multi-region access points: their host, Signature Version 4A by AWS's published key, and what they cannot be combined with.
+//! Multi-region access points: their host, Signature Version 4A by AWS's published key, and what they cannot be
+//! combined with.
 
 use s3server::Server;
 

@@ -251,8 +251,8 @@ fn a_client_certificate_is_presented_and_a_missing_or_wrong_one_has_its_own_word
         let with = |file: &Path| run().args(["--client-cert".as_ref(), file.as_os_str()]).download(URI);
         with(client.path()).assert_object(&object(SIZE));
 
-        // Over TLS 1.3 the server says so after the handshake, in place of the response. Over TLS 1.2 it may have closed
-        // the connection while the handshake is still being written, and then the alert is not read.
+        // Over TLS 1.3 the server says so after the handshake, in place of the response. Over TLS 1.2 it may have
+        // closed the connection while the handshake is still being written, and then the alert is not read.
         let is_old = versions == [&TLS12];
         let outcome = run().download(URI);
         outcome.assert_failed(5, &[]);

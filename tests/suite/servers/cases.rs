@@ -146,8 +146,8 @@ fn refusals(server: &Server, (change, key): (Change, &str), code: i32) -> Result
         assert_eq!(outcome.code(), Some(code), "{:?}, stderr: {}", outcome.status, outcome.stderr);
         assert!(outcome.stdout.is_empty());
         assert!(outcome.stderr.contains(&format!("s3fcp: {uri}: ")), "{}", outcome.stderr);
-        // A download asks with a GET and a HEAD, --info with a HEAD; nothing is asked twice. A run that fails before its
-        // first response has no figures.
+        // A download asks with a GET and a HEAD, --info with a HEAD; nothing is asked twice. A run that fails before
+        // its first response has no figures.
         let requests = stats(&outcome).and_then(|stats| stats["requests"].as_u64());
         assert!(requests.is_none_or(|requests| requests <= 2), "{}", outcome.stderr);
         server.assert_secret_kept(&outcome);

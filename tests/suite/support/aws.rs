@@ -1,5 +1,5 @@
-//! AWS's host names in this process: a TLS server with a certificate for one of them, reached through a proxy that opens
-//! tunnels to it and to nothing else.
+//! AWS's host names in this process: a TLS server with a certificate for one of them, reached through a proxy that
+//! opens tunnels to it and to nothing else.
 
 use std::net::SocketAddr;
 

@@ -39,8 +39,8 @@ pub(crate) fn wait_for(file: &Path, bytes: u64) {
     }
 }
 
-/// Makes a part of the file `out` one of `server`'s: the servers of the tests stand for one store, whose port differs. One
-/// that a test said to be of another store stays so.
+/// Makes a part of the file `out` one of `server`'s: the servers of the tests stand for one store, whose port differs.
+/// One that a test said to be of another store stays so.
 pub(crate) fn adopt(server: &FaultServer, out: &Path) {
     let Some(name) = out.file_name() else { return };
     let sidecar = out.with_file_name(format!("{}.part.json", name.display()));

@@ -1,4 +1,5 @@
-//! The manifests: valid for the API by kubernetes-validate, and their arguments run as the image's entry point gets them.
+//! The manifests: valid for the API by kubernetes-validate, and their arguments run as the image's entry point gets
+//! them.
 
 use std::fs;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! The job files of docs/jobs: each is checked by its scheduler's own rules, and its command is run, where the machine has
-//! what that needs. Otherwise a line of the output says what was skipped.
+//! The job files of docs/jobs: each is checked by its scheduler's own rules, and its command is run, where the machine
+//! has what that needs. Otherwise a line of the output says what was skipped.
 
 mod aws_batch;
 mod kubernetes;
