@@ -44,7 +44,7 @@ pub(crate) async fn prove_complete(
         if options.range.is_some() {
             return refused("nothing proves that it is this range of the object");
         }
-        match compare(file, start, source, &info)? {
+        match compare(file, start, source, &info).await? {
             Comparison::Equal(checksum) => {
                 start += info.size;
                 add(Verdict::of_earlier_run(&info, checksum));
@@ -74,7 +74,7 @@ enum Comparison {
 }
 
 /// Compares the bytes from `start` on with the object.
-fn compare(file: &FinishedFile, start: u64, source: &Source, info: &ObjectInfo) -> Result<Comparison> {
+async fn compare(file: &FinishedFile, start: u64, source: &Source, info: &ObjectInfo) -> Result<Comparison> {
     if start.checked_add(info.size).is_none_or(|end| end > file.size) {
         return Ok(Comparison::Different);
     }
@@ -85,7 +85,10 @@ fn compare(file: &FinishedFile, start: u64, source: &Source, info: &ObjectInfo) 
         return Ok(Comparison::Impossible);
     };
     let mut verifier = Verifier::whole(expected);
-    file.read(start, info.size, |bytes| verifier.update(bytes))?;
+    let mut reader = file.read(start, info.size)?;
+    while let Some(bytes) = reader.next().await? {
+        verifier.update(bytes);
+    }
     Ok(match verifier.finish() {
         Ok(()) => Comparison::Equal(verifier.verified()),
         Err(_) => Comparison::Different,

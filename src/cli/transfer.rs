@@ -85,10 +85,10 @@ async fn append_to(
     match part.begin(&facts(download, invocation.download.range)) {
         Ok(()) if already_written > 0 && download.wants_earlier().await => {
             // The checksum covers all bytes, those of earlier runs included.
-            part.read_back(resume.length - already_written, already_written, async |bytes| {
+            let mut earlier = part.read_back(resume.length - already_written, already_written)?;
+            while let Some(bytes) = earlier.next().await? {
                 download.earlier(bytes).await;
-            })
-            .await?;
+            }
             Ok(Ok(()))
         }
         Ok(()) => Ok(Ok(())),

@@ -6,11 +6,11 @@
 //! the same. It holds only as long as the store still has that version.
 
 use std::fs::{File, Metadata};
-use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
+use crate::output::block_reader::BlockReader;
 use crate::output::folder::{Folder, part_name};
 use crate::output::path::OutputPath;
 use crate::output::path_error::{FORCE_HINT, failed, unusable};
@@ -24,9 +24,6 @@ const ATTRIBUTE: &str = "user.s3fcp";
 /// The largest value of an attribute that Linux allows, in bytes.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const ATTRIBUTE_BYTES_MAX: usize = 64 << 10;
-
-/// Bytes read at a time to compare.
-const READ_BYTES: usize = 256 << 10;
 
 /// The write permission of all users.
 const WRITABLE_BY_OTHERS: u32 = 0o002;
@@ -68,22 +65,10 @@ impl FinishedFile {
         Ok(Some(Self { path: path.clone(), file, proven, size: found.len() }))
     }
 
-    /// Reads `count` bytes from the offset `start` on, for `each`.
-    pub(crate) fn read(&self, start: u64, count: u64, mut each: impl FnMut(&[u8])) -> Result<()> {
-        let (mut bytes, mut at, end) = (vec![0; READ_BYTES], start, start + count);
-        while at < end {
-            let most = usize::try_from(end - at).unwrap_or(READ_BYTES).min(READ_BYTES);
-            match self.file.read_at(&mut bytes[..most], at) {
-                Ok(0) => return Err(self.failed(io::ErrorKind::UnexpectedEof.into())),
-                Ok(count) => {
-                    each(&bytes[..count]);
-                    at += count as u64;
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(self.failed(e)),
-            }
-        }
-        Ok(())
+    /// Returns a reader of the `count` bytes from `start` on.
+    pub(crate) fn read(&self, start: u64, count: u64) -> Result<BlockReader> {
+        let file = self.file.try_clone().map_err(|e| failed(&self.path, "read", e))?;
+        Ok(BlockReader::new(file, &self.path, start, count))
     }
 
     /// Removes the sidecar of a run that ended right after the rename.
@@ -99,10 +84,6 @@ impl FinishedFile {
     /// Returns the error for a FILE that is there and not known to be the object.
     pub(crate) fn unproven(&self, why: &str) -> Error {
         unusable(&self.path, &format!("already exists, and {why}")).with_hint(FORCE_HINT)
-    }
-
-    fn failed(&self, cause: io::Error) -> Error {
-        failed(&self.path, "read", cause)
     }
 }
 

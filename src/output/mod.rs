@@ -1,5 +1,6 @@
 //! The output: ordered bytes go to stdout, to a file, or to one piece of a file. It knows nothing of downloads.
 
+pub(crate) mod block_reader;
 pub(crate) mod checkpoint;
 pub(crate) mod finished;
 pub(crate) mod folder;
@@ -7,6 +8,7 @@ pub(crate) mod in_place;
 pub(crate) mod part_file;
 pub(crate) mod path;
 pub(crate) mod path_error;
+mod permissions;
 pub(crate) mod pipe;
 pub(crate) mod resume;
 pub(crate) mod sidecar;
@@ -14,5 +16,7 @@ pub(crate) mod sink;
 pub(crate) mod stdout_path;
 pub(crate) mod stream;
 pub(crate) mod target;
+mod threadless_writer;
+mod unwritten;
 pub(crate) mod writer;
 pub(crate) mod written;

@@ -6,31 +6,26 @@
 //! without a sidecar is not s3fcp's, and is never touched.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::output::block_reader::BlockReader;
 use crate::output::checkpoint::{Checkpoints, SidecarFile};
 use crate::output::finished::attach_proof;
 use crate::output::folder::{Folder, close, lock, lock_soon, part_name};
 use crate::output::path::OutputPath;
 use crate::output::path_error::{exists, failed, shown, unusable};
+use crate::output::permissions::{self, NEW_FILE_MODE, mode_of_existing};
 use crate::output::resume::{DownloadRequest, ResumePoint};
 use crate::output::sidecar::{self, FileIdentity, LoadedSidecar, SidecarObject, SidecarState};
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range_spec::RangeSpec;
-
-/// Bytes read back at a time.
-const READ_BACK_BYTES: usize = 256 << 10;
-
-/// Permissions that a new file may have; the umask takes some of them away.
-const NEW_FILE_MODE: u32 = 0o666;
 
 /// A `FILE.part` that no other process writes to.
 #[derive(Debug)]
@@ -143,7 +138,7 @@ impl PartFile {
         };
         state.objects.truncate(resume.complete + usize::from(resume.within.is_some()));
         state.synced = state.synced.min(resume.length);
-        self.narrow_mode()?;
+        self.narrow_permissions()?;
         self.truncate(resume.length)?;
         self.resumed = resume.within.as_ref().map(|(piece, _)| piece.clone());
         self.change_sidecar(|kept| *kept = state.of_this_boot())
@@ -154,7 +149,7 @@ impl PartFile {
     pub(crate) fn start_over(&mut self) -> Result<()> {
         self.resumed = None;
         if self.file.is_some() {
-            self.narrow_mode()?;
+            self.narrow_permissions()?;
             self.truncate(0)?;
             let endpoint = self.endpoint.clone();
             return self.change_sidecar(|state| *state = SidecarState::new(&endpoint));
@@ -201,35 +196,10 @@ impl PartFile {
         self.change_sidecar(|state| state.objects.push(piece))
     }
 
-    /// Reads the `count` bytes from `start` on, which an earlier run wrote, for `each`. Another thread waits for the
-    /// disk: meanwhile the download continues.
-    pub(crate) async fn read_back(
-        &self,
-        start: u64,
-        count: u64,
-        mut each: impl AsyncFnMut(&[u8]),
-    ) -> Result<()> {
-        let failed = |e| self.failed("read", e);
-        let mut file = self.file().map_err(failed)?;
-        let (mut bytes, mut at, end) = (vec![0; READ_BACK_BYTES], start, start + count);
-        while at < end {
-            let most = usize::try_from(end - at).unwrap_or(READ_BACK_BYTES).min(READ_BACK_BYTES);
-            let read = tokio::task::spawn_blocking(move || {
-                let read = file.read_at(&mut bytes[..most], at);
-                (file, bytes, read)
-            });
-            let read = read.await.map_err(|_| failed(io::Error::other("the reading thread failed")))?;
-            let count = match read.2 {
-                Ok(0) => return Err(failed(io::ErrorKind::UnexpectedEof.into())),
-                Ok(count) => count,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
-                Err(e) => return Err(failed(e)),
-            };
-            (file, bytes) = (read.0, read.1);
-            each(&bytes[..count]).await;
-            at += count as u64;
-        }
-        Ok(())
+    /// Returns a reader of the `count` bytes from `start` on, which an earlier run wrote.
+    pub(crate) fn read_back(&self, start: u64, count: u64) -> Result<BlockReader> {
+        let file = self.file().map_err(|e| self.failed("read", e))?;
+        Ok(BlockReader::new(file, &self.path, start, count))
     }
 
     /// Returns the open file, for the writer.
@@ -262,7 +232,7 @@ impl PartFile {
         let found = file.metadata().map_err(|e| self.failed("access", e))?;
         self.change_sidecar(|state| state.renamed = Some(FileIdentity::of(&found)))?;
         attach_proof(&file, &self.sidecar.state());
-        self.keep_mode(&file, &found);
+        permissions::keep(&file, &found, &self.place);
         file.sync_all().map_err(|e| self.not_synced(e))?;
         // NFS and FUSE report at every close what an earlier write could not do; the lock is kept by the other
         // descriptor.
@@ -319,27 +289,10 @@ impl PartFile {
         truncated.map(drop).map_err(|e| self.failed("write to", e))
     }
 
-    /// Takes permissions away that FILE does not give, before bytes come.
-    fn narrow_mode(&self) -> Result<()> {
-        let (Some(file), Some(_)) = (&self.file, &self.place.existing) else { return Ok(()) };
-        let narrowed = file.metadata().and_then(|found| {
-            let mode = found.mode() & 0o777 & mode_of_existing(&self.place, &self.folder);
-            file.set_permissions(Permissions::from_mode(mode))
-        });
+    fn narrow_permissions(&self) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let narrowed = permissions::narrow(file, &self.place, &self.folder);
         narrowed.map_err(|e| self.failed("set the permissions of", e))
-    }
-
-    /// Gives the new file the permissions of the FILE that it replaces: those of the group only if the group stays, and
-    /// never the set-user-ID bit, because the content is new. If FILE had another owner, the new file's permissions
-    /// stay as they are.
-    fn keep_mode(&self, file: &File, found: &std::fs::Metadata) {
-        let Some(existing) = self.place.existing.as_ref().filter(|existing| existing.uid() == found.uid())
-        else {
-            return;
-        };
-        let mode = existing.mode() & 0o777;
-        let mode = if existing.gid() == found.gid() { mode } else { mode & 0o707 };
-        let _ = file.set_permissions(Permissions::from_mode(mode));
     }
 
     fn change_sidecar(&self, change: impl FnOnce(&mut SidecarState)) -> Result<()> {
@@ -376,14 +329,6 @@ fn being_written(path: &Path) -> Error {
 /// Sets the time of the last modification of `file`, if there is one to set.
 pub(super) fn set_modified(file: &File, modified: Option<SystemTime>) -> io::Result<()> {
     modified.map_or(Ok(()), |time| file.set_modified(time))
-}
-
-/// Returns the permissions of the FILE that is there, those of its group only if the new one gets that group; none if
-/// there is no FILE, and never the set-user-ID bit.
-fn mode_of_existing(place: &OutputPath, folder: &Folder) -> u32 {
-    let Some(existing) = &place.existing else { return 0 };
-    let mode = existing.mode() & 0o777;
-    if existing.gid() == folder.group { mode } else { mode & 0o707 }
 }
 
 /// Opens the part file that an earlier run left, for this process alone.

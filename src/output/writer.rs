@@ -16,6 +16,8 @@ use tokio::time::timeout;
 
 use crate::error::{Error, Result};
 use crate::output::pipe::NonblockingPipe;
+use crate::output::threadless_writer::ThreadlessWriter;
+use crate::output::unwritten::Unwritten;
 use crate::output::written::WriteProgress;
 
 /// Frames in the queue: enough that the writer is busy while the thread that feeds it is.
@@ -23,7 +25,7 @@ const QUEUE_FRAMES: usize = 16;
 /// Frames written by one system call.
 const GATHERED_FRAMES_MAX: usize = 64;
 /// Time that an interrupt waits for the write under way. A reader may take as long as it likes.
-const LAST_WRITE: Duration = Duration::from_millis(500);
+const LAST_WRITE_TO_STREAM: Duration = Duration::from_millis(500);
 /// Time that an interrupt waits for the write under way to a file: a disk is only busy.
 const LAST_WRITE_TO_FILE: Duration = Duration::from_secs(10);
 
@@ -32,34 +34,23 @@ const LAST_WRITE_TO_FILE: Duration = Duration::from_secs(10);
 pub(crate) struct Writer<B> {
     pieces: Option<mpsc::Sender<Unwritten<B>>>,
     written: oneshot::Receiver<io::Result<()>>,
-    /// Where no thread could be made: the output, written by the thread that has the bytes.
-    alone: Option<WriterAlone>,
+    /// Set if no thread could be made.
+    threadless: Option<ThreadlessWriter>,
+    /// Time that an interrupt waits for the write under way.
     last_write: Duration,
-    direct: Option<NonblockingPipe>,
+    /// The output, if it is a pipe that may be written without the thread.
+    pipe: Option<NonblockingPipe>,
     delivery: Arc<WriteProgress>,
-    /// Number of bytes written once the queue is empty.
-    due: u64,
-}
-
-/// Bytes, of which the first `done` are written.
-#[derive(Debug)]
-struct Unwritten<B> {
-    bytes: B,
-    done: usize,
-}
-
-impl<B: AsRef<[u8]>> Unwritten<B> {
-    fn rest(&self) -> &[u8] {
-        &self.bytes.as_ref()[self.done..]
-    }
+    /// Number of bytes that are written once the queue is empty.
+    accepted: u64,
 }
 
 impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
     /// Starts a thread that writes to `out` and counts in `delivery`.
     pub(crate) fn start(out: File, delivery: &Arc<WriteProgress>) -> Self {
         let is_file = out.metadata().is_ok_and(|found| found.is_file());
-        let last_write = if is_file { LAST_WRITE_TO_FILE } else { LAST_WRITE };
-        let direct = NonblockingPipe::to(&out);
+        let last_write = if is_file { LAST_WRITE_TO_FILE } else { LAST_WRITE_TO_STREAM };
+        let pipe = NonblockingPipe::to(&out);
         let (pieces, queue) = mpsc::channel(QUEUE_FRAMES);
         let (result, written) = oneshot::channel();
         let noted = Arc::clone(delivery);
@@ -67,20 +58,20 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
         let own = Arc::clone(&out);
         let run = move || result.send(write(&mut &*out, queue, &noted));
         let thread = std::thread::Builder::new().name("writer".into()).spawn(run);
-        let alone = thread.is_err().then(|| WriterAlone { out: own, ended: None });
-        let (delivery, due) = (Arc::clone(delivery), delivery.bytes());
-        Self { pieces: Some(pieces), written, alone, last_write, direct, delivery, due }
+        let threadless = thread.is_err().then(|| ThreadlessWriter::new(own));
+        let (delivery, accepted) = (Arc::clone(delivery), delivery.bytes());
+        Self { pieces: Some(pieces), written, threadless, last_write, pipe, delivery, accepted }
     }
 
     /// Writes `bytes` immediately if the queue is empty and the pipe has room; otherwise queues them as
     /// [`Writer::send`] does.
     pub(crate) async fn write(&mut self, bytes: B) -> bool {
         let mut piece = Unwritten { bytes, done: 0 };
-        if let Some(direct) = &self.direct
-            && self.delivery.bytes() == self.due
+        if let Some(pipe) = &self.pipe
+            && self.delivery.bytes() == self.accepted
         {
-            piece.done = direct.write(piece.rest(), &self.delivery);
-            self.due += piece.done as u64;
+            piece.done = pipe.write(piece.rest(), &self.delivery);
+            self.accepted += piece.done as u64;
         }
         piece.rest().is_empty() || self.enqueue(piece).await
     }
@@ -91,9 +82,9 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
     }
 
     async fn enqueue(&mut self, piece: Unwritten<B>) -> bool {
-        self.due += piece.rest().len() as u64;
-        if let Some(alone) = &mut self.alone {
-            return alone.write(piece, self.direct.as_ref(), &self.delivery).await;
+        self.accepted += piece.rest().len() as u64;
+        if let Some(threadless) = &mut self.threadless {
+            return threadless.write(piece, self.pipe.as_ref(), &self.delivery).await;
         }
         match &self.pieces {
             Some(pieces) => pieces.send(piece).await.is_ok(),
@@ -104,8 +95,8 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
     /// Waits until everything queued is written.
     pub(crate) async fn end(&mut self) -> Result<()> {
         self.pieces = None;
-        if let Some(alone) = &mut self.alone {
-            return alone.ended.take().map_or(Ok(()), Err).map_err(Error::output);
+        if let Some(threadless) = &mut self.threadless {
+            return threadless.take_failure().map_or(Ok(()), Err).map_err(Error::output);
         }
         let written = (&mut self.written).await;
         written.unwrap_or_else(|_| Err(io::Error::other("the writing thread failed"))).map_err(Error::output)
@@ -115,69 +106,12 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
     pub(crate) async fn stop(mut self, delivery: &WriteProgress) -> bool {
         delivery.stop();
         self.pieces = None;
-        // What is written by this thread ends with each call.
-        if self.alone.is_some() {
+        // Without the thread each write has ended with the call.
+        if self.threadless.is_some() {
             return true;
         }
         matches!(timeout(self.last_write, self.written).await, Ok(Ok(Ok(()))))
     }
-}
-
-/// An output that the thread which has the bytes writes itself, without blocking for the reader of a pipe.
-#[derive(Debug)]
-struct WriterAlone {
-    out: Arc<File>,
-    /// The error that ended it.
-    ended: Option<io::Error>,
-}
-
-/// The bytes that a pipe which is reported as writable takes without blocking (`PIPE_BUF`, pipe(7); POSIX asks for 512
-/// at least).
-const PIPE_BYTES_CERTAIN: usize = 512;
-/// How long a full pipe is left alone.
-const PIPE_PAUSE: Duration = Duration::from_millis(1);
-
-impl WriterAlone {
-    /// Writes all of `piece`; `false` if that failed.
-    async fn write<B: AsRef<[u8]>>(
-        &mut self,
-        mut piece: Unwritten<B>,
-        pipe: Option<&NonblockingPipe>,
-        delivery: &WriteProgress,
-    ) -> bool {
-        while !piece.rest().is_empty() && self.ended.is_none() {
-            let written = pipe.map_or(0, |pipe| pipe.write(piece.rest(), delivery));
-            piece.done += written;
-            if written > 0 {
-                continue;
-            }
-            if pipe.is_some() && !is_writable(&*self.out) {
-                tokio::time::sleep(PIPE_PAUSE).await;
-                continue;
-            }
-            let certain = if pipe.is_some() { PIPE_BYTES_CERTAIN } else { usize::MAX };
-            let rest = piece.rest();
-            let began = Instant::now();
-            match (&*self.out).write(&rest[..rest.len().min(certain)]) {
-                Ok(0) => self.ended = Some(io::ErrorKind::WriteZero.into()),
-                Ok(written) => {
-                    delivery.wrote(written, began);
-                    piece.done += written;
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => tokio::time::sleep(PIPE_PAUSE).await,
-                Err(e) => self.ended = Some(e),
-            }
-        }
-        self.ended.is_none()
-    }
-}
-
-/// Returns whether a write would not wait, or would fail.
-fn is_writable(out: &impl AsFd) -> bool {
-    let mut fds = [PollFd::new(out, PollFlags::OUT)];
-    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-    rustix::event::poll(&mut fds, Some(&now)) != Ok(0)
 }
 
 fn write<B: AsRef<[u8]>>(
@@ -321,10 +255,10 @@ mod tests {
             got
         });
         let mut want = Vec::new();
-        for direct in [NonblockingPipe::to(&out), None] {
+        for pipe in [NonblockingPipe::to(&out), None] {
             let mut writer = Writer::start(out.try_clone().unwrap(), &delivery);
-            writer.alone = Some(WriterAlone { out: Arc::new(out.try_clone().unwrap()), ended: None });
-            writer.direct = direct;
+            writer.threadless = Some(ThreadlessWriter::new(Arc::new(out.try_clone().unwrap())));
+            writer.pipe = pipe;
             for n in 0..40_usize {
                 let bytes: Vec<u8> = (0..=250).cycle().skip(n).take(1 + n * 7919 % 30_011).collect();
                 want.extend_from_slice(&bytes);
@@ -344,7 +278,7 @@ mod tests {
         drop(reader);
         let delivery = Arc::new(WriteProgress::since(Instant::now()));
         let mut writer = Writer::start(out.try_clone().unwrap(), &delivery);
-        writer.alone = Some(WriterAlone { out: Arc::new(out), ended: None });
+        writer.threadless = Some(ThreadlessWriter::new(Arc::new(out)));
         assert!(!writer.send(vec![7; 1000]).await);
         assert!(writer.end().await.is_err());
     }

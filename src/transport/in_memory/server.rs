@@ -1,21 +1,19 @@
-//! An HTTP server in memory, by which the engine is tested with paused time and without sockets.
-//!
-//! Connections are pipes inside the process, so time passes only where the server or the engine waits, and each moment
-//! that a test sees is exact. A script decides what each request gets: latency, rate, status, headers, a cut, silence.
-//! The server records every request, on which connection it came, and when.
+//! The server: it accepts connections, records requests, and replies as its scripts say.
 
 use std::io;
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::transport::in_memory::script::{
+    BodyFate, LATENCY, NEVER, RecordedRequest, ScriptedDial, ScriptedReply,
+};
+use crate::transport::in_memory::stream::TestStream;
 
 /// The bytes that wait in a connection unread, as in the buffers of a kernel.
 const SOCKET_BYTES: usize = 256 << 10;
@@ -23,12 +21,6 @@ const SOCKET_BYTES: usize = 256 << 10;
 const PIECE_BYTES: usize = 16 << 10;
 /// When the kernel sends a SYN that was lost again (RFC 6298).
 const SYN_TIMES: [u64; 4] = [1, 3, 7, 15];
-
-/// A time that never comes.
-pub(crate) const NEVER: Duration = Duration::MAX;
-
-/// The usual time until a response or a connection begins.
-pub(crate) const LATENCY: Duration = Duration::from_millis(25);
 
 static SERVERS: Mutex<Vec<(String, Arc<ServerState>)>> = Mutex::new(Vec::new());
 
@@ -58,129 +50,6 @@ struct ServerState {
     dialled: AtomicUsize,
     open: AtomicUsize,
     open_most: AtomicUsize,
-}
-
-/// A request as it arrived.
-#[derive(Debug, Clone)]
-pub(crate) struct RecordedRequest {
-    /// Counted from 0 over all connections, among the requests of its method.
-    pub(crate) number: usize,
-    /// Counted from 1, in the order in which they were dialled.
-    pub(crate) connection: usize,
-    /// Since the server was started.
-    pub(crate) at: Duration,
-    pub(crate) method: String,
-    /// The bytes requested; all of the object where the request names none.
-    pub(crate) range: Range<u64>,
-    head: String,
-}
-
-impl RecordedRequest {
-    /// Returns whether it is a GET.
-    pub(crate) fn is_get(&self) -> bool {
-        self.method == "GET"
-    }
-
-    /// Returns the last part of the path.
-    pub(crate) fn key(&self) -> &str {
-        let target = self.head.split(' ').nth(1).unwrap_or_default();
-        target.rsplit('/').next().unwrap_or_default()
-    }
-
-    /// Returns the value of a header.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
-}
-
-/// The fate of a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BodyFate {
-    Complete,
-    /// The connection closes after so many bytes.
-    CutAt(usize),
-    /// After so many bytes nothing comes any more.
-    SilentAt(usize),
-    /// After so many bytes nothing comes for a while.
-    PauseAt(usize, Duration),
-}
-
-/// The response to a request.
-#[derive(Debug, Clone)]
-pub(crate) struct ScriptedReply {
-    /// The time until the response begins; [`NEVER`] for a connection that is silent.
-    pub(crate) latency: Duration,
-    /// 206 or 200, as it should be, if `None`.
-    pub(crate) status: Option<u16>,
-    /// These take the place of the headers of the same names; an empty value leaves one out.
-    pub(crate) headers: Vec<(&'static str, String)>,
-    /// The bytes of the object, if `None`.
-    pub(crate) body: Option<Bytes>,
-    pub(crate) bytes_per_second: Option<u64>,
-    pub(crate) fate: BodyFate,
-}
-
-impl Default for ScriptedReply {
-    fn default() -> Self {
-        Self {
-            latency: LATENCY,
-            status: None,
-            headers: Vec::new(),
-            body: None,
-            bytes_per_second: None,
-            fate: BodyFate::Complete,
-        }
-    }
-}
-
-impl ScriptedReply {
-    /// The bytes that were requested, at `bytes_per_second`.
-    pub(crate) fn at_rate(bytes_per_second: u64) -> Self {
-        Self { bytes_per_second: Some(bytes_per_second), ..Self::default() }
-    }
-
-    /// The bytes that were requested, with another end.
-    pub(crate) fn ending(fate: BodyFate) -> Self {
-        Self { fate, ..Self::default() }
-    }
-
-    /// No response, and an open connection.
-    pub(crate) fn never() -> Self {
-        Self { latency: NEVER, ..Self::default() }
-    }
-
-    /// An error of S3.
-    pub(crate) fn error(status: u16, code: &str) -> Self {
-        let document = format!("<Error><Code>{code}</Code><Message>scripted</Message></Error>");
-        Self { status: Some(status), body: Some(document.into()), ..Self::default() }
-    }
-
-    /// The reply with a header added, replaced, or left out where `value` is empty.
-    pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
-        self
-    }
-}
-
-/// The fate of a new connection.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum ScriptedDial {
-    Accept(Duration),
-    Refuse,
-    /// Neither an answer nor a refusal.
-    Ignore,
-}
-
-/// Returns `len` bytes of which no two pieces are equal, 16 MiB at most.
-pub(crate) fn object(len: usize) -> Bytes {
-    static ALL: LazyLock<Bytes> = LazyLock::new(|| {
-        let words = (0_u32..4 << 20).map(|n| n.wrapping_mul(0x9e37_79b1).rotate_left(7).to_le_bytes());
-        words.collect::<Vec<_>>().into_flattened().into()
-    });
-    ALL.slice(..len)
 }
 
 impl InMemoryServer {
@@ -277,7 +146,7 @@ impl Drop for InMemoryServer {
 }
 
 /// Opens a connection to a server in memory; `None` if no server has this name.
-pub(super) fn dial(host: &str) -> Option<impl Future<Output = io::Result<TestStream>> + Send + use<>> {
+pub(crate) fn dial(host: &str) -> Option<impl Future<Output = io::Result<TestStream>> + Send + use<>> {
     let servers = locked(&SERVERS);
     let state = Arc::clone(&servers.iter().find(|(name, _)| name == host)?.1);
     Some(state.accept())
@@ -468,57 +337,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A connection of a unit test: a socket, or a pipe inside the process.
-#[derive(Debug)]
-pub(super) enum TestStream {
-    Tcp(TcpStream),
-    Memory(DuplexStream),
-}
-
-impl TestStream {
-    /// The socket, if it is one.
-    pub(super) fn tcp(&self) -> Option<&TcpStream> {
-        match self {
-            Self::Tcp(stream) => Some(stream),
-            Self::Memory(_) => None,
-        }
-    }
-}
-
-impl From<TcpStream> for TestStream {
-    fn from(stream: TcpStream) -> Self {
-        Self::Tcp(stream)
-    }
-}
-
-impl AsyncRead for TestStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Memory(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for TestStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Memory(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Memory(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Memory(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
+/// Returns `len` bytes of which no two pieces are equal, 16 MiB at most.
+pub(crate) fn object(len: usize) -> Bytes {
+    static ALL: LazyLock<Bytes> = LazyLock::new(|| {
+        let words = (0_u32..4 << 20).map(|n| n.wrapping_mul(0x9e37_79b1).rotate_left(7).to_le_bytes());
+        words.collect::<Vec<_>>().into_flattened().into()
+    });
+    ALL.slice(..len)
 }
