@@ -73,9 +73,7 @@ impl RateLimit {
                 let mut state = self.state();
                 let is_first =
                     state.waiting.first_key_value().is_some_and(|(first, _)| *first == waiting.key);
-                let now = Instant::now();
-                let oldest = now.checked_sub(CREDIT).unwrap_or(now);
-                let due = state.due.map_or(now, |due| due.max(oldest));
+                let (now, due) = state.due_now();
                 if is_first && due <= now {
                     state.due = Some(due + self.time_of(bytes));
                     return RateShare { limit: self, bytes };
@@ -92,6 +90,13 @@ impl RateLimit {
         }
     }
 
+    /// Charges `bytes` that came before their reader had a share: those that a hedge wins with.
+    pub(crate) fn charge(&self, bytes: usize) {
+        let mut state = self.state();
+        let (_, due) = state.due_now();
+        state.due = Some(due + self.time_of(bytes));
+    }
+
     fn time_of(&self, bytes: usize) -> Duration {
         // It is a single frame: its nanoseconds fit in 64 bits at any sensible rate.
         let nanos = u128::from(bytes as u64) * 1_000_000_000 / u128::from(self.bytes_per_second.get());
@@ -104,6 +109,13 @@ impl RateLimit {
 }
 
 impl RateState {
+    /// Returns the present time, and when the next read is due: a time that has passed counts up to the credit.
+    fn due_now(&self) -> (Instant, Instant) {
+        let now = Instant::now();
+        let oldest = now.checked_sub(CREDIT).unwrap_or(now);
+        (now, self.due.map_or(now, |due| due.max(oldest)))
+    }
+
     fn wake_first(&self) {
         if let Some((_, first)) = self.waiting.first_key_value() {
             first.notify_one();
@@ -209,6 +221,10 @@ mod tests {
         read(&limit, 7, 1).await;
         assert_eq!(start.elapsed(), Duration::from_millis(1_601));
         drop(stuck);
+        // Bytes that came without a share hold up the next read as well.
+        limit.charge(500);
+        read(&limit, 7, 1).await;
+        assert_eq!(start.elapsed(), Duration::from_millis(2_081), "less the credit");
         // A reader that gives up leaves the queue.
         limit.share(at(0), 500).await.received(500);
         assert!(limit.share(at(0), 1).now_or_never().is_none());

@@ -160,8 +160,11 @@ impl RangeTask {
                 RequestEvent::RangeResponse(opened, latency) => self.opened(&opened, latency)?,
                 RequestEvent::End(size) => self.ended_at(size)?,
                 RequestEvent::Data(at, data) => {
-                    if let Some(share) = rate_share.take() {
-                        share.received(data.len());
+                    match (rate_share.take(), &context.group.rate_limit) {
+                        (Some(share), _) => share.received(data.len()),
+                        // A hedge won before the first request was open.
+                        (None, Some(limit)) => limit.charge(data.len()),
+                        (None, None) => {}
                     }
                     let before = self.done;
                     self.hand_on(at, data).await?;

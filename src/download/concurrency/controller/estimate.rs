@@ -15,6 +15,9 @@ const JUST_IN_TIME: Duration = Duration::from_millis(30);
 const JUST_IN_TIME_BYTES: f64 = 512.0 * 1024.0;
 /// A latency below this is not worth hiding: two connections read at the same time cost more.
 const JUST_IN_TIME_LATENCY_MIN: Duration = Duration::from_millis(2);
+/// A connection has picked up speed after so many latencies, and its rate shows in so many bytes.
+const SETTLING_LATENCIES: u32 = 4;
+const SETTLING_BYTES: f64 = 1024.0 * 1024.0;
 /// A request that takes longer than this is not waited for.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -71,6 +74,13 @@ impl ConnectionEstimate {
         self.sustained_rate = range_bytes / request;
         self.request_time = Duration::from_secs_f64(request.min(REQUEST_TIME_MAX.as_secs_f64()));
         self.receiving_share = transfer / request;
+    }
+
+    /// Returns how long one more connection beside few has to be watched until its rate shows, no longer than a request takes:
+    /// meanwhile it takes half of a full link from the front range.
+    pub(super) fn settling_time(&self) -> Duration {
+        let bytes_time = Duration::from_secs_f64((SETTLING_BYTES / self.solo_rate.max(1.0)).min(1.0));
+        bytes_time.max(SETTLING_LATENCIES * self.latency).min(self.request_time)
     }
 
     /// Returns the size of a range that suits the rate of one connection.

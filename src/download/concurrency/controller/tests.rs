@@ -40,6 +40,12 @@ struct SimulatedRun {
     /// MiB that came in the first half second, and those of them that shared the link with the front range.
     early_mib: f64,
     early_shared_mib: f64,
+    /// The most connections that were asked for, in all and after the first second, and how many in the first 300 ms.
+    most: usize,
+    most_later: usize,
+    asked_early: usize,
+    /// MiB that came beside the front range's in the whole run.
+    shared_mib: f64,
 }
 
 /// Runs for `seconds` on a link that lets a burst of 16 ms through first, as shapers do.
@@ -61,6 +67,7 @@ fn run_with_pieces(net: Net, piece: f64, max: usize, seconds: u64) -> SimulatedR
     // Connections join a latency after they were asked for.
     let mut joining: Vec<(Duration, usize)> = Vec::new();
     let (mut active, mut asked, mut opened) = (1_usize, 1_usize, 1_u64);
+    let (mut most, mut most_later, mut asked_early, mut shared_mib) = (1, 1, 1, 0.0);
     while now < Duration::from_secs(seconds) {
         joining.retain(|&(at, n)| {
             if at <= now {
@@ -74,10 +81,12 @@ fn run_with_pieces(net: Net, piece: f64, max: usize, seconds: u64) -> SimulatedR
         let each = if active <= 2 { net.each } else { worth };
         let came = (each * active as f64).min(net.all) * TICK.as_secs_f64();
         mib += came;
+        let is_shared = each * active as f64 > net.all;
+        let shared = if is_shared { came * (active - 1) as f64 / active as f64 } else { 0.0 };
+        shared_mib += shared;
         if now < ms(500) {
             early_mib += came;
-            let is_shared = each * active as f64 > net.all;
-            early_shared_mib += if is_shared { came * (active - 1) as f64 / active as f64 } else { 0.0 };
+            early_shared_mib += shared;
         }
         now += TICK;
         let wanted = controller.observe(SpeedMark {
@@ -95,6 +104,9 @@ fn run_with_pieces(net: Net, piece: f64, max: usize, seconds: u64) -> SimulatedR
             joining.clear();
             active = active.min(keep);
         }
+        most = most.max(wanted);
+        most_later = if now > Duration::from_secs(1) { most_later.max(wanted) } else { 1 };
+        asked_early = if now < net.latency * 2 + ms(100) { wanted } else { asked_early };
         if wanted != asked {
             changes += 1;
             asked = wanted;
@@ -107,6 +119,10 @@ fn run_with_pieces(net: Net, piece: f64, max: usize, seconds: u64) -> SimulatedR
         mib_per_second: mib / seconds as f64,
         early_mib,
         early_shared_mib,
+        most,
+        most_later,
+        asked_early,
+        shared_mib,
     }
 }
 
@@ -158,6 +174,64 @@ fn on_a_link_that_one_connection_fills_the_front_range_keeps_nearly_all_of_it() 
                 let share = run.early_shared_mib / run.early_mib;
                 assert!(share < 0.2, "{mbit} Mbit/s, {latency} ms: {share:.2} {run:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn on_a_link_that_one_connection_fills_no_more_than_four_are_opened() {
+    for mbit in [4.0, 16.0, 25.0, 40.0, 70.0, 100.0, 200.0, 300.0, 500.0] {
+        for latency in [1, 5, 12, 25, 40] {
+            for piece in [0.0, 0.015] {
+                let all = mbit / 8.0 * 1e6 / MIB;
+                let run = run_with_pieces(Net { each: 90.0, latency: ms(latency), all }, piece, 64, 60);
+                assert!(
+                    run.most <= 4 && run.most_later <= 2,
+                    "{mbit} Mbit/s, {latency} ms, {piece}: {run:?}"
+                );
+                // One more is tried after 4, 12, 28 and 60 s, and takes half of the link for some tenths of a second.
+                assert!(
+                    run.shared_mib < 0.03 * run.mib_per_second * 60.0,
+                    "{mbit} Mbit/s, {latency} ms: {run:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn many_that_were_requested_during_a_burst_are_cancelled_before_they_answer() {
+    for (burst_ms, later, range) in
+        [(6, 36.0, 4..=4), (10, 36.0, 4..=4), (10, 90.0, 30..=40), (25, 36.0, 30..=40)]
+    {
+        let mut controller = ConcurrencyController::new(64, CHUNK, (WINDOW, WINDOW), None);
+        controller.first_response(ms(25));
+        let (mut mib, mut most, mut wanted, mut keep) = (0.0, 1, 1, None);
+        for at in (0..25).step_by(2) {
+            mib += if at < burst_ms { 90.0 } else { later } * 0.002;
+            let here =
+                SpeedMark { at: ms(25 + at), bytes: (mib * MIB) as u64, held: 0, opened: 1, left: u64::MAX };
+            wanted = controller.observe(here);
+            most = most.max(wanted);
+            keep = controller.take_retreat().or(keep);
+        }
+        assert!(range.contains(&wanted), "{burst_ms} {later}: {wanted} of {most}");
+        assert_eq!(keep, (wanted < most).then_some(4), "{burst_ms} {later}");
+    }
+}
+
+#[test]
+fn a_trial_of_few_connections_that_passed_is_followed_by_all_immediately() {
+    for each in [4.0, 8.0, 16.0, 30.0, 60.0] {
+        for latency in [1, 5, 12, 25, 40] {
+            let net = Net { each, latency: ms(latency), all: 9e9 };
+            let run = run(net, 64, 5);
+            // 16 MiB/s and more each: those that the first window is enough for.
+            assert!(run.asked_early >= 15, "{each} MiB/s, {latency} ms: {run:?}");
+            assert!(
+                run.mib_per_second > 0.75 * worth(net) * run.settled as f64,
+                "{each}, {latency} ms: {run:?}"
+            );
         }
     }
 }

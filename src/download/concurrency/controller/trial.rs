@@ -119,6 +119,12 @@ impl Trial {
         TrialProgress::Failed { rate, useful: rate / estimate.solo_rate - noise }
     }
 
+    /// Returns the rate of the one connection that is still alone, in bytes a second, once it was observed for long enough.
+    pub(super) fn rate_alone(&self, here: SpeedMark) -> Option<f64> {
+        let is_alone = self.is_against_one() && here.opened == self.alone.opened;
+        (is_alone && here.at >= self.alone.at + TRIAL_TIME).then(|| self.alone.rate(here))
+    }
+
     fn await_responses(
         &mut self,
         here: SpeedMark,
