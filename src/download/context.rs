@@ -49,7 +49,7 @@ pub(crate) struct DownloadContext {
     pub(crate) evidence: Evidence,
     /// The object's size, if only the end of its response showed it.
     pub(crate) size_at_end: OnceLock<u64>,
-    /// Set when the first response did not show which bytes it had: GETs are without `Range` from then on.
+    /// Set when a response did not show which bytes it had: GETs are without `Range` from then on.
     pub(crate) is_plain: AtomicBool,
     /// Set when `If-Match` was refused although the object is the same: every response must carry the tag instead.
     pub(crate) without_if_match: AtomicBool,
@@ -81,6 +81,13 @@ impl DownloadContext {
             return connections;
         }
         connections + connections / 4 + 1 + self.straggler_lookahead.load(Ordering::Relaxed)
+    }
+
+    /// Has the rest of the object requested without `Range`, in one response: the ordered stream replaces the ranges that are
+    /// under way.
+    pub(crate) fn ask_plainly(&self) {
+        self.is_plain.store(true, Ordering::Relaxed);
+        self.limit.wake_consumer();
     }
 
     /// Returns the place of `offset` in the output.

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use futures_util::stream::{FuturesOrdered, StreamExt};
@@ -36,6 +37,8 @@ pub(crate) struct OrderedRanges {
     front: Option<RangeBody>,
     /// All ranges that are requested and not delivered, in order, the front one included.
     under_way: VecDeque<RangeHandle>,
+    /// Set once the rest of the object is one plain GET.
+    is_plain: bool,
 }
 
 impl OrderedRanges {
@@ -48,6 +51,7 @@ impl OrderedRanges {
             opening: FuturesOrdered::new(),
             front: None,
             under_way: VecDeque::new(),
+            is_plain: false,
         }
     }
 
@@ -65,6 +69,7 @@ impl OrderedRanges {
             handle.set_range(discovered.first);
         }
         self.front = Some(body);
+        self.is_plain = self.context.is_plain.load(Ordering::Relaxed);
         Ok(discovered)
     }
 
@@ -81,6 +86,28 @@ impl OrderedRanges {
         let limit = &self.context.limit;
         let has_few = limit.is_steered() && limit.settled_target() <= JUST_IN_TIME_MAX;
         self.plan.is_done() && (!has_few || self.outstanding() <= limit.just_in_time_bytes())
+    }
+
+    /// Replaces the ranges after the front one by a single GET without `Range`, once a response in the middle of the object did
+    /// not show which bytes it had. The front range is replaced too if it has brought nothing.
+    fn merge_the_rest(&mut self) {
+        let is_plain = self.context.is_plain.load(Ordering::Relaxed);
+        if self.is_plain || !is_plain || self.context.limit.semaphore().is_closed() {
+            return;
+        }
+        self.is_plain = true;
+        while let Some(last) = self.under_way.back() {
+            if self.under_way.len() == 1 && last.received() > 0 {
+                break;
+            }
+            self.context.counters.add_discarded(last.cancel());
+            self.plan.rewind(last.range().start());
+            self.under_way.pop_back();
+        }
+        if self.under_way.is_empty() {
+            self.front = None;
+        }
+        self.plan.set_one();
     }
 
     /// Returns how many bytes are requested and still to be received.
@@ -111,6 +138,7 @@ impl OrderedRanges {
         loop {
             self.context.limit.register_consumer(cx.waker());
             self.retreat();
+            self.merge_the_rest();
             // Start ranges first, because the front range may take long.
             let is_closed = self.poll_start(cx);
             if let Some(body) = &mut self.front {

@@ -15,13 +15,15 @@ pub(crate) struct Plan {
     /// Where sizes may differ: the size of a chunk while few are fetched at a time.
     large: Option<u64>,
     planned: u64,
+    /// Set if all that is left is one chunk.
+    is_one: bool,
 }
 
 impl Plan {
     /// Plans chunks of `chunk` bytes for all of `range`. With `large`, sizes may differ: chunks have that size while few are
     /// fetched at a time.
     pub(crate) fn new(range: ByteRange, chunk: u64, large: Option<u64>) -> Self {
-        Self { left: range, chunk: chunk.max(1), large, planned: 0 }
+        Self { left: range, chunk: chunk.max(1), large, planned: 0, is_one: false }
     }
 
     /// Returns whether every byte is in a chunk.
@@ -39,11 +41,17 @@ impl Plan {
         self.left = ByteRange::new(start.min(self.left.start()), self.left.end());
     }
 
+    /// Plans all that is left as one chunk.
+    pub(crate) fn set_one(&mut self) {
+        self.is_one = true;
+    }
+
     /// Returns the next chunk, one of `at_once` that are fetched at the same time; `None` when all are planned. Sizes
     /// are bounded by `chunk_max`, and by `large_max` where few are fetched at a time.
     pub(crate) fn next(&mut self, at_once: u64, chunk_max: u64, large_max: u64) -> Option<ByteRange> {
         let chunk = self.chunk.min(chunk_max).max(1);
         let size = match self.large {
+            _ if self.is_one => u64::MAX,
             // A connection by itself idles between two requests, so fewer and larger ones save time.
             Some(large) if at_once <= FEW_RANGES => large.min(large_max).max(1),
             // Connections that start together would end together, the last one's bytes waiting for all others: their first

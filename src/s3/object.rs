@@ -32,7 +32,14 @@ pub struct ObjectInfo {
     pub content_encoding: Option<String>,
     /// `x-amz-server-side-encryption`: `AES256`, `aws:kms` or `aws:kms:dsse`; `SSE-C` where the key is the customer's.
     pub encryption: Option<String>,
+    /// Set for a large object of Swift, which is made of others: its `ETag` is an MD5 of their tags and looks like one of
+    /// its bytes.
+    pub(crate) is_made_of_others: bool,
 }
+
+/// The headers of such objects: of a dynamic one and of a static one ("Large objects", `OpenStack` Swift), and as Ceph shows the latter.
+const LARGE_OBJECT: [&str; 3] =
+    ["x-object-manifest", "x-static-large-object", "x-object-meta-static-large-object"];
 
 impl ObjectInfo {
     /// The [`size`](Self::size) of an object that is sent in chunks without a length: only the last chunk shows it.
@@ -71,6 +78,7 @@ impl ObjectInfo {
             content_encoding: text(CONTENT_ENCODING.as_str()),
             encryption: text("x-amz-server-side-encryption")
                 .or_else(|| customer_key.then(|| "SSE-C".to_owned())),
+            is_made_of_others: LARGE_OBJECT.iter().any(|name| headers.contains_key(*name)),
         }
     }
 }

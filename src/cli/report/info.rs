@@ -122,6 +122,7 @@ mod tests {
             content_type: Some("application/zstd".into()),
             content_encoding: None,
             encryption: None,
+            ..ObjectInfo::default()
         }
     }
 

@@ -207,6 +207,11 @@ impl ConcurrencyLimit {
         self.retreat.swap(0, Ordering::Relaxed).checked_sub(1)
     }
 
+    /// Wakes the ordered stream, which has something to do.
+    pub(crate) fn wake_consumer(&self) {
+        self.consumer.wake();
+    }
+
     /// Has `waker` woken when there is more for the ordered stream to do.
     pub(crate) fn register_consumer(&self, waker: &Waker) {
         self.consumer.register(waker);

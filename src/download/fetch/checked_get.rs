@@ -60,13 +60,26 @@ pub(super) async fn checked_get(
         check_continues(context, pin)?;
     }
     let mut asked = asked;
+    let mut is_repeated = false;
     loop {
         let mut reply = match send(context, asked, attempt).await {
             Ok(Reply::Proven(reply)) => *reply,
-            Ok(Reply::AskPlainly(why)) => {
+            Ok(Reply::AskPlainly(why)) if context.pin.get().is_none() => {
                 info!(target: CORRECTION, what = "plain GET", to = why, "retrying immediately");
                 context.is_plain.store(true, Ordering::Relaxed);
                 continue;
+            }
+            // The first range was answered well: this may be a single broken response.
+            Ok(Reply::AskPlainly(why))
+                if attempt.number == 1 && !std::mem::replace(&mut is_repeated, true) =>
+            {
+                info!(target: CORRECTION, what = "range", to = why, "retrying immediately");
+                continue;
+            }
+            Ok(Reply::AskPlainly(why)) => {
+                info!(target: CORRECTION, what = "plain GET", to = why, "for the rest of the object");
+                context.ask_plainly();
+                return Err(malformed(why));
             }
             // Only HEAD shows this tag, and the server does not accept it: all bytes have to come in one response.
             Err(e) if is_refused_tag(context, &e) => {
@@ -220,7 +233,9 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
     let exchange = exchanged.map_err(|e| changed(context, e, version.is_some()))?;
     let range = (!is_plain).then_some(asked);
     let sent = SentGet { range, size: pin.and_then(PinnedVersion::known_size), is_s3: client.is_s3() };
-    let may_ask_plainly = pin.is_none() && !is_plain;
+    let is_first = pin.is_none() && !is_plain;
+    // In the middle of a download all depends on the tag: the response will have no Content-Range.
+    let may_ask_plainly = !is_plain && pin.is_none_or(|pin| pin.if_match().is_some());
     let proven = |exchange, opened: RangeResponse| {
         let ends_at =
             Some(opened.body.end()).filter(|end| opened.is_chunked && *end != ObjectInfo::SIZE_UNKNOWN);
@@ -228,7 +243,7 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
     };
     match ResponseProof::read(&exchange.head, sent)? {
         ResponseProof::Bytes(opened) => proven(exchange, opened),
-        ResponseProof::PartOrWhole(opened) if may_ask_plainly => {
+        ResponseProof::PartOrWhole(opened) if is_first => {
             let proof = Box::pin(side_request::is_whole(context, &opened.info, attempt));
             if timeout(PROOF_TIME, proof).await.unwrap_or(Ok(false))? {
                 return proven(exchange, opened);

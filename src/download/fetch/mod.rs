@@ -92,7 +92,12 @@ impl RangeHandle {
 
     /// Returns how many bytes are still to be received.
     pub(crate) fn outstanding(&self) -> u64 {
-        self.range.len().saturating_sub(self.frames.received())
+        self.range.len().saturating_sub(self.received())
+    }
+
+    /// Returns how many of its bytes are received.
+    pub(crate) fn received(&self) -> u64 {
+        self.frames.received()
     }
 
     /// Makes it the front range, whose bytes are delivered as they come.

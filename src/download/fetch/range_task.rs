@@ -5,6 +5,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -35,6 +36,9 @@ const PROGRESS_BYTES_MIN: u64 = 64 << 10;
 const PROGRESS_RANGE_DIVISOR: u64 = 8;
 const PROGRESS_RATE_DIVISOR: u64 = 8;
 
+/// How long a range waits to be cancelled before it tries again by itself: the consumer may be busy, or the download ending.
+const REPLACEMENT_TIME: Duration = Duration::from_secs(1);
+
 /// The facts in the first response.
 #[derive(Debug)]
 pub(crate) struct Discovered {
@@ -53,8 +57,10 @@ pub(super) struct RangeTask {
     range: ByteRange,
     /// Bytes of the range that were queued.
     done: u64,
-    /// Set if the server knows no ranges and sends the whole object.
+    /// Set if the server sends the whole object.
     whole: bool,
+    /// Set if the range is requested without `Range`.
+    is_plain: bool,
     /// The reservation for bytes that are about to be read.
     room: Reservation,
     queue: FrameSender,
@@ -71,7 +77,9 @@ impl RangeTask {
         opened: oneshot::Sender<Option<Discovered>>,
     ) -> Self {
         let room = Reservation::default();
-        Self { context: Arc::clone(context), range, done: 0, whole: false, room, queue, opened: Some(opened) }
+        let is_plain = context.is_plain.load(Ordering::Relaxed);
+        let (context, opened) = (Arc::clone(context), Some(opened));
+        Self { context, range, done: 0, whole: false, is_plain, room, queue, opened }
     }
 
     /// Fetches the range with the permit `slot`.
@@ -84,6 +92,12 @@ impl RangeTask {
         loop {
             let before = self.done;
             let Err(error) = self.attempt(attempt).await else { return };
+            // The ordered stream is about to cancel the range, because a single GET without `Range` brings the rest of the object.
+            if !self.is_plain && context.pin.get().is_some() && context.is_plain.load(Ordering::Relaxed) {
+                self.is_plain = true;
+                sleep(REPLACEMENT_TIME).await;
+                continue;
+            }
             // If the server returned an S3 error, the connection is healthy; reconnect only after a transport failure.
             attempt = Attempt { is_fresh: error.service().is_none(), ..Attempt::after(attempt.number) };
             // A throttled attempt does not count while other ranges make progress, unless the user set --max-attempts, which is
@@ -181,8 +195,10 @@ impl RangeTask {
     }
 
     fn rest(&self) -> Remaining {
-        let may_hedge =
-            !self.whole && self.context.pin.get().is_some_and(|pin| self.context.evidence.may_combine(pin));
+        let is_plain = self.context.is_plain.load(Ordering::Relaxed);
+        let may_hedge = !self.whole
+            && !is_plain
+            && self.context.pin.get().is_some_and(|pin| self.context.evidence.may_combine(pin));
         Remaining { bytes: self.range.remainder(self.done), start: self.range.start(), may_hedge }
     }
 
@@ -192,6 +208,8 @@ impl RangeTask {
         if self.context.pin.get().is_none() {
             return self.found(opened, latency);
         }
+        // Without a range this is what was requested: the bytes before the remainder are skipped.
+        self.whole |= opened.whole && self.context.is_plain.load(Ordering::Relaxed);
         if opened.whole && !self.whole {
             let what = "the server sent the whole object for a range";
             return Err(Error::new(ErrorKind::Server, what).retryable(true));
@@ -218,6 +236,7 @@ impl RangeTask {
         if opened.size_proof != SizeProof::LastChunk {
             self.context.evidence.set_size(opened.size_proof);
         }
+        self.is_plain = self.context.is_plain.load(Ordering::Relaxed);
         self.whole = opened.whole;
         self.range = if opened.whole { wanted } else { opened.body };
         let info = opened.info.clone();

@@ -57,9 +57,10 @@ impl ExpectedChecksum {
 
     /// Returns the MD5 in an `ETag`: of the object, or of the MD5s of its parts, followed by their number. The tags of
     /// objects encrypted with KMS or customer keys are not MD5s ("Object", S3 API Reference, `ETag`), nor are those in
-    /// directory buckets.
+    /// directory buckets or of Swift's large objects.
     pub(crate) fn of_etag(info: &ObjectInfo, bucket: &str) -> Option<Self> {
-        if info.encryption.as_deref().is_some_and(|by| by != "AES256") || is_directory_bucket(bucket) {
+        let is_encrypted = info.encryption.as_deref().is_some_and(|by| by != "AES256");
+        if is_encrypted || is_directory_bucket(bucket) || info.is_made_of_others {
             return None;
         }
         let tag = info.etag.as_deref()?.strip_prefix('"')?.strip_suffix('"')?;

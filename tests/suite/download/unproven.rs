@@ -1,6 +1,8 @@
 //! Responses that do not show which bytes they have, how many there are, or under which version: one request more finds
 //! out, or the download ends with exit code 5. None may end with 0 and other bytes than the object's.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use crate::support::fault_server::{ETAG, FaultServer, Reply, Request};
 use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{Outcome, S3fcp, URI};
@@ -64,6 +66,81 @@ fn a_range_that_is_shown_from_0_on_is_read_by_one_plain_get() {
     });
     assert_range(&run(&server).args(["--range", "100-199"]).download(URI), 100, 200);
     assert_eq!(server.gets().len(), 2);
+}
+
+/// Ceph, for large objects of Swift: its own tag is refused in `If-Match`.
+#[test]
+fn after_a_range_that_was_shown_well_one_plain_get_brings_the_rest() {
+    let from_0 = |request: &Request| {
+        let end = request.range.as_ref().map_or(0, |range| range.end.min(SIZE));
+        Reply::ok().content_range(format!("bytes 0-{}/{SIZE}", end.saturating_sub(1)))
+    };
+    let longer = |request: &Request| match request.range.clone() {
+        Some(range) if range.start > 0 => Reply::part(range.start..(range.end + 7).min(SIZE)),
+        _ => Reply::ok(),
+    };
+    let none = |request: &Request| match request.range.clone() {
+        Some(range) if range.start > 0 => Reply::ok().without("content-range"),
+        _ => Reply::ok(),
+    };
+    let table: [(&str, fn(&Request) -> Reply); 3] =
+        [("from 0 on", from_0), ("longer", longer), ("no Content-Range", none)];
+    table::each(&table, |reply| {
+        let reply = *reply;
+        let start = |cut: Option<u64>| {
+            FaultServer::start(object(SIZE), move |request| {
+                if request.header("if-match").is_some() {
+                    return Reply::status(412).code("PreconditionFailed");
+                }
+                match (cut, request.range.is_none()) {
+                    (Some(at), true) if request.is_get() => Reply::ok().cut_after(at),
+                    _ => reply(request),
+                }
+            })
+        };
+        for (concurrency, chunk) in [(1, CHUNK), (4, CHUNK), (16, CHUNK / 2)] {
+            let server = start(None);
+            let run = S3fcp::at(&server.endpoint()).window(concurrency, chunk);
+            run.args(["--max-attempts", "3"]).download(URI).assert_object(&object(SIZE));
+            let plain = server.gets().iter().filter(|get| get.range.is_none()).count();
+            assert_eq!(plain, 1, "{:?}", server.gets());
+        }
+        // With everything left to the program, and --continue or a shard from the middle on.
+        let server = start(None);
+        S3fcp::at(&server.endpoint()).download(URI).assert_object(&object(SIZE));
+        let shard = S3fcp::at(&server.endpoint()).window(2, CHUNK);
+        let shard = shard.args(["--shard", "1/2", "--if-match", ETAG]).download(URI);
+        assert_eq!(shard.code(), Some(0), "{}", shard.stderr);
+        assert!(object(SIZE).ends_with(&shard.stdout) && !shard.stdout.is_empty());
+        // Each new attempt brings more than the one before, and skips what was delivered.
+        let begun = AtomicU64::new(0);
+        let growing = FaultServer::start(object(SIZE), move |request| {
+            if request.is_get() && request.range.is_none() {
+                return Reply::ok().cut_after(SIZE.min(SIZE / 4 * (1 + begun.fetch_add(1, Relaxed))));
+            }
+            if request.header("if-match").is_some() { Reply::status(412) } else { reply(request) }
+        });
+        S3fcp::at(&growing.endpoint()).window(4, CHUNK).download(URI).assert_object(&object(SIZE));
+        // One that is always cut at the same place ends, with the right beginning.
+        let outcome = run(&start(Some(2 * CHUNK + 10))).download(URI);
+        outcome.assert_failed(5, &object(SIZE));
+    });
+}
+
+/// Another version under the same key is never taken for the rest.
+#[test]
+fn the_rest_by_a_plain_get_carries_the_tag_of_what_came_before() {
+    for tag in ["\"another\"", "W/\"weak\"", ""] {
+        let server = FaultServer::start(object(SIZE), move |request| match request.range.clone() {
+            None if request.is_get() => Reply::whole_with_200().etag(tag),
+            Some(range) if range.start > 0 => {
+                let last = range.end.min(SIZE) - 1;
+                Reply::ok().content_range(format!("bytes 0-{last}/{SIZE}"))
+            }
+            _ => Reply::ok(),
+        });
+        run(&server).download(URI).assert_failed(6, &object(SIZE));
+    }
 }
 
 /// s3rver, whose `bytes=0-0` is all of the object, and servers that round a range up to their blocks.

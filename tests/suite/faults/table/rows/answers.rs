@@ -62,14 +62,13 @@ fn endless() -> Vec<Case> {
 }
 
 /// They claim to be chunk 2 (bytes 131072 to 196607) of an object of 328914 bytes.
-fn wrong_ranges() -> [Vec<Case>; 4] {
+fn wrong_ranges() -> [Vec<Case>; 5] {
     let shown = [
         ("an earlier range", Reply::ok().content_range("bytes 0-65535/328914")),
         ("a later range", Reply::ok().content_range("bytes 196608-262143/328914")),
         ("other bytes", Reply::part(0..CHUNK)),
         ("shifted by one", Reply::ok().content_range("bytes 131073-196608/328914")),
         ("a shorter range", Reply::ok().content_range("bytes 131072-196606/328914")),
-        ("a longer range", Reply::ok().content_range("bytes 131072-196608/328914")),
         ("no size", Reply::ok().content_range("bytes 131072-196607/*")),
         ("no range", Reply::ok().content_range("bytes */328914")),
         ("another unit", Reply::ok().content_range("items 131072-196607/328914")),
@@ -77,9 +76,13 @@ fn wrong_ranges() -> [Vec<Case>; 4] {
         ("beyond any number", Reply::ok().content_range("bytes 131072-99999999999999999999/328914")),
         ("garbage", Reply::ok().content_range("all of it")),
         ("no ASCII", Reply::ok().content_range("\u{2603}")),
-        ("none", Reply::ok().without("content-range")),
         ("too short a length", Reply::ok().header("content-length", "65535")),
         ("an error document", Reply::status(206).code("InternalError")),
+    ];
+    // Where these come every time, a GET without a range brings the rest: download/unproven.rs.
+    let survived = [
+        ("a longer range", Reply::ok().content_range("bytes 131072-196608/328914")),
+        ("none", Reply::ok().without("content-range")),
     ];
     let first = [
         ("another range", Reply::ok().content_range("bytes 1-65536/328914")),
@@ -89,6 +92,7 @@ fn wrong_ranges() -> [Vec<Case>; 4] {
     [
         each(&shown, &[Place::Middle], |at, name, reply| once(at, name, reply).wasting(CHUNK)),
         each(&shown, &[Place::Middle], |at, name, reply| always(at, name, reply).wasting(CHUNK)),
+        each(&survived, &[Place::Middle], |at, name, reply| once(at, name, reply).wasting(CHUNK)),
         each(&first, &[Place::First], |at, name, reply| once(at, name, reply).wasting(CHUNK)),
         each(&first, &[Place::First], |at, name, reply| always(at, name, reply).wasting(CHUNK)),
     ]
