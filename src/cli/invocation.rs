@@ -155,12 +155,26 @@ impl Invocation {
         Ok(())
     }
 
+    /// Returns the run of `sources`, which this run has too, without the options that none of them can use.
+    pub(crate) fn of_sources(&self, sources: Vec<Source>) -> Self {
+        let mut run = Self { sources, list: None, ..self.clone() };
+        if run.has_only_urls() {
+            run.download.version_id = None;
+            let Settings { profile, no_sign_request, ca_bundle, client_certificate, .. } = run.settings;
+            run.settings =
+                Settings { profile, no_sign_request, ca_bundle, client_certificate, ..Settings::default() };
+        }
+        run
+    }
+
+    fn has_only_urls(&self) -> bool {
+        self.list.is_none() && self.sources.iter().all(|source| source.url().is_some())
+    }
+
     /// Refuses options that have no effect: a URL already says which server it is on and is not signed here, so options
     /// for that need at least one S3 object.
     fn fits_its_sources(&self) -> Result<()> {
         let settings = &self.settings;
-        let urls = self.sources.iter().filter(|uri| uri.url().is_some()).count();
-        let only_urls = urls == self.sources.len() && self.list.is_none();
         self.sources.iter().try_for_each(|source| self.fits(source))?;
         for (is_given, option) in [
             (self.download.version_id.is_some(), "--version-id"),
@@ -173,7 +187,7 @@ impl Invocation {
             (settings.request_payer, "--request-payer"),
             (settings.sse_c_key.is_some(), "--sse-c-key"),
         ] {
-            if is_given && only_urls {
+            if is_given && self.has_only_urls() {
                 return Err(Error::usage(format!(
                     "{option} has no effect on http(s) URLs; it applies to s3:// objects only"
                 )));
@@ -368,6 +382,32 @@ mod tests {
         }
         // They apply to the first one.
         assert_eq!(invocation(&[URI, URL, "--region", "r", "--fips"]).sources.len(), 2);
+    }
+
+    /// A part of a run is one that the parser accepts, whatever the options of the whole run are.
+    #[test]
+    fn a_part_of_a_run_has_the_options_that_its_sources_can_use() {
+        for option in [
+            &["--endpoint", "http://h:9"][..],
+            &["--region", "r"],
+            &["--addressing-style", "path"],
+            &["--accelerate"],
+            &["--dualstack"],
+            &["--fips"],
+            &["--request-payer", "requester"],
+            &["--sse-c-key", "file"],
+        ] {
+            let whole = invocation(&[&[URI, URL, "-c", "3", "--profile", "p"], option].concat());
+            let [object, url] = [URI, URL].map(|source| source.parse::<Source>().unwrap());
+            for sources in [vec![object.clone(), url.clone()], vec![object]] {
+                let part = whole.of_sources(sources);
+                assert_eq!(part.settings, whole.settings, "{option:?}");
+                part.fits_its_sources().unwrap();
+            }
+            let part = whole.of_sources(vec![url.clone(), url]);
+            part.fits_its_sources().unwrap_or_else(|e| panic!("{option:?}: {e}"));
+            assert_eq!(part, invocation(&[URL, URL, "-c", "3", "--profile", "p"]), "{option:?}");
+        }
     }
 
     #[test]

@@ -61,6 +61,11 @@ impl SourceList {
         !self.is_stdin() && std::fs::metadata(&self.path).is_ok_and(|found| found.is_file())
     }
 
+    /// Returns the list as it comes from stdin.
+    pub(crate) fn at_stdin(&self) -> Self {
+        Self { path: "-".into(), ..self.clone() }
+    }
+
     /// Starts to read. After an error nothing more comes.
     pub(crate) fn read(&self) -> Result<mpsc::Receiver<Result<ListedSource>>> {
         let (found, queue) = mpsc::channel(QUEUE_SOURCES);

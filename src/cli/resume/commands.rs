@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use crate::cli::invocation::Invocation;
 use crate::cli::resume::stopped_download::StoppedDownload;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Options;
@@ -14,6 +15,8 @@ use crate::s3::range_spec::RangeSpec;
 
 /// The longest text of a server that is repeated in a command, in bytes.
 const SERVER_TEXT_BYTES_MAX: usize = 1024;
+
+const LIST_NAME_NOT_UTF8: &str = "the list's name is not valid UTF-8";
 
 /// A command that continues a run, as words.
 struct ContinuingCommand {
@@ -63,7 +66,7 @@ impl StoppedDownload<'_> {
         words.extend(listed.list.is_null_separated.then(|| "-z".to_owned()));
         words.extend(["-n".to_owned(), format!("+{line}")]);
         if listed.is_rereadable {
-            let path = listed.list.path.to_str().ok_or("the list's name is not valid UTF-8")?;
+            let path = listed.list.path.to_str().ok_or(LIST_NAME_NOT_UTF8)?;
             words.push(if path.starts_with('-') { format!("./{path}") } else { path.to_owned() });
         }
         Ok(quoted_words(&words)? + " | ")
@@ -81,6 +84,13 @@ impl StoppedDownload<'_> {
     fn resuming(&self) -> Result<Vec<String>, &'static str> {
         let mut next = self.invocation.clone();
         next.target = next.target.resumed();
+        // A pipe, such as that of a shell's `<(command)`, is gone after the run.
+        if let Some(listed) = self.listed.filter(|listed| !listed.is_rereadable) {
+            next.list = Some(listed.list.at_stdin());
+        }
+        if next.list.as_ref().is_some_and(|list| list.path.to_str().is_none()) {
+            return Err(LIST_NAME_NOT_UTF8);
+        }
         let pinned = self.pinned(&next.download)?;
         // The sidecar has the ETag; the version must be named because it is no longer the newest.
         if self.is_by_version && !self.has_file_each() {
@@ -103,8 +113,7 @@ impl StoppedDownload<'_> {
         let reached = self.reached();
         let mut commands = Vec::new();
         if reached < self.range.end {
-            let mut next = self.invocation.clone();
-            (next.sources, next.list) = (vec![self.current().clone()], None);
+            let mut next = self.invocation.of_sources(vec![self.current().clone()]);
             let options = &mut next.download;
             *options = self.pinned(options)?;
             // The rest of an object has no checksum of its own: `require` would fail.
@@ -117,11 +126,10 @@ impl StoppedDownload<'_> {
             commands.push(ContinuingCommand { from_line: None, words: next.words() });
         }
         if self.has_rest() {
-            let mut rest = self.invocation.clone();
-            rest.sources = self.rest.to_vec();
-            if let Some(list) = &mut rest.list {
-                list.path = "-".into();
-            }
+            let rest = match self.listed {
+                Some(listed) => Invocation { list: Some(listed.list.at_stdin()), ..self.invocation.clone() },
+                None => self.invocation.of_sources(self.rest.to_vec()),
+            };
             let from_line = self.listed.map(|listed| listed.line + 1);
             commands.push(ContinuingCommand { from_line, words: rest.words() });
         }

@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use crate::cli::resume::commands::is_repeatable;
 use crate::cli::resume::stopped_download::StoppedDownload;
+use crate::s3::address::source::Source;
 
 /// How a stopped download can be continued.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,11 +61,12 @@ impl StoppedDownload<'_> {
                 } else {
                     ""
                 };
+                let key = if self.asks_for_key() { ", with --sse-c-key and the key added" } else { "" };
                 let unverified =
                     if self.can_be_resumed() { "" } else { " (the result is not verified end to end)" };
                 let _ = write!(
                     text,
-                    "\n  To continue from there{condition}{query}{list}{unverified}:\n    {command}\n"
+                    "\n  To continue from there{condition}{query}{key}{list}{unverified}:\n    {command}\n"
                 );
             }
             Err(why) => {
@@ -77,9 +79,21 @@ impl StoppedDownload<'_> {
     /// Returns whether the command needs the list at its stdin.
     fn asks_for_list(&self) -> bool {
         let is_needed = self.can_be_resumed() || self.has_rest();
-        self.listed.is_some_and(|listed| {
-            is_needed && if self.can_be_resumed() { listed.list.is_stdin() } else { !listed.is_rereadable }
-        })
+        self.listed.is_some_and(|listed| is_needed && !listed.is_rereadable)
+    }
+
+    /// Returns whether the command lacks the key of encrypted objects: one that was typed itself is not repeated.
+    fn asks_for_key(&self) -> bool {
+        let key = self.invocation.settings.sse_c_key.as_ref();
+        let is_needed = self.listed.is_some() || self.repeated().iter().any(|source| source.url().is_none());
+        is_needed && key.is_some_and(|key| key.file().is_none())
+    }
+
+    /// Returns the arguments that the command has again.
+    fn repeated(&self) -> &[Source] {
+        let sources = &self.invocation.sources;
+        let remaining = self.rest.len() + usize::from(self.reached() < self.range.end);
+        if self.can_be_resumed() { sources } else { &sources[sources.len().saturating_sub(remaining)..] }
     }
 
     /// Returns whether the command has a URL whose query is not shown.
@@ -88,10 +102,6 @@ impl StoppedDownload<'_> {
             let has_query = self.current().url().is_some_and(|url| url.query().is_some());
             return has_query && !self.can_be_resumed() && self.reached() < self.range.end;
         }
-        let sources = &self.invocation.sources;
-        let remaining = self.rest.len() + usize::from(self.reached() < self.range.end);
-        let repeated =
-            if self.can_be_resumed() { &sources[..] } else { &sources[sources.len() - remaining..] };
-        repeated.iter().any(|source| source.url().is_some_and(|url| url.query().is_some()))
+        self.repeated().iter().any(|source| source.url().is_some_and(|url| url.query().is_some()))
     }
 }

@@ -203,6 +203,97 @@ fn a_list_continues_with_the_rest_of_one_object_and_the_lines_after_it() {
 }
 
 #[test]
+fn a_list_from_a_pipe_is_asked_for_again_at_stdin() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let (info, source) = (object(Some("\"e\""), None), s3());
+    let not_utf8 = Path::new(std::ffi::OsStr::from_bytes(b"l\xff"));
+    for (path, is_rereadable, want) in [
+        (Path::new("l"), true, Some("s3fcp --from l -o d/ --continue")),
+        (Path::new("-"), false, Some("s3fcp --from - -o d/ --continue")),
+        (Path::new("/dev/fd/63"), false, Some("s3fcp --from - -o d/ --continue")),
+        (not_utf8, false, Some("s3fcp --from - -o d/ --continue")),
+        (not_utf8, true, None),
+    ] {
+        let mut invocation = invocation(None);
+        let list = SourceList { path: path.into(), is_null_separated: false };
+        (invocation.sources, invocation.list) = (vec![], Some(list.clone()));
+        invocation.target =
+            Destination::File { path: "d/".into(), existing: IfExists::Fail { resume: false } };
+        let (list, source) = (&list, &source);
+        let listed = Some(ListPosition { list, source, line: 42, is_last: false, is_rereadable, written: 1 });
+        let partial = StoppedDownload { listed, files: ResumableFiles::Each, ..partial(&invocation, &info) };
+        let message = partial.message().unwrap();
+        assert_eq!(message.lines().last().map(str::trim).filter(|_| want.is_some()), want, "{path:?}");
+        assert_eq!(message.contains("list as stdin again"), want.is_some_and(|want| want.contains("- ")));
+        assert_eq!(message.contains("it cannot be continued safely"), want.is_none(), "{message}");
+    }
+}
+
+/// Options about signing and hosts are refused where there are only URLs, and each command has sources of its own.
+#[test]
+fn a_command_has_only_options_that_its_sources_can_use() {
+    let info = object(Some("\"e\""), None);
+    let mut invocation = invocation(None);
+    invocation.settings.endpoint = Some("http://h:9".to_owned());
+    for (sources, rest, commands) in [
+        (
+            ["s3://b/a", "https://h/p"],
+            1,
+            "s3fcp s3://b/a --endpoint http://h:9 --range 7- --if-match '\"e\"' >> out && s3fcp https://h/p >> out",
+        ),
+        (
+            ["https://h/p", "s3://b/a"],
+            1,
+            "s3fcp https://h/p --range 7- --if-match '\"e\"' >> out && s3fcp s3://b/a --endpoint http://h:9 >> out",
+        ),
+        (["s3://b/a", "https://h/p"], 0, "s3fcp https://h/p --range 7- --if-match '\"e\"' >> out"),
+    ] {
+        invocation.sources = sources.map(|uri| uri.parse().unwrap()).into();
+        let stopped =
+            StoppedDownload { rest: &invocation.sources[2 - rest..], ..partial(&invocation, &info) };
+        let message = stopped.message().unwrap();
+        assert_eq!(message.lines().last().unwrap().trim(), commands);
+    }
+    let (list, source) =
+        (SourceList { path: "l".into(), is_null_separated: false }, "https://h/p".parse().unwrap());
+    (invocation.sources, invocation.list) = (vec![], Some(list.clone()));
+    let (list, source) = (&list, &source);
+    let listed =
+        Some(ListPosition { list, source, line: 2, is_last: false, is_rereadable: true, written: 1 });
+    let message = StoppedDownload { listed, ..partial(&invocation, &info) }.message().unwrap();
+    assert_eq!(
+        message.lines().last().unwrap().trim(),
+        "s3fcp https://h/p --range 7- --if-match '\"e\"' >> out && \
+         tail -n +3 l | s3fcp --from - --endpoint http://h:9 >> out"
+    );
+}
+
+#[test]
+fn the_message_asks_for_a_key_that_was_typed_itself() {
+    const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    let info = object(Some("\"e\""), None);
+    for (key, sources, files, asks) in [
+        (KEY, &["s3://b/k"][..], ResumableFiles::None, true),
+        (KEY, &["s3://b/k"], ResumableFiles::One, true),
+        (KEY, &["s3://b/k", "https://h/p"], ResumableFiles::None, false),
+        (KEY, &["s3://b/k", "https://h/p"], ResumableFiles::One, true),
+        ("key.file", &["s3://b/k"], ResumableFiles::None, false),
+    ] {
+        let mut invocation = invocation(None);
+        invocation.settings.sse_c_key = Some(key.to_owned().into());
+        invocation.sources = sources.iter().map(|uri| uri.parse().unwrap()).collect();
+        if files == ResumableFiles::One {
+            invocation.target =
+                Destination::File { path: "f".into(), existing: IfExists::Fail { resume: false } };
+        }
+        let message = StoppedDownload { files, ..partial(&invocation, &info) }.message().unwrap();
+        assert_eq!(message.contains("with --sse-c-key and the key added"), asks, "{message}");
+        assert!(!message.contains(KEY), "{message}");
+    }
+}
+
+#[test]
 fn the_message_asks_for_a_query_if_the_command_has_a_url_with_one() {
     let info = object(Some("\"e\""), None);
     let mut invocation = invocation(None);
