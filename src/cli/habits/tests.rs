@@ -293,3 +293,33 @@ fn no_tip_misleads() {
         assert!(said.contains(tips.unwrap_or("unexpected argument")), "{line}: {said}");
     }
 }
+
+#[test]
+fn no_word_that_is_refused_is_repeated_with_a_secret() {
+    const QUERY: &str = "?X-Amz-Signature=hunter2";
+    for word in [
+        format!("htps://h/p{QUERY}"),
+        format!(" https://h/p{QUERY}"),
+        format!("\"https://h/p{QUERY}\""),
+        format!("<https://h/p{QUERY}>"),
+        format!("https:/h/p{QUERY}"),
+        format!("https//h/p{QUERY}"),
+        format!("h.amazonaws.com/p{QUERY}"),
+        format!("localhost:9000/p{QUERY}"),
+        format!("url=https://h/p{QUERY}"),
+        format!("s3a://b/k{QUERY}"),
+        format!("./k{QUERY}"),
+        format!("https://s3.console.aws.amazon.com/s3/object/b{QUERY}"),
+        format!("https://h:99999/p{QUERY}"),
+        "ftp://user:hunter2@h/p".to_owned(),
+        "https://user:hunter2@h/p".to_owned(),
+        "s3://user:hunter2@h/b/k".to_owned(),
+    ] {
+        for to_key_name in [false, true] {
+            let error = super::parse_source(&word, to_key_name).unwrap_err();
+            let shown = format!("{error} {error:?} {:?}", error.hint());
+            assert!(!shown.contains("hunter2"), "{shown}");
+            assert_eq!(error.exit_code(), 2, "{word}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::s3::address::source::Source;
+use crate::s3::address::typed_text::without_secrets;
 
 /// Words that are commands of other programs.
 const COMMANDS: [&str; 19] = [
@@ -32,12 +33,13 @@ type WordHint = (&'static str, String);
 /// Parses an object or a URL; a word that is neither is answered by what it probably is. `to_key_name` says whether
 /// `-O` was given, which in wget takes a file name.
 pub(in crate::cli) fn parse_source(word: &str, to_key_name: bool) -> Result<Source> {
+    let shown = without_secrets(word);
     let refused =
-        |hint: WordHint| Error::usage(format!("{word:?} is not an object: {}", hint.0)).with_hint(hint.1);
+        |hint: WordHint| Error::usage(format!("{shown:?} is not an object: {}", hint.0)).with_hint(hint.1);
     if let Some(page) = console_page(word) {
         return Err(refused(page));
     }
-    word.parse().map_err(|error: Error| match hint_for(word, to_key_name) {
+    word.parse().map_err(|error: Error| match hint_for(&shown, to_key_name) {
         Some(hint) => refused(hint),
         None => error,
     })
@@ -59,7 +61,7 @@ fn console_page(word: &str) -> Option<WordHint> {
 /// Returns what `word` probably is, and what to write instead.
 fn hint_for(word: &str, to_key_name: bool) -> Option<WordHint> {
     let bare = word.trim().trim_matches(['"', '\'', '<', '>', '“', '”', '‘', '’', ',']);
-    if bare != word && bare.starts_with("s3://") {
+    if bare != word && ["s3://", "http://", "https://"].iter().any(|scheme| bare.starts_with(scheme)) {
         return Some(("there are spaces or quotation marks around it", format!("write it as {bare}")));
     }
     if let Some(path) = word.strip_prefix("arn:aws:s3:::") {

@@ -16,3 +16,4 @@ pub(crate) mod region;
 pub(crate) mod s3_uri;
 pub(crate) mod signing_scope;
 pub(crate) mod source;
+pub(crate) mod typed_text;

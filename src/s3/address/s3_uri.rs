@@ -10,6 +10,7 @@ use crate::error::printable::Visible;
 use crate::error::{Error, ErrorKind};
 use crate::s3::address::access_point::{self, BucketArn};
 use crate::s3::address::missing_key;
+use crate::s3::address::typed_text::without_secrets;
 
 /// The longest key that S3 allows, in bytes of UTF-8 (Amazon S3 User Guide, "Naming objects").
 const KEY_BYTES_MAX: usize = 1024;
@@ -61,7 +62,8 @@ impl FromStr for S3Uri {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let bad = |why: &str| {
-            Error::usage(format!("invalid URI {text:?}: {why}")).with_hint("write it as s3://bucket/key")
+            Error::usage(format!("invalid URI {:?}: {why}", without_secrets(text)))
+                .with_hint("write it as s3://bucket/key")
         };
         let rest = match text.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("s3") => rest,
