@@ -139,23 +139,33 @@ impl ObjectClient {
                 // The session was refused, perhaps for a cause that can be corrected as for any other request.
                 Err((long_term, error)) => (SigningKeys { long_term, session: None }, error),
             };
-            let needed = match &keys.session {
-                Some(_) => session_correction(&error, request.is_head()),
-                None => None,
-            };
-            let Some(correction) = needed.or_else(|| correction(&error, site.endpoint.scope())) else {
-                return Err(error);
-            };
-            let is_same_kind =
-                |c: &Correction| std::mem::discriminant(c) == std::mem::discriminant(&correction);
-            if corrected.iter().any(is_same_kind) {
-                return Err(if correction == Correction::Session { refused_session(error) } else { error });
-            }
-            if !self.correct(&correction, &site, &keys, request.is_head()).await? {
-                return Err(error);
-            }
-            corrected.push(correction);
+            self.correct_once(error, &mut corrected, &site, &keys, request.is_head()).await?;
         }
+    }
+
+    /// Corrects the cause of `error`, so that the request may be sent again. Returns the error if there is nothing to
+    /// correct, or if it is in `corrected` already.
+    async fn correct_once(
+        &self,
+        error: Error,
+        corrected: &mut Vec<Correction>,
+        seen: &Site,
+        keys: &SigningKeys,
+        is_head: bool,
+    ) -> Result<()> {
+        let of_session = keys.session.as_ref().and_then(|_| session_correction(&error, is_head));
+        let Some(correction) = of_session.or_else(|| correction(&error, seen.endpoint.scope())) else {
+            return Err(error);
+        };
+        let is_same_kind = |c: &Correction| std::mem::discriminant(c) == std::mem::discriminant(&correction);
+        if corrected.iter().any(is_same_kind) {
+            return Err(if correction == Correction::Session { refused_session(error) } else { error });
+        }
+        if !self.correct(&correction, seen, keys, is_head).await? {
+            return Err(error);
+        }
+        corrected.push(correction);
+        Ok(())
     }
 
     /// Returns what to sign with: nothing for a URL, the session of a directory bucket, else the long-term keys. Fails

@@ -30,6 +30,7 @@ use crate::s3::secrets::Secrets;
 use crate::s3::sign::{sign, sign_with_session};
 use crate::s3::sign_v4a::sign_multi_region;
 use crate::transport::connection_cap::RequestOrder;
+use crate::transport::pool::Lease;
 
 /// An error document is small; of what a broken server sends in its place no more than this is read.
 const ERROR_BODY_MAX: usize = 64 << 10;
@@ -59,9 +60,9 @@ pub(crate) struct ClientOptions {
 /// at the second one, and so on. Cold storage tiers need more than half a minute.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(30);
 const FIRST_BYTE_TIMEOUT_FACTOR_MAX: u32 = 4;
-const SLOW_TIER: &str = "if this server is slow to respond, allow more time with --first-byte-timeout";
+const SLOW_SERVER_HINT: &str = "if this server is slow to respond, allow more time with --first-byte-timeout";
 
-const TLS_PORT: &str =
+const TLS_PORT_HINT: &str =
     "a port that expects TLS responds like this: if it does, write https:// in place of http://";
 
 impl ClientOptions {
@@ -113,10 +114,7 @@ impl RequestSender {
     pub(super) async fn warm_up(&self, site: &Site) {
         let order = RequestOrder { object: self.object, offset: 0 };
         // The task that sends the request will report what is wrong.
-        if let Ok(lease) = site.pool.lease(false, order).await {
-            if !lease.is_reused() {
-                self.opened.fetch_add(1, Ordering::Relaxed);
-            }
+        if let Ok(lease) = self.lease(site, false, order).await {
             lease.give_back();
         }
     }
@@ -131,77 +129,56 @@ impl RequestSender {
         identity: Option<&Identity>,
         attempt: Attempt,
     ) -> Result<Exchange> {
-        let mut prefers_new = attempt.is_fresh;
         let version = self.options.version_id.as_deref().or(version);
         let offset = if attempt.is_aside { u64::MAX } else { request.range().map_or(0, ByteRange::start) };
         let order = RequestOrder { object: self.object, offset };
-        let mut moves_left = MOVES_MAX;
+        let limit = self.options.first_byte_timeout(attempt);
+        let (mut prefers_new, mut moves_left) = (attempt.is_fresh, MOVES_MAX);
         loop {
-            let mut lease = site.pool.lease(prefers_new, order).await?;
-            if !lease.is_reused() {
-                self.opened.fetch_add(1, Ordering::Relaxed);
-            }
-            let mut http_request = request::build(&site.endpoint, request, version)?;
-            if !matches!(request, S3Request::CreateSession) {
-                http_request.headers_mut().extend(self.common_headers.clone());
-            }
-            if let Some(identity) = identity {
-                self.sign(&mut http_request, request, identity, site.endpoint.scope())?;
-            }
-            let secrets = secrets_of(&self.source, site, identity, http_request.headers());
-            self.requests.fetch_add(1, Ordering::Relaxed);
-            let mut log = RequestLog::start(&self.source, request, attempt, &lease);
-            let sent = Instant::now();
-            let limit = self.options.first_byte_timeout(attempt);
-            let silence = lease.silence();
-            let response = tokio::select! {
-                biased;
-                response = timeout(limit, lease.send(http_request)) => Some(response),
-                () = silence, if moves_left > 0 => None,
-            };
+            let lease = self.lease(site, prefers_new, order).await?;
             let is_reused = lease.is_reused();
-            match response {
-                Some(Ok(Ok(response))) => {
-                    let (mut head, body) = response.into_parts();
-                    drop_echoes(&mut head.headers, &secrets);
-                    log.answered(head.status, &head.headers, &secrets);
-                    let body = ResponseBody::new(body, lease, log);
-                    return Ok(Exchange { head, body, secrets, latency: sent.elapsed() });
+            let (http_request, secrets) = self.prepare(site, request, version, identity)?;
+            let log = RequestLog::start(&self.source, request, attempt, &lease);
+            match send_over(lease, http_request, secrets, log, limit, moves_left > 0).await? {
+                Ok(exchange) => return Ok(exchange),
+                Err(NoResponse::Unparsed) => prefers_new = true,
+                Err(NoResponse::Lost { error, may_move: false }) if !is_reused => {
+                    return Err(no_response(site, error));
                 }
-                Some(Ok(Err(e))) => {
-                    log.failed(&e);
-                    // In TLS 1.3 a server sees after the handshake that the client has no certificate, or a wrong one.
-                    if let Some(error) = lease.tls_failure(&e) {
-                        lease.fail();
-                        return Err(error);
-                    }
-                    // A head that cannot be parsed is a response all the same, and shows no limit on connections.
-                    let may_move = if is_unreadable(&e) {
-                        if lease.fail_to_parse() {
-                            prefers_new = true;
-                            continue;
-                        }
-                        false
-                    } else {
-                        lease.fail() && moves_left > 0
-                    };
-                    if !may_move && !is_reused {
-                        let may_want_tls =
-                            !site.endpoint.is_https() && (e.is_parse() || e.is_incomplete_message());
-                        let error = Error::network("the request got no response").with_source(e);
-                        return Err(if may_want_tls { error.with_hint(TLS_PORT) } else { error });
-                    }
-                }
-                Some(Err(_)) => {
-                    return Err(Error::network(format!("no response within {limit:?}")).with_hint(SLOW_TIER));
-                }
-                None => {
-                    lease.fail();
+                Err(NoResponse::Lost { .. } | NoResponse::Silent) => {
+                    moves_left -= u32::from(!is_reused && moves_left > 0);
+                    prefers_new = is_reused;
                 }
             }
-            moves_left -= u32::from(!is_reused && moves_left > 0);
-            prefers_new = is_reused;
         }
+    }
+
+    async fn lease(&self, site: &Site, prefers_new: bool, order: RequestOrder) -> Result<Lease> {
+        let lease = site.pool.lease(prefers_new, order).await?;
+        if !lease.is_reused() {
+            self.opened.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(lease)
+    }
+
+    /// Returns the signed request, which counts as sent, and what of it must never be shown.
+    fn prepare(
+        &self,
+        site: &Site,
+        request: S3Request<'_>,
+        version: Option<&str>,
+        identity: Option<&Identity>,
+    ) -> Result<(Request<Empty<Bytes>>, Secrets)> {
+        let mut http_request = request::build(&site.endpoint, request, version)?;
+        if !matches!(request, S3Request::CreateSession) {
+            http_request.headers_mut().extend(self.common_headers.clone());
+        }
+        if let Some(identity) = identity {
+            self.sign(&mut http_request, request, identity, site.endpoint.scope())?;
+        }
+        let secrets = secrets_of(&self.source, site, identity, http_request.headers());
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Ok((http_request, secrets))
     }
 
     /// Signs by the scheme that the endpoint asks for. A session itself is asked for with the long-term keys.
@@ -236,6 +213,78 @@ impl RequestSender {
             Source::Url(_) => error_from_url_response(&head, &document, &secrets),
         }
     }
+}
+
+/// A connection that brought no response to a request, which may be sent on another one.
+enum NoResponse {
+    /// The head could not be parsed; a new connection reads it leniently.
+    Unparsed,
+    /// The connection ended without a response.
+    Lost {
+        error: hyper::Error,
+        /// Set if the connection may have been one too many for the host.
+        may_move: bool,
+    },
+    /// A new connection was silent for so long that another one is tried.
+    Silent,
+}
+
+/// Sends `request` over the connection of `lease`, and waits for the head of the response, for no longer than `limit`;
+/// if it `may_move`, a silent connection is left earlier.
+async fn send_over(
+    mut lease: Lease,
+    request: Request<Empty<Bytes>>,
+    secrets: Secrets,
+    mut log: RequestLog,
+    limit: Duration,
+    may_move: bool,
+) -> Result<std::result::Result<Exchange, NoResponse>> {
+    let sent = Instant::now();
+    let silence = lease.silence();
+    let response = tokio::select! {
+        biased;
+        response = timeout(limit, lease.send(request)) => Some(response),
+        () = silence, if may_move => None,
+    };
+    match response {
+        Some(Ok(Ok(response))) => {
+            let (mut head, body) = response.into_parts();
+            drop_echoes(&mut head.headers, &secrets);
+            log.answered(head.status, &head.headers, &secrets);
+            let body = ResponseBody::new(body, lease, log);
+            Ok(Ok(Exchange { head, body, secrets, latency: sent.elapsed() }))
+        }
+        Some(Ok(Err(error))) => {
+            log.failed(&error);
+            // In TLS 1.3 a server sees after the handshake that the client has no certificate, or a wrong one.
+            if let Some(error) = lease.tls_failure(&error) {
+                lease.fail();
+                return Err(error);
+            }
+            // A head that cannot be parsed is a response all the same, and shows no limit on connections.
+            if !is_unreadable(&error) {
+                Ok(Err(NoResponse::Lost { error, may_move: lease.fail() && may_move }))
+            } else if lease.fail_to_parse() {
+                Ok(Err(NoResponse::Unparsed))
+            } else {
+                Ok(Err(NoResponse::Lost { error, may_move: false }))
+            }
+        }
+        Some(Err(_)) => {
+            Err(Error::network(format!("no response within {limit:?}")).with_hint(SLOW_SERVER_HINT))
+        }
+        None => {
+            lease.fail();
+            Ok(Err(NoResponse::Silent))
+        }
+    }
+}
+
+/// Returns the error for a request that no connection answered.
+fn no_response(site: &Site, cause: hyper::Error) -> Error {
+    let may_want_tls = !site.endpoint.is_https() && (cause.is_parse() || cause.is_incomplete_message());
+    let error = Error::network("the request got no response").with_source(cause);
+    if may_want_tls { error.with_hint(TLS_PORT_HINT) } else { error }
 }
 
 /// Returns whether the head of a response arrived and could not be parsed, or was refused because of a line in it.

@@ -86,8 +86,13 @@ impl Sections {
             sections.entry(section.clone()).or_default().insert(name.clone(), value);
             key = Some(name);
         }
-        let for_all = sections.remove(&(OTHER.to_owned(), FOR_ALL.to_owned())).unwrap_or_default();
-        for properties in sections.values_mut() {
+        Ok(Self(sections).with_defaults())
+    }
+
+    /// Gives every section what is for all of them, and the session token its present name.
+    fn with_defaults(mut self) -> Self {
+        let for_all = self.0.remove(&(OTHER.to_owned(), FOR_ALL.to_owned())).unwrap_or_default();
+        for properties in self.0.values_mut() {
             for (key, value) in &for_all {
                 properties.entry(key.clone()).or_insert_with(|| value.clone());
             }
@@ -95,7 +100,7 @@ impl Sections {
                 properties.entry(TOKEN[1].to_owned()).or_insert(token);
             }
         }
-        Ok(Self(sections))
+        self
     }
 
     /// Returns whether there is a section with this header that is of no known kind.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
-use hyper_rustls::HttpsConnectorBuilder;
+use hyper_rustls::{HttpsConnectorBuilder, MaybeHttpsStream};
 use tokio::time::timeout;
 use tower_service::Service;
 
@@ -19,7 +19,10 @@ use crate::transport::connect::TcpConnector;
 use crate::transport::proxy::Proxies;
 use crate::transport::tls::{self, Tls};
 use crate::transport::tls_error;
-use crate::transport::tunnel::ProxyConnector;
+use crate::transport::tunnel::{HopStream, ProxyConnector};
+
+/// A connection to a host, which may lead through a proxy.
+type HostStream = MaybeHttpsStream<HopStream>;
 
 /// Documents of credential sources have a few KiB.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -38,17 +41,24 @@ impl std::error::Error for NoAnswer {}
 
 /// Sends `request`, whose target is an absolute URI, and reads the whole response.
 pub(crate) async fn send(
-    mut request: Request<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
     proxies: &Proxies,
     tls: &Tls,
     connect_timeout: Duration,
     read_timeout: Duration,
 ) -> Result<Response<Bytes>> {
-    let uri = request.uri().clone();
-    let host = uri.authority().map(|a| a.as_str().to_owned()).unwrap_or_default();
+    let host = request.uri().authority().map(|a| a.as_str().to_owned()).unwrap_or_default();
+    let stream = connect(request.uri(), &host, proxies, tls, connect_timeout).await?;
+    timeout(read_timeout, exchange(stream, request, &host)).await.unwrap_or_else(|_| {
+        Err(Error::network(format!("the request to {host} failed")).with_source(NoAnswer(read_timeout)))
+    })
+}
+
+/// Opens a connection to the scheme, host and port of `uri`; messages call it `host`.
+async fn connect(uri: &Uri, host: &str, proxies: &Proxies, tls: &Tls, limit: Duration) -> Result<HostStream> {
     let is_https = uri.scheme_str() == Some("https");
     // Metadata services are plain HTTP, and link-local or on this host: no proxy can reach them.
-    let proxy = if is_https { proxies.of(&uri)? } else { None };
+    let proxy = if is_https { proxies.of(uri)? } else { None };
     let config = if is_https { tls.client_config()? } else { tls::unused()? };
     let prefix = match &proxy {
         Some(proxy) => format!("cannot connect to {host} through the proxy {proxy}"),
@@ -60,20 +70,28 @@ pub(crate) async fn send(
         .https_or_http()
         .enable_http1()
         .wrap_connector(route);
-    let stream = match timeout(connect_timeout, connector.call(uri.clone())).await {
-        Ok(Ok(stream)) => stream,
+    match timeout(limit, connector.call(uri.clone())).await {
+        Ok(Ok(stream)) => Ok(stream),
         Ok(Err(cause)) => match cause.downcast::<Error>() {
-            Ok(error) => return Err(*error),
+            Ok(error) => Err(*error),
             Err(cause) => {
                 let explained = tls_error::explain(&*cause, &prefix, tls);
-                return Err(explained.unwrap_or_else(|| Error::network(prefix).with_source(cause)));
+                Err(explained.unwrap_or_else(|| Error::network(prefix).with_source(cause)))
             }
         },
-        Err(_) => return Err(Error::network(format!("{prefix}: timed out after {connect_timeout:?}"))),
-    };
+        Err(_) => Err(Error::network(format!("{prefix}: timed out after {limit:?}"))),
+    }
+}
+
+/// Sends `request` over `stream` and reads the response. The connection ends with it.
+async fn exchange(
+    stream: HostStream,
+    mut request: Request<Full<Bytes>>,
+    host: &str,
+) -> Result<Response<Bytes>> {
     let failed = |e| Error::network(format!("the request to {host} failed")).with_source(e);
     let (mut sender, connection) = http1::handshake(stream).await.map_err(failed)?;
-    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     *request.uri_mut() = target.parse::<Uri>().unwrap_or_default();
     let exchange = async {
         let (head, body) = sender.send_request(request).await.map_err(failed)?.into_parts();
@@ -81,18 +99,12 @@ pub(crate) async fn send(
             .collect()
             .await
             .map_err(|e| Error::network(format!("cannot read the response of {host}")).with_source(e))?;
-        Ok::<_, Error>(Response::from_parts(head, body.to_bytes()))
+        Ok(Response::from_parts(head, body.to_bytes()))
     };
-    // The connection ends when the exchange drops it.
-    let driven = async {
-        tokio::pin!(exchange);
-        tokio::pin!(connection);
-        tokio::select! {
-            response = &mut exchange => response,
-            _ = &mut connection => exchange.await,
-        }
-    };
-    timeout(read_timeout, driven).await.unwrap_or_else(|_| {
-        Err(Error::network(format!("the request to {host} failed")).with_source(NoAnswer(read_timeout)))
-    })
+    tokio::pin!(exchange);
+    tokio::pin!(connection);
+    tokio::select! {
+        response = &mut exchange => response,
+        _ = &mut connection => exchange.await,
+    }
 }
