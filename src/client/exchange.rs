@@ -75,6 +75,25 @@ impl ResponseBody {
         }
     }
 
+    /// Reads the whole body, each piece of it within `limit`, and returns how many bytes it has; `None` if they are more
+    /// than `max`.
+    pub(crate) async fn count(mut self, max: u64, limit: Duration) -> Result<Option<u64>> {
+        let mut bytes = 0;
+        loop {
+            match timeout(limit, poll_fn(|cx| self.poll_data(cx))).await {
+                Ok(Some(data)) => bytes += data?.len() as u64,
+                Ok(None) => {
+                    self.give_back();
+                    return Ok(Some(bytes));
+                }
+                Err(_) => return Err(Error::network("the body stalled")),
+            }
+            if bytes > max {
+                return Ok(None);
+            }
+        }
+    }
+
     /// Returns the connection to the pool once the body has ended, waiting at most `limit`. For a body whose bytes have
     /// all arrived: the last chunk of a chunked body may still be on its way.
     pub(crate) async fn finish(mut self, limit: Duration) {

@@ -74,32 +74,44 @@ pub(crate) async fn after_end(
         }
     };
     let sent = SentGet { range: Some(range), size: None, is_s3: client.is_s3() };
-    match ResponseProof::read(&answer.head, sent) {
-        // A server that knows no ranges sends the whole object once more.
-        Ok(ResponseProof::Bytes(response)) if is_other_version(if_match, &response.info) => {
-            Err(Error::new(ErrorKind::Changed, "the object changed while the download began"))
+    let proof = match ResponseProof::read(&answer.head, sent) {
+        Ok(proof) => proof,
+        Err(e) if e.is_retryable() => return Err(e),
+        Err(_) => {
+            return Err(malformed(
+                "the response to a range after the object's end has neither bytes nor a size",
+            ));
         }
-        Ok(ResponseProof::Bytes(response))
-            if response.whole && response.info.size == size && has_tag(&response.info, if_match) =>
-        {
-            Ok(AfterEnd::SameWhole)
-        }
-        Ok(ResponseProof::Bytes(response)) if !response.whole => Ok(AfterEnd::More),
+    };
+    if is_other_version(if_match, proof.info()) {
+        return Err(Error::new(ErrorKind::Changed, "the object changed while the download began"));
+    }
+    // A server that knows no ranges sends the whole object once more.
+    let is_same = |bytes, info| bytes == size && has_tag(info, if_match);
+    Ok(match proof {
+        ResponseProof::Bytes(response) if !response.whole => AfterEnd::More,
         // What calls a part 200 says no more than how long it is.
-        Ok(ResponseProof::PartOrWhole(response)) if response.info.size <= 1 => {
+        ResponseProof::PartOrWhole(response) if response.info.size <= 1 => {
             let body = answer.body.collect(1, BYTE_TIME).await.ok().flatten();
-            Ok(match body.as_deref() {
+            match body.as_deref() {
                 Some([]) => AfterEnd::Nothing,
                 Some(_) => AfterEnd::More,
                 None => AfterEnd::Unclear,
-            })
+            }
         }
-        Ok(_) => Ok(AfterEnd::Unclear),
-        Err(e) if e.is_retryable() => Err(e),
-        Err(_) => {
-            Err(malformed("the response to a range after the object's end has neither bytes nor a size"))
+        ResponseProof::Bytes(response) | ResponseProof::PartOrWhole(response)
+            if is_same(response.info.size, &response.info) =>
+        {
+            AfterEnd::SameWhole
         }
-    }
+        ResponseProof::Unsized(info) => match answer.body.count(size, BYTE_TIME).await? {
+            Some(0) => AfterEnd::Nothing,
+            Some(1) => AfterEnd::More,
+            Some(bytes) if is_same(bytes, &info) => AfterEnd::SameWhole,
+            _ => AfterEnd::Unclear,
+        },
+        _ => AfterEnd::Unclear,
+    })
 }
 
 /// Returns whether `info` shows the strong tag `if_match`, or shows no more of the version than the response before
@@ -108,8 +120,8 @@ fn has_tag(info: &ObjectInfo, if_match: Option<&str>) -> bool {
     info.etag.as_deref().filter(|etag| is_strong(etag)) == if_match
 }
 
-fn is_other_version(if_match: Option<&str>, info: &ObjectInfo) -> bool {
-    let shown = info.etag.as_deref().filter(|etag| is_strong(etag));
+fn is_other_version(if_match: Option<&str>, info: Option<&ObjectInfo>) -> bool {
+    let shown = info.and_then(|info| info.etag.as_deref()).filter(|etag| is_strong(etag));
     if_match.is_some() && shown.is_some() && shown != if_match
 }
 

@@ -165,7 +165,8 @@ impl Discovery {
 /// Fails if only a GET without `Range` shows the size and HEAD contradicts it. Without an answer from HEAD, a server that has
 /// called a part 200 is asked for the byte after it too.
 async fn check_size(context: &DownloadContext, head: &mut PendingHead, info: &ObjectInfo) -> Result<()> {
-    if !context.is_plain.load(Ordering::Relaxed) || info.known_size().is_none() {
+    let is_plain = context.is_plain.load(Ordering::Relaxed);
+    if !is_plain || info.known_size().is_none() || context.evidence.is_size_confirmed() {
         return Ok(());
     }
     let head = head.answer().await;

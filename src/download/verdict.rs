@@ -112,6 +112,11 @@ impl Evidence {
         let _ = self.size.set(proof);
     }
 
+    /// Returns whether two responses have shown the size, neither of which would suffice alone.
+    pub(crate) fn is_size_confirmed(&self) -> bool {
+        self.size.get() == Some(&SizeProof::TwoResponses)
+    }
+
     /// Notes that the object has more than `bytes`.
     pub(crate) fn set_larger_than(&self, bytes: u64) {
         let _ = self.larger_than.set(bytes);

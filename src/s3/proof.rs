@@ -43,7 +43,7 @@ impl Validator {
 pub enum SizeProof {
     /// The complete length in a `Content-Range`.
     ContentRange,
-    /// A 200 that no part would have the length of: longer than the range, or shorter and from the first byte on.
+    /// A 200 that no part would have the length of: to a range from the first byte on, longer or shorter than that.
     WholeResponse,
     /// Two responses that agree, neither of which would suffice alone: a 200 as long as the range and a HEAD, a 416 and
     /// a HEAD, the bytes that came in chunks and a HEAD.

@@ -48,8 +48,8 @@ pub(crate) enum ResponseProof {
     Bytes(RangeResponse),
     /// The whole object follows, up to the last chunk; its size is unknown.
     Unsized(ObjectInfo),
-    /// A 200 no longer than the range follows, which is a part of the object or this, all of it. HEAD may show which,
-    /// or a request for the byte after it.
+    /// A 200 follows, which is a part of the object or this, all of it: it is as long as the range, or the range begins after
+    /// the object's first byte. HEAD may show which, or a request for the byte after it.
     PartOrWhole(RangeResponse),
     /// Bytes follow, and nothing shows which. A GET without `Range` may.
     Nothing(&'static str),
@@ -74,6 +74,15 @@ impl RangeResponse {
 }
 
 impl ResponseProof {
+    /// Returns the object's metadata, if the response proves any.
+    pub(crate) fn info(&self) -> Option<&ObjectInfo> {
+        match self {
+            Self::Bytes(response) | Self::PartOrWhole(response) => Some(&response.info),
+            Self::Unsized(info) => Some(info),
+            Self::Nothing(_) => None,
+        }
+    }
+
     /// Reads the head of a 200 or 206 that answers `sent`.
     pub(crate) fn read(head: &Parts, sent: SentGet) -> Result<Self> {
         if sent.is_s3 && is_web_page(&head.headers) {
@@ -134,13 +143,17 @@ fn whole(headers: &HeaderMap, range: Option<ByteRange>, sent: SentGet) -> Result
     // Some servers call a part 200. It is as long as the range, or shorter where the object ends in it; from 0 on it is
     // all.
     let may_be_part = |range: ByteRange| range.len() == length || (range.start() > 0 && length < range.len());
-    if range.is_some_and(may_be_part) && !is_called_whole {
+    if let Some(range) = range.filter(|_| !is_called_whole) {
         match sent.size {
             Some(size) if size == length => {}
-            Some(_) => return Err(malformed("the response does not say which bytes it contains")),
-            None => {
+            Some(_) if may_be_part(range) => {
+                return Err(malformed("the response does not say which bytes it contains"));
+            }
+            // Some ignore the end of the range, or round it up: then a later start would put all bytes in wrong places.
+            None if may_be_part(range) || range.start() > 0 => {
                 return Ok(ResponseProof::PartOrWhole(of_length(SizeProof::TwoResponses)));
             }
+            _ => {}
         }
     }
     Ok(ResponseProof::Bytes(of_length(SizeProof::WholeResponse)))

@@ -17,6 +17,7 @@ use crate::client::retry::Attempt;
 use crate::download::context::DownloadContext;
 use crate::download::fetch::checked_get::{CheckedResponse, checked_get};
 use crate::download::fetch::frame_queue::FrameSender;
+use crate::download::fetch::side_request;
 use crate::download::fetch::straggler::RequestProgress;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::range::ByteRange;
@@ -65,6 +66,10 @@ struct Receiving {
     is_unsized: bool,
     /// Where the last chunk has to be, of a body in chunks whose size a header or another response showed.
     ends_at: Option<u64>,
+    /// Where the last chunk does not show that the object ends.
+    part_end: Option<u64>,
+    /// The object's `ETag`.
+    tag: Option<String>,
 }
 
 impl RangeRequest {
@@ -92,7 +97,10 @@ impl RangeRequest {
             return Ok(RequestEvent::RangeResponse(Box::new(opened), receiving.latency));
         }
         let Some(data) = receiving.data(&self.context, queue, since, self.asked.end()).await? else {
-            return Ok(RequestEvent::End(receiving.at));
+            let (size, part_end, tag) = (receiving.at, receiving.part_end, receiving.tag.as_deref());
+            let check = side_request::check_last_chunk(&self.context, size, part_end, tag, self.attempt);
+            Box::pin(check).await?;
+            return Ok(RequestEvent::End(size));
         };
         let (now, at) = (Instant::now(), receiving.at);
         receiving.at += data.len() as u64;
@@ -199,18 +207,23 @@ impl RangeRequest {
 
 /// Sends the request and waits for a response that proves what it has.
 async fn send(context: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Result<Receiving> {
-    let CheckedResponse { exchange, opened, ends_at } = checked_get(&context, asked, attempt).await?;
+    let CheckedResponse { exchange, opened, ends_at, part_end } =
+        checked_get(&context, asked, attempt).await?;
     let Exchange { body, latency, .. } = exchange;
     context.request_stats.responded(latency);
     context.throttle.all_is_well(Instant::now());
+    // The first response had no length, though this one may: then the connection's end is a cut, if it comes early.
+    let is_size_unknown = context.pin.get().is_some_and(|pin| pin.known_size().is_none());
     Ok(Receiving {
         latency,
         body,
         at: opened.body.start(),
         received: 0,
         at_once: 0,
-        is_unsized: opened.info.known_size().is_none(),
+        is_unsized: opened.info.known_size().is_none() || is_size_unknown,
         ends_at,
+        part_end,
+        tag: opened.info.etag.clone(),
         opened: Some(opened),
     })
 }

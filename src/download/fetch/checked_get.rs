@@ -24,7 +24,7 @@ use crate::events::CORRECTION;
 use crate::s3::header::header_text;
 use crate::s3::object::{ObjectInfo, malformed};
 use crate::s3::pinned::PinnedVersion;
-use crate::s3::proof::SizeProof;
+use crate::s3::proof::{SizeProof, is_strong};
 use crate::s3::range::ByteRange;
 use crate::s3::request::S3Request;
 use crate::s3::response::{RangeResponse, ResponseProof, SentGet};
@@ -32,12 +32,16 @@ use crate::s3::response::{RangeResponse, ResponseProof, SentGet};
 /// How long a response is held while other requests find out what it has: they may need its connection.
 const PROOF_TIME: Duration = Duration::from_secs(5);
 
+const IS_UNCLEAR: &str = "the response does not say which bytes it contains";
+
 /// A response that was checked.
 pub(super) struct CheckedResponse {
     pub(super) exchange: Exchange,
     pub(super) opened: RangeResponse,
     /// The offset at which the last chunk has to be, of a body in chunks whose size something else shows.
     pub(super) ends_at: Option<u64>,
+    /// The offset at which the last chunk does not show the object's size, because a part would end there too.
+    pub(super) part_end: Option<u64>,
 }
 
 /// The end of one request.
@@ -239,7 +243,8 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
     let proven = |exchange, opened: RangeResponse| {
         let ends_at =
             Some(opened.body.end()).filter(|end| opened.is_chunked && *end != ObjectInfo::SIZE_UNKNOWN);
-        Ok(Reply::Proven(Box::new(CheckedResponse { exchange, opened, ends_at })))
+        let part_end = range.filter(|_| opened.size_proof == SizeProof::LastChunk).map(ByteRange::end);
+        Ok(Reply::Proven(Box::new(CheckedResponse { exchange, opened, ends_at, part_end })))
     };
     match ResponseProof::read(&exchange.head, sent)? {
         ResponseProof::Bytes(opened) => proven(exchange, opened),
@@ -250,15 +255,25 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
             }
             Ok(Reply::AskPlainly("the response does not show whether it is a part"))
         }
-        ResponseProof::PartOrWhole(_) => Err(malformed("the response does not show which bytes it has")),
+        ResponseProof::PartOrWhole(_) => Err(malformed(IS_UNCLEAR)),
         ResponseProof::Nothing(why) if may_ask_plainly => Ok(Reply::AskPlainly(why)),
         ResponseProof::Nothing(why) => Err(malformed(why)),
         ResponseProof::Unsized(info) => {
+            if range.is_some_and(|range| range.start() > 0) {
+                let unclear = || malformed(IS_UNCLEAR).retryable(true);
+                return may_ask_plainly.then_some(Reply::AskPlainly(IS_UNCLEAR)).ok_or_else(unclear);
+            }
             // If the size is known, the body is checked against it as it comes: it must have neither less nor more.
             let size = match pin {
                 Some(pin) => pin.size(),
                 None => Box::pin(side_request::size_by_head(client, &info, attempt)).await,
             };
+            // HEAD shows more bytes than a part would have, or perhaps those of another version.
+            let is_strong = info.etag.as_deref().is_some_and(is_strong);
+            let may_be_part = |range: ByteRange| size > range.len() || (size == range.len() && !is_strong);
+            if is_first && size != ObjectInfo::SIZE_UNKNOWN && range.is_some_and(may_be_part) {
+                return Ok(Reply::AskPlainly(IS_UNCLEAR));
+            }
             let (body, info) = (ByteRange::new(0, size), ObjectInfo { size, ..info });
             let is_sized = info.known_size().is_some();
             let size_proof = if is_sized { SizeProof::TwoResponses } else { SizeProof::LastChunk };

@@ -236,6 +236,10 @@ impl RangeTask {
         if opened.size_proof != SizeProof::LastChunk {
             self.context.evidence.set_size(opened.size_proof);
         }
+        // Should it be cut: a 200 in chunks to another range would not show which bytes it has.
+        if opened.whole && opened.is_chunked {
+            self.context.is_plain.store(true, Ordering::Relaxed);
+        }
         self.is_plain = self.context.is_plain.load(Ordering::Relaxed);
         self.whole = opened.whole;
         self.range = if opened.whole { wanted } else { opened.body };

@@ -5,6 +5,7 @@ use crate::client::metadata::{self, AfterEnd};
 use crate::client::object_client::ObjectClient;
 use crate::client::retry::Attempt;
 use crate::download::context::DownloadContext;
+use crate::download::verdict::maybe_more;
 use crate::error::Result;
 use crate::s3::object::ObjectInfo;
 use crate::s3::proof::is_strong;
@@ -43,6 +44,44 @@ pub(super) async fn is_whole(context: &DownloadContext, info: &ObjectInfo, attem
             Ok(false)
         }
     }
+}
+
+/// Fails if the object, of which `size` bytes came and then the last chunk of a 200, may have more: `part_end` is where a
+/// part would end that the server calls 200. The object can then be requested without `Range`, if its tag shows that it is
+/// the same one.
+pub(super) async fn check_last_chunk(
+    context: &DownloadContext,
+    size: u64,
+    part_end: Option<u64>,
+    etag: Option<&str>,
+    attempt: Attempt,
+) -> Result<()> {
+    let tag = etag.filter(|etag| is_strong(etag));
+    if part_end != Some(size) {
+        // The last chunk is a fact of its own: only a byte after it contradicts it, from a server that has sent parts so.
+        if !context.evidence.has_seen_part() || !context.client.has_spare_connection() {
+            return Ok(());
+        }
+        let attempt = Attempt { is_aside: true, ..attempt };
+        return match metadata::after_end(&context.client, size, tag, attempt).await {
+            Ok(AfterEnd::More) => Err(maybe_more(size)),
+            _ => Ok(()),
+        };
+    }
+    let unclear = || maybe_more(size).retryable(tag.is_some());
+    if !context.client.has_spare_connection() {
+        return Err(unclear());
+    }
+    let attempt = Attempt { is_aside: true, ..attempt };
+    let is_end = match metadata::after_end(&context.client, size, tag, attempt).await? {
+        AfterEnd::SameWhole => true,
+        AfterEnd::Nothing => tag.is_some() && honours_if_match(context, attempt).await?,
+        AfterEnd::More | AfterEnd::Unclear => {
+            context.evidence.set_larger_than(size);
+            false
+        }
+    };
+    if is_end { Ok(()) } else { Err(unclear()) }
 }
 
 /// Returns the strong tag that HEAD shows of the object, of which `info`, from a response to a GET, shows none.

@@ -12,6 +12,16 @@ fn run(server: &FaultServer) -> S3fcp {
     S3fcp::at(&server.endpoint()).window(4, CHUNK).args(["--max-attempts", "2"])
 }
 
+/// Downloads the object of `server` by bucket and key, or as a URL.
+fn download(server: &FaultServer, is_url: bool, args: &[&str]) -> Outcome {
+    let (program, source) = if is_url {
+        (S3fcp::new(), format!("{}/page", server.endpoint()))
+    } else {
+        (S3fcp::at(&server.endpoint()), URI.to_owned())
+    };
+    program.window(4, CHUNK).args(["--max-attempts", "2"]).args(args.to_vec()).download(&source)
+}
+
 /// A server whose responses to ranges are `ranged`, and all else is right.
 fn serve(size: u64, ranged: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> FaultServer {
     FaultServer::start(object(size), move |request| {
@@ -176,6 +186,96 @@ fn a_server_that_always_sends_a_part_is_exit_5() {
     });
     let outcome = run(&server).download(URI);
     outcome.assert_failed(5, &object(SIZE));
+}
+
+/// A part that is called 200 and comes in chunks: neither a length nor a range shows that it is one.
+#[test]
+fn a_part_in_chunks_is_never_the_whole_of_a_larger_object() {
+    let part = || Reply::ok().called_200().without("content-range").chunked();
+    let weak = "W/\"a\"";
+    // HEAD, the tag, whether a plain GET has a length, and whether the object can be had.
+    let table = [
+        ("by HEAD", (Some(ETAG), ETAG, false, true)),
+        ("by HEAD, then with a length", (Some(ETAG), ETAG, true, true)),
+        ("no HEAD", (None, ETAG, false, true)),
+        ("no HEAD, then with a length", (None, ETAG, true, true)),
+        ("a weak tag", (Some(weak), weak, false, false)),
+        ("a weak tag, no HEAD", (None, weak, false, false)),
+    ];
+    table::each(&table, |(head, tag, has_length, can_be_had)| {
+        let (head, tag, has_length) = (*head, *tag, *has_length);
+        let serve = || {
+            FaultServer::start(object(SIZE), move |request| match (request.is_get(), &request.range) {
+                (false, _) => head.map_or_else(|| Reply::status(403), |tag| Reply::ok().etag(tag)),
+                (true, None) if has_length => Reply::ok().etag(tag),
+                (true, None) => Reply::whole_with_200().etag(tag).chunked(),
+                (true, Some(range)) if range.start >= SIZE => Reply::status(416).code("InvalidRange"),
+                (true, Some(_)) if request.header("if-match").is_some_and(|wanted| wanted != tag) => {
+                    Reply::status(412).code("PreconditionFailed")
+                }
+                (true, Some(_)) => part().etag(tag),
+            })
+        };
+        for is_url in [false, true] {
+            let outcome = download(&serve(), is_url, &[]);
+            match can_be_had {
+                true => outcome.assert_object(&object(SIZE)),
+                false => outcome.assert_failed(5, &object(SIZE)),
+            }
+            assert_range(&download(&serve(), is_url, &["--range", "70000-90000"]), 70_000, 90_001);
+        }
+    });
+}
+
+/// The first response is as long as the range was, because the object is: one request more shows it.
+#[test]
+fn an_object_in_chunks_that_ends_with_the_range_is_whole() {
+    table::each(&[("strong", ETAG), ("weak", "W/\"a\"")], |tag| {
+        let tag = *tag;
+        for is_url in [false, true] {
+            let server = FaultServer::start(object(CHUNK), move |request| {
+                if request.is_get() {
+                    Reply::whole_with_200().etag(tag).chunked()
+                } else {
+                    Reply::status(403)
+                }
+            });
+            download(&server, is_url, &[]).assert_object(&object(CHUNK));
+            assert_eq!(server.gets().len(), 2);
+        }
+    });
+}
+
+/// A 200 is in its place only if the range begins with the object: these servers ignore where the range ends.
+#[test]
+fn a_200_for_a_later_range_is_not_taken_for_the_whole_object() {
+    let table: [(&str, fn(u64) -> u64); 3] =
+        [("to the end", |_| SIZE), ("a byte more", |end| end + 1), ("a block", |end| end + CHUNK)];
+    table::each(&table, |longer| {
+        let longer = *longer;
+        for (head, tag) in [(200, ETAG), (403, ETAG), (200, "W/\"a\""), (403, "W/\"a\"")] {
+            let server = FaultServer::start(object(SIZE), move |request| match &request.range {
+                _ if !request.is_get() => {
+                    if head == 200 {
+                        Reply::ok().etag(tag)
+                    } else {
+                        Reply::status(head)
+                    }
+                }
+                Some(range) if range.start >= SIZE => Reply::status(416).code("InvalidRange"),
+                Some(range) => Reply::part(range.start..longer(range.end.min(SIZE)).min(SIZE))
+                    .called_200()
+                    .without("content-range")
+                    .etag(tag),
+                None => Reply::ok().etag(tag),
+            });
+            for (range, start, end) in [("70000-70099", 70_000, 70_100), ("70000-", 70_000, SIZE)] {
+                for is_url in [false, true] {
+                    assert_range(&download(&server, is_url, &["--range", range]), start, end);
+                }
+            }
+        }
+    });
 }
 
 #[test]
