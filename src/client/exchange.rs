@@ -75,8 +75,8 @@ impl ResponseBody {
         }
     }
 
-    /// Reads the whole body, each piece of it within `limit`, and returns how many bytes it has; `None` if they are more
-    /// than `max`.
+    /// Reads the whole body, each piece of it within `limit`, and returns how many bytes it has; `None` if they are
+    /// more than `max`.
     pub(crate) async fn count(mut self, max: u64, limit: Duration) -> Result<Option<u64>> {
         let mut bytes = 0;
         loop {

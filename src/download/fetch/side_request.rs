@@ -46,9 +46,9 @@ pub(super) async fn is_whole(context: &DownloadContext, info: &ObjectInfo, attem
     }
 }
 
-/// Fails if the object, of which `size` bytes came and then the last chunk of a 200, may have more: `part_end` is where a
-/// part would end that the server calls 200. The object can then be requested without `Range`, if its tag shows that it is
-/// the same one.
+/// Fails if the object, of which `size` bytes came and then the last chunk of a 200, may have more: `part_end` is where
+/// a part would end that the server calls 200. The object can then be requested without `Range`, if its tag shows that
+/// it is the same one.
 pub(super) async fn check_last_chunk(
     context: &DownloadContext,
     size: u64,

@@ -46,6 +46,10 @@ enum Bend {
     SmallerTotal,
     NoContentRange,
     Called200,
+    /// The same without a length.
+    Called200InChunks,
+    /// All bytes from the first one asked for on, as a 200.
+    Called200ToTheEnd,
     Whole,
     ChunkedAndLength,
     LongerLength,
@@ -56,7 +60,7 @@ enum Bend {
     RefusesTag,
 }
 
-const BENDS: [Bend; 14] = [
+const BENDS: [Bend; 16] = [
     Bend::No,
     Bend::LosesTag,
     Bend::WeakensTag,
@@ -64,6 +68,8 @@ const BENDS: [Bend; 14] = [
     Bend::SmallerTotal,
     Bend::NoContentRange,
     Bend::Called200,
+    Bend::Called200InChunks,
+    Bend::Called200ToTheEnd,
     Bend::Whole,
     Bend::ChunkedAndLength,
     Bend::LongerLength,
@@ -216,7 +222,9 @@ impl Liar {
         if asked.as_ref().is_some_and(|asked| asked.start >= size) {
             return Reply::status(416).code("InvalidRange").content_range(format!("bytes */{size}"));
         }
-        let range = asked.clone().map_or(0..size, |asked| asked.start..asked.end.min(size));
+        let end =
+            |asked: &Range<u64>| if bend == Bend::Called200ToTheEnd { size } else { asked.end.min(size) };
+        let range = asked.clone().map_or(0..size, |asked| asked.start..end(&asked));
         let place = |at: u64| usize::try_from(at).expect("a place in memory");
         let mut body = bytes[place(range.start)..place(range.end)].to_vec();
         let is_part = asked.is_some();
@@ -225,19 +233,20 @@ impl Liar {
             Bend::SmallerTotal if self.is_checkable() => range.end,
             _ => size,
         };
-        if is_part && !matches!(bend, Bend::NoContentRange | Bend::Called200) {
+        let is_called_200 =
+            matches!(bend, Bend::Called200 | Bend::Called200InChunks | Bend::Called200ToTheEnd);
+        if is_part && !is_called_200 && bend != Bend::NoContentRange {
             let _ = write!(head, "content-range: bytes {}-{}/{total}\r\n", range.start, range.end - 1);
         }
-        let status = if is_part && bend != Bend::Called200 { "206 Partial Content" } else { "200 OK" };
+        let status = if is_part && !is_called_200 { "206 Partial Content" } else { "200 OK" };
         let length = body.len();
         match bend {
             Bend::Close => {}
-            Bend::ChunkedAndLength => {
-                let _ = write!(
-                    head,
-                    "transfer-encoding: chunked\r\ncontent-length: {}\r\n",
-                    rng.usize(..length + 9)
-                );
+            Bend::ChunkedAndLength | Bend::Called200InChunks => {
+                head += "transfer-encoding: chunked\r\n";
+                if bend == Bend::ChunkedAndLength {
+                    let _ = write!(head, "content-length: {}\r\n", rng.usize(..length + 9));
+                }
                 body = [format!("{length:x}\r\n").as_bytes(), &body, b"\r\n0\r\n\r\n"].concat();
             }
             Bend::LongerLength => {

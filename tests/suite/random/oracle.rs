@@ -110,12 +110,14 @@ fn explained(schedule: &Schedule, log: &Log) -> Explained {
         let same = if schedule.ranges && schedule.size > 0 { request.range.as_ref() } else { None };
         tries.entry(same.map_or(0, |range| range.end)).or_default().push(drawn.effect);
     }
+    // Faults of HEAD make a limit on connections likely: then a GET may lose its connection, which costs it an attempt.
+    let taken = usize::from(log.iter().any(|(_, drawn)| BREAKING.contains(&drawn.name)));
     for (end, effects) in &tries {
         let (first, later) = schedule.attempts();
         let attempts = if *end <= schedule.wanted.start + schedule.chunk { first } else { later };
         let failed =
             effects.iter().filter(|effect| !matches!(effect, Effect::None | Effect::Exit(_))).count();
-        if failed >= attempts {
+        if failed + taken >= attempts {
             explained.codes.push(5);
         }
         if effects.iter().filter(|effect| **effect == Effect::Corrected).count() > 1 {
@@ -131,9 +133,6 @@ fn explained(schedule: &Schedule, log: &Log) -> Explained {
     // Faults make a limit on connections likely: then an earlier range may take the connection of a later one, whose
     // rest is requested again.
     explained.more_gets *= 2;
-    if schedule.attempts().1 == 1 && log.iter().any(|(_, drawn)| BREAKING.contains(&drawn.name)) {
-        explained.codes.push(5);
-    }
     if schedule.hedge == Hedge::Auto {
         // A hedge that wins earns the budget back: one for each fault that made a request late, and its own.
         explained.more_gets += hedges(schedule.chunks() + explained.more_gets) + 2 * explained.more_gets;

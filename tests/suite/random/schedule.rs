@@ -99,11 +99,11 @@ impl Schedule {
         options
     }
 
-    /// Whether a server without ranges sends exactly as many bytes as the first range has: where HEAD fails, one GET
-    /// more shows that this is the object.
+    /// Whether a server without ranges sends exactly as many bytes as the first range has, or the range begins later:
+    /// where HEAD fails, one GET more shows that this is the object.
     pub(super) fn may_look_like_a_part(&self) -> bool {
         let first = self.chunk.min(self.wanted.end - self.wanted.start);
-        !self.ranges && (first == self.size || (self.wanted.start > 0 && self.size <= self.chunk))
+        !self.ranges && (first == self.size || self.wanted.start > 0)
     }
 
     /// How many requests it takes when nothing goes wrong.
