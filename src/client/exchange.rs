@@ -59,6 +59,11 @@ impl ResponseBody {
         self.lease.set_low_water(bytes);
     }
 
+    /// Notes whether the body came much slower than those of other connections do.
+    pub(crate) fn note_speed(&mut self, is_slow: bool) {
+        self.lease.note_speed(is_slow);
+    }
+
     /// Reads the whole body within `limit` and returns the connection to the pool. `None` if the body has more than
     /// `max` bytes.
     pub(crate) async fn collect(self, max: usize, limit: Duration) -> Result<Option<Bytes>> {

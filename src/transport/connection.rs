@@ -48,6 +48,8 @@ pub(super) struct Connection {
     /// From 1.
     pub(super) number: u64,
     pub(super) peer: Option<SocketAddr>,
+    /// How many of its last responses were slower than those of others.
+    pub(super) slow_responses: u32,
     /// The runtime that watches its socket.
     pub(super) runtime: runtime::Id,
     pub(super) slot: ConnectionSlot,
@@ -165,7 +167,17 @@ impl Dialer {
         let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
         slot.establish();
         let runtime = Handle::current().id();
-        Ok(Connection { sender, driver, low_water, is_lenient, number, peer, runtime, slot })
+        Ok(Connection {
+            sender,
+            driver,
+            low_water,
+            is_lenient,
+            number,
+            peer,
+            slow_responses: 0,
+            runtime,
+            slot,
+        })
     }
 
     /// Returns the error for a request that failed because the server ended TLS with a reason.

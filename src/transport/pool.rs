@@ -27,6 +27,9 @@ use crate::transport::tls::Tls;
 /// earlier, so that a request does not race with that.
 const IDLE_TIMEOUT: Duration = Duration::from_millis(4_500);
 
+/// A connection is not used again after so many slow responses, one after the other.
+const SLOW_RESPONSES_MAX: u32 = 2;
+
 /// Connections to one endpoint.
 pub(crate) struct Pool {
     dialer: Dialer,
@@ -224,11 +227,17 @@ impl Lease {
         self.is_reused
     }
 
-    /// Returns the connection to the pool. Only for a response that was read to its end.
+    /// Notes whether the response came much slower than those of other connections do.
+    pub(crate) fn note_speed(&mut self, is_slow: bool) {
+        self.connection.slow_responses = if is_slow { self.connection.slow_responses + 1 } else { 0 };
+    }
+
+    /// Returns the connection to the pool, unless it is slow again and again and may be replaced. Only for a response that was read to its end.
     pub(crate) fn give_back(self) {
         let Self { connection, pool, .. } = self;
         connection.low_water.set(1);
-        if !connection.sender.is_closed() {
+        let is_slow = connection.slow_responses >= SLOW_RESPONSES_MAX && pool.cap.allowed().is_none();
+        if !is_slow && !connection.sender.is_closed() {
             pool.idle().push(IdleConnection { connection, since: Instant::now() });
             pool.cap.wake_first();
         }

@@ -18,7 +18,7 @@ use crate::download::context::DownloadContext;
 use crate::download::fetch::checked_get::{CheckedResponse, checked_get};
 use crate::download::fetch::frame_queue::FrameSender;
 use crate::download::fetch::side_request;
-use crate::download::fetch::straggler::RequestProgress;
+use crate::download::fetch::straggler::{FEW_CONNECTIONS, RequestProgress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::range::ByteRange;
 use crate::s3::response::RangeResponse;
@@ -198,9 +198,16 @@ impl RangeRequest {
         }
     }
 
-    /// Reads the end of the body: the connection may be used again.
+    /// Reads the end of the body: the connection may be used again. Where few connections share a link, one that gets less
+    /// of it is none to replace.
     pub(super) async fn finish(self) {
-        let RequestStage::Receiving(receiving) = self.stage else { return };
+        let RequestStage::Receiving(mut receiving) = self.stage else { return };
+        let is_slow =
+            self.context.limit.settled_target() > FEW_CONNECTIONS
+                && self.context.request_stats.expected().is_some_and(|expected| {
+                    expected.is_slow(receiving.received - receiving.at_once, self.spent)
+                });
+        receiving.body.note_speed(is_slow);
         receiving.body.finish(self.context.stall_timeout).await;
     }
 }

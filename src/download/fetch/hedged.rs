@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::download::context::DownloadContext;
 use crate::download::fetch::attempt::{RangeRequest, RequestEvent};
 use crate::download::fetch::frame_queue::FrameSender;
-use crate::download::fetch::straggler;
+use crate::download::fetch::straggler::{self, FEW_CONNECTIONS};
 use crate::error::{Error, Result};
 use crate::events::{HEDGE, first_line};
 use crate::s3::range::ByteRange;
@@ -194,7 +194,12 @@ impl HedgedRequest {
         let is_alone = context.limit.in_use() <= 1;
         // If the others wait for memory, they do not wait for the network.
         let is_full = context.group.window.is_full();
-        let late = if is_full { straggler::WHERE_ALL_WAIT } else { straggler::PATIENCE };
+        let is_found = context.limit.is_steered() && context.limit.settled_target() <= FEW_CONNECTIONS;
+        let late = match (is_found, is_full) {
+            (true, _) => straggler::ON_A_FULL_LINK,
+            (false, true) => straggler::WHERE_ALL_WAIT,
+            (false, false) => straggler::PATIENCE,
+        };
         let turn = time_until_due(context, rest, expected.rate);
         let is_late = |request: &RangeRequest| {
             request.progress().is_late(late, rest.bytes.len(), &expected, turn)

@@ -17,6 +17,9 @@ const READING_MIN: Duration = Duration::from_millis(12);
 /// samples are mostly data that came with the response head.
 const READING_ALL_MIN: f64 = 0.05;
 const ENDED_MIN: u32 = 2;
+/// A body that came at less than this part of the usual rate was slow, if it was read for so long.
+const SLOW_SHARE: f64 = 0.55;
+const SLOW_READING_MIN: Duration = Duration::from_millis(30);
 /// The weight of a new response among earlier ones.
 const LATEST_WEIGHT: f64 = 0.1;
 
@@ -68,6 +71,12 @@ impl Estimate {
     pub(crate) fn gathering_time(&self, bytes: u64) -> Option<Duration> {
         let filling = self.reading(bytes);
         (filling <= GATHERED_IN_MAX).then(|| (2 * filling).max(GATHERING_MIN))
+    }
+
+    /// Returns whether `bytes` that came in `spent` came much slower than they do on other connections.
+    #[expect(clippy::cast_precision_loss, reason = "for a comparison")]
+    pub(crate) fn is_slow(&self, bytes: u64, spent: Duration) -> bool {
+        spent >= SLOW_READING_MIN && (bytes as f64) < SLOW_SHARE * self.rate * spent.as_secs_f64()
     }
 
     /// Returns how long `bytes` take to come, once they have begun to.

@@ -21,6 +21,10 @@ pub(crate) struct Patience {
 
 /// While other ranges make progress.
 pub(crate) const PATIENCE: Patience = Patience { times: 3, worth: Duration::from_millis(100) };
+/// Where no more than these connections suffice, they fill the link: what is late waits for lost packets or a busy machine,
+/// and a second request would only share the link.
+pub(crate) const FEW_CONNECTIONS: usize = 2;
+pub(crate) const ON_A_FULL_LINK: Patience = Patience { times: 3, worth: Duration::from_secs(1) };
 /// While all others wait for its bytes, so that it costs the whole rate.
 pub(crate) const WHERE_ALL_WAIT: Patience = Patience { times: 2, worth: Duration::from_millis(30) };
 /// Bytes that the kernel may accumulate before the reader sees them.
@@ -58,10 +62,12 @@ pub(crate) enum RequestProgress {
 impl RequestProgress {
     /// Returns how long the rest takes at the present rate; `None` while that is not known.
     #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
-    fn time_left(self, expected: &Estimate) -> Option<Duration> {
+    fn time_left(self, late: Patience, expected: &Estimate) -> Option<Duration> {
         match self {
             // The longer nothing has come, the longer nothing will.
-            Self::Waiting(silent) | Self::Reading { silent, .. } if silent > self.patience(expected) => {
+            Self::Waiting(silent) | Self::Reading { silent, .. }
+                if silent > self.patience(late, expected) =>
+            {
                 Some(PATIENCE.times * (silent + PATIENCE.worth))
             }
             Self::Waiting(_) => None,
@@ -89,11 +95,12 @@ impl RequestProgress {
     }
 
     /// Returns how long no byte may come.
-    fn patience(self, expected: &Estimate) -> Duration {
-        match self {
-            Self::Waiting(_) => PATIENCE.than(expected.latency),
-            Self::Reading { left, .. } => PATIENCE.than(expected.time(left.min(UNSEEN_BYTES_MAX))),
-        }
+    fn patience(self, late: Patience, expected: &Estimate) -> Duration {
+        let usual = match self {
+            Self::Waiting(_) => expected.latency,
+            Self::Reading { left, .. } => expected.time(left.min(UNSEEN_BYTES_MAX)),
+        };
+        PATIENCE.times * usual + late.worth.max(PATIENCE.worth)
     }
 
     /// Returns how long a new request would take for the same bytes.
@@ -108,7 +115,7 @@ impl RequestProgress {
     /// it, if they are due in the output in `turn`.
     pub(crate) fn is_late(self, late: Patience, whole: u64, expected: &Estimate, turn: Duration) -> bool {
         let new = self.time_of_new(expected, whole);
-        self.time_left(expected).is_some_and(|left| left > late.than(new) && left > turn)
+        self.time_left(late, expected).is_some_and(|left| left > late.than(new) && left > turn)
     }
 
     /// Returns the time after which it may be late, if nothing comes until then.
@@ -116,14 +123,14 @@ impl RequestProgress {
     pub(crate) fn look_again(self, expected: Option<&Estimate>) -> Duration {
         let Some(expected) = expected else { return PATIENCE.worth };
         match self {
-            Self::Waiting(silent) => self.patience(expected).saturating_sub(silent),
+            Self::Waiting(silent) => self.patience(PATIENCE, expected).saturating_sub(silent),
             Self::Reading { bytes, spent, silent, left } => {
                 // It is late when left x spent / bytes exceeds what is allowed; solved for `spent`.
                 let allowed = WHERE_ALL_WAIT.than(expected.time(left)).as_secs_f64();
                 let late = allowed * bytes.max(1) as f64 / left.max(1) as f64;
                 let known = expected.reading_until_known(UNSEEN_BYTES_MAX);
                 let late = Duration::from_secs_f64(late.min(1e6)).max(known).saturating_sub(spent);
-                late.min(self.patience(expected).saturating_sub(silent))
+                late.min(self.patience(PATIENCE, expected).saturating_sub(silent))
             }
         }
     }
@@ -241,6 +248,16 @@ mod tests {
             (RequestProgress::Waiting(ms(200)), NOW, true),
         ] {
             assert_eq!(progress.is_late(PATIENCE, 4 * MIB, &s3(), turn), is_late, "{progress:?}");
+        }
+        for (progress, is_late) in [
+            (read(MIB / 16, 20, 4 * MIB), true),
+            (stopped(300, MIB), false),
+            (stopped(1000, 1), false),
+            (stopped(1300, MIB), true),
+            (RequestProgress::Waiting(ms(200)), false),
+            (RequestProgress::Waiting(ms(1300)), true),
+        ] {
+            assert_eq!(progress.is_late(ON_A_FULL_LINK, 4 * MIB, &s3(), NOW), is_late, "{progress:?}");
         }
         assert!(!read(MIB / 16, 20, 4 * MIB).is_sure() && read(MIB / 16, 40, 4 * MIB).is_sure());
     }

@@ -46,6 +46,8 @@ struct SimulatedRun {
     asked_early: usize,
     /// MiB that came beside the front range's in the whole run.
     shared_mib: f64,
+    /// How long, in the first half second, there were more than twice as many connections as the link has room for.
+    crowded_early: Duration,
 }
 
 /// Runs for `seconds` on a link that lets a burst of 16 ms through first, as shapers do.
@@ -68,6 +70,7 @@ fn run_with_pieces(net: Net, piece: f64, max: usize, seconds: u64) -> SimulatedR
     let mut joining: Vec<(Duration, usize)> = Vec::new();
     let (mut active, mut asked, mut opened) = (1_usize, 1_usize, 1_u64);
     let (mut most, mut most_later, mut asked_early, mut shared_mib) = (1, 1, 1, 0.0);
+    let mut crowded_early = Duration::ZERO;
     while now < Duration::from_secs(seconds) {
         joining.retain(|&(at, n)| {
             if at <= now {
@@ -84,6 +87,8 @@ fn run_with_pieces(net: Net, piece: f64, max: usize, seconds: u64) -> SimulatedR
         let is_shared = each * active as f64 > net.all;
         let shared = if is_shared { came * (active - 1) as f64 / active as f64 } else { 0.0 };
         shared_mib += shared;
+        crowded_early +=
+            if now < ms(500) && each * active as f64 > 2.0 * net.all { TICK } else { Duration::ZERO };
         if now < ms(500) {
             early_mib += came;
             early_shared_mib += shared;
@@ -123,6 +128,7 @@ fn run_with_pieces(net: Net, piece: f64, max: usize, seconds: u64) -> SimulatedR
         most_later,
         asked_early,
         shared_mib,
+        crowded_early,
     }
 }
 
@@ -195,6 +201,20 @@ fn on_a_link_that_one_connection_fills_no_more_than_four_are_opened() {
                     "{mbit} Mbit/s, {latency} ms: {run:?}"
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn a_trial_of_many_that_add_nothing_to_some_ends_soon() {
+    for (each, mbit) in [(3.0, 100.0), (3.0, 70.0), (5.0, 200.0), (8.0, 300.0)] {
+        for latency in [1, 5, 25] {
+            let all = mbit / 8.0 * 1e6 / MIB;
+            let run = run(Net { each, latency: ms(latency), all }, 64, 10);
+            let useful = (all / worth(Net { each, latency: ms(latency), all })).ceil();
+            assert!(run.settled as f64 <= 2.0 * useful, "{each} MiB/s, {mbit} Mbit/s, {latency} ms: {run:?}");
+            // What came beside the front range and beyond what it could have had, of the first half second.
+            assert!(run.crowded_early < ms(200), "{each} MiB/s, {mbit} Mbit/s, {latency} ms: {run:?}");
         }
     }
 }

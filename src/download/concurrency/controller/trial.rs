@@ -26,6 +26,11 @@ const JUDGED_AGAIN_RATE: f64 = 16.0 * MIB;
 /// How often a trial that compares some connections with more of them is judged again: their first responses come in
 /// the course of a latency.
 const JUDGED_AGAIN_MAX: u32 = 3;
+/// After so many latencies in which all connections received, slow start no longer hides what they add to the rate; a factor
+/// below this is nothing. At 100 Mbit/s and 3 MiB/s a connection, a trial of 15 that was judged three times more left the
+/// reader 0.5 to 0.65 of curl's bytes after 0.5 s.
+const SLOW_START_LATENCIES: u32 = 2;
+const NO_GAIN: f64 = 1.15;
 /// By what part the common rate of a failed trial may exceed that of some connections before one more counts as useful:
 /// on a slow link, where a trial sees few packets, and on a fast one.
 const NOISE_SLOW: f64 = 0.6;
@@ -105,8 +110,12 @@ impl Trial {
         if rate >= self.rate_to_pass(opened, estimate) {
             return TrialProgress::Passed { rate };
         }
+        let is_all_there = opened.saturating_sub(self.alone.opened)
+            >= connections.saturating_sub(self.base.connections) as u64;
+        let is_long = here.at.saturating_sub(began.at) >= SLOW_START_LATENCIES * estimate.latency;
         let judged_again_max = match self.base.connections {
             1 => u32::from(is_fast),
+            _ if is_all_there && is_long && rate < self.base.rate * NO_GAIN => 0,
             _ => JUDGED_AGAIN_MAX,
         };
         if self.judged < judged_again_max {

@@ -224,3 +224,28 @@ async fn a_connection_that_is_ten_times_slower_is_not_used_again() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_slow_again_and_again_is_not_used_again() {
+    for share in [3, 4] {
+        for slow in [2, 3, 4] {
+            let server =
+                server(move |get| (get.connection == slow).then(|| ScriptedReply::at_rate(RATE / share)));
+            let (bytes, _) = fetch(&server, &options()).await.unwrap();
+            assert_eq!(bytes, object(16 * MIB));
+            let used = server.gets().iter().filter(|get| get.connection == slow).count();
+            assert!(used <= 2, "a {share}rd of the rate, connection {slow}: {used} times");
+            assert!(server.dialled() <= 7, "{share}, connection {slow}: {} connections", server.dialled());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_connection_is_kept_where_the_host_allows_no_other() {
+    let dials = |number| if number <= 3 { ScriptedDial::Accept(LATENCY) } else { ScriptedDial::Refuse };
+    let server = server(|get| (get.connection == 2).then(|| ScriptedReply::at_rate(RATE / 3)));
+    let server = server.accept_by(dials);
+    let (bytes, _) = fetch(&server, &options()).await.unwrap();
+    assert_eq!(bytes, object(16 * MIB));
+    assert!(server.gets().iter().filter(|get| get.connection == 2).count() > 2);
+}
