@@ -34,8 +34,11 @@ pub(crate) fn error_from_response(head: &Parts, body: &[u8], secrets: &Secrets) 
             error = error.with_hint(format!("the bucket is in {region}: use --region {region}"));
         }
         (_, _, Some(hint)) => error = error.with_hint(hint),
-        // This code has many meanings; a message about encryption is about a key that is missing or not wanted.
-        (_, _, None) if service.code() == "InvalidRequest" && message_contains(&service, "ncrypt") => {
+        // These codes have many meanings; a message about encryption is about a key that is missing or not wanted.
+        (_, _, None)
+            if matches!(service.code(), "InvalidRequest" | "InvalidArgument")
+                && message_contains(&service, "ncrypt") =>
+        {
             error = Error::usage("the encryption key is missing, or the object is not encrypted with one")
                 .with_hint(SSE_C_HINT);
         }
@@ -344,19 +347,31 @@ mod tests {
 
     #[test]
     fn a_missing_customer_key_is_named_in_the_hint() {
-        let message_of = |message: &str| {
-            let document = format!("<Error><Code>InvalidRequest</Code><Message>{message}</Message></Error>");
-            of(400, &document).to_string()
-        };
-        let missing = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided.";
-        assert!(message_of(missing).contains("--sse-c-key"));
-        assert!(
-            message_of("The encryption parameters are not applicable to this object.")
-                .contains("--sse-c-key")
-        );
-        assert!(
-            !message_of("S3 Transfer Acceleration is not configured on this bucket.").contains("--sse-c-key")
-        );
+        // AWS and LocalStack, AWS, Ceph, SeaweedFS, and messages about other things.
+        for (code, message, is_of_key) in [
+            (
+                "InvalidRequest",
+                "The object was stored using a form of Server Side Encryption. The correct parameters must be provided.",
+                true,
+            ),
+            ("InvalidRequest", "The encryption parameters are not applicable to this object.", true),
+            (
+                "InvalidArgument",
+                "Requests specifying Server Side Encryption with Customer provided keys must provide a valid encryption algorithm.",
+                true,
+            ),
+            (
+                "InvalidArgument",
+                "Requests specifying Server Side Encryption with Customer provided keys must provide the customer key.",
+                true,
+            ),
+            ("InvalidRequest", "S3 Transfer Acceleration is not configured on this bucket.", false),
+            ("InvalidArgument", "Invalid version id specified", false),
+        ] {
+            let error = of(400, &format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"));
+            assert_eq!(error.to_string().contains("--sse-c-key"), is_of_key, "{message}");
+            assert!(!is_of_key || error.exit_code() == 2, "{message}");
+        }
     }
 
     #[test]

@@ -14,8 +14,8 @@ use super::{NO_SIGNATURES, NO_SUCH_ENDPOINT, Server};
 use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{Outcome, S3fcp};
 
-type Case = Box<dyn Fn(&Server) -> Result<(), Refused>>;
-type Named = (&'static str, fn(&Server) -> Result<(), Refused>);
+pub(super) type Case = Box<dyn Fn(&Server) -> Result<(), Refused>>;
+pub(super) type Named = (&'static str, fn(&Server) -> Result<(), Refused>);
 
 /// All of them.
 pub(super) fn table() -> Vec<(String, Case)> {

@@ -7,12 +7,18 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use super::cases::Named;
 use super::process::{Process, command, free_port, libraries, unpacked};
+use super::some_servers::{
+    CUSTOMER_KEY, LARGE_OBJECTS, MANY_HEADERS, SWIFT_KEY, TENANT, TENANT_KEY, TENANT_NAME,
+};
 use super::{Client, Keys, Lacks, NO_SUCH_ENDPOINT, REGION, Server};
 use crate::support::files::folder;
 use crate::support::run::{ACCESS_KEY, SECRET_KEY};
 
 const LACKS: &[Lacks] = &[("endpoint with a path", NO_SUCH_ENDPOINT), ("TLS", NO_SUCH_ENDPOINT)];
+
+const ALSO: &[Named] = &[CUSTOMER_KEY, MANY_HEADERS, LARGE_OBJECTS, TENANT];
 
 const CLUSTER: &str = "a7f64266-0894-4f1e-a635-d0aeaca0e993";
 const OSD: &str = "5ec2ab6f-2b3f-4b5e-9a86-7f1a4a2b1c5d";
@@ -29,22 +35,12 @@ pub(super) fn start(version: &str) -> Option<Server> {
     let node = Node { root: &root, folder: folder.path() };
     // Another process may take a port between its choice and its use.
     let (processes, port) = (0..5).find_map(|_| node.serve())?;
-    Some(Server {
-        name: "Ceph",
-        version: version.to_owned(),
-        client: Client {
-            authority: format!("127.0.0.1:{port}"),
-            keys: Keys { id: ACCESS_KEY.to_owned(), secret: SECRET_KEY.to_owned() },
-            region: REGION,
-        },
-        checks_region: false,
-        checks_signature: true,
-        virtual_host: Some(format!("http://s3.localhost:{port}")),
-        prefixed: None,
-        tls: None,
-        lacks: LACKS,
-        running: Box::new((processes, folder)),
-    })
+    let client = Client {
+        authority: format!("127.0.0.1:{port}"),
+        keys: Keys { id: ACCESS_KEY.to_owned(), secret: SECRET_KEY.to_owned() },
+        region: REGION,
+    };
+    Some(Server { also: ALSO, ..Server::new("Ceph", version, client, LACKS, (processes, folder)) })
 }
 
 impl Node<'_> {
@@ -75,6 +71,14 @@ impl Node<'_> {
         let osd = self.start("ceph-osd", &["-f", "-i", "0"]);
         let keys = ["--access-key", ACCESS_KEY, "--secret", SECRET_KEY];
         let user = ["user", "create", "--uid", "tests", "--display-name", "tests"];
+        self.run("radosgw-admin", &[&user[..], &keys].concat());
+        let keys = ["--key-type", "swift", "--secret-key", SWIFT_KEY, "--access", "full"];
+        self.run(
+            "radosgw-admin",
+            &[&["subuser", "create", "--uid", "tests", "--subuser", "tests:swift"][..], &keys].concat(),
+        );
+        let keys = ["--access-key", TENANT_KEY, "--secret", SECRET_KEY];
+        let user = ["user", "create", "--tenant", TENANT_NAME, "--uid", "tests", "--display-name", "tests"];
         self.run("radosgw-admin", &[&user[..], &keys].concat());
         let mut gateway = self.start("radosgw", &["-f", "-n", "client.admin"]);
         gateway.listens(s3).then_some(([gateway, osd, mon], s3))
@@ -120,6 +124,7 @@ plugin_dir = {libraries}/ceph
 rgw_frontends = beast endpoint=127.0.0.1:{s3}
 rgw_dns_name = s3.localhost
 rgw_run_sync_thread = false
+rgw_crypt_require_ssl = false
 ",
             folder = self.folder.display(),
             libraries = libraries.display(),

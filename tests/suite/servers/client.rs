@@ -31,6 +31,7 @@ const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 pub(super) struct Refused(pub(super) String);
 
 /// Speaks to one server as one user.
+#[derive(Clone)]
 pub(super) struct Client {
     /// Host and port.
     pub(super) authority: String,
@@ -47,6 +48,21 @@ impl Client {
     /// Stores an object; the answer's headers tell its `ETag` and version.
     pub(super) fn put(&self, bucket: &str, key: &str, body: Bytes) -> Result<Response<Bytes>, Refused> {
         self.s3(Method::PUT, &path(bucket, key), body)
+    }
+
+    /// Stores an object with these headers.
+    pub(super) fn put_with(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: Bytes,
+        headers: &[(String, String)],
+    ) -> Result<Response<Bytes>, Refused> {
+        let mut request = Request::put(path(bucket, key));
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        self.send(request.body(body).expect("a request"), "s3")
     }
 
     /// Deletes an object, or hides its versions behind a marker.
@@ -96,8 +112,17 @@ impl Client {
 
     /// Signs a request for a service of AWS's, sends it and waits for all of the answer.
     pub(super) fn send(&self, request: Request<Bytes>, service: &str) -> Result<Response<Bytes>, Refused> {
+        self.send_as_it_is(self.signed(request, service))
+    }
+
+    /// Sends a request that is signed, or needs no signature, and waits for all of the answer.
+    pub(super) fn send_as_it_is(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, Refused> {
         let what = format!("{} {}", request.method(), request.uri());
-        let request = self.signed(request, service);
+        let host = self.authority.parse().expect("a host and a port");
+        request.headers_mut().insert("host", host);
+        // hyper tells no length of nothing, and some servers ask for it with every PUT.
+        let length = request.body().len().into();
+        request.headers_mut().insert("content-length", length);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let answer = runtime.expect("a runtime").block_on(self.exchange(request));
         let answer = answer.map_err(|e| Refused(format!("{what}: {e}")))?;
@@ -133,9 +158,6 @@ impl Client {
             SignableRequest::new(request.method().as_str(), uri, headers, body).expect("a request");
         let (instructions, _) = sign(signable, &params).expect("a signature").into_parts();
         instructions.apply_to_request_http1x(&mut request);
-        // hyper tells no length of nothing, and some servers ask for it with every PUT.
-        let length = request.body().len().into();
-        request.headers_mut().insert("content-length", length);
         request
     }
 

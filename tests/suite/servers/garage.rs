@@ -26,18 +26,8 @@ pub(super) fn start(version: &str) -> Option<Server> {
     // Another process may take a port between its choice and its use.
     let (process, port) = (0..5).find_map(|_| serve(&program, folder.path()))?;
     let keys = Keys { id: ID.to_owned(), secret: SECRET.to_owned() };
-    Some(Server {
-        name: "Garage",
-        version: version.to_owned(),
-        client: Client { authority: format!("127.0.0.1:{port}"), keys, region: REGION },
-        checks_region: true,
-        checks_signature: true,
-        virtual_host: Some(format!("http://s3.localhost:{port}")),
-        prefixed: None,
-        tls: None,
-        lacks: LACKS,
-        running: Box::new((process, folder)),
-    })
+    let client = Client { authority: format!("127.0.0.1:{port}"), keys, region: REGION };
+    Some(Server { checks_region: true, ..Server::new("Garage", version, client, LACKS, (process, folder)) })
 }
 
 /// A node and the port of its S3 API; `None` if it did not come up.

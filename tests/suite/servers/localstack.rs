@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::cases::Named;
 use super::process::{Process, command, free_port, installed};
+use super::some_servers::{CUSTOMER_KEY, MANY_HEADERS};
 use super::{Client, Keys, Lacks, NO_SIGNATURES, NO_SUCH_ENDPOINT, REGION, Server};
 use crate::support::run::{ACCESS_KEY, SECRET_KEY};
 
@@ -16,25 +18,21 @@ const LACKS: &[Lacks] = &[
     ("TLS", NO_SUCH_ENDPOINT),
 ];
 
+const ALSO: &[Named] = &[CUSTOMER_KEY, MANY_HEADERS];
+
 pub(super) fn start(version: &str) -> Option<Server> {
     let program = installed("localstack/bin/python3", version, version_of)?;
     // Another process may take a port between its choice and its use.
     let (process, port) = (0..5).find_map(|_| serve(&program))?;
+    let client = Client {
+        authority: format!("127.0.0.1:{port}"),
+        keys: Keys { id: ACCESS_KEY.to_owned(), secret: SECRET_KEY.to_owned() },
+        region: REGION,
+    };
     Some(Server {
-        name: "LocalStack",
-        version: version.to_owned(),
-        client: Client {
-            authority: format!("127.0.0.1:{port}"),
-            keys: Keys { id: ACCESS_KEY.to_owned(), secret: SECRET_KEY.to_owned() },
-            region: REGION,
-        },
-        checks_region: false,
         checks_signature: false,
-        virtual_host: Some(format!("http://s3.localhost:{port}")),
-        prefixed: None,
-        tls: None,
-        lacks: LACKS,
-        running: Box::new(process),
+        also: ALSO,
+        ..Server::new("LocalStack", version, client, LACKS, process)
     })
 }
 

@@ -13,6 +13,7 @@ mod moto;
 pub(crate) mod process;
 mod rclone;
 mod s3s_fs;
+mod some_servers;
 mod swift;
 
 use std::any::Any;
@@ -61,12 +62,39 @@ struct Server {
     /// The endpoint over TLS, and the certificate to trust.
     tls: Option<(String, PathBuf)>,
     lacks: &'static [Lacks],
+    /// Cases beside the table, of features that few servers have.
+    also: &'static [cases::Named],
     /// What has to live as long as the server.
     #[expect(dead_code, reason = "kept for its end")]
     running: Box<dyn Any>,
 }
 
 impl Server {
+    /// A server as most are: it checks signatures and no region, has buckets in its hosts, and no endpoint with a path or
+    /// over TLS.
+    fn new(
+        name: &'static str,
+        version: &str,
+        client: Client,
+        lacks: &'static [Lacks],
+        running: impl Any,
+    ) -> Self {
+        let (_, port) = client.authority.rsplit_once(':').expect("a port");
+        Self {
+            name,
+            version: version.to_owned(),
+            checks_region: false,
+            checks_signature: true,
+            virtual_host: Some(format!("http://s3.localhost:{port}")),
+            prefixed: None,
+            tls: None,
+            lacks,
+            also: &[],
+            running: Box::new(running),
+            client,
+        }
+    }
+
     fn endpoint(&self) -> String {
         format!("http://{}", self.client.authority)
     }
@@ -169,7 +197,8 @@ fn if_installed(name: &str, start: impl Fn(&str) -> Option<Server>) {
 /// Tries every case, one after the other.
 fn every_case(server: &Server) {
     let (mut passed, mut lacking, mut failed) = (0, Vec::new(), Vec::new());
-    for (name, case) in cases::table() {
+    let also = server.also.iter().map(|(name, case)| ((*name).to_owned(), Box::new(case) as cases::Case));
+    for (name, case) in cases::table().into_iter().chain(also) {
         let says = server.lacks.iter().find(|(lacking, _)| *lacking == name).map(|(_, says)| *says);
         match (catch_unwind(AssertUnwindSafe(|| case(server))), says) {
             (Ok(Ok(())), None) => passed += 1,

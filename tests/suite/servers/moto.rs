@@ -39,19 +39,7 @@ pub(super) fn start(version: &str) -> Option<Server> {
     });
     let made = answers[2].body();
     client.keys = Keys { id: element(made, "AccessKeyId"), secret: element(made, "SecretAccessKey") };
-    let port = client.authority.rsplit_once(':').expect("a port").1.to_owned();
-    Some(Server {
-        name: "moto",
-        version: version.to_owned(),
-        client,
-        checks_region: false,
-        checks_signature: true,
-        virtual_host: Some(format!("http://s3.localhost:{port}")),
-        prefixed: None,
-        tls: None,
-        lacks: LACKS,
-        running: Box::new(process),
-    })
+    Some(Server::new("moto", version, client, LACKS, process))
 }
 
 /// The program does not tell its version, the Python beside it does. A link to it, as pipx makes them, leads there.

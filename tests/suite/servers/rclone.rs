@@ -39,17 +39,12 @@ pub(super) fn start(version: &str) -> Option<Server> {
     let (over_tls, tls) = serve(&[&signed[..], &pair].concat());
     let keys = Keys { id: ACCESS_KEY.to_owned(), secret: SECRET_KEY.to_owned() };
     let port = |authority: &str| authority.rsplit_once(':').expect("a port").1.to_owned();
+    let client = Client { authority: path, keys, region: REGION };
     Some(Server {
-        name: "rclone",
-        version: version.to_owned(),
         virtual_host: Some(format!("http://s3.localhost:{}", port(&host))),
         prefixed: Some(format!("http://{prefixed}/store/s3")),
         tls: Some((format!("https://localhost:{}", port(&tls)), certificate)),
-        client: Client { authority: path, keys, region: REGION },
-        checks_region: false,
-        checks_signature: true,
-        lacks: LACKS,
-        running: Box::new((by_path, by_host, below, over_tls, folder)),
+        ..Server::new("rclone", version, client, LACKS, (by_path, by_host, below, over_tls, folder))
     })
 }
 

@@ -30,17 +30,10 @@ pub(super) fn start() -> Server {
     let by_path = serve(folder.path(), false);
     let by_host = serve(folder.path(), true);
     let keys = Keys { id: ACCESS_KEY.to_owned(), secret: SECRET_KEY.to_owned() };
+    let client = Client { authority: by_path.to_string(), keys, region: REGION };
     Server {
-        name: "s3s-fs",
-        version: version(),
-        client: Client { authority: by_path.to_string(), keys, region: REGION },
-        checks_region: false,
-        checks_signature: true,
         virtual_host: Some(format!("http://s3.localhost:{}", by_host.port())),
-        prefixed: None,
-        tls: None,
-        lacks: LACKS,
-        running: Box::new(folder),
+        ..Server::new("s3s-fs", &version(), client, LACKS, folder)
     }
 }
 

@@ -29,22 +29,12 @@ pub(super) fn start(version: &str) -> Option<Server> {
     let folder = folder();
     // Another process may take a port between its choice and its use.
     let (processes, port) = (0..5).find_map(|_| serve(&root, folder.path()))?;
-    Some(Server {
-        name: "Swift",
-        version: version.to_owned(),
-        client: Client {
-            authority: format!("127.0.0.1:{port}"),
-            keys: Keys { id: ID.to_owned(), secret: SECRET_KEY.to_owned() },
-            region: REGION,
-        },
-        checks_region: true,
-        checks_signature: true,
-        virtual_host: Some(format!("http://s3.localhost:{port}")),
-        prefixed: None,
-        tls: None,
-        lacks: LACKS,
-        running: Box::new((processes, folder)),
-    })
+    let client = Client {
+        authority: format!("127.0.0.1:{port}"),
+        keys: Keys { id: ID.to_owned(), secret: SECRET_KEY.to_owned() },
+        region: REGION,
+    };
+    Some(Server { checks_region: true, ..Server::new("Swift", version, client, LACKS, (processes, folder)) })
 }
 
 /// Starts the five of them; the port of the proxy, or `None` if one did not come up.
