@@ -3,7 +3,8 @@
 #   aws-batch.sh s3://bucket/key /shared/key N QUEUE IMAGE EFS-ID
 #
 # For a queue of EC2 instances, whose role may read the object. It needs aws and s3fcp here. IMAGE is that of the Dockerfile:
-# its entry point is s3fcp, and Batch puts the parameters in, so that no shell is needed there.
+# its entry point is s3fcp, and Batch puts the parameters in, so that no shell is needed there. The top folder of a new EFS
+# belongs to root: make one for user 65532 in it, and name a file there, as in /shared/folder/key.
 set -eu
 uri=$1 out=$2 n=$3 queue=$4 image=$5 efs=$6
 
