@@ -151,6 +151,9 @@ impl<'a> Run<'a> {
         request: DownloadRequest<'_>,
     ) -> Result<std::result::Result<Sink, Ending>> {
         let (target, options) = (&self.invocation.target, &self.invocation.download);
+        if target.is_named_pipe() {
+            return self.open_named_pipe(request).await;
+        }
         if self.invocation.list.is_some() {
             let sink = Sink::open_new(target, request)?;
             return if sink.part().is_none() { Ok(Ok(sink)) } else { Err(one_file_for_a_list()) };
@@ -168,6 +171,27 @@ impl<'a> Run<'a> {
             Ok(verdict) => Ok(Err(Ending::new(Ok(DeliveryOutcome::Complete(verdict))))),
             Err(error) if !target.replaces() => Err(error),
             Err(_) => Sink::open_new(target, request).map(Ok),
+        }
+    }
+
+    /// Opens a named pipe, which waits for its reader.
+    async fn open_named_pipe(
+        &self,
+        request: DownloadRequest<'_>,
+    ) -> Result<std::result::Result<Sink, Ending>> {
+        let (target, sources, asked) =
+            (self.invocation.target.clone(), request.sources.to_vec(), request.asked);
+        let endpoint = request.endpoint.to_owned();
+        let opening = tokio::task::spawn_blocking(move || {
+            Sink::open_new(&target, DownloadRequest { sources: &sources, asked, endpoint: &endpoint })
+        });
+        tokio::select! {
+            biased;
+            opened = opening => {
+                let failed = |_| Error::output(io::Error::other("the opening thread failed"));
+                opened.map_err(failed)?.map(Ok)
+            }
+            by = self.stop.received() => Ok(Err(Ending::stopped_early(by))),
         }
     }
 

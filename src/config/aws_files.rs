@@ -13,6 +13,7 @@ use aws_types::os_shim_internal::Env;
 use crate::config::ini::{FileKind, Properties, Sections};
 use crate::config::profile::variable;
 use crate::error::{Error, Result};
+use crate::transport::bounded_file::read_bounded_soon;
 
 /// The configuration file and the credentials file.
 #[derive(Debug, Clone)]
@@ -58,10 +59,9 @@ impl AwsFiles {
     }
 
     /// Reads and parses both files.
-    pub(super) fn read(&self) -> Result<ParsedFiles> {
+    pub(super) async fn read(&self) -> Result<ParsedFiles> {
         let mut looked_into = Vec::new();
-        let mut read = |file: &AwsFile, kind| {
-            let (name, bytes) = file.read();
+        let mut parse = |(name, bytes): (String, Result<Vec<u8>, String>), kind| {
             let text = match bytes.and_then(|bytes| decode(&bytes).map(Cow::into_owned)) {
                 Ok(text) => {
                     looked_into.push((name.clone(), None));
@@ -76,17 +76,17 @@ impl AwsFiles {
                 Error::usage(format!("cannot read the AWS configuration: line {line} of {name}: {reason}"))
             })
         };
-        let config = read(&self.config, FileKind::Config)?;
-        let credentials = read(&self.credentials, FileKind::Credentials)?;
+        let config = parse(self.config.read().await, FileKind::Config)?;
+        let credentials = parse(self.credentials.read().await, FileKind::Credentials)?;
         Ok(ParsedFiles { config, credentials, looked_into })
     }
 }
 
 impl AwsFile {
-    fn read(&self) -> (String, Result<Vec<u8>, String>) {
+    async fn read(&self) -> (String, Result<Vec<u8>, String>) {
         match self {
             Self::Path(Some(path)) => {
-                let bytes = std::fs::read(path).map_err(|e| match e.kind() {
+                let bytes = read_bounded_soon(path.clone()).await.map_err(|e| match e.kind() {
                     ErrorKind::NotFound => "does not exist".to_owned(),
                     _ => format!("cannot be read: {e}"),
                 });

@@ -4,6 +4,7 @@
 //!
 //! Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
 
+use std::io;
 use std::net::IpAddr;
 
 use aws_credential_types::Credentials as Keys;
@@ -14,6 +15,7 @@ use http::{HeaderValue, Request, Uri};
 use crate::config::profile::variable;
 use crate::config::provider_answer::KeyDocument;
 use crate::config::provider_http::{ProviderClient, SourcePatience, refusal};
+use crate::transport::bounded_file::read_bounded_soon;
 
 /// The host of `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`.
 const ECS_HOST: &str = "http://169.254.170.2";
@@ -27,7 +29,7 @@ pub(super) async fn load(env: &Env, client: &ProviderClient) -> Result<Keys, Cre
         return Err(CredentialsError::not_loaded("no AWS_CONTAINER_CREDENTIALS_ variable is set"));
     };
     let mut request = Request::builder().uri(&url).header("accept", "application/json");
-    if let Some(token) = token(env).map_err(invalid)? {
+    if let Some(token) = token(env).await.map_err(invalid)? {
         request = request.header("authorization", token);
     }
     let request = request.body(String::new()).map_err(|e| invalid(format!("{url}: {e}")))?;
@@ -73,9 +75,11 @@ fn may_be_plain(host: &str) -> bool {
 }
 
 /// Returns the value of `Authorization`: from a file, which may be rotated, or from the environment.
-fn token(env: &Env) -> Result<Option<HeaderValue>, String> {
+async fn token(env: &Env) -> Result<Option<HeaderValue>, String> {
     let (name, token) = if let Some(path) = variable(env, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") {
-        let token = std::fs::read_to_string(path.trim())
+        let bytes = read_bounded_soon(path.trim().into()).await;
+        let token = bytes
+            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into()))
             .map_err(|e| format!("cannot read the file of AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: {e}"))?;
         ("the file of AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token)
     } else if let Some(token) = variable(env, "AWS_CONTAINER_AUTHORIZATION_TOKEN") {
@@ -122,8 +126,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_token_is_trimmed_and_has_one_line() {
+    #[tokio::test]
+    async fn a_token_is_trimmed_and_has_one_line() {
         const TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
         for (text, want) in [
             ("a.b", Some("a.b")),
@@ -131,16 +135,17 @@ mod tests {
             (" Bearer a\r\n", Some("Bearer a")),
             ("a\nb", None),
         ] {
-            let token = token(&env(&[(TOKEN, text)])).ok().flatten();
+            let token = token(&env(&[(TOKEN, text)])).await.ok().flatten();
             assert_eq!(token.as_ref().and_then(|token| token.to_str().ok()), want, "{text:?}");
         }
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "of.file\n").unwrap();
         let path = file.path().to_str().unwrap();
         let both = env(&[("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", path), (TOKEN, "unused")]);
-        assert_eq!(token(&both).unwrap().unwrap(), "of.file");
+        assert_eq!(token(&both).await.unwrap().unwrap(), "of.file");
         assert!(
             token(&env(&[("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/nowhere")]))
+                .await
                 .unwrap_err()
                 .contains("cannot read")
         );

@@ -41,7 +41,7 @@ async fn load_from(
     http_client: impl FnOnce(&ProviderClient) -> SharedHttpClient,
 ) -> Result<Config> {
     let name = settings.profile.clone().or_else(|| profile_variable(env));
-    let parsed = files.read()?;
+    let parsed = files.read().await?;
     let profiles = profile::profiles(env, &parsed, name).await?;
     let found = SettingsLookup { env, profiles: &profiles };
 

@@ -5,24 +5,27 @@
 //!
 //! Source: AWS SDKs and Tools Reference Guide, "Process credential provider".
 
-use std::process::Stdio;
+use std::io;
+use std::process::{Output, Stdio};
 
 use aws_credential_types::Credentials as Keys;
 use aws_credential_types::provider::error::CredentialsError;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::config::provider_answer::KeyDocument;
 use crate::error::printable::printable;
 
+/// More than any keys have, in bytes.
+const STDOUT_BYTES_MAX: u64 = 1 << 20;
+/// More than any message shows, in bytes.
+const STDERR_BYTES_MAX: u64 = 64 << 10;
+
 /// Runs `command` by the shell and reads the keys that it prints. The command is killed when this is dropped.
 pub(super) async fn run(command: &str) -> Result<Keys, CredentialsError> {
-    let output = tokio::process::Command::new("sh")
-        .args(["-c", command])
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
+    let output = output_of(command)
         .await
-        .map_err(|e| CredentialsError::provider_error(format!("cannot start credential_process: {e}")))?;
+        .map_err(|e| CredentialsError::provider_error(format!("cannot run credential_process: {e}")))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         let reason = printable(stderr.trim());
@@ -34,6 +37,42 @@ pub(super) async fn run(command: &str) -> Result<Keys, CredentialsError> {
     parse(&output.stdout).map_err(|reason| {
         CredentialsError::provider_error(format!("credential_process printed no valid keys: {reason}"))
     })
+}
+
+/// Runs `command` to its end. Fails if it prints more than keys could be; of its stderr the beginning is kept.
+async fn output_of(command: &str) -> io::Result<Output> {
+    let mut child = tokio::process::Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let keys = async {
+        let bytes = beginning_of(stdout, STDOUT_BYTES_MAX + 1).await?;
+        if bytes.0.len() as u64 > STDOUT_BYTES_MAX {
+            return Err(io::Error::other("it prints more than 1 MiB"));
+        }
+        Ok(bytes.0)
+    };
+    let messages = async {
+        let (bytes, mut rest) = beginning_of(stderr, STDERR_BYTES_MAX).await?;
+        if let Some(rest) = &mut rest {
+            tokio::io::copy(rest, &mut tokio::io::sink()).await?;
+        }
+        Ok(bytes)
+    };
+    let (stdout, stderr) = tokio::try_join!(keys, messages)?;
+    Ok(Output { status: child.wait().await?, stdout, stderr })
+}
+
+/// Reads up to `max` bytes, and returns them with the pipe.
+async fn beginning_of<P: AsyncRead + Unpin>(pipe: Option<P>, max: u64) -> io::Result<(Vec<u8>, Option<P>)> {
+    let mut bytes = Vec::new();
+    let Some(mut pipe) = pipe else { return Ok((bytes, None)) };
+    (&mut pipe).take(max).read_to_end(&mut bytes).await?;
+    Ok((bytes, Some(pipe)))
 }
 
 /// Reads the keys. The message never quotes the output, which may hold a secret.
@@ -78,6 +117,16 @@ mod tests {
                 "{output}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_command_may_print_without_end() {
+        let error = run("cat /dev/zero").await.unwrap_err();
+        let error = std::error::Error::source(&error).unwrap().to_string();
+        assert!(error.contains("more than 1 MiB"), "{error}");
+        let keys = r#"{\"Version\":1,\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"s\"}"#;
+        let talkative = format!("head -c 3000000 /dev/zero >&2; echo \"{keys}\"");
+        assert_eq!(run(&talkative).await.unwrap().access_key_id(), "a");
     }
 
     #[test]

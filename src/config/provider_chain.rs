@@ -5,6 +5,8 @@
 
 use std::error::Error as _;
 use std::future::Future;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
@@ -32,6 +34,7 @@ use crate::config::sso::{self, SsoSession};
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::addressing::EndpointVariant;
 use crate::s3::address::region::Region;
+use crate::transport::bounded_file::check_bounded;
 
 /// Time limit for one attempt at STS or SSO.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -127,6 +130,16 @@ fn check_keys(keys: &Keys) -> Result<(), CredentialsError> {
     Ok(())
 }
 
+/// Checks the file of a web identity's token, which the AWS crates read whole. That it is missing, they report.
+fn check_token_file(path: Option<&str>) -> Result<(), CredentialsError> {
+    match path.map(|path| check_bounded(Path::new(path))) {
+        Some(Err(e)) if e.kind() == io::ErrorKind::Other => {
+            Err(CredentialsError::provider_error(format!("the token's file cannot be read: {e}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl ProviderChain {
     /// Returns the first keys found and their source. A source that is configured but fails ends the search, because
     /// the next one might provide a different identity.
@@ -139,7 +152,8 @@ impl ProviderChain {
         let profile = self.name(CredentialSource::Profile);
         let failed = |e: CredentialsError| ProviderTrace::failed(profile.clone(), &e);
         // The files are read again each time, so that keys rotated on disk are found.
-        let mut files = self.files.read().map_err(|e| failed(CredentialsError::invalid_configuration(e)))?;
+        let mut files =
+            self.files.read().await.map_err(|e| failed(CredentialsError::invalid_configuration(e)))?;
         let base = self.base_profile(&files).map_err(failed)?;
         if let Some(keys) = self.own_source(&mut files, &base).await.map_err(failed)? {
             return Ok((CredentialSource::Profile, keys));
@@ -147,7 +161,12 @@ impl ProviderChain {
         for (origin, provider) in self.chain(&files) {
             let loaded = with_time_limit(async {
                 match &provider {
-                    Some(provider) => provider.provide_credentials().await,
+                    Some(provider) => {
+                        if origin == CredentialSource::WebIdentity {
+                            check_token_file(variable(&self.env, "AWS_WEB_IDENTITY_TOKEN_FILE").as_deref())?;
+                        }
+                        provider.provide_credentials().await
+                    }
                     None if origin == CredentialSource::Container => self.container_keys().await,
                     None => Box::pin(self.instance_keys(&files)).await,
                 }
@@ -213,6 +232,7 @@ impl ProviderChain {
     ) -> Result<Option<Keys>, CredentialsError> {
         let has = |keys: &[&str]| keys.iter().any(|key| files.get(base, key).is_some());
         let keys = if has(&["web_identity_token_file"]) {
+            check_token_file(files.get(base, "web_identity_token_file"))?;
             return Ok(None);
         } else if let Some(source) = files.get(base, "credential_source") {
             match source.to_ascii_lowercase().as_str() {
@@ -264,7 +284,7 @@ impl ProviderChain {
 
     /// Returns the region of the instance that the program runs on.
     pub(super) async fn instance_region(&self) -> Option<Region> {
-        self.instance(&self.files.read().ok()?).region().await
+        self.instance(&self.files.read().await.ok()?).region().await
     }
 
     async fn instance_keys(&self, files: &ParsedFiles) -> Result<Keys, CredentialsError> {

@@ -152,10 +152,11 @@ impl<'a> S3Block<'a> {
 #[cfg(any(test, fuzzing))]
 pub(crate) fn read_config_file(bytes: &[u8]) -> Result<ProfileLimits> {
     let (config, credentials) = (AwsFile::Bytes(bytes.to_vec()), AwsFile::Bytes(Vec::new()));
-    let files = AwsFiles { config, credentials }.read()?;
+    let files = AwsFiles { config, credentials };
     let env = aws_types::os_shim_internal::Env::from_slice(&[]);
-    let unready = || Err(crate::error::Error::usage("the files were not read immediately"));
-    let profiles = profiles(&env, &files, None).now_or_never().unwrap_or_else(unready)?;
+    let unready = || crate::error::Error::usage("the files were not read immediately");
+    let files = files.read().now_or_never().ok_or_else(unready)??;
+    let profiles = profiles(&env, &files, None).now_or_never().ok_or_else(unready)??;
     let found = SettingsLookup { env: &env, profiles: &profiles };
     addressing(&found, &Settings::default())?;
     checksum_validation(&found)?;

@@ -27,6 +27,7 @@ use crate::config::provider_chain::ProviderChain;
 use crate::config::provider_http::{SourcePatience, refusal};
 use crate::events::CREDENTIALS;
 use crate::s3::address::region::Region;
+use crate::transport::bounded_file::read_bounded_soon;
 
 /// A token is renewed this long before it expires, as by the AWS CLI.
 const RENEWAL_MARGIN: Duration = Duration::from_mins(5);
@@ -156,7 +157,7 @@ async fn current_token(
 ) -> Result<SsoToken, CredentialsError> {
     let failed = |reason: String| CredentialsError::provider_error(reason);
     let expired = || failed("the SSO session has expired".to_owned());
-    let of_file = match std::fs::read(path) {
+    let of_file = match read_bounded_soon(path.to_owned()).await {
         Ok(text) => SsoToken::parse(&text).map_err(|e| format!("{} cannot be used: {e}", path.display())),
         Err(e) => Err(format!("no login to the SSO session: {}: {e}", path.display())),
     };

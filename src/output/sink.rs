@@ -43,17 +43,15 @@ pub(crate) enum OpenedSink {
 impl Sink {
     /// Opens `target` for `request`.
     pub(crate) fn open(target: &Destination, request: DownloadRequest<'_>) -> Result<OpenedSink> {
-        if target.resumes()
-            && let Destination::File { path, .. } = target
-        {
-            let place = OutputPath::of(path, request.sources)?;
-            if place.existing.as_ref().is_some_and(Metadata::is_file)
-                && let Some(existing) = FinishedFile::find(&place, request)?
-            {
-                return Ok(OpenedSink::Existing(existing));
-            }
+        if let Some(existing) = finished(target, request)? {
+            return Ok(OpenedSink::Existing(existing));
         }
-        Self::open_new(target, request).map(OpenedSink::Sink)
+        let sink = Self::open_new(target, request)?;
+        // Another process may have finished FILE while this one waited for its lock.
+        Ok(match finished(target, request)? {
+            Some(existing) => OpenedSink::Existing(existing),
+            None => OpenedSink::Sink(sink),
+        })
     }
 
     /// Opens `target` for `request`, without asking whether an earlier run has finished it.
@@ -156,6 +154,19 @@ impl Sink {
             }
         }
     }
+}
+
+/// Returns the FILE that an earlier run may have finished, if `target` continues one.
+fn finished(target: &Destination, request: DownloadRequest<'_>) -> Result<Option<FinishedFile>> {
+    let Destination::File { path, .. } = target else { return Ok(None) };
+    if !target.resumes() {
+        return Ok(None);
+    }
+    let place = OutputPath::of(path, request.sources)?;
+    if !place.existing.as_ref().is_some_and(Metadata::is_file) {
+        return Ok(None);
+    }
+    FinishedFile::find(&place, request)
 }
 
 /// Opens what is not a regular file, such as a named pipe: it is written directly.

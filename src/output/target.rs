@@ -1,6 +1,7 @@
 //! The destination that the user named: stdout, a file, or one piece of a shared file. What is there already is looked
 //! at when the sink is opened.
 
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::PathBuf;
 
 /// The destination of a run.
@@ -43,6 +44,12 @@ impl Destination {
     /// Returns whether bytes go to this process's stdout.
     pub(crate) fn is_stdout(&self) -> bool {
         matches!(self, Self::Stdout { .. })
+    }
+
+    /// Returns whether bytes go to a named pipe, which opens only once it has a reader.
+    pub(crate) fn is_named_pipe(&self) -> bool {
+        let Self::File { path, .. } = self else { return false };
+        std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
     }
 
     /// Returns whether what an earlier run left is continued.

@@ -5,6 +5,7 @@
 //! none is opened that no request uses. The module never looks at a status.
 
 pub(crate) mod address_book;
+pub(crate) mod bounded_file;
 pub(crate) mod coalesce;
 pub(crate) mod connect;
 pub(crate) mod connection;

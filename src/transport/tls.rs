@@ -13,6 +13,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::transport::bounded_file::read_bounded;
 use crate::transport::trust::{self, ServerVerifier};
 
 /// The certificates that TLS connections trust and present; by default the operating system's roots and no client
@@ -145,7 +146,7 @@ impl ClientCertificate {
 }
 
 fn read(file: &Path, what: &str) -> Result<Vec<u8>> {
-    std::fs::read(file)
+    read_bounded(file)
         .map_err(|e| Error::usage(format!("cannot read {what} {}", file.display())).with_source(e))
 }
 

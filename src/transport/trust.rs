@@ -18,6 +18,7 @@ use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore,
 
 use crate::error::{Error, Result};
 use crate::events::CONNECTION;
+use crate::transport::bounded_file::read_bounded;
 use crate::transport::tls::CaBundle;
 use tracing::warn;
 
@@ -47,7 +48,7 @@ impl ServerVerifier {
         let mut trusted = Vec::new();
         let mut skipped = Vec::new();
         for file in files_in(&bundle.path).map_err(|e| unreadable(e, &bundle.path))? {
-            let pem = std::fs::read(&file).map_err(|e| unreadable(e, &file))?;
+            let pem = read_bounded(&file).map_err(|e| unreadable(e, &file))?;
             for (number, certificate) in certificates_in(&pem).into_iter().enumerate() {
                 let added = certificate.and_then(|certificate| {
                     roots.add(certificate.clone()).map_err(|e| e.to_string())?;

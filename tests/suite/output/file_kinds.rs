@@ -121,6 +121,20 @@ fn a_pipe_with_a_name_gets_the_bytes_and_its_end() {
     assert_eq!(names(folder.path()), ["pipe"]);
 }
 
+/// It opens only once it has a reader: until then nothing is requested, and a limit of the time counts.
+#[test]
+fn a_pipe_with_a_name_and_without_a_reader_ends_with_the_time_limit() {
+    let folder = folder();
+    let pipe = folder.path().join("pipe");
+    let made = S3fcp::shell(&format!("/usr/bin/mkfifo '{}'", pipe.display())).start().wait();
+    assert_eq!(made.code(), Some(0), "{}", made.stderr);
+    let server = server();
+    let outcome = start(&server, &pipe, &["--max-time", "0.2"]).wait();
+    outcome.assert_failed(5, &[]);
+    assert!(outcome.stderr.contains("--max-time"), "{}", outcome.stderr);
+    assert_eq!((server.object_bytes(), names(folder.path())), (0, vec!["pipe".to_owned()]));
+}
+
 /// What came before is kept; with room again the command that is told brings the rest.
 #[test]
 fn a_full_disk_is_exit_8_and_can_be_continued() {

@@ -1,6 +1,10 @@
 //! `--continue` of a download that an earlier run finished: a job can always be retried.
 
-use std::fs;
+use std::fs::{self, File};
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::FlockOperation;
 
 use crate::support::checksums::{full, value, with_head};
 use crate::support::fault_server::{ETAG, FaultServer, Reply};
@@ -29,6 +33,25 @@ fn a_finished_file_is_proven_without_its_bytes() {
             assert_eq!(server.object_bytes(), SIZE);
         }
     }
+}
+
+/// The second of two runs waits for the lock of the first, which completes FILE meanwhile.
+#[test]
+fn a_file_that_another_run_finishes_meanwhile_is_proven() {
+    let (folder, crc) = (folder(), value(CRC, &object(SIZE)));
+    let [out, part] = ["out", "out.part"].map(|name| folder.path().join(name));
+    let server = FaultServer::start(object(SIZE), with_head(full(CRC, crc)));
+    fs::write(&part, object(SIZE)).expect("a part");
+    fs::write(folder.path().join("out.part.json"), "{\"format\":").expect("a sidecar");
+    let first = File::options().write(true).open(&part).expect("the part");
+    rustix::fs::flock(&first, FlockOperation::LockExclusive).expect("a lock");
+    let second = start(&server, &out, &["--continue"]);
+    thread::sleep(Duration::from_millis(300));
+    fs::rename(&part, &out).expect("the file");
+    fs::remove_file(folder.path().join("out.part.json")).expect("the sidecar");
+    drop(first);
+    assert_good(&second.wait());
+    assert_eq!((server.object_bytes(), names(folder.path())), (0, vec!["out".to_owned()]));
 }
 
 #[test]
