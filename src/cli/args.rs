@@ -92,8 +92,8 @@ pub(crate) struct Args {
     /// They are read as they come, so a list may have any length and may be a pipe. Blank lines are skipped; otherwise
     /// a line is taken literally.
     #[arg(long, value_name = "FILE", value_parser = value_parser!(PathBuf), value_hint = ValueHint::FilePath,
-          conflicts_with = "sources")]
-    pub(super) from: Option<PathBuf>,
+          action = ArgAction::Append, conflicts_with = "sources")]
+    pub(super) from: Vec<PathBuf>,
 
     /// Names in --from end in a NUL byte, not in a newline
     #[arg(short = '0', long, requires = "from")]

@@ -43,7 +43,7 @@ Environment:
   AWS_ENDPOINT_URL; AWS_CA_BUNDLE; and the other settings of the AWS CLI,
   including the profile's s3 block: see docs/credentials.md. Flags take
   precedence.
-  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, as in curl.
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, in upper or lower case.
   RUST_LOG, which adds to -v: s3fcp=warn logs what went wrong.
 
 Files:
@@ -57,7 +57,8 @@ Exit codes:
   2  usage or configuration; also --checksum require without a checksum
   3  no such bucket, key or version
   4  access or credentials; also an archived object
-  5  network or server, after all attempts
+  5  network or server, after all attempts; an untrusted certificate; the time
+     limit of --max-time
   6  the object changed during the download
   7  the delivered bytes do not match the object's checksum
   8  the output could not be written

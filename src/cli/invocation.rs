@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::args::Args;
-use crate::cli::habits;
+use crate::cli::habits::{self, WordPlace};
 use crate::cli::progress::ProgressMode;
 use crate::cli::report::format::Format;
 use crate::cli::source_list::SourceList;
@@ -57,13 +57,17 @@ impl TryFrom<Args> for Invocation {
         let sources: Vec<Source> = args
             .sources
             .iter()
-            .map(|source| habits::parse_source(source, args.remote_name))
+            .map(|source| habits::parse_source(source, WordPlace::Argument { to_key_name: args.remote_name }))
             .collect::<Result<_>>()?;
+        if args.from.len() > 1 {
+            let hint = "join the lists: cat LIST1 LIST2 | s3fcp --from -";
+            return Err(Error::usage("--from is given more than once").with_hint(hint));
+        }
         let target = target(&args)?;
         check_options_of_one_object(&args, &sources)?;
         let invocation = Self {
             sources,
-            list: args.from.clone().map(|path| SourceList { path, is_null_separated: args.null }),
+            list: args.from.first().cloned().map(|path| SourceList { path, is_null_separated: args.null }),
             download: download_options(&args),
             target,
             quiet: args.quiet,
@@ -84,7 +88,7 @@ impl TryFrom<Args> for Invocation {
 fn check_options_of_one_object(args: &Args, sources: &[Source]) -> Result<()> {
     let names_version = args.if_match.is_some() || args.version_id.is_some();
     let names_one = names_version || args.range.is_some() || args.shard.is_some();
-    if names_one && (sources.len() > 1 || args.from.is_some()) {
+    if names_one && (sources.len() > 1 || !args.from.is_empty()) {
         let what = "--range, --shard, --if-match and --version-id apply to a single object";
         return Err(Error::usage(what).with_hint("run s3fcp once for each object"));
     }

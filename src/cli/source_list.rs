@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
 
-use crate::cli::habits;
+use crate::cli::habits::{self, WordPlace};
 use crate::error::printable::Visible;
 use crate::error::{Error, Result};
 use crate::s3::address::source::Source;
@@ -134,7 +134,7 @@ impl SourceList {
             return Err(self.wrong(line, why).with_hint("use -0 if NUL bytes separate the objects"));
         }
         let text = str::from_utf8(text).map_err(|_| self.wrong(line, "not valid UTF-8"))?;
-        habits::parse_source(text, false).map_err(|e| {
+        habits::parse_source(text, WordPlace::List).map_err(|e| {
             let e = if text == NOTHING_LISTED { e.with_better_hint(NOTHING_LISTED_HINT) } else { e };
             e.listed_at(&self.place(line))
         })

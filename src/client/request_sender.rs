@@ -208,9 +208,9 @@ impl RequestSender {
         let Exchange { head, body, secrets, .. } = response;
         let document =
             body.collect(ERROR_BODY_MAX, ERROR_BODY_TIMEOUT).await.ok().flatten().unwrap_or_default();
-        match self.source {
+        match &self.source {
             Source::S3(_) => error_from_response(&head, &document, &secrets),
-            Source::Url(_) => error_from_url_response(&head, &document, &secrets),
+            Source::Url(url) => error_from_url_response(&head, &document, &secrets, url.query().is_some()),
         }
     }
 }

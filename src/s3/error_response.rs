@@ -84,9 +84,15 @@ pub(crate) fn of_unsigned(error: Error) -> Error {
 }
 
 /// Reads a response other than 200 and 206 from a URL's server into an error. Where the server echoes one of `secrets`,
-/// the URL's query above all, it is blanked out.
-pub(crate) fn error_from_url_response(head: &Parts, body: &[u8], secrets: &Secrets) -> Error {
+/// the URL's query above all, it is blanked out. Only a URL with a query may be presigned.
+pub(crate) fn error_from_url_response(
+    head: &Parts,
+    body: &[u8],
+    secrets: &Secrets,
+    has_query: bool,
+) -> Error {
     const DENIED: &str = "a presigned URL expires, and is valid only for GET and the headers it was signed with: create a new one";
+    const UNSIGNED: &str = "a URL is requested without a signature: for an object that is not public use s3://bucket/key, or a presigned URL";
     if is_refusal_of_plain_http(head, body) {
         return wants_tls();
     }
@@ -97,7 +103,9 @@ pub(crate) fn error_from_url_response(head: &Parts, body: &[u8], secrets: &Secre
         (_, "InvalidObjectState") | (407 | 408 | 412 | 416 | 421 | 425 | 429 | 500.., _) => {
             meaning(head.status, service.code(), false)
         }
-        (401 | 403, _) => (ErrorKind::Access, "access denied", Some(DENIED)),
+        (401 | 403, _) => {
+            (ErrorKind::Access, "access denied", Some(if has_query { DENIED } else { UNSIGNED }))
+        }
         (400, "ExpiredToken" | "InvalidToken") => (ErrorKind::Access, "the URL has expired", Some(DENIED)),
         (404 | 410, _) => (ErrorKind::NotFound, "there is nothing at this URL", None),
         _ => (ErrorKind::Server, "the server did not send a file", None),
@@ -479,7 +487,7 @@ mod tests {
                 let head = http::Response::builder().status(status).body(()).unwrap().into_parts().0;
                 for error in [
                     error_from_response(&head, all.as_bytes(), &secrets),
-                    error_from_url_response(&head, all.as_bytes(), &secrets),
+                    error_from_url_response(&head, all.as_bytes(), &secrets, true),
                 ] {
                     let shown = format!("{error} {error:?}");
                     assert!(

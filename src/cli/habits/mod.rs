@@ -17,7 +17,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::error::{Error, Result};
 
-pub(super) use words::parse_source;
+pub(super) use words::{WordPlace, parse_source};
 
 /// Returns the command line with the options that other programs write differently replaced by ours.
 pub(super) fn translated(words: impl IntoIterator<Item = OsString>) -> Result<Vec<OsString>> {

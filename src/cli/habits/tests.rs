@@ -2,6 +2,7 @@
 
 use clap::{CommandFactory as _, Parser as _};
 
+use super::words::WordPlace;
 use super::*;
 use crate::cli::args::Args;
 use crate::cli::invocation::Invocation;
@@ -316,7 +317,7 @@ fn no_word_that_is_refused_is_repeated_with_a_secret() {
         "s3://user:hunter2@h/b/k".to_owned(),
     ] {
         for to_key_name in [false, true] {
-            let error = super::parse_source(&word, to_key_name).unwrap_err();
+            let error = super::parse_source(&word, WordPlace::Argument { to_key_name }).unwrap_err();
             let shown = format!("{error} {error:?} {:?}", error.hint());
             assert!(!shown.contains("hunter2"), "{shown}");
             assert_eq!(error.exit_code(), 2, "{word}");

@@ -30,16 +30,24 @@ const COMMANDS: [&str; 19] = [
 /// A word's probable meaning, and what to write instead.
 type WordHint = (&'static str, String);
 
-/// Parses an object or a URL; a word that is neither is answered by what it probably is. `to_key_name` says whether
-/// `-O` was given, which in wget takes a file name.
-pub(in crate::cli) fn parse_source(word: &str, to_key_name: bool) -> Result<Source> {
+/// The place of a word that should name an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum WordPlace {
+    /// An argument; with `-O`, which in wget takes a file name, or without it.
+    Argument { to_key_name: bool },
+    /// A line of `--from`, where no option can stand.
+    List,
+}
+
+/// Parses an object or a URL; a word that is neither is answered by what it probably is.
+pub(in crate::cli) fn parse_source(word: &str, place: WordPlace) -> Result<Source> {
     let shown = without_secrets(word);
     let refused =
         |hint: WordHint| Error::usage(format!("{shown:?} is not an object: {}", hint.0)).with_hint(hint.1);
     if let Some(page) = console_page(word) {
         return Err(refused(page));
     }
-    word.parse().map_err(|error: Error| match hint_for(&shown, to_key_name) {
+    word.parse().map_err(|error: Error| match hint_for(&shown, place) {
         Some(hint) => refused(hint),
         None => error,
     })
@@ -59,7 +67,7 @@ fn console_page(word: &str) -> Option<WordHint> {
 }
 
 /// Returns what `word` probably is, and what to write instead.
-fn hint_for(word: &str, to_key_name: bool) -> Option<WordHint> {
+fn hint_for(word: &str, place: WordPlace) -> Option<WordHint> {
     let bare = word.trim().trim_matches(['"', '\'', '<', '>', '“', '”', '‘', '’', ',']);
     if bare != word && ["s3://", "http://", "https://"].iter().any(|scheme| bare.starts_with(scheme)) {
         return Some(("there are spaces or quotation marks around it", format!("write it as {bare}")));
@@ -107,7 +115,7 @@ fn hint_for(word: &str, to_key_name: bool) -> Option<WordHint> {
     if word == "-" {
         return Some(("stdout is the default", "leave it out, or write -o -".to_owned()));
     }
-    if to_key_name {
+    if place == (WordPlace::Argument { to_key_name: true }) {
         return Some(("-O takes no name", format!("to write to a file of this name use -o {word}")));
     }
     let host = word.split(['/', ':']).next().unwrap_or_default();
@@ -118,6 +126,9 @@ fn hint_for(word: &str, to_key_name: bool) -> Option<WordHint> {
             "it is a URL without a scheme",
             format!("write it as https://{word} or http://{word}"),
         ));
+    }
+    if place == WordPlace::List {
+        return None;
     }
     if word == "." || word == ".." || word.ends_with('/') && !word.contains(':') {
         return Some(("it is a folder", format!("to write into it use -o {}/", word.trim_end_matches('/'))));

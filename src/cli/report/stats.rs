@@ -175,9 +175,10 @@ impl Stats {
             line("throttled", format!("{throttled} times"));
         }
         let concurrency = self.concurrency.unwrap_or_default();
+        let ranges = if concurrency == 1 { "range" } else { "ranges" };
         line(
             "connections",
-            format!("{}, at most {concurrency} ranges at the same time", count(self.connections)),
+            format!("{}, for at most {concurrency} {ranges} at the same time", count(self.connections)),
         );
         if let Some(threads) = self.threads {
             line("threads", threads.to_string());
@@ -185,7 +186,11 @@ impl Stats {
         if let Some(peak) = self.peak_memory {
             line(
                 "peak memory",
-                format!("{}; at most {} of the object", size(peak), size(count(self.window))),
+                format!(
+                    "{}; the limit of bytes received and not written is {}",
+                    size(peak),
+                    size(count(self.window))
+                ),
             );
         }
         line(
@@ -279,9 +284,9 @@ mod tests {
              first byte    after 28.5 ms\n\
              requests      258; 2 retries, 3 hedges (1 won); 4.0 KiB received but not delivered\n\
              throttled     5 times\n\
-             connections   17, at most 16 ranges at the same time\n\
+             connections   17, for at most 16 ranges at the same time\n\
              threads       2\n\
-             peak memory   90.0 MiB; at most 1.0 GiB of the object\n\
+             peak memory   90.0 MiB; the limit of bytes received and not written is 1.0 GiB\n\
              checksum      crc64nvme verified\n\
              validator     strong\n\
              CPU           0.50 s\n\

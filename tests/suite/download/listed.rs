@@ -241,3 +241,20 @@ fn a_run_that_fails_does_not_wait_for_its_list() {
     let _ = writer.kill();
     let _ = writer.wait();
 }
+
+#[test]
+fn a_second_list_is_refused_and_a_line_that_is_no_object_has_no_hint_for_arguments() {
+    let server = server(&["a"]);
+    let twice = S3fcp::at(&server.endpoint()).args(["--from", "one", "--from", "two"]).start().wait();
+    assert_eq!((twice.code(), twice.stdout.len()), (Some(2), 0), "{}", twice.stderr);
+    assert!(twice.stderr.contains("--from is given more than once"), "{}", twice.stderr);
+    for line in ["foo", "./foo", "-", "12"] {
+        let outcome = run(&server, format!("s3://bkt/a\n{line}\n").as_bytes(), false, &[]);
+        assert_eq!(outcome.code(), Some(2), "{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("line 2 of ") && !outcome.stderr.contains("use -o"),
+            "{}",
+            outcome.stderr
+        );
+    }
+}
