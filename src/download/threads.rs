@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::time::TimeValLike;
 use nix::time::{ClockId, clock_gettime};
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -275,11 +275,24 @@ fn start_thread() -> io::Result<FetchThread> {
     let runtime = Builder::new_current_thread().enable_all().event_interval(EVENT_INTERVAL).build()?;
     let handle = runtime.handle().clone();
     let (stop, stopped) = oneshot::channel::<()>();
+    // Where no thread can be made, its closure is dropped here, and tokio panics where a runtime is dropped inside of another.
+    let shared = Arc::new(Mutex::new(Some(runtime)));
+    let runtime = Arc::clone(&shared);
     let run = move || {
+        let Some(runtime) = take(&runtime) else { return };
         // An error means that the sender was dropped, which ends the thread.
         let _ = runtime.block_on(stopped);
         runtime.shutdown_background();
     };
-    std::thread::Builder::new().name("fetch".into()).spawn(run)?;
+    if let Err(error) = std::thread::Builder::new().name("fetch".into()).spawn(run) {
+        if let Some(runtime) = take(&shared) {
+            runtime.shutdown_background();
+        }
+        return Err(error);
+    }
     Ok(FetchThread::new(handle, Some(stop)))
+}
+
+fn take(runtime: &Mutex<Option<Runtime>>) -> Option<Runtime> {
+    runtime.lock().unwrap_or_else(PoisonError::into_inner).take()
 }

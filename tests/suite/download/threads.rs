@@ -2,6 +2,7 @@
 
 use s3server::{Object, Server};
 
+use crate::support::notes::tell;
 use crate::support::object::object;
 use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY};
 
@@ -22,5 +23,35 @@ fn any_number_of_threads_delivers_every_byte_of_every_object_in_order() {
             let stats: serde_json::Value = serde_json::from_str(&outcome.stderr).expect("JSON");
             assert_eq!(stats["threads"], threads, "{args:?}");
         }
+    }
+}
+
+/// A limit of processes (`ulimit -u`, `pids.max`) leaves the threads that there are. It does not hold for root, who becomes
+/// somebody else here.
+#[test]
+#[cfg(target_os = "linux")]
+fn where_no_thread_can_be_made_the_download_uses_those_that_there_are() {
+    let nobody = "setpriv --reuid 54321 --regid 54321 --clear-groups ";
+    let limited = if rustix::process::geteuid().is_root() { nobody } else { "" }.to_owned()
+        + "prlimit --nproc=1:1 s3fcp";
+    let run = |args: &str| {
+        let run = S3fcp::shell(&format!("exec {limited} {args}"));
+        // The home of the test is not readable for others.
+        run.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    };
+    if run("--version").start().wait().code() != Some(0) {
+        tell(
+            "SKIPPED no further thread: setpriv or prlimit is not there, or the program is in a folder of this user's alone",
+        );
+        return;
+    }
+    let server = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).start();
+    let bytes = object(12 << 20);
+    server.put("bucket", "key", Object::new(bytes.clone()));
+    for more in ["", "--threads 1", "--threads 4", "-c 9 --chunk-size 256KiB --threads 2"] {
+        let endpoint = server.endpoint();
+        let outcome = run(&format!("s3://bucket/key --endpoint {endpoint} {more}")).start().wait();
+        assert_eq!(outcome.code(), Some(0), "{more}: {}", outcome.stderr);
+        assert!(outcome.stdout == bytes, "{more}: {} bytes", outcome.stdout.len());
     }
 }

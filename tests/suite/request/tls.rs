@@ -1,7 +1,12 @@
 //! TLS: both versions, and only with a trusted certificate. Broken TLS connections and certificates for other names
 //! are in the table of faults.
 
+use std::io::Read as _;
+use std::net::TcpStream;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
 
 use s3server::{Server, TlsVersion};
 use tempfile::TempDir;
@@ -70,4 +75,56 @@ fn a_file_without_certificates_is_bad_configuration() {
         outcome.assert_failed(2, &[]);
         assert!(outcome.stderr.contains(&file.display().to_string()), "{}", outcome.stderr);
     }
+}
+
+/// Some middleboxes drop a `ClientHello` that does not fit into one segment, as one with a post-quantum key share does not
+/// (golang/go#80573). Ours has no such share, so that there is nothing to retry without it.
+#[test]
+fn the_first_message_fits_into_one_segment() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let endpoint = format!("https://{}", listener.local_addr().expect("an address"));
+    let running = S3fcp::at(&endpoint).args(["--max-attempts", "1", URI]).start();
+    let (mut socket, _) = listener.accept().expect("a connection");
+    // The header of a record: its type (22, a handshake), a version, and the length (RFC 8446, section 5.1).
+    let mut header = [0; 5];
+    socket.read_exact(&mut header).expect("a record");
+    let length = u16::from_be_bytes([header[3], header[4]]);
+    assert_eq!(header[0], 22);
+    // A name has up to 253 letters, and this endpoint none.
+    assert!(length < 1100, "{length} bytes");
+    drop((socket, listener));
+    running.wait().assert_failed(5, &[]);
+}
+
+/// As such a middlebox does with connections that resume a session, whose messages have a ticket.
+#[test]
+fn a_resumed_session_fits_into_one_segment_too() {
+    let server = server(TlsVersion::V1_3);
+    let upstream = server.endpoint().rsplit_once('/').expect("a URL").1.to_owned();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let endpoint = format!("https://{}", listener.local_addr().expect("an address"));
+    let passed = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&passed);
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let mut header = [0; 5];
+            let is_small = matches!(client.peek(&mut header), Ok(5)) && header[3] < 5;
+            let Some(upstream) = TcpStream::connect(&upstream).ok().filter(|_| is_small) else { continue };
+            counted.fetch_add(1, Relaxed);
+            for (mut from, mut to) in [
+                (client.try_clone().expect("a socket"), upstream.try_clone().expect("a socket")),
+                (upstream, client),
+            ] {
+                thread::spawn(move || {
+                    // How it ends is the business of both ends.
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(std::net::Shutdown::Write);
+                });
+            }
+        }
+    });
+    let (_folder, file) = bundle(server.ca_pem());
+    let run = S3fcp::at(&endpoint).window(4, CHUNK).args(["--max-attempts", "1"]);
+    run.env("AWS_CA_BUNDLE", file).download(URI).assert_object(&object(SIZE));
+    assert!(passed.load(Relaxed) >= 2, "one connection alone");
 }
