@@ -10,8 +10,6 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::Result;
 
-const HERE: &str = "10.79.0.1";
-const THERE: &str = "10.79.0.2";
 /// The least bucket of the shaper, in KiB: some packets. Otherwise it holds 16 ms of the rate.
 const BURST_KIB_MIN: u32 = 20;
 
@@ -19,6 +17,8 @@ const BURST_KIB_MIN: u32 = 20;
 pub(super) struct Namespace {
     name: String,
     device: String,
+    /// A number of this process, so that what one that was killed has left is not in the way of the next.
+    network: u32,
 }
 
 /// Returns why no namespace with a shaped link can be made here; `None` if one can.
@@ -30,17 +30,23 @@ impl Namespace {
     /// Makes a namespace with a pair of devices that leads to it.
     pub(super) fn new() -> Result<Self> {
         let id = std::process::id() % 100_000;
-        let made = Self { name: format!("s3fcp-link-{id}"), device: format!("s3l{id}a") };
+        let made = Self { name: format!("s3fcp-link-{id}"), device: format!("s3l{id}a"), network: id % 256 };
+        let (here, there) = (format!("{}/24", made.address(1)), format!("{}/24", made.address(2)));
         let (name, device, peer) = (&made.name, &made.device, format!("s3l{id}b"));
         ip(&["netns", "add", name])?;
         ip(&["link", "add", device, "type", "veth", "peer", "name", &peer])?;
         ip(&["link", "set", &peer, "netns", name])?;
-        ip(&["addr", "add", &format!("{HERE}/24"), "dev", device])?;
+        ip(&["addr", "add", &here, "dev", device])?;
         ip(&["link", "set", device, "up"])?;
-        ip(&["-n", name, "addr", "add", &format!("{THERE}/24"), "dev", &peer])?;
+        ip(&["-n", name, "addr", "add", &there, "dev", &peer])?;
         ip(&["-n", name, "link", "set", &peer, "up"])?;
         ip(&["-n", name, "link", "set", "lo", "up"])?;
         Ok(made)
+    }
+
+    /// The address of this end, 1, or of the other, 2.
+    fn address(&self, end: u8) -> String {
+        format!("10.79.{}.{end}", self.network)
     }
 
     /// Limits what comes from there to `rate` Mbit/s.
@@ -55,10 +61,11 @@ impl Namespace {
     /// Returns a listener there.
     pub(super) fn listener(&self) -> Result<TcpListener> {
         let namespace = File::open(format!("/var/run/netns/{}", self.name))?;
+        let address = self.address(2);
         // The namespace is that of a thread, and a socket stays where it was made.
         let bound = thread::spawn(move || {
             move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
-            TcpListener::bind((THERE, 0))
+            TcpListener::bind((address, 0))
         });
         Ok(bound.join().map_err(|_| "the thread of the listener ended early")??)
     }
