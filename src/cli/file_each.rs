@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::future::ready;
 use std::hash::{BuildHasher as _, RandomState};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt as _;
@@ -22,7 +23,9 @@ use crate::download::verdict::Verdict;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::finished::FinishedFile;
 use crate::output::path::{file_name, is_folder};
+use crate::output::path_error::unusable;
 use crate::output::resume::DownloadRequest;
+use crate::output::run_files::RunFiles;
 use crate::output::sink::{OpenedSink, Sink};
 use crate::output::target::Destination;
 use crate::s3::address::source::Source;
@@ -73,6 +76,7 @@ pub(crate) struct FileExaminer {
     endpoint: Arc<str>,
     /// The verdict on the files that an earlier run completed.
     complete: Arc<Mutex<Option<Verdict>>>,
+    run_files: RunFiles,
 }
 
 /// An object whose file was looked at.
@@ -85,7 +89,8 @@ enum ExaminedObject {
 impl FileExaminer {
     pub(crate) fn new(invocation: &Invocation, client: &Client, endpoint: &str) -> Self {
         let invocation = Arc::new(invocation.clone());
-        Self { invocation, client: client.clone(), endpoint: endpoint.into(), complete: Arc::default() }
+        let (complete, run_files) = (Arc::default(), RunFiles::default());
+        Self { invocation, client: client.clone(), endpoint: endpoint.into(), complete, run_files }
     }
 
     /// Refuses what can be known to fail before anything is requested: names that clash, and files that may not be
@@ -95,11 +100,8 @@ impl FileExaminer {
         self.invocation.sources.iter().try_for_each(|source| names.add(source))?;
         let Destination::File { path, .. } = &self.invocation.target else { return Ok(()) };
         for source in &self.invocation.sources {
-            // To open anything else, such as a named pipe, is an act.
-            let found = fs::metadata(path.join(&*file_name(source)?));
-            if found.map_or(true, |found| found.is_file() || found.is_dir()) {
-                Sink::open(&self.invocation.target, self.request(source)).map_err(|e| e.on(source))?;
-            }
+            check_regular(path, source)?;
+            Sink::open(&self.invocation.target, self.request(source)).map_err(|e| e.on(source))?;
         }
         Ok(())
     }
@@ -147,6 +149,9 @@ impl FileExaminer {
     }
 
     fn examine(&self, mut request: ObjectRequest<ObjectNote>) -> Result<ExaminedObject> {
+        if let Destination::File { path, .. } = &self.invocation.target {
+            check_regular(path, &request.source).map_err(|e| self.explain(&request, e))?;
+        }
         match Sink::open(&self.invocation.target, self.request(&request.source)) {
             Ok(OpenedSink::Sink(sink)) => {
                 self.attach(&mut request, sink).map_err(|e| self.explain(&request, e))?;
@@ -199,12 +204,27 @@ impl FileExaminer {
     }
 
     fn request<'a>(&'a self, source: &'a Source) -> DownloadRequest<'a> {
-        DownloadRequest { sources: std::slice::from_ref(source), asked: None, endpoint: &self.endpoint }
+        let (sources, run_files) = (std::slice::from_ref(source), Some(&self.run_files));
+        DownloadRequest { sources, asked: None, endpoint: &self.endpoint, run_files }
     }
 
     fn explain(&self, request: &ObjectRequest<ObjectNote>, error: Error) -> Error {
         let error = if error.object().is_some() { error } else { error.on(&request.source) };
         objects::explain(&self.invocation, &request.source, &request.note, error)
+    }
+}
+
+/// Fails if something else than a file is where the file of `source` is to be. To open a named pipe, a device or a
+/// descriptor is an act, and would be done before the object's turn.
+fn check_regular(folder: &Path, source: &Source) -> Result<()> {
+    let path = folder.join(&*file_name(source)?);
+    match fs::metadata(&path) {
+        Ok(found) if !found.is_file() && !found.is_dir() => {
+            let error =
+                unusable(&path, "is not a regular file, which each of several objects has to be written to");
+            Err(error.on(source))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -121,7 +121,7 @@ impl<'a> Run<'a> {
             return Box::pin(self.deliver_files(&client, &files)).await;
         }
         let (sources, asked) = (invocation.sources.as_slice(), invocation.download.range);
-        let request = DownloadRequest { sources, asked, endpoint: &endpoint };
+        let request = DownloadRequest { sources, asked, endpoint: &endpoint, run_files: None };
         let mut sink = match self.open(&client, request).await? {
             Ok(sink) => sink,
             Err(ending) => return Ok(ending),
@@ -183,7 +183,8 @@ impl<'a> Run<'a> {
             (self.invocation.target.clone(), request.sources.to_vec(), request.asked);
         let endpoint = request.endpoint.to_owned();
         let opening = tokio::task::spawn_blocking(move || {
-            Sink::open_new(&target, DownloadRequest { sources: &sources, asked, endpoint: &endpoint })
+            let (sources, endpoint) = (&sources, &endpoint);
+            Sink::open_new(&target, DownloadRequest { sources, asked, endpoint, run_files: None })
         });
         tokio::select! {
             biased;

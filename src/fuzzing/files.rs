@@ -17,7 +17,8 @@ pub fn sidecar(data: &[u8]) {
     let asked: Option<RangeSpec> = asked.parse().ok();
     let sources: Vec<Source> = ["s3://b/a", "s3://b/b"].iter().filter_map(|uri| uri.parse().ok()).collect();
     for count in 1..=sources.len() {
-        let request = DownloadRequest { sources: &sources[..count], asked, endpoint: "http://h:9" };
+        let request =
+            DownloadRequest { sources: &sources[..count], asked, endpoint: "http://h:9", run_files: None };
         let Some((resume, pieces)) = resume_by(json, length, request) else { continue };
         assert!(resume.length <= length && resume.complete <= count);
         let right = |size: u64| asked.map_or(0..size, |asked| asked.of(size).start()..asked.of(size).end());

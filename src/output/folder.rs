@@ -16,7 +16,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::Result;
@@ -112,7 +112,12 @@ impl Folder {
 
     /// Returns whether there is an entry `name`, be it a link to nothing.
     pub(super) fn has(&self, name: &OsStr) -> bool {
-        rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+        self.stat(name).is_some()
+    }
+
+    /// Returns what the entry `name` is, a link itself.
+    pub(super) fn stat(&self, name: &OsStr) -> Option<Stat> {
+        rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).ok()
     }
 
     /// Renames, replacing what is there.

@@ -11,6 +11,7 @@ pub(crate) mod path_error;
 mod permissions;
 pub(crate) mod pipe;
 pub(crate) mod resume;
+pub(crate) mod run_files;
 pub(crate) mod sidecar;
 pub(crate) mod sink;
 pub(crate) mod stdout_path;

@@ -22,6 +22,7 @@ use crate::output::path::OutputPath;
 use crate::output::path_error::{exists, failed, shown, unusable};
 use crate::output::permissions::{self, NEW_FILE_MODE, mode_of_existing};
 use crate::output::resume::{DownloadRequest, ResumePoint};
+use crate::output::run_files::RunFiles;
 use crate::output::sidecar::{self, FileIdentity, LoadedSidecar, SidecarObject, SidecarState};
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
@@ -39,6 +40,8 @@ pub(crate) struct PartFile {
     /// The open file; `None` until the first response, if no earlier run left one.
     file: Option<File>,
     replace: bool,
+    /// The finished files of the run.
+    run_files: RunFiles,
     /// The state of the sidecar's name before this run.
     found: LoadedSidecar,
     sidecar: SidecarFile,
@@ -103,12 +106,18 @@ impl PartFile {
             path,
             file,
             replace,
+            run_files: RunFiles::default(),
             found,
             sidecar,
             endpoint,
             resumed: None,
             checkpoints: None,
         })
+    }
+
+    /// Makes it one of the files of a run, none of which replaces another one.
+    pub(super) fn in_run(self, files: Option<&RunFiles>) -> Self {
+        Self { run_files: files.cloned().unwrap_or_default(), ..self }
     }
 
     /// Returns what an earlier run left of `request`.
@@ -267,12 +276,19 @@ impl PartFile {
             return Err(unusable(&self.path, "replaced or removed by another process during the download"));
         }
         let renamed = if self.replace {
+            if let Some(found) = self.folder.stat(to) {
+                let checked = self.run_files.check(&found);
+                checked.map_err(|e| failed(&self.place.path, "replace", e))?;
+            }
             self.folder.rename(&self.name, to)
         } else {
             self.folder.rename_to_new(&self.name, to)
         };
         match renamed {
-            Ok(()) if is_named(to) => Ok(()),
+            Ok(()) if is_named(to) => {
+                self.folder.stat(to).iter().for_each(|file| self.run_files.add(file));
+                Ok(())
+            }
             Ok(()) => Err(unusable(&self.place.path, "replaced by another process during the download")),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 let hint = format!("the whole object is in {}", shown(&self.path));

@@ -15,7 +15,7 @@ pub(super) fn shown(path: &Path) -> String {
 }
 
 /// Returns the error `PATH: WHY`, for an output that only the user can put right.
-pub(super) fn unusable(path: &Path, why: &str) -> Error {
+pub(crate) fn unusable(path: &Path, why: &str) -> Error {
     Error::new(ErrorKind::Output, format!("{}: {why}", shown(path)))
 }
 

@@ -5,6 +5,7 @@
 //! crash of the system, or on another machine that shares the folder, only what was known to be on disk then (`synced`)
 //! counts: some file systems show zeros after it.
 
+use crate::output::run_files::RunFiles;
 use crate::output::sidecar::{SidecarObject, SidecarState, boot};
 use crate::s3::address::source::Source;
 use crate::s3::etag::ETag;
@@ -19,6 +20,8 @@ pub(crate) struct DownloadRequest<'a> {
     pub(crate) asked: Option<RangeSpec>,
     /// Identity of the store that is asked for S3 objects. A URL has its own in it.
     pub(crate) endpoint: &'a str,
+    /// The files of the run that are finished, if it has several.
+    pub(crate) run_files: Option<&'a RunFiles>,
 }
 
 /// The point where a download continues.
@@ -191,7 +194,7 @@ mod tests {
     }
 
     fn request(sources: &[Source]) -> DownloadRequest<'_> {
-        DownloadRequest { sources, asked: None, endpoint: ENDPOINT }
+        DownloadRequest { sources, asked: None, endpoint: ENDPOINT, run_files: None }
     }
 
     fn state(pieces: &[(&str, u64)]) -> SidecarState {

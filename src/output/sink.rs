@@ -71,7 +71,8 @@ impl Sink {
         let is_stream =
             place.descriptor.is_some() || place.existing.as_ref().is_some_and(|found| !found.is_file());
         if !is_stream {
-            return Ok(Self::Part(Box::new(PartFile::open(place, replace, request.endpoint)?)));
+            let part = PartFile::open(place, replace, request.endpoint)?.in_run(request.run_files);
+            return Ok(Self::Part(Box::new(part)));
         }
         if resume {
             let what =

@@ -59,7 +59,8 @@ fn begin(part: &mut PartFile, etag: &str) -> Result<()> {
 }
 
 fn left(part: &PartFile) -> ExistingPart {
-    part.left(DownloadRequest { sources: &sources(), asked: None, endpoint: ENDPOINT }).unwrap()
+    part.left(DownloadRequest { sources: &sources(), asked: None, endpoint: ENDPOINT, run_files: None })
+        .unwrap()
 }
 
 #[test]

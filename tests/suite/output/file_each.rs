@@ -244,3 +244,49 @@ fn many_small_objects() {
     assert_eq!(stats["bytes"].as_u64(), Some(300 * 10));
     assert!(server.stats().gets <= 302, "{} requests", server.stats().gets);
 }
+
+/// Links, here; a folder that does not distinguish upper and lower case has more such names.
+#[test]
+fn a_file_that_the_run_has_finished_is_not_replaced_under_another_name() {
+    let keys = ["one", "two", "three"];
+    let server = server(&keys);
+    for is_listed in [false, true] {
+        for (link, file) in [("one", "two"), ("two", "one"), ("three", "one")] {
+            let folder = folder();
+            fs::write(folder.path().join(file), "old").expect("a file");
+            std::os::unix::fs::symlink(file, folder.path().join(link)).expect("a link");
+            let outcome = run(&server, &keys, is_listed, folder.path(), &["--force"]);
+            assert_eq!(outcome.code(), Some(8), "{link} {file}: {}", outcome.stderr);
+            assert!(outcome.stderr.contains("another object of this run"), "{}", outcome.stderr);
+            // The one that came first is there, and whole.
+            let first = keys.iter().find(|key| [link, file].contains(key)).expect("a key");
+            assert_eq!(fs::read_to_string(folder.path().join(file)).expect("a file"), **first);
+        }
+    }
+}
+
+/// A later object is examined before its turn: to open a named pipe would wait for its reader.
+#[test]
+fn only_regular_files_are_written_for_several_objects() {
+    let keys = ["one", "two"];
+    let server = server(&keys);
+    for is_listed in [false, true] {
+        for number in 0..2 {
+            for is_pipe in [true, false] {
+                let folder = folder();
+                let special = folder.path().join(keys[number]);
+                if is_pipe {
+                    rustix::fs::mkfifoat(rustix::fs::CWD, &special, rustix::fs::Mode::RWXU).expect("a pipe");
+                } else {
+                    std::os::unix::fs::symlink("/dev/null", &special).expect("a link");
+                }
+                for args in [&["--force"][..], &[], &["--continue"]] {
+                    let outcome = run(&server, &keys, is_listed, folder.path(), args);
+                    assert_eq!(outcome.code(), Some(8), "{}", outcome.stderr);
+                    assert!(outcome.stderr.contains("is not a regular file"), "{}", outcome.stderr);
+                    let _ = fs::remove_file(folder.path().join(keys[1 - number]));
+                }
+            }
+        }
+    }
+}
