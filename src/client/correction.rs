@@ -66,11 +66,6 @@ mod tests {
     use super::*;
     use crate::error::{ErrorKind, ServiceError};
 
-    fn of(status: u16, code: &str) -> ServiceError {
-        let code = (!code.is_empty()).then(|| code.to_owned());
-        ServiceError { status, code, ..ServiceError::default() }
-    }
-
     #[test]
     fn a_skew_of_more_than_a_day_is_not_believed() {
         const NOW: u64 = 1_800_000_000;
@@ -94,23 +89,41 @@ mod tests {
         let here = SigningScope { region, service: "s3", scheme: AuthScheme::SigV4 };
         let named = |region: &str| Some(region.to_owned());
         let moved = Some(Correction::Region(Region::parse("eu-west-1").unwrap()));
-        let skewed = ServiceError { date: Some(7), ..of(403, "RequestTimeTooSkewed") };
+        let skewed = ServiceError { date: Some(7), ..ServiceError::of(403, "RequestTimeTooSkewed") };
         for (service, want) in [
             (skewed, Some(Correction::Clock(7))),
-            (of(400, "ExpiredToken"), Some(Correction::Credentials)),
-            (of(400, "TokenRefreshRequired"), Some(Correction::Credentials)),
-            (ServiceError { region: named("eu-west-1"), ..of(301, "PermanentRedirect") }, moved.clone()),
-            (ServiceError { region: named("eu-west-1"), ..of(307, "TemporaryRedirect") }, moved.clone()),
-            (ServiceError { region: named("eu-west-1"), ..of(301, "") }, moved.clone()),
-            (ServiceError { region: named("eu-west-1"), ..of(400, "") }, moved.clone()),
-            (ServiceError { region: named("eu-west-1"), ..of(400, "AuthorizationHeaderMalformed") }, moved),
-            (of(301, "PermanentRedirect"), None),
-            (ServiceError { region: named("us-east-1"), ..of(400, "") }, None),
-            (ServiceError { region: named("cn-north-1"), ..of(301, "PermanentRedirect") }, None),
-            (ServiceError { region: named("us-gov-west-1"), ..of(301, "PermanentRedirect") }, None),
-            (ServiceError { region: named("evil.example/"), ..of(301, "") }, None),
-            (ServiceError { region: named("eu-west-1"), ..of(403, "AccessDenied") }, None),
-            (ServiceError { region: named("eu-west-1"), ..of(404, "NoSuchKey") }, None),
+            (ServiceError::of(400, "ExpiredToken"), Some(Correction::Credentials)),
+            (ServiceError::of(400, "TokenRefreshRequired"), Some(Correction::Credentials)),
+            (
+                ServiceError { region: named("eu-west-1"), ..ServiceError::of(301, "PermanentRedirect") },
+                moved.clone(),
+            ),
+            (
+                ServiceError { region: named("eu-west-1"), ..ServiceError::of(307, "TemporaryRedirect") },
+                moved.clone(),
+            ),
+            (ServiceError { region: named("eu-west-1"), ..ServiceError::of(301, "") }, moved.clone()),
+            (ServiceError { region: named("eu-west-1"), ..ServiceError::of(400, "") }, moved.clone()),
+            (
+                ServiceError {
+                    region: named("eu-west-1"),
+                    ..ServiceError::of(400, "AuthorizationHeaderMalformed")
+                },
+                moved,
+            ),
+            (ServiceError::of(301, "PermanentRedirect"), None),
+            (ServiceError { region: named("us-east-1"), ..ServiceError::of(400, "") }, None),
+            (
+                ServiceError { region: named("cn-north-1"), ..ServiceError::of(301, "PermanentRedirect") },
+                None,
+            ),
+            (
+                ServiceError { region: named("us-gov-west-1"), ..ServiceError::of(301, "PermanentRedirect") },
+                None,
+            ),
+            (ServiceError { region: named("evil.example/"), ..ServiceError::of(301, "") }, None),
+            (ServiceError { region: named("eu-west-1"), ..ServiceError::of(403, "AccessDenied") }, None),
+            (ServiceError { region: named("eu-west-1"), ..ServiceError::of(404, "NoSuchKey") }, None),
         ] {
             let error = Error::new(ErrorKind::Server, "failed").with_service(service.clone());
             assert_eq!(correction(&error, &here), want, "{service:?}");
@@ -120,7 +133,7 @@ mod tests {
     #[test]
     fn a_region_means_nothing_where_the_signature_is_for_all() {
         let region = Some("eu-west-1".to_owned());
-        let moved = ServiceError { region, ..of(301, "PermanentRedirect") };
+        let moved = ServiceError { region, ..ServiceError::of(301, "PermanentRedirect") };
         let error = Error::new(ErrorKind::Server, "failed").with_service(moved);
         let scope = SigningScope { region: Region::default(), service: "s3", scheme: AuthScheme::SigV4a };
         assert_eq!(correction(&error, &scope), None);
@@ -130,17 +143,17 @@ mod tests {
     fn only_what_can_be_an_expired_session_is_answered_by_a_new_one() {
         let region = Some("eu-west-1".to_owned());
         for (service, is_head, replaces) in [
-            (of(400, "ExpiredToken"), false, true),
-            (of(403, "ExpiredToken"), true, true),
-            (of(403, "TokenRefreshRequired"), false, true),
-            (of(403, ""), true, true),
-            (of(400, ""), true, true),
-            (of(403, ""), false, false),
-            (of(404, ""), true, false),
-            (of(403, "AccessDenied"), true, false),
-            (of(403, "AccessDenied"), false, false),
-            (of(503, ""), true, false),
-            (ServiceError { region, ..of(400, "") }, true, false),
+            (ServiceError::of(400, "ExpiredToken"), false, true),
+            (ServiceError::of(403, "ExpiredToken"), true, true),
+            (ServiceError::of(403, "TokenRefreshRequired"), false, true),
+            (ServiceError::of(403, ""), true, true),
+            (ServiceError::of(400, ""), true, true),
+            (ServiceError::of(403, ""), false, false),
+            (ServiceError::of(404, ""), true, false),
+            (ServiceError::of(403, "AccessDenied"), true, false),
+            (ServiceError::of(403, "AccessDenied"), false, false),
+            (ServiceError::of(503, ""), true, false),
+            (ServiceError { region, ..ServiceError::of(400, "") }, true, false),
         ] {
             let error = Error::new(ErrorKind::Server, "failed").with_service(service.clone());
             let want = replaces.then_some(Correction::Session);

@@ -151,11 +151,6 @@ fn delays() -> ExponentialBackoff {
 mod tests {
     use super::*;
 
-    fn of(status: u16, code: &str) -> ServiceError {
-        let code = (!code.is_empty()).then(|| code.to_owned());
-        ServiceError { status, code, ..ServiceError::default() }
-    }
-
     #[test]
     fn attempts_end_sooner_before_the_first_byte_and_start_over_after_progress() {
         let count = |explicit, begun| {
@@ -188,7 +183,7 @@ mod tests {
             let retry_after = Some(Duration::from_secs(asked));
             let busy = Error::new(ErrorKind::Server, "busy")
                 .retryable(true)
-                .with_service(ServiceError { retry_after, ..of(503, "SlowDown") });
+                .with_service(ServiceError { retry_after, ..ServiceError::of(503, "SlowDown") });
             assert_eq!(
                 RetryPolicy::new(None).failed(&busy, false, false).unwrap(),
                 Duration::from_secs(least)
@@ -211,7 +206,8 @@ mod tests {
             (501, "NotImplemented", 1, 1),
         ] {
             let attempts = |begun| {
-                let refused = Error::new(ErrorKind::Access, "refused").with_service(of(status, code));
+                let refused =
+                    Error::new(ErrorKind::Access, "refused").with_service(ServiceError::of(status, code));
                 let mut policy = RetryPolicy::new(None);
                 (1..100).find(|_| policy.failed(&refused, false, begun).is_none()).unwrap()
             };
@@ -240,7 +236,7 @@ mod tests {
     async fn requests_are_sent_again_until_one_succeeds_or_none_will() {
         let busy = |seconds: u64| {
             let retry_after = Some(Duration::from_secs(seconds));
-            let service = ServiceError { retry_after, ..of(503, "SlowDown") };
+            let service = ServiceError { retry_after, ..ServiceError::of(503, "SlowDown") };
             Err(Error::new(ErrorKind::Server, "busy").retryable(true).with_service(service))
         };
         let cut = || Err(Error::network("cut"));

@@ -104,6 +104,13 @@ impl ServiceError {
         self.code.as_deref().unwrap_or("")
     }
 
+    /// Creates the response with this status and code; none if it is empty.
+    #[cfg(test)]
+    pub(crate) fn of(status: u16, code: &str) -> Self {
+        let code = (!code.is_empty()).then(|| code.to_owned());
+        Self { status, code, ..Self::default() }
+    }
+
     /// Returns whether it asks for fewer requests (S3 API Reference, "Error responses"; RFC 6585, section 4).
     #[must_use]
     pub fn is_throttling(&self) -> bool {

@@ -214,10 +214,7 @@ impl Dialer {
             );
         }
         if let Some(proxy) = self.route.proxy() {
-            let variable = proxy.variable();
-            error = error.with_hint(format!(
-                "check the proxy in {variable}; NO_PROXY lists hosts to reach without one"
-            ));
+            error = error.with_hint(proxy.hint());
         }
         error.with_hint("check the endpoint, the region and the network connection")
     }

@@ -155,8 +155,22 @@ impl Proxy {
 
     /// Returns the network error for a proxy that did what `what` says.
     pub(crate) fn error(&self, what: impl fmt::Display) -> Error {
-        let hint = format!("check the proxy in {}; NO_PROXY lists hosts to reach without one", self.variable);
-        Error::network(format!("the proxy {self} {what}")).with_hint(hint)
+        Error::network(format!("the proxy {self} {what}")).with_hint(self.hint())
+    }
+
+    /// Returns what to check if there is no way through it.
+    pub(crate) fn hint(&self) -> String {
+        format!("check the proxy in {}; NO_PROXY lists hosts to reach without one", self.variable)
+    }
+
+    /// Returns the error for a proxy that wants credentials, or others; `suffix` is the answer that says so.
+    pub(crate) fn authentication_error(&self, suffix: &str) -> Error {
+        let what = format!("the proxy {self} requires authentication, or rejected these credentials{suffix}");
+        let scheme = self.uri.scheme_str().unwrap_or("http");
+        Error::new(ErrorKind::Access, what).with_hint(format!(
+            "set user name and password in {}: {scheme}://user:password@host:port",
+            self.variable
+        ))
     }
 
     /// Returns the scheme, host and port of the proxy.
@@ -182,28 +196,13 @@ impl Proxy {
 
     /// Returns the error for a CONNECT request that the proxy answered with `status`.
     pub(crate) fn connect_error(&self, status: http::StatusCode) -> Error {
-        let hint = format!("check the proxy in {}; NO_PROXY lists hosts to reach without one", self.variable);
         match status.as_u16() {
             // 401 is tinyproxy's response to a wrong password.
-            code @ (401 | 407) => Error::new(
-                ErrorKind::Access,
-                format!(
-                    "the proxy {self} requires authentication, or rejected these credentials (HTTP {code})"
-                ),
-            )
-            .with_hint(format!(
-                "set user name and password in {}: http://user:password@host:port",
-                self.variable
-            )),
+            code @ (401 | 407) => self.authentication_error(&format!(" (HTTP {code})")),
             403 => Error::new(ErrorKind::Access, format!("the proxy {self} forbids the host (HTTP 403)"))
-                .with_hint(hint),
+                .with_hint(self.hint()),
             code => self.error(format!("could not connect to the host (HTTP {code})")),
         }
-    }
-
-    /// Returns the name of the variable that configures it.
-    pub(crate) fn variable(&self) -> &'static str {
-        self.variable
     }
 }
 

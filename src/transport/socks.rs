@@ -53,19 +53,19 @@ async fn handshake(
     stream.write_all(&[VERSION, 1, method]).await?;
     match read::<2>(stream, proxy).await? {
         [VERSION, chosen] if chosen == method => {}
-        [VERSION, _] => return Err(authentication_error(proxy).into()),
+        [VERSION, _] => return Err(proxy.authentication_error("").into()),
         _ => return Err(proxy.error("does not speak SOCKS5").into()),
     }
     if let Some((user, password)) = proxy.user() {
         let mut request = vec![1];
         for text in [user, password] {
-            let length = u8::try_from(text.len()).map_err(|_| authentication_error(proxy))?;
+            let length = u8::try_from(text.len()).map_err(|_| proxy.authentication_error(""))?;
             request.push(length);
             request.extend_from_slice(text.as_bytes());
         }
         stream.write_all(&request).await?;
         if read::<2>(stream, proxy).await?[1] != 0 {
-            return Err(authentication_error(proxy).into());
+            return Err(proxy.authentication_error("").into());
         }
     }
     let mut request = vec![VERSION, 1, 0];
@@ -115,21 +115,12 @@ fn encode_target(name: &str, port: u16) -> io::Result<Vec<u8>> {
     Ok(target)
 }
 
-fn authentication_error(proxy: &Proxy) -> Error {
-    let what = format!("the proxy {proxy} requires authentication, or rejected these credentials");
-    Error::new(ErrorKind::Access, what).with_hint(format!(
-        "set user name and password in {}: socks5h://user:password@host:port",
-        proxy.variable()
-    ))
-}
-
 /// The reply codes of RFC 1928, section 6.
 fn refusal(proxy: &Proxy, status: u8) -> Error {
     let reason = match status {
         2 => {
-            return Error::new(ErrorKind::Access, format!("the proxy {proxy} forbids the host")).with_hint(
-                format!("check the proxy in {}; NO_PROXY lists hosts to reach without one", proxy.variable()),
-            );
+            return Error::new(ErrorKind::Access, format!("the proxy {proxy} forbids the host"))
+                .with_hint(proxy.hint());
         }
         3 => "network unreachable",
         4 => "host unreachable",

@@ -153,14 +153,7 @@ impl<W: Write + Send> View for Lines<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::progress::snapshot::tests::{GIB, item, snapshot};
-
-    fn at(seconds: u64, done: u64) -> Snapshot {
-        Snapshot {
-            elapsed: Duration::from_secs(seconds),
-            ..snapshot(vec![item("s3://b/k", 0, 4 * GIB, done)])
-        }
-    }
+    use crate::cli::progress::snapshot::tests::{GIB, at, item, snapshot};
 
     fn written(lines: Lines<Vec<u8>>) -> String {
         String::from_utf8(lines.out).expect("text")

@@ -179,6 +179,14 @@ pub(super) mod tests {
         ObjectProgress { name: name.into(), uri: name.into(), already_written, done, total: Some(total) }
     }
 
+    /// A run of one object of 4 GiB after this time, with so many bytes done.
+    pub(in super::super) fn at(seconds: u64, done: u64) -> Snapshot {
+        Snapshot {
+            elapsed: Duration::from_secs(seconds),
+            ..snapshot(vec![item("s3://b/k", 0, 4 * GIB, done)])
+        }
+    }
+
     /// A run after two seconds, without retries.
     pub(in super::super) fn snapshot(items: Vec<ObjectProgress>) -> Snapshot {
         let already_written = items.iter().map(|item| item.already_written).sum();

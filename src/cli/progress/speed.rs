@@ -67,14 +67,7 @@ fn remaining_weight(seconds: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::progress::snapshot::tests::{GIB, item, snapshot};
-
-    fn at(seconds: u64, done: u64) -> Snapshot {
-        Snapshot {
-            elapsed: Duration::from_secs(seconds),
-            ..snapshot(vec![item("s3://b/k", 0, 4 * GIB, done)])
-        }
-    }
+    use crate::cli::progress::snapshot::tests::{GIB, at};
 
     #[test]
     fn a_first_sample_right_at_the_start_weighs_no_more_than_its_duration() {

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use clap::Parser as _;
+
+use crate::cli::args::Args;
 use crate::cli::invocation::Invocation;
-use crate::cli::progress::ProgressMode;
 use crate::cli::resume::stopped_download::{ListPosition, ResumableFiles, StoppedDownload, is_resumable};
 use crate::cli::source_list::SourceList;
-use crate::config::settings::Settings;
-use crate::download::options::{ChecksumMode, Options};
+use crate::download::options::ChecksumMode;
 use crate::error::{Error, ErrorKind, ServiceError};
 use crate::output::target::{Destination, IfExists};
 use crate::s3::address::source::Source;
@@ -21,21 +22,10 @@ fn invocation(range: Option<&str>) -> Invocation {
         let shard = text.parse().map(RangeSpec::Shard);
         shard.or_else(|_| text.parse()).unwrap()
     });
-    let download = Options { range, ..Options::default() };
-    Invocation {
-        sources: vec!["s3://b/k".parse().unwrap()],
-        list: None,
-        download,
-        target: Destination::default(),
-        quiet: false,
-        progress: ProgressMode::default(),
-        max_time: None,
-        remote_time: false,
-        info: None,
-        stats: None,
-        verbosity: 0,
-        settings: Settings::default(),
-    }
+    let args = Args::try_parse_from(["s3fcp", "s3://b/k"]).unwrap();
+    let mut invocation = Invocation::try_from(args).unwrap();
+    invocation.download.range = range;
+    invocation
 }
 
 fn s3() -> Source {

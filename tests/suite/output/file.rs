@@ -3,25 +3,22 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::fault_server::{FaultServer, Gate, Reply, always, once};
-use crate::support::files::{assert_good, folder, names, start, wait_for};
-use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
+use crate::support::fault_server::{FaultServer, Reply, always};
+use crate::support::files::{PausedDownload, assert_good, folder, names, start};
+use crate::support::object::{CHUNKS, SIZE, object};
 use crate::support::run::URI;
 use crate::support::table;
 
 #[test]
 fn a_file_is_there_when_it_is_whole() {
-    let folder = folder();
-    let (out, part) = (folder.path().join("out"), folder.path().join("out.part"));
-    let more = Gate::closed();
-    let server = FaultServer::start(object(SIZE), once(3, Reply::ok().pause_after(10, &more)));
-    let running = start(&server, &out, &[]);
-    wait_for(&part, 3 * CHUNK + 10);
+    let PausedDownload { server, running, out, part, more, folder } = PausedDownload::start();
     assert_eq!(names(folder.path()), ["out.part", "out.part.json"]);
     let kept = fs::read_to_string(folder.path().join("out.part.json")).expect("what is kept");
     let kept: serde_json::Value = serde_json::from_str(&kept).expect("JSON");
     assert_eq!((&kept["objects"][0]["uri"], &kept["objects"][0]["size"]), (&URI.into(), &SIZE.into()));
-    assert!(fs::read(&part).expect("a part") == object(SIZE)[..usize::try_from(3 * CHUNK).unwrap() + 10]);
+    assert!(
+        fs::read(&part).expect("a part") == object(SIZE)[..usize::try_from(PausedDownload::BYTES).unwrap()]
+    );
     more.open();
     assert_good(&running.wait());
     assert_eq!(names(folder.path()), ["out"]);
@@ -102,12 +99,8 @@ fn what_fails_before_the_first_byte_leaves_nothing() {
 /// Whoever made it means it.
 #[test]
 fn a_file_that_appears_meanwhile_stays() {
-    let folder = folder();
-    let (out, part) = (folder.path().join("out"), folder.path().join("out.part"));
-    let more = Gate::closed();
-    let server = FaultServer::start(object(SIZE), once(3, Reply::ok().pause_after(10, &more)));
-    let running = start(&server, &out, &[]);
-    wait_for(&part, 3 * CHUNK + 10);
+    let PausedDownload { server: _server, running, out, part, more, folder: _folder } =
+        PausedDownload::start();
     fs::write(&out, "mine").expect("a file");
     more.open();
     let outcome = running.wait();
@@ -123,12 +116,7 @@ fn a_file_that_appears_meanwhile_stays() {
 
 #[test]
 fn two_processes_do_not_write_one_file() {
-    let folder = folder();
-    let (out, part) = (folder.path().join("out"), folder.path().join("out.part"));
-    let more = Gate::closed();
-    let server = FaultServer::start(object(SIZE), once(3, Reply::ok().pause_after(10, &more)));
-    let running = start(&server, &out, &[]);
-    wait_for(&part, 3 * CHUNK + 10);
+    let PausedDownload { server, running, out, more, folder: _folder, .. } = PausedDownload::start();
     for args in [&[][..], &["--continue"], &["--force"]] {
         let outcome = start(&server, &out, args).wait();
         outcome.assert_failed(8, &[]);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::support::fault_server::{FaultServer, Gate, Reply, once};
-use crate::support::files::{assert_good, folder, names, run, start, wait_for};
+use crate::support::files::{PausedDownload, assert_good, folder, names, run, start, wait_for};
 use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{S3fcp, URI};
 use crate::support::table;
@@ -139,8 +139,7 @@ fn a_name_of_any_length_works_or_is_refused_before_any_request() {
 #[test]
 fn an_interrupt_before_the_first_response_leaves_nothing() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL] {
-        let (folder, gate) = (folder(), Gate::closed());
-        let server = FaultServer::start(object(SIZE), once(0, Reply::ok().pause_after(0, &gate)));
+        let folder = folder();
         let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = format!("http://{}", silent.local_addr().expect("an address"));
         let running = S3fcp::at(&endpoint).args(["-o".as_ref(), folder.path().join("out").as_os_str()]);
@@ -156,19 +155,14 @@ fn an_interrupt_before_the_first_response_leaves_nothing() {
         }
         running.wait();
         assert_eq!(names(folder.path()), [""; 0]);
-        drop(server);
     }
 }
 
 #[test]
 fn a_part_that_is_replaced_or_removed_during_the_download_is_not_renamed() {
     for replaced in [true, false] {
-        let folder = folder();
-        let (out, part) = (folder.path().join("out"), folder.path().join("out.part"));
-        let more = Gate::closed();
-        let server = FaultServer::start(object(SIZE), once(3, Reply::ok().pause_after(10, &more)));
-        let running = start(&server, &out, &[]);
-        wait_for(&part, 3 * CHUNK + 10);
+        let PausedDownload { server: _server, running, out, part, more, folder: _folder } =
+            PausedDownload::start();
         fs::remove_file(&part).expect("the part");
         if replaced {
             fs::write(&part, "theirs").expect("a file");

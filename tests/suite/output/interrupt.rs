@@ -42,6 +42,18 @@ fn a_file_that_was_interrupted_is_continued_by_the_command_that_is_told() {
     }
 }
 
+/// Sends `signal` to a run as soon as `server` has a GET of it, and asserts that the run ends by it without a word.
+#[track_caller]
+fn assert_ends_silently(server: &FaultServer, run: S3fcp, signal: Signal) {
+    let running = run.args([URI]).start();
+    while server.gets().is_empty() {
+        thread::sleep(Duration::from_millis(2));
+    }
+    running.signal(signal);
+    let outcome = running.wait();
+    assert_eq!((outcome.signal(), outcome.stderr.as_str()), (Some(signal.as_raw()), ""));
+}
+
 #[test]
 fn before_the_first_byte_it_ends_silently() {
     for signal in signals() {
@@ -54,13 +66,7 @@ fn before_the_first_byte_it_ends_silently() {
             Reply::raw("").stall_after(0)
         };
         let server = FaultServer::start(object(SIZE), script);
-        let running = S3fcp::at(&server.endpoint()).args([URI]).start();
-        while server.gets().is_empty() {
-            thread::sleep(Duration::from_millis(2));
-        }
-        running.signal(signal);
-        let outcome = running.wait();
-        assert_eq!((outcome.signal(), outcome.stderr.as_str()), (Some(signal.as_raw()), ""));
+        assert_ends_silently(&server, S3fcp::at(&server.endpoint()), signal);
     }
 }
 
@@ -68,13 +74,7 @@ fn before_the_first_byte_it_ends_silently() {
 fn with_a_head_and_no_byte_it_ends_silently_too() {
     for signal in signals() {
         let server = FaultServer::start(object(SIZE), once(0, Reply::ok().stall_after(0)));
-        let running = S3fcp::at(&server.endpoint()).window(1, CHUNK).args([URI]).start();
-        while server.gets().is_empty() {
-            thread::sleep(Duration::from_millis(2));
-        }
-        running.signal(signal);
-        let outcome = running.wait();
-        assert_eq!((outcome.signal(), outcome.stderr.as_str()), (Some(signal.as_raw()), ""));
+        assert_ends_silently(&server, S3fcp::at(&server.endpoint()).window(1, CHUNK), signal);
     }
 }
 

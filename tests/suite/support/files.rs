@@ -1,14 +1,14 @@
 //! Temporary files and folders, and runs of the program that write to a file.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use tempfile::{NamedTempFile, TempDir};
 
-use super::fault_server::FaultServer;
-use super::object::CHUNK;
+use super::fault_server::{FaultServer, Gate, Reply, once};
+use super::object::{CHUNK, SIZE, object};
 use super::run::{Outcome, Running, S3fcp, URI};
 
 /// Creates a folder, which is removed with its content when it is dropped.
@@ -69,6 +69,33 @@ pub(crate) fn run(server: &FaultServer, out: &Path, args: &[&str]) -> S3fcp {
 /// Starts a run that downloads an object to the file `out`.
 pub(crate) fn start(server: &FaultServer, out: &Path, args: &[&str]) -> Running {
     run(server, out, args).args([URI]).start()
+}
+
+/// A download to the file `out` of a folder of its own, which stands still in its fourth chunk.
+pub(crate) struct PausedDownload {
+    pub(crate) server: FaultServer,
+    pub(crate) running: Running,
+    pub(crate) out: PathBuf,
+    pub(crate) part: PathBuf,
+    /// Lets the download continue.
+    pub(crate) more: Gate,
+    pub(crate) folder: TempDir,
+}
+
+impl PausedDownload {
+    /// The bytes that are in the part file by then.
+    pub(crate) const BYTES: u64 = 3 * CHUNK + 10;
+
+    /// Starts the download and waits until it stands still.
+    pub(crate) fn start() -> Self {
+        let folder = folder();
+        let (out, part) = (folder.path().join("out"), folder.path().join("out.part"));
+        let more = Gate::closed();
+        let server = FaultServer::start(object(SIZE), once(3, Reply::ok().pause_after(10, &more)));
+        let running = start(&server, &out, &[]);
+        wait_for(&part, Self::BYTES);
+        Self { server, running, out, part, more, folder }
+    }
 }
 
 /// Asserts success with nothing on stdout and stderr, as it must be when the bytes go to a file.
