@@ -1,6 +1,5 @@
 //! One run of the program: it describes objects, or downloads them into one output or into a file each.
 
-use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -29,6 +28,7 @@ use crate::config::settings::Config;
 use crate::download::client::Client;
 use crate::download::sequence::ObjectRequest;
 use crate::error::{Error, ErrorKind, Result};
+use crate::output::blocking::{has_thread, run_blocking};
 use crate::output::resume::DownloadRequest;
 use crate::output::sink::{OpenedSink, Sink};
 use crate::output::stream::print;
@@ -182,16 +182,13 @@ impl<'a> Run<'a> {
         let (target, sources, asked) =
             (self.invocation.target.clone(), request.sources.to_vec(), request.asked);
         let endpoint = request.endpoint.to_owned();
-        let opening = tokio::task::spawn_blocking(move || {
+        let opening = run_blocking(has_thread(), move || {
             let (sources, endpoint) = (&sources, &endpoint);
             Sink::open_new(&target, DownloadRequest { sources, asked, endpoint, run_files: None })
         });
         tokio::select! {
             biased;
-            opened = opening => {
-                let failed = |_| Error::output(io::Error::other("the opening thread failed"));
-                opened.map_err(failed)?.map(Ok)
-            }
+            opened = opening => opened.map_err(Error::output)?.map(Ok),
             by = self.stop.received() => Ok(Err(Ending::stopped_early(by))),
         }
     }
@@ -242,8 +239,8 @@ impl<'a> Run<'a> {
             let result = deliver(sequence, scope, &mut sink, &self.delivery, &mut stop, observers).await;
             let time = modification_time(self.invocation, sequence);
             // The disk may take its time, in which the next objects arrive.
-            let closed = tokio::task::spawn_blocking(move || close(sink, result, time)).await;
-            match closed.map_err(|_| Error::output(io::Error::other("the closing thread failed")))?? {
+            let closed = run_blocking(has_thread(), move || close(sink, result, time)).await;
+            match closed.map_err(Error::output)?? {
                 DeliveryOutcome::Complete(_) => {}
                 stopped @ DeliveryOutcome::Stopped { .. } => return Ok(stopped),
             }

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
+use crate::output::blocking::{has_thread, run_blocking};
 use crate::output::path_error::failed;
 
 /// Bytes read at a time.
@@ -22,6 +23,7 @@ pub(crate) struct BlockReader {
     path: PathBuf,
     at: u64,
     end: u64,
+    has_thread: bool,
 }
 
 impl BlockReader {
@@ -32,6 +34,7 @@ impl BlockReader {
             path: path.to_owned(),
             at: start,
             end: start.saturating_add(count),
+            has_thread: has_thread(),
         }
     }
 
@@ -49,7 +52,7 @@ impl BlockReader {
         let lost = || io::Error::other("the reading thread failed");
         let (file, mut block) = self.idle.take().ok_or_else(lost)?;
         let (at, left) = (self.at, self.end - self.at);
-        let reading = tokio::task::spawn_blocking(move || {
+        let reading = run_blocking(self.has_thread, move || {
             let most = usize::try_from(left).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES);
             let read = loop {
                 match file.read_at(&mut block[..most], at) {
@@ -60,7 +63,7 @@ impl BlockReader {
             };
             (file, block, read)
         });
-        let (file, block, read) = reading.await.map_err(|_| lost())?;
+        let (file, block, read) = reading.await?;
         self.idle = Some((file, block));
         read
     }

@@ -1,6 +1,7 @@
 //! The output: ordered bytes go to stdout, to a file, or to one piece of a file. It knows nothing of downloads.
 
 pub(crate) mod block_reader;
+pub(crate) mod blocking;
 pub(crate) mod checkpoint;
 pub(crate) mod finished;
 pub(crate) mod folder;

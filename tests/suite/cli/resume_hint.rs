@@ -152,6 +152,27 @@ fn a_server_without_ranges_is_continued_too() {
     assert!(fs::read(&out).expect("the file") == object(SIZE));
 }
 
+/// Bytes after those that were written (`1<> FILE`) would come between them and the rest.
+#[test]
+fn a_file_that_goes_on_after_the_output_is_not_appended_to() {
+    use std::io::Write as _;
+
+    let server = Server::start(dies_at(150_000, Reply::ok), Reply::ok);
+    let folder = folder();
+    let path = folder.path().join("out");
+    for (longer_by, appends) in [(0, true), (1, false)] {
+        let mut out = File::create(&path).expect("a file");
+        out.write_all(b"earlier").expect("bytes");
+        out.set_len(7 + if longer_by > 0 { 150_000 + longer_by } else { 0 }).expect("a length");
+        let run = S3fcp::at(&server.inner.endpoint()).window(4, CHUNK).args(["--max-attempts", "2"]);
+        let outcome = run.stdout(out).download(URI);
+        assert_eq!(outcome.code(), Some(5), "{}", outcome.stderr);
+        let command = outcome.command().expect("a command");
+        assert_eq!(command.ends_with(&format!(">> {}", path.display())), appends, "{command}");
+        assert_eq!(command.ends_with(">> out"), !appends, "{command}");
+    }
+}
+
 #[test]
 fn credentials_that_expired_are_told_how_to_go_on() {
     let expired = always(3, Reply::status(400).code("ExpiredToken"));
