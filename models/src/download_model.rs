@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use shuttle::sync::atomic::AtomicBool;
 use shuttle::{future, thread};
 
 use crate::counters::Counters;
@@ -32,6 +33,7 @@ fn context(connections: usize) -> DownloadContext {
         counters: Counters::default(),
         chunk: CHUNK,
         adaptive: true,
+        has_failed: AtomicBool::new(false),
     }
 }
 

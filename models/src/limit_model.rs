@@ -9,17 +9,19 @@ use futures_util::FutureExt as _;
 use shuttle::{future, thread};
 
 use crate::limit::ConcurrencyLimit;
+use crate::window::OutputPosition;
 
-const RANGES: usize = 3;
-/// The most that the controller below ever allows, a successor included.
-const ALLOWED_MOST: usize = 4;
+const RANGES: u64 = 3;
+/// The most that the controller below ever allows.
+const ALLOWED_MOST: usize = 3;
+
+fn at(offset: u64) -> OutputPosition {
+    OutputPosition { object: 0, offset }
+}
 
 /// Returns how many permits can be had now.
 fn free(limit: &Arc<ConcurrencyLimit>) -> usize {
-    let mut held = Vec::new();
-    while let Some(Some(permit)) = limit.acquire().now_or_never() {
-        held.push(permit);
-    }
+    let held: Vec<_> = std::iter::from_fn(|| limit.try_acquire(0)).collect();
     held.len()
 }
 
@@ -29,11 +31,11 @@ pub fn no_permit_is_lost_while_the_limit_moves() {
     let limit = ConcurrencyLimit::new(1);
     let in_use = Arc::new(AtomicUsize::new(0));
     let ranges: Vec<_> = (0..RANGES)
-        .map(|_| {
+        .map(|range| {
             let (limit, in_use) = (Arc::clone(&limit), Arc::clone(&in_use));
             thread::spawn(move || {
                 for _ in 0..2 {
-                    let permit = future::block_on(limit.acquire()).expect("the limit is open");
+                    let permit = future::block_on(limit.acquire(at(range)));
                     assert!(
                         in_use.fetch_add(1, SeqCst) < ALLOWED_MOST,
                         "more permits than were ever allowed"
@@ -53,9 +55,7 @@ pub fn no_permit_is_lost_while_the_limit_moves() {
         })
     };
     limit.set_target(3);
-    limit.set_successor(true);
     limit.set_target(1);
-    limit.set_successor(false);
     limit.set_target(2);
     for thread in ranges.into_iter().chain([server]) {
         thread.join().expect("a thread that does not panic");
@@ -68,23 +68,55 @@ pub fn no_permit_is_lost_while_the_limit_moves() {
     assert!(limit.most() <= ALLOWED_MOST);
 }
 
-/// Closing the limit ends every wait.
-pub fn closing_wakes_all_that_wait() {
+/// A range that stops waiting, for it has become the front one or was cancelled, leaves its turn to the next.
+pub fn a_range_that_stops_waiting_leaves_its_turn_to_the_next() {
     let limit = ConcurrencyLimit::new(1);
-    let held = limit.acquire().now_or_never().flatten();
-    assert!(held.is_some());
-    let waiting: Vec<_> = (0..RANGES)
-        .map(|_| {
-            let limit = Arc::clone(&limit);
-            thread::spawn(move || drop(future::block_on(limit.acquire())))
+    let held = limit.try_acquire(0);
+    let stops = {
+        let limit = Arc::clone(&limit);
+        thread::spawn(move || {
+            let mut wait = Box::pin(limit.acquire(at(1)));
+            let _ = (&mut wait).now_or_never();
+            thread::yield_now();
+            drop(wait);
         })
-        .collect();
-    limit.close();
-    for thread in waiting {
-        thread.join().expect("a thread that does not panic");
-    }
+    };
+    let waits = {
+        let limit = Arc::clone(&limit);
+        thread::spawn(move || drop(future::block_on(limit.acquire(at(2)))))
+    };
     drop(held);
-    assert!(future::block_on(limit.acquire()).is_none());
+    stops.join().expect("a thread that does not panic");
+    waits.join().expect("a thread that does not panic");
+    assert_eq!((limit.in_use(), free(&limit)), (0, 1));
+}
+
+/// A permit that comes back reaches the ordered stream, which may be about to wait; it takes it for the ranges of one object
+/// after those of another, as it takes what a range that gave up waiting leaves.
+pub fn the_ordered_stream_gets_permits_that_come_back() {
+    let limit = ConcurrencyLimit::new(2);
+    let held = [limit.try_acquire(0), limit.try_acquire(0)];
+    let stream = {
+        let limit = Arc::clone(&limit);
+        thread::spawn(move || {
+            let mut taken = Vec::new();
+            future::block_on(poll_fn(|cx| {
+                limit.register_consumer(cx.waker());
+                taken.extend(std::iter::from_fn(|| limit.try_acquire(0)));
+                if taken.len() == 2 { Poll::Ready(()) } else { Poll::Pending }
+            }));
+        })
+    };
+    let again = {
+        let limit = Arc::clone(&limit);
+        thread::spawn(move || drop(future::block_on(limit.acquire(at(1)))))
+    };
+    for permit in held {
+        thread::spawn(move || drop(permit));
+    }
+    stream.join().expect("a thread that does not panic");
+    again.join().expect("a thread that does not panic");
+    assert!(limit.in_use() == 0 && limit.most() == 2);
 }
 
 /// A retreat reaches the ordered stream, which may be about to wait.

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use shuttle::future::{self, AbortHandle, JoinHandle};
+use shuttle::sync::atomic::Ordering::SeqCst;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -27,6 +28,7 @@ pub(crate) mod context {
     use std::sync::Arc;
 
     use bytes::Bytes;
+    use shuttle::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
     use crate::counters::Counters;
     use crate::limit::ConcurrencyLimit;
@@ -42,12 +44,16 @@ pub(crate) mod context {
         pub(crate) counters: Counters,
         pub(crate) chunk: u64,
         pub(crate) adaptive: bool,
+        pub(crate) has_failed: AtomicBool,
     }
 
     impl DownloadContext {
-        pub(crate) fn max_undelivered(&self) -> usize {
-            let connections = self.limit.target();
+        pub(crate) fn max_undelivered(&self, connections: usize) -> usize {
             connections + connections / 4 + 1
+        }
+
+        pub(crate) fn has_failed(&self) -> bool {
+            self.has_failed.load(SeqCst)
         }
     }
 }
@@ -170,7 +176,7 @@ impl RangeTask {
             let at = self.range.start() + self.done;
             if self.context.fails_at == Some(at) {
                 self.queue.finish(Err(Error::new(ErrorKind::Network, "it fails for good")));
-                return self.context.limit.close();
+                return self.context.has_failed.store(true, SeqCst);
             }
             let end = self.range.end().min(at + PIECE_BYTES as u64);
             let data = self.context.object.slice(at as usize..end as usize);

@@ -16,7 +16,8 @@ macro_rules! explored {
 
 explored! {
     limit_model::no_permit_is_lost_while_the_limit_moves
-    limit_model::closing_wakes_all_that_wait
+    limit_model::a_range_that_stops_waiting_leaves_its_turn_to_the_next
+    limit_model::the_ordered_stream_gets_permits_that_come_back
     limit_model::the_ordered_stream_sees_a_retreat
     limit_model::the_ordered_stream_sees_a_new_number
     window_model::all_ranges_get_memory_and_never_more_than_there_is

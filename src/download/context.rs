@@ -2,13 +2,12 @@
 //! shown.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::client::object_client::ObjectClient;
 use crate::download::concurrency::limit::ConcurrencyLimit;
-use crate::download::concurrency::throttle::Throttle;
 use crate::download::counters::Counters;
 use crate::download::fetch::stats::RequestStats;
 use crate::download::fetch::straggler;
@@ -23,18 +22,16 @@ pub(crate) struct DownloadContext {
     pub(crate) client: ObjectClient,
     /// The bytes to deliver, and of which version.
     pub(crate) wanted: RequestedBytes,
-    /// Permits for ranges; closed when one has failed for good.
-    pub(crate) limit: Arc<ConcurrencyLimit>,
-    /// Set if the user named the size of a range.
-    pub(crate) chunk_is_explicit: bool,
-    /// Set if the number of ranges fetched at the same time is found while the download runs.
-    pub(crate) adaptive: bool,
-    /// Ranges beyond the usual look-ahead that may wait to be delivered, once stragglers were seen.
-    pub(crate) straggler_lookahead: AtomicUsize,
     /// The number of the object in the output, from 0.
     pub(crate) object: u64,
     /// Shared with the objects before and after this one.
     pub(crate) group: Arc<DownloadGroup>,
+    /// Permits for ranges: those of the group.
+    pub(crate) limit: Arc<ConcurrencyLimit>,
+    /// Set if the number of ranges fetched at the same time is found while the download runs.
+    pub(crate) adaptive: bool,
+    /// Set when a range has failed for good: ranges that have not begun never will.
+    pub(crate) has_failed: AtomicBool,
     /// The user's own limit of attempts.
     pub(crate) max_attempts: Option<NonZeroU32>,
     /// The bytes that a connection reads in one call.
@@ -57,30 +54,25 @@ pub(crate) struct DownloadContext {
     pub(crate) address_by_version_id: AtomicBool,
     pub(crate) counters: Arc<Counters>,
     pub(crate) request_stats: RequestStats,
-    pub(crate) throttle: Throttle,
     pub(crate) hedging: straggler::HedgeBudget,
     /// The size of a usual range, in bytes.
     pub(crate) chunk: u64,
 }
 
 impl DownloadContext {
-    /// Enlarges the memory window once, because a hedge has won and this server has stragglers: later ranges keep flowing past a
-    /// slow one. It is never shrunk, because it would still be full when the next straggler appears.
-    pub(crate) fn grow_for_stragglers(&self) {
-        let more = self.group.widen_for_stragglers();
-        let ranges = usize::try_from(more / self.chunk).unwrap_or(usize::MAX);
-        self.straggler_lookahead.fetch_add(ranges, Ordering::Relaxed);
+    /// Returns how many ranges may be requested and not yet delivered where so many `connections` are used.
+    pub(crate) fn max_undelivered(&self, connections: usize) -> usize {
+        self.group.max_undelivered(connections)
     }
 
-    /// Returns how many ranges may be requested and not yet delivered, those that wait for an earlier one included: enough
-    /// that no connection idles while the front range is a little slow. An explicit number of connections is kept
-    /// exactly: no more is requested than memory was promised for.
-    pub(crate) fn max_undelivered(&self) -> usize {
-        let connections = self.limit.target();
-        if !self.adaptive {
-            return connections;
-        }
-        connections + connections / 4 + 1 + self.straggler_lookahead.load(Ordering::Relaxed)
+    /// Starts no further range: one has failed for good.
+    pub(crate) fn set_failed(&self) {
+        self.has_failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether a range has failed for good.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed)
     }
 
     /// Has the rest of the object requested without `Range`, in one response: the ordered stream replaces the ranges that are

@@ -4,7 +4,7 @@
 //! begins at the object's end: S3 answers 416, which is confirmed before it is believed. A range counted from the end
 //! needs the size first: HEAD is then sent before the GET.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,8 +14,7 @@ use crate::client::metadata::{AfterEnd, Description, after_end, describe, descri
 use crate::client::object_client::ObjectClient;
 use crate::client::origins::Origins;
 use crate::client::retry::{Attempt, retry};
-use crate::download::concurrency::limit::ConcurrencyLimit;
-use crate::download::concurrency::throttle::Throttle;
+use crate::download::concurrency::limit::Permit;
 use crate::download::context::DownloadContext;
 use crate::download::counters::Counters;
 use crate::download::fetch::range_task::Discovered;
@@ -56,7 +55,6 @@ pub(super) async fn build_context(
     limits: &Limits,
     mode: &StartMode,
 ) -> Result<(DownloadContext, Option<Description>)> {
-    let connections = if limits.adaptive || mode.is_ahead { 1 } else { limits.connections };
     let client =
         ObjectClient::new(Arc::clone(origins), source.clone(), options.for_client(limits.read_buffer))?;
     let if_match = || options.if_match.clone();
@@ -75,7 +73,6 @@ pub(super) async fn build_context(
         }
         (wanted, Some(described))
     };
-    let limit = ConcurrencyLimit::new(connections);
     let evidence = Evidence::new(options.unsafe_ranges, options.version_id.as_deref());
     if mode.already_written > 0 {
         evidence.add_response();
@@ -83,12 +80,11 @@ pub(super) async fn build_context(
     let context = DownloadContext {
         client,
         wanted,
-        limit: Arc::clone(&limit),
-        adaptive: limits.adaptive,
-        chunk_is_explicit: options.chunk_size.is_some(),
-        straggler_lookahead: AtomicUsize::new(0),
         object: mode.object,
+        limit: Arc::clone(&mode.group.limit),
         group: Arc::clone(&mode.group),
+        adaptive: limits.adaptive,
+        has_failed: AtomicBool::new(false),
         max_attempts,
         read_buffer: limits.read_buffer,
         stall_timeout: options.stall_timeout.unwrap_or(Options::STALL_TIMEOUT),
@@ -99,20 +95,20 @@ pub(super) async fn build_context(
         is_plain: AtomicBool::new(false),
         without_if_match: AtomicBool::new(false),
         address_by_version_id: AtomicBool::new(false),
-        counters: Arc::new(Counters::default()),
+        counters: Arc::new(Counters::within(&mode.group.counters)),
         request_stats: RequestStats::new(),
-        throttle: Throttle::new(limit),
         hedging: straggler::HedgeBudget::new(options.hedge),
         chunk: limits.chunk,
     };
     Ok((context, answer))
 }
 
-/// Sends HEAD, unless it was answered already, and the first GET; returns when the head of its response has arrived.
+/// Sends HEAD, unless it was answered already, and the first GET, with `permit`; returns when the head of its response has arrived.
 pub(super) async fn start(
     context: &Arc<DownloadContext>,
     ranges: &mut OrderedRanges,
     chunk: u64,
+    permit: Permit,
     answer: Option<Description>,
 ) -> Result<Discovery> {
     let wanted = &context.wanted;
@@ -129,7 +125,7 @@ pub(super) async fn start(
         Some(_) | None => PendingHead::none(context),
     };
     let asked = wanted.first(chunk);
-    let error = match ranges.discover(asked).await {
+    let error = match ranges.discover(asked, permit).await {
         Ok(Discovered { info, wanted, first, latency }) => {
             check_size(context, &mut head, &info).await?;
             return Ok(Discovery { info, wanted, first_range: first, head, latency });

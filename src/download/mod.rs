@@ -10,7 +10,6 @@ pub(crate) mod group;
 #[cfg(test)]
 pub(crate) mod in_process;
 pub(crate) mod limits;
-pub(crate) mod lookahead;
 pub(crate) mod machine_memory;
 pub(crate) mod memory;
 pub(crate) mod meter;

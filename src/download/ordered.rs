@@ -1,19 +1,21 @@
 //! Ranges in the order of the object: `StreamExt::buffered`, with a cap that moves and bodies that flow.
 //!
 //! A `FuturesOrdered` of range futures, each of which resolves when its first response has been checked, to a body whose
-//! frames flow from then on. The cap is the number of permits and, for ranges that wait to be delivered, a length.
-//! Ranges that turn out to share a full link with the front range are cancelled from the back, and planned again.
+//! frames flow from then on. The cap is the number of permits and, for ranges that wait to be delivered, a length. Both are
+//! for all objects of a run: an object whose turn has not come starts its ranges after those of the objects before it
+//! ([`Undelivered`]). Ranges that turn out to share a full link with the front range are cancelled from the back, and planned
+//! again.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::ops::Add;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use futures_util::stream::{FuturesOrdered, StreamExt};
-use tokio_util::sync::PollSemaphore;
 
-use crate::download::concurrency::limit::{ConcurrencyLimit, Permit};
+use crate::download::concurrency::limit::Permit;
 use crate::download::context::DownloadContext;
 use crate::download::fetch::range_task::Discovered;
 use crate::download::fetch::{self, RangeBody, RangeFuture, RangeHandle};
@@ -26,11 +28,47 @@ use crate::s3::range::ByteRange;
 /// response latency is lost; with more of them some always flow.
 const JUST_IN_TIME_MAX: usize = 2;
 
+/// Ranges that are requested and not delivered, of the objects up to some place in the output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Undelivered {
+    pub(crate) ranges: usize,
+    /// The bytes from the beginning of the front range to that place.
+    pub(crate) bytes: u64,
+    /// The bytes up to that place that are still to be received.
+    pub(crate) outstanding: u64,
+    /// The bytes of the front range; 0 while there is none.
+    pub(crate) front: u64,
+}
+
+/// Adds what is undelivered of a later object.
+impl Add for Undelivered {
+    type Output = Self;
+
+    fn add(self, later: Self) -> Self {
+        Self {
+            ranges: self.ranges + later.ranges,
+            bytes: self.bytes.saturating_add(later.bytes),
+            outstanding: self.outstanding.saturating_add(later.outstanding),
+            front: if self.ranges == 0 { later.front } else { self.front },
+        }
+    }
+}
+
+impl Undelivered {
+    /// Returns whether no further range is to be requested before the front one is delivered, where `extra` more are fetched
+    /// than usual. The number of ranges is what counts, but those after a front range that is larger than they are end sooner than it
+    /// does: at 3 MiB/s a connection, the first 4 MiB held up all others for a second.
+    pub(crate) fn is_far_enough_ahead(&self, context: &DownloadContext, extra: usize) -> bool {
+        let most = context.max_undelivered(context.limit.target() + extra);
+        let is_long = !context.adaptive || self.bytes >= self.front.saturating_mul(most as u64);
+        self.ranges > 0 && self.ranges >= most && is_long
+    }
+}
+
 /// The ranges of one object, in order.
 pub(crate) struct OrderedRanges {
     context: Arc<DownloadContext>,
     plan: Plan,
-    permits: PollSemaphore,
     /// Each resolves when its first response has been checked.
     opening: FuturesOrdered<RangeFuture>,
     /// The range whose bytes go out next.
@@ -47,7 +85,6 @@ impl OrderedRanges {
         Self {
             context: Arc::clone(context),
             plan: Plan::new(ByteRange::new(0, 0), context.chunk, None),
-            permits: PollSemaphore::new(context.limit.semaphore()),
             opening: FuturesOrdered::new(),
             front: None,
             under_way: VecDeque::new(),
@@ -55,9 +92,8 @@ impl OrderedRanges {
         }
     }
 
-    /// Requests `range` and returns what its first response shows. It is the front range from then on.
-    pub(crate) async fn discover(&mut self, range: ByteRange) -> Result<Discovered> {
-        let permit = self.context.limit.acquire().await.ok_or_else(ended_early)?;
+    /// Requests `range` with `permit` and returns what its first response shows.
+    pub(crate) async fn discover(&mut self, range: ByteRange, permit: Permit) -> Result<Discovered> {
         self.start(range, permit);
         let Some(Some(mut body)) = self.opening.next().await else { return Err(ended_early()) };
         let Some(discovered) = body.take_discovered() else {
@@ -80,19 +116,23 @@ impl OrderedRanges {
         }
     }
 
-    /// Returns whether every range has been requested and what is under way ends soon, so that requests for the next
-    /// object lose no latency and take little of the link from this one.
-    pub(crate) fn is_ending(&self) -> bool {
-        let limit = &self.context.limit;
-        let has_few = limit.is_steered() && limit.settled_target() <= JUST_IN_TIME_MAX;
-        self.plan.is_done() && (!has_few || self.outstanding() <= limit.just_in_time_bytes())
+    /// Returns what is requested and not delivered; the bytes that are not requested yet are outstanding too, but nothing
+    /// else.
+    pub(crate) fn undelivered(&self) -> Undelivered {
+        let front = self.under_way.front().map(RangeHandle::range);
+        Undelivered {
+            ranges: self.under_way.len(),
+            bytes: front.map_or(0, |front| self.plan.start().saturating_sub(front.start())),
+            outstanding: self.outstanding().saturating_add(self.plan.left()),
+            front: front.map_or(0, ByteRange::len),
+        }
     }
 
     /// Replaces the ranges after the front one by a single GET without `Range`, once a response in the middle of the object did
     /// not show which bytes it had. The front range is replaced too if it has brought nothing.
     fn merge_the_rest(&mut self) {
         let is_plain = self.context.is_plain.load(Ordering::Relaxed);
-        if self.is_plain || !is_plain || self.context.limit.semaphore().is_closed() {
+        if self.is_plain || !is_plain || self.context.has_failed() {
             return;
         }
         self.is_plain = true;
@@ -113,6 +153,11 @@ impl OrderedRanges {
     /// Returns how many bytes are requested and still to be received.
     fn outstanding(&self) -> u64 {
         self.under_way.iter().map(RangeHandle::outstanding).sum()
+    }
+
+    /// Returns how many ranges are requested and not received.
+    pub(crate) fn fetching(&self) -> usize {
+        self.under_way.iter().filter(|range| range.outstanding() > 0).count()
     }
 
     /// Continues with the ranges of `plan`.
@@ -137,10 +182,11 @@ impl OrderedRanges {
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         loop {
             self.context.limit.register_consumer(cx.waker());
-            self.retreat();
-            self.merge_the_rest();
+            if let Some(keep) = self.context.limit.take_retreat() {
+                self.retreat(keep);
+            }
             // Start ranges first, because the front range may take long.
-            let is_closed = self.poll_start(cx);
+            self.start_ranges(&Undelivered::default());
             if let Some(body) = &mut self.front {
                 if let Some(frame) = ready!(body.poll_frame(cx)) {
                     return Poll::Ready(Some(frame));
@@ -156,45 +202,47 @@ impl OrderedRanges {
                 Some(Some(body)) if !body.is_cancelled() => self.front = Some(body),
                 // It was cancelled, perhaps after it resolved, and its bytes are planned again.
                 Some(_) => {}
-                None if self.plan.is_done() || is_closed => return Poll::Ready(None),
+                None if self.plan.is_done() || self.context.has_failed() => return Poll::Ready(None),
                 // `FuturesOrdered` is empty, and no permit is free yet.
                 None => return Poll::Pending,
             }
         }
     }
 
-    /// Starts as many ranges as the limits allow; returns whether there will be no more permits.
-    fn poll_start(&mut self, cx: &mut Context<'_>) -> bool {
-        while !self.plan.is_done() {
-            self.allow_successor();
-            if self.is_far_enough_ahead() {
-                return false;
-            }
-            let permit = match self.permits.poll_acquire(cx) {
-                Poll::Ready(Some(permit)) => ConcurrencyLimit::permit(&self.context.limit, permit),
-                Poll::Ready(None) => return true,
-                Poll::Pending => return false,
-            };
-            // Cut only now, because the size depends on how many are fetched at the same time.
-            let at_once = self.context.limit.target() as u64;
-            let (chunk, large) = self.context.limit.chunk_sizes();
-            if let Some(range) = self.plan.next(at_once, chunk, large) {
-                self.start(range, permit);
-            }
+    /// Starts as many ranges as the limits allow, after what is undelivered of the objects `before` this one.
+    pub(crate) fn start_ranges(&mut self, before: &Undelivered) {
+        self.merge_the_rest();
+        while !self.plan.is_done() && !self.context.has_failed() {
+            let Some(permit) = self.permit(before) else { return };
+            self.start_next(permit);
         }
-        false
     }
 
-    /// Returns whether no further range is to be requested before the front one is delivered. The number of ranges is what
-    /// counts, but those after a front range that is larger than they are end sooner than it does: at 3 MiB/s a connection, the
-    /// first 4 MiB held up all others for a second.
-    fn is_far_enough_ahead(&self) -> bool {
-        let most = self.context.max_undelivered();
-        let Some(front) = self.under_way.front().filter(|_| self.under_way.len() >= most) else {
-            return false;
-        };
-        let ahead = self.plan.start().saturating_sub(front.range().start());
-        !self.context.adaptive || ahead >= front.range().len().saturating_mul(most as u64)
+    /// Requests the next range now if none is under way: the turn of this object has come, and ranges of later ones may
+    /// hold all permits while they wait for memory.
+    pub(crate) fn start_front(&mut self) {
+        if self.under_way.is_empty() && !self.plan.is_done() && !self.context.has_failed() {
+            self.start_next(self.context.limit.take());
+        }
+    }
+
+    fn start_next(&mut self, permit: Permit) {
+        let limit = &self.context.limit;
+        // Cut only now, because the size depends on how many are fetched at the same time.
+        let at_once = limit.target() as u64;
+        let (chunk, large) = limit.chunk_sizes();
+        // The first one of the run was the one that discovered an object.
+        let number = limit.given().saturating_sub(2) as u64;
+        if let Some(range) = self.plan.next(number, at_once, chunk, large) {
+            self.start(range, permit);
+        }
+    }
+
+    /// Returns a permit for the next range, if it may be requested.
+    fn permit(&self, before: &Undelivered) -> Option<Permit> {
+        let extra = usize::from(self.is_successor_due(before));
+        let is_enough = (*before + self.undelivered()).is_far_enough_ahead(&self.context, extra);
+        if is_enough { None } else { self.context.limit.try_acquire(extra) }
     }
 
     fn start(&mut self, range: ByteRange, permit: Permit) {
@@ -203,24 +251,25 @@ impl OrderedRanges {
         self.under_way.push_back(handle);
     }
 
-    /// Where one or two connections suffice, allows one more when what is under way is about to end.
-    fn allow_successor(&self) {
+    /// Returns whether, where one or two connections suffice, one more range may be requested because what is under way is about
+    /// to end.
+    fn is_successor_due(&self, before: &Undelivered) -> bool {
         let limit = &self.context.limit;
-        if !limit.is_steered() || limit.settled_target() > JUST_IN_TIME_MAX {
-            return limit.set_successor(false);
+        if !limit.is_steered() || limit.target() > JUST_IN_TIME_MAX {
+            return false;
         }
         let ahead = limit.just_in_time_bytes();
-        limit.set_successor(ahead > 0 && self.outstanding() <= ahead);
+        ahead > 0 && before.outstanding + self.outstanding() <= ahead
     }
 
-    /// Cancels ranges from the back where the controller found that they only share the link with the front range.
-    fn retreat(&mut self) {
-        let Some(keep) = self.context.limit.take_retreat() else { return };
+    /// Cancels ranges from the back until `keep` are fetched, because the controller found that they only share the link with
+    /// the front range.
+    pub(crate) fn retreat(&mut self, keep: usize) {
         // A range has failed for good: what is before it could not be requested again, and what is after it ends anyway.
-        if self.context.limit.semaphore().is_closed() {
+        if self.context.has_failed() {
             return;
         }
-        let mut fetching = self.under_way.iter().filter(|range| range.outstanding() > 0).count();
+        let mut fetching = self.fetching();
         while fetching > keep.max(1) && self.under_way.len() > 1 {
             let Some(last) = self.under_way.back().filter(|last| last.outstanding() > 0) else { return };
             self.context.counters.add_discarded(last.cancel());

@@ -5,7 +5,7 @@ use crate::s3::range::ByteRange;
 /// The first of the chunks that start together has one in so many parts of a chunk's size.
 const FIRST_CHUNK_DIVISOR: u64 = 16;
 /// With at most this many ranges at a time, memory is no concern.
-const FEW_RANGES: u64 = 3;
+pub(crate) const FEW_RANGES: u64 = 3;
 
 /// Cuts what is left of an object into chunks, in order, each when it is about to be requested.
 #[derive(Debug)]
@@ -14,7 +14,6 @@ pub(crate) struct Plan {
     chunk: u64,
     /// Where sizes may differ: the size of a chunk while few are fetched at a time.
     large: Option<u64>,
-    planned: u64,
     /// Set if all that is left is one chunk.
     is_one: bool,
 }
@@ -23,12 +22,17 @@ impl Plan {
     /// Plans chunks of `chunk` bytes for all of `range`. With `large`, sizes may differ: chunks have that size while few are
     /// fetched at a time.
     pub(crate) fn new(range: ByteRange, chunk: u64, large: Option<u64>) -> Self {
-        Self { left: range, chunk: chunk.max(1), large, planned: 0, is_one: false }
+        Self { left: range, chunk: chunk.max(1), large, is_one: false }
     }
 
     /// Returns whether every byte is in a chunk.
     pub(crate) fn is_done(&self) -> bool {
         self.left.is_empty()
+    }
+
+    /// Returns how many bytes are in no chunk yet.
+    pub(crate) fn left(&self) -> u64 {
+        self.left.len()
     }
 
     /// Returns where the next chunk begins.
@@ -46,9 +50,16 @@ impl Plan {
         self.is_one = true;
     }
 
-    /// Returns the next chunk, one of `at_once` that are fetched at the same time; `None` when all are planned. Sizes
-    /// are bounded by `chunk_max`, and by `large_max` where few are fetched at a time.
-    pub(crate) fn next(&mut self, at_once: u64, chunk_max: u64, large_max: u64) -> Option<ByteRange> {
+    /// Returns the next chunk, one of `at_once` that are fetched at the same time; `None` when all are planned. It is the one
+    /// of this `number`, from 0, after the first chunk of the run. Sizes are bounded by `chunk_max`, and by `large_max`
+    /// where few are fetched at a time.
+    pub(crate) fn next(
+        &mut self,
+        number: u64,
+        at_once: u64,
+        chunk_max: u64,
+        large_max: u64,
+    ) -> Option<ByteRange> {
         let chunk = self.chunk.min(chunk_max).max(1);
         let size = match self.large {
             _ if self.is_one => u64::MAX,
@@ -56,13 +67,12 @@ impl Plan {
             Some(large) if at_once <= FEW_RANGES => large.min(large_max).max(1),
             // Connections that start together would end together, the last one's bytes waiting for all others: their first
             // chunks grow from a small one, so that they end, and start again, in order.
-            Some(_) if self.planned < at_once => {
+            Some(_) if number < at_once => {
                 let first = chunk / FIRST_CHUNK_DIVISOR;
-                (first + (chunk - first) / at_once * self.planned).max(1)
+                (first + (chunk - first) / at_once * number).max(1)
             }
             _ => chunk,
         };
-        self.planned += 1;
         let chunk =
             ByteRange::new(self.left.start(), self.left.start().saturating_add(size).min(self.left.end()));
         self.left = self.left.remainder(chunk.len());
@@ -87,7 +97,8 @@ mod tests {
             let range = ByteRange::new(start, start + len);
             let large = graded.then_some(4 * size);
             let mut plan = Plan::new(range, size, large);
-            let chunks: Vec<_> = std::iter::from_fn(|| plan.next(at_once, u64::MAX, u64::MAX)).collect();
+            let chunks: Vec<_> =
+                (0..).map_while(|number| plan.next(number, at_once, u64::MAX, u64::MAX)).collect();
             let mut at = range.start();
             for c in &chunks {
                 prop_assert_eq!(c.start(), at);

@@ -1,28 +1,29 @@
 //! Objects one after the other, as `cat` has its files: one stream of frames, in order.
 //!
-//! A `FuturesOrdered` of objects, in the order in which a stream names them, each of which resolves when its first response
-//! has been checked, to its ordered ranges ([`Download`]). While the last bytes of one object are on their way, the first
-//! ranges of the next ones are requested. How many is found from what it brings ([`Lookahead`]). Connections, the rate
-//! limit and one memory window are shared by all, and memory is given by order in the output, so that later objects never
-//! hold up earlier ones.
+//! A queue of objects, in the order in which a stream names them, each of which resolves when its first response has been
+//! checked, to its ordered ranges ([`Download`]). They share connections, one memory window, one rate limit, and one limit of
+//! ranges with its controller, so that a boundary between two objects is hardly more than one between two ranges: whenever a
+//! permit is free, the first range in the output that may be requested gets it. How many objects are requested ahead follows
+//! from that.
 //!
 //! The stream of names may stall: it is polled with the bytes, and never waited for while there are some.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::num::NonZero;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::stream::{FuturesOrdered, Stream, StreamExt};
-use tokio::time::Instant;
+use futures_util::stream::Stream;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::download::client::Client;
+use crate::download::concurrency::limit::Permit;
 use crate::download::group::DownloadGroup;
-use crate::download::lookahead::Lookahead;
+use crate::download::limits::Limits;
 use crate::download::memory::frame::Frame;
 use crate::download::options::Options;
+use crate::download::ordered::Undelivered;
 use crate::download::stream::{Download, StartMode, TransferStats};
 use crate::download::verdict::Verdict;
 use crate::error::{Error, ErrorKind, Result};
@@ -41,25 +42,39 @@ pub(crate) struct ObjectRequest<T> {
 /// The objects of a run, as they become known. After an error it is not polled.
 pub(crate) type ObjectRequests<T> = Pin<Box<dyn Stream<Item = Result<ObjectRequest<T>>> + Send>>;
 
-/// An object that was requested before its turn; `None` where the stream failed in its place.
-type Started<T> = (Option<ObjectRequest<T>>, Result<Download>);
-type StartingObject<T> = Pin<Box<dyn Future<Output = Started<T>> + Send>>;
+/// The most ranges that are fetched at the same time because objects are small. Small objects are limited by the latency of their
+/// responses: 32 of them at a time bring as much as a link of S3 has, and further ones only by the controller's word.
+const SMALL_OBJECTS_MAX: usize = 32;
+
+/// An object that was requested before its turn.
+struct ObjectAhead<T> {
+    request: ObjectRequest<T>,
+    start: ObjectStart,
+}
+
+enum ObjectStart {
+    /// Its first response has not come.
+    Pending(AbortOnDropHandle<Result<Download>>),
+    Responded(Box<Download>),
+    Failed(Option<Error>),
+}
 
 /// Downloads in a row.
 pub(crate) struct ObjectSequence<T> {
     client: Client,
     group: Arc<DownloadGroup>,
     options: Arc<Options>,
-    lookahead: Lookahead,
-    began: Instant,
     requests: ObjectRequests<T>,
-    /// The next object, not requested yet. It is read early, so that the end of the stream is known.
-    next: Option<Result<ObjectRequest<T>>>,
+    /// The next objects, not requested yet, in order. One is read early, so that the end of the stream is known; there are more
+    /// where objects were cancelled.
+    next: VecDeque<Result<ObjectRequest<T>>>,
     has_ended: bool,
     /// Set if the stream ended with an error.
     has_broken: bool,
     /// The objects after the current one that are requested.
-    ahead: FuturesOrdered<StartingObject<T>>,
+    ahead: VecDeque<ObjectAhead<T>>,
+    /// The bytes to deliver of the object that responded last: what the next one may have.
+    usual_bytes: u64,
     current: Option<CurrentObject<T>>,
     /// The object that could not be started.
     failed: Option<ObjectRequest<T>>,
@@ -85,15 +100,14 @@ impl<T: Send + 'static> ObjectSequence<T> {
     pub(crate) fn new(client: &Client, options: &Options, requests: ObjectRequests<T>) -> Self {
         Self {
             client: client.clone(),
-            group: StartMode::alone(options, &client.origins().config).group,
+            group: DownloadGroup::new(&Limits::of(options, &client.origins().config.profile_limits), options),
             options: Arc::new(options.clone()),
-            lookahead: Lookahead::new(options.concurrency.map(NonZero::get)),
-            began: Instant::now(),
             requests,
-            next: None,
+            next: VecDeque::new(),
             has_ended: false,
             has_broken: false,
-            ahead: FuturesOrdered::new(),
+            ahead: VecDeque::new(),
+            usual_bytes: 0,
             current: None,
             failed: None,
             begun: 0,
@@ -137,12 +151,12 @@ impl<T: Send + 'static> ObjectSequence<T> {
             (least, most) => most.filter(|most| *most == least)?,
         };
         let begun = usize::try_from(self.begun).unwrap_or(usize::MAX);
-        Some(begun + self.ahead.len() + usize::from(self.next.is_some()) + unread)
+        Some(begun + self.ahead.len() + self.next.len() + unread)
     }
 
     /// Returns whether no object follows the current one; `false` until that is known.
     pub(crate) fn is_last(&self) -> bool {
-        let has_more = self.next.is_some() || !self.ahead.is_empty() || self.failed.is_some();
+        let has_more = !self.next.is_empty() || !self.ahead.is_empty() || self.failed.is_some();
         self.has_ended && !self.has_broken && !has_more
     }
 
@@ -187,6 +201,7 @@ impl<T: Send + 'static> ObjectSequence<T> {
     /// Returns the next bytes of the current object; `None` after its last one. Cancel safe.
     pub(crate) async fn next_frame(&mut self) -> Option<Result<Frame>> {
         poll_fn(|cx| {
+            self.retreat();
             let frame = match &mut self.current {
                 Some(current) => current.download.poll_frame(cx),
                 None => Poll::Ready(None),
@@ -197,68 +212,43 @@ impl<T: Send + 'static> ObjectSequence<T> {
         .await
     }
 
-    /// Makes the next object the current one; `None` where there is none.
+    /// Makes the next object the current one; `None` where there is none. Cancel safe.
     pub(crate) async fn next_object(&mut self) -> Option<Result<()>> {
         poll_fn(|cx| {
+            self.group.limit.register_consumer(cx.waker());
             self.look_ahead(cx);
-            if self.ahead.is_empty() && self.next.is_none() && !self.has_ended {
-                Poll::Pending
-            } else {
-                Poll::Ready(())
+            if self.ahead.is_empty() {
+                self.start_first();
+                self.look_ahead(cx);
+            }
+            match self.ahead.front() {
+                Some(ObjectAhead { start: ObjectStart::Pending(_), .. }) => Poll::Pending,
+                None if self.next.is_empty() && !self.has_ended => Poll::Pending,
+                _ => Poll::Ready(()),
             }
         })
         .await;
-        let is_ahead = self.begun > 0;
-        let mut is_responded = false;
-        let (request, started) = if self.ahead.is_empty() {
-            match self.next.take()? {
-                Ok(request) => {
-                    let start = start(
-                        &self.client,
-                        &self.options,
-                        &request,
-                        self.mode(&request, self.begun, is_ahead),
-                    );
-                    let started = start.await;
-                    (Some(request), started)
-                }
-                Err(error) => (None, Err(error)),
-            }
-        } else {
-            let mut first_poll = true;
-            poll_fn(|cx| {
-                let next = self.ahead.poll_next_unpin(cx);
-                is_responded = first_poll && next.is_ready();
-                first_poll = false;
-                next
-            })
-            .await?
+        let Some(first) = self.ahead.pop_front() else {
+            return self.next.pop_front().map(|next| next.map(drop));
         };
-        let Some(request) = request else { return Some(started.map(drop)) };
-        Some(match started {
-            Ok(download) => self.advance(request, download, is_responded),
-            Err(error) => {
-                self.failed = Some(request);
-                Err(error)
+        Some(match first.start {
+            ObjectStart::Responded(download) => self.advance(first.request, *download),
+            ObjectStart::Failed(error) => {
+                self.failed = Some(first.request);
+                Err(error.unwrap_or_else(ended_early))
             }
+            ObjectStart::Pending(_) => Err(ended_early()),
         })
     }
 
     /// Makes `download` the current one, after the object before it.
-    fn advance(&mut self, request: ObjectRequest<T>, download: Download, is_responded: bool) -> Result<()> {
-        if self.begun == 0 {
-            self.began = Instant::now();
-        } else {
-            if let Some(connections) = self.options.concurrency {
-                download.set_connections(connections.get().saturating_sub(self.ahead.len()).max(1));
-            }
+    fn advance(&mut self, request: ObjectRequest<T>, download: Download) -> Result<()> {
+        if self.begun > 0 {
             let unfinished = || Error::new(ErrorKind::Other, "an object was left before it was complete");
             (self.verdict, self.unverified) =
                 (Some(self.verdict().ok_or_else(unfinished)?), self.unverified());
             self.before = self.bytes();
             self.spent = self.traffic();
-            let is_complete = is_responded && download.is_received();
-            self.lookahead.delivered(self.before, self.began.elapsed(), is_complete, download.latency());
         }
         self.begun += 1;
         self.current = Some(CurrentObject { download, request });
@@ -273,10 +263,10 @@ impl<T: Send + 'static> ObjectSequence<T> {
         (request.options, request.already_written) = (None, 0);
         let Some(request) = self.failed.as_ref().or(self.request()) else { return Ok(()) };
         let object = if is_current { self.begun.saturating_sub(1) } else { self.begun };
-        let mode = self.mode(request, object, object > 0);
-        let download = start(&self.client, &self.options, request, mode).await?;
+        let mode = self.mode(request, object, object > 0, self.group.limit.take());
+        let download = Download::begin(self.client.origins(), &request.source, &self.options, mode).await?;
         if let Some(request) = self.failed.take() {
-            return self.advance(request, download, false);
+            return self.advance(request, download);
         }
         self.spent = self.traffic();
         if let Some(current) = &mut self.current {
@@ -285,75 +275,153 @@ impl<T: Send + 'static> ObjectSequence<T> {
         Ok(())
     }
 
-    /// Reads the next names, and requests the next objects, as many as pay and have memory, once the current one leaves room
-    /// for them.
+    /// Reads the next names, and requests what of the next objects may be requested, in order.
     fn look_ahead(&mut self, cx: &mut Context<'_>) {
-        loop {
-            if self.next.is_none() && !self.has_ended {
-                match self.requests.as_mut().poll_next(cx) {
-                    Poll::Ready(next) => {
-                        self.has_broken = matches!(next, Some(Err(_)));
-                        self.has_ended = self.has_broken || next.is_none();
-                        self.next = next;
+        self.read_name(cx);
+        let (mut undelivered, mut is_all_requested) = (Undelivered::default(), true);
+        if let Some(CurrentObject { download: current, .. }) = &mut self.current {
+            if !self.ahead.is_empty() {
+                // Ranges of later objects may hold all permits, and wait for memory.
+                current.start_front();
+            }
+            (undelivered, is_all_requested) = (current.undelivered(), current.is_all_requested());
+        }
+        for object in &mut self.ahead {
+            if let ObjectStart::Pending(task) = &mut object.start
+                && let Poll::Ready(started) = Pin::new(task).poll(cx)
+            {
+                object.start = match started.unwrap_or_else(|_| Err(ended_early().on(&object.request.source)))
+                {
+                    Ok(download) => ObjectStart::Responded(Box::new(download)),
+                    Err(error) => ObjectStart::Failed(Some(error)),
+                };
+            }
+            undelivered = undelivered
+                + match &mut object.start {
+                    ObjectStart::Responded(download) => {
+                        let range = download.range();
+                        self.usual_bytes = range.end - range.start;
+                        download.start_ranges(&undelivered);
+                        if download.has_failed() {
+                            return;
+                        }
+                        is_all_requested &= download.is_all_requested();
+                        download.undelivered()
                     }
-                    Poll::Pending => return,
-                }
-            }
-            let Some(current) = self.current.as_ref().map(|current| &current.download) else { return };
-            if self.next.is_none() || !current.is_ending() {
+                    ObjectStart::Pending(_) => unknown(self.usual_bytes),
+                    // The output ends there.
+                    ObjectStart::Failed(_) => return,
+                };
+        }
+        self.request_next(cx, undelivered, is_all_requested);
+    }
+
+    /// Requests the next objects, after what is `undelivered` of those before them.
+    fn request_next(&mut self, cx: &mut Context<'_>, mut undelivered: Undelivered, is_all_requested: bool) {
+        loop {
+            self.read_name(cx);
+            let has_more = matches!(self.next.front(), Some(Ok(_)));
+            self.group.set_has_more(has_more);
+            let Some(CurrentObject { download: current, .. }) = &self.current else { return };
+            if !has_more || current.has_failed() {
                 return;
             }
-            let allowed = match self.options.concurrency {
-                // An explicit number is kept by all together.
-                Some(connections) => connections.get().saturating_sub(current.connections_in_use()),
-                None => self.lookahead.objects(current.info().size, self.group.window_max()),
+            self.group.steer(current.latency());
+            let usual_bytes = if self.ahead.is_empty() {
+                current.range().end - current.range().start
+            } else {
+                self.usual_bytes
             };
-            if self.ahead.len() >= allowed {
+            self.usual_bytes = usual_bytes;
+            if !self.ahead.is_empty()
+                && undelivered.bytes.saturating_add(usual_bytes) > self.bytes_ahead_max()
+            {
                 return;
             }
-            if self.options.concurrency.is_none() {
-                let objects = self.ahead.len() + 1;
-                self.group.widen_to(Lookahead::window_bytes(objects, current.info().size));
+            let limit = &self.group.limit;
+            let is_due = limit.is_steered() && undelivered.outstanding <= limit.next_object_bytes();
+            let extra = if is_due { SMALL_OBJECTS_MAX.saturating_sub(limit.target()).max(1) } else { 0 };
+            if !is_due && (!is_all_requested || current.is_far_enough_ahead(&undelivered)) {
+                return;
             }
-            let starting: StartingObject<T> = match self.next.take() {
-                Some(Ok(request)) => {
-                    let object = self.begun + self.ahead.len() as u64;
-                    let mode = self.mode(&request, object, true);
-                    let (client, options) = (self.client.clone(), Arc::clone(&self.options));
-                    let (source, own) = (request.source.clone(), request.options.clone());
-                    let task = AbortOnDropHandle::new(tokio::spawn(async move {
-                        let options = own.as_ref().unwrap_or(&options);
-                        Download::begin(client.origins(), &source, options, mode).await
-                    }));
-                    Box::pin(async move {
-                        let started = task.await.unwrap_or_else(|_| {
-                            let error = Error::new(ErrorKind::Other, "a part of the download ended early");
-                            Err(error.on(&request.source))
-                        });
-                        (Some(request), started)
-                    })
-                }
-                Some(Err(error)) => Box::pin(std::future::ready((None, Err(error)))),
-                None => return,
-            };
-            self.ahead.push_back(starting);
+            let Some(permit) = limit.try_acquire(extra) else { return };
+            let Some(Ok(request)) = self.next.pop_front() else { return };
+            self.start(request, true, permit);
+            undelivered = undelivered + unknown(usual_bytes);
         }
     }
 
-    fn mode(&self, request: &ObjectRequest<T>, object: u64, is_ahead: bool) -> StartMode {
+    /// Returns how many bytes before an object may be undelivered when it is requested, unless it is the next one: as many as the
+    /// ranges may have that are requested ahead within one object.
+    fn bytes_ahead_max(&self) -> u64 {
+        let ranges = self.group.max_undelivered(self.group.limit.target());
+        self.group.window.bytes().max(self.group.limits.chunk.saturating_mul(ranges as u64))
+    }
+
+    /// Requests the object whose turn it is, if it was not before.
+    fn start_first(&mut self) {
+        match self.next.pop_front() {
+            Some(Ok(request)) => self.start(request, self.begun > 0, self.group.limit.take()),
+            Some(Err(error)) => self.next.push_front(Err(error)),
+            None => {}
+        }
+    }
+
+    fn start(&mut self, request: ObjectRequest<T>, is_ahead: bool, permit: Permit) {
+        let mode = self.mode(&request, self.begun + self.ahead.len() as u64, is_ahead, permit);
+        let (client, options) = (self.client.clone(), Arc::clone(&self.options));
+        let (source, own) = (request.source.clone(), request.options.clone());
+        let task = AbortOnDropHandle::new(tokio::spawn(async move {
+            let options = own.as_ref().unwrap_or(&options);
+            Download::begin(client.origins(), &source, options, mode).await
+        }));
+        self.ahead.push_back(ObjectAhead { request, start: ObjectStart::Pending(task) });
+    }
+
+    /// Reads the next name, if it is not known.
+    fn read_name(&mut self, cx: &mut Context<'_>) {
+        if self.next.is_empty()
+            && !self.has_ended
+            && let Poll::Ready(next) = self.requests.as_mut().poll_next(cx)
+        {
+            self.has_broken = matches!(next, Some(Err(_)));
+            self.has_ended = self.has_broken || next.is_none();
+            self.next.extend(next);
+        }
+    }
+
+    /// Cancels objects and ranges from the back where the controller found that they only share the link with the front range.
+    fn retreat(&mut self) {
+        let Some(keep) = self.group.limit.take_retreat() else { return };
+        let fetching = |object: &ObjectAhead<T>| match &object.start {
+            ObjectStart::Pending(_) => 1,
+            ObjectStart::Responded(download) => download.fetching(),
+            ObjectStart::Failed(_) => 0,
+        };
+        let mut ahead: usize = self.ahead.iter().map(fetching).sum();
+        let Some(current) = self.current.as_mut().map(|current| &mut current.download) else { return };
+        while current.fetching() + ahead > keep.max(1)
+            && let Some(last) = self.ahead.pop_back_if(|last| fetching(last) > 0)
+        {
+            ahead -= fetching(&last);
+            self.next.push_front(Ok(last.request));
+        }
+        current.retreat(keep.saturating_sub(ahead));
+    }
+
+    fn mode(&self, request: &ObjectRequest<T>, object: u64, is_ahead: bool, permit: Permit) -> StartMode {
         let already_written = request.already_written;
-        StartMode { already_written, is_ahead, object, group: Arc::clone(&self.group) }
+        StartMode { already_written, is_ahead, object, group: Arc::clone(&self.group), permit }
     }
 }
 
-async fn start<T>(
-    client: &Client,
-    options: &Options,
-    request: &ObjectRequest<T>,
-    mode: StartMode,
-) -> Result<Download> {
-    let options = request.options.as_ref().unwrap_or(options);
-    Download::begin(client.origins(), &request.source, options, mode).await
+/// An object of perhaps so many bytes that has not responded.
+fn unknown(bytes: u64) -> Undelivered {
+    Undelivered { ranges: 1, bytes, outstanding: bytes, front: bytes }
+}
+
+fn ended_early() -> Error {
+    Error::new(ErrorKind::Other, "a part of the download ended early")
 }
 
 #[cfg(test)]

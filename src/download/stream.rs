@@ -19,18 +19,17 @@ use tracing::info;
 use crate::client::origins::Origins;
 use crate::config::settings::Config;
 use crate::download::client::Client;
+use crate::download::concurrency::limit::Permit;
 use crate::download::context::DownloadContext;
 use crate::download::discovery::{self, Discovery};
 use crate::download::group::DownloadGroup;
 use crate::download::limits::{Limits, checksum_mode};
-use crate::download::lookahead::OBJECT_BYTES_MAX;
 use crate::download::memory::frame::Frame;
 use crate::download::meter::Meter;
 use crate::download::options::{ChecksumMode, Options};
-use crate::download::ordered::OrderedRanges;
+use crate::download::ordered::{OrderedRanges, Undelivered};
 use crate::download::pending_head::{self, PendingHead};
-use crate::download::plan::Plan;
-use crate::download::steering::steer;
+use crate::download::plan::{FEW_RANGES, Plan};
 use crate::download::verdict::{EndState, Verdict};
 use crate::download::verify::ChecksumCheck;
 use crate::error::{Error, ErrorKind, Result};
@@ -51,12 +50,10 @@ pub struct Download {
     failed: bool,
     head: PendingHead,
     verify: ChecksumCheck,
-    limits: Limits,
     /// How long the first response took.
     latency: Duration,
     /// Set until the turn comes of a download that started before it.
     is_ahead: bool,
-    steering: Option<AbortOnDropHandle<()>>,
     /// The HEAD that confirms the version at the end, once it is needed.
     confirmation: Option<AbortOnDropHandle<Result<()>>>,
     verdict: Option<Verdict>,
@@ -76,18 +73,32 @@ impl fmt::Debug for Download {
 pub(crate) struct StartMode {
     /// Bytes before the range that an earlier run has written.
     pub(crate) already_written: u64,
-    /// Set while earlier objects are still being delivered: no more than the first range is fetched.
+    /// Set while earlier objects are still being delivered.
     pub(crate) is_ahead: bool,
     /// The number of the object in the output, from 0.
     pub(crate) object: u64,
     pub(crate) group: Arc<DownloadGroup>,
+    /// For its first range.
+    pub(crate) permit: Permit,
 }
 
 impl StartMode {
     /// Returns the mode of a download that shares its limits with no other one.
     pub(crate) fn alone(options: &Options, config: &Config) -> Self {
-        let group = DownloadGroup::new(&Limits::of(options, &config.profile_limits), options.threads);
-        Self { already_written: 0, is_ahead: false, object: 0, group }
+        let group = DownloadGroup::new(&Limits::of(options, &config.profile_limits), options);
+        let permit = group.limit.take();
+        Self { already_written: 0, is_ahead: false, object: 0, group, permit }
+    }
+
+    /// Returns how many bytes to request first, without knowing the size of the object.
+    fn first_bytes(&self, limits: &Limits) -> u64 {
+        let (chunk, large) = self.group.limit.chunk_sizes();
+        let may_differ = self.is_ahead && chunk != u64::MAX;
+        match limits.large {
+            Some(most) if may_differ && self.group.limit.target() as u64 <= FEW_RANGES => most.min(large),
+            Some(_) if may_differ => limits.chunk.min(chunk),
+            _ => limits.chunk,
+        }
     }
 }
 
@@ -112,24 +123,21 @@ impl Download {
         let (context, answer) = context.map_err(|e| source.explain(e))?;
         let context = Arc::new(context);
         let mut ranges = OrderedRanges::new(&context);
-        let is_usual = options.chunk_size.is_some() || !mode.is_ahead || !limits.adaptive;
-        // Before its turn one connection fetches it, while others fetch the objects before and after it.
-        let first_bytes =
-            if is_usual { limits.chunk } else { OBJECT_BYTES_MAX.min(limits.window / 4).max(limits.chunk) };
-        let started = discovery::start(&context, &mut ranges, first_bytes, answer).await;
+        let first_bytes = mode.first_bytes(&limits);
+        let StartMode { already_written, is_ahead, permit, .. } = mode;
+        let started = discovery::start(&context, &mut ranges, first_bytes, permit, answer).await;
         let started = started.map_err(|e| source.explain(e))?;
         let wanted = started.wanted;
         log_start(source, &started.info, wanted, &limits);
         let rest = wanted.remainder(started.first_range.len());
         ranges.follow(Plan::new(rest, limits.chunk, limits.large));
         let Discovery { info, mut head, latency, .. } = started;
-        let whole = wanted == ByteRange::new(mode.already_written, info.size);
+        let whole = wanted == ByteRange::new(already_written, info.size);
         let checksum = checksum_mode(options, config.checksum_validation);
         let verify = ChecksumCheck::new(checksum, &context, &info, whole, &mut head).await;
         let verify = verify.map_err(|e| e.on(source))?;
         context.counters.set_expected(if wanted.end() == u64::MAX { u64::MAX } else { wanted.len() });
-        let (failed, is_ahead, steering) = (false, mode.is_ahead, None);
-        let (confirmation, verdict) = (None, None);
+        let (failed, confirmation, verdict) = (false, None, None);
         let mut download = Self {
             context,
             info,
@@ -138,16 +146,13 @@ impl Download {
             failed,
             head,
             verify,
-            limits,
             latency,
             is_ahead,
-            steering,
             confirmation,
             verdict,
         };
-        if !mode.is_ahead {
-            download.ranges.set_front();
-            download.steer();
+        if !is_ahead {
+            download.set_front();
         }
         Ok(download)
     }
@@ -233,24 +238,9 @@ impl Download {
         .await;
     }
 
-    /// Returns whether the next object may be requested: every range of this one is, and those end soon.
-    pub(crate) fn is_ending(&self) -> bool {
-        self.ranges.is_ending()
-    }
-
     /// Returns how many connections it may use at present.
     pub(crate) fn connections(&self) -> usize {
         self.context.limit.target()
-    }
-
-    /// Returns how many permits are in use.
-    pub(crate) fn connections_in_use(&self) -> usize {
-        self.context.limit.in_use()
-    }
-
-    /// Sets how many connections it may use, where the user named a number for the whole run.
-    pub(crate) fn set_connections(&self, connections: usize) {
-        self.context.limit.set_target(connections);
     }
 
     /// Returns how long the first response took to begin.
@@ -258,15 +248,53 @@ impl Download {
         self.latency
     }
 
-    /// Returns whether every byte has been received.
-    pub(crate) fn is_received(&self) -> bool {
-        self.context.counters.fetched() >= self.wanted.len()
+    /// Returns what is requested and not delivered.
+    pub(crate) fn undelivered(&self) -> Undelivered {
+        self.ranges.undelivered()
     }
 
-    /// Starts to look for the number of connections that pays, if it is adaptive and there is more to request.
-    fn steer(&mut self) {
-        if self.limits.adaptive && !self.ranges.is_all_requested() {
-            self.steering = Some(steer(&self.context, self.wanted, &self.limits, self.latency));
+    /// Returns whether every range has been requested.
+    pub(crate) fn is_all_requested(&self) -> bool {
+        self.ranges.is_all_requested()
+    }
+
+    /// Returns whether a range of it has failed for good.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.context.has_failed()
+    }
+
+    /// Returns whether nothing further is to be requested while so much is `undelivered`.
+    pub(crate) fn is_far_enough_ahead(&self, undelivered: &Undelivered) -> bool {
+        undelivered.is_far_enough_ahead(&self.context, 0)
+    }
+
+    /// Requests further ranges before its turn, after what is undelivered of the objects `before` it.
+    pub(crate) fn start_ranges(&mut self, before: &Undelivered) {
+        self.ranges.start_ranges(before);
+    }
+
+    /// Requests its next range now, if none is under way.
+    pub(crate) fn start_front(&mut self) {
+        self.ranges.start_front();
+    }
+
+    /// Returns how many of its ranges are requested and not received.
+    pub(crate) fn fetching(&self) -> usize {
+        self.ranges.fetching()
+    }
+
+    /// Cancels ranges from the back until `keep` are fetched.
+    pub(crate) fn retreat(&mut self, keep: usize) {
+        self.ranges.retreat(keep);
+    }
+
+    /// Gives it priority: its turn has come.
+    fn set_front(&mut self) {
+        self.is_ahead = false;
+        self.ranges.set_front();
+        self.context.group.set_front(&self.context);
+        if !self.ranges.is_all_requested() {
+            self.context.group.steer(self.latency);
         }
     }
 
@@ -295,9 +323,8 @@ impl Download {
         if self.failed || self.verdict.is_some() {
             return Poll::Ready(None);
         }
-        if std::mem::take(&mut self.is_ahead) {
-            self.ranges.set_front();
-            self.steer();
+        if self.is_ahead {
+            self.set_front();
         }
         match ready!(self.ranges.poll_frame(cx)) {
             Some(Ok(frame)) => {

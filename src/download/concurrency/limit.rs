@@ -1,26 +1,23 @@
 //! How many ranges are fetched at the same time: a number that may change while they are.
 //!
 //! The smaller of two numbers counts: what the controller wants, and what a busy server still allows. A range holds a
-//! [`Permit`] while it is fetched. Raising the number takes effect immediately, lowering it as permits come back. Permits
-//! are given in the order in which they are asked for.
+//! [`Permit`] while it is fetched. Raising the number takes effect immediately, lowering it as permits come back. One limit
+//! is for all objects of a run, and permits are given by order in the output: the ordered stream takes them for its next
+//! ranges in that order, after ranges that have begun and wait for one again.
 
+use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
+use crate::download::memory::window::OutputPosition;
 use crate::download::sync::{AtomicBool, AtomicU64, AtomicUsize, AtomicWaker, Mutex, MutexGuard};
 
 /// A changing number of permits, and the sizes of the ranges that they are for.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimit {
-    free: Arc<Semaphore>,
-    /// Changes together with the number of permits: threads that lower it and give permits back at the same time would
-    /// lose some otherwise.
     state: Mutex<LimitState>,
-    in_use: AtomicUsize,
-    most: AtomicUsize,
     /// Set if a controller moves the target.
     steered: AtomicBool,
     /// Set while the controller measures over so short a time that bytes must be counted as they arrive.
@@ -30,6 +27,8 @@ pub(crate) struct ConcurrencyLimit {
     large: AtomicU64,
     /// Bytes under way below which the next range is requested.
     just_in_time: AtomicU64,
+    /// Bytes still to be received below which the next object is requested.
+    next_object: AtomicU64,
     /// How many ranges to keep, plus one; 0 where none is to be cancelled.
     retreat: AtomicUsize,
     /// The ordered stream, woken when there is more for it to do.
@@ -40,63 +39,94 @@ pub(crate) struct ConcurrencyLimit {
 struct LimitState {
     /// How many permits there should be.
     target: usize,
-    /// Set if one more is allowed because those under way are about to end.
-    successor: bool,
     /// How many a busy server allows; `usize::MAX` where it is not.
     ceiling: usize,
-    /// How many there are, those in use included.
-    size: usize,
+    /// How many were in use when a busy server asked for fewer.
+    in_use_before: usize,
+    in_use: usize,
+    most: usize,
+    /// How many were ever given.
+    given: usize,
+    /// The ranges that wait for a permit, by where they begin.
+    waiting: BTreeMap<OutputPosition, Waker>,
 }
 
 impl LimitState {
     fn allowed(&self) -> usize {
-        (self.target + usize::from(self.successor)).min(self.ceiling)
+        self.target.min(self.ceiling)
+    }
+
+    fn give(&mut self, limit: &Arc<ConcurrencyLimit>) -> Permit {
+        self.in_use += 1;
+        self.most = self.most.max(self.in_use);
+        self.given += 1;
+        Permit { limit: Arc::clone(limit) }
     }
 }
 
 /// The right to fetch one range; dropping it gives it to the next.
 #[derive(Debug)]
 pub(crate) struct Permit {
-    permit: Option<OwnedSemaphorePermit>,
     limit: Arc<ConcurrencyLimit>,
 }
 
 impl ConcurrencyLimit {
     /// Creates a limit of `target` ranges.
     pub(crate) fn new(target: usize) -> Arc<Self> {
-        let target = target.min(Semaphore::MAX_PERMITS);
-        let state = LimitState { target, successor: false, ceiling: usize::MAX, size: target };
+        let state = LimitState {
+            target,
+            ceiling: usize::MAX,
+            in_use_before: 0,
+            in_use: 0,
+            most: 0,
+            given: 0,
+            waiting: BTreeMap::new(),
+        };
         Arc::new(Self {
-            free: Arc::new(Semaphore::new(target)),
             state: Mutex::new(state),
-            in_use: AtomicUsize::new(0),
-            most: AtomicUsize::new(0),
             steered: AtomicBool::new(false),
             observed: AtomicBool::new(false),
             chunk: AtomicU64::new(u64::MAX),
             large: AtomicU64::new(u64::MAX),
             just_in_time: AtomicU64::new(0),
+            next_object: AtomicU64::new(0),
             retreat: AtomicUsize::new(0),
             consumer: AtomicWaker::new(),
         })
     }
 
-    /// Waits for a permit; `None` once the limit is closed.
-    pub(crate) async fn acquire(self: &Arc<Self>) -> Option<Permit> {
-        let permit = Arc::clone(&self.free).acquire_owned().await.ok()?;
-        Some(Self::permit(self, permit))
+    /// Waits for a permit for the range that begins at `start` and has given its own back. Those that wait get theirs by
+    /// order in the output.
+    pub(crate) async fn acquire(self: &Arc<Self>, start: OutputPosition) -> Permit {
+        let _turn = PermitWait { limit: self, start };
+        poll_fn(|cx| self.poll_acquire(start, cx)).await
     }
 
-    /// Returns the semaphore that permits are taken from, for a stream that polls it.
-    pub(crate) fn semaphore(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.free)
+    fn poll_acquire(self: &Arc<Self>, start: OutputPosition, cx: &Context<'_>) -> Poll<Permit> {
+        let mut state = self.state();
+        let is_first = state.waiting.first_key_value().is_none_or(|(before, _)| start <= *before);
+        if !is_first || state.in_use >= state.allowed() {
+            state.waiting.insert(start, cx.waker().clone());
+            return Poll::Pending;
+        }
+        state.waiting.remove(&start);
+        let permit = state.give(self);
+        wake_next(state);
+        Poll::Ready(permit)
     }
 
-    /// Returns the right to fetch one range, for a `permit` that was taken from the semaphore.
-    pub(crate) fn permit(limit: &Arc<Self>, permit: OwnedSemaphorePermit) -> Permit {
-        let in_use = limit.in_use.fetch_add(1, Ordering::Relaxed) + 1;
-        limit.most.fetch_max(in_use, Ordering::Relaxed);
-        Permit { permit: Some(permit), limit: Arc::clone(limit) }
+    /// Returns a permit for the next range, if one is free that no earlier range waits for; up to `extra` more than there
+    /// should be, because those under way are about to end. The ordered stream is woken when one comes back.
+    pub(crate) fn try_acquire(self: &Arc<Self>, extra: usize) -> Option<Permit> {
+        let mut state = self.state();
+        let allowed = state.target.saturating_add(extra).min(state.ceiling);
+        (state.in_use + state.waiting.len() < allowed).then(|| state.give(self))
+    }
+
+    /// Returns a permit for the front range, which never waits: ranges that hold all permits may wait for its bytes to be
+    /// delivered.
+    pub(crate) fn take(self: &Arc<Self>) -> Permit {
+        self.state().give(self)
     }
 
     /// Returns how many ranges may be fetched at the same time.
@@ -104,19 +134,19 @@ impl ConcurrencyLimit {
         self.state().allowed()
     }
 
-    /// Returns how many ranges the controller wants, without the successor of one that is about to end.
-    pub(crate) fn settled_target(&self) -> usize {
-        self.state().target
-    }
-
     /// Returns how many permits are in use.
     pub(crate) fn in_use(&self) -> usize {
-        self.in_use.load(Ordering::Relaxed)
+        self.state().in_use
     }
 
     /// Returns the most permits that were in use at the same time.
     pub(crate) fn most(&self) -> usize {
-        self.most.load(Ordering::Relaxed)
+        self.state().most
+    }
+
+    /// Returns how many permits were given in all.
+    pub(crate) fn given(&self) -> usize {
+        self.state().given
     }
 
     /// Sets how many ranges may be fetched at the same time.
@@ -134,16 +164,13 @@ impl ConcurrencyLimit {
         self.observed.load(Ordering::Relaxed)
     }
 
-    /// Allows one more range because those under way are about to end, or no longer.
-    pub(crate) fn set_successor(&self, allowed: bool) {
-        if self.state().successor != allowed {
-            self.change(|state| state.successor = allowed);
-        }
-    }
-
     /// Allows half as many as there are, at least one, until they grow again.
     pub(crate) fn halve(&self) {
-        self.change(|state| state.ceiling = (state.allowed() / 2).max(1));
+        self.change(|state| {
+            let in_use = state.in_use.min(state.ceiling);
+            state.in_use_before = state.in_use_before.max(in_use);
+            state.ceiling = (state.allowed().max(in_use) / 2).max(1);
+        });
     }
 
     /// Allows one more after [`ConcurrencyLimit::halve`].
@@ -151,7 +178,11 @@ impl ConcurrencyLimit {
         self.change(|state| {
             if state.ceiling != usize::MAX {
                 let next = state.ceiling + 1;
-                state.ceiling = if next < state.target { next } else { usize::MAX };
+                if next < state.target.max(state.in_use_before) {
+                    state.ceiling = next;
+                } else {
+                    (state.ceiling, state.in_use_before) = (usize::MAX, 0);
+                }
             }
         });
     }
@@ -159,11 +190,6 @@ impl ConcurrencyLimit {
     /// Returns whether a busy server allows fewer than there should be.
     pub(crate) fn is_halved(&self) -> bool {
         self.state().ceiling != usize::MAX
-    }
-
-    /// Gives no more permits: ranges that have not begun never will.
-    pub(crate) fn close(&self) {
-        self.free.close();
     }
 
     /// Notes that a controller moves the target from now on.
@@ -183,6 +209,11 @@ impl ConcurrencyLimit {
         self.just_in_time.store(just_in_time, Ordering::Relaxed);
     }
 
+    /// Sets below how many bytes that are still to be received the next object is requested.
+    pub(crate) fn set_next_object(&self, bytes: u64) {
+        self.next_object.store(bytes, Ordering::Relaxed);
+    }
+
     /// Returns the largest range, in bytes, and the largest where few are fetched at the same time.
     pub(crate) fn chunk_sizes(&self) -> (u64, u64) {
         (self.chunk.load(Ordering::Relaxed), self.large.load(Ordering::Relaxed))
@@ -191,6 +222,11 @@ impl ConcurrencyLimit {
     /// Returns below how many bytes under way the next range is requested.
     pub(crate) fn just_in_time_bytes(&self) -> u64 {
         self.just_in_time.load(Ordering::Relaxed)
+    }
+
+    /// Returns below how many bytes that are still to be received the next object is requested.
+    pub(crate) fn next_object_bytes(&self) -> u64 {
+        self.next_object.load(Ordering::Relaxed)
     }
 
     /// Asks the ordered stream to cancel ranges until `keep` are left.
@@ -217,18 +253,10 @@ impl ConcurrencyLimit {
         self.consumer.register(waker);
     }
 
-    /// Changes the state, and adds permits or takes back those that nobody holds until there are as many as allowed.
     fn change(&self, change: impl FnOnce(&mut LimitState)) {
         let mut state = self.state();
         change(&mut state);
-        let allowed = state.allowed();
-        if state.size < allowed {
-            self.free.add_permits(allowed - state.size);
-            state.size = allowed;
-        } else {
-            state.size -= self.free.forget_permits(state.size - allowed);
-        }
-        drop(state);
+        wake_next(state);
         self.consumer.wake();
     }
 
@@ -237,16 +265,39 @@ impl ConcurrencyLimit {
     }
 }
 
+/// Wakes the first range that waits, if there is a permit for it; that one wakes the next.
+fn wake_next(state: MutexGuard<'_, LimitState>) {
+    if state.in_use < state.allowed()
+        && let Some((_, waker)) = state.waiting.first_key_value()
+    {
+        let waker = waker.clone();
+        drop(state);
+        waker.wake();
+    }
+}
+
+/// A place among the ranges that wait, given up when the wait ends.
+struct PermitWait<'a> {
+    limit: &'a Arc<ConcurrencyLimit>,
+    start: OutputPosition,
+}
+
+impl Drop for PermitWait<'_> {
+    fn drop(&mut self) {
+        let mut state = self.limit.state();
+        if state.waiting.remove(&self.start).is_some() {
+            wake_next(state);
+            self.limit.consumer.wake();
+        }
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.limit.in_use.fetch_sub(1, Ordering::Relaxed);
         let mut state = self.limit.state();
-        if state.size > state.allowed()
-            && let Some(permit) = self.permit.take()
-        {
-            state.size -= 1;
-            permit.forget();
-        }
+        state.in_use -= 1;
+        wake_next(state);
+        self.limit.consumer.wake();
     }
 }
 
@@ -255,58 +306,94 @@ mod tests {
     use super::*;
     use futures_util::FutureExt;
 
+    fn at(offset: u64) -> OutputPosition {
+        OutputPosition { object: 0, offset }
+    }
+
     #[tokio::test]
     async fn half_as_many_until_they_grow() {
         let limit = ConcurrencyLimit::new(4);
-        let held = [limit.acquire().await, limit.acquire().await, limit.acquire().await];
+        let held: Vec<_> = (0..3).map(|_| limit.try_acquire(0).unwrap()).collect();
         limit.halve();
         assert_eq!((limit.target(), limit.in_use()), (2, 3));
         limit.set_target(8);
         assert_eq!(limit.target(), 2, "the ceiling stays");
+        assert!(limit.try_acquire(100).is_none(), "for what is about to end, too");
         drop(held);
-        let two = (limit.acquire().await, limit.acquire().await);
-        assert!(limit.acquire().now_or_never().is_none());
+        let two = (limit.try_acquire(0).unwrap(), limit.try_acquire(0).unwrap());
+        assert!(limit.try_acquire(0).is_none());
         limit.grow();
-        let third = limit.acquire().now_or_never();
-        assert!(third.is_some() && limit.acquire().now_or_never().is_none());
+        let third = limit.try_acquire(0);
+        assert!(third.is_some() && limit.try_acquire(0).is_none());
         (0..5).for_each(|_| limit.grow());
         assert_eq!((limit.target(), limit.is_halved()), (8, false));
         drop((two, third));
     }
 
     #[tokio::test]
-    async fn a_successor_is_one_more_until_it_is_not_allowed_any_more() {
+    async fn an_extra_permit_is_no_more_than_the_next_one_in_advance() {
         let limit = ConcurrencyLimit::new(1);
-        let first = limit.acquire().await.unwrap();
-        assert!(limit.acquire().now_or_never().is_none());
-        limit.set_successor(true);
-        let second = limit.acquire().now_or_never().unwrap().unwrap();
-        limit.set_successor(false);
+        let first = limit.try_acquire(0).unwrap();
+        assert!(limit.try_acquire(0).is_none());
+        let second = limit.try_acquire(1).unwrap();
+        assert!(limit.try_acquire(1).is_none());
         drop(first);
-        assert!(limit.acquire().now_or_never().is_none(), "the successor is the only one now");
+        assert!(limit.try_acquire(0).is_none(), "it is the only one now");
         drop(second);
-        assert_eq!(limit.settled_target(), 1);
-        assert!(limit.acquire().now_or_never().is_some());
+        assert!(limit.try_acquire(0).is_some());
     }
 
     #[tokio::test]
     async fn more_at_once_and_fewer_as_they_end() {
         let limit = ConcurrencyLimit::new(1);
-        let first = limit.acquire().await.unwrap();
-        let mut second = Box::pin(limit.acquire());
+        let first = limit.try_acquire(0).unwrap();
+        let mut second = Box::pin(limit.acquire(at(2)));
         assert!((&mut second).now_or_never().is_none());
         limit.set_target(3);
-        let second = second.now_or_never().unwrap().unwrap();
-        let third = limit.acquire().now_or_never().unwrap().unwrap();
+        let second = second.now_or_never().unwrap();
+        let third = limit.try_acquire(0).unwrap();
         limit.set_target(1);
         drop((first, second));
-        assert!(limit.acquire().now_or_never().is_none(), "one is in use still");
+        assert!(limit.try_acquire(0).is_none(), "one is in use still");
+        let front = limit.take();
         drop(third);
-        assert_eq!(limit.most(), 3);
-        let only = limit.acquire().now_or_never().unwrap();
-        assert!(limit.acquire().now_or_never().is_none());
-        limit.close();
-        drop(only);
-        assert!(limit.acquire().await.is_none());
+        assert_eq!((limit.most(), limit.given()), (3, 4));
+        assert!(limit.try_acquire(0).is_none(), "the front range has taken it");
+        drop(front);
+        assert!(limit.try_acquire(0).is_some());
+    }
+
+    #[tokio::test]
+    async fn permits_are_given_by_order_in_the_output() {
+        let limit = ConcurrencyLimit::new(1);
+        let held = limit.try_acquire(0).unwrap();
+        let starts =
+            [(1, 0), (0, 9), (0, 5), (1, 3)].map(|(object, offset)| OutputPosition { object, offset });
+        let mut waiting: Vec<_> = starts.iter().map(|at| (*at, Box::pin(limit.acquire(*at)))).collect();
+        assert!(waiting.iter_mut().all(|(_, wait)| wait.now_or_never().is_none()));
+        drop(held);
+        assert!(limit.try_acquire(0).is_none(), "no new range overtakes one that waits");
+        let mut order = Vec::new();
+        while !waiting.is_empty() {
+            let ready =
+                waiting.iter_mut().enumerate().find_map(|(n, (_, wait))| Some((n, wait.now_or_never()?)));
+            let (number, permit) = ready.unwrap();
+            order.push(waiting.remove(number).0);
+            drop(permit);
+        }
+        let mut sorted = starts.to_vec();
+        sorted.sort_unstable();
+        assert_eq!(order, sorted);
+    }
+
+    #[tokio::test]
+    async fn a_range_that_stops_waiting_holds_up_no_other() {
+        let limit = ConcurrencyLimit::new(1);
+        let held = limit.try_acquire(0).unwrap();
+        let mut given_up = Box::pin(limit.acquire(at(1)));
+        let mut other = Box::pin(limit.acquire(at(2)));
+        assert!((&mut given_up).now_or_never().is_none() && (&mut other).now_or_never().is_none());
+        drop((given_up, held));
+        assert!(other.now_or_never().is_some());
     }
 }

@@ -203,7 +203,7 @@ impl RangeRequest {
     pub(super) async fn finish(self) {
         let RequestStage::Receiving(mut receiving) = self.stage else { return };
         let is_slow =
-            self.context.limit.settled_target() > FEW_CONNECTIONS
+            self.context.limit.target() > FEW_CONNECTIONS
                 && self.context.request_stats.expected().is_some_and(|expected| {
                     expected.is_slow(receiving.received - receiving.at_once, self.spent)
                 });
@@ -218,7 +218,7 @@ async fn send(context: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt)
         checked_get(&context, asked, attempt).await?;
     let Exchange { body, latency, .. } = exchange;
     context.request_stats.responded(latency);
-    context.throttle.all_is_well(Instant::now());
+    context.group.throttle.all_is_well(Instant::now());
     // The first response had no length, though this one may: then the connection's end is a cut, if it comes early.
     let is_size_unknown = context.pin.get().is_some_and(|pin| pin.known_size().is_none());
     Ok(Receiving {

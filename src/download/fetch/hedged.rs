@@ -112,7 +112,7 @@ impl HedgedRequest {
                     if let Some(second) = self.drop_second(context, rest) {
                         context.counters.add_hedge_won();
                         context.hedging.won();
-                        context.grow_for_stragglers();
+                        context.group.grow_for_stragglers();
                         log_hedge_won(rest.bytes, None);
                         self.first = second;
                     }
@@ -194,7 +194,7 @@ impl HedgedRequest {
         let is_alone = context.limit.in_use() <= 1;
         // If the others wait for memory, they do not wait for the network.
         let is_full = context.group.window.is_full();
-        let is_found = context.limit.is_steered() && context.limit.settled_target() <= FEW_CONNECTIONS;
+        let is_found = context.limit.is_steered() && context.limit.target() <= FEW_CONNECTIONS;
         let late = match (is_found, is_full) {
             (true, _) => straggler::ON_A_FULL_LINK,
             (false, true) => straggler::WHERE_ALL_WAIT,

@@ -66,6 +66,8 @@ pub(super) struct RangeTask {
     queue: FrameSender,
     /// Resolved when the first response was checked.
     opened: Option<oneshot::Sender<Option<Discovered>>>,
+    /// Set while the body of a response is being received.
+    is_receiving: bool,
 }
 
 impl RangeTask {
@@ -76,10 +78,17 @@ impl RangeTask {
         queue: FrameSender,
         opened: oneshot::Sender<Option<Discovered>>,
     ) -> Self {
-        let room = Reservation::default();
-        let is_plain = context.is_plain.load(Ordering::Relaxed);
-        let (context, opened) = (Arc::clone(context), Some(opened));
-        Self { context, range, done: 0, whole: false, is_plain, room, queue, opened }
+        Self {
+            context: Arc::clone(context),
+            range,
+            done: 0,
+            whole: false,
+            is_plain: context.is_plain.load(Ordering::Relaxed),
+            room: Reservation::default(),
+            queue,
+            opened: Some(opened),
+            is_receiving: false,
+        }
     }
 
     /// Fetches the range with the permit `slot`.
@@ -91,7 +100,9 @@ impl RangeTask {
         let mut fetched = context.counters.fetched();
         loop {
             let before = self.done;
-            let Err(error) = self.attempt(attempt).await else { return };
+            let ended = self.attempt(attempt).await;
+            self.set_receiving(false);
+            let Err(error) = ended else { return };
             // The ordered stream is about to cancel the range, because a single GET without `Range` brings the rest of the object.
             if !self.is_plain && context.pin.get().is_some() && context.is_plain.load(Ordering::Relaxed) {
                 self.is_plain = true;
@@ -113,7 +124,7 @@ impl RangeTask {
             let Some(delay) = tries.failed(&error, made_progress, context.counters.is_begun()) else {
                 self.queue.finish(Err(error.after_attempts(tries.count())));
                 // The download ends here: later ranges need not start.
-                return context.limit.close();
+                return context.set_failed();
             };
             context.counters.add_retry();
             log_retry(Some(self.range.remainder(self.done)), tries.count(), &error, delay);
@@ -122,7 +133,7 @@ impl RangeTask {
                 continue;
             }
             context.counters.add_throttled();
-            context.throttle.slow_down(Instant::now(), error.service().and_then(|s| s.retry_after));
+            context.group.throttle.slow_down(Instant::now(), error.service().and_then(|s| s.retry_after));
             // While it waits, another range may use the permit.
             drop(slot.take());
             sleep(delay).await;
@@ -141,23 +152,32 @@ impl RangeTask {
         PROGRESS_BYTES_MIN.min(of_range).min(of_rate).max(1)
     }
 
-    /// Waits for a permit. The front range does not wait: others that hold permits may be waiting for it. Nor does any range once
-    /// another has failed for good: what lies before that one is still delivered, and what lies after it ends with the
-    /// download.
+    /// Waits for a permit. The front range does not wait: others that hold permits may be waiting for it.
     async fn slot_again(&self) -> Option<Permit> {
-        let mut slot = pin!(self.context.limit.acquire());
+        let start = self.context.position(self.range.start());
+        let mut slot = pin!(self.context.limit.acquire(start));
         poll_fn(|cx| match slot.as_mut().poll(cx) {
+            Poll::Ready(permit) => Poll::Ready(Some(permit)),
             Poll::Pending if self.queue.poll_is_front(cx) => Poll::Ready(None),
-            slot => slot,
+            Poll::Pending => Poll::Pending,
         })
         .await
+    }
+
+    /// Counts the response that is being received, from its head to its end.
+    fn set_receiving(&mut self, is_receiving: bool) {
+        match (std::mem::replace(&mut self.is_receiving, is_receiving), is_receiving) {
+            (false, true) => self.context.counters.add_opened(),
+            (true, false) => self.context.counters.add_ended(),
+            _ => {}
+        }
     }
 
     /// Sends one request for the rest of the range and reads its body to the end, or that of a second request if the first one is
     /// late.
     async fn attempt(&mut self, attempt: Attempt) -> Result<()> {
         let context = Arc::clone(&self.context);
-        context.throttle.clear().await;
+        context.group.throttle.clear().await;
         let mut race = HedgedRequest::new(RangeRequest::new(&context, self.rest().bytes, attempt));
         let mut rate_share = None;
         let mut is_counted = false;
@@ -204,7 +224,7 @@ impl RangeTask {
 
     /// Handles the head of a response. The first one pins the download.
     fn opened(&mut self, opened: &RangeResponse, latency: Duration) -> Result<()> {
-        self.context.counters.add_opened();
+        self.set_receiving(true);
         if self.context.pin.get().is_none() {
             return self.found(opened, latency);
         }
@@ -319,5 +339,11 @@ impl RangeTask {
             }
         }
         Ok(())
+    }
+}
+
+impl Drop for RangeTask {
+    fn drop(&mut self) {
+        self.set_receiving(false);
     }
 }

@@ -24,7 +24,7 @@ async fn ranges(server: &InMemoryServer) -> (Arc<DownloadContext>, OrderedRanges
     };
     let context = context(server, &options).await;
     let mut ranges = OrderedRanges::new(&context);
-    let found = ranges.discover(ByteRange::new(0, MIB as u64)).await.unwrap();
+    let found = ranges.discover(ByteRange::new(0, MIB as u64), context.limit.take()).await.unwrap();
     assert_eq!((found.info.size, found.first), (8 * MIB as u64, ByteRange::new(0, MIB as u64)));
     ranges.follow(Plan::new(found.wanted.remainder(MIB as u64), MIB as u64, None));
     ranges.set_front();

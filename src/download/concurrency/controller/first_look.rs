@@ -1,4 +1,4 @@
-//! The first look: the rate of the first connection, from its first bytes.
+//! The first look: the rate of one connection by itself, from its first bytes.
 
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ const EARLY_END_BYTES: u64 = 8 << 20;
 /// Bytes that the second half of the first look has at least, or else it lasts for [`LOOK_TIME_MAX`].
 const SECOND_HALF_BYTES_MIN: u64 = 32 << 10;
 const LOOK_TIME_MAX: Duration = Duration::from_millis(200);
+/// Up to this latency the gap between two responses is no part of the time that counts.
+const GAP_LATENCY_MIN: Duration = Duration::from_millis(2);
 /// The shortest first look, which the network may have delivered in one burst.
 pub(super) const LOOK_TIME_MIN: Duration = Duration::from_millis(2);
 
@@ -42,6 +44,11 @@ pub(super) struct FirstRate {
 impl FirstLook {
     /// Returns the result once there is one, after a response that took `latency` to begin.
     pub(super) fn observe(&mut self, here: SpeedMark, latency: Duration) -> Option<FirstRate> {
+        if latency >= GAP_LATENCY_MIN && here.opened.saturating_sub(here.ended) != 1 {
+            // Small objects end before they were looked at long enough, or several come at the same time.
+            *self = Self::default();
+            return None;
+        }
         let Some(began) = self.began else {
             self.began = (here.bytes > 0).then_some(here);
             return None;

@@ -52,6 +52,11 @@ const MEASURE_TIME: Duration = Duration::from_millis(60);
 const RUN_UP_TIME: Duration = Duration::from_millis(10);
 /// Ranges are cancelled only where the download will take at least so long.
 const RETREAT_WORTH_SECONDS: f64 = 1.0;
+/// How long before the end of what is under way the next object is requested, beyond the latency, at least.
+const NEXT_OBJECT_TIME_MIN: Duration = Duration::from_millis(30);
+/// The rate that this follows from is averaged over the latency, within these limits.
+const LATEST_TIME_MIN: Duration = Duration::from_millis(10);
+const LATEST_TIME_MAX: Duration = Duration::from_millis(100);
 /// Up to so many connections, a step doubles them.
 const DOUBLED_MAX: usize = 16;
 /// How long a settled number is left alone: at first, and at the longest.
@@ -67,6 +72,8 @@ pub(crate) struct ConcurrencyController {
     estimate: ConnectionEstimate,
     share: WindowShare,
     recent: RecentRate,
+    /// The rate of the last latency.
+    latest: RecentRate,
     connections: usize,
     phase: SearchPhase,
     /// How long the next number that settles is left alone.
@@ -116,6 +123,7 @@ impl ConcurrencyController {
             estimate: ConnectionEstimate::new(chunk),
             share: WindowShare::new(window, window_max, max),
             recent: RecentRate::default(),
+            latest: RecentRate::default(),
             connections: 1,
             phase: SearchPhase::First(FirstLook::default()),
             rest: REST_MIN,
@@ -143,6 +151,7 @@ impl ConcurrencyController {
     /// Notes how long the first response took to begin.
     pub(crate) fn first_response(&mut self, latency: Duration) {
         self.estimate.latency = latency;
+        self.latest = RecentRate::over(latency.clamp(LATEST_TIME_MIN, LATEST_TIME_MAX));
     }
 
     /// Returns how large the memory window must be for the connections that there are.
@@ -178,10 +187,19 @@ impl ConcurrencyController {
         self.estimate.sizes(self.recent.bytes_per_second())
     }
 
+    /// Returns below how many bytes that are still to be received the next object is to be requested, so that it arrives when
+    /// they end: those of the latency, and as many again, so that there are more and more of them in time while small objects
+    /// leave most of the link unused. On a full link it is no more than that holds up the front range for so long.
+    pub(crate) fn next_object_bytes(&self) -> u64 {
+        let time = self.estimate.latency + self.estimate.latency.max(NEXT_OBJECT_TIME_MIN);
+        to_bytes(self.latest.bytes_per_second() * time.as_secs_f64())
+    }
+
     /// Returns how many connections there should be, the download being as far as `here` says.
     pub(crate) fn observe(&mut self, here: SpeedMark) -> usize {
         let now = here.at;
         self.recent.observe(here);
+        self.latest.observe(here);
         match self.phase {
             SearchPhase::First(mut look) => {
                 let first = look.observe(here, self.estimate.latency);

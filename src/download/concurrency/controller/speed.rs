@@ -17,6 +17,8 @@ pub(crate) struct SpeedMark {
     pub(crate) held: u64,
     /// Responses to ranges that have begun.
     pub(crate) opened: u64,
+    /// Those of them that have ended.
+    pub(crate) ended: u64,
     /// Bytes that are still to be received.
     pub(crate) left: u64,
 }
@@ -30,17 +32,30 @@ impl SpeedMark {
 }
 
 /// The rate of all connections in the last moments.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct RecentRate {
+    /// It is averaged over so long.
+    time: Duration,
     bytes_per_second: f64,
     /// Since when the next value is measured.
     since: SpeedMark,
 }
 
+impl Default for RecentRate {
+    fn default() -> Self {
+        Self::over(RECENT_TIME)
+    }
+}
+
 impl RecentRate {
+    /// Creates a rate that is averaged over `time`.
+    pub(super) fn over(time: Duration) -> Self {
+        Self { time, bytes_per_second: 0.0, since: SpeedMark::default() }
+    }
+
     /// Notes how far the download is.
     pub(super) fn observe(&mut self, here: SpeedMark) {
-        if here.at >= self.since.at + RECENT_TIME {
+        if here.at >= self.since.at + self.time {
             self.bytes_per_second = self.since.rate(here);
             self.since = here;
         }

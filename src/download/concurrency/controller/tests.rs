@@ -103,6 +103,7 @@ fn run_with_pieces(net: Net, piece: f64, max: usize, seconds: u64) -> SimulatedR
             },
             held: 0,
             opened,
+            ended: 0,
             left: u64::MAX,
         });
         if let Some(keep) = controller.take_retreat() {
@@ -229,8 +230,14 @@ fn many_that_were_requested_during_a_burst_are_cancelled_before_they_answer() {
         let (mut mib, mut most, mut wanted, mut keep) = (0.0, 1, 1, None);
         for at in (0..25).step_by(2) {
             mib += if at < burst_ms { 90.0 } else { later } * 0.002;
-            let here =
-                SpeedMark { at: ms(25 + at), bytes: (mib * MIB) as u64, held: 0, opened: 1, left: u64::MAX };
+            let here = SpeedMark {
+                at: ms(25 + at),
+                bytes: (mib * MIB) as u64,
+                held: 0,
+                opened: 1,
+                ended: 0,
+                left: u64::MAX,
+            };
             wanted = controller.observe(here);
             most = most.max(wanted);
             keep = controller.take_retreat().or(keep);
@@ -265,8 +272,14 @@ fn a_rate_limit_is_reached_by_as_few_connections_as_bring_it() {
         let (mut bytes, mut connections, mut opened) = (0.0, 1, 1);
         for tick in 0..5_000_u32 {
             bytes += (each * connections as f64).min(limit) * MIB * TICK.as_secs_f64();
-            let here =
-                SpeedMark { at: ms(25) + TICK * tick, bytes: bytes as u64, held: 0, opened, left: u64::MAX };
+            let here = SpeedMark {
+                at: ms(25) + TICK * tick,
+                bytes: bytes as u64,
+                held: 0,
+                opened,
+                ended: 0,
+                left: u64::MAX,
+            };
             let wanted = controller.observe(here);
             opened += wanted.saturating_sub(connections) as u64;
             connections = wanted;
@@ -295,7 +308,8 @@ fn a_consumer_that_is_slow_gets_no_more_connections() {
         for tick in 0..1000_u32 {
             let each = if connections == 1 { 90.0 } else { 57.6 };
             bytes += each * connections as f64 * MIB * TICK.as_secs_f64();
-            let here = SpeedMark { at: TICK * tick, bytes: bytes as u64, held, opened, left: u64::MAX };
+            let here =
+                SpeedMark { at: TICK * tick, bytes: bytes as u64, held, opened, ended: 0, left: u64::MAX };
             let wanted = controller.observe(here);
             opened += wanted.saturating_sub(connections) as u64;
             connections = wanted;
@@ -313,8 +327,14 @@ fn a_server_that_grows_slower_does_not_pull_it_down() {
         // From the tenth second on each connection gets a quarter.
         let each = if tick < 5_000 { 58.0 } else { 15.0 };
         bytes += each * connections as f64 * MIB * TICK.as_secs_f64();
-        let here =
-            SpeedMark { at: ms(25) + TICK * tick, bytes: bytes as u64, held: 0, opened, left: u64::MAX };
+        let here = SpeedMark {
+            at: ms(25) + TICK * tick,
+            bytes: bytes as u64,
+            held: 0,
+            opened,
+            ended: 0,
+            left: u64::MAX,
+        };
         let wanted = controller.observe(here);
         opened += wanted.saturating_sub(connections) as u64;
         connections = wanted;
