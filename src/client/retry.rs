@@ -36,6 +36,15 @@ pub(crate) struct Attempt {
     pub(crate) is_aside: bool,
 }
 
+/// What has arrived before an attempt fails: a run that went well until then outlives a longer outage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrived {
+    Nothing,
+    /// Bytes of other objects of the run, and none of this one.
+    EarlierObjects,
+    PartOfObject,
+}
+
 impl Attempt {
     /// The first attempt.
     pub(crate) const FIRST: Self = Self { number: 1, is_fresh: false, is_hedge: false, is_aside: false };
@@ -58,7 +67,7 @@ where
             Ok(response) => return Ok(response),
             Err(e) => e,
         };
-        let Some(delay) = policy.failed(&error, false, false) else {
+        let Some(delay) = policy.failed(&error, false, Arrived::Nothing) else {
             return Err(error.after_attempts(policy.count()));
         };
         log_retry(None, policy.count(), &error, delay);
@@ -97,8 +106,13 @@ impl RetryPolicy {
     }
 
     /// Records an attempt that failed with `error`; one that made progress does not count. Returns how long to wait
-    /// before the next one, or `None` to give up. `begun` says whether any byte of the object has arrived.
-    pub(crate) fn failed(&mut self, error: &Error, made_progress: bool, begun: bool) -> Option<Duration> {
+    /// before the next one, or `None` to give up.
+    pub(crate) fn failed(
+        &mut self,
+        error: &Error,
+        made_progress: bool,
+        arrived: Arrived,
+    ) -> Option<Duration> {
         self.failed += 1;
         if made_progress {
             self.fruitless = 0;
@@ -106,8 +120,12 @@ impl RetryPolicy {
         } else {
             self.fruitless += 1;
         }
-        let default = if begun { ATTEMPTS_WITHOUT_PROGRESS } else { ATTEMPTS_BEFORE_FIRST_BYTE };
-        let may_be_transient = begun && is_refusal(error);
+        let default = match arrived {
+            Arrived::Nothing => ATTEMPTS_BEFORE_FIRST_BYTE,
+            Arrived::EarlierObjects | Arrived::PartOfObject => ATTEMPTS_WITHOUT_PROGRESS,
+        };
+        // An object that was never seen may well be missing, whatever came before it.
+        let may_be_transient = arrived == Arrived::PartOfObject && is_refusal(error);
         self.refused = if may_be_transient { self.refused + 1 } else { 0 };
         let is_final = !error.is_retryable() && !may_be_transient;
         if is_final
@@ -149,25 +167,27 @@ fn delays() -> ExponentialBackoff {
 
 #[cfg(test)]
 mod tests {
+    use super::Arrived::{EarlierObjects, Nothing, PartOfObject};
     use super::*;
 
     #[test]
-    fn attempts_end_sooner_before_the_first_byte_and_start_over_after_progress() {
-        let count = |explicit, begun| {
+    fn attempts_end_sooner_before_the_first_byte_of_a_run_and_start_over_after_progress() {
+        let count = |explicit, arrived| {
             let mut policy = RetryPolicy::new(explicit);
             let mut made = 1;
-            while policy.failed(&Error::network("cut"), false, begun).is_some() {
+            while policy.failed(&Error::network("cut"), false, arrived).is_some() {
                 made += 1;
             }
             made
         };
-        assert_eq!((count(None, false), count(None, true)), (4, 10));
-        assert_eq!((count(NonZeroU32::new(1), false), count(NonZeroU32::new(3), true)), (1, 3));
+        for (arrived, most) in [(Nothing, 4), (EarlierObjects, 10), (PartOfObject, 10)] {
+            assert_eq!((count(None, arrived), count(NonZeroU32::new(3), arrived)), (most, 3), "{arrived:?}");
+        }
 
         let mut policy = RetryPolicy::new(NonZeroU32::new(2));
         for _ in 0..100 {
-            assert!(policy.failed(&Error::network("cut"), false, true).is_some());
-            assert!(policy.failed(&Error::network("cut"), true, true).is_some());
+            assert!(policy.failed(&Error::network("cut"), false, PartOfObject).is_some());
+            assert!(policy.failed(&Error::network("cut"), true, PartOfObject).is_some());
         }
         assert_eq!(policy.count(), 200);
     }
@@ -176,7 +196,7 @@ mod tests {
     fn delays_grow_to_a_limit_and_honour_retry_after() {
         let mut policy = RetryPolicy::new(NonZeroU32::new(100));
         for n in 0..20 {
-            let delay = policy.failed(&Error::network("cut"), false, true).unwrap();
+            let delay = policy.failed(&Error::network("cut"), false, PartOfObject).unwrap();
             assert!(delay <= DELAY_MAX.min(DELAY_MIN * 2_u32.pow(n)), "{n}: {delay:?}");
         }
         for (asked, least) in [(7, 7), (3600, 60)] {
@@ -185,7 +205,7 @@ mod tests {
                 .retryable(true)
                 .with_service(ServiceError { retry_after, ..ServiceError::of(503, "SlowDown") });
             assert_eq!(
-                RetryPolicy::new(None).failed(&busy, false, false).unwrap(),
+                RetryPolicy::new(None).failed(&busy, false, Nothing).unwrap(),
                 Duration::from_secs(least)
             );
         }
@@ -205,13 +225,14 @@ mod tests {
             (412, "PreconditionFailed", 1, 1),
             (501, "NotImplemented", 1, 1),
         ] {
-            let attempts = |begun| {
+            let attempts = |arrived| {
                 let refused =
                     Error::new(ErrorKind::Access, "refused").with_service(ServiceError::of(status, code));
                 let mut policy = RetryPolicy::new(None);
-                (1..100).find(|_| policy.failed(&refused, false, begun).is_none()).unwrap()
+                (1..100).find(|_| policy.failed(&refused, false, arrived).is_none()).unwrap()
             };
-            assert_eq!((attempts(false), attempts(true)), (before, later), "{status} {code}");
+            let made = [Nothing, EarlierObjects, PartOfObject].map(attempts);
+            assert_eq!(made, [before, before, later], "{status} {code}");
         }
     }
 
@@ -271,6 +292,6 @@ mod tests {
     #[test]
     fn an_error_that_is_not_retryable_ends_immediately() {
         let denied = Error::new(ErrorKind::Access, "denied");
-        assert_eq!(RetryPolicy::new(None).failed(&denied, false, true), None);
+        assert_eq!(RetryPolicy::new(None).failed(&denied, false, PartOfObject), None);
     }
 }

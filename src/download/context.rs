@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::client::object_client::ObjectClient;
+use crate::client::retry::Arrived;
 use crate::download::concurrency::limit::ConcurrencyLimit;
 use crate::download::counters::Counters;
 use crate::download::fetch::stats::RequestStats;
@@ -80,6 +81,17 @@ impl DownloadContext {
     pub(crate) fn ask_plainly(&self) {
         self.is_plain.store(true, Ordering::Relaxed);
         self.limit.wake_consumer();
+    }
+
+    /// Returns what of the object, or of others of the run, has been received.
+    pub(crate) fn arrived(&self) -> Arrived {
+        if self.counters.is_begun() {
+            Arrived::PartOfObject
+        } else if self.group.counters.fetched() > 0 {
+            Arrived::EarlierObjects
+        } else {
+            Arrived::Nothing
+        }
     }
 
     /// Returns the place of `offset` in the output.

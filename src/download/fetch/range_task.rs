@@ -121,7 +121,7 @@ impl RangeTask {
                 self.done - before
             };
             let made_progress = got >= self.progress_bytes_min();
-            let Some(delay) = tries.failed(&error, made_progress, context.counters.is_begun()) else {
+            let Some(delay) = tries.failed(&error, made_progress, context.arrived()) else {
                 self.queue.finish(Err(error.after_attempts(tries.count())));
                 // The download ends here: later ranges need not start.
                 return context.set_failed();

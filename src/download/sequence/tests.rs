@@ -1,6 +1,7 @@
 //! Several objects in order, the next ones requested ahead.
 
 use std::num::{NonZeroU64, NonZeroUsize};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -272,4 +273,21 @@ async fn an_empty_list_has_no_object() {
     assert!(sequence.next_object().await.is_none());
     assert_eq!((sequence.objects(), sequence.bytes(), server.requests().len()), (Some(0), 0, 0));
     assert!(sequence.verdict().is_none() && sequence.failed().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_went_well_until_a_later_object_outlives_a_longer_outage_than_its_start() {
+    for (failing, refusals, brings) in [("c", 8, 4), ("c", 12, 2), ("a", 3, 4), ("a", 5, 0)] {
+        let left = AtomicU32::new(refusals);
+        let is_refused = move || {
+            left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+        };
+        let server = server(1000, move |request| {
+            (request.key() == failing && is_refused()).then(|| ScriptedReply::error(500, "InternalError"))
+        });
+        let mut sequence = sequence(&server, &options(), stream::iter(KEYS.map(request)));
+        let (delivered, error) = read(&mut sequence).await;
+        assert_eq!(delivered, whole(&KEYS[..brings], 1000), "{failing} {refusals}");
+        assert_eq!(error.is_none(), brings == 4, "{failing} {refusals}");
+    }
 }
