@@ -36,7 +36,7 @@ pub(crate) struct Attempt {
     pub(crate) is_aside: bool,
 }
 
-/// What has arrived before an attempt fails: a run that went well until then outlives a longer outage.
+/// The progress of a run when an attempt fails: one that went well until then outlives a longer outage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arrived {
     Nothing,

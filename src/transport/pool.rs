@@ -232,7 +232,8 @@ impl Lease {
         self.connection.slow_responses = if is_slow { self.connection.slow_responses + 1 } else { 0 };
     }
 
-    /// Returns the connection to the pool, unless it is slow again and again and may be replaced. Only for a response that was read to its end.
+    /// Returns the connection to the pool, unless it is slow again and again and may be replaced. Only for a response that
+    /// was read to its end.
     pub(crate) fn give_back(self) {
         let Self { connection, pool, .. } = self;
         connection.low_water.set(1);

@@ -15,11 +15,13 @@ fn as_pid_1_a_signal_before_the_first_byte_ends_it_as_a_shell_shows() {
         tell("SKIPPED PID 1: this user makes no PID namespaces");
         return;
     }
-    for (signal, code) in [("TERM", 143), ("INT", 130), ("HUP", 129)] {
-        if signal == "HUP" && hangups_are_ignored() {
-            tell(
-                "SKIPPED PID 1 and SIGHUP: this process was started by nohup, and a program keeps ignoring what it found ignored",
-            );
+    let ignored = ignored_signals();
+    for (signal, number) in [("HUP", 1), ("INT", 2), ("TERM", 15)] {
+        if ignored >> (number - 1) & 1 == 1 {
+            tell(&format!(
+                "SKIPPED PID 1 and SIG{signal}: it is ignored here, as by nohup or in the background of a script, and a program \
+                 keeps ignoring what it found ignored"
+            ));
             continue;
         }
         // A listener that never answers; its own for each run, which may leave a second connection behind.
@@ -38,17 +40,16 @@ fn as_pid_1_a_signal_before_the_first_byte_ends_it_as_a_shell_shows() {
         let child = child_of(run.id()).expect("the child of unshare");
         let sent = Command::new("kill").args(["-s", signal, &child]).status();
         assert!(sent.expect("kill").success());
-        assert_eq!(run.wait().expect("an end").code(), Some(code), "{signal}");
+        assert_eq!(run.wait().expect("an end").code(), Some(128 + number), "{signal}");
         drop(connection);
     }
 }
 
-/// Returns whether this process ignores SIGHUP, as do the programs that it starts.
-fn hangups_are_ignored() -> bool {
+/// Returns the signals that this process ignores, as do the programs that it starts: bit N - 1 stands for signal N.
+fn ignored_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t"));
-    // Bit N - 1 stands for signal N.
-    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask & 1 == 1)
+    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0)
 }
 
 /// Returns the process whose parent is `parent`.
