@@ -113,7 +113,9 @@ fn after_a_range_that_was_shown_well_one_plain_get_brings_the_rest() {
             let run = S3fcp::at(&server.endpoint()).window(concurrency, chunk);
             run.args(["--max-attempts", "3"]).download(URI).assert_object(&object(SIZE));
             let plain = server.gets().iter().filter(|get| get.range.is_none()).count();
-            assert_eq!(plain, 1, "{:?}", server.gets());
+            // One, and what other ranges have just sent when the first of them finds that it needs one.
+            let most = usize::try_from(concurrency).expect("a few");
+            assert!((1..=most).contains(&plain), "{plain}: {:?}", server.gets());
         }
         // With everything left to the program, and --continue or a shard from the middle on.
         let server = start(None);
