@@ -153,7 +153,9 @@ fn is_refusal(error: &Error) -> bool {
     const CORRECTED: [&str; 3] = ["RequestTimeTooSkewed", "ExpiredToken", "TokenRefreshRequired"];
     let is_one =
         |s: &ServiceError| matches!(s.status, 401 | 403 | 404 | 405 | 410) && !CORRECTED.contains(&s.code());
-    matches!(error.kind(), ErrorKind::Access | ErrorKind::NotFound) && error.service().is_some_and(is_one)
+    // A gateway's own 404 or 410 has no S3 document and is a server error: see `error_from_response`.
+    matches!(error.kind(), ErrorKind::Access | ErrorKind::NotFound | ErrorKind::Server)
+        && error.service().is_some_and(is_one)
 }
 
 fn delays() -> ExponentialBackoff {
@@ -208,6 +210,19 @@ mod tests {
                 RetryPolicy::new(None).failed(&busy, false, Nothing).unwrap(),
                 Duration::from_secs(least)
             );
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_a_gateway_in_the_middle_is_tried_again_too() {
+        for status in [404, 405, 410] {
+            let refused = Error::new(ErrorKind::Server, "this does not look like an S3 server")
+                .with_service(ServiceError::of(status, ""));
+            let made = [Nothing, EarlierObjects, PartOfObject].map(|arrived| {
+                let mut policy = RetryPolicy::new(None);
+                (1..100).find(|_| policy.failed(&refused, false, arrived).is_none()).unwrap()
+            });
+            assert_eq!(made, [1, 1, REFUSALS_MAX], "{status}");
         }
     }
 

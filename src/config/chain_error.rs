@@ -95,7 +95,9 @@ fn hint(reason: &str) -> &'static str {
         "complete the pair in that file, or remove it there: keys from two files are not combined"
     } else if has(&["line break", "control character", "not ascii", "is empty"]) {
         "write the keys again, without line breaks, quotes or spaces"
-    } else if has(&["credential_process", "json"]) {
+    } else if has(&["no login to the sso session", "/sso/cache/", "/login/cache/"]) {
+        "log in with `aws sso login` or `aws login`"
+    } else if has(&["credential_process"]) {
         "run the command by itself: it must print JSON with Version 1, AccessKeyId and SecretAccessKey, or renew its login"
     } else if has(&["no answer within", "timed out"]) {
         "if the source waits for somebody to log in, do that before the download"
@@ -150,6 +152,27 @@ fn causes(error: &CredentialsError) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_missing_or_damaged_login_is_answered_by_a_login() {
+        for (reason, shown) in [
+            (
+                ": the profile \"x\": no login to the SSO session: /h/.aws/sso/cache/a0.json: No such file",
+                "sso login",
+            ),
+            (
+                ": the profile \"x\": /h/.aws/sso/cache/a0.json cannot be used: the output is not JSON",
+                "sso login",
+            ),
+            (": the profile \"x\": failed to read `/h/.aws/login/cache/67.json`: No such file", "aws login"),
+            (
+                ": the profile \"x\": credential_process printed no valid keys: the output is not JSON",
+                "run the command",
+            ),
+        ] {
+            assert!(hint(reason).contains(shown), "{reason}: {}", hint(reason));
+        }
+    }
 
     #[test]
     fn a_file_of_another_user_is_answered_by_whose_it_must_be() {
