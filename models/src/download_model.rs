@@ -34,6 +34,7 @@ fn context(connections: usize) -> DownloadContext {
         chunk: CHUNK,
         adaptive: true,
         has_failed: AtomicBool::new(false),
+        is_plain: AtomicBool::new(false),
     }
 }
 

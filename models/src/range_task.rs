@@ -45,6 +45,8 @@ pub(crate) mod context {
         pub(crate) chunk: u64,
         pub(crate) adaptive: bool,
         pub(crate) has_failed: AtomicBool,
+        /// No response here leaves open which bytes it has.
+        pub(crate) is_plain: AtomicBool,
     }
 
     impl DownloadContext {
@@ -120,7 +122,11 @@ impl RangeHandle {
     }
 
     pub(crate) fn outstanding(&self) -> u64 {
-        self.range.len().saturating_sub(self.frames.received())
+        self.range.len().saturating_sub(self.received())
+    }
+
+    pub(crate) fn received(&self) -> u64 {
+        self.frames.received()
     }
 
     pub(crate) fn set_front(&self) {
