@@ -35,12 +35,18 @@ pub(super) async fn is_whole(context: &DownloadContext, info: &ObjectInfo, attem
     if info.size == 1 || !client.has_spare_connection() {
         return Ok(false);
     }
-    match metadata::after_end(client, info.size, tag, attempt).await? {
+    has_end(context, info.size, tag, attempt).await
+}
+
+/// Returns whether the version with `tag` ends after `size` bytes, as a request for the byte after them shows. Where it does not,
+/// the evidence has it.
+async fn has_end(context: &DownloadContext, size: u64, tag: Option<&str>, attempt: Attempt) -> Result<bool> {
+    match metadata::after_end(&context.client, size, tag, attempt).await? {
         AfterEnd::SameWhole => Ok(true),
         // Of that version only if a server that has another one would have refused its tag.
         AfterEnd::Nothing => Ok(tag.is_some() && honours_if_match(context, attempt).await?),
         AfterEnd::More | AfterEnd::Unclear => {
-            context.evidence.set_larger_than(info.size);
+            context.evidence.set_larger_than(size);
             Ok(false)
         }
     }
@@ -73,15 +79,7 @@ pub(super) async fn check_last_chunk(
         return Err(unclear());
     }
     let attempt = Attempt { is_aside: true, ..attempt };
-    let is_end = match metadata::after_end(&context.client, size, tag, attempt).await? {
-        AfterEnd::SameWhole => true,
-        AfterEnd::Nothing => tag.is_some() && honours_if_match(context, attempt).await?,
-        AfterEnd::More | AfterEnd::Unclear => {
-            context.evidence.set_larger_than(size);
-            false
-        }
-    };
-    if is_end { Ok(()) } else { Err(unclear()) }
+    if has_end(context, size, tag, attempt).await? { Ok(()) } else { Err(unclear()) }
 }
 
 /// Returns the strong tag that HEAD shows of the object, of which `info`, from a response to a GET, shows none.

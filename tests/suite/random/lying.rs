@@ -46,7 +46,7 @@ enum Bend {
     SmallerTotal,
     NoContentRange,
     Called200,
-    /// The same without a length.
+    /// As the one before, without a length.
     Called200InChunks,
     /// All bytes from the first one asked for on, as a 200.
     Called200ToTheEnd,

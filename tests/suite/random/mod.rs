@@ -1,7 +1,7 @@
 //! Thousands of small downloads, each from a server with a schedule of faults of its own, drawn from a seed; the
 //! contract is the oracle.
 //!
-//! `schedule.rs` draws a download (sizes, requests at once, tries) and what the server does with each request, out of
+//! `schedule.rs` draws a download (sizes, requests at the same time, tries) and what the server does with each request, out of
 //! the faults in `fault.rs`; `oracle.rs` says what may have come of it. The library runs here in the test's own
 //! process, so that a download costs little, and many run at the same time, since most of their time is spent waiting
 //! between tries.

@@ -85,7 +85,7 @@ pub(crate) fn over_cores(source: &Source, tools: &[Installed], rounds: u32) -> R
     Ok(ways)
 }
 
-/// A client that is told the number of cores, where it can be: others count those of the machine.
+/// A client with an option for the number of cores, where it has one: others count those of the machine.
 fn told(tool: &Installed, count: u32) -> Installed {
     let told =
         tool.with_variables(&["TOKIO_WORKER_THREADS", "GOMAXPROCS"].map(|name| (name, count.to_string())));
