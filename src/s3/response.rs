@@ -173,23 +173,7 @@ fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<Resp
         return if size.is_none() { Ok(ResponseProof::Nothing(what)) } else { Err(malformed(what)) };
     }
     let Some((body, total)) = shown.and_then(content_range) else {
-        // s3rver announces one byte with `bytes 0-0/0`, and sends none.
-        let announces_one = length == Some(1) && shown.is_some_and(|shown| shown.trim() == "bytes 0-0/0");
-        let has_nothing = (length == Some(0) && shown.is_none_or(is_of_nothing)) || announces_one;
-        if has_nothing && size.is_none() {
-            return Err(claims_to_be_empty());
-        }
-        return match shown {
-            None if length != Some(0) => {
-                Ok(ResponseProof::Nothing("the response to a range request has no Content-Range"))
-            }
-            None => Err(malformed("the response to a range request has no Content-Range and no bytes")),
-            Some(shown) => {
-                // Of a header that is not a range, the beginning says enough.
-                let beginning = printable_within(shown, 80);
-                Err(malformed(format!("the response has an invalid Content-Range: \"{beginning}\"")))
-            }
-        };
+        return without_range(shown, length, size);
     };
     if let Some(size) = size
         && size != total
@@ -198,28 +182,11 @@ fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<Resp
             format!("the object changed during the download: it has {total} bytes where it had {size}");
         return Err(Error::new(ErrorKind::Changed, what));
     }
-    let expected = asked.clipped(total);
-    if body != expected {
-        // s3rver answers `bytes=0-0` with all of the object, and declares it as that.
-        if size.is_none() && body == ByteRange::new(0, total) && length == Some(total) {
-            let (info, size_proof) = (object_info(headers, total), SizeProof::ContentRange);
-            let whole = RangeResponse { info, body, whole: true, size_proof, is_chunked };
-            return Ok(ResponseProof::Bytes(whole));
-        }
-        // The bytes are there, and more after them: a GET without a range brings the same ones.
-        if body.start() == expected.start() && body.end() > expected.end() {
-            return Ok(ResponseProof::Nothing("the response contains more bytes than were requested"));
-        }
-        // Ceph's answer for large objects of Swift: the right bytes, under a range that always begins at 0.
-        let begins_at_0 = body == ByteRange::new(0, expected.end()) && length == Some(expected.len());
-        if begins_at_0 && !expected.is_empty() {
-            return Ok(ResponseProof::Nothing(
-                "the response has the length of the requested range, but names another one",
-            ));
-        }
-        return Err(malformed(format!(
-            "the response contains other bytes than requested: {body} instead of {asked}"
-        )));
+    let is_as_requested = body == asked.clipped(total);
+    // s3rver answers `bytes=0-0` with all of the object, and declares it as that.
+    let is_all = size.is_none() && body == ByteRange::new(0, total) && length == Some(total);
+    if !is_as_requested && !is_all {
+        return another_range(body, length, asked, total);
     }
     if let Some(length) = length
         && length != body.len()
@@ -230,7 +197,50 @@ fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<Resp
         )));
     }
     let (info, size_proof) = (object_info(headers, total), SizeProof::ContentRange);
-    Ok(ResponseProof::Bytes(RangeResponse { info, body, whole: false, size_proof, is_chunked }))
+    Ok(ResponseProof::Bytes(RangeResponse { info, body, whole: !is_as_requested, size_proof, is_chunked }))
+}
+
+/// Judges a part whose `Content-Range` is missing or names no range.
+fn without_range(shown: Option<&str>, length: Option<u64>, size: Option<u64>) -> Result<ResponseProof> {
+    // s3rver announces one byte with `bytes 0-0/0`, and sends none.
+    let announces_one = length == Some(1) && shown.is_some_and(|shown| shown.trim() == "bytes 0-0/0");
+    let has_nothing = (length == Some(0) && shown.is_none_or(is_of_nothing)) || announces_one;
+    if has_nothing && size.is_none() {
+        return Err(claims_to_be_empty());
+    }
+    match shown {
+        None if length != Some(0) => {
+            Ok(ResponseProof::Nothing("the response to a range request has no Content-Range"))
+        }
+        None => Err(malformed("the response to a range request has no Content-Range and no bytes")),
+        Some(shown) => {
+            // The beginning of a header that is no range is enough to recognize it.
+            let beginning = printable_within(shown, 80);
+            Err(malformed(format!("the response has an invalid Content-Range: \"{beginning}\"")))
+        }
+    }
+}
+
+/// Judges a part whose `Content-Range` is `body`, and not the range that was requested of an object of `total` bytes.
+fn another_range(
+    body: ByteRange,
+    length: Option<u64>,
+    asked: ByteRange,
+    total: u64,
+) -> Result<ResponseProof> {
+    let expected = asked.clipped(total);
+    // The bytes are there, and more after them: a GET without a range brings the same ones.
+    if body.start() == expected.start() && body.end() > expected.end() {
+        return Ok(ResponseProof::Nothing("the response contains more bytes than were requested"));
+    }
+    // Ceph's answer for large objects of Swift: the right bytes, under a range that always begins at 0.
+    let begins_at_0 = body == ByteRange::new(0, expected.end()) && length == Some(expected.len());
+    if begins_at_0 && !expected.is_empty() {
+        return Ok(ResponseProof::Nothing(
+            "the response has the length of the requested range, but names another one",
+        ));
+    }
+    Err(malformed(format!("the response contains other bytes than requested: {body} instead of {asked}")))
 }
 
 /// Returns whether a 200 is a part all the same, or the whole object by its `Content-Range`. `rclone serve s3` sends
