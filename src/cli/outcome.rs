@@ -71,10 +71,6 @@ impl RunEnd {
     /// Writes all there is to report, in one piece. If stderr is full or closed, the exit code still says how the run
     /// ended.
     pub(crate) fn report(&self, lines: LastLines, delivery: &Arc<WriteProgress>) {
-        if let EndCause::Refused(refusal) = &self.cause {
-            // In colours where a terminal shows them.
-            let _ = refusal.print();
-        }
         let mut text = self.message();
         if lines.is_any() {
             let figures = self.figures.as_deref().cloned();
@@ -87,6 +83,8 @@ impl RunEnd {
     fn message(&self) -> String {
         let message = match &self.cause {
             EndCause::Failed(error) if !error.is_closed_pipe() => format!("s3fcp: {error}\n"),
+            // clap begins with "error: ". Every message of this program begins with its name.
+            EndCause::Refused(refusal) => refusal.render().to_string().replacen("error: ", "s3fcp: ", 1),
             EndCause::Interrupted(_) if self.resume.is_some() => "s3fcp: interrupted\n".to_owned(),
             _ => String::new(),
         };
