@@ -21,9 +21,13 @@ fn args(manifest: &str) -> Vec<String> {
 
 #[test]
 fn the_manifests_are_valid() {
-    for name in ["kubernetes.yaml", "kubernetes-init.yaml"] {
+    // Pieces that name an ETag fail again after exit code 6.
+    for (name, final_codes) in [
+        ("kubernetes.yaml", "values: [1, 2, 3, 4, 6, 7, 8]"),
+        ("kubernetes-init.yaml", "values: [1, 2, 3, 4, 7, 8]"),
+    ] {
         let text = fs::read_to_string(job(name)).expect("a manifest");
-        for part in ["fsGroup: 65532", "runAsNonRoot: true", "values: [1, 2, 3, 4, 6, 7, 8]"] {
+        for part in ["fsGroup: 65532", "runAsNonRoot: true", final_codes] {
             assert!(text.contains(part), "{name} lacks {part:?}");
         }
         match Command::new(by_pip("kubernetes-validate")).arg("--strict").arg(job(name)).output() {
