@@ -266,6 +266,8 @@ pub(crate) struct Args {
     pub(super) max_redirs: Option<u32>,
 
     /// Consecutive attempts without progress before giving up [default: 10, or 4 before the first byte]
+    ///
+    /// A service that is throttling requests has 10 before the first byte too.
     #[arg(long, value_name = "N", help_heading = TRANSFER, value_parser = value_parser!(u32).range(1..))]
     pub(super) max_attempts: Option<u32>,
 

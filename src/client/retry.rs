@@ -12,7 +12,8 @@ use crate::error::{Error, ErrorKind, Result, ServiceError};
 use crate::events::{RETRY, first_line, milliseconds};
 use crate::s3::range::ByteRange;
 
-/// Attempts while no byte of the object has arrived: a wrong host fails within seconds.
+/// Attempts while no byte of the object has arrived, unless the service is throttling: a wrong host fails within
+/// seconds.
 const ATTEMPTS_BEFORE_FIRST_BYTE: u32 = 4;
 /// Consecutive attempts without progress after the first byte: a long download outlives a short outage.
 const ATTEMPTS_WITHOUT_PROGRESS: u32 = 10;
@@ -121,8 +122,9 @@ impl RetryPolicy {
             self.fruitless += 1;
         }
         let default = match arrived {
-            Arrived::Nothing => ATTEMPTS_BEFORE_FIRST_BYTE,
-            Arrived::EarlierObjects | Arrived::PartOfObject => ATTEMPTS_WITHOUT_PROGRESS,
+            // A server that asks for patience is the right one: it gets as many as after the first byte.
+            Arrived::Nothing if !error.is_throttling() => ATTEMPTS_BEFORE_FIRST_BYTE,
+            _ => ATTEMPTS_WITHOUT_PROGRESS,
         };
         // An object that was never seen may well be missing, whatever came before it.
         let may_be_transient = arrived == Arrived::PartOfObject && is_refusal(error);
@@ -214,6 +216,24 @@ mod tests {
     }
 
     #[test]
+    fn a_throttled_request_has_as_many_attempts_before_the_first_byte_as_later() {
+        for (status, code) in
+            [(503, "SlowDown"), (429, "TooManyRequests"), (503, ""), (429, ""), (400, "ThrottlingException")]
+        {
+            let busy = Error::new(ErrorKind::Server, "busy")
+                .retryable(true)
+                .with_service(ServiceError::of(status, code));
+            for (explicit, most) in [(None, ATTEMPTS_WITHOUT_PROGRESS), (NonZeroU32::new(2), 2)] {
+                let made = [Nothing, EarlierObjects, PartOfObject].map(|arrived| {
+                    let mut policy = RetryPolicy::new(explicit);
+                    (1..100).find(|_| policy.failed(&busy, false, arrived).is_none()).unwrap()
+                });
+                assert_eq!(made, [most; 3], "{status} {code}");
+            }
+        }
+    }
+
+    #[test]
     fn a_refusal_of_a_gateway_in_the_middle_is_tried_again_too() {
         for status in [404, 405, 410] {
             let refused = Error::new(ErrorKind::Server, "this does not look like an S3 server")
@@ -276,7 +296,7 @@ mod tests {
             Err(Error::new(ErrorKind::Server, "busy").retryable(true).with_service(service))
         };
         let cut = || Err(Error::network("cut"));
-        let table: [(&str, Option<u32>, Reply<'_>, Sent); 7] = [
+        let table: [(&str, Option<u32>, Reply<'_>, Sent); 8] = [
             ("the first", None, &|_| Ok(()), (1, true, [0, 0])),
             ("the third", None, &|n| if n < 3 { cut() } else { Ok(()) }, (3, true, [0, 300])),
             ("none of four", None, &|_| cut(), (4, false, [0, 700])),
@@ -287,6 +307,12 @@ mod tests {
                 None,
                 &|_| Err(Error::new(ErrorKind::Access, "denied")),
                 (1, false, [0, 0]),
+            ),
+            (
+                "more often where the service is busy",
+                None,
+                &|n| if n < 10 { busy(0) } else { Ok(()) },
+                (10, true, [0, 21_300]),
             ),
             (
                 "after the pauses asked for",

@@ -143,7 +143,11 @@ pub(super) async fn start(
     if !wanted.of(&info)?.is_empty() {
         return Err(Error::new(
             ErrorKind::Changed,
-            format!("the object ended at byte {} a moment ago and is longer now", wanted.start()),
+            format!(
+                "the server refuses the range from byte {} on, although the object has {} bytes",
+                wanted.start(),
+                info.size
+            ),
         ));
     }
     context.evidence.set_size(SizeProof::TwoResponses);

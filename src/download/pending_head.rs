@@ -11,7 +11,7 @@ use crate::client::metadata::head;
 use crate::client::retry::{Attempt, retry};
 use crate::download::context::DownloadContext;
 use crate::error::printable::printable;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, ServiceError};
 use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::PinnedVersion;
 
@@ -59,7 +59,7 @@ impl PendingHead {
                 Ok(Err(_)) if *again => HeadState::asked(&self.context, false),
                 Ok(Ok(info)) => HeadState::Answered(Some(Box::new(info))),
                 Ok(Err(error)) => HeadState::Failed {
-                    is_unknown: error.service().is_some_and(|s| matches!(s.status, 405 | 501)),
+                    is_unknown: error.service().is_some_and(ServiceError::is_unsupported),
                 },
                 Err(_) => HeadState::Failed { is_unknown: false },
             };

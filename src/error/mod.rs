@@ -95,6 +95,9 @@ pub struct ServiceError {
     /// The object's size in bytes, which comes with a 416: from the header `Content-Range` (RFC 9110, section
     /// 15.5.17) or `<ActualObjectSize>`.
     pub object_size: Option<u64>,
+    /// Set if the version requested, or the latest one, is a delete marker: by the header `x-amz-delete-marker` or
+    /// `<ResourceType>`.
+    pub is_delete_marker: bool,
 }
 
 impl ServiceError {
@@ -109,6 +112,14 @@ impl ServiceError {
     pub(crate) fn of(status: u16, code: &str) -> Self {
         let code = (!code.is_empty()).then(|| code.to_owned());
         Self { status, code, ..Self::default() }
+    }
+
+    /// Returns whether the server implements no such request, or does not allow one of its headers: 501, or a 405 that
+    /// is not about a delete marker.
+    pub(crate) fn is_unsupported(&self) -> bool {
+        self.status == 501
+            || (self.status == 405 && !self.is_delete_marker)
+            || (self.code() == "NotImplemented" && matches!(self.status, 400..=499))
     }
 
     /// Returns whether it asks for fewer requests (S3 API Reference, "Error responses"; RFC 6585, section 4).

@@ -18,6 +18,8 @@ pub(super) struct ErrorDocument {
     /// The server's clock, which comes with `RequestTimeTooSkewed`.
     pub(super) server_time: Option<String>,
     pub(super) actual_object_size: Option<String>,
+    /// `DeleteMarker` if the version requested is one.
+    pub(super) resource_type: Option<String>,
     /// A session's token, which comes back with `ExpiredToken`. It is read to be blanked out of the rest.
     pub(super) token: Option<String>,
 }
@@ -39,6 +41,7 @@ impl ErrorDocument {
             endpoint: field("Endpoint"),
             server_time: field("ServerTime"),
             actual_object_size: field("ActualObjectSize"),
+            resource_type: field("ResourceType"),
             token: field("Token-0"),
         };
         if text.starts_with('{') {

@@ -37,7 +37,10 @@ impl ErrorFields {
         let text =
             |text: Option<String>| Some(printable(&secrets.redact(&text?)?)).filter(|text| !text.is_empty());
         let request_id = header("x-amz-request-id").or_else(|| header("x-amz-id-2"));
-        let is_s3 = has_document || request_id.is_some();
+        let is_delete_marker = header("x-amz-delete-marker")
+            .is_some_and(|set| set.eq_ignore_ascii_case("true"))
+            || document.resource_type.is_some_and(|kind| kind == "DeleteMarker");
+        let is_s3 = has_document || request_id.is_some() || is_delete_marker;
         // AWS names its endpoint too, but the region is what the user can set.
         let endpoint = document.endpoint.filter(|e| is_authority(e) && !e.contains(".amazonaws.com"));
         let date = header(DATE.as_str()).and_then(|d| httpdate::parse_http_date(&d).ok());
@@ -54,6 +57,7 @@ impl ErrorFields {
             object_size: header(CONTENT_RANGE.as_str())
                 .and_then(|range| unsatisfied_range(&range))
                 .or_else(|| document.actual_object_size?.parse().ok()),
+            is_delete_marker,
         };
         Self { service, is_s3, endpoint }
     }

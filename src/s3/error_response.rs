@@ -23,7 +23,7 @@ pub(crate) fn error_from_response(head: &Parts, body: &[u8], secrets: &Secrets) 
     if !is_s3 && head.status == StatusCode::UNAUTHORIZED {
         return wants_password().with_service(service);
     }
-    let (kind, what, hint) = meaning(head.status, service.code(), service.region.is_some());
+    let (kind, what, hint) = meaning(&service);
     let mut error = Error::new(kind, what).retryable(is_transient(&service));
     match (&service.region, endpoint, hint) {
         (_, Some(endpoint), Some(REGION_HINT)) => {
@@ -100,9 +100,8 @@ pub(crate) fn error_from_url_response(
     // The bucket's region does not matter: the URL names the host.
     service.region = None;
     let (kind, what, hint) = match (head.status.as_u16(), service.code()) {
-        (_, "InvalidObjectState") | (407 | 408 | 412 | 416 | 421 | 425 | 429 | 500.., _) => {
-            meaning(head.status, service.code(), false)
-        }
+        (_, "InvalidObjectState") | (407 | 408 | 412 | 416 | 421 | 425 | 429 | 500.., _) => meaning(&service),
+        _ if service.is_delete_marker => meaning(&service),
         (401 | 403, _) => {
             (ErrorKind::Access, "access denied", Some(if has_query { DENIED } else { UNSIGNED }))
         }
@@ -135,20 +134,26 @@ fn is_transient(service: &ServiceError) -> bool {
         || service.is_throttling()
 }
 
-fn meaning(
-    status: StatusCode,
-    code: &str,
-    names_region: bool,
-) -> (ErrorKind, &'static str, Option<&'static str>) {
+fn meaning(service: &ServiceError) -> (ErrorKind, &'static str, Option<&'static str>) {
     use ErrorKind::{Access, Changed, NotFound, Server, Usage};
-    match (status.as_u16(), code) {
+    match (service.status, service.code()) {
         (_, "NoSuchBucket") => {
             (NotFound, "no such bucket", Some("check the bucket's name, and --endpoint if it is not on AWS"))
         }
         (_, "NoSuchVersion") => (NotFound, "no such version of the object", None),
-        (405, _) => {
+        (404, _) if service.is_delete_marker => (
+            NotFound,
+            "the object is deleted",
+            Some("an older version may be there: name it with --version-id"),
+        ),
+        (405, _) if service.is_delete_marker => {
             (NotFound, "the object is a delete marker", Some("choose an older version with --version-id"))
         }
+        (405 | 501, _) => (
+            Server,
+            "the server does not support this request",
+            Some("check the endpoint, and any proxy or gateway in front of it"),
+        ),
         (407, _) => (
             Access,
             "the proxy requires authentication, or rejected these credentials",
@@ -179,7 +184,9 @@ fn meaning(
             Some("set the clock of this machine, or start its time synchronization"),
         ),
         (301 | 307 | 308, _) => (Usage, "the bucket is in another region", Some(REGION_HINT)),
-        (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") if names_region => {
+        (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException")
+            if service.region.is_some() =>
+        {
             (Usage, "the bucket is in another region", Some(REGION_HINT))
         }
         (400, "AuthorizationHeaderMalformed") => {
@@ -193,7 +200,7 @@ fn meaning(
             ),
         ),
         (400, "InvalidArgument") => (Usage, "the service rejected an argument", None),
-        _ if status == StatusCode::TOO_MANY_REQUESTS || code == "SlowDown" => (
+        (429, _) | (_, "SlowDown") => (
             Server,
             "the service is throttling requests",
             Some("try again later, or with fewer requests: -c N"),
@@ -230,7 +237,9 @@ mod tests {
             (404, "NoSuchKey", 3, false),
             (404, "NoSuchBucket", 3, false),
             (404, "NoSuchVersion", 3, false),
-            (405, "MethodNotAllowed", 3, false),
+            (405, "MethodNotAllowed", 5, false),
+            (405, "NotImplemented", 5, false),
+            (405, "", 5, false),
             (404, "", 3, false),
             (403, "AccessDenied", 4, false),
             (403, "SignatureDoesNotMatch", 4, false),
@@ -417,7 +426,7 @@ mod tests {
             ("a document without a code", &[][..], "<Error/>", 5),
             ("JSON of another service", &[][..], "{\"status\": 404}", 5),
         ] {
-            for status in [404, 405, 410] {
+            for status in [404, 410] {
                 let error = without_an_id(status, headers, body);
                 assert_eq!(
                     (error.exit_code(), error.is_retryable()),
@@ -426,6 +435,46 @@ mod tests {
                 );
                 assert_eq!(exit == 5, error.to_string().contains("does not look like an S3 server"), "{why}");
             }
+        }
+    }
+
+    #[test]
+    fn a_405_means_a_delete_marker_only_if_it_says_so() {
+        let (id, marker) = (("x-amz-request-id", "1"), ("x-amz-delete-marker", "true"));
+        let document = |more: &str| format!("<Error><Code>MethodNotAllowed</Code>{more}</Error>");
+        let kind = document("<ResourceType>DeleteMarker</ResourceType>");
+        for (why, status, headers, body, exit, says) in [
+            ("by the header", 405, &[id, marker][..], document(""), 3, "is a delete marker"),
+            ("by the header alone", 405, &[marker], String::new(), 3, "is a delete marker"),
+            ("by the document", 405, &[id], kind, 3, "is a delete marker"),
+            ("the latest version", 404, &[marker], String::new(), 3, "the object is deleted"),
+            ("false", 405, &[id, ("x-amz-delete-marker", "false")], document(""), 5, "does not support"),
+            ("the method", 405, &[id], document(""), 5, "does not support"),
+            (
+                "another resource",
+                405,
+                &[id],
+                document("<ResourceType>BUCKET</ResourceType>"),
+                5,
+                "not support",
+            ),
+            ("no document", 405, &[id], String::new(), 5, "does not support"),
+            ("nothing of S3", 405, &[], String::new(), 5, "does not look like an S3 server"),
+        ] {
+            let error = without_an_id(status, headers, &body);
+            let text = error.to_string();
+            assert_eq!((error.exit_code(), error.is_retryable()), (exit, false), "{why}: {text}");
+            assert!(text.contains(says), "{why}: {text}");
+            let service = error.service().unwrap();
+            assert_eq!(service.is_unsupported(), exit == 5, "{why}");
+        }
+        for (status, code, is_unsupported) in [
+            (501, "", true),
+            (400, "NotImplemented", true),
+            (400, "InvalidRequest", false),
+            (503, "SlowDown", false),
+        ] {
+            assert_eq!(ServiceError::of(status, code).is_unsupported(), is_unsupported, "{status} {code}");
         }
     }
 

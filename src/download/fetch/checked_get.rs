@@ -19,7 +19,7 @@ use crate::client::retry::Attempt;
 use crate::download::context::DownloadContext;
 use crate::download::fetch::side_request;
 use crate::error::printable::printable;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, ServiceError};
 use crate::events::CORRECTION;
 use crate::s3::header::header_text;
 use crate::s3::object::{ObjectInfo, malformed};
@@ -198,7 +198,19 @@ fn is_refused_tag(context: &DownloadContext, error: &Error) -> bool {
     context.pin.get().is_none()
         && context.wanted.if_match().is_none()
         && context.evidence.head_tag().is_some()
-        && error.service().is_some_and(|service| matches!(service.status, 412 | 501))
+        && error.service().is_some_and(refuses_if_match)
+}
+
+/// Returns whether the service refuses `If-Match`, perhaps of an object that has not changed.
+fn refuses_if_match(service: &ServiceError) -> bool {
+    service.status == 412 || service.is_unsupported()
+}
+
+/// Returns whether the service refuses a range that the object has by all that is known: some answer 416 to any range of
+/// an object without a length. A 416 from an empty object names its size.
+fn refuses_any_range(service: &ServiceError, asked: ByteRange) -> bool {
+    service.status == StatusCode::RANGE_NOT_SATISFIABLE
+        && service.object_size.map_or(asked.start() == 0, |size| asked.start() < size)
 }
 
 /// Sends one request for `asked`, and another one without `If-Match` where that header alone is refused.
@@ -217,12 +229,19 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
     let get = |if_match| {
         if is_plain { S3Request::GetWhole } else { S3Request::Get { range: asked, if_match } }
     };
-    let status = |e: &Error| e.service().map_or(0, |s| s.status);
     let exchanged = match client.exchange(get(if_match), version, attempt).await {
-        Err(e) if status(&e) == 501 && pin.is_none() && !is_plain => {
+        Err(e) if e.service().is_some_and(ServiceError::is_unsupported) && pin.is_none() && !is_plain => {
             return Ok(Reply::AskPlainly("the server does not implement ranges"));
         }
-        Err(e) if matches!(status(&e), 412 | 501) && if_match.is_some() && version.is_none() => {
+        Err(e)
+            if e.service().is_some_and(|s| refuses_any_range(s, asked))
+                && pin.is_none()
+                && !is_plain
+                && context.wanted.if_match().is_none() =>
+        {
+            return Ok(Reply::AskPlainly("the server refuses a range that the object may have"));
+        }
+        Err(e) if e.service().is_some_and(refuses_if_match) && if_match.is_some() && version.is_none() => {
             match client.exchange(get(None), version, attempt).await {
                 Ok(exchange) if has_tag(&exchange, if_match) => {
                     // From here on every response must carry the tag.

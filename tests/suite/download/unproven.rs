@@ -41,6 +41,9 @@ fn lengths_alone() -> Vec<(&'static str, fn(&Request) -> Reply)> {
         ("a part called 200", |_| Reply::ok().called_200().without("content-range")),
         ("a 206 without Content-Range", |_| Reply::ok().without("content-range")),
         ("501 for any range", |_| Reply::status(501).code("NotImplemented")),
+        ("405 for any range", |_| Reply::status(405).code("NotImplemented")),
+        ("a bare 405 for any range", |_| Reply::status(405)),
+        ("400 for any range", |_| Reply::status(400).code("NotImplemented")),
     ]
 }
 
@@ -52,6 +55,31 @@ fn where_a_length_alone_is_known_one_plain_get_brings_the_object() {
         let outcome = run(&server).download(URI);
         outcome.assert_object(&object(SIZE));
         assert!(server.gets().iter().filter(|get| get.range.is_none()).count() <= 1);
+    });
+}
+
+/// Objects without a length have no ranges at some servers: 416, which is not that of an empty object.
+#[test]
+fn a_416_for_bytes_that_may_be_there_is_answered_by_a_plain_get() {
+    let chunked = |request: &Request, _| match request.range {
+        Some(_) => Reply::status(416).code("InvalidRange"),
+        None if request.is_get() => Reply::ok().chunked(),
+        None => Reply::ok().without("content-length"),
+    };
+    let sized = |request: &Request, size| match request.range {
+        Some(_) => Reply::status(416).content_range(format!("bytes */{size}")),
+        None => Reply::ok(),
+    };
+    let bare = |request: &Request, _| if request.range.is_some() { Reply::status(416) } else { Reply::ok() };
+    let table: [(&str, fn(&Request, u64) -> Reply); 3] =
+        [("chunked", chunked), ("sized", sized), ("bare", bare)];
+    table::each(&table, |script| {
+        let script = *script;
+        for size in [SIZE, 1, 0] {
+            let server = FaultServer::start(object(size), move |request| script(request, size));
+            run(&server).download(URI).assert_object(&object(size));
+            assert!(server.gets().len() <= 3, "{size}");
+        }
     });
 }
 

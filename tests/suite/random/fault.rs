@@ -154,7 +154,7 @@ impl Moment<'_> {
             0 => exit("denied", 4, status(403, "AccessDenied")),
             1 => exit("archived", 4, status(403, "InvalidObjectState")),
             2 => exit("not found", 3, status(404, "NoSuchKey")),
-            3 => exit("deleted", 3, Reply::status(405)),
+            3 => exit("deleted", 3, Reply::status(405).header("x-amz-delete-marker", "true")),
             4 => exit("refused", 5, status(400, "InvalidRequest")),
             5 if self.is_pinned() => exit("another version", 6, self.right().etag("\"other\"")),
             6 if self.is_pinned() && self.ranges => {

@@ -167,7 +167,11 @@ fn not_found() -> Vec<Case> {
         asked("no such key, and a pattern", "s3://bucket/logs/*", all!(Reply::status(404).code("NoSuchKey"))),
         asked("no such bucket", "", all!(Reply::status(404).code("NoSuchBucket"))),
         asked("no such version", "--version-id v1", all!(Reply::status(404).code("NoSuchVersion"))),
-        asked("a delete marker", "--version-id v1", all!(Reply::status(405).code("MethodNotAllowed"))),
+        asked(
+            "a delete marker",
+            "--version-id v1",
+            all!(Reply::status(405).code("MethodNotAllowed").header("x-amz-delete-marker", "true")),
+        ),
         asked("nothing at a URL", "URL", all!(Reply::status(404))),
     ]
 }

@@ -104,14 +104,21 @@ fn archived() -> Vec<Named> {
     vec![("InvalidObjectState", Reply::status(403).code("InvalidObjectState"))]
 }
 
+/// S3's document for a version that is a delete marker.
+const DELETE_MARKER: &str = "<Error><Code>MethodNotAllowed</Code><Message>The specified method is not allowed against \
+    this resource.</Message><Method>GET</Method><ResourceType>DeleteMarker</ResourceType></Error>";
+
 fn not_found() -> Vec<Named> {
     vec![
         ("NoSuchKey", Reply::status(404).code("NoSuchKey")),
         ("NoSuchBucket", Reply::status(404).code("NoSuchBucket")),
         ("NoSuchVersion", Reply::status(404).code("NoSuchVersion")),
         ("a bare 404", Reply::status(404)),
-        ("a delete marker", Reply::status(405).code("MethodNotAllowed")),
-        ("a bare 405", Reply::status(405)),
+        (
+            "a delete marker",
+            Reply::status(405).code("MethodNotAllowed").header("x-amz-delete-marker", "true"),
+        ),
+        ("a delete marker by its document", Reply::status(405).body(DELETE_MARKER)),
     ]
 }
 
