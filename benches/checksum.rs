@@ -1,7 +1,7 @@
 //! What a checksum costs: MiB a second of each algorithm over bytes that are warm in the cache, as frames are.
 //!
-//! The CRCs are to cost less than 0.05 seconds a GiB, which is 20 GiB/s. No network: what verifying adds to a
-//! download is told by `--checksum off` beside `auto`.
+//! The CRCs are to cost less than 0.05 seconds a GiB, which is 20 GiB/s. No network: the cost of verifying a
+//! download is the difference between `--checksum off` and `auto`.
 
 use crc_fast::CrcAlgorithm;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -1,7 +1,7 @@
 //! From the start of the process to its first request for the object on the wire, from each source of credentials: the
 //! time that is spent before the store can help.
 //!
-//! `cargo bench --bench start`. It runs the program against a listener of its own, which hands out credentials at once,
+//! `cargo bench --bench start`. It runs the program against a listener of its own, which hands out credentials immediately,
 //! as STS, ECS and EC2 do, and notes when the object is asked for. Prints milliseconds; never fails on a slow machine.
 
 #![expect(clippy::print_stdout, reason = "a bench reports there")]

@@ -1,8 +1,8 @@
-//! The library's ordered stream over loopback, in MiB a second, with 1, 4 and 16 ranges at once, and with as many as
+//! The library's ordered stream over loopback, in MiB a second, with 1, 4 and 16 concurrent ranges, and with as many as
 //! it finds best.
 //!
 //! The server is fixtures/s3server, in this process: what is measured is both ends on one machine, so only the change
-//! from one run to the next says something. What a download costs beside other clients is `benches/compare`'s to tell.
+//! from one run to the next says something. `benches/compare` measures what a download costs beside other clients.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;

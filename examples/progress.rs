@@ -1,4 +1,4 @@
-//! An object to stdout, with a callback that is told how far it is.
+//! An object to stdout, with a callback that reports how far it is.
 //!
 //! `cargo run --example progress -- s3://bucket/key > file`.
 

@@ -25,15 +25,15 @@ pub(crate) async fn untar(config: &Config, uri: &S3Uri, folder: &Path) -> io::Re
     let download = Download::start(config, uri, &Options::default()).await?;
     let body = SyncIoBridge::new(StreamReader::new(download.map_err(Error::from)));
     let folder = PathBuf::from(folder);
-    // The decoder blocks, so it gets a thread; the download goes on in the runtime.
+    // The decoder blocks, so it gets a thread; the download continues in the runtime.
     tokio::task::spawn_blocking(move || unpack(body, &folder)).await?
 }
 
 fn unpack(body: impl Read, folder: &Path) -> io::Result<()> {
     let mut archive = tar::Archive::new(body);
     archive.unpack(folder)?;
-    // An archive ends before its object does, and the decoder stops there. Whether the bytes were the right ones is
-    // known behind the last one of the object: read on to it.
+    // An archive ends before its object does, and the decoder stops there. Only after the object's last byte is it
+    // known whether the bytes were the right ones: read on to it.
     io::copy(&mut archive.into_inner(), &mut io::sink())?;
     Ok(())
 }

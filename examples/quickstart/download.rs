@@ -1,7 +1,6 @@
 //! One download by the binary, hashed as it comes out of its stdout.
 //!
-//! Gets the server's place, the binary and a size, prints what a user would want to know. The object's own hash is taken
-//! before it is stored.
+//! Prints size, rate and hashes, as a user would want to know them. The object's own hash is taken before it is stored.
 
 use std::io::Read;
 use std::path::Path;
@@ -18,7 +17,7 @@ use crate::{Result, program};
 
 const KEY: &str = "random.bin";
 
-/// What was read from the pipe, and how fast.
+/// The bytes read from the pipe, and how fast they came.
 struct Received {
     bytes: u64,
     /// In hexadecimal digits, as `sha256sum` prints it.

@@ -23,7 +23,7 @@ pub(crate) const BUCKET: &str = "quickstart";
 
 pub(crate) struct Place {
     pub(crate) server: Server,
-    /// What a client finds its keys, its endpoint and its trust in.
+    /// The variables from which a client takes its keys, its endpoint and its certificates.
     pub(crate) variables: Vec<(&'static str, String)>,
 }
 

@@ -1,6 +1,6 @@
 //! The release binary: built by the cargo that runs this example, since cargo builds no binary for one.
 //!
-//! Gets nothing, hands on the path that cargo reports and commands that run it. Never guesses where cargo put it.
+//! Its path is the one that cargo reports.
 
 use std::env;
 use std::ffi::OsString;

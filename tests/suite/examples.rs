@@ -117,19 +117,19 @@ fn an_archive_that_ends_before_its_object_is_still_compared() {
 
 #[test]
 fn progress_is_told_from_the_beginning_to_the_end() {
-    let (bytes, mut out, mut told) = (object(SIZE), Vec::new(), Vec::new());
+    let (bytes, mut out, mut reports) = (object(SIZE), Vec::new(), Vec::new());
     let copied = on(Object::new(bytes.clone()), async |config, uri| {
         let download = s3fcp::Download::start(&config, &uri, &Options::default()).await?;
         let meter = download.meter();
-        let report = |meter: &s3fcp::Meter| told.push((meter.yielded(), meter.total().expect("a size")));
+        let report = |meter: &s3fcp::Meter| reports.push((meter.yielded(), meter.total().expect("a size")));
         progress::copy(download, &mut out, report).await.map(|()| meter)
     });
     let meter = copied.expect("a download");
     assert!(out == bytes);
-    let (total, first, last) = (SIZE, told.first().copied(), told.last().copied());
-    assert_eq!((first, last), (Some((0, total)), Some((total, total))), "{told:?}");
-    assert!(told.is_sorted(), "{told:?}");
-    // The download is gone, and its meter still tells.
+    let (total, first, last) = (SIZE, reports.first().copied(), reports.last().copied());
+    assert_eq!((first, last), (Some((0, total)), Some((total, total))), "{reports:?}");
+    assert!(reports.is_sorted(), "{reports:?}");
+    // The download is gone, and its meter still shows the figures.
     assert_eq!((meter.yielded(), meter.retries()), (total, 0));
     assert!(meter.fetched() >= total);
 }

@@ -9,7 +9,7 @@ HOME_OF_CARGO=${CARGO_HOME:-$HOME/.cargo} HOME_OF_RUSTUP=${RUSTUP_HOME:-$HOME/.r
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Nothing is installed in the folders of whoever runs this.
+# Nothing is installed in the home folder of the user who runs this.
 export CARGO_TARGET_DIR=$target CARGO_INSTALL_ROOT=$work/root CARGO_HOME=$HOME_OF_CARGO RUSTUP_HOME=$HOME_OF_RUSTUP HOME=$work/home
 mkdir -p "$HOME"
 cd "$repository"

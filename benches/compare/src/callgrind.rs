@@ -1,6 +1,6 @@
 //! Callgrind's output: how many instructions each source file cost.
 //!
-//! Gets the text of a `callgrind.out` file, hands on sums by where the code is from. Source: Valgrind User Manual,
+//! A `callgrind.out` file is read into sums by where the code is from. Source: Valgrind User Manual,
 //! "Callgrind Format Specification"; only what `--tool=callgrind` writes by default is read.
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,7 +20,7 @@ pub(crate) fn costs(text: &str) -> Costs {
     let mut costs = Costs::new();
     let mut names = Names::default();
     let (mut file, mut object, mut function) = (String::new(), String::new(), String::new());
-    // The line behind `calls=` is what the callee cost, which is counted there.
+    // The line after `calls=` is what the callee cost, which is counted there.
     let mut is_call = false;
     for line in text.lines() {
         match line.split_once('=') {
@@ -87,11 +87,11 @@ fn cost(line: &str) -> Option<u64> {
 /// The crate or library of a source file.
 fn origin(file: &str, object: &str) -> String {
     let parts: Vec<&str> = file.split('/').collect();
-    let behind = |name: &str| parts.iter().position(|part| *part == name);
+    let position = |name: &str| parts.iter().position(|part| *part == name);
     if file == UNKNOWN {
         return object.rsplit('/').next().unwrap_or(object).to_owned();
     }
-    if let Some(registry) = behind("registry") {
+    if let Some(registry) = position("registry") {
         // registry/src/INDEX/CRATE-VERSION/...
         let package = parts.get(registry + 3).copied().unwrap_or(UNKNOWN);
         let version = package
@@ -99,7 +99,7 @@ fn origin(file: &str, object: &str) -> String {
             .find(|(at, _)| package[at + 1..].starts_with(|c: char| c.is_ascii_digit()));
         return version.map_or(package, |(at, _)| &package[..at]).to_owned();
     }
-    if behind("rustc").is_some() || behind("rustlib").is_some() {
+    if position("rustc").is_some() || position("rustlib").is_some() {
         return "std".to_owned();
     }
     if parts.first() == Some(&"src") || file.contains("/s3fcp/src/") {

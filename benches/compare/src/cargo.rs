@@ -1,6 +1,6 @@
 //! The programs of this repository, built by the cargo that runs this one.
 //!
-//! Gets nothing, hands on the paths that cargo reports. The SDK client is built into a folder of its own: it is no
+//! Their paths are those that cargo reports. The SDK client is built into a folder of its own: it is no
 //! member of the workspace, so that nothing else ever compiles the SDK.
 
 use std::env;
@@ -20,7 +20,7 @@ pub(crate) fn s3fcp() -> Result<PathBuf> {
     build(&["--release", "--package", "s3fcp", "--bin", "s3fcp"], Path::new(ROOT))
 }
 
-/// The same code with line numbers, so that instructions can be told apart by source file.
+/// The same code with line numbers, so that instructions can be counted by source file.
 pub(crate) fn s3fcp_with_lines() -> Result<PathBuf> {
     build(&["--profile", "callgrind", "--package", "s3fcp", "--bin", "s3fcp"], Path::new(ROOT))
 }

@@ -61,7 +61,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) markdown: bool,
 
-    /// More words for the command line of s3fcp, behind `--`
+    /// More words for the command line of s3fcp, after `--`
     #[arg(last = true, value_name = "S3FCP ARGS")]
     pub(crate) extra: Vec<String>,
 }

@@ -1,8 +1,8 @@
 //! One object and one server, several clients: in turn, round by round.
 //!
-//! Gets the clients, hands on a [`Comparison`] with all their runs. In a first round, which is not measured, every
+//! A [`Comparison`] has all their runs. In a first round, which is not measured, every
 //! byte is compared with the object; the rounds that count are interleaved, so that whatever else the machine does
-//! hits all clients alike, each in another order, so that what a client leaves behind hits another one each time. A client
+//! hits all clients alike, each in another order, so that the traces of a client in caches hit another one each time. A client
 //! that failed once is not run again.
 
 use std::iter::once;
@@ -74,7 +74,7 @@ pub(crate) fn compare_in(
     Ok(Comparison { title, size: server.object().size, rows })
 }
 
-/// The order of `count` clients in a round. None comes behind the same other one every time: what that one did to caches
+/// The order of `count` clients in a round. None comes after the same other one every time: what that one did to caches
 /// and to free memory is in its figures.
 fn order(count: usize, round: usize) -> impl Iterator<Item = usize> {
     let steps: Vec<usize> = (1..=count).filter(|step| gcd(*step, count) == 1).collect();

@@ -99,7 +99,7 @@ fn paced(mut pipe: PipeReader, began: Instant, rate: u32) -> io::Result<Drained>
     }
 }
 
-/// Goes on behind a wrong byte: a client is not stopped in the middle.
+/// Continues after a wrong byte: a client is not stopped in the middle.
 fn check(mut pipe: PipeReader, object: &Object, began: Instant) -> io::Result<Drained> {
     let mut drained = Drained::default();
     let (mut buffer, mut want) = (vec![0; PIPE], vec![0; PIPE]);

@@ -1,6 +1,6 @@
 //! The instructions that s3fcp executes, counted by callgrind: a figure that a busy machine does not change.
 //!
-//! Gets the server's object in two sizes, hands on what a GiB adds and what the start takes, by crate. Only user mode
+//! Downloads of two sizes show what a GiB adds and what the start takes, by crate. Only user mode
 //! is counted, so the kernel's copies, the larger part of the CPU time, do not show here; those by the C library do, on
 //! a line of their own.
 

@@ -1,8 +1,8 @@
 //! The object that every client downloads: random bytes of any size, out of one file in memory.
 //!
-//! Gets sizes, hands on where a stretch of an object lies in the file. The file is as long as the largest object, up
+//! An object of any size is a stretch of the file. The file is as long as the largest object, up
 //! to [`PERIOD`]; a larger object repeats it, so that 8 GiB fit on a small machine. It is unlinked from the start:
-//! however the program ends, nothing stays behind.
+//! however the program ends, no file is left.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -36,7 +36,7 @@ impl Source {
         Ok(Self { file: Arc::new(random(period)?), period })
     }
 
-    /// An object of `size` bytes, at most what [`Source::new`] was told.
+    /// An object of `size` bytes, at most the largest one given to [`Source::new`].
     pub(crate) fn object(&self, size: u64) -> Object {
         Object { file: Arc::clone(&self.file), period: self.period, size, pieces: 1 }
     }

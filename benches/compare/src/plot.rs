@@ -84,7 +84,7 @@ fn cpu(area: &Area<'_>, comparison: &Comparison) -> Result<()> {
         .filter_map(|tool| Some((tool, comparison.row(tool)?.cpu_per_gib(comparison.size))))
         .collect();
     let largest = bars.iter().map(|(_, cpu)| *cpu).fold(0.0, f64::max);
-    // Room for the words behind the longest bar.
+    // Room for the words after the longest bar.
     let mut chart = ChartBuilder::on(area)
         .caption(format!("CPU seconds a GiB ({})", comparison.title), (FONT, 14))
         .margin(10)
@@ -245,7 +245,7 @@ fn number(n: u64) -> f64 {
     f64::from(u32::try_from(n).unwrap_or(u32::MAX))
 }
 
-/// A strong colour for s3fcp, muted ones for the rest, which can still be told apart where their lines cross.
+/// A strong colour for s3fcp, muted ones for the rest, which can still be distinguished where their lines cross.
 fn colour(tool: Tool) -> RGBColor {
     match tool {
         Tool::S3fcp => RGBColor(214, 90, 40),

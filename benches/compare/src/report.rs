@@ -1,6 +1,4 @@
 //! Comparisons in print: a table each, and how s3fcp stands to the others.
-//!
-//! Gets what was measured, hands on text.
 
 use std::fmt::Write;
 

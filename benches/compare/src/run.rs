@@ -1,6 +1,6 @@
 //! One run of one client: started, drained, watched, and what it cost.
 //!
-//! A client that fails is a result and not an error: the others go on.
+//! A client that fails is a result and not an error: the others continue.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};

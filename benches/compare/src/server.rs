@@ -55,7 +55,7 @@ impl Server {
         Self::listen(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, object, pace, tls)
     }
 
-    /// Serves `object` to whoever connects to `listener`.
+    /// Serves `object` to every client that connects to `listener`.
     pub(crate) fn listen(
         listener: TcpListener,
         object: Object,

@@ -1,7 +1,7 @@
 //! A long download from a server with a fault every few hundred requests, on one thread and on four: every byte compared,
 //! memory that does not grow with the object, and no more sent than the faults explain.
 //!
-//! Gets a size, prints what it saw, and fails where anything is not as promised. It ends by itself.
+//! It prints what it saw, fails where anything is not as promised, and ends by itself.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{Result, machine};
 
 /// GETs from one fault to the next.
 const FAULT_EVERY: u64 = 199;
-/// Ranges at once and their size in bytes: small ones, so that a GiB takes a thousand requests.
+/// Concurrent ranges and their size in bytes: small ones, so that a GiB takes a thousand requests.
 const CONCURRENCY: u64 = 8;
 const CHUNK: u64 = MIB;
 /// What is promised of the resident memory: 1.25 times the window and 24 MiB.
@@ -64,14 +64,14 @@ fn soak_with(s3fcp: &Installed, gib: u64, source: &Source, tls: Option<&Tls>) ->
         let limit = Duration::from_secs(gib * SECONDS_PER_GIB);
         let command = s3fcp.command(&server, tls);
         let run = run_within(limit, command, &server, Setting::from(Drain::Check(server.object())))?;
-        println!("{}", told(gib, &run));
+        println!("{}", summary(gib, &run));
         check(gib << 30, &run)?;
         *peak = run.peak.unwrap_or(0);
     }
     Ok(peaks)
 }
 
-fn told(gib: u64, run: &Run) -> String {
+fn summary(gib: u64, run: &Run) -> String {
     let (gets, peak) = (run.seen.gets, run.peak.unwrap_or(0) / MIB);
     let (seconds, cpu, faults) = (run.wall.as_secs(), run.cpu.total(), gets / FAULT_EVERY);
     format!(

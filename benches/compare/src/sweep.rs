@@ -1,6 +1,6 @@
 //! One knob turned over a range: the object's size, or the number of connections.
 //!
-//! Gets clients, hands on a [`Comparison`] for each setting, and tables over all of them.
+//! There is a [`Comparison`] for each setting, and tables over all of them.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ use crate::workload::{Workload, describe, size};
 const SIZES: [u64; 5] = [64 * MIB, 256 * MIB, 1024 * MIB, 4096 * MIB, LARGEST];
 /// The largest of them.
 pub(crate) const LARGEST: u64 = 8192 * MIB;
-/// What [`sizes`] measures unless told otherwise.
+/// The sizes that [`sizes`] measures by default.
 pub(crate) const TOOLS_FOR_SIZES: &[Tool] = &[Tool::S3fcp];
 /// The settings of [`connections`].
 pub(crate) const CONNECTIONS: [u32; 7] = [1, 2, 4, 8, 16, 32, 64];
-/// The clients that [`connections`] can tell a number of connections.
+/// The clients that take a number of connections, for [`connections`].
 pub(crate) const TOOLS_FOR_CONNECTIONS: &[Tool] = &[Tool::S3fcp, Tool::Sdk];
 /// What [`connections`] downloads: S3 in the same region.
 pub(crate) const OVER_CONNECTIONS: Workload = Workload::S3like;
@@ -49,7 +49,7 @@ pub(crate) fn sizes(
     SIZES.iter().map(point).collect()
 }
 
-/// The throughput over the number of connections, of the clients that can be told one.
+/// The throughput over the number of connections, of the clients that take one.
 pub(crate) fn connections(
     source: &Source,
     tls: Option<&Tls>,
@@ -60,7 +60,7 @@ pub(crate) fn connections(
     let object = source.object(OVER_CONNECTIONS.size());
     let server = Server::start(object, OVER_CONNECTIONS.pace(), config)?;
     let point = |&n: &u32| {
-        let told = |tool: &Installed| {
+        let with_count = |tool: &Installed| {
             let option = match tool.tool {
                 Tool::S3fcp => "--concurrency",
                 Tool::Sdk => "--connections",
@@ -68,7 +68,7 @@ pub(crate) fn connections(
             };
             Some(tool.with(&[option.to_owned(), n.to_string()]))
         };
-        let tools: Vec<Installed> = tools.iter().filter_map(told).collect();
+        let tools: Vec<Installed> = tools.iter().filter_map(with_count).collect();
         let title = format!("{n} connections");
         Ok(Point { at: n.into(), comparison: compare(title, &server, tls, &tools, rounds)? })
     };

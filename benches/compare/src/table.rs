@@ -1,6 +1,4 @@
 //! Rows of cells as a text that lines up, plain or Markdown.
-//!
-//! Gets cells, hands on text. It knows nothing of what they mean.
 
 use std::fmt::{self, Display, Formatter};
 

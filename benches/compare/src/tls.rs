@@ -1,6 +1,6 @@
 //! A certificate authority made on the spot, and a server certificate of it for the loopback address.
 //!
-//! Hands on rustls's server configuration and a file that clients are told to trust. The keys live and end with the
+//! rustls's server configuration, and a file of the authority for clients to trust. The keys live and end with the
 //! process.
 
 use std::io::Write;

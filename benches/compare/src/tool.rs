@@ -1,6 +1,6 @@
 //! The clients: which there are, and which of them are here.
 //!
-//! Gets a client's name, hands on the program, built or found, and its version. What it is called with is `command`'s.
+//! A client's name stands for a program, built or found, and its version. `command` has its arguments.
 
 mod command;
 
@@ -20,7 +20,7 @@ pub(crate) enum Tool {
     S3fcp,
     /// One connection, read and write, nothing else: the least that copying costs
     Floor,
-    /// aws-sdk-s3 as a careful user would write it: 16 ranges of 8 MiB at once
+    /// aws-sdk-s3 as a careful user would write it: 16 ranges of 8 MiB at the same time
     Sdk,
     /// curl --aws-sigv4, one GET
     Curl,
@@ -75,7 +75,7 @@ impl Tool {
                 (program, version)
             }
             Self::Floor if tls => return Err("it speaks no TLS".into()),
-            Self::Floor => (cargo::floor()?, "one connection, 256 KiB at once".to_owned()),
+            Self::Floor => (cargo::floor()?, "one connection, 256 KiB a read".to_owned()),
             Self::Sdk => {
                 let program = cargo::sdk_get()?;
                 let version = ask(&program, "--version")?;

@@ -1,7 +1,6 @@
 //! An eye on a client while it runs: how much memory it has at its peak, and whether it ever ends.
 //!
-//! Gets a process, hands on its peak. The client leads a process group of its own, so that whatever it started ends
-//! with it.
+//! The client leads a process group of its own, so that all its children end with it.
 
 use std::fs;
 use std::process::Child;
@@ -24,7 +23,7 @@ pub(crate) struct Watch {
 /// What was seen.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Watched {
-    /// The largest resident set of the process or of a child of it, in bytes; `None` where the system does not tell.
+    /// The largest resident set of the process or of a child of it, in bytes; `None` where the system does not say.
     pub(crate) peak: Option<u64>,
     /// It was ended for taking too long.
     pub(crate) ended: bool,
@@ -59,7 +58,7 @@ impl Watch {
 }
 
 /// The peak of the process or of one that it started, whichever is larger: some clients are a script which starts the
-/// program proper. What `wait4` tells would count what this process held before the `exec`.
+/// program proper. The figure of `wait4` would count what this process held before the `exec`.
 fn peak(pid: i32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,6 +1,6 @@
 //! The HTTP client: the SDK's own connector, with what it leaves to its user set.
 //!
-//! Gets the endpoint, hands on a client for `aws_config`. `TCP_NODELAY` is on by the connector's default.
+//! `aws_config` uses it. `TCP_NODELAY` is on by the connector's default.
 
 use std::fs;
 use std::num::NonZeroUsize;

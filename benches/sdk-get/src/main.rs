@@ -1,6 +1,6 @@
 //! An S3 object to stdout by aws-sdk-s3, as a careful user of the SDK would write it.
 //!
-//! Ranges of 8 MiB, 16 of them at once, each on a task of its own, `buffered` into order and written gathered, straight
+//! Ranges of 8 MiB, 16 of them at the same time, each on a task of its own, `buffered` into order and written gathered, straight
 //! from the buffers in which they came. `AWS_*` variables configure it as they configure every program over the SDK;
 //! retries and timeouts are the SDK's own.
 
@@ -29,7 +29,7 @@ struct Args {
     bucket: String,
     key: String,
 
-    /// Ranges that are fetched at once
+    /// Ranges that are fetched at the same time
     #[arg(long, default_value = "16")]
     connections: NonZeroUsize,
 }

@@ -1,6 +1,6 @@
 //! The object as a stream of ranges, in order, several of them under way.
 //!
-//! Gets a client, hands on each range as the buffers that it came in. The first GET tells the size and the version, to
+//! Each range comes as the buffers in which it was received. The first GET shows the size and the version, to
 //! which the others are pinned: no HEAD goes before it.
 
 use aws_sdk_s3::Client;
@@ -25,7 +25,7 @@ pub(crate) async fn fetch(client: Client, args: &Args) -> Result<impl Stream<Ite
     let size = first.content_range().and_then(|range| range.rsplit('/').next());
     let size: u64 = size.ok_or("no Content-Range")?.parse()?;
     let get = get.if_match(first.e_tag().ok_or("no ETag")?);
-    // On tasks of their own they go on while the writer is busy.
+    // On tasks of their own they continue while the writer is busy.
     let first: JoinHandle<Result<Part>> = tokio::spawn(collect(first));
     let rest = (0..size).step_by(RANGE).skip(1).map(move |start| {
         let get = part(&get, start);

@@ -19,14 +19,14 @@ fn sizes() -> Vec<usize> {
     vec![100_000, 1, 99_999, size - 200_000]
 }
 
-/// The values of the parts, one behind the other.
+/// The values of the parts, one after the other.
 fn of_parts(bytes: &[u8], sizes: &[usize], of: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     let mut rest = bytes;
     let mut values = Vec::new();
     for size in sizes {
-        let (part, behind) = rest.split_at(*size);
+        let (part, after) = rest.split_at(*size);
         values.extend(of(part));
-        rest = behind;
+        rest = after;
     }
     values
 }
@@ -198,7 +198,7 @@ fn what_cannot_be_verified_is_not_delivered() {
 /// What the list is, how the HEAD of each part is bent, and whether the sizes are known then.
 type ByParts = (&'static str, (Reply, fn(Reply, usize) -> Reply, bool));
 
-/// Each part is asked for where the list is refused; answers that do not speak of a part tell nothing.
+/// Each part is asked for where the list is refused; answers that do not mention a part show nothing.
 #[test]
 fn the_list_of_parts_may_be_refused() {
     let bytes = object(SIZE);

@@ -13,14 +13,14 @@ fn info_describes_the_object_by_one_head_and_no_get() {
 
     let json = S3fcp::at(&server.endpoint()).args(["--info=json"]).download("s3://bucket/a key");
     assert_eq!((json.code(), json.stderr.as_str()), (Some(0), ""));
-    let told: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
-    assert_eq!(told["uri"], "s3://bucket/a key");
-    assert_eq!(told["size"], 1234);
-    assert_eq!(told["etag"], version.e_tag);
-    assert_eq!(told["version_id"], version.id);
-    assert_eq!(told["storage_class"], "STANDARD_IA");
-    assert_eq!(told["content_type"], "text/plain");
-    assert_eq!(told["checksums"]["crc64nvme"], "AAAAAAAAAAA=");
+    let shown: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(shown["uri"], "s3://bucket/a key");
+    assert_eq!(shown["size"], 1234);
+    assert_eq!(shown["etag"], version.e_tag);
+    assert_eq!(shown["version_id"], version.id);
+    assert_eq!(shown["storage_class"], "STANDARD_IA");
+    assert_eq!(shown["content_type"], "text/plain");
+    assert_eq!(shown["checksums"]["crc64nvme"], "AAAAAAAAAAA=");
 
     let text = S3fcp::at(&server.endpoint()).args(["--info"]).download("s3://bucket/a key");
     let text = String::from_utf8(text.stdout).expect("text");
@@ -39,6 +39,6 @@ fn info_of_a_version() {
     let version = server.put("bucket", "key", object(5));
     server.put("bucket", "key", object(6));
     let run = S3fcp::at(&server.endpoint()).args(["--info=json", "--version-id", &version.id]);
-    let told: serde_json::Value = serde_json::from_slice(&run.download(URI).stdout).expect("JSON");
-    assert_eq!((&told["size"], &told["version_id"]), (&5.into(), &version.id.into()));
+    let shown: serde_json::Value = serde_json::from_slice(&run.download(URI).stdout).expect("JSON");
+    assert_eq!((&shown["size"], &shown["version_id"]), (&5.into(), &version.id.into()));
 }

@@ -67,7 +67,7 @@ fn each_request_is_a_line() {
     assert!(of(&outcome.stderr, "credentials")[0].contains("AWS_ACCESS_KEY_ID"), "{}", outcome.stderr);
     let begin = of(&outcome.stderr, "download")[0];
     assert_eq!((field(begin, "size"), field(begin, "concurrency")), (Some(&*SIZE.to_string()), Some("4")));
-    // What is finer is not told.
+    // Finer events are not logged.
     assert!(!outcome.stderr.contains(" DEBUG ") && !outcome.stderr.contains(" TRACE "), "{}", outcome.stderr);
 }
 
@@ -80,14 +80,14 @@ fn without_them_nothing_is_told() {
     }
 }
 
-/// What a server answers, the target that tells of it, and what one of its lines then has in it.
+/// A server's answer, the target of its event, and the text that one line of the log then contains.
 struct Told {
     script: Arc<dyn Fn(&Request) -> Reply + Send + Sync>,
     target: &'static str,
     parts: &'static [&'static str],
 }
 
-fn told(
+fn logged(
     script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     target: &'static str,
     parts: &'static [&'static str],
@@ -111,7 +111,7 @@ fn troubles() -> Vec<(&'static str, Told)> {
     vec![
         (
             "cut",
-            told(
+            logged(
                 once(2, cut()),
                 "request",
                 &["outcome=\"incomplete\"", "range=\"bytes=131072-196607\"", "bytes=1000 ", "attempt=1"],
@@ -119,7 +119,7 @@ fn troubles() -> Vec<(&'static str, Told)> {
         ),
         (
             "why again",
-            told(
+            logged(
                 once(2, cut()),
                 "retry",
                 &["range=\"bytes=132072-196607\"", "attempt=1", "delay_ms=", "reason=\"the body "],
@@ -127,7 +127,7 @@ fn troubles() -> Vec<(&'static str, Told)> {
         ),
         (
             "again",
-            told(
+            logged(
                 once(2, cut()),
                 "request",
                 &["outcome=\"complete\"", "range=\"bytes=132072-196607\"", "attempt=2", "reused=false"],
@@ -135,17 +135,17 @@ fn troubles() -> Vec<(&'static str, Told)> {
         ),
         (
             "silent",
-            told(
+            logged(
                 once(2, Reply::raw("")),
                 "request",
                 &["outcome=\"no response\"", "range=\"bytes=131072-196607\"", "error=\""],
             ),
         ),
-        ("busy", told(once(2, busy()), "throttle", &["pause_ms=", "concurrency=2"])),
-        ("why busy", told(once(2, busy()), "retry", &["SlowDown (HTTP 503, request id 4442587FB7D0A2F9)"])),
-        ("elsewhere", told(cut_then(2, 0, elsewhere), "correction", &["what=\"region\" to=\"eu-west-1\""])),
-        ("skewed", told(cut_then(2, 0, skewed), "correction", &["what=\"clock\" to=\"+", " s\""])),
-        ("expired", told(once(2, expired), "correction", &["what=\"credentials\""])),
+        ("busy", logged(once(2, busy()), "throttle", &["pause_ms=", "concurrency=2"])),
+        ("why busy", logged(once(2, busy()), "retry", &["SlowDown (HTTP 503, request id 4442587FB7D0A2F9)"])),
+        ("elsewhere", logged(cut_then(2, 0, elsewhere), "correction", &["what=\"region\" to=\"eu-west-1\""])),
+        ("skewed", logged(cut_then(2, 0, skewed), "correction", &["what=\"clock\" to=\"+", " s\""])),
+        ("expired", logged(once(2, expired), "correction", &["what=\"credentials\""])),
     ]
 }
 

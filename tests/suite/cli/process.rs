@@ -24,7 +24,7 @@ fn as_pid_1_a_signal_before_the_first_byte_ends_it_as_a_shell_shows() {
             ));
             continue;
         }
-        // A listener that never answers; its own for each run, which may leave a second connection behind.
+        // A listener that never answers; its own for each run, which may leave a second connection open.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         // The test is outside of the namespace: it sends the signal to the only child of unshare, once the connection

@@ -110,8 +110,8 @@ fn the_command_brings_the_rest() {
         let run = run.args(case.args).stdout(File::create(&out).expect("a file"));
         let outcome = run.download(STRANGE);
         assert_eq!(outcome.code(), Some(5), "{}", outcome.stderr);
-        let told = format!("stopped at byte 150000 of {SIZE}, ETag ");
-        assert!(outcome.stderr.contains(&told), "{}", outcome.stderr);
+        let position = format!("stopped at byte 150000 of {SIZE}, ETag ");
+        assert!(outcome.stderr.contains(&position), "{}", outcome.stderr);
         assert!(outcome.stderr.contains("not verified end to end"), "{}", outcome.stderr);
         let command = outcome.command().expect("a command");
         for part in case.command.iter().chain(&["--max-attempts 2 "]) {

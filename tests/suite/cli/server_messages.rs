@@ -49,7 +49,7 @@ fn assert_harmless(outcome: &Outcome) {
     let said = &outcome.stderr;
     assert!(said.starts_with("s3fcp: "), "{said:?}");
     assert!(!said.contains(|c: char| c.is_control() && c != '\n'), "{said:?}");
-    // How to go on is another matter: it repeats what the user typed.
+    // The command that continues is another matter: it repeats what the user typed.
     let (said, _) = said.split_once("  stopped at byte").unwrap_or((said, ""));
     assert!(said.lines().count() <= 3, "{said:?}");
     assert!(said.chars().count() <= CHARS_MAX, "{} characters", said.chars().count());
@@ -97,7 +97,7 @@ fn headers_are_shown_without_harm() {
             assert_harmless(&outcome);
         }
     });
-    // What was outlived is not told at all.
+    // A failure that was survived is not mentioned at all.
     let server = FaultServer::start(object(SIZE), once(1, Reply::status(503).code("\u{1b}[2J")));
     let outcome = S3fcp::at(&server.endpoint()).window(4, CHUNK).download(URI);
     outcome.assert_object(&object(SIZE));

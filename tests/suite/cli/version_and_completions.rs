@@ -69,14 +69,14 @@ fn bash_completes_options_and_their_values() {
         ("nor a format without its =", "t", "--info", ""),
     ];
     table::each(&table.map(|(name, word, before, is)| (name, (word, before, is))), |(word, before, is)| {
-        // As bash calls it by Tab behind `s3fcp ... BEFORE WORD`.
+        // As bash calls it by Tab after `s3fcp ... BEFORE WORD`.
         let call = format!(
             "{script}\nCOMP_WORDS=(s3fcp {URI} '{before}' '{word}') COMP_CWORD=3\n\
              compopt() {{ :; }}\n_s3fcp s3fcp '{word}' '{before}'; echo \"${{COMPREPLY[*]}}\""
         );
         let bash = Command::new("bash").args(["--norc", "-c", &call]).stderr(Stdio::inherit()).output();
         let replied = bash.expect("bash").stdout;
-        assert_eq!(String::from_utf8_lossy(&replied).trim_end(), *is, "{word:?} behind {before}");
+        assert_eq!(String::from_utf8_lossy(&replied).trim_end(), *is, "{word:?} after {before}");
     });
 }
 

@@ -78,7 +78,7 @@ fn the_rest_of_a_range_comes_with_new_credentials() {
     assert_eq!(server.object_bytes(), SIZE, "no byte twice");
 }
 
-/// The old token is refused from the third chunk on, whoever asks and how often.
+/// The old token is refused from the third chunk on, in every request.
 #[test]
 fn requests_refused_together_ask_the_source_once() {
     let process = Process::new(0);

@@ -178,7 +178,7 @@ fn endpoint() {
     assert_refused(of_s3.run().env("AWS_ENDPOINT_URL", "localhost:9000"), "AWS_ENDPOINT_URL");
 }
 
-/// What is refused tells whether there is a custom endpoint: nothing is asked of AWS.
+/// The refusal shows whether there is a custom endpoint: no request goes to AWS.
 fn ignored_endpoints() {
     let server = server();
     let files = Files::new(&format!("[default]\nendpoint_url = {}\n", server.endpoint()));
@@ -331,7 +331,7 @@ fn addressing_style() {
     assert_refused(style, "s3.addressing_style");
 }
 
-/// No address has access points: the second refusal is behind the first.
+/// No address has access points: the second refusal comes after the first.
 fn arn_region() {
     let point = "s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/mine/key";
     let says = |run: S3fcp, says: &str| {
@@ -465,7 +465,7 @@ fn max_concurrent_requests() {
         if request.is_get() && request.serial == 2 {
             three_at_once.open();
         }
-        // The first response tells what there is; the two behind it wait for each other.
+        // The first response shows what there is; the two after it wait for each other.
         if request.chunk(CHUNK) == Some(0) { Reply::ok().pause_after(1, &three_at_once) } else { Reply::ok() }
     });
     assert_downloads(one.run().args(["--endpoint", &server.endpoint()]).window(3, CHUNK));

@@ -21,7 +21,7 @@ const TREE: [&str; 5] =
 /// The example, as a process.
 struct Quickstart {
     process: Child,
-    /// What it tells its user to export.
+    /// The variables that it asks its user to export.
     variables: Vec<(String, String)>,
     home: TempDir,
 }

@@ -7,7 +7,7 @@ use crate::support::table;
 
 #[test]
 fn all_bodies_may_wait_until_the_last_request_is_there() {
-    // Requests at once, the size of a chunk, and how much of it comes before the wait.
+    // Concurrent requests, the size of a chunk, and how much of it comes before the wait.
     let table = [
         ("one", (1, 1 << 20, 0)),
         ("two", (2, 512 << 10, 0)),

@@ -20,7 +20,7 @@ fn every_size_takes_one_get_a_chunk() {
         ("a byte less than a chunk", CHUNK - 1),
         ("a chunk", CHUNK),
         ("a byte more than a chunk", CHUNK + 1),
-        ("as many chunks as requests at once", 4 * CHUNK),
+        ("as many chunks as concurrent requests", 4 * CHUNK),
         ("several chunks and a bit", SIZE),
         ("many chunks", 40 * CHUNK + 1),
     ];
@@ -104,7 +104,7 @@ fn connections_are_used_again() {
     server.put("bucket", "key", bytes.clone());
     S3fcp::at(&server.endpoint()).window(2, CHUNK).download("s3://bucket/key").assert_object(&bytes);
     let stats = server.stats();
-    // One for each request at once, and one for the HEAD beside the first GET.
+    // One for each concurrent request, and one for the HEAD beside the first GET.
     assert!(stats.connections <= 3, "{stats:?}");
 }
 

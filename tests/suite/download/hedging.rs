@@ -39,7 +39,7 @@ fn a_range_that_stops_is_brought_by_a_second_request() {
     let last = CHUNKS as u64 - 1;
     let table = [
         ("before the first byte", (3, Reply::ok().delay_until(&never))),
-        ("behind the first byte", (3, Reply::ok().pause_after(1, &never))),
+        ("after the first byte", (3, Reply::ok().pause_after(1, &never))),
         ("in the middle", (4, Reply::ok().pause_after(CHUNK / 2, &never))),
         ("before the last byte", (3, Reply::ok().pause_after(CHUNK - 1, &never))),
         ("the last range", (last, Reply::ok().pause_after(100, &never))),
@@ -67,7 +67,7 @@ fn a_second_answer_that_fails_costs_nothing() {
     let server = FaultServer::start(object(SIZE), move |request: &Request| {
         match (request.chunk(CHUNK), request.attempt) {
             (Some(3), 0) if request.is_get() => Reply::ok().pause_after(0, &hold),
-            // The first answer goes on once the second has failed.
+            // The first response continues once the second has failed.
             (Some(3), _) if request.is_get() => Reply::status(500).code("InternalError").then_open(&release),
             _ => Reply::ok(),
         }

@@ -13,7 +13,7 @@ const CONCURRENCY: u64 = 4;
 /// In bytes.
 const CHUNK: u64 = 2 << 20;
 const WINDOW: u64 = CONCURRENCY * CHUNK;
-/// Eight windows: whoever buffers what comes shows it clearly.
+/// Eight windows: a program that buffers what comes shows it clearly.
 const SIZE: u64 = 8 * WINDOW;
 /// What the process may have in memory, all in all.
 const LIMIT: u64 = WINDOW + WINDOW / 4 + (24 << 20);
@@ -104,7 +104,7 @@ fn a_slow_reader(threads: usize) {
     for expected in bytes[1..].chunks(piece.len()) {
         let piece = &mut piece[..expected.len()];
         stdout.read_exact(piece).expect("the next bytes");
-        assert!(piece == expected, "wrong bytes behind byte {read}");
+        assert!(piece == expected, "wrong bytes after byte {read}");
         read += piece.len() as u64;
         let held = server.object_bytes() - read;
         assert!(held <= WINDOW + PIPE + AHEAD, "{held} bytes are on their way");

@@ -79,13 +79,13 @@ fn an_explicit_limit_is_kept() {
 }
 
 /// Returns once the process has used no processor for a while: what reached its sockets is in its memory
-/// then. Only Linux tells; too early, on a machine that is busy, sees less than there is to see.
+/// then. Only Linux shows it; too early, on a machine that is busy, sees less than there is to see.
 fn idle(running: &Running) {
     let ticks = || {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", running.id())).unwrap_or_default();
         // User and system time: proc(5), fields 14 and 15; the second one ends with a parenthesis.
-        let behind = stat.rsplit_once(')').map_or("", |(_, behind)| behind).to_owned();
-        behind.split_whitespace().skip(11).take(2).map(str::to_owned).collect::<Vec<_>>()
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).to_owned();
+        fields.split_whitespace().skip(11).take(2).map(str::to_owned).collect::<Vec<_>>()
     };
     let mut before = None;
     while before != Some(ticks()) {

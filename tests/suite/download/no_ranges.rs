@@ -8,7 +8,7 @@ use crate::support::object::object;
 use crate::support::run::{S3fcp, URI};
 use crate::support::table;
 
-/// Requests at once, the size of a chunk and that of the object, the two in bytes.
+/// Concurrent requests, and the sizes of a chunk and of the object in bytes.
 const WINDOWS: [(&str, (u64, u64, u64)); 5] = [
     ("one read buffer is the window", (1, 64 << 10, 1 << 20)),
     ("smaller than any frame", (4, 1 << 10, 100_000)),
@@ -46,7 +46,7 @@ fn a_window_of_any_size_lets_the_rest_through_after_a_cut() {
     });
 }
 
-/// All that came is handed on while more is to come, though no part of it is a whole frame.
+/// All bytes that came are delivered while more are to come, although they do not fill a frame.
 #[test]
 fn a_body_that_pauses_is_handed_on_in_a_small_window() {
     let (size, begun) = (100_000, 50_000);

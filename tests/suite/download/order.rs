@@ -5,7 +5,7 @@ use crate::support::object::{CHUNK, object};
 use crate::support::run::{S3fcp, URI};
 use crate::support::table;
 
-/// Requests at once, and so the length of a permutation.
+/// Concurrent requests, and so the length of a permutation.
 const WINDOW: u64 = 4;
 
 #[test]

@@ -144,16 +144,16 @@ fn where_the_object_ends_is_found_out_without_a_head_too() {
     struct Case {
         /// The first byte of the range, which has no last one.
         start: u64,
-        /// Whether a 416 says how long the object is.
+        /// Set if a 416 says how long the object is.
         shows_size: bool,
         exit_code: i32,
         gets: usize,
     }
     let table = [
         ("at its end", Case { start: SIZE, shows_size: true, exit_code: 0, gets: 2 }),
-        ("behind it", Case { start: SIZE + 1, shows_size: true, exit_code: 2, gets: 1 }),
+        ("after it", Case { start: SIZE + 1, shows_size: true, exit_code: 2, gets: 1 }),
         ("at its end, not shown", Case { start: SIZE, shows_size: false, exit_code: 0, gets: 2 }),
-        ("behind it, not shown", Case { start: SIZE + 1, shows_size: false, exit_code: 2, gets: 2 }),
+        ("after it, not shown", Case { start: SIZE + 1, shows_size: false, exit_code: 2, gets: 2 }),
     ];
     table::each(&table, |&Case { start, shows_size, exit_code, gets }| {
         let server = FaultServer::start(object(SIZE), move |request: &Request| match &request.range {

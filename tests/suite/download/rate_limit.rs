@@ -15,7 +15,7 @@ fn the_whole_download_is_no_faster() {
         let began = Instant::now();
         let outcome = S3fcp::at(&server.endpoint()).args(args).download(URI);
         outcome.assert_object(&object(size).repeat(objects));
-        // A step of it goes out at once, and two may be caught up on.
+        // One step goes out immediately, and two may be caught up on.
         assert!(began.elapsed() >= Duration::from_millis(840), "{:?}", began.elapsed());
     }
 }

@@ -59,13 +59,13 @@ fn stats_count_all_of_them_and_info_tells_each() {
     assert_eq!(stats["bytes"], objects.concat().len() as u64);
     assert_eq!(stats["requests"], server.stats().gets + server.stats().heads);
     let outcome = S3fcp::at(&server.endpoint()).args(&uris).args(["--info=json"]).start().wait();
-    let told: Vec<serde_json::Value> = String::from_utf8(outcome.stdout)
+    let infos: Vec<serde_json::Value> = String::from_utf8(outcome.stdout)
         .expect("text")
         .lines()
         .map(|l| serde_json::from_str(l).expect("JSON"))
         .collect();
     assert_eq!(
-        told.iter().map(|t| t["size"].as_u64().expect("a size")).collect::<Vec<_>>(),
+        infos.iter().map(|info| info["size"].as_u64().expect("a size")).collect::<Vec<_>>(),
         [SIZE, 1000, SIZE]
     );
 }
@@ -153,7 +153,7 @@ fn one_that_is_missing_ends_it_in_its_turn() {
     assert!(outcome.stderr.contains("s3://bucket/b"), "{}", outcome.stderr);
 }
 
-/// Told to append, a shell brings the rest of the one, and those behind it.
+/// The command in the message, run by a shell, appends the rest of the one object and those after it.
 #[test]
 fn a_failure_tells_how_to_go_on() {
     let folder = folder();
@@ -231,7 +231,7 @@ fn a_pattern_is_a_key_and_what_is_missing_is_told_what_to_use() {
     assert!(info.stderr.contains("not a pattern"), "{}", info.stderr);
 }
 
-/// The waiting of one object for its first byte lies behind the bytes of the one before.
+/// The wait for one object's first byte overlaps with the bytes of the object before it.
 #[test]
 fn a_reader_that_goes_ends_all() {
     let (server, uris, _) = server(&[4 << 20, 4 << 20]);

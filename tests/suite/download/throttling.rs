@@ -33,7 +33,7 @@ fn refusals_do_not_cost_a_connection_each() {
     });
 }
 
-/// It has given up its slot and not its room; the range behind it has a slot and waits for room.
+/// It has given up its permit and not its memory; the range after it has a permit and waits for memory.
 #[test]
 fn a_range_that_waited_is_not_held_up_by_those_that_wait_for_it() {
     let (chunk, chunks) = (2048, 8);

@@ -40,7 +40,7 @@ fn a_version_that_is_not_there_is_not_found() {
     assert_eq!(server.stats().gets, 3);
 }
 
-/// The object is replaced behind the first GET; the bucket keeps versions, and `by_id` is what the
+/// The object is replaced after the first GET; the bucket keeps versions, and `by_id` is what the
 /// server answers to a request that names the old one. The next `window` requests are under way when
 /// the first of them is refused.
 fn replaced(window: usize, by_id: Reply) -> impl Fn(&Request) -> Reply + Send + Sync {

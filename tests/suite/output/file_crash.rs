@@ -11,8 +11,8 @@ use crate::support::table;
 
 const STRACE: &str = "/usr/bin/strace";
 
-/// The calls by which files change, and those between them.
-const CALLS: [&str; 13] = [
+/// The system calls of a run that concern files: every one that writes, opens, locks or closes.
+const FILE_CALLS: [&str; 13] = [
     "openat",
     "renameat2",
     "renameat",
@@ -50,8 +50,8 @@ fn can_trace() -> bool {
     can
 }
 
-/// The calls that change files, which are all that may leave something behind.
-const CHANGES: [&str; 11] = [
+/// The system calls that change files: a crash at any other leaves the disk as the one before it did.
+const WRITING_CALLS: [&str; 11] = [
     "renameat2",
     "renameat",
     "unlinkat",
@@ -162,11 +162,12 @@ fn a_kill_at_any_system_call_leaves_nothing_or_a_part_that_continues_or_the_file
     }
     let server = FaultServer::start(object(SIZE), |_| Reply::ok());
     let new_file = Scenario { before: |_| {}, args: "-o out", old: None };
-    let kills: usize = CALLS.iter().map(|call| at_each(&server, &new_file, call, "signal=SIGKILL")).sum();
+    let kills: usize =
+        FILE_CALLS.iter().map(|call| at_each(&server, &new_file, call, "signal=SIGKILL")).sum();
     assert!(kills > 10, "{kills}");
     table::each(&scenarios(), |scenario| {
         let kills: usize =
-            CHANGES.iter().map(|call| at_each(&server, scenario, call, "signal=SIGKILL")).sum();
+            WRITING_CALLS.iter().map(|call| at_each(&server, scenario, call, "signal=SIGKILL")).sum();
         assert!(kills > 5, "{kills}");
     });
 }

@@ -135,7 +135,7 @@ fn a_pipe_with_a_name_and_without_a_reader_ends_with_the_time_limit() {
     assert_eq!((server.object_bytes(), names(folder.path())), (0, vec!["pipe".to_owned()]));
 }
 
-/// What came before is kept; with room again the command that is told brings the rest.
+/// The bytes so far are kept; with room again the command in the message brings the rest.
 #[test]
 fn a_full_disk_is_exit_8_and_can_be_continued() {
     let folder = folder();

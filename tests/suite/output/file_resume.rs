@@ -19,7 +19,7 @@ use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{S3fcp, URI};
 use crate::support::table;
 
-/// A folder with what is left of a download that was killed behind `reached` bytes.
+/// A folder with what is left of a download that was killed after `reached` bytes.
 fn killed(reached: u64, args: &[&str]) -> TempDir {
     let folder = folder();
     let (chunk, within) = (reached / CHUNK, reached % CHUNK);

@@ -52,11 +52,11 @@ fn a_url_that_is_presigned_again_goes_on() {
     assert!(command.contains(&shown) && command.contains("--continue"), "{command}");
 
     let before = server.object_bytes();
-    assert_good(&S3fcp::shell(&command.replace(&shown, &signed(&server, "anew"))).start().wait());
+    assert_good(&S3fcp::shell(&command.replace(&shown, &signed(&server, "again"))).start().wait());
     assert_eq!(names(folder.path()), ["the file"]);
     assert!(fs::read(&out).expect("the file") == object(SIZE));
     assert_eq!(server.object_bytes() - before, SIZE - 3 * CHUNK, "no byte twice");
-    let first = server.gets().into_iter().find(|r| r.target.ends_with("anew")).expect("a request");
+    let first = server.gets().into_iter().find(|r| r.target.ends_with("again")).expect("a request");
     assert_eq!(first.header("if-match"), Some(ETAG));
     assert_eq!(server.heads(), 0);
 }
@@ -82,7 +82,7 @@ fn a_kill_leaves_no_query_and_another_path_or_etag_starts_over() {
         running.signal(Signal::KILL);
         assert_discreet(folder.path(), &running.wait());
         let before = server.object_bytes();
-        let url = signed(&server, "anew").replace("the%20file", path);
+        let url = signed(&server, "again").replace("the%20file", path);
         let outcome = start(&url, &out, &["--continue"]).wait();
         assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
         assert_eq!(outcome.stderr.contains("starting over"), fetched == SIZE, "{}", outcome.stderr);
@@ -133,7 +133,7 @@ fn a_url_that_expired_while_others_were_under_way_is_told_how_to_go_on() {
     outcome.assert_failed(4, &[]);
     assert_discreet(folder.path(), &outcome);
     let shown = signed(&server, "").replace("X-Amz-Signature=", "...");
-    let command = outcome.command().expect("a command").replace(&shown, &signed(&server, "anew"));
+    let command = outcome.command().expect("a command").replace(&shown, &signed(&server, "again"));
     assert_good(&S3fcp::shell(&command).start().wait());
     assert!(fs::read(&out).expect("the file") == object(SIZE).repeat(2));
     assert_eq!(server.object_bytes(), 2 * SIZE + 1, "only the byte that proves the first one");
@@ -177,7 +177,7 @@ fn what_has_no_etag_is_not_gone_on_with() {
     outcome.assert_failed(5, &[]);
     assert!(outcome.stderr.contains("cannot be continued safely"), "{}", outcome.stderr);
     let before = server.object_bytes();
-    let outcome = start(&signed(&server, "anew"), &out, &["--continue"]).wait();
+    let outcome = start(&signed(&server, "again"), &out, &["--continue"]).wait();
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("starting over"), "{}", outcome.stderr);
     // The first response shows that all bytes have to be of one.

@@ -129,7 +129,7 @@ fn a_second_one_ends_it_at_once() {
     assert_eq!(running.wait().signal(), Some(Signal::TERM.as_raw()));
 }
 
-/// A shell's background does not end by Ctrl-C: who is started to ignore it goes on ignoring it.
+/// A shell's background jobs do not end by Ctrl-C: a process that is started with SIGINT ignored keeps ignoring it.
 #[test]
 fn one_that_is_ignored_stays_so() {
     let folder = folder();
@@ -147,8 +147,8 @@ fn one_that_is_ignored_stays_so() {
     assert!(fs::read(&out).expect("the file") == object(SIZE));
 }
 
-/// Whether whoever started the tests has them ignore the signal, as a shell does for its background:
-/// the program is to ignore it then, too. Only Linux tells.
+/// Returns whether the process that started the tests has them ignore the signal, as a shell does for its background:
+/// the program is to ignore it then, too. Only Linux shows it.
 fn is_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -66,8 +66,8 @@ fn several_objects_have_a_total_when_all_have_begun() {
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let lines = lines(&outcome.stderr);
     let last = &lines[lines.len() - 1];
-    let told = ["object", "objects", "bytes", "total"].map(|key| last[key].as_u64());
-    assert_eq!(told, [3, 3, 3 * SIZE, 3 * SIZE].map(Some));
+    let counts = ["object", "objects", "bytes", "total"].map(|key| last[key].as_u64());
+    assert_eq!(counts, [3, 3, 3 * SIZE, 3 * SIZE].map(Some));
     assert!(lines[0]["total"].is_null(), "{}", lines[0]);
 }
 

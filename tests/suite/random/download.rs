@@ -52,7 +52,7 @@ pub(super) fn check(runtime: &Runtime, schedule: &Schedule) {
     let sent = server.object_bytes();
     let log = log.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let Ok((result, traffic)) = ended else {
-        panic!("a hang behind {} bytes: {schedule:?}\n{}", received.len(), oracle::told(&log))
+        panic!("a hang after {} bytes: {schedule:?}\n{}", received.len(), oracle::told(&log))
     };
     oracle::judge(schedule, &log, &Ended { received, expected, result, traffic, sent });
 }

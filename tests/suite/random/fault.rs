@@ -21,7 +21,7 @@ pub(super) struct Drawn {
     pub(super) name: &'static str,
     pub(super) reply: Reply,
     pub(super) effect: Effect,
-    /// Body bytes that the server may send in vain, or beside those of the object.
+    /// Body bytes that the server may send for nothing, or beside those of the object.
     pub(super) wasted: u64,
 }
 
@@ -31,7 +31,7 @@ pub(super) enum Effect {
     None,
     /// The range is tried again.
     Again,
-    /// It is tried again at once; twice in a row it is exit code 4.
+    /// It is tried again immediately; twice in a row it is exit code 4.
     Corrected,
     /// The download ends with this exit code.
     Exit(u8),
@@ -50,7 +50,7 @@ impl Moment<'_> {
         self.request.range.clone().unwrap_or_default()
     }
 
-    /// The bytes of `range`, told to be those asked for; only their end shows that they are not.
+    /// The bytes of `range`, declared as those requested; only their end shows that they are not.
     fn told_as_asked(&self, range: Range<u64>) -> Reply {
         let (asked, size) = (self.asked(), self.size);
         let shown = format!("bytes {}-{}/{size}", asked.start, asked.end.saturating_sub(1));
@@ -65,7 +65,7 @@ impl Moment<'_> {
     pub(super) fn odd(&self, rng: &mut Rng) -> Drawn {
         let (right, length) = (self.right(), self.length());
         let none = |name, reply| Drawn { name, reply, effect: Effect::None, wasted: 0 };
-        // A server without ranges needs a length, and one behind a 416 has no body to bend.
+        // A server without ranges needs a length, and one after a 416 has no body to bend.
         if !self.ranges || self.size == 0 {
             return none("right", right);
         }
@@ -78,7 +78,7 @@ impl Moment<'_> {
             1 => none("interim", right.after_interim("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n")),
             2 => none("closing", right.header("connection", "close")),
             3 => none("no length", right.without("content-length")),
-            4 => none("a cut behind the body", right.cut_after(length)),
+            4 => none("a cut after the body", right.cut_after(length)),
             5 => none("no coding", right.header("content-encoding", "identity")),
             6 => Drawn { wasted: 8 + length, ..none("excess", right.with_excess("and more")) },
             _ => none("right", right),

@@ -119,7 +119,7 @@ fn explained(schedule: &Schedule, log: &Log) -> Explained {
             explained.more_gets += 1;
             continue;
         }
-        // Bytes behind a body stand in front of the next response, whose try is then another one.
+        // Bytes after a body stand in front of the next response, whose attempt is then another one.
         all_seen &= drawn.name != "excess";
         explained.more_gets += u64::from(drawn.effect != Effect::None || drawn.name == "excess");
         // Without ranges, and for an empty object, requests for the same bytes look different.

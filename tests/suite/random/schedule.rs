@@ -15,7 +15,7 @@ use crate::support::fault_server::Request;
 
 /// The largest object, in bytes: some chunks of more than one read buffer each.
 const SIZE_MAX: u64 = 300_000;
-/// More chunks than there are requests at once, and still a small download.
+/// More chunks than concurrent requests, and still a small download.
 const CHUNKS_MAX: u64 = 40;
 /// More tries than a schedule has faults for one range.
 const MANY_ATTEMPTS: u32 = 40;
@@ -28,7 +28,7 @@ pub(super) struct Schedule {
     pub(super) chunk: u64,
     pub(super) concurrency: Option<usize>,
     pub(super) max_attempts: Option<u32>,
-    /// Whether what is late may be asked for twice.
+    /// Set if late bytes may be requested twice.
     pub(super) hedge: Hedge,
     /// The bytes of it that are wanted.
     pub(super) wanted: Range<u64>,
@@ -40,7 +40,7 @@ pub(super) struct Schedule {
     patience: usize,
     /// There may be faults that end the download.
     final_ones: bool,
-    /// The consumer takes its time now and then, and goes away behind so many bytes.
+    /// The consumer takes its time now and then, and goes away after so many bytes.
     pub(super) slow: bool,
     pub(super) leaves_after: Option<u64>,
 }
@@ -99,7 +99,7 @@ impl Schedule {
         options
     }
 
-    /// Whether a server without ranges sends exactly as many bytes as the first range has, or the range begins later:
+    /// Returns whether a server without ranges sends exactly as many bytes as the first range has, or the range begins later:
     /// where HEAD fails, one GET more shows that this is the object.
     pub(super) fn may_look_like_a_part(&self) -> bool {
         let first = self.chunk.min(self.wanted.end - self.wanted.start);

@@ -14,7 +14,7 @@ const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const KEY_MD5: &str = "tP/LI3N87DFaSk0aoqYgzg==";
 const SSE_C: &str = "x-amz-server-side-encryption-customer-";
 
-/// Downloads and describes the object with these arguments, and hands on all requests.
+/// Downloads and describes the object with these arguments, and returns all requests.
 fn requests(args: &[&str]) -> Vec<Logged> {
     let server = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).log_requests().start();
     server.put("bucket", "key", object(SIZE));

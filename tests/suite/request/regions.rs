@@ -6,7 +6,7 @@ use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::run::{Outcome, S3fcp, URI};
 use crate::support::table;
 
-/// Runs are told to sign for us-east-1.
+/// Runs sign for us-east-1.
 const HERE: &str = "/us-east-1/s3/aws4_request";
 const THERE: &str = "/eu-west-1/s3/aws4_request";
 
@@ -86,7 +86,7 @@ fn a_later_request_goes_on_from_where_it_was() {
     });
 }
 
-/// All requests under way are refused together: the region is found once, and each of them goes on.
+/// All requests under way are refused together: the region is found once, and each of them continues.
 #[test]
 fn requests_refused_together_move_together() {
     let under_way = Gate::closed();

@@ -38,7 +38,7 @@ pub(super) fn table() -> Vec<(String, Case)> {
         ("if-match", if_match),
         ("replaced while it is read", replaced),
         ("versions", versions),
-        ("a version that goes on under its id", replaced_version),
+        ("a version that continues under its id", replaced_version),
         ("virtual host", virtual_host),
         ("endpoint with a path", prefixed),
         ("TLS", tls),
@@ -176,13 +176,13 @@ fn info(server: &Server) -> Result<(), Refused> {
     let uri = format!("s3://{bucket}/a key");
     let outcome = server.run().args(["--info=json"]).download(&uri);
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
-    let told: Value = serde_json::from_slice(&outcome.stdout).expect("one line of JSON");
-    assert_eq!(told["uri"], *uri);
-    assert_eq!(told["size"], SIZE);
-    assert_eq!(told["etag"].as_str(), header("etag"), "{told}");
-    assert_eq!(told["content_type"].as_str(), header("content-type"), "{told}");
-    assert!(told["etag"].as_str().is_some_and(|etag| etag.starts_with('"')), "{told}");
-    assert!(told["last_modified"].as_str().is_some_and(|time| time.ends_with('Z')), "{told}");
+    let info: Value = serde_json::from_slice(&outcome.stdout).expect("one line of JSON");
+    assert_eq!(info["uri"], *uri);
+    assert_eq!(info["size"], SIZE);
+    assert_eq!(info["etag"].as_str(), header("etag"), "{info}");
+    assert_eq!(info["content_type"].as_str(), header("content-type"), "{info}");
+    assert!(info["etag"].as_str().is_some_and(|etag| etag.starts_with('"')), "{info}");
+    assert!(info["last_modified"].as_str().is_some_and(|time| time.ends_with('Z')), "{info}");
     Ok(())
 }
 
@@ -220,7 +220,7 @@ fn if_match(server: &Server) -> Result<(), Refused> {
     Ok(())
 }
 
-/// The reader stops, the object changes, the reader goes on.
+/// The reader stops, the object changes, the reader continues.
 fn replaced(server: &Server) -> Result<(), Refused> {
     let bucket = server.bucket()?;
     let (outcome, before) = replaced_while_read(server, &bucket)?;
@@ -272,9 +272,9 @@ fn versions(server: &Server) -> Result<(), Refused> {
     run().download(&uri).assert_object(&two);
     version(&first).assert_object(&one);
     version(&second).assert_object(&two);
-    let told = run().args(["--info=json"]).download(&uri).stdout;
-    let told: Value = serde_json::from_slice(&told).expect("one line of JSON");
-    assert_eq!(told["version_id"], *second);
+    let info = run().args(["--info=json"]).download(&uri).stdout;
+    let info: Value = serde_json::from_slice(&info).expect("one line of JSON");
+    assert_eq!(info["version_id"], *second);
     server.client.delete(&bucket, "key")?;
     run().download(&uri).assert_failed(3, &[]);
     version(&first).assert_object(&one);
@@ -343,8 +343,8 @@ fn region(server: &Server) -> Result<(), Refused> {
     let gets = SIZE.div_ceil(CHUNK);
     assert!((gets + again.start()..=gets + 1 + again.end()).contains(&requests), "{stats}");
     assert_eq!(stats["retries"], 0, "{stats}");
-    let told = run().args(["--info=json"]).download(&uri);
-    assert_eq!(told.code(), Some(0), "{}", told.stderr);
+    let info = run().args(["--info=json"]).download(&uri);
+    assert_eq!(info.code(), Some(0), "{}", info.stderr);
     Ok(())
 }
 

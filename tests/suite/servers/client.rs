@@ -45,7 +45,7 @@ impl Client {
         self.s3(Method::PUT, &format!("/{bucket}"), Bytes::new()).map(drop)
     }
 
-    /// Stores an object; the answer's headers tell its `ETag` and version.
+    /// Stores an object; the answer's headers show its `ETag` and version.
     pub(super) fn put(&self, bucket: &str, key: &str, body: Bytes) -> Result<Response<Bytes>, Refused> {
         self.s3(Method::PUT, &path(bucket, key), body)
     }
@@ -65,7 +65,7 @@ impl Client {
         self.send(request.body(body).expect("a request"), "s3")
     }
 
-    /// Deletes an object, or hides its versions behind a marker.
+    /// Deletes an object, or hides its versions by a marker.
     pub(super) fn delete(&self, bucket: &str, key: &str) -> Result<(), Refused> {
         self.s3(Method::DELETE, &path(bucket, key), Bytes::new()).map(drop)
     }
@@ -120,7 +120,7 @@ impl Client {
         let what = format!("{} {}", request.method(), request.uri());
         let host = self.authority.parse().expect("a host and a port");
         request.headers_mut().insert("host", host);
-        // hyper tells no length of nothing, and some servers ask for it with every PUT.
+        // hyper sends no length for an empty body, and some servers require it with every PUT.
         let length = request.body().len().into();
         request.headers_mut().insert("content-length", length);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -9,7 +9,7 @@ use crate::support::files::folder;
 
 const LACKS: &[Lacks] = &[
     ("versions", "NotImplemented"),
-    ("a version that goes on under its id", "NotImplemented"),
+    ("a version that continues under its id", "NotImplemented"),
     ("endpoint with a path", NO_SUCH_ENDPOINT),
     ("TLS", NO_SUCH_ENDPOINT),
 ];

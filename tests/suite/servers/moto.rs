@@ -42,7 +42,7 @@ pub(super) fn start(version: &str) -> Option<Server> {
     Some(Server::new("moto", version, client, LACKS, process))
 }
 
-/// The program does not tell its version, the Python beside it does. A link to it, as pipx makes them, leads there.
+/// The program does not print its version, the Python beside it does. A link to it, as pipx makes them, leads there.
 fn version_of(program: &Path) -> Command {
     let program = program.canonicalize().unwrap_or_else(|_| program.to_owned());
     let ask = "import importlib.metadata as m; print(m.version('moto'))";

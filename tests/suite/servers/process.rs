@@ -114,7 +114,7 @@ impl Process {
         true
     }
 
-    /// Waits until the program has written `before` and, behind it, an address up to the next character of
+    /// Waits until the program has written `before` and, after it, an address up to the next character of
     /// `after`.
     pub(super) fn address(&mut self, before: &str, after: &[char]) -> String {
         let address = self.wait_for(before, |log| {

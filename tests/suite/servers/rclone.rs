@@ -16,7 +16,7 @@ const LACKS: &[Lacks] = &[
     ("key with a dot", "unsupported characters"),
     ("key with control characters", "500 Internal Server Error"),
     ("versions", "NotImplemented"),
-    ("a version that goes on under its id", "NotImplemented"),
+    ("a version that continues under its id", "NotImplemented"),
 ];
 
 pub(super) fn start(version: &str) -> Option<Server> {
@@ -50,7 +50,7 @@ pub(super) fn start(version: &str) -> Option<Server> {
 
 /// A process over `data`, and its host and port.
 fn serve(program: &Path, data: &Path, more: &[&str]) -> (Process, String) {
-    // Files written through one process are to be seen by the others at once.
+    // Files written through one process are to be seen by the others immediately.
     let args = ["serve", "s3", "--addr", "127.0.0.1:0", "--dir-cache-time", "0s"];
     let mut process = Process::start(program, args.iter().chain(more).chain(&[text(data)]), &[]);
     let url = process.address("Starting s3 server on [", &[']']);

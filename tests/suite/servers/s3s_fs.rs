@@ -20,7 +20,7 @@ const LACKS: &[Lacks] = &[
     ("key with a slash last", "UnexpectedContent"),
     ("the longest key", "500 Internal Server Error"),
     ("versions", "NotImplemented"),
-    ("a version that goes on under its id", "NotImplemented"),
+    ("a version that continues under its id", "NotImplemented"),
     ("endpoint with a path", NO_SUCH_ENDPOINT),
     ("TLS", NO_SUCH_ENDPOINT),
 ];

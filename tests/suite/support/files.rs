@@ -52,7 +52,7 @@ pub(crate) fn adopt(server: &FaultServer, out: &Path) {
     let is_of_tests = state["endpoint"].as_str().is_some_and(|noted| noted.contains("127.0.0.1"));
     if is_of_tests && state["endpoint"] != endpoint.as_str() {
         state["endpoint"] = endpoint.into();
-        // As the program writes it: a damaged one is told by its first bytes.
+        // As the program writes it: its first bytes show whether it is damaged.
         let rest = state.as_object_mut().expect("an object");
         let format = rest.remove("format").expect("a format");
         let rest = serde_json::to_string(rest).expect("JSON");

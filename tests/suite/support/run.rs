@@ -250,7 +250,7 @@ impl Running {
 }
 
 impl Drop for Running {
-    /// A failed test leaves no process behind.
+    /// A failed test leaves no process running.
     fn drop(&mut self) {
         end(&self.child);
     }

@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsFd;
 
-/// What is read and written at once, in bytes.
+/// Bytes that are read and written in one call.
 const BUFFER: usize = 256 << 10;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut buffer = vec![0; BUFFER];
     let (mut read, body) = head(&mut stream, &mut buffer)?;
     let mut left = length(&buffer[..body])?;
-    // What came behind the head.
+    // The bytes that came after the head.
     buffer.copy_within(body..read, 0);
     read -= body;
     loop {

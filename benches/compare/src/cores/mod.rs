@@ -75,7 +75,7 @@ pub(crate) fn over_cores(source: &Source, tools: &[Installed], rounds: u32) -> R
                 let drain = if is_null { Drain::Null } else { Drain::Discard };
                 let setting = Setting { drain, cores: Some(&cores) };
                 let title = format!("{count} slow cores, {}, {}", way.scheme(), way.output());
-                let tools: Vec<_> = tools.iter().map(|tool| told(tool, count)).collect();
+                let tools: Vec<_> = tools.iter().map(|tool| with_threads(tool, count)).collect();
                 let comparison = compare_in(setting, title, &server, tls, &tools, rounds)?;
                 way.points.push(Point { at: count.into(), comparison });
             }
@@ -86,10 +86,10 @@ pub(crate) fn over_cores(source: &Source, tools: &[Installed], rounds: u32) -> R
 }
 
 /// A client with an option for the number of cores, where it has one: others count those of the machine.
-fn told(tool: &Installed, count: u32) -> Installed {
-    let told =
+fn with_threads(tool: &Installed, count: u32) -> Installed {
+    let tool =
         tool.with_variables(&["TOKIO_WORKER_THREADS", "GOMAXPROCS"].map(|name| (name, count.to_string())));
-    if tool.tool == Tool::S3fcp { told.with(&["--threads".to_owned(), count.to_string()]) } else { told }
+    if tool.tool == Tool::S3fcp { tool.with(&["--threads".to_owned(), count.to_string()]) } else { tool }
 }
 
 /// A line for each client and way: MiB a second on each number of cores, how many times as fast the most are as the least, and

@@ -1,6 +1,6 @@
 //! One connection: requests in, paced answers out, until the client has had enough.
 //!
-//! Gets a socket and the site, notes what happens in the counts.
+//! Everything that happens on it is noted in the counts.
 
 use std::io::{self, Write};
 use std::net::TcpStream;

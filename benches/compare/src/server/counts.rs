@@ -1,6 +1,6 @@
 //! What the server saw of one client.
 //!
-//! Gets a note from each connection as things happen, hands out copies.
+//! Each connection notes things as they happen; readers get copies.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

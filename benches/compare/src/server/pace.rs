@@ -1,15 +1,15 @@
 //! How fast the server answers: the latency of a request, and the rate of a connection.
 //!
-//! Gets the model and the number of a GET, hands on how long to wait and how much to send at once.
+//! For the number of a GET the model says how long to wait, and how much to send in one go.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// Bytes in a MiB.
 pub(crate) const MIB: u64 = 1 << 20;
-/// What is sent at once where there is a rate: short enough to look steady, long enough to cost little.
+/// Bytes that are sent in one go where there is a rate: few enough to look steady, enough to cost little.
 const STEP: u64 = 64 << 10;
-/// What is sent at once where there is none.
+/// Bytes that are sent in one go where there is none.
 const BURST: u64 = MIB;
 /// How far a body may lag behind its rate and still catch up: a late wake-up is made good, a peer that did not read
 /// for long is not.
@@ -81,7 +81,7 @@ pub(crate) struct Throttle {
 }
 
 impl Throttle {
-    /// How much to send at once, in bytes.
+    /// Returns how many bytes to send in one go.
     pub(crate) fn step(&self) -> u64 {
         if self.rate.is_some() { STEP } else { BURST }
     }

@@ -1,6 +1,6 @@
 //! What a request is answered with: the head, and which bytes of the object follow it. Pure.
 //!
-//! Gets a request and the object's size. The headers are those that S3 sends and that a client may look at.
+//! The headers are those that S3 sends and that a client may look at.
 
 use std::fmt::Write;
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! One request head, off the wire.
 //!
-//! Gets a connection and what was read of it already, hands on the three things that decide the answer. Requests of a
-//! download have no body, and none is expected.
+//! Three things of it decide the response. Requests of a download have no body, and none is
+//! expected.
 
 use std::io::{self, Read};
 
@@ -29,7 +29,7 @@ impl Request {
     }
 }
 
-/// Reads the next request; `None` where the client closed the connection. `read` keeps what came behind it.
+/// Reads the next request; `None` where the client closed the connection. `read` keeps the bytes that came after it.
 pub(crate) fn next(wire: &mut impl Read, read: &mut Vec<u8>) -> io::Result<Option<Request>> {
     let mut buffer = [0; 8 << 10];
     loop {

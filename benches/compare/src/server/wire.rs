@@ -1,6 +1,6 @@
 //! A connection's bytes: plain, with the kernel moving the body, or inside TLS.
 //!
-//! Gets a socket, hands on `Read` and `Write` for heads and [`Wire::send`] for bodies.
+//! `Read` and `Write` are for heads, [`Wire::send`] for bodies.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::object::Object;
 
-/// What is encrypted at once, in bytes.
+/// Bytes that are encrypted in one go.
 const PLAIN_BUFFER: usize = 256 << 10;
 
 /// One connection.

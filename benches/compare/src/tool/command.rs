@@ -1,7 +1,7 @@
 //! The command line and the environment of each client.
 //!
-//! Gets a server, hands on a command that writes its object to stdout. Each client runs with its own defaults, with the
-//! same keys, and sees nothing of the AWS configuration of whoever compares.
+//! The command writes the server's object to stdout. Each client runs with its own defaults, with the
+//! same keys, and sees nothing of the user's AWS configuration.
 
 use std::env;
 use std::process::Command;

@@ -9,7 +9,7 @@ type Script = Box<dyn Fn(&Request) -> Reply + Send + Sync>;
 /// A command, and what the server answers that it meets.
 pub(super) struct Case {
     pub(super) what: &'static str,
-    /// As they are typed; behind them comes what leads to the server.
+    /// As they are typed; the options that lead to the server follow them.
     pub(super) args: Vec<&'static str>,
     env: Vec<(&'static str, &'static str)>,
     script: Option<fn() -> Script>,

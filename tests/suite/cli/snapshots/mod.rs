@@ -32,7 +32,7 @@ fn each_kind_of_error() {
         let said = Mutex::new(Vec::new());
         let numbered: Vec<_> = table.iter().enumerate().map(|(n, case)| (case.what, (n, case))).collect();
         table::each(&numbered, |(n, case)| {
-            let text = told(case, code);
+            let text = transcript(case, code);
             said.lock().expect("no case panics with it").push((*n, text));
         });
         let mut said = said.into_inner().expect("all cases are over");
@@ -43,7 +43,7 @@ fn each_kind_of_error() {
 }
 
 /// The case as somebody sees it who types its command.
-fn told(case: &Case, code: i32) -> String {
+fn transcript(case: &Case, code: i32) -> String {
     let server = case.server();
     let outcome = case.run(server.as_ref());
     assert_eq!(outcome.code(), Some(code), "{}", outcome.stderr);
@@ -68,10 +68,10 @@ fn steady(text: &str) -> String {
     steady.replace(env!("CARGO_PKG_VERSION"), "VERSION").replace(&"x".repeat(64), "no-such-host")
 }
 
-/// `start`, and the characters behind it that are `rest`, replaced.
+/// `start`, and the characters after it that are `rest`, replaced.
 fn replaced(line: &str, start: &str, rest: impl Fn(char) -> bool, by: &str) -> String {
     match line.split_once(start) {
-        Some((before, behind)) => format!("{before}{by}{}", behind.trim_start_matches(&rest)),
+        Some((before, after)) => format!("{before}{by}{}", after.trim_start_matches(&rest)),
         None => line.to_owned(),
     }
 }

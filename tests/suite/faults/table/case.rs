@@ -34,7 +34,7 @@ pub(super) enum Place {
 }
 
 pub(super) const PLACES: [Place; 3] = [Place::First, Place::Middle, Place::Last];
-/// Those behind the first one, which alone may say what the object is.
+/// Those after the first one, which alone may say what the object is.
 pub(super) const LATER: [Place; 2] = [Place::Middle, Place::Last];
 
 /// A moment of the download.
@@ -80,7 +80,7 @@ pub(super) enum Times {
 pub(super) enum Ends {
     /// Every byte of the object, and exit code 0.
     Whole,
-    /// This exit code behind all bytes that came before, and not one other.
+    /// This exit code after all bytes that came before, and not one other.
     Exit(i32),
 }
 
@@ -139,7 +139,7 @@ impl At {
         }
     }
 
-    /// The fault happens once: unless told otherwise the range is tried again and the object complete.
+    /// The fault happens once: unless the case says otherwise, the range is tried again and the object complete.
     pub(super) fn once(self, name: &'static str, fault: Fault) -> Case {
         // A connection that fails by itself has shown no request.
         let tries = match &fault {
@@ -150,7 +150,7 @@ impl At {
         self.case(name, fault, Times::Once).whole(tries)
     }
 
-    /// The fault never ends: unless told otherwise that is exit code 5 behind the last attempt.
+    /// The fault never ends: unless the case says otherwise, that is exit code 5 after the last attempt.
     pub(super) fn always(self, name: &'static str, fault: Fault) -> Case {
         let tries = match &fault {
             Fault::Refused | Fault::Met(_) | Fault::Untrusted | Fault::For(_) => 0,
@@ -199,13 +199,13 @@ impl Case {
         self
     }
 
-    /// A final answer: the download ends with `code` at once.
+    /// A final answer: the download ends with `code` immediately.
     pub(super) fn exit_at_once(self, code: i32) -> Self {
         let tries = if let Fault::Rest(_) = self.fault { 2 } else { 1 };
         self.exit(code, tries)
     }
 
-    /// Up to so many bytes of each bad response are sent in vain.
+    /// Up to so many bytes of each bad response are sent for nothing.
     pub(super) fn wasting(mut self, bytes: u64) -> Self {
         let times = if self.times == Times::Once { 1 } else { ATTEMPTS as u64 };
         self.sent = *self.sent.start()..=*self.sent.end() + times * bytes;

@@ -38,7 +38,7 @@ fn check_with(case: &Case, concurrency: u64) {
     if case.impatient {
         run = run.args(["--first-byte-timeout", "1s", "--stall-timeout", "1s"]);
     }
-    // Whatever is told of it, and whether or not, it ends in the same.
+    // Messages about it, or their absence, do not change how it ends.
     let is_logged = concurrency > 1 || matches!(case.fault, Fault::Met(_));
     let outcome = if is_logged { run.logged() } else { run }.download(URI);
     assert_eq!(outcome.log.is_empty(), !is_logged, "{}", outcome.log);
@@ -51,8 +51,8 @@ fn check_outcome(case: &Case, outcome: &Outcome) {
     match case.ends {
         Ends::Whole => {
             outcome.assert_object(&object(SIZE));
-            let told: Vec<_> = outcome.stderr.lines().filter(|line| !is_of_integrity(case, line)).collect();
-            assert!(told.is_empty(), "what was survived is not told: {told:?}");
+            let shown: Vec<_> = outcome.stderr.lines().filter(|line| !is_of_integrity(case, line)).collect();
+            assert!(shown.is_empty(), "a fault that was survived is not mentioned: {shown:?}");
         }
         Ends::Exit(code) => {
             outcome.assert_failed(code, &object(SIZE));
@@ -62,7 +62,7 @@ fn check_outcome(case: &Case, outcome: &Outcome) {
     assert_eq!(outcome.stdout.len() as u64, case.delivered);
 }
 
-/// Whether `line` says how far the bytes of this case are proven.
+/// Returns whether `line` says how far the bytes of this case are proven.
 fn is_of_integrity(case: &Case, line: &str) -> bool {
     let is_of_head = matches!(case.fault, Fault::Head(_));
     let is_weak = case.name.ends_with("ETag");

@@ -16,10 +16,10 @@ fn the_page_says_what_the_table_says() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/failures.md");
     let page = std::fs::read_to_string(&file).expect("a page");
     let (before, rest) = page.split_once(BEGIN).expect("the place of the table");
-    let (there, behind) = rest.split_once(END).expect("the end of the table");
+    let (there, after) = rest.split_once(END).expect("the end of the table");
     let table = rendered(&rows());
     if std::env::var_os("S3FCP_UPDATE_DOCS").is_some() {
-        std::fs::write(&file, [before, BEGIN, &table, END, behind].concat()).expect("a page to write");
+        std::fs::write(&file, [before, BEGIN, &table, END, after].concat()).expect("a page to write");
     } else {
         assert!(there == table, "S3FCP_UPDATE_DOCS=1 cargo test --test suite page writes:\n{table}");
     }

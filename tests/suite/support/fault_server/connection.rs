@@ -61,7 +61,7 @@ pub(super) fn reset(tcp: &TcpStream) {
     let _ = tcp.set_zero_linger();
 }
 
-/// What becomes of the connection behind a reply.
+/// The fate of the connection after a reply.
 #[derive(Debug, Clone, Copy)]
 enum After {
     Next,

@@ -19,7 +19,7 @@ pub(crate) const REQUEST_ID: &str = "4442587FB7D0A2F9";
 pub(super) struct Rendered {
     pub(super) head: Vec<u8>,
     pub(super) body: Vec<Bytes>,
-    /// Sent over and over behind the body; empty for all but endless replies.
+    /// Sent over and over after the body; empty for all but endless replies.
     pub(super) endless: &'static str,
     /// The body is bytes of the object: they count.
     pub(super) is_object: bool,

@@ -10,11 +10,11 @@ use super::gate::Gate;
 use super::render::error_document;
 
 /// One answer. It starts as the right one ([`Reply::ok`]) or as an error ([`Reply::status`]); each
-/// further call bends it. Offsets count bytes of the body, behind the head.
+/// further call bends it. Offsets count bytes of the body, after the head.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     pub(super) kind: Kind,
-    /// Whether a 206 is sent with the status 200.
+    /// Set if a 206 is sent with the status 200.
     pub(super) called_200: bool,
     /// Sent before the head, as it is.
     pub(super) interim: &'static str,
@@ -22,7 +22,7 @@ pub(crate) struct Reply {
     pub(super) headers: Vec<(&'static str, Option<String>)>,
     /// `Transfer-Encoding: chunked`, in pieces of so many bytes.
     pub(super) chunked: Option<usize>,
-    /// Sent behind the body, as it is.
+    /// Sent after the body, as it is.
     pub(super) excess: Bytes,
     pub(super) gate: Option<Gate>,
     pub(super) events: Vec<(u64, Event)>,
@@ -32,7 +32,7 @@ pub(crate) struct Reply {
 /// What happens once so many bytes of the body are out.
 #[derive(Debug, Clone)]
 pub(super) enum Event {
-    /// Wait for the gate, then go on.
+    /// Wait for the gate, then continue.
     Pause(Gate),
     /// End the connection as a close does.
     Cut,
@@ -53,7 +53,7 @@ pub(super) enum Kind {
     Part(Range<u64>),
     /// Another status, with what explains it.
     Status(u16, Bytes),
-    /// Anything at all; the connection ends behind it.
+    /// Anything at all; the connection ends after it.
     Raw(Bytes),
     /// A start, then the same piece again until the client goes away.
     Endless(&'static str, &'static str),
@@ -70,7 +70,7 @@ impl Reply {
         Self::new(Kind::Whole)
     }
 
-    /// The bytes of `range` with 206, told and sent, whatever was asked.
+    /// The bytes of `range` with 206, declared and sent, whatever was requested.
     pub(crate) fn part(range: Range<u64>) -> Self {
         Self::new(Kind::Part(range))
     }
@@ -164,7 +164,7 @@ impl Reply {
         self
     }
 
-    /// Bytes behind the body that its length does not tell of.
+    /// Bytes after the body that its length does not include.
     pub(crate) fn with_excess(mut self, bytes: impl Into<Bytes>) -> Self {
         self.excess = bytes.into();
         self
@@ -182,7 +182,7 @@ impl Reply {
         self
     }
 
-    /// Holds the body behind `n` bytes until the gate opens.
+    /// Holds the body after `n` bytes until the gate opens.
     pub(crate) fn pause_after(self, n: u64, gate: &Gate) -> Self {
         self.event(n, Event::Pause(gate.clone()))
     }

@@ -17,7 +17,7 @@ pub(crate) struct Request {
     pub(crate) target: String,
     /// Names in lower case, in the order of the wire.
     pub(crate) headers: Vec<(String, String)>,
-    /// The bytes asked for, half-open, cut off at the object's end; empty when it starts behind it.
+    /// The bytes asked for, half-open, cut off at the object's end; empty when it starts after it.
     pub(crate) range: Option<Range<u64>>,
     /// Which connection of the server this came by, from 0.
     pub(crate) connection: usize,

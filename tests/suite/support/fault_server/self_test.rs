@@ -27,7 +27,7 @@ fn seen(server: &FaultServer, method: &str, headers: &str) -> Seen {
 
 /// Tells the server that no more comes, and reads what it has to say.
 fn end_of(mut socket: TcpStream) -> Seen {
-    // A server that reset the connection first makes this fail; the read below tells.
+    // A server that reset the connection first makes this fail; the read below shows it.
     let _ = socket.shutdown(std::net::Shutdown::Write);
     let mut bytes = Vec::new();
     let is_reset = match socket.read_to_end(&mut bytes) {
@@ -99,7 +99,7 @@ fn a_connection_is_used_again() {
 }
 
 /// A reply, and parts of what a client sees of it: `^` is the start, `$` the end and `%` a reset; a
-/// part behind `!` must not be there.
+/// part after `!` must not be there.
 type Bent<'a> = (Reply, &'a [&'a str]);
 
 #[test]
@@ -107,7 +107,7 @@ fn bent_replies_are_bent_as_asked() {
     let table: [(&str, Bent); 21] = [
         ("cut", (Reply::ok().cut_after(2), &["content-length: 4\r\n", "\r\n\r\n23$"])),
         ("cut before the body", (Reply::ok().cut_after(0), &["\r\n\r\n$"])),
-        ("cut behind the body", (Reply::ok().cut_after(9), &["\r\n\r\n2345$"])),
+        ("cut after the body", (Reply::ok().cut_after(9), &["\r\n\r\n2345$"])),
         ("nothing", (Reply::raw(""), &["^$"])),
         ("reset", (Reply::raw("").reset_after(0), &["^%"])),
         ("garbage", (Reply::raw("SSH-2.0\r\n"), &["^SSH-2.0\r\n$"])),

@@ -144,8 +144,8 @@ fn lengths() -> Vec<Case> {
         across(&[Phase::LastByte], &[Place::First, Place::Middle], |at| {
             let Range { start, end } = at.place.range();
             let sent = start..if more { end + 7 } else { end - 7 };
-            let told = format!("bytes {start}-{}/{SIZE}", end - 1);
-            once(at, name, Reply::part(sent).content_range(told).chunked()).wasting(CHUNK + 100)
+            let shown = format!("bytes {start}-{}/{SIZE}", end - 1);
+            once(at, name, Reply::part(sent).content_range(shown).chunked()).wasting(CHUNK + 100)
         })
     };
     [of("more", true), of("fewer", false)].concat()

@@ -58,7 +58,7 @@ fn before_the_body() -> [Vec<Case>; 3] {
     [
         each(&heads, &PLACES, once),
         each(&heads, &[Place::First], always),
-        // On a connection that was used before, a try without a response is made again at once.
+        // On a connection that was used before, an attempt without a response is repeated immediately.
         each(&heads, &LATER, |at, name, reply| always(at, name, reply).exit(5, ATTEMPTS + 1)),
     ]
 }
@@ -100,7 +100,7 @@ fn unanswered() -> [Vec<Case>; 4] {
 
 fn closing() -> Vec<Case> {
     let replies = [
-        ("told", Reply::ok().header("connection", "close").cut_after(CHUNK)),
+        ("announced", Reply::ok().header("connection", "close").cut_after(CHUNK)),
         ("untold", Reply::ok().cut_after(CHUNK)),
     ];
     each(&replies, &[Place::First], |at, name, reply| at.always(name, Fault::All(reply)).whole(1))

@@ -61,7 +61,7 @@ fn failing() -> Vec<Named> {
 }
 
 fn skewed() -> Reply {
-    // As good as any: the server here does not check what it is told.
+    // As good as any: the server here checks no signature.
     let an_hour_ago = SystemTime::now() - Duration::from_hours(1);
     Reply::status(403).code("RequestTimeTooSkewed").header("date", httpdate::fmt_http_date(an_hour_ago))
 }
@@ -158,7 +158,7 @@ fn patience(replies: &[Named]) -> [Vec<Case>; 2] {
     [each(replies, &PLACES, once), each(replies, &[Place::Middle], always)]
 }
 
-/// What can be put right is put right once, at once, at the start of a range as well as on the way.
+/// A request that can be corrected is corrected once, immediately, at the start of a range as well as in the middle.
 fn corrected(replies: &[Named], code: i32) -> [Vec<Case>; 3] {
     [
         each(replies, &PLACES, once),
