@@ -1,27 +1,20 @@
 //! The flags as they are typed. Values that are wrong on their own are refused here; whether they go together is
 //! decided in `invocation.rs`, and questions that need the environment (is there a region?) in the configuration.
 
-use std::ffi::OsString;
-use std::io::IsTerminal as _;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser as NonEmpty;
-use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, ValueHint, value_parser};
+use clap::{ArgAction, Parser, ValueHint, value_parser};
 
 use crate::cli::completions;
-use crate::cli::habits;
 use crate::cli::help;
-use crate::cli::invocation::Invocation;
-use crate::cli::outcome::{EndCause, RunEnd};
 use crate::cli::progress::ProgressMode;
 use crate::cli::report::format::Format;
 use crate::cli::value_parsers;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Hedge;
-use crate::error::Error;
-use crate::output::stream::print;
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::etag::ETag;
 use crate::s3::range_spec::RangeSpec;
@@ -34,31 +27,6 @@ const CONCURRENCY_MAX: i64 = 1000;
 
 /// The largest `--threads`: each one fetches some 2 GiB a second.
 const THREADS_MAX: i64 = 64;
-
-/// Parses the process's arguments. Returns `None` after `--help`, `--version`, `--completions` and `--man`, which
-/// print.
-pub(crate) fn parse() -> Result<Option<Invocation>, RunEnd> {
-    let words: Vec<OsString> = habits::translated(std::env::args_os())?;
-    let command = Args::command();
-    let matches = match command.clone().try_get_matches_from(&words) {
-        Ok(matches) => matches,
-        // clap ignores that --help or --version cannot be written.
-        Err(answer) if !answer.use_stderr() && !std::io::stdout().is_terminal() => {
-            print(answer.render().to_string().as_bytes())?;
-            return Ok(None);
-        }
-        Err(answer) if !answer.use_stderr() => {
-            answer.print().map_err(Error::output)?;
-            return Ok(None);
-        }
-        Err(refusal) => return Err(EndCause::Refused(habits::explained(refusal, &words, &command)?).into()),
-    };
-    if completions::answer(&matches, &command)? {
-        return Ok(None);
-    }
-    let args = Args::from_arg_matches(&matches).map_err(EndCause::Refused)?;
-    Ok(Some(args.try_into()?))
-}
 
 /// The flags as they are typed.
 #[expect(clippy::struct_excessive_bools, reason = "flags are what they are")]

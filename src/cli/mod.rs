@@ -19,6 +19,7 @@ pub(crate) mod log;
 pub(crate) mod objects;
 mod observers;
 pub(crate) mod outcome;
+mod parse;
 pub(crate) mod profile_completion;
 pub(crate) mod progress;
 pub(crate) mod report;
@@ -37,6 +38,7 @@ use std::time::Instant;
 
 use crate::cli::interrupt::Interrupt;
 use crate::cli::outcome::{EndCause, RunEnd};
+use crate::cli::parse::parse_arguments;
 use crate::cli::report::last_lines::LastLines;
 use crate::download::threads::EVENT_INTERVAL;
 use crate::error::{Error, ErrorKind};
@@ -58,7 +60,7 @@ pub fn main(began: Instant, stdout_is_open: bool) -> ExitCode {
 
 fn try_main(lines: LastLines, delivery: &Arc<WriteProgress>) -> Result<RunEnd, RunEnd> {
     let interrupt = Interrupt::install(lines.is_any());
-    let Some(invocation) = args::parse()? else { return Ok(EndCause::Complete.into()) };
+    let Some(invocation) = parse_arguments()? else { return Ok(EndCause::Complete.into()) };
     descriptors::raise_limit();
     descriptors::check_room()?;
     let interrupt =

@@ -12,8 +12,9 @@ use crate::config::aws_files::AwsFiles;
 use crate::config::chain_error::credentials_error;
 use crate::config::credentials::{Credentials, log_credentials};
 use crate::config::ini::decode_name;
+use crate::config::keys::keys_from_env;
 use crate::config::profile::{self, Setting, SettingsLookup, variable};
-use crate::config::provider_chain::{self, CredentialSource, ProviderChain};
+use crate::config::provider_chain::{CredentialSource, ProviderChain};
 use crate::config::provider_http::ProviderClient;
 use crate::config::s3_block;
 use crate::config::settings::{Config, Settings};
@@ -77,7 +78,7 @@ async fn load_from(
     let client = ProviderClient { tls: config.tls.clone(), proxies: config.proxies.clone() };
     let sources = ProviderChain {
         // As in the AWS CLI, a profile named on the command line takes precedence over keys in the environment.
-        keys: if settings.profile.is_some() { None } else { provider_chain::keys_from_env(env)? },
+        keys: if settings.profile.is_some() { None } else { keys_from_env(env)? },
         files,
         profile: decode_name(profiles.selected_profile()),
         // The sources of credentials are AWS's, whose hosts have the region in their names.

@@ -7,6 +7,7 @@ pub(crate) mod container;
 pub(crate) mod credentials;
 pub(crate) mod ini;
 pub(crate) mod instance;
+mod keys;
 pub(crate) mod load;
 pub(crate) mod process;
 pub(crate) mod profile;

@@ -23,15 +23,16 @@ use aws_types::os_shim_internal::Env;
 use tokio::time::timeout;
 
 use crate::config::aws_files::{AwsFiles, ParsedFiles};
-use crate::config::chain_error::{ProviderTrace, credentials_error};
+use crate::config::chain_error::ProviderTrace;
 use crate::config::container;
 use crate::config::ini::encode_name;
 use crate::config::instance::InstanceMetadata;
+use crate::config::keys::check_keys;
 use crate::config::process;
 use crate::config::profile::variable;
 use crate::config::provider_http::ProviderClient;
 use crate::config::sso::{self, SsoSession};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::s3::address::addressing::EndpointVariant;
 use crate::s3::address::region::Region;
 use crate::transport::bounded_file::check_bounded;
@@ -78,25 +79,6 @@ pub(super) struct ProviderChain {
     pub(super) sso: SsoSession,
 }
 
-/// Returns the keys in `env`. An incomplete pair is an error, not a reason to ask the next source.
-pub(super) fn keys_from_env(env: &Env) -> Result<Option<Keys>> {
-    match (variable(env, "AWS_ACCESS_KEY_ID"), variable(env, "AWS_SECRET_ACCESS_KEY")) {
-        (Some(id), Some(secret)) => {
-            let token = variable(env, "AWS_SESSION_TOKEN").or_else(|| variable(env, "AWS_SECURITY_TOKEN"));
-            let keys = Keys::new(id, secret, token, None, "Environment");
-            check_keys(&keys)
-                .map_err(|e| ProviderTrace::failed("the environment (AWS_ACCESS_KEY_ID)", &e))
-                .map_err(|e| credentials_error(&e))?;
-            Ok(Some(keys))
-        }
-        (Some(_), None) => {
-            Err(Error::new(ErrorKind::Access, "AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not")
-                .with_hint("set both, or neither to use a profile"))
-        }
-        (None, _) => Ok(None),
-    }
-}
-
 /// Fails if `source` does not answer in time: the download would wait for a process that waits for a person.
 async fn with_time_limit(
     source: impl Future<Output = Result<Keys, CredentialsError>>,
@@ -104,30 +86,6 @@ async fn with_time_limit(
     timeout(SOURCE_TIMEOUT, source).await.unwrap_or_else(|_| {
         Err(CredentialsError::provider_error(format!("no answer within {} s", SOURCE_TIMEOUT.as_secs())))
     })
-}
-
-/// Checks that keys can be sent in a header. The AWS crates panic on others.
-fn check_keys(keys: &Keys) -> Result<(), CredentialsError> {
-    let parts = [
-        ("the access key ID", keys.access_key_id()),
-        ("the secret access key", keys.secret_access_key()),
-        ("the session token", keys.session_token().unwrap_or("none")),
-    ];
-    for (name, text) in parts {
-        let problem = if text.is_empty() {
-            "is empty"
-        } else if text.contains(['\n', '\r']) {
-            "contains a line break"
-        } else if text.chars().any(char::is_control) {
-            "contains a control character"
-        } else if !text.is_ascii() {
-            "contains a character that is not ASCII"
-        } else {
-            continue;
-        };
-        return Err(CredentialsError::invalid_configuration(format!("{name} {problem}")));
-    }
-    Ok(())
 }
 
 /// Checks the file of a web identity's token, which the AWS crates read whole. That it is missing, they report.
