@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_from_a_file_of_the_users() {
+    fn damage_is_distinguished_from_a_file_of_the_users() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Folder::of(&temporary.path().join("x")).unwrap();
         let name = OsStr::new("x.part.json");

@@ -116,7 +116,7 @@ fn an_archive_that_ends_before_its_object_is_still_compared() {
 }
 
 #[test]
-fn progress_is_told_from_the_beginning_to_the_end() {
+fn progress_is_reported_from_the_beginning_to_the_end() {
     let (bytes, mut out, mut reports) = (object(SIZE), Vec::new(), Vec::new());
     let copied = on(Object::new(bytes.clone()), async |config, uri| {
         let download = s3fcp::Download::start(&config, &uri, &Options::default()).await?;

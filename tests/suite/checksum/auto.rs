@@ -27,7 +27,7 @@ fn each_algorithm_is_verified() {
 
 /// One bit in the last byte, or in the first, on the way or on the store's disk.
 #[test]
-fn bytes_that_are_not_those_stored_are_told_by_both_values() {
+fn bytes_that_are_not_those_stored_are_reported_with_both_values() {
     for header in HEADERS {
         for at in [0, usize::try_from(SIZE).unwrap() - 1] {
             let mut wrong = object(SIZE).to_vec();

@@ -303,7 +303,7 @@ fn success_ends_in_them() {
             &["--help"],
             &["--man"],
         ] {
-            let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+            let server = FaultServer::healthy();
             let outcome = S3fcp::at(&server.endpoint()).args(asked).args(args).start().wait();
             if args == ["--man"] {
                 // It stands alone on a command line.
@@ -384,7 +384,7 @@ fn a_signal_at_any_moment_after_the_start_ends_in_them() {
 #[test]
 fn a_reader_that_closes_the_pipe_ends_in_them() {
     for (asked, count) in ASKED {
-        let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+        let server = FaultServer::healthy();
         let (reader, writer) = io::pipe().expect("a pipe");
         drop(reader);
         let outcome = S3fcp::at(&server.endpoint()).args(asked).stdout(writer).download(URI);
@@ -400,7 +400,7 @@ fn a_reader_that_closes_the_pipe_ends_in_them() {
 fn a_full_disk_ends_in_them() {
     for (asked, count) in ASKED {
         for args in [&[URI][..], &["--info", URI], &["--help"]] {
-            let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+            let server = FaultServer::healthy();
             let run = S3fcp::redirected(">/dev/full").args(["--endpoint", &server.endpoint()]);
             let outcome = run.args(asked).args(args).start().wait();
             assert_eq!(outcome.code(), Some(8), "{args:?}: {}", outcome.stderr);
@@ -414,7 +414,7 @@ fn a_file_ends_in_them() {
     for (asked, count) in ASKED {
         let folder = folder();
         let out = folder.path().join("out");
-        let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+        let server = FaultServer::healthy();
         let run = || S3fcp::at(&server.endpoint()).args(asked).args(["-o"]).args([&out]);
         assert_eq!(last_lines(&run().download(URI), count)[0]["exit_code"], 0);
         // It is there, and right.

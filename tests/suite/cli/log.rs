@@ -72,7 +72,7 @@ fn each_request_is_a_line() {
 }
 
 #[test]
-fn without_them_nothing_is_told() {
+fn without_them_nothing_is_logged() {
     let server = FaultServer::start(object(SIZE), once(2, Reply::status(503).code("SlowDown")));
     for level in ["", "off", "hyper=trace,aws_sigv4=trace,aws_config=trace"] {
         let outcome = run(&server).env("RUST_LOG", level).download(URI);
@@ -150,7 +150,7 @@ fn troubles() -> Vec<(&'static str, Told)> {
 }
 
 #[test]
-fn what_goes_wrong_is_told_with_its_reason() {
+fn failures_are_logged_with_their_reason() {
     table::each(&troubles(), |Told { script, target, parts }| {
         let script = Arc::clone(script);
         let server = FaultServer::start(object(SIZE), move |request| script(request));
@@ -162,7 +162,7 @@ fn what_goes_wrong_is_told_with_its_reason() {
 }
 
 #[test]
-fn a_late_range_is_told() {
+fn a_late_range_is_logged() {
     let never = Gate::closed();
     let server = FaultServer::start(object(SIZE), move |request: &Request| {
         let is_late = request.chunk(CHUNK) == Some(2) && request.attempt == 0;
@@ -199,7 +199,7 @@ fn rust_log_chooses_targets_and_levels() {
 
 #[test]
 fn a_level_that_there_is_not_is_a_usage_error() {
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     let outcome = run(&server).env("RUST_LOG", "s3fcp=verbose").download(URI);
     outcome.assert_failed(2, &[]);
     assert!(outcome.stderr.contains("RUST_LOG") && outcome.stderr.contains("hint: "), "{}", outcome.stderr);
@@ -210,7 +210,7 @@ fn a_level_that_there_is_not_is_a_usage_error() {
 
 #[test]
 fn lines_that_nobody_takes_do_no_harm() {
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     for nowhere in ["2>&-", "2</dev/null"] {
         let run = S3fcp::redirected(nowhere).args(["-vvv", "--endpoint", &server.endpoint()]);
         run.download(URI).assert_object(&object(SIZE));

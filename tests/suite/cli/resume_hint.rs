@@ -154,7 +154,7 @@ fn a_server_without_ranges_is_continued_too() {
 
 /// Bytes after those that were written (`1<> FILE`) would come between them and the rest.
 #[test]
-fn a_file_that_goes_on_after_the_output_is_not_appended_to() {
+fn a_file_that_is_longer_than_the_output_is_not_appended_to() {
     use std::io::Write as _;
 
     let server = Server::start(dies_at(150_000, Reply::ok), Reply::ok);
@@ -174,7 +174,7 @@ fn a_file_that_goes_on_after_the_output_is_not_appended_to() {
 }
 
 #[test]
-fn credentials_that_expired_are_told_how_to_go_on() {
+fn credentials_that_expired_have_the_command_that_continues() {
     let expired = always(3, Reply::status(400).code("ExpiredToken"));
     let server = Server::start(expired, Reply::ok);
     let folder = folder();
@@ -212,7 +212,7 @@ fn what_cannot_be_continued_has_no_command() {
 }
 
 #[test]
-fn an_object_that_nothing_pins_is_told_to_be_unsafe_to_continue() {
+fn an_object_that_nothing_pins_is_reported_as_unsafe_to_continue() {
     let bare = || Reply::ok().without("etag");
     let server = FaultServer::start(object(SIZE), dies_at(150_000, bare));
     let run = S3fcp::at(&server.endpoint()).window(4, CHUNK).args(["--max-attempts", "1"]);

@@ -7,7 +7,7 @@ use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{S3fcp, URI};
 
 #[test]
-fn the_json_line_tells_what_the_server_saw() {
+fn the_json_line_shows_what_the_server_saw() {
     let cut_in_the_middle = once(2, Reply::ok().cut_after(CHUNK / 2));
     let server = FaultServer::start(object(SIZE), cut_in_the_middle);
     let outcome = S3fcp::at(&server.endpoint()).window(4, CHUNK).args(["--stats=json"]).download(URI);

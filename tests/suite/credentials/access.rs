@@ -18,7 +18,7 @@ struct Refusal {
 }
 
 #[test]
-fn refusals_end_at_once_with_their_code() {
+fn refusals_end_immediately_with_their_code() {
     let denied = |change, message| Refusal { change, uri: URI, exit_code: 4, message };
     let missing = |uri, message| Refusal { change: |run| run, uri, exit_code: 3, message };
     let table = [

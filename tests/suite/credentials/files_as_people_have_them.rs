@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::fault_server::{FaultServer, Reply};
+use crate::support::fault_server::FaultServer;
 use crate::support::files::folder;
 use crate::support::object::{SIZE, object};
 use crate::support::run::{Outcome, S3fcp, URI};
@@ -30,7 +30,7 @@ const fn credentials(credentials: &'static [u8], profile: &'static str, key: &'s
 
 /// Runs with these two files; returns the outcome and the key that signed, with `+` and the token if there is one.
 fn run(config: &[u8], credentials: &[u8], profile: &str) -> (Outcome, Option<String>) {
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     let folder = folder();
     let file = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
@@ -262,7 +262,7 @@ fn variables_in_the_path_of_a_file_are_replaced() {
     for path in
         ["$FOLDER/config", "${FOLDER}/config", "~/config", "$FOLDER/${P}/config", "${FOLDER}/$P/config"]
     {
-        let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+        let server = FaultServer::healthy();
         for name in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"] {
             let run = S3fcp::at(&server.endpoint())
                 .without_env("AWS_ACCESS_KEY_ID")

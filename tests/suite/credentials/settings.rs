@@ -80,10 +80,6 @@ impl Files {
     }
 }
 
-fn server() -> FaultServer {
-    FaultServer::start(object(SIZE), |_| Reply::ok())
-}
-
 fn without_keys(run: S3fcp) -> S3fcp {
     run.without_env("AWS_ACCESS_KEY_ID").without_env("AWS_SECRET_ACCESS_KEY")
 }
@@ -102,14 +98,14 @@ fn assert_refused(run: S3fcp, says: &str) {
 }
 
 fn config_file() {
-    let server = server();
+    let server = FaultServer::healthy();
     let files = Files::new(&format!("[default]\nendpoint_url = {}\n", server.endpoint()));
     assert_downloads(files.run());
     assert_eq!(server.gets().len(), 1);
 }
 
 fn shared_credentials_file() {
-    let server = server();
+    let server = FaultServer::healthy();
     let files = Files::new("");
     let text = "[default]\naws_access_key_id = FROMFILE\naws_secret_access_key = hunter2\n";
     let path = files.write("credentials", text);
@@ -119,7 +115,8 @@ fn shared_credentials_file() {
 }
 
 fn profile() {
-    let [default, by_variable, by_flag] = [server(), server(), server()];
+    let [default, by_variable, by_flag] =
+        [FaultServer::healthy(), FaultServer::healthy(), FaultServer::healthy()];
     let keys = format!("aws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n");
     let files = Files::new(&format!(
         "[default]\nendpoint_url = {}\n[profile a]\nendpoint_url = {}\n[profile b]\nendpoint_url = {}\n{keys}",
@@ -135,7 +132,7 @@ fn profile() {
 }
 
 fn keys() {
-    let server = server();
+    let server = FaultServer::healthy();
     let files = Files::new("[default]\naws_access_key_id = PROFILE\naws_secret_access_key = hunter2\n");
     let run = || files.run().args(["--endpoint", &server.endpoint()]);
     assert_downloads(run().env("AWS_SESSION_TOKEN", "token"));
@@ -149,7 +146,7 @@ fn keys() {
 }
 
 fn region() {
-    let server = server();
+    let server = FaultServer::healthy();
     let files = Files::new("[default]\nregion = r-profile\n");
     let run = || files.run().args(["--endpoint", &server.endpoint()]).without_env("AWS_REGION");
     assert_downloads(run());
@@ -164,7 +161,7 @@ fn region() {
 }
 
 fn endpoint() {
-    let servers: [FaultServer; 5] = std::array::from_fn(|_| server());
+    let servers: [FaultServer; 5] = std::array::from_fn(|_| FaultServer::healthy());
     let url = |n: usize| servers[n].endpoint();
     let of_all = format!("[default]\nendpoint_url = {}\n", url(4));
     let of_s3 = format!("{of_all}services = mine\n[services mine]\ns3 =\n  endpoint_url = {}\n", url(3));
@@ -180,7 +177,7 @@ fn endpoint() {
 
 /// The refusal shows whether there is a custom endpoint: no request goes to AWS.
 fn ignored_endpoints() {
-    let server = server();
+    let server = FaultServer::healthy();
     let files = Files::new(&format!("[default]\nendpoint_url = {}\n", server.endpoint()));
     let ignoring = Files::new(&format!(
         "[default]\nendpoint_url = {}\nignore_configured_endpoint_urls = true\n",
@@ -235,7 +232,7 @@ fn ca_bundle() {
 
 /// A switch that no custom endpoint goes with: who sees it on is refused, and its flag is named.
 fn switch(variable: &str, key: &str, flag: &str) {
-    let server = server();
+    let server = FaultServer::healthy();
     let with = |value: &str| {
         let files = Files::new(&format!("[default]\n{key} = {value}\n"));
         (files.run().args(["--endpoint", &server.endpoint()]), files)
@@ -265,7 +262,7 @@ fn switch(variable: &str, key: &str, flag: &str) {
 }
 
 fn proxies() {
-    let server = server();
+    let server = FaultServer::healthy();
     for (names, leads) in [("HTTP_PROXY", true), ("ALL_PROXY", true), ("HTTPS_PROXY", false)] {
         let proxy = Proxy::to(server.address());
         let run = S3fcp::at(&server.endpoint()).window(4, CHUNK);
@@ -275,7 +272,7 @@ fn proxies() {
 }
 
 fn no_proxy() {
-    let server = server();
+    let server = FaultServer::healthy();
     let proxy = Proxy::to(server.address());
     let run = S3fcp::at(&server.endpoint()).env("HTTP_PROXY", format!("http://{}", proxy.address()));
     assert_downloads(run.env("NO_PROXY", "example.com, 127.0.0.0/8"));
@@ -288,7 +285,7 @@ fn fips() {
 
 fn dualstack() {
     switch("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", "--dualstack");
-    let server = server();
+    let server = FaultServer::healthy();
     let block = "s3 =\n  use_dualstack_endpoint = true\n";
     let run = |config: &str| {
         let files = Files::new(config);
@@ -300,7 +297,7 @@ fn dualstack() {
 }
 
 fn accelerate() {
-    let server = server();
+    let server = FaultServer::healthy();
     let run = |value: &str| {
         let files = Files::new(&format!("[default]\ns3 =\n  use_accelerate_endpoint = {value}\n"));
         (files.run().args(["--endpoint", &server.endpoint()]), files)
@@ -316,7 +313,7 @@ fn accelerate() {
 }
 
 fn addressing_style() {
-    let server = server();
+    let server = FaultServer::healthy();
     let run = |value: &str| {
         let files = Files::new(&format!("[default]\ns3 =\n  addressing_style = {value}\n"));
         (files.run().args(["--endpoint", &server.endpoint()]), files)
@@ -353,7 +350,7 @@ fn express_sessions() {
     let (name, key) = ("AWS_S3_DISABLE_EXPRESS_SESSION_AUTH", "s3_disable_express_session_auth");
     let files = Files::new(&format!("[default]\n{key} = true\n"));
     for run in [S3fcp::new().env(name, "true"), files.run()] {
-        let server = server();
+        let server = FaultServer::healthy();
         let run = run.args(["--endpoint", &server.endpoint()]);
         run.download("s3://data--use1-az4--x-s3/key").assert_object(&object(SIZE));
         assert!(server.requests().iter().all(|request| !request.target.contains("session")));
@@ -389,7 +386,7 @@ fn max_attempts() {
 }
 
 fn retry_mode() {
-    let server = server();
+    let server = FaultServer::healthy();
     let files = Files::new("[default]\nretry_mode = often\n");
     let run = || files.run().args(["--endpoint", &server.endpoint()]);
     for mode in ["standard", "adaptive", "legacy"] {
@@ -401,7 +398,7 @@ fn retry_mode() {
 }
 
 fn checksum_validation() {
-    let server = server();
+    let server = FaultServer::healthy();
     let files = Files::new("[default]\nresponse_checksum_validation = sometimes\n");
     let run = || files.run().args(["--endpoint", &server.endpoint()]);
     let name = "AWS_RESPONSE_CHECKSUM_VALIDATION";
@@ -476,7 +473,7 @@ fn max_concurrent_requests() {
 fn multipart_chunksize() {
     let small = block("multipart_chunksize", "64KB");
     let gets = |run: S3fcp| {
-        let server = server();
+        let server = FaultServer::healthy();
         assert_downloads(run.args(["--endpoint", &server.endpoint()]));
         server.gets().len()
     };

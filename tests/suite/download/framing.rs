@@ -157,7 +157,7 @@ fn a_body_in_several_parts_is_never_taken_for_the_range() {
 
 /// What was announced and what came contradict each other.
 #[test]
-fn chunks_that_go_on_after_the_range_are_exit_5() {
+fn chunks_that_continue_after_the_range_are_exit_5() {
     let longer: Respond = |request| {
         let range = request.range.clone().unwrap_or(0..SIZE);
         let end = (range.end.min(SIZE) + 100).min(SIZE);

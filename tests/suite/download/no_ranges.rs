@@ -48,7 +48,7 @@ fn a_window_of_any_size_lets_the_rest_through_after_a_cut() {
 
 /// All bytes that came are delivered while more are to come, although they do not fill a frame.
 #[test]
-fn a_body_that_pauses_is_handed_on_in_a_small_window() {
+fn a_body_that_pauses_is_delivered_in_a_small_window() {
     let (size, begun) = (100_000, 50_000);
     let more = Gate::closed();
     let first = more.clone();

@@ -30,10 +30,6 @@ fn server(sizes: &[u64]) -> (Server, Vec<String>, Vec<Bytes>) {
     (server, uris, objects)
 }
 
-fn key(request: &Request) -> String {
-    request.target.split('?').next().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned()
-}
-
 #[test]
 fn they_follow_one_another() {
     for args in [&["-c", "1"][..], &["-c", "4", "--chunk-size", "64KiB"], &[], &["--max-memory", "34MiB"]] {
@@ -52,7 +48,7 @@ fn the_same_one_twice_is_there_twice() {
 }
 
 #[test]
-fn stats_count_all_of_them_and_info_tells_each() {
+fn stats_count_all_of_them_and_info_describes_each() {
     let (server, uris, objects) = server(&[SIZE, 1000, SIZE]);
     let outcome = S3fcp::at(&server.endpoint()).args(&uris).args(["--stats=json"]).start().wait();
     let stats: serde_json::Value = serde_json::from_str(&outcome.stderr).expect("JSON");
@@ -76,7 +72,7 @@ fn holding_back_the_end_of_a(bytes: &Bytes) -> (FaultServer, Gate) {
     let held = release.clone();
     let server = FaultServer::start(bytes.clone(), move |request: &Request| {
         let is_end = request.range.as_ref().is_some_and(|range| range.end >= SIZE);
-        if key(request) == "a" && request.is_get() && is_end {
+        if request.last_segment() == "a" && request.is_get() && is_end {
             Reply::ok().pause_after(1, &held)
         } else {
             Reply::ok()
@@ -93,7 +89,7 @@ fn the_next_one_is_on_its_way_while_the_last_one_ends() {
     let (server, release) = holding_back_the_end_of_a(&bytes);
     let run = S3fcp::at(&server.endpoint()).window(3, CHUNK);
     let running = run.args(["s3://bucket/a", "s3://bucket/b", "s3://bucket/c"]).start();
-    let asked = |which: &str| server.gets().iter().filter(|request| key(request) == which).count();
+    let asked = |which: &str| server.gets().iter().filter(|request| request.last_segment() == which).count();
     let limit = Instant::now() + Duration::from_mins(1);
     while asked("b") < 2 && Instant::now() < limit {
         thread::sleep(Duration::from_millis(2));
@@ -113,7 +109,7 @@ fn exactly_so_many_requests_are_under_way() {
     let run = S3fcp::at(&server.endpoint()).window(1, CHUNK);
     let running = run.args(["s3://bucket/a", "s3://bucket/b"]).start();
     server.settled();
-    assert!(server.gets().iter().all(|request| key(request) == "a"));
+    assert!(server.gets().iter().all(|request| request.last_segment() == "a"));
     release.open();
     running.wait().assert_object(&bytes.repeat(2));
 }
@@ -144,7 +140,7 @@ fn memory_is_that_of_one() {
 fn one_that_is_missing_ends_it_in_its_turn() {
     let bytes = object(SIZE);
     let server = FaultServer::start(bytes.clone(), |request: &Request| {
-        if key(request) == "b" { Reply::status(404).code("NoSuchKey") } else { Reply::ok() }
+        if request.last_segment() == "b" { Reply::status(404).code("NoSuchKey") } else { Reply::ok() }
     });
     let run = S3fcp::at(&server.endpoint()).window(4, CHUNK);
     let outcome = run.args(["s3://bucket/a", "s3://bucket/b", "s3://bucket/c"]).start().wait();
@@ -155,7 +151,7 @@ fn one_that_is_missing_ends_it_in_its_turn() {
 
 /// The command in the message, run by a shell, appends the rest of the one object and those after it.
 #[test]
-fn a_failure_tells_how_to_go_on() {
+fn a_failure_shows_how_to_continue() {
     let folder = folder();
     let out = folder.path().join("out");
     let bytes = object(SIZE);
@@ -164,7 +160,7 @@ fn a_failure_tells_how_to_go_on() {
     let now = Arc::clone(&well);
     drop(is_well);
     let server = FaultServer::start(bytes.clone(), move |request: &Request| {
-        let is_ill = key(request) == "b" && request.chunk(CHUNK) == Some(2);
+        let is_ill = request.last_segment() == "b" && request.chunk(CHUNK) == Some(2);
         if is_ill && !now.load(Ordering::Relaxed) {
             Reply::status(500).code("InternalError")
         } else {
@@ -193,7 +189,7 @@ fn into_one_file_and_continued() {
         let well = Arc::new(AtomicBool::new(false));
         let is_well = Arc::clone(&well);
         let server = FaultServer::start(bytes.clone(), move |request: &Request| {
-            let is_stuck = key(request) == stuck && request.chunk(CHUNK) == Some(2);
+            let is_stuck = request.last_segment() == stuck && request.chunk(CHUNK) == Some(2);
             if is_stuck && !is_well.load(Ordering::Relaxed) {
                 Reply::ok().stall_after(0)
             } else {
@@ -218,7 +214,7 @@ fn into_one_file_and_continued() {
 }
 
 #[test]
-fn a_pattern_is_a_key_and_what_is_missing_is_told_what_to_use() {
+fn a_pattern_is_a_key_and_a_missing_one_has_a_hint() {
     let (server, _, _) = server(&[1]);
     let outcome = S3fcp::at(&server.endpoint()).download("s3://bucket/key*");
     outcome.assert_failed(3, &[]);

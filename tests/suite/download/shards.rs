@@ -22,7 +22,7 @@ fn shard(server: &FaultServer, index: u64, count: u64) -> S3fcp {
 fn the_pieces_are_the_object() {
     let table = [("one", 1), ("two", 2), ("four", 4), ("as many as chunks", 6), ("more than chunks", 9)];
     table::each(&table, |&count| {
-        let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+        let server = FaultServer::healthy();
         let mut whole = Vec::new();
         for index in 0..count {
             let outcome = shard(&server, index, count).download(URI);
@@ -56,7 +56,7 @@ fn pieces_of_different_runs_fit_together() {
 fn in_place_each_byte_goes_to_its_offset() {
     let folder = folder();
     let out = folder.path().join("out");
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     let in_place = |index| shard(&server, index, 4).args(["--in-place", "-o"]).args([&out]);
     // In any order, and one of them twice.
     for index in [3, 0, 2, 0] {
@@ -73,10 +73,10 @@ fn in_place_each_byte_goes_to_its_offset() {
 }
 
 #[test]
-fn all_at_once_into_one_file() {
+fn all_at_the_same_time_into_one_file() {
     let folder = folder();
     let out = folder.path().join("out");
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     let running: Vec<_> = (0..4)
         .map(|index| shard(&server, index, 4).args(["--in-place", "-o"]).args([&out]).args([URI]).start())
         .collect();
@@ -87,11 +87,11 @@ fn all_at_once_into_one_file() {
 }
 
 #[test]
-fn what_cannot_be_a_piece_is_told() {
+fn what_cannot_be_a_piece_is_refused() {
     let folder = folder();
     let long = folder.path().join("long");
     fs::write(&long, vec![0; usize::try_from(SIZE).unwrap() + 1]).expect("a file");
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     let in_place = |path: &Path| shard(&server, 0, 4).args(["--in-place", "-o"]).args([path]).download(URI);
     let outcome = in_place(&long);
     outcome.assert_failed(8, &[]);

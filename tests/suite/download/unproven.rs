@@ -108,7 +108,7 @@ fn a_range_that_is_shown_from_0_on_is_read_by_one_plain_get() {
 
 /// Ceph, for large objects of Swift: its own tag is refused in `If-Match`.
 #[test]
-fn after_a_range_that_was_shown_well_one_plain_get_brings_the_rest() {
+fn after_a_range_that_was_proven_one_plain_get_brings_the_rest() {
     let from_0 = |request: &Request| {
         let end = request.range.as_ref().map_or(0, |range| range.end.min(SIZE));
         Reply::ok().content_range(format!("bytes 0-{}/{SIZE}", end.saturating_sub(1)))

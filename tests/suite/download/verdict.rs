@@ -294,7 +294,7 @@ fn a_part_called_200_is_never_the_whole_of_a_larger_object() {
 
 /// The size that HEAD reports and the end of what comes in chunks are two facts, which must agree.
 #[test]
-fn chunks_that_go_on_after_heads_size_are_exit_5() {
+fn chunks_that_continue_after_heads_size_are_exit_5() {
     for (piece, size) in [(100, 100_u64), (10_007, 10_007), (CHUNK, 2 * CHUNK), (1000, 1500)] {
         let server = FaultServer::start(object(SIZE), move |request: &Request| {
             let whole = Reply::whole_with_200().chunked_by(usize::try_from(piece).expect("a size"));
@@ -380,7 +380,7 @@ fn a_checksum_that_was_to_be_had_and_was_not_compared_is_noted() {
 
 #[test]
 fn the_log_and_the_statistics_say_on_what_it_rests() {
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     let outcome = run(&server).args(["--stats=json", "-v"]).download(URI);
     outcome.assert_object(&object(SIZE));
     let stats = stats(&outcome);

@@ -36,7 +36,7 @@ fn reply(status: u16, code: Option<&str>) -> Reply {
 }
 
 #[test]
-fn a_final_answer_to_the_first_get_ends_it_at_once() {
+fn a_final_answer_to_the_first_get_ends_it_immediately() {
     table::each(&FINAL, |&(status, code, exit)| {
         let reply = reply(status, code);
         let server = FaultServer::start(object(SIZE), move |_| reply.clone());
@@ -72,7 +72,7 @@ fn the_message_has_a_hint_that_fits_the_code() {
 /// A range that waits because the server is busy is delivered in front of one that was refused, and the refusal is
 /// what the download ends with.
 #[test]
-fn a_busy_server_does_not_hide_a_refusal_behind() {
+fn a_busy_server_does_not_hide_a_refusal() {
     let waits = Gate::closed();
     let server =
         FaultServer::start(object(SIZE), move |request| match (request.chunk(CHUNK), request.attempt) {

@@ -21,7 +21,7 @@ fn rest(chunk: u64, reached: u64) -> Range<u64> {
 
 /// The reset comes when its reader has seen every byte before it: then not one may be fetched again.
 #[test]
-fn bytes_reach_stdout_at_once_and_a_reset_behind_them_repeats_none() {
+fn bytes_reach_stdout_immediately_and_a_reset_after_them_repeats_none() {
     let delivered = Gate::closed();
     let reply = Reply::ok().pause_after(10_000, &delivered).reset_after(10_000);
     let server = FaultServer::start(object(SIZE), once(0, reply));

@@ -40,7 +40,7 @@ fn an_empty_object_is_an_empty_file() {
 fn a_range_is_a_file_of_these_bytes() {
     let folder = folder();
     let out = folder.path().join("out");
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     assert_good(&start(&server, &out, &["--range", "1000-99999"]).wait());
     assert!(fs::read(&out).expect("the file") == object(SIZE)[1000..100_000]);
 }
@@ -51,7 +51,7 @@ fn what_is_there_is_replaced_by_force_only() {
     let out = folder.path().join("out");
     fs::write(&out, "mine").expect("a file");
     fs::set_permissions(&out, fs::Permissions::from_mode(0o640)).expect("a mode");
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     for args in [&[][..], &["--continue"]] {
         let outcome = start(&server, &out, args).wait();
         outcome.assert_failed(8, &[]);

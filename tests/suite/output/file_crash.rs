@@ -160,7 +160,7 @@ fn a_kill_at_any_system_call_leaves_nothing_or_a_part_that_continues_or_the_file
     if !can_trace() {
         return;
     }
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     let new_file = Scenario { before: |_| {}, args: "-o out", old: None };
     let kills: usize =
         FILE_CALLS.iter().map(|call| at_each(&server, &new_file, call, "signal=SIGKILL")).sum();
@@ -178,7 +178,7 @@ fn an_error_of_any_system_call_leaves_what_continues() {
     if !can_trace() {
         return;
     }
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     table::each(&scenarios(), |scenario| {
         for (call, error) in [
             ("renameat2", "EIO"),
@@ -206,7 +206,7 @@ fn bytes_that_could_not_be_synced_are_fetched_again() {
     if !can_trace() {
         return;
     }
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     for args in ["-o out", "-o out --remote-time"] {
         let folder = folder();
         for call in ["fsync", "fdatasync"] {
@@ -229,7 +229,7 @@ fn a_kill_or_an_error_in_place_is_made_good_by_another_run() {
     if !can_trace() {
         return;
     }
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     let args = format!("-o out --in-place --remote-time --shard 1/3 --if-match '{ETAG}'");
     let fill = |out: &Path| {
         fs::write(out, vec![7; usize::try_from(SIZE).expect("a size")]).expect("a file");
@@ -271,7 +271,7 @@ fn an_error_of_close_is_exit_8() {
     if !can_trace() {
         return;
     }
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     let in_place = format!("-o f --in-place --shard 0/2 --if-match '{ETAG}'");
     for (args, error) in [
         ("> f", "EDQUOT"),

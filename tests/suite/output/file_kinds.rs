@@ -12,13 +12,9 @@ use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{S3fcp, URI};
 use crate::support::table;
 
-fn server() -> FaultServer {
-    FaultServer::start(object(SIZE), |_| Reply::ok())
-}
-
 #[test]
 fn a_folder_takes_the_last_name_of_the_key() {
-    let server = server();
+    let server = FaultServer::healthy();
     for slash in ["", "/"] {
         let folder = folder();
         let path = format!("{}{slash}", folder.path().display());
@@ -30,7 +26,7 @@ fn a_folder_takes_the_last_name_of_the_key() {
 }
 
 #[test]
-fn what_cannot_be_a_file_is_told_before_anything_is_asked() {
+fn a_path_that_cannot_be_a_file_is_refused_before_any_request() {
     struct Refusal {
         /// What `-o` names.
         out: &'static str,
@@ -57,7 +53,7 @@ fn what_cannot_be_a_file_is_told_before_anything_is_asked() {
         ("a key that leaves the folder", of_key("s3://bucket/a/..")),
         ("a link in the part's place", of_out("link", "it is a symbolic link")),
     ];
-    let server = server();
+    let server = FaultServer::healthy();
     table::each(&table, |&Refusal { out, uri, exit_code, message }| {
         let outcome = run(&server, &at(out), &[]).download(uri);
         outcome.assert_failed(exit_code, &[]);
@@ -74,7 +70,7 @@ fn a_link_is_followed_to_its_file() {
     let at = |name: &str| folder.path().join(name);
     fs::create_dir(at("disk")).expect("a folder");
     symlink("disk/object", at("link")).expect("a link");
-    let server = server();
+    let server = FaultServer::healthy();
     assert_good(&start(&server, &at("link"), &[]).wait());
     for args in [&[][..], &["--force"]] {
         let outcome = start(&server, &at("link"), args).wait();
@@ -87,7 +83,7 @@ fn a_link_is_followed_to_its_file() {
 
 #[test]
 fn a_device_is_written_as_it_is() {
-    let server = server();
+    let server = FaultServer::healthy();
     for device in ["/dev/null", "/dev/stdout"] {
         let outcome = start(&server, Path::new(device), &[]).wait();
         assert_eq!((outcome.code(), outcome.stderr.as_str()), (Some(0), ""));
@@ -105,7 +101,7 @@ fn a_pipe_with_a_name_gets_the_bytes_and_its_end() {
     let pipe = folder.path().join("pipe");
     let made = S3fcp::shell(&format!("/usr/bin/mkfifo '{}'", pipe.display())).start().wait();
     assert_eq!(made.code(), Some(0), "{}", made.stderr);
-    let server = server();
+    let server = FaultServer::healthy();
     let reader = thread::spawn({
         let pipe = pipe.clone();
         move || fs::read(pipe).expect("a pipe")
@@ -128,7 +124,7 @@ fn a_pipe_with_a_name_and_without_a_reader_ends_with_the_time_limit() {
     let pipe = folder.path().join("pipe");
     let made = S3fcp::shell(&format!("/usr/bin/mkfifo '{}'", pipe.display())).start().wait();
     assert_eq!(made.code(), Some(0), "{}", made.stderr);
-    let server = server();
+    let server = FaultServer::healthy();
     let outcome = start(&server, &pipe, &["--max-time", "0.2"]).wait();
     outcome.assert_failed(5, &[]);
     assert!(outcome.stderr.contains("--max-time"), "{}", outcome.stderr);
@@ -140,7 +136,7 @@ fn a_pipe_with_a_name_and_without_a_reader_ends_with_the_time_limit() {
 fn a_full_disk_is_exit_8_and_can_be_continued() {
     let folder = folder();
     let out = folder.path().join("out");
-    let server = server();
+    let server = FaultServer::healthy();
     // A limit of the process stands for the disk's; in blocks of 512 bytes.
     let limited = format!(
         "trap '' XFSZ; ulimit -f 300; exec s3fcp --endpoint {} -c 4 --chunk-size {CHUNK} --hedge off -o '{}' {URI}",

@@ -22,10 +22,6 @@ fn is_root() -> bool {
     is_root
 }
 
-fn well() -> FaultServer {
-    FaultServer::start(object(SIZE), |_| Reply::ok())
-}
-
 fn give_away(path: &Path) {
     chown(path, Some(OTHER), Some(OTHER)).expect("another owner");
 }
@@ -52,7 +48,7 @@ fn what_another_user_left_is_refused_before_any_request() {
     ];
     table::each(&table, |theirs| {
         for args in [&[][..], &["--continue"], &["--force"], &["--continue", "--force"]] {
-            let (folder, server) = (folder(), well());
+            let (folder, server) = (folder(), FaultServer::healthy());
             leave_part(folder.path());
             for name in *theirs {
                 give_away(&folder.path().join(name));
@@ -79,7 +75,7 @@ fn a_file_of_another_user_is_replaced_by_one_of_ones_own_without_its_special_bit
         fs::write(&out, "theirs").expect("a file");
         give_away(&out);
         fs::set_permissions(&out, Permissions::from_mode(mode)).expect("a mode");
-        assert_good(&start(&well(), &out, &["--force"]).wait());
+        assert_good(&start(&FaultServer::healthy(), &out, &["--force"]).wait());
         let found = fs::metadata(&out).expect("the file");
         assert!(fs::read(&out).expect("the file") == object(SIZE));
         assert_eq!((found.uid(), found.mode() & 0o7000 | found.mode() & !mode & 0o777), (0, 0), "{mode:o}");
@@ -93,7 +89,7 @@ fn a_finished_file_of_another_user_proves_nothing() {
     if !is_root() {
         return;
     }
-    let (folder, server) = (folder(), well());
+    let (folder, server) = (folder(), FaultServer::healthy());
     let out = folder.path().join("out");
     assert_good(&start(&server, &out, &[]).wait());
     assert_good(&start(&server, &out, &["--continue"]).wait());

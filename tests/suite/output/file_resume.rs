@@ -49,17 +49,13 @@ fn continued(folder: &TempDir, server: &FaultServer, args: &[&str]) -> (u64, Str
     (server.object_bytes() - before, outcome.stderr)
 }
 
-fn well() -> FaultServer {
-    FaultServer::start(object(SIZE), |_| Reply::ok())
-}
-
 /// It has its locks until the system has taken it down, which takes a while on a busy machine.
 #[test]
 fn a_process_that_is_dying_still_is_waited_for() {
     let folder = killed(CHUNK, &[]);
     let part = File::options().write(true).open(folder.path().join("out.part")).expect("the part");
     rustix::fs::flock(&part, FlockOperation::LockExclusive).expect("a lock");
-    let server = well();
+    let server = FaultServer::healthy();
     let running = start(&server, &folder.path().join("out"), &["--continue"]);
     thread::sleep(Duration::from_millis(300));
     drop(part);
@@ -78,7 +74,7 @@ fn a_kill_anywhere_costs_no_byte() {
         ("all but a byte", SIZE - 1),
     ];
     table::each(&table, |&reached| {
-        let (folder, server) = (killed(reached, &[]), well());
+        let (folder, server) = (killed(reached, &[]), FaultServer::healthy());
         assert_eq!(continued(&folder, &server, &[]), (SIZE - reached, String::new()));
         let first = server.gets()[0].clone();
         assert!(first.header("if-match").is_some(), "{first:?}");
@@ -112,7 +108,7 @@ fn kill_upon_kill_ends_with_the_right_bytes() {
 }
 
 #[test]
-fn an_interrupt_tells_the_command_that_continues() {
+fn an_interrupt_shows_the_command_that_continues() {
     for signal in [Signal::INT, Signal::TERM] {
         let folder = folder();
         let out = folder.path().join("an $object's name");
@@ -152,7 +148,7 @@ fn an_interrupt_tells_the_command_that_continues() {
 }
 
 #[test]
-fn a_failure_tells_the_command_that_continues() {
+fn a_failure_shows_the_command_that_continues() {
     let folder = folder();
     let out = folder.path().join("out");
     let is_well = Arc::new(AtomicBool::new(false));
@@ -179,7 +175,7 @@ fn a_range_and_a_shard_are_continued_as_well() {
         [&["--range", "1000-300000"][..], &["--range", "-200000"], &["--shard=1/2", "--if-match", ETAG]]
     {
         let whole = folder();
-        let (server, out) = (well(), whole.path().join("out"));
+        let (server, out) = (FaultServer::healthy(), whole.path().join("out"));
         assert_good(&start(&server, &out, args).wait());
         let whole = fs::read(&out).expect("the file");
 
@@ -330,7 +326,7 @@ fn what_cannot_be_continued_starts_over() {
         ),
     ];
     table::each(&table, |&Case { first_args, damage, args, message }| {
-        let (folder, server) = (killed(2 * CHUNK, first_args), well());
+        let (folder, server) = (killed(2 * CHUNK, first_args), FaultServer::healthy());
         damage(&folder);
         assert!(part(&folder).exists());
         let (sent, said) = continued(&folder, &server, args);
@@ -350,7 +346,7 @@ fn after_a_restart_of_the_system_only_what_was_synced_counts() {
             kept["boot"] = "another".into();
             kept["synced"] = synced.into();
         });
-        let server = well();
+        let server = FaultServer::healthy();
         let (sent, said) = continued(&folder, &server, &[]);
         assert_eq!(sent, SIZE - synced.min(2 * CHUNK), "{said}");
         assert!(said.contains(says) && said.is_empty() == says.is_empty(), "{said}");
@@ -364,7 +360,7 @@ fn the_last_moments() {
     let (out, part) = (folder.path().join("out"), folder.path().join("out.part"));
     fs::write(&part, object(SIZE)).expect("a part");
     let kept = fs::read(folder.path().join("out.part.json")).expect("what is kept");
-    let server = well();
+    let server = FaultServer::healthy();
     let (sent, said) = continued(&folder, &server, &[]);
     assert_eq!((sent, said.as_str()), (1, ""), "the store confirms it by the last byte");
 
@@ -375,13 +371,13 @@ fn the_last_moments() {
 }
 
 #[test]
-fn without_continue_it_begins_anew_once_the_object_is_there() {
+fn without_continue_it_starts_over_once_the_object_is_there() {
     let folder = killed(2 * CHUNK, &[]);
     let (out, part) = (folder.path().join("out"), folder.path().join("out.part"));
     let gone = FaultServer::start(object(SIZE), |_| Reply::status(404).code("NoSuchKey"));
     start(&gone, &out, &[]).wait().assert_failed(3, &[]);
     assert_eq!(fs::metadata(&part).expect("a part").len(), 2 * CHUNK, "nobody answered: it stays");
-    let server = well();
+    let server = FaultServer::healthy();
     let outcome = start(&server, &out, &[]).wait();
     assert!(outcome.stderr.contains("starting over: --continue would resume it"), "{}", outcome.stderr);
     assert!(Path::new(&out).exists() && server.object_bytes() == SIZE);

@@ -14,10 +14,6 @@ use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{S3fcp, URI};
 use crate::support::table;
 
-fn well() -> FaultServer {
-    FaultServer::start(object(SIZE), |_| Reply::ok())
-}
-
 fn fifo(path: &Path) {
     let made = S3fcp::shell(&format!("/usr/bin/mkfifo '{}'", path.display())).start().wait();
     assert_eq!(made.code(), Some(0), "{}", made.stderr);
@@ -63,7 +59,7 @@ fn helper_names_that_are_taken_are_refused_before_any_request() {
             }),
         ),
     ];
-    let server = well();
+    let server = FaultServer::healthy();
     table::each(&table, |&(name, plant)| {
         for args in [&[][..], &["--continue"], &["--force"], &["--continue", "--force"]] {
             let folder = folder();
@@ -92,7 +88,7 @@ fn a_taken_name_of_the_new_sidecar_is_left_alone() {
         } else {
             fs::write(at("out.part.json~"), "mine").expect("a file");
         }
-        assert_good(&start(&well(), &at("out"), &[]).wait());
+        assert_good(&start(&FaultServer::healthy(), &at("out"), &[]).wait());
         assert_eq!(names(folder.path()), ["out", "out.part.json~", "victim"]);
         assert_eq!(fs::read(at("victim")).expect("a file"), b"theirs");
         assert!(fs::read(at("out")).expect("the file") == object(SIZE));
@@ -122,7 +118,7 @@ fn the_new_bytes_are_never_readable_by_more_users_than_the_file() {
 #[test]
 fn a_name_of_any_length_works_or_is_refused_before_any_request() {
     for (letter, count) in [("x", 244), ("x", 245), ("x", 250), ("x", 255), ("é", 127), ("x", 256)] {
-        let (folder, server) = (folder(), well());
+        let (folder, server) = (folder(), FaultServer::healthy());
         let name = letter.repeat(count);
         let path = format!("{}/", folder.path().display());
         let outcome = run(&server, Path::new(&path), &[]).download(&format!("s3://bucket/{name}"));

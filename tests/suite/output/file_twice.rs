@@ -7,20 +7,16 @@ use std::time::Duration;
 use rustix::fs::FlockOperation;
 
 use crate::support::checksums::{full, value, with_head};
-use crate::support::fault_server::{ETAG, FaultServer, Reply};
+use crate::support::fault_server::{ETAG, FaultServer};
 use crate::support::files::{assert_good, folder, names, run, start};
 use crate::support::object::{SIZE, object};
 
 const CRC: &str = "x-amz-checksum-crc64nvme";
 
-fn well() -> FaultServer {
-    FaultServer::start(object(SIZE), |_| Reply::ok())
-}
-
 #[test]
 fn a_finished_file_is_proven_without_its_bytes() {
     for args in [&[][..], &["--range", "1000-99999"], &["--shard", "1/3", "--if-match", ETAG]] {
-        let (folder, server) = (folder(), well());
+        let (folder, server) = (folder(), FaultServer::healthy());
         let out = folder.path().join("out");
         for round in 0..3 {
             let sent = server.object_bytes();
@@ -56,7 +52,7 @@ fn a_file_that_another_run_finishes_meanwhile_is_proven() {
 
 #[test]
 fn a_finished_file_of_several_objects_is_proven() {
-    let (folder, server) = (folder(), well());
+    let (folder, server) = (folder(), FaultServer::healthy());
     let out = folder.path().join("out");
     for _ in 0..2 {
         let several = run(&server, &out, &["--continue"]).args(["s3://bucket/a", "s3://bucket/b"]);
@@ -87,7 +83,7 @@ fn a_file_without_a_proof_is_compared_with_the_checksum() {
 
 #[test]
 fn what_is_not_proven_is_refused_and_stays() {
-    let (folder, server) = (folder(), well());
+    let (folder, server) = (folder(), FaultServer::healthy());
     let out = folder.path().join("out");
     assert_good(&start(&server, &out, &[]).wait());
     let refused = |server: &FaultServer, args: &[&str], why: &str| {
@@ -99,7 +95,7 @@ fn what_is_not_proven_is_refused_and_stays() {
         assert_eq!(names(folder.path()), ["out"]);
     };
     // Another port is another store; then another object, another range.
-    refused(&well(), &[], "already exists, and");
+    refused(&FaultServer::healthy(), &[], "already exists, and");
     refused(&server, &["--range", "0-9"], "nothing proves");
     let changed = fs::read(&out).expect("the file");
     fs::write(&out, &changed).expect("the same bytes, written later");
@@ -109,7 +105,7 @@ fn what_is_not_proven_is_refused_and_stays() {
 /// The sidecar of a part that was removed says nothing of the FILE that is there.
 #[test]
 fn a_sidecar_alone_proves_nothing() {
-    let (folder, server) = (folder(), well());
+    let (folder, server) = (folder(), FaultServer::healthy());
     let at = |name: &str| folder.path().join(name);
     assert_good(&start(&server, &at("new"), &[]).wait());
     fs::write(at("out"), vec![7; usize::try_from(SIZE).unwrap()]).expect("an old file");

@@ -34,7 +34,7 @@ fn assert_discreet(folder: &Path, outcome: &Outcome) {
 
 /// The store refuses the old URL in the middle.
 #[test]
-fn a_url_that_is_presigned_again_goes_on() {
+fn a_url_that_is_presigned_again_continues() {
     let folder = folder();
     let (out, part) = (folder.path().join("the file"), folder.path().join("the file.part"));
     let server = FaultServer::start(object(SIZE), |request| {
@@ -118,7 +118,7 @@ fn objects_and_urls_follow_one_another() {
 
 /// A URL that has come to its time before its turn came is another one's to continue, too.
 #[test]
-fn a_url_that_expired_while_others_were_under_way_is_told_how_to_go_on() {
+fn a_url_that_expired_while_others_were_under_way_has_the_command_that_continues() {
     let folder = folder();
     let server = FaultServer::start(object(SIZE), |request| {
         if request.target.ends_with(SECRET) { Reply::status(403) } else { Reply::ok() }
@@ -141,7 +141,7 @@ fn a_url_that_expired_while_others_were_under_way_is_told_how_to_go_on() {
 
 #[test]
 fn pieces_of_a_url() {
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     let url = signed(&server, SECRET);
     let shard = |index: u64| {
         let shard = format!("--shard={index}/3");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::fault_server::{FaultServer, Reply};
+use crate::support::fault_server::FaultServer;
 use crate::support::files::{folder, names};
 use crate::support::object::{SIZE, object};
 use crate::support::run::{S3fcp, URI};
@@ -27,7 +27,7 @@ fn a_descriptor_by_its_name_is_written_in_order_and_keeps_what_was_there() {
             ("ln -s /dev/stdout l; { printf old; S3FCP -o l; printf new; } > f; rm l", "f"),
         ),
     ];
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     table::each(&table, |&(line, file)| {
         let folder = folder();
         let outcome = shell(&server, &format!("PATH=$PATH:/usr/bin:/bin; {line}"), folder.path());
@@ -55,7 +55,7 @@ fn an_output_that_is_closed_is_exit_8() {
         ("the version to a full disk", "s3fcp --version > /dev/full"),
         ("metadata to a full disk", "S3FCP --info > /dev/full"),
     ];
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     table::each(&table, |line| {
         let folder = folder();
         let outcome = shell(&server, line, folder.path());
@@ -65,7 +65,7 @@ fn an_output_that_is_closed_is_exit_8() {
 
 #[test]
 fn an_output_that_nobody_wants_is_fine() {
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     for line in ["S3FCP > /dev/null", "S3FCP -o f >&-", "S3FCP -o f 2>&-", "s3fcp --help > /dev/null"] {
         let folder = folder();
         let outcome = shell(&server, line, folder.path());

@@ -19,7 +19,7 @@ fn signals() -> impl Iterator<Item = Signal> {
 }
 
 #[test]
-fn a_file_that_was_interrupted_is_continued_by_the_command_that_is_told() {
+fn a_file_that_was_interrupted_is_continued_by_the_command_in_the_message() {
     for signal in signals() {
         let folder = folder();
         let out = folder.path().join("an $object's \"name\"");
@@ -112,7 +112,7 @@ fn a_write_that_is_stuck_leaves_nothing_to_tell() {
 /// The message cannot be written, and yet the process ends.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_second_one_ends_it_at_once() {
+fn a_second_one_ends_it_immediately() {
     let folder = folder();
     let out = folder.path().join("out");
     let (_reader, mut full) = io::pipe().expect("a pipe");

@@ -64,7 +64,7 @@ fn a_slow_reader_gets_every_byte() {
 
 #[test]
 fn a_reader_that_goes_away_is_noticed() {
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     let (reader, writer) = pipe();
     let run = S3fcp::at(&server.endpoint()).window(4, CHUNK).stdout(writer);
     let (running, _) = run.args([URI]).start_unread();

@@ -22,7 +22,7 @@ fn lines(stderr: &str) -> Vec<Value> {
 
 #[test]
 fn nothing_where_nobody_looks() {
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     for progress in ["auto", "off"] {
         let outcome = run(&server, progress).download(URI);
         outcome.assert_object(&object(SIZE));
@@ -37,7 +37,7 @@ fn nothing_where_nobody_looks() {
 
 #[test]
 fn plain_lines_end_in_what_it_took() {
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     let outcome = run(&server, "plain").download(URI);
     outcome.assert_object(&object(SIZE));
     let last = outcome.stderr.lines().last().expect("a line");
@@ -45,7 +45,7 @@ fn plain_lines_end_in_what_it_took() {
 }
 
 #[test]
-fn json_tells_the_beginning_and_the_end() {
+fn json_shows_the_beginning_and_the_end() {
     let server = FaultServer::start(object(SIZE), once(1, Reply::ok().cut_after(100)));
     let outcome = run(&server, "json").download(URI);
     outcome.assert_object(&object(SIZE));
@@ -61,7 +61,7 @@ fn json_tells_the_beginning_and_the_end() {
 
 #[test]
 fn several_objects_have_a_total_when_all_have_begun() {
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     let outcome = run(&server, "json").args([URI, URI]).download(URI);
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let lines = lines(&outcome.stderr);
@@ -78,7 +78,7 @@ fn what_an_earlier_run_brought_is_there_and_a_piece_counts_by_itself() {
     let to = |run: S3fcp, out: &Path| run.args(["-o"]).args([out]);
     let refused = FaultServer::start(object(SIZE), always(3, Reply::status(403)));
     assert_eq!(to(run(&refused, "off"), &out).download(URI).code(), Some(4));
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     adopt(&server, &out);
     let outcome = to(run(&server, "json"), &out).args(["--continue"]).download(URI);
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);

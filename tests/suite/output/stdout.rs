@@ -15,7 +15,7 @@ use crate::support::run::{S3fcp, URI};
 
 #[test]
 fn quiet_or_not_a_good_download_says_nothing() {
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     for quiet in [&["-q"][..], &["--quiet"], &[]] {
         let outcome = S3fcp::at(&server.endpoint()).window(4, CHUNK).args(quiet).download(URI);
         outcome.assert_object(&object(SIZE));
@@ -24,7 +24,7 @@ fn quiet_or_not_a_good_download_says_nothing() {
 }
 
 #[test]
-fn a_failure_is_told_also_when_quiet() {
+fn a_failure_is_reported_also_when_quiet() {
     let server = FaultServer::start(object(SIZE), |_| Reply::status(404).code("NoSuchKey"));
     let outcome = S3fcp::at(&server.endpoint()).args(["-q"]).download(URI);
     outcome.assert_failed(3, &[]);
@@ -61,7 +61,7 @@ fn a_closed_pipe_is_noticed_while_the_server_is_silent() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_is_exit_8() {
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     let full = File::options().write(true).open("/dev/full").expect("a device of every Linux");
     let outcome = S3fcp::at(&server.endpoint()).window(4, CHUNK).stdout(full).download(URI);
     outcome.assert_failed(8, &[]);
@@ -74,7 +74,7 @@ fn a_full_disk_below_a_file_is_exit_8_with_the_command_that_continues() {
         let folder = folder();
         let out = folder.path().join("an object");
         std::fs::write(&out, before).expect("a file");
-        let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+        let server = FaultServer::healthy();
         // A limit of the process stands for the disk's; in blocks of 512 bytes.
         let limited = format!(
             "trap '' XFSZ; ulimit -f 300; exec s3fcp --endpoint {} -c 4 --chunk-size {CHUNK} --hedge off {URI} >> '{}'",
@@ -97,7 +97,7 @@ fn a_full_disk_below_a_file_is_exit_8_with_the_command_that_continues() {
 
 #[test]
 fn a_file_takes_the_object_as_well() {
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     let path = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a file").into_temp_path();
     let file = File::create(&path).expect("the same file");
     let outcome = S3fcp::at(&server.endpoint()).window(4, CHUNK).stdout(file).download(URI);

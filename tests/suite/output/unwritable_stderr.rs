@@ -46,7 +46,7 @@ fn bad_usage_is_still_exit_2() {
 
 #[test]
 fn a_good_download_does_not_miss_it() {
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     for nowhere in NOWHERE {
         run(nowhere, &server).download(URI).assert_object(&object(SIZE));
     }
@@ -55,7 +55,7 @@ fn a_good_download_does_not_miss_it() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_under_both_is_exit_8() {
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     let outcome = run(">/dev/full 2>&1", &server).download(URI);
     assert_eq!(outcome.code(), Some(8), "{:?}", outcome.status);
 }

@@ -69,7 +69,7 @@ fn the_first_request_is_signed_again_with_the_servers_time() {
 }
 
 #[test]
-fn a_later_request_goes_on_from_where_it_was() {
+fn a_later_request_continues_from_where_it_was() {
     table::each(&CLOCKS, |&(skew, reply)| {
         let server = FaultServer::start(object(SIZE), cut_then(3, 1000, reply(skew)));
         download(&server).assert_object(&object(SIZE));

@@ -7,7 +7,7 @@ use s3server::{Checksum, DirectoryBuckets, Logged, Object, Pace, Server};
 
 use crate::support::aws::AwsHost;
 use crate::support::directory_bucket::{BUCKET, URI, assert_session_hidden, is_session_request};
-use crate::support::fault_server::{FaultServer, Reply};
+use crate::support::fault_server::FaultServer;
 use crate::support::files::file;
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::proxy::Proxy;
@@ -236,7 +236,7 @@ fn sessions_can_be_disabled_in_the_environment_and_in_the_profile() {
         run.download(URI).assert_object(&object(SIZE));
         assert_eq!(requests(&server).0.is_empty(), *is_disabled);
     });
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     let run = S3fcp::at(&server.endpoint()).env("AWS_S3_DISABLE_EXPRESS_SESSION_AUTH", "perhaps");
     let outcome = run.download(URI);
     outcome.assert_failed(2, &[]);
@@ -295,7 +295,7 @@ fn an_etag_is_no_md5() {
 
 #[test]
 fn unsigned_requests_have_no_session() {
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     let outcome = S3fcp::at(&server.endpoint()).args(["--no-sign-request"]).window(4, CHUNK).download(URI);
     outcome.assert_object(&object(SIZE));
     assert_eq!(server.gets().len(), CHUNKS);

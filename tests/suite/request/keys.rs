@@ -2,7 +2,7 @@
 
 use s3server::Server;
 
-use crate::support::fault_server::{FaultServer, Reply};
+use crate::support::fault_server::FaultServer;
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY};
 use crate::support::table;
@@ -65,7 +65,7 @@ fn a_tenant_is_a_part_of_the_bucket() {
         ("a region with underscores", ("s3://ten:b/k", "/ten%3Ab/k")),
     ];
     table::each(&table, |&(uri, target)| {
-        let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+        let server = FaultServer::healthy();
         let run = S3fcp::at(&server.endpoint()).window(4, CHUNK).args(["--region", "zg_public:1"]);
         run.download(uri).assert_object(&object(SIZE));
         let requests = server.requests();

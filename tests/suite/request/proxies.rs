@@ -35,7 +35,7 @@ const SECRETS: [&str; 3] = ["hunter2", "hunter3", "dXNlcj"];
 /// Once, however many requests carry it; and not for this machine.
 #[test]
 fn a_session_token_in_clear_is_warned_of_once() {
-    let store = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let store = FaultServer::healthy();
     let proxy = Options::default().start(store.address());
     let proxy = format!("http://{}", proxy.address());
     for (endpoint, token, warnings) in [
@@ -82,7 +82,7 @@ fn secrets_that_a_server_echoes_are_not_shown() {
 #[test]
 fn a_plain_endpoint_is_reached_by_absolute_requests() {
     for (auth, userinfo) in [(None, ""), (Some(AUTH), "user:hunter2@")] {
-        let store = FaultServer::start(object(SIZE), |_| Reply::ok());
+        let store = FaultServer::healthy();
         let proxy = Options { auth, ..Options::default() }.start(store.address());
         for (name, scheme) in [("HTTP_PROXY", "http://"), ("http_proxy", ""), ("ALL_PROXY", "http://")] {
             let outcome = at("http://store.invalid:9000")
@@ -341,7 +341,7 @@ fn socks5_carries_https_and_http_and_resolves_names_where_its_scheme_says() {
 #[test]
 fn a_socks5_proxy_that_refuses_is_named_with_its_reason_and_without_its_password() {
     let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-    let web = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let web = FaultServer::healthy();
     let user = Some(("user", "hunter2"));
     for (address, userinfo, code, says) in [
         (Socks::start(upstream, user, 0).address(), "", 4, "requires authentication"),

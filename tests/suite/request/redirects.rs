@@ -10,7 +10,7 @@ use crate::support::table;
 fn no_location_is_followed_from_any_range() {
     let table = [("301", 301), ("302", 302), ("303", 303), ("307", 307), ("308", 308)];
     table::each(&table, |&status| {
-        let elsewhere = FaultServer::start(object(SIZE), |_| Reply::ok());
+        let elsewhere = FaultServer::healthy();
         let location = format!("{}/bucket/key", elsewhere.endpoint());
         let plain = Reply::status(status).header("location", location);
         let named = plain.clone().header("x-amz-bucket-region", "eu-west-1").code("TemporaryRedirect");
@@ -32,7 +32,7 @@ fn no_location_is_followed_from_any_range() {
 /// HEAD is answered so alone: the download does not need it.
 #[test]
 fn nor_from_head() {
-    let elsewhere = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let elsewhere = FaultServer::healthy();
     let location = format!("{}/bucket/key", elsewhere.endpoint());
     let server = FaultServer::start(object(SIZE), move |request| {
         if request.is_get() { Reply::ok() } else { Reply::status(307).header("location", location.clone()) }

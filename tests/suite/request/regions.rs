@@ -71,7 +71,7 @@ fn the_first_request_is_signed_again_for_the_region_named() {
 }
 
 #[test]
-fn a_later_request_goes_on_from_where_it_was() {
+fn a_later_request_continues_from_where_it_was() {
     each_moved("eu-west-1", |reply| {
         let server = FaultServer::start(object(SIZE), cut_then(3, 1000, reply.clone()));
         download(&server).assert_object(&object(SIZE));

@@ -100,7 +100,7 @@ fn info_of_a_url_is_asked_by_its_first_byte() {
 #[test]
 fn a_redirect_is_followed_once_for_all_ranges_and_nothing_is_sent_along() {
     for status in [301, 302, 303, 307, 308] {
-        let cdn = FaultServer::start(object(SIZE), |_| Reply::ok());
+        let cdn = FaultServer::healthy();
         let to = tokened(&cdn);
         let front =
             FaultServer::start(object(0), move |_| Reply::status(status).header("location", to.clone()));
@@ -119,7 +119,7 @@ fn a_redirect_is_followed_once_for_all_ranges_and_nothing_is_sent_along() {
 }
 
 #[test]
-fn what_a_redirect_led_to_and_expires_is_asked_for_anew() {
+fn a_redirect_target_that_expires_is_requested_again_by_the_url() {
     const GOOD_FOR: usize = 3;
     // Each of the redirects is good for so many requests.
     let cdn = FaultServer::start(object(SIZE), |request| {
@@ -139,7 +139,7 @@ fn what_a_redirect_led_to_and_expires_is_asked_for_anew() {
 
 #[test]
 fn redirects_that_are_not_followed() {
-    let elsewhere = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let elsewhere = FaultServer::healthy();
     let to = tokened(&elsewhere);
     let (config, pem) = self_signed("127.0.0.1");
     let bundle = file(&pem);
@@ -195,7 +195,7 @@ fn redirects_that_are_not_followed() {
 }
 
 #[test]
-fn the_engine_is_behind_it() {
+fn a_url_is_fetched_by_ranges_that_are_retried_and_pinned() {
     let table =
         [("cut", Reply::ok().cut_after(1000)), ("busy", Reply::status(503)), ("reset", Reply::raw(""))];
     table::each(&table, |reply| {
@@ -221,7 +221,7 @@ fn the_engine_is_behind_it() {
 }
 
 #[test]
-fn a_failure_in_the_middle_tells_how_to_continue_but_not_the_query() {
+fn a_failure_in_the_middle_shows_how_to_continue_but_not_the_query() {
     for (reply, code) in [(Reply::status(403).code("AccessDenied"), 4), (Reply::status(500), 5)] {
         let server = FaultServer::start(object(SIZE), always(3, reply));
         let outcome = run().window(1, CHUNK).args(["--max-attempts", "1"]).download(&tokened(&server));
@@ -231,7 +231,7 @@ fn a_failure_in_the_middle_tells_how_to_continue_but_not_the_query() {
         let command = outcome.command().expect("a command");
         assert!(command.contains(&shown(&server)) && command.contains(&format!("--range {}-", 3 * CHUNK)));
 
-        let well = FaultServer::start(object(SIZE), |_| Reply::ok());
+        let well = FaultServer::healthy();
         let command = command.replace(&shown(&server), &tokened(&well)).replace(" >> out", "");
         let rest = S3fcp::shell(&command).start().wait();
         rest.assert_object(&object(SIZE)[outcome.stdout.len()..]);
@@ -252,7 +252,7 @@ fn a_server_that_repeats_the_query_is_not_believed_to_be_discreet() {
 
 #[test]
 fn options_without_a_say_are_usage_errors_and_ask_nobody() {
-    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let server = FaultServer::healthy();
     for args in [
         &["--endpoint", "http://127.0.0.1:1"][..],
         &["--region", "us-east-1"],

@@ -200,7 +200,7 @@ impl Case {
     }
 
     /// A final answer: the download ends with `code` immediately.
-    pub(super) fn exit_at_once(self, code: i32) -> Self {
+    pub(super) fn exit_immediately(self, code: i32) -> Self {
         let tries = if let Fault::Rest(_) = self.fault { 2 } else { 1 };
         self.exit(code, tries)
     }

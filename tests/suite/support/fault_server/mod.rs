@@ -26,6 +26,8 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
+use crate::support::object::{SIZE, object};
+
 pub(crate) use gate::Gate;
 pub(crate) use render::{ETAG, REQUEST_ID};
 pub(crate) use reply::Reply;
@@ -116,6 +118,11 @@ impl Options {
 }
 
 impl FaultServer {
+    /// Serves the object of most tests over plain HTTP, without a fault.
+    pub(crate) fn healthy() -> Self {
+        Self::start(object(SIZE), |_| Reply::ok())
+    }
+
     /// Serves `object` over plain HTTP by `script`.
     pub(crate) fn start(object: Bytes, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         Options::default().start(object, script)

@@ -75,6 +75,11 @@ impl Request {
         Some(range.end.saturating_sub(1) / chunk)
     }
 
+    /// Returns the last segment of the path.
+    pub(crate) fn last_segment(&self) -> String {
+        self.target.split('?').next().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
     /// The same method for the same last byte.
     pub(super) fn is_same_chunk(&self, other: &Self) -> bool {
         self.method == other.method

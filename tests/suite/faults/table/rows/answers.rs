@@ -118,7 +118,7 @@ fn nothing() -> Vec<Case> {
         ("204", Reply::status(204).without("content-length")),
         ("304", Reply::status(304).without("content-length")),
     ];
-    each(&replies, &PLACES, |at, name, reply| once(at, name, reply).exit_at_once(5))
+    each(&replies, &PLACES, |at, name, reply| once(at, name, reply).exit_immediately(5))
 }
 
 fn no_ranges() -> Vec<Case> {

@@ -173,7 +173,7 @@ fn rest(at: At, name: &'static str, reply: Reply) -> Case {
 
 /// A refusal is believed immediately before the first byte.
 fn first(replies: &[Named], code: i32) -> Vec<Case> {
-    each(replies, &[Place::First], |at, name, reply| once(at, name, reply).exit_at_once(code))
+    each(replies, &[Place::First], |at, name, reply| once(at, name, reply).exit_immediately(code))
 }
 
 /// A refusal is believed after a few attempts in the middle of a download.
@@ -186,7 +186,7 @@ fn later(replies: &[Named], more: &[Named], code: i32) -> [Vec<Case>; 2] {
 }
 
 fn answered(replies: &[Named], code: i32) -> Vec<Case> {
-    each(replies, &PLACES, |at, name, reply| once(at, name, reply).exit_at_once(code))
+    each(replies, &PLACES, |at, name, reply| once(at, name, reply).exit_immediately(code))
 }
 
 /// The first response alone may show what it likes: it says which version is downloaded.
@@ -200,7 +200,7 @@ fn changed() -> [Vec<Case>; 2] {
     ];
     let ended = |case: Case| {
         let length = case.at.place.length();
-        case.exit_at_once(6).wasting(length)
+        case.exit_immediately(6).wasting(length)
     };
     [
         each(&replies, &LATER, |at, name, reply| ended(once(at, name, reply))),
