@@ -3,134 +3,20 @@
 //!
 //! Its message has one to three lines. It never contains credentials, request headers or signed URLs.
 
+mod kind;
 pub(crate) mod printable;
+mod service_error;
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
-use std::time::Duration;
 
+pub use crate::error::kind::ErrorKind;
 use crate::error::printable::{printable, printable_within};
+pub use crate::error::service_error::ServiceError;
 
 /// A `Result` whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// The kind of an [`Error`]; it decides the exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// Bad arguments or configuration, a range beyond the end of the object, or an object without the checksum that is
-    /// required.
-    Usage,
-    /// No such bucket, key or version; also a delete marker.
-    NotFound,
-    /// Credentials missing, wrong or expired; access denied; an archived object.
-    Access,
-    /// The network failed: name resolution, connection, TLS, a cut or stalled body.
-    Network,
-    /// The server failed, or sent a response that S3 does not send.
-    Server,
-    /// The object changed while it was being downloaded.
-    Changed,
-    /// The delivered bytes do not match the object's checksum.
-    Integrity,
-    /// The output could not be written.
-    Output,
-    /// Anything else.
-    Other,
-}
-
-impl ErrorKind {
-    /// Returns the name of the kind, as JSON output has it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Usage => "usage",
-            Self::NotFound => "not_found",
-            Self::Access => "access",
-            Self::Network => "network",
-            Self::Server => "server",
-            Self::Changed => "changed",
-            Self::Integrity => "integrity",
-            Self::Output => "output",
-            Self::Other => "other",
-        }
-    }
-
-    /// Returns the exit status of a process that ends with an error of this kind.
-    #[must_use]
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Other => 1,
-            Self::Usage => 2,
-            Self::NotFound => 3,
-            Self::Access => 4,
-            Self::Network | Self::Server => 5,
-            Self::Changed => 6,
-            Self::Integrity => 7,
-            Self::Output => 8,
-        }
-    }
-}
-
-/// The content of an error response: the HTTP status and, where there was an XML body,
-/// its fields (Amazon S3 API Reference, "Error responses").
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ServiceError {
-    /// The HTTP status.
-    pub status: u16,
-    /// `<Code>`, for example `NoSuchKey`.
-    pub code: Option<String>,
-    /// `<Message>`.
-    pub message: Option<String>,
-    /// `<RequestId>` or the header `x-amz-request-id`.
-    pub request_id: Option<String>,
-    /// `<Region>` or the header `x-amz-bucket-region`: where the bucket is.
-    pub region: Option<String>,
-    /// How long the header `Retry-After` asks to wait.
-    pub retry_after: Option<Duration>,
-    /// The server's clock, from the header `Date`, in seconds since the epoch.
-    pub date: Option<u64>,
-    /// The object's size in bytes, which comes with a 416: from the header `Content-Range` (RFC 9110, section
-    /// 15.5.17) or `<ActualObjectSize>`.
-    pub object_size: Option<u64>,
-    /// Set if the version requested, or the latest one, is a delete marker: by the header `x-amz-delete-marker` or
-    /// `<ResourceType>`.
-    pub is_delete_marker: bool,
-}
-
-impl ServiceError {
-    /// Returns the code, or the empty string if the service gave none.
-    #[must_use]
-    pub fn code(&self) -> &str {
-        self.code.as_deref().unwrap_or("")
-    }
-
-    /// Creates the response with this status and code; none if it is empty.
-    #[cfg(test)]
-    pub(crate) fn of(status: u16, code: &str) -> Self {
-        let code = (!code.is_empty()).then(|| code.to_owned());
-        Self { status, code, ..Self::default() }
-    }
-
-    /// Returns whether the server implements no such request, or does not allow one of its headers: 501, or a 405 that
-    /// is not about a delete marker.
-    pub(crate) fn is_unsupported(&self) -> bool {
-        self.status == 501
-            || (self.status == 405 && !self.is_delete_marker)
-            || (self.code() == "NotImplemented" && matches!(self.status, 400..=499))
-    }
-
-    /// Returns whether it asks for fewer requests (S3 API Reference, "Error responses"; RFC 6585, section 4).
-    #[must_use]
-    pub fn is_throttling(&self) -> bool {
-        let code = self.code();
-        matches!(self.status, 429 | 503)
-            || matches!(code, "SlowDown" | "RequestLimitExceeded")
-            || code.starts_with("Throttl")
-    }
-}
 
 /// The longest sentence of an error, in characters. Most quote at most a key (1024 bytes) or an `ETag`.
 const WHAT_CHARS_MAX: usize = 1500;

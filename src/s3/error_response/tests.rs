@@ -1,0 +1,296 @@
+//! Error responses as services, gateways and proxies send them, and what each means.
+
+use http::header::CONTENT_RANGE;
+
+use super::*;
+
+fn head(status: u16, headers: &[(&str, &str)]) -> Parts {
+    let mut head = http::Response::builder().status(status);
+    for (name, value) in headers {
+        head = head.header(*name, *value);
+    }
+    head.body(()).unwrap().into_parts().0
+}
+
+/// Reads a response with these headers alone, none of which is a request id unless it is named.
+fn with_headers(status: u16, headers: &[(&str, &str)], body: &str) -> Error {
+    error_from_response(&head(status, headers), body.as_bytes(), &Secrets::default())
+}
+
+/// Reads a response with a request id.
+fn of(status: u16, body: &str) -> Error {
+    with_headers(status, &[("x-amz-request-id", "FROM-HEADER")], body)
+}
+
+#[test]
+fn codes_and_statuses() {
+    for (status, code, exit, retryable) in [
+        (404, "NoSuchKey", 3, false),
+        (404, "NoSuchBucket", 3, false),
+        (404, "NoSuchVersion", 3, false),
+        (405, "MethodNotAllowed", 5, false),
+        (405, "NotImplemented", 5, false),
+        (405, "", 5, false),
+        (404, "", 3, false),
+        (403, "AccessDenied", 4, false),
+        (403, "SignatureDoesNotMatch", 4, false),
+        (403, "InvalidAccessKeyId", 4, false),
+        (403, "InvalidObjectState", 4, false),
+        (403, "RequestTimeTooSkewed", 4, false),
+        (403, "", 4, false),
+        (401, "", 4, false),
+        (400, "ExpiredToken", 4, false),
+        (400, "AuthorizationHeaderMalformed", 4, false),
+        (400, "UnsupportedAlgorithm", 4, false),
+        (301, "PermanentRedirect", 2, false),
+        (400, "RequestTimeout", 5, true),
+        (400, "Whatever", 5, false),
+        (408, "", 5, true),
+        (429, "", 5, true),
+        (500, "InternalError", 5, true),
+        (502, "", 5, true),
+        (503, "SlowDown", 5, true),
+        (503, "ServiceUnavailable", 5, true),
+        (504, "", 5, true),
+        (400, "ThrottlingException", 5, true),
+        (501, "NotImplemented", 5, false),
+        (505, "", 5, false),
+        (421, "", 5, true),
+        (425, "", 5, true),
+        (507, "", 5, true),
+        (509, "", 5, true),
+        (520, "", 5, true),
+        (527, "", 5, true),
+        (530, "", 5, true),
+        (598, "", 5, true),
+        (599, "", 5, true),
+        (410, "", 3, false),
+        (412, "PreconditionFailed", 6, false),
+        (416, "InvalidRange", 2, false),
+        (418, "", 5, false),
+    ] {
+        let error = of(status, &format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code></Error>"));
+        assert_eq!((error.exit_code(), error.is_retryable()), (exit, retryable), "{status} {code}");
+    }
+}
+
+#[test]
+fn a_bare_400_to_a_request_that_is_not_signed_is_about_that() {
+    let code = |code: &str| format!("<Error><Code>{code}</Code></Error>");
+    for (status, body, exit) in [
+        (400, "", 4),
+        (400, "<html><h1>Bad Request</h1></html>", 4),
+        (400, &*code("InvalidRequest"), 5),
+        (400, &code("UnsupportedAlgorithm"), 4),
+        (403, "", 4),
+        (404, "", 3),
+        (500, "", 5),
+    ] {
+        let error = of_unsigned(of(status, body));
+        assert_eq!(error.exit_code(), exit, "{status} {body}");
+        assert_eq!(error.service().map(|s| s.status), Some(status), "{status} {body}");
+    }
+}
+
+/// S3 answers 403, with a document.
+#[test]
+fn a_401_that_is_not_of_s3_is_about_a_proxy() {
+    let document = "<Error><Code>AccessDenied</Code></Error>";
+    for (name, body, is_of_proxy) in [
+        ("www-authenticate", "", true),
+        ("server", "<html>401 Unauthorized</html>", true),
+        ("server", document, false),
+        ("x-amz-request-id", "", false),
+    ] {
+        let error = with_headers(401, &[(name, "x")], body);
+        assert_eq!(error.exit_code(), 4, "{name} {body}");
+        assert_eq!(error.to_string().contains("proxy"), is_of_proxy, "{name} {body}: {error}");
+    }
+}
+
+#[test]
+fn the_xml_body_is_read_and_any_other_body_is_tolerated() {
+    let xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>NoSuchKey</Code><Message>No &lt;such&gt; key\u{1b}</Message>\
+               <Key>k</Key><RequestId>R1</RequestId><HostId>h</HostId></Error>";
+    let error = of(404, xml);
+    let service = error.service().unwrap();
+    assert_eq!(service.code(), "NoSuchKey");
+    assert_eq!(service.message.as_deref(), Some("No <such> key\\u{1b}"));
+    assert_eq!(service.request_id.as_deref(), Some("R1"));
+    for body in ["", "<html>oops", "<Error><Code>", "\0\u{1}", "<Error/>", &"<a>".repeat(10_000)] {
+        let error = of(500, body);
+        assert_eq!(error.service().unwrap().request_id.as_deref(), Some("FROM-HEADER"), "{body:.20}");
+    }
+}
+
+#[test]
+fn a_416_shows_the_size_in_a_header_or_in_its_document() {
+    let xml = "<Error><Code>InvalidRange</Code><ActualObjectSize>6</ActualObjectSize></Error>";
+    for (header, body, size) in [
+        (Some("bytes */5"), "", Some(5)),
+        (Some("bytes */5"), xml, Some(5)),
+        (None, xml, Some(6)),
+        (Some("bytes 0-1/5"), "<Error><ActualObjectSize>six</ActualObjectSize></Error>", None),
+        (None, "", None),
+    ] {
+        let headers: Vec<_> = header.iter().map(|value| (CONTENT_RANGE.as_str(), *value)).collect();
+        let error = with_headers(416, &headers, body);
+        assert_eq!((error.exit_code(), error.service().unwrap().object_size), (2, size), "{header:?} {body}");
+    }
+}
+
+#[test]
+fn a_missing_customer_key_is_named_in_the_hint() {
+    // AWS and LocalStack, AWS, Ceph, SeaweedFS, and messages about other things.
+    for (code, message, is_of_key) in [
+        (
+            "InvalidRequest",
+            "The object was stored using a form of Server Side Encryption. The correct parameters must be provided.",
+            true,
+        ),
+        ("InvalidRequest", "The encryption parameters are not applicable to this object.", true),
+        (
+            "InvalidArgument",
+            "Requests specifying Server Side Encryption with Customer provided keys must provide a valid encryption algorithm.",
+            true,
+        ),
+        (
+            "InvalidArgument",
+            "Requests specifying Server Side Encryption with Customer provided keys must provide the customer key.",
+            true,
+        ),
+        ("InvalidRequest", "S3 Transfer Acceleration is not configured on this bucket.", false),
+        ("InvalidArgument", "Invalid version id specified", false),
+    ] {
+        let error = of(400, &format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"));
+        assert_eq!(error.to_string().contains("--sse-c-key"), is_of_key, "{message}");
+        assert!(!is_of_key || error.exit_code() == 2, "{message}");
+    }
+}
+
+#[test]
+fn a_region_is_named_in_the_hint() {
+    let error = with_headers(301, &[("x-amz-bucket-region", "eu-west-1")], "");
+    assert!(error.to_string().contains("--region eu-west-1"), "{error}");
+}
+
+#[test]
+fn a_404_means_a_missing_object_only_if_the_server_speaks_s3() {
+    let document = "<Error><Code>NoSuchKey</Code></Error>";
+    let id = [("x-amz-request-id", "1")];
+    for (why, headers, body, exit) in [
+        ("a document", &[][..], document, 3),
+        ("a request id", &id[..], "", 3),
+        ("a request id and a page", &id[..], "<html>Not Found</html>", 3),
+        ("nothing", &[][..], "", 5),
+        ("a page", &[("content-type", "text/html")][..], "<html>Not Found</html>", 5),
+        ("a document without a code", &[][..], "<Error/>", 5),
+        ("JSON of another service", &[][..], "{\"status\": 404}", 5),
+    ] {
+        for status in [404, 410] {
+            let error = with_headers(status, headers, body);
+            assert_eq!((error.exit_code(), error.is_retryable()), (exit, false), "{why}, {status}: {error}");
+            assert_eq!(exit == 5, error.to_string().contains("does not look like an S3 server"), "{why}");
+        }
+    }
+}
+
+#[test]
+fn a_405_means_a_delete_marker_only_if_it_says_so() {
+    let (id, marker) = (("x-amz-request-id", "1"), ("x-amz-delete-marker", "true"));
+    let document = |more: &str| format!("<Error><Code>MethodNotAllowed</Code>{more}</Error>");
+    let kind = document("<ResourceType>DeleteMarker</ResourceType>");
+    for (why, status, headers, body, exit, says) in [
+        ("by the header", 405, &[id, marker][..], document(""), 3, "is a delete marker"),
+        ("by the header alone", 405, &[marker], String::new(), 3, "is a delete marker"),
+        ("by the document", 405, &[id], kind, 3, "is a delete marker"),
+        ("the latest version", 404, &[marker], String::new(), 3, "the object is deleted"),
+        ("false", 405, &[id, ("x-amz-delete-marker", "false")], document(""), 5, "does not support"),
+        ("the method", 405, &[id], document(""), 5, "does not support"),
+        ("another resource", 405, &[id], document("<ResourceType>BUCKET</ResourceType>"), 5, "not support"),
+        ("no document", 405, &[id], String::new(), 5, "does not support"),
+        ("nothing of S3", 405, &[], String::new(), 5, "does not look like an S3 server"),
+    ] {
+        let error = with_headers(status, headers, &body);
+        let text = error.to_string();
+        assert_eq!((error.exit_code(), error.is_retryable()), (exit, false), "{why}: {text}");
+        assert!(text.contains(says), "{why}: {text}");
+        let service = error.service().unwrap();
+        assert_eq!(service.is_unsupported(), exit == 5, "{why}");
+    }
+    for (status, code, is_unsupported) in [
+        (501, "", true),
+        (400, "NotImplemented", true),
+        (400, "InvalidRequest", false),
+        (503, "SlowDown", false),
+    ] {
+        assert_eq!(ServiceError::of(status, code).is_unsupported(), is_unsupported, "{status} {code}");
+    }
+}
+
+#[test]
+fn the_servers_clock_is_read_from_the_document_before_the_header() {
+    let document = |time: &str| {
+        format!("<Error><Code>RequestTimeTooSkewed</Code><ServerTime>{time}</ServerTime></Error>")
+    };
+    let date = [("date", "Thu, 01 Jan 1970 00:00:09 GMT")];
+    for (headers, body, seconds) in [
+        (&date[..], document("1970-01-01T00:00:07Z"), Some(7)),
+        (&[][..], document("1970-01-01T00:00:07.123Z"), Some(7)),
+        (&[][..], document(" 1970-01-01T00:00:07Z\n"), Some(7)),
+        (&date[..], document("noon"), Some(9)),
+        (&[][..], document("noon"), None),
+    ] {
+        let error = with_headers(403, headers, &body);
+        assert_eq!(error.service().unwrap().date, seconds, "{body}");
+    }
+}
+
+#[test]
+fn a_redirect_to_another_endpoint_names_it() {
+    let document = |endpoint: &str| {
+        format!("<Error><Code>PermanentRedirect</Code><Endpoint>{endpoint}</Endpoint></Error>")
+    };
+    for (endpoint, is_named) in [
+        ("s3.fr-par.example.com", true),
+        ("store:9000", true),
+        ("b.s3.eu-west-1.amazonaws.com", false),
+        ("evil.example/?x", false),
+        ("a b", false),
+        ("", false),
+    ] {
+        let message = with_headers(301, &[], &document(endpoint)).to_string();
+        let named = message.contains(&format!("--endpoint https://{endpoint}"));
+        assert_eq!(named && !endpoint.is_empty(), is_named, "{message}");
+    }
+}
+
+#[test]
+fn a_token_in_the_document_is_printed_nowhere() {
+    let document = "<Error><Code>ExpiredToken</Code><Message>the token TOKEN/0123456789abcdef has expired</Message>\
+                    <Token-0>TOKEN/0123456789abcdef</Token-0><RequestId>R</RequestId></Error>";
+    let error = of(400, document);
+    let shown = format!("{error} {error:?}");
+    assert!(!shown.contains("0123456789") && shown.contains("the token [hidden] has expired"), "{shown}");
+}
+
+#[test]
+fn secrets_that_a_server_echoes_are_blanked() {
+    let mut secrets = Secrets::default();
+    secrets.add("TOKEN/0123456789abcdef");
+    for echoed in ["TOKEN/0123456789abcdef", "TOKEN%2F0123456789abcdef", "TOKEN&#47;0123456789abcdef"] {
+        let all = format!(
+            "<Error><Code>x {echoed}</Code><Message>got {echoed} from you</Message><RequestId>{echoed}</RequestId></Error>"
+        );
+        for status in [301, 400, 403, 404, 500] {
+            let head = head(status, &[]);
+            for error in [
+                error_from_response(&head, all.as_bytes(), &secrets),
+                error_from_url_response(&head, all.as_bytes(), &secrets, true),
+            ] {
+                let shown = format!("{error} {error:?}");
+                assert!(!shown.contains("0123456789") && shown.contains("got [hidden] from you"), "{shown}");
+            }
+        }
+    }
+}
