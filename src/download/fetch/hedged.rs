@@ -1,7 +1,7 @@
 //! The requests for one range: one, or two while the first one is late.
 //!
 //! The one that gets further brings the bytes, and the other is dropped, with its connection. A request that fails while
-//! there is another one costs nothing.
+//! there is another one costs nothing, unless that one fails as well before it has brought a byte.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +35,9 @@ pub(super) struct Remaining {
 /// The requests under way for one range.
 pub(super) struct HedgedRequest {
     first: RangeRequest,
+    /// Set while `first` is a second request that replaced a failed one, and has brought nothing yet. If it fails as
+    /// well, the attempt has failed: otherwise each would be hedged in its turn, and a silent range would never end.
+    is_unproven: bool,
     second: Option<SecondRequest>,
     checked_at: Option<Instant>,
     /// Set if the last check found them late, and had the kernel deliver the bytes that it holds.
@@ -59,7 +62,7 @@ enum RaceEvent {
 impl HedgedRequest {
     /// Creates the state of one request without a second.
     pub(super) fn new(first: RangeRequest) -> Self {
-        Self { first, second: None, checked_at: None, is_suspect: false }
+        Self { first, is_unproven: false, second: None, checked_at: None, is_suspect: false }
     }
 
     /// Returns whether a response has begun.
@@ -92,15 +95,20 @@ impl HedgedRequest {
             self.is_suspect &= matches!(happened, RaceEvent::CheckDue);
             match happened {
                 RaceEvent::First(Err(error)) => {
-                    let Some(second) = self.drop_second(context, rest) else { return Err(error) };
+                    let second = self.drop_second(context, rest).filter(|_| !self.is_unproven);
+                    let Some(second) = second else { return Err(error) };
                     context.counters.add_retry();
-                    context.hedging.won();
                     log_hedge_won(rest.bytes, Some(&error));
                     self.first = second;
+                    self.is_unproven = true;
                 }
                 RaceEvent::First(event) => {
                     if let Some(second) = &mut self.second {
                         second.request.pause();
+                    }
+                    let is_data = matches!(event, Ok(RequestEvent::Data(..)));
+                    if is_data && std::mem::take(&mut self.is_unproven) {
+                        context.hedging.won();
                     }
                     return event;
                 }
@@ -115,6 +123,7 @@ impl HedgedRequest {
                         context.group.grow_for_stragglers();
                         log_hedge_won(rest.bytes, None);
                         self.first = second;
+                        self.is_unproven = false;
                     }
                     return Ok(RequestEvent::Data(at, data));
                 }

@@ -3,8 +3,11 @@
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use crate::download::in_process::fetch;
 use crate::download::options::{ChecksumMode, Options};
+use crate::error::ErrorKind;
 use crate::transport::in_memory::{
     BodyFate, InMemoryServer, LATENCY, RecordedRequest, ScriptedDial, ScriptedReply, object,
 };
@@ -101,6 +104,30 @@ async fn a_hedge_takes_over_where_the_first_request_fails() {
     let (bytes, download) = fetch(&server, &options()).await.unwrap();
     assert_eq!(bytes, object(16 * MIB));
     assert_eq!((download.traffic().hedges, of_range(&server, TENTH).len()), (1, 2), "no third request");
+}
+
+/// A second request that replaced a failed one is hedged in its turn: that must not make attempts endless.
+#[tokio::test(start_paused = true)]
+async fn a_range_that_never_comes_ends_the_download_whether_or_not_it_is_hedged() {
+    for (case, reply) in [
+        ("no response", ScriptedReply::never()),
+        ("a head without a body", ScriptedReply::ending(BodyFate::SilentAt(0))),
+        ("a late 500", ScriptedReply { latency: Duration::from_secs(5), ..ScriptedReply::error(500, "") }),
+    ] {
+        for connections in [1, 3, 4].map(NonZeroUsize::new).into_iter().chain([None]) {
+            let last = 15 * MIB as u64;
+            let reply = reply.clone();
+            let server = server(move |request| (request.range.end > last).then(|| reply.clone()));
+            let first_byte_timeout = Some(Duration::from_secs(10));
+            let options = Options { concurrency: connections, first_byte_timeout, ..options() };
+            let case = format!("{case}, {connections:?}");
+            let fetched = timeout(Duration::from_mins(5), fetch(&server, &options)).await;
+            let error = fetched.unwrap_or_else(|_| panic!("{case}: it never ends")).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Network | ErrorKind::Server), "{case}: {error}");
+            let requests = of_range(&server, 15 * MIB).len();
+            assert!((10..=100).contains(&requests), "{case}: {requests} requests");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
