@@ -18,6 +18,7 @@ use crate::download::context::DownloadContext;
 use crate::download::fetch::checked_get::{CheckedResponse, checked_get};
 use crate::download::fetch::frame_queue::FrameSender;
 use crate::download::fetch::side_request;
+use crate::download::fetch::stats::BodyPace;
 use crate::download::fetch::straggler::{FEW_CONNECTIONS, RequestProgress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::range::ByteRange;
@@ -41,8 +42,9 @@ pub(super) struct RangeRequest {
     stage: RequestStage,
     /// Since when it is being waited for, if it is; and how many bytes of all ranges had come by then.
     waiting: Option<(Instant, u64)>,
-    /// Time spent waiting for the bytes of the body that came.
-    spent: Duration,
+    /// When the last bytes of the body came, or its head.
+    read_at: Option<Instant>,
+    pace: BodyPace,
 }
 
 enum RequestStage {
@@ -77,7 +79,8 @@ impl RangeRequest {
     pub(super) fn new(context: &Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Self {
         let sending = Box::pin(send(Arc::clone(context), asked, attempt));
         let stage = RequestStage::Sending(sending);
-        Self { context: Arc::clone(context), asked, attempt, stage, waiting: None, spent: Duration::ZERO }
+        let (context, pace) = (Arc::clone(context), BodyPace::default());
+        Self { context, asked, attempt, stage, waiting: None, read_at: None, pace }
     }
 
     /// Returns the next event; there must be more. Cancel safe.
@@ -88,6 +91,7 @@ impl RangeRequest {
             let receiving = sending.await?;
             self.stage = RequestStage::Receiving(Box::new(receiving));
             self.waiting = None;
+            self.read_at = Some(Instant::now());
         }
         // The stage has just been set.
         let RequestStage::Receiving(receiving) = &mut self.stage else {
@@ -109,14 +113,18 @@ impl RangeRequest {
             self.context.request_stats.ended();
         }
         self.waiting = None;
+        let held_up = self.read_at.replace(now).map(|read_at| since.saturating_duration_since(read_at));
+        self.pace.held_up(held_up.unwrap_or_default());
         if receiving.received > data.len() as u64 {
-            self.spent += now - since;
-            self.context.request_stats.received(data.len(), now - since);
+            self.pace.waited(now - since);
+            self.context.request_stats.received(data.len(), &mut self.pace);
         } else {
             // Bytes that arrive with the response head say nothing about throughput, unless they are the whole body.
             receiving.at_once = receiving.received;
             if data.len() as u64 == self.asked.len() {
-                self.context.request_stats.received(data.len(), receiving.latency + (now - since));
+                let mut pace = BodyPace::default();
+                pace.waited(receiving.latency + (now - since));
+                self.context.request_stats.received(data.len(), &mut pace);
             }
         }
         self.context.counters.add_fetched(data.len());
@@ -129,7 +137,8 @@ impl RangeRequest {
         if let Some((since, _)) = self.waiting.take()
             && matches!(self.stage, RequestStage::Receiving(_))
         {
-            self.spent += since.elapsed();
+            self.pace.waited(since.elapsed());
+            self.read_at = Some(Instant::now());
         }
     }
 
@@ -165,7 +174,7 @@ impl RangeRequest {
             RequestStage::Sending(_) => RequestProgress::Waiting(waiting),
             RequestStage::Receiving(receiving) => RequestProgress::Reading {
                 bytes: receiving.received - receiving.at_once,
-                spent: self.spent + waiting,
+                spent: self.pace.waiting() + waiting,
                 silent: waiting,
                 left: self.asked.end().saturating_sub(receiving.at),
             },
@@ -202,11 +211,10 @@ impl RangeRequest {
     /// of it is none to replace.
     pub(super) async fn finish(self) {
         let RequestStage::Receiving(mut receiving) = self.stage else { return };
-        let is_slow =
-            self.context.limit.target() > FEW_CONNECTIONS
-                && self.context.request_stats.expected().is_some_and(|expected| {
-                    expected.is_slow(receiving.received - receiving.at_once, self.spent)
-                });
+        let is_slow = self.context.limit.target() > FEW_CONNECTIONS
+            && self.context.request_stats.expected().is_some_and(|expected| {
+                expected.is_slow(receiving.received - receiving.at_once, self.pace.waiting())
+            });
         receiving.body.note_speed(is_slow);
         receiving.body.finish(self.context.stall_timeout).await;
     }
