@@ -1,4 +1,4 @@
-//! What `--version` says beyond the number: the commit and its date, and the target.
+//! The part of `--version` beyond the number: the commit and its date, and the target.
 //!
 //! It gets them from git, from the note that `cargo package` leaves in a crate, or from who builds; where none of them
 //! knows, there is no commit. It hands on `S3FCP_VERSION` and `S3FCP_TARGET` as the compiler's environment, runs again
@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Who builds from an archive says it here: `S3FCP_COMMIT="$(git log -1 --format='%h %cs')"`.
+/// A build from an archive names it here: `S3FCP_COMMIT="$(git log -1 --format='%h %cs')"`.
 const GIVEN: &str = "S3FCP_COMMIT";
 /// Digits of a commit's hash; git shows more where they are not unique.
 const DIGITS: usize = 10;

@@ -12,7 +12,7 @@ fn main() -> ExitCode {
 /// Read buffers come and go, hundreds of KiB each: glibc would map and unmap them one by one, and every one would begin
 /// with page faults (40,000 a GiB; without them a tenth less CPU at one connection).
 ///
-/// What is freed is kept for all threads together: with an arena for each of them, each keeps as much as it ever had at
+/// Freed memory is kept for all threads together: with an arena for each of them, each keeps as much as it ever had at
 /// the same time. Four threads took 27 to 36 MiB for a window of 8, the longer the more; with one arena 17, at the same
 /// CPU.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -13,7 +13,7 @@ pub(crate) struct IntegrityNotes {
 }
 
 impl IntegrityNotes {
-    /// Notes, before the first bytes of `download`, if they come in one response: that is slower.
+    /// Prints a note before the first bytes of `download` if they come in one response, which is slower.
     pub(crate) fn object_begins(&mut self, download: &Download) {
         if download.is_one_response() && !std::mem::replace(&mut self.is_one_response_noted, true) {
             print(&format!(
@@ -25,7 +25,7 @@ impl IntegrityNotes {
     }
 }
 
-/// Notes that `source` was not compared with a checksum although the store may have one.
+/// Prints a note that `source` was not compared with a checksum although the store may have one.
 pub(crate) fn unverified(source: &Source, why: &str) {
     print(&format!(
         "s3fcp: warning: {source}: not compared with the store's checksum: {why}; --checksum require insists on it\n"

@@ -1,6 +1,6 @@
 //! The start of a transfer: from the beginning, or where an earlier run stopped.
 //!
-//! What an earlier run left is used only if the store still has the same object; otherwise the download starts over and
+//! The bytes of an earlier run are used only if the store still has the same object; otherwise the download starts over and
 //! says so.
 
 use std::io::Write;

@@ -90,7 +90,7 @@ pub(crate) async fn after_end(
     let is_same = |bytes, info| bytes == size && has_tag(info, if_match);
     Ok(match proof {
         ResponseProof::Bytes(response) if !response.whole => AfterEnd::More,
-        // What calls a part 200 says no more than how long it is.
+        // A server that calls a part 200 shows only how long the part is.
         ResponseProof::PartOrWhole(response) if response.info.size <= 1 => {
             let body = answer.body.collect(1, BYTE_TIME).await.ok().flatten();
             match body.as_deref() {

@@ -194,7 +194,7 @@ impl ObjectClient {
     /// Sends all later requests to `next`, the target of a redirect.
     fn follow(&self, seen: &Site, next: &HttpUrl) -> Result<()> {
         info!(target: CORRECTION, what = "redirect", to = next.to_string(), "retrying immediately");
-        // Who named the host may have meant it.
+        // The user who named the host may have meant it.
         let is_elsewhere = self.source().url().is_none_or(|given| given.authority() != next.authority());
         if is_elsewhere && is_metadata_host(next.host()) {
             let what = "the server redirects to the metadata service of a cloud, to which redirects are never followed";

@@ -88,7 +88,7 @@ async fn with_time_limit(
     })
 }
 
-/// Checks the file of a web identity's token, which the AWS crates read whole. That it is missing, they report.
+/// Checks the file of a web identity's token, which the AWS crates read whole. They report a missing one.
 fn check_token_file(path: Option<&str>) -> Result<(), CredentialsError> {
     match path.map(|path| check_bounded(Path::new(path))) {
         Some(Err(e)) if e.kind() == io::ErrorKind::Other => {

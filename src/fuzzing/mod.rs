@@ -229,7 +229,7 @@ mod tests {
         })
     }
 
-    /// What a peer may say, in the order of the protocol or not.
+    /// Messages of a peer, in the order of the protocol or not.
     const PHRASES: [&str; 24] = [
         "HTTP/1.1 200 OK\r\n",
         "HTTP/1.1 206 Partial Content\r\n",

@@ -1,7 +1,7 @@
 //! Writes to a pipe without waiting, by the thread that has just received the bytes.
 //!
 //! They are still in its cache, and no other thread has to be woken; but a thread that writes does not read meanwhile.
-//! What the pipe has no room for is left to the writer. Only Linux (6.4 and later) has such a write; elsewhere nothing
+//! Bytes that the pipe has no room for are left to the writer. Only Linux (6.4 and later) has such a write; elsewhere nothing
 //! is written here.
 
 use std::fs::File;

@@ -308,7 +308,7 @@ mod tests {
             remove(&folder, name).unwrap();
             assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 1, "{number}");
         }
-        // What a run that was killed left gives way.
+        // The leftover of a run that was killed gives way.
         fs::write(at("x.part.json~"), "{\"form").unwrap();
         save(&folder, name, &state("s3://b/k"), false, false).unwrap();
         assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 2);

@@ -1,6 +1,6 @@
 //! The destination of a run, open: a stream, a part file that becomes FILE, or one piece of a shared file.
 //!
-//! The writer writes to all three in the same way, through [`Sink::file`]. What differs is what comes before and after
+//! The writer writes to all three in the same way, through [`Sink::file`]. They differ in what comes before and after
 //! the bytes.
 
 use std::fs::{File, Metadata};

@@ -23,7 +23,7 @@ const RULE: [(&str, &[&str]); 9] = [
 /// Files above all rooms: the crate's root, the binary, and the targets of the fuzzer.
 const ABOVE: [&str; 3] = ["lib.rs", "main.rs", "fuzzing"];
 
-/// What src/ holds at most, so that it can be read at a glance.
+/// The most entries that src/ has, so that it can be read at a glance.
 const ENTRIES_MAX: usize = 12;
 
 fn is_above(source: &Source) -> bool {

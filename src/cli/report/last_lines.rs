@@ -1,6 +1,6 @@
 //! The last lines on stderr for programs, one for `--progress=json` and one for `--stats=json`.
 //!
-//! Whether they are asked for is read from the words of the command line, before and apart from the parser: a command
+//! The words of the command line show whether they are asked for, before and apart from the parser: a command
 //! line that the parser refuses gets them, too.
 
 use std::ffi::OsString;

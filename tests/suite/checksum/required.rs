@@ -125,9 +125,9 @@ fn md5s_in_etags() {
         e_tag: String,
         /// The sizes of the parts.
         parts: Vec<usize>,
-        /// What `--stats` says was compared.
+        /// The checksum that `--stats` names.
         verified: &'static str,
-        /// How many requests for attributes it takes, and how many HEADs of parts.
+        /// The numbers of requests for attributes and of HEADs of parts.
         lists_and_heads: (usize, usize),
     }
     let bytes = object(SIZE);
@@ -195,7 +195,7 @@ fn what_cannot_be_verified_is_not_delivered() {
     table::each(&table, |object| assert_unverifiable(&download(object.clone()).0));
 }
 
-/// What the list is, how the HEAD of each part is bent, and whether the sizes are known then.
+/// The list, the change of each part's HEAD, and whether the sizes are known then.
 type ByParts = (&'static str, (Reply, fn(Reply, usize) -> Reply, bool));
 
 /// Each part is asked for where the list is refused; answers that do not mention a part show nothing.

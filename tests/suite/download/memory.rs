@@ -15,9 +15,9 @@ const CHUNK: u64 = 2 << 20;
 const WINDOW: u64 = CONCURRENCY * CHUNK;
 /// Eight windows: a program that buffers what comes shows it clearly.
 const SIZE: u64 = 8 * WINDOW;
-/// What the process may have in memory, all in all.
+/// The memory of the process at most.
 const LIMIT: u64 = WINDOW + WINDOW / 4 + (24 << 20);
-/// What the pipe to the reader may hold, in bytes.
+/// The capacity of the pipe to the reader, in bytes.
 const PIPE: u64 = 1 << 20;
 /// Ranges whose last frames are on their way to the reader have made place for others. Where the window has no room
 /// for those, they wait with the kernel.
@@ -88,7 +88,7 @@ fn a_slow_reader_costs_no_more_memory() {
     a_slow_reader(1);
 }
 
-/// What one thread frees serves all of them.
+/// Memory that one thread frees serves all of them.
 #[test]
 fn more_threads_cost_no_more_memory() {
     a_slow_reader(4);

@@ -65,7 +65,7 @@ const WRITING_CALLS: [&str; 11] = [
     "write",
 ];
 
-/// What a run finds, and its arguments.
+/// The files that a run finds, and its arguments.
 struct Scenario {
     before: fn(&Path),
     args: &'static str,

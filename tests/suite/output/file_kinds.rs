@@ -1,4 +1,4 @@
-//! What the name after `-o` can stand for: folders, links, pipes, devices, a disk that is full.
+//! Kinds of path after `-o`: folders, links, pipes, devices, a disk that is full.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -28,7 +28,7 @@ fn a_folder_takes_the_last_name_of_the_key() {
 #[test]
 fn a_path_that_cannot_be_a_file_is_refused_before_any_request() {
     struct Refusal {
-        /// What `-o` names.
+        /// The path after `-o`.
         out: &'static str,
         uri: &'static str,
         exit_code: i32,

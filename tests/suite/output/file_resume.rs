@@ -206,11 +206,11 @@ fn a_range_and_a_shard_are_continued_as_well() {
 #[expect(clippy::too_many_lines, reason = "one table")]
 fn what_cannot_be_continued_starts_over() {
     struct Case {
-        /// What the run before had on its command line.
+        /// The command line of the run before.
         first_args: &'static [&'static str],
-        /// What happens to its files before the next run.
+        /// A change of its files before the next run.
         damage: fn(&TempDir),
-        /// What the next run has on its command line, beside `--continue`.
+        /// The command line of the next run, beside `--continue`.
         args: &'static [&'static str],
         /// A part of the message.
         message: &'static str,
@@ -389,7 +389,7 @@ fn with_checksum() -> FaultServer {
     FaultServer::start(object(SIZE), with_head(full(CRC, value(CRC, &object(SIZE)))))
 }
 
-/// What earlier runs wrote is read back, and belongs to what is compared.
+/// The bytes of earlier runs are read back and compared too.
 #[test]
 fn the_checksum_is_of_the_whole_file() {
     for (reached, mode) in [(1, "auto"), (3 * CHUNK + 4321, "auto"), (3 * CHUNK + 4321, "require")] {

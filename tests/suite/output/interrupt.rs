@@ -78,7 +78,7 @@ fn with_a_head_and_no_byte_it_ends_silently_too() {
     }
 }
 
-/// What a reader has taken out of a pipe the program cannot know: it says so.
+/// The program cannot know how much a reader has taken out of a pipe: it says so.
 #[test]
 fn a_pipe_is_continued_where_the_reader_took_all() {
     for signal in signals() {

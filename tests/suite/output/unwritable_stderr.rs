@@ -5,7 +5,7 @@ use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{S3fcp, URI};
 use crate::support::table;
 
-/// What a shell makes of stderr: closed, not open for writing, or on a disk that is full.
+/// A shell's redirection of stderr: closed, not open for writing, or on a disk that is full.
 const NOWHERE: [&str; 3] = [
     "2>&-",
     "2</dev/null",

@@ -85,12 +85,12 @@ fn taken_away(log: &Log) -> u64 {
     taken.map(|(_, (request, _))| range(request).end - range(request).start).sum()
 }
 
-/// How many second requests a download may make that sends so many in all.
+/// The most second requests that a download may make which sends so many in all.
 fn hedges(gets: u64) -> u64 {
     4.max(gets / 20)
 }
 
-/// What the faults that happened may do.
+/// The effects that the faults which happened may have.
 #[derive(Default)]
 struct Explained {
     codes: Vec<u8>,

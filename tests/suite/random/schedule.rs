@@ -106,7 +106,7 @@ impl Schedule {
         !self.ranges && (first == self.size || self.wanted.start > 0)
     }
 
-    /// How many requests it takes when nothing goes wrong.
+    /// The number of requests when nothing goes wrong.
     pub(super) fn chunks(&self) -> u64 {
         if self.ranges { (self.wanted.end - self.wanted.start).div_ceil(self.chunk).max(1) } else { 1 }
     }
@@ -116,7 +116,7 @@ impl Schedule {
         self.max_attempts.map_or((4, 10), |n| (n as usize, n as usize))
     }
 
-    /// What the server does with `request`.
+    /// Returns the server's reply to `request`.
     pub(super) fn fault(&self, request: &Request) -> Drawn {
         let end = request.range.as_ref().map_or(u64::MAX, |range| range.end);
         let which = [end, request.attempt as u64, u64::from(request.is_get())];

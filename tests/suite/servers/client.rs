@@ -23,10 +23,10 @@ use super::Keys;
 
 /// `UriEncode` of the Amazon S3 API Reference: all but the unreserved characters and the slash.
 const KEY: &AsciiSet = &VALUE.remove(b'/');
-/// The same for the value of a query parameter.
+/// Characters that stay as they are in the value of a query parameter.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What a server refused to store or to do: the status and the document that said so.
+/// A server's refusal: the status and the document that says so.
 #[derive(Debug)]
 pub(super) struct Refused(pub(super) String);
 
@@ -70,7 +70,7 @@ impl Client {
         self.s3(Method::DELETE, &path(bucket, key), Bytes::new()).map(drop)
     }
 
-    /// What the server says of an object.
+    /// Returns the server's description of an object.
     pub(super) fn head(&self, bucket: &str, key: &str) -> Result<Response<Bytes>, Refused> {
         self.s3(Method::HEAD, &path(bucket, key), Bytes::new())
     }

@@ -33,9 +33,9 @@ const REGION: &str = "us-east-1";
 /// as all others are, and it is a failure when it passes: then the line has to go.
 type Lacks = (&'static str, &'static str);
 
-/// What a case says that needs an endpoint which the server has not.
+/// The text of a case that needs an endpoint which the server lacks.
 const NO_SUCH_ENDPOINT: &str = "no such endpoint";
-/// What a case says that needs a server which checks signatures.
+/// The text of a case that needs a server which checks signatures.
 const NO_SIGNATURES: &str = "no signature is checked";
 
 /// An access key.
@@ -51,9 +51,9 @@ struct Server {
     version: String,
     /// Speaks to it, with buckets addressed by path.
     client: Client,
-    /// Whether a signature for another region is refused.
+    /// Set if a signature for another region is refused.
     checks_region: bool,
-    /// Whether a request needs a signature at all, and the right one.
+    /// Set if a request needs a signature at all, and the right one.
     checks_signature: bool,
     /// The endpoint whose hosts begin with the bucket.
     virtual_host: Option<String>,
@@ -64,7 +64,7 @@ struct Server {
     lacks: &'static [Lacks],
     /// Cases beside the table, of features that few servers have.
     also: &'static [cases::Named],
-    /// What has to live as long as the server.
+    /// Things that have to live as long as the server.
     #[expect(dead_code, reason = "kept for its end")]
     running: Box<dyn Any>,
 }

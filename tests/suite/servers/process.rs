@@ -18,7 +18,7 @@ use crate::support::notes::tell;
 
 /// Far beyond what any server needs to start, also on a loaded machine.
 const START_LIMIT: Duration = Duration::from_mins(1);
-/// How often it is looked whether a server is ready.
+/// The interval between two looks at whether a server is ready.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The program `name` in this version, as the first line that `version_of` gets from it says: where
@@ -129,12 +129,12 @@ impl Process {
         self.wait_for(line, |log| log.contains(line).then_some(())).is_some()
     }
 
-    /// What the program wrote so far.
+    /// Returns the program's output so far.
     fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    /// What `found` finds in the program's words; `None` if it ended without.
+    /// Waits for what `found` finds in the program's output; `None` if it ended without.
     fn wait_for<T>(&mut self, what: &str, found: impl Fn(&str) -> Option<T>) -> Option<T> {
         let begun = Instant::now();
         loop {

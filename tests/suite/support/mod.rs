@@ -1,4 +1,4 @@
-//! What the tests share: a runner for the program, servers to run it against, objects, files and tables of cases.
+//! Shared by all tests: a runner for the program, servers to run it against, objects, files and tables of cases.
 //!
 //! A helper that more than one test needs is here: no test imports from another test.
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 pub(crate) const CHUNK: u64 = 64 << 10;
 /// The size of most tests' object, in bytes: the last chunk is a short one.
 pub(crate) const SIZE: u64 = 5 * CHUNK + 1234;
-/// How many chunks that is.
+/// The number of chunks of that object.
 pub(crate) const CHUNKS: usize = 6;
 
 /// Returns an object of `size` bytes, the same in every run.

@@ -26,7 +26,7 @@ pub(crate) struct Options {
     pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
-/// What passed through the proxy.
+/// The connections and requests that passed through the proxy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// The hosts that tunnels were opened to.

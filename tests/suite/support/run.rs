@@ -21,7 +21,7 @@ pub(crate) const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 pub(crate) const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 /// The session token of runs with temporary credentials.
 pub(crate) const SESSION_TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLESESSIONTOKEN";
-/// What no run may write to stdout or stderr: secrets, and the text around a signature in a request.
+/// Texts that no run may write to stdout or stderr: secrets, and the text around a signature in a request.
 ///
 /// The last ones are secrets that tests bring themselves: in a proxy's URL, in a presigned URL, and in `--sse-c-key`.
 const NEVER_WRITTEN: [(&str, &str); 9] = [

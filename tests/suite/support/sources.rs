@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// One file of src/.
+/// A file of Rust.
 pub(crate) struct Source {
-    /// Relative to src/.
+    /// Relative to src/; of other files, to the package.
     pub(crate) path: PathBuf,
     /// Without the tests at its end.
     pub(crate) code: String,
@@ -63,24 +63,45 @@ fn is_for_tests(file: &Path) -> bool {
     })
 }
 
-/// Reads all files of src/ that the product is made of, sorted by path: none that is there for tests only.
-pub(crate) fn sources() -> Vec<Source> {
-    fn walk(folder: &Path, below: &Path, found: &mut Vec<Source>) {
-        for entry in fs::read_dir(folder).expect("src/ can be read") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                walk(&path, below, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") && !is_for_tests(&path) {
-                let text = fs::read_to_string(&path).expect("a file of text");
-                let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
-                let path = path.strip_prefix(below).expect("a path in src/").to_owned();
-                found.push(Source { path, code });
-            }
+/// Calls `with` for each file of Rust below `folder`.
+fn walk(folder: &Path, with: &mut impl FnMut(&Path)) {
+    for entry in fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() && !path.ends_with("target") {
+            walk(&path, with);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            with(&path);
         }
     }
+}
+
+/// Reads all files of src/ that the product is made of, sorted by path: none that is there for tests only.
+pub(crate) fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
-    walk(&root, &root, &mut found);
+    walk(&root, &mut |path| {
+        if !is_for_tests(path) {
+            let text = fs::read_to_string(path).expect("a file of text");
+            let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
+            let path = path.strip_prefix(&root).expect("a path in src/").to_owned();
+            found.push(Source { path, code });
+        }
+    });
     found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+/// Reads the tests, fixtures, benches and examples, but for the test that lists the phrases.
+pub(crate) fn sources_elsewhere() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for folder in ["tests", "fixtures", "benches", "examples"] {
+        walk(&root.join(folder), &mut |path| {
+            if !path.ends_with("tests/suite/prose.rs") {
+                let code = fs::read_to_string(path).expect("a file of text");
+                found.push(Source { path: path.strip_prefix(root).expect("a path in it").to_owned(), code });
+            }
+        });
+    }
     found
 }

@@ -16,7 +16,7 @@ use crate::support::files::folder;
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::run::{Outcome, S3fcp, SESSION_TOKEN, URI};
 
-/// How many requests of one range are sent again, on new connections or on kept ones, without being an attempt.
+/// Requests of one range that are sent again, on new connections or on kept ones, without being an attempt.
 const MOVES_MAX: usize = 6;
 
 pub(super) fn check(case: &Case) {

@@ -34,7 +34,7 @@ pub(crate) use reply::Reply;
 pub(crate) use request::Request;
 pub(crate) use script::{always, cut_then, once};
 
-/// What the server does with a new connection, before TLS and before any request.
+/// The treatment of a new connection, before TLS and before any request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Greeting {
     Serve,
@@ -62,7 +62,7 @@ pub(crate) struct Options {
 
 type Greet = Box<dyn Fn(usize) -> Greeting + Send + Sync>;
 
-/// What all connections share.
+/// The state that all connections share.
 struct Shared {
     object: Bytes,
     script: Box<dyn Fn(&Request) -> Reply + Send + Sync>,

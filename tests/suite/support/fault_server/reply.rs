@@ -1,4 +1,4 @@
-//! What the server does with one request: the right reply, or one that is wrong in a chosen way.
+//! The server's reply to one request: the right one, or one that is wrong in a chosen way.
 //!
 //! A [`Reply`] is only a description. `render.rs` turns it into bytes, and `connection.rs` waits, sends and cuts.
 
@@ -29,7 +29,7 @@ pub(crate) struct Reply {
     pub(super) opens: Option<Gate>,
 }
 
-/// What happens once so many bytes of the body are out.
+/// An event once so many bytes of the body are out.
 #[derive(Debug, Clone)]
 pub(super) enum Event {
     /// Wait for the gate, then continue.
@@ -60,7 +60,7 @@ pub(super) enum Kind {
 }
 
 impl Reply {
-    /// What S3 would answer: 206 with the range, 200 without one, 412 and 416 where they are due.
+    /// The reply of S3: 206 with the range, 200 without one, 412 and 416 where they are due.
     pub(crate) fn ok() -> Self {
         Self::new(Kind::Object)
     }
@@ -146,13 +146,13 @@ impl Reply {
         self
     }
 
-    /// The same body with `Transfer-Encoding: chunked` and no length, in pieces of a size that no read
+    /// Sends the body with `Transfer-Encoding: chunked` and no length, in pieces of a size that no read
     /// buffer, range or record has.
     pub(crate) fn chunked(self) -> Self {
         self.chunked_by(10_007)
     }
 
-    /// The same in pieces of `size` bytes.
+    /// Sends the body chunked, in pieces of `size` bytes.
     pub(crate) fn chunked_by(mut self, size: usize) -> Self {
         self.chunked = Some(size);
         self.without("content-length").header("transfer-encoding", "chunked")

@@ -21,9 +21,9 @@ pub(crate) struct Request {
     pub(crate) range: Option<Range<u64>>,
     /// Which connection of the server this came by, from 0.
     pub(crate) connection: usize,
-    /// How many requests of this method came before, on all connections.
+    /// The number of requests of this method that came before, on all connections.
     pub(crate) serial: usize,
-    /// How many requests of this method came before for the same last byte: which attempt at its
+    /// The number of requests of this method that came before for the same last byte: which attempt at its
     /// chunk this is, from 0, also where a retry starts further on.
     pub(crate) attempt: usize,
     /// When its head was complete.
@@ -35,7 +35,7 @@ impl Request {
     /// length, or `None` while it is incomplete.
     ///
     /// # Errors
-    /// What httparse says of bytes that are no request.
+    /// httparse's error for bytes that are no request.
     pub(super) fn parse(bytes: &[u8], size: u64) -> Result<Option<(Self, usize)>, httparse::Error> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut head = httparse::Request::new(&mut headers);
@@ -80,7 +80,7 @@ impl Request {
         self.target.split('?').next().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned()
     }
 
-    /// The same method for the same last byte.
+    /// Returns whether both have the same method and the same last byte.
     pub(super) fn is_same_chunk(&self, other: &Self) -> bool {
         self.method == other.method
             && self.range.as_ref().map(|r| r.end) == other.range.as_ref().map(|r| r.end)

@@ -11,7 +11,7 @@ use crate::support::fault_server::{ETAG, FaultServer, Gate, Greeting, Options, R
 use crate::support::object::object;
 use crate::support::table;
 
-/// What a client saw: all bytes until the end, and whether the end was a reset.
+/// The client's view: all bytes until the end, and whether the end was a reset.
 #[derive(Debug, PartialEq)]
 struct Seen {
     bytes: String,
