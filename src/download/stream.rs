@@ -117,8 +117,7 @@ impl Download {
         options: &Options,
         mode: StartMode,
     ) -> Result<Self> {
-        let config = &origins.config;
-        let limits = Limits::of(options, &config.profile_limits);
+        let (config, limits) = (&origins.config, mode.group.limits);
         let context = discovery::build_context(origins, source, options, &limits, &mode).await;
         let (context, answer) = context.map_err(|e| source.explain(e))?;
         let context = Arc::new(context);
