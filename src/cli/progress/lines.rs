@@ -12,7 +12,7 @@ use crate::cli::progress::speed::Speed;
 use crate::cli::progress::text::{clock, percent, retries_and_hedges, summary};
 use crate::cli::progress::view::{RunOutcome, View};
 use crate::cli::report::end::EndReport;
-use crate::cli::report::format::{Format, size};
+use crate::cli::report::format::{Format, json_line, size};
 
 /// Interval between two lines of text.
 const TEXT_INTERVAL: Duration = Duration::from_secs(5);
@@ -118,7 +118,7 @@ impl<'a> JsonLine<'a> {
     }
 
     fn text(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default() + "\n"
+        json_line(self)
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::cli::report::format::{self, Format};
+use crate::cli::report::format::{self, Format, json_line};
 use crate::error::printable::printable;
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
@@ -92,8 +92,7 @@ fn json(uri: &Source, info: &ObjectInfo) -> String {
         checksum_type: info.checksum_type.as_deref(),
         checksums: info.checksums.iter().map(|(a, v)| (a.name(), v.as_str())).collect(),
     };
-    // Strings, numbers and maps with string keys always serialise.
-    serde_json::to_string(&view).map_or_else(|_| String::new(), |line| line + "\n")
+    json_line(&view)
 }
 
 /// Converts an HTTP date (RFC 9110, section 5.6.7) to RFC 3339; any other text is returned as the server wrote it.

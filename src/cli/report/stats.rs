@@ -10,7 +10,7 @@ use nix::sys::time::TimeValLike;
 use serde::Serialize;
 
 use crate::cli::report::end::EndReport;
-use crate::cli::report::format::size;
+use crate::cli::report::format::{json_line, size};
 use crate::download::stream::TransferStats;
 use crate::download::verdict::Verdict;
 use crate::output::written::WriteProgress;
@@ -137,8 +137,7 @@ impl Stats {
     /// Formats the figures, and how the run ended, as a line of JSON.
     #[must_use]
     pub(crate) fn json(&self, end: &EndReport) -> String {
-        // Numbers and strings always serialise.
-        serde_json::to_string(&StatsLine { stats: self, end }).unwrap_or_default() + "\n"
+        json_line(&StatsLine { stats: self, end })
     }
 
     /// Formats the figures as lines for people.
