@@ -282,7 +282,8 @@ async fn send_over(
 
 /// Returns the error for a request that no connection answered.
 fn no_response(site: &Site, cause: hyper::Error) -> Error {
-    let may_want_tls = !site.endpoint.is_https() && (cause.is_parse() || cause.is_incomplete_message());
+    let is_no_http = cause.is_parse() || cause.is_incomplete_message();
+    let may_want_tls = is_no_http && !site.endpoint.is_https() && !site.pool.has_responded();
     let error = Error::network("the request got no response").with_source(cause);
     if may_want_tls { error.with_hint(TLS_PORT_HINT) } else { error }
 }

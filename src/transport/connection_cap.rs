@@ -150,6 +150,11 @@ impl ConnectionCap {
         }
     }
 
+    /// Returns whether a response has begun on any connection.
+    pub(super) fn has_responded(&self) -> bool {
+        self.state().last_response.is_some()
+    }
+
     /// Resolves when a request sent now has got no response for so long, while others did, that it is better sent on
     /// another connection.
     pub(super) async fn silence(&self) {

@@ -117,6 +117,11 @@ impl Pool {
         self.cap.has_spare() || !self.idle().is_empty()
     }
 
+    /// Returns whether the server has responded to any request.
+    pub(crate) fn has_responded(&self) -> bool {
+        self.cap.has_responded()
+    }
+
     /// Returns the proxy that requests go through.
     pub(crate) fn proxy(&self) -> Option<&Proxy> {
         self.dialer.proxy()

@@ -15,6 +15,7 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{ServerConfig, SupportedProtocolVersion};
 
 use crate::support::certificate::{from_params, self_signed, unchecked};
+use crate::support::fault_server::{FaultServer, Reply, Request};
 use crate::support::files::{file, folder};
 use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{ACCESS_KEY, Outcome, S3fcp, SECRET_KEY, URI};
@@ -329,5 +330,28 @@ fn plain_http_to_a_tls_port_is_named() {
             outcome.assert_failed(5, &[]);
             assert!(outcome.stderr.contains("https:// in place of http://"), "{}", outcome.stderr);
         }
+    });
+}
+
+/// A server that has delivered a part over plain HTTP does not expect TLS, whatever it sends later.
+#[test]
+fn a_server_that_has_responded_is_not_said_to_expect_tls() {
+    let table: [(&str, &[u8]); 4] = [
+        ("nothing", b""),
+        ("an alert", b"\x15\x03\x01\x00\x02\x02\x46"),
+        ("another protocol", b"220 smtp.example ESMTP\r\n"),
+        ("half a head", b"HTTP/1.1 206 Partial Content\r\nETag:"),
+    ];
+    table::each(&table, |&reply| {
+        let reply = Reply::raw(reply);
+        let script = move |request: &Request| {
+            if request.chunk(CHUNK) == Some(1) { reply.clone() } else { Reply::ok() }
+        };
+        let server = FaultServer::start(object(SIZE), script);
+        let outcome =
+            S3fcp::at(&server.endpoint()).window(1, CHUNK).args(["--max-attempts", "2"]).download(URI);
+        outcome.assert_failed(5, &object(SIZE));
+        assert!(outcome.stderr.contains("the request got no response"), "{}", outcome.stderr);
+        assert!(!outcome.stderr.contains("https://"), "{}", outcome.stderr);
     });
 }
