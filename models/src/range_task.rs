@@ -176,7 +176,7 @@ impl RangeTask {
         let _ = opened.send(());
         while self.done < self.range.len() {
             self.queue.wait_for_consumer().await;
-            self.make_room(PIECE_BYTES).await;
+            self.reserve_memory(PIECE_BYTES).await;
             // The bytes come later.
             future::yield_now().await;
             let at = self.range.start() + self.done;
@@ -186,13 +186,13 @@ impl RangeTask {
             }
             let end = self.range.end().min(at + PIECE_BYTES as u64);
             let data = self.context.object.slice(at as usize..end as usize);
-            self.hand_on(data).await;
+            self.queue_bytes(data).await;
         }
         self.queue.finish(Ok(()));
         drop(permit);
     }
 
-    async fn make_room(&mut self, bytes: usize) {
+    async fn reserve_memory(&mut self, bytes: usize) {
         let left = (self.range.len() - self.done) as usize;
         let more = bytes.min(left).saturating_sub(self.room.bytes());
         if more == 0 {
@@ -206,9 +206,9 @@ impl RangeTask {
         }
     }
 
-    async fn hand_on(&mut self, mut data: Bytes) {
+    async fn queue_bytes(&mut self, mut data: Bytes) {
         while !data.is_empty() {
-            self.make_room(data.len()).await;
+            self.reserve_memory(data.len()).await;
             let left = self.range.len() - self.done;
             let part = data.split_to(data.len().min(self.room.bytes()));
             self.done += part.len() as u64;

@@ -57,8 +57,8 @@ impl Throttle {
         state.until = state.until.max(Some(now + asked));
     }
 
-    /// Notes a successful answer.
-    pub(crate) fn all_is_well(&self, now: Instant) {
+    /// Notes a successful response: after a pause, one more request in flight for as many of them as are in flight.
+    pub(crate) fn note_success(&self, now: Instant) {
         if !self.limit.is_halved() {
             return;
         }
@@ -114,7 +114,7 @@ mod tests {
         now += PAUSE_MAX;
         let mut good = 0;
         while limit.is_halved() {
-            throttle.all_is_well(now);
+            throttle.note_success(now);
             good += 1;
         }
         assert_eq!((limit.target(), good), (16, (4..16).sum::<usize>()));

@@ -226,7 +226,7 @@ async fn send(context: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt)
         checked_get(&context, asked, attempt).await?;
     let Exchange { body, latency, .. } = exchange;
     context.request_stats.responded(latency);
-    context.group.throttle.all_is_well(Instant::now());
+    context.group.throttle.note_success(Instant::now());
     // The first response had no length, though this one may: then the connection's end is a cut, if it comes early.
     let is_size_unknown = context.pin.get().is_some_and(|pin| pin.known_size().is_none());
     Ok(Receiving {

@@ -188,7 +188,7 @@ impl RangeTask {
                     rate_share =
                         Some(limit.share(context.position(self.range.start()), context.read_buffer).await);
                 }
-                self.make_room(context.read_buffer).await;
+                self.reserve_memory(context.read_buffer).await;
             }
             match race.next(&context, &self.queue, self.rest()).await? {
                 RequestEvent::RangeResponse(opened, latency) => self.opened(&opened, latency)?,
@@ -201,7 +201,7 @@ impl RangeTask {
                         (None, None) => {}
                     }
                     let before = self.done;
-                    self.hand_on(at, data).await?;
+                    self.queue_bytes(at, data).await?;
                     if self.done > before && !std::mem::replace(&mut is_counted, true) {
                         context.evidence.add_response();
                     }
@@ -281,7 +281,7 @@ impl RangeTask {
 
     /// Reserves memory for `bytes`, or for the rest of the range; in a small or full window, for some of it. Waits only when it
     /// holds nothing: waiting while holding memory could deadlock.
-    async fn make_room(&mut self, bytes: usize) {
+    async fn reserve_memory(&mut self, bytes: usize) {
         let left = usize::try_from(self.range.len() - self.done).unwrap_or(usize::MAX);
         let more = bytes.min(left).saturating_sub(self.room.bytes());
         if more == 0 {
@@ -297,7 +297,7 @@ impl RangeTask {
     }
 
     /// Queues the part of `data`, which begins at this offset of the object, that comes next.
-    async fn hand_on(&mut self, at: u64, mut data: Bytes) -> Result<()> {
+    async fn queue_bytes(&mut self, at: u64, mut data: Bytes) -> Result<()> {
         let next = self.range.start() + self.done;
         if self.whole && at.saturating_add(data.len() as u64) > self.context.size() {
             return Err(
@@ -323,7 +323,7 @@ impl RangeTask {
         }
         while !data.is_empty() {
             // Less is granted only in a small or full window.
-            self.make_room(data.len()).await;
+            self.reserve_memory(data.len()).await;
             let left = self.range.len() - self.done;
             let part = data.split_to(data.len().min(self.room.bytes()));
             self.done += part.len() as u64;
