@@ -173,7 +173,7 @@ async fn first_byte(client: &ObjectClient, attempt: Attempt) -> Result<ObjectInf
     let response = match client.exchange(S3Request::Get { range, if_match: None }, None, attempt).await {
         Ok(response) => response,
         // The object exists and is empty, or the server knows no ranges.
-        Err(e) if e.service().is_some_and(|s| s.status == 416 || s.is_unsupported()) => {
+        Err(e) if e.service().is_some_and(|s| matches!(s.status, 204 | 416) || s.is_unsupported()) => {
             return whole(client, attempt).await;
         }
         Err(e) => return Err(e),

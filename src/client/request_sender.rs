@@ -282,10 +282,18 @@ async fn send_over(
 
 /// Returns the error for a request that no connection answered.
 fn no_response(site: &Site, cause: hyper::Error) -> Error {
-    let is_no_http = cause.is_parse() || cause.is_incomplete_message();
+    // A TLS record has no HTTP version; a head that is too large or has invalid lines has one.
+    let is_no_head = cause.is_parse() && cause.to_string().contains("HTTP version");
+    let is_no_http = is_no_head || cause.is_incomplete_message() || is_reset(&cause);
     let may_want_tls = is_no_http && !site.endpoint.is_https() && !site.pool.has_responded();
     let error = Error::network("the request got no response").with_source(cause);
     if may_want_tls { error.with_hint(TLS_PORT_HINT) } else { error }
+}
+
+/// Returns whether the peer reset the connection.
+fn is_reset(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::ConnectionReset)
 }
 
 /// Returns whether the head of a response arrived and could not be parsed, or was refused because of a line in it.

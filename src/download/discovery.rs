@@ -29,7 +29,7 @@ use crate::download::stream::StartMode;
 use crate::download::verdict::{Evidence, maybe_more};
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::source::Source;
-use crate::s3::object::ObjectInfo;
+use crate::s3::object::{ObjectInfo, malformed};
 use crate::s3::proof::{SizeProof, is_strong};
 use crate::s3::range::ByteRange;
 use crate::s3::request::S3Request;
@@ -132,8 +132,9 @@ pub(super) async fn start(
         }
         Err(error) => error,
     };
-    let Some(refused) = error.service().filter(|s| s.status == StatusCode::RANGE_NOT_SATISFIABLE.as_u16())
-    else {
+    // Some servers answer 204 for an empty object.
+    let has_none = [StatusCode::RANGE_NOT_SATISFIABLE, StatusCode::NO_CONTENT].map(|s| s.as_u16());
+    let Some(refused) = error.service().filter(|s| has_none.contains(&s.status)) else {
         return Err(wanted.refused(error));
     };
     let info = match wanted.start() {
@@ -211,7 +212,14 @@ async fn confirm_empty(context: &Arc<DownloadContext>, head: &mut PendingHead) -
 
 /// Requests the whole object, which must be empty.
 async fn ask_whole(context: &DownloadContext, attempt: Attempt) -> Result<ObjectInfo> {
-    let answer = context.client.exchange(S3Request::GetWhole, None, attempt).await?;
+    let answer =
+        context.client.exchange(S3Request::GetWhole, None, attempt).await.map_err(|e| match e.service() {
+            Some(service) if service.status == StatusCode::RANGE_NOT_SATISFIABLE.as_u16() => {
+                malformed("the server refuses a range, and a GET without one in the same way")
+                    .with_service(service.clone())
+            }
+            _ => e,
+        })?;
     let sent = SentGet { range: None, size: None, is_s3: context.client.is_s3() };
     match ResponseProof::read(&answer.head, sent)? {
         ResponseProof::Bytes(response) if response.info.size == 0 => Ok(response.info),

@@ -137,6 +137,7 @@ fn is_transient(service: &ServiceError) -> bool {
 fn meaning(service: &ServiceError) -> (ErrorKind, &'static str, Option<&'static str>) {
     use ErrorKind::{Access, Changed, NotFound, Server, Usage};
     match (service.status, service.code()) {
+        (204, _) => (Server, "the server sent no content", None),
         (_, "NoSuchBucket") => {
             (NotFound, "no such bucket", Some("check the bucket's name, and --endpoint if it is not on AWS"))
         }

@@ -65,6 +65,28 @@ pub(crate) fn content_range(value: &str) -> Option<(ByteRange, u64)> {
     (first <= last && last < size).then(|| (ByteRange::new(first, last + 1), size))
 }
 
+/// Reads a `Content-Range` of an object whose size the server does not know, `bytes 0-1023/*` (RFC 9110, section 14.4).
+pub(crate) fn content_range_without_size(value: &str) -> Option<ByteRange> {
+    let (range, size) = after_unit(value)?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last) = (number(first.trim())?, number(last.trim())?);
+    (size.trim() == "*" && first <= last && last < u64::MAX).then(|| ByteRange::new(first, last + 1))
+}
+
+/// Returns whether a `Content-Range` names no range, or one of an object without bytes. That has no right spelling:
+/// servers write `bytes 0--1/0`, `bytes -1--1/0`, `bytes */0`, `bytes 0-0/0`, `*`, or nothing.
+pub(crate) fn is_range_of_nothing(value: &str) -> bool {
+    let range = after_unit(value).unwrap_or_else(|| value.trim());
+    let range = if range.eq_ignore_ascii_case("bytes") { "" } else { range };
+    match range.rsplit_once('/') {
+        Some((range, size)) => match size.trim() {
+            "*" => range.trim() == "*",
+            size => number(size) == Some(0),
+        },
+        None => matches!(range.trim(), "" | "*"),
+    }
+}
+
 /// Reads a `Content-Range` that comes with a 416: `bytes */4096` is an object of that size, which the range
 /// asked for lies beyond (RFC 9110, section 15.5.17).
 pub(crate) fn unsatisfied_range(value: &str) -> Option<u64> {
@@ -143,6 +165,39 @@ mod tests {
         }
     }
 
+    #[test]
+    fn ranges_of_objects_without_a_size_or_without_bytes() {
+        for (value, range, is_of_nothing) in [
+            ("bytes 0-1023/*", Some((0, 1024)), false),
+            ("bytes=5-9/ *", Some((5, 10)), false),
+            ("bytes 9-5/*", None, false),
+            ("bytes */*", None, true),
+            ("bytes */0", None, true),
+            ("bytes 0--1/0", None, true),
+            ("bytes -1--1/0", None, true),
+            ("bytes 0-0/0", None, true),
+            ("bytes 0-/0", None, true),
+            ("bytes 0-18446744073709551615/0", None, true),
+            ("bytes=0--1/0", None, true),
+            ("bytes */ 0", None, true),
+            ("*", None, true),
+            ("bytes *", None, true),
+            ("bytes", None, true),
+            ("bytes ", None, true),
+            ("", None, true),
+            (" ", None, true),
+            ("bytes 0-9/10", None, false),
+            ("bytes */10", None, false),
+            ("bytes 0-0/", None, false),
+            ("bytes 0-0/00x", None, false),
+            ("nothing", None, false),
+        ] {
+            let want = range.map(|(start, end)| ByteRange::new(start, end));
+            assert_eq!(content_range_without_size(value), want, "{value:?}");
+            assert_eq!(is_range_of_nothing(value), is_of_nothing, "{value:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn content_range_reads_what_a_server_writes(start in 0_u64..1 << 60, len in 1_u64..1 << 40, rest in 0_u64..1 << 40) {
@@ -155,6 +210,7 @@ mod tests {
         #[test]
         fn content_range_never_panics(text in "\\PC*") {
             let _ = (content_range(&text), unsatisfied_range(&text));
+            let _ = (content_range_without_size(&text), is_range_of_nothing(&text));
         }
     }
 }

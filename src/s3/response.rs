@@ -12,8 +12,8 @@ use crate::error::{Error, ErrorKind, Result, ServiceError};
 use crate::s3::error_response::not_s3;
 use crate::s3::header::{content_length, header_text, is_chunked};
 use crate::s3::object::{ObjectInfo, malformed};
-use crate::s3::proof::SizeProof;
-use crate::s3::range::{ByteRange, content_range, unsatisfied_range};
+use crate::s3::proof::{SizeProof, is_strong};
+use crate::s3::range::{ByteRange, content_range, content_range_without_size, is_range_of_nothing};
 
 /// A successful response to a GET: what the object is, and which of its bytes follow.
 #[derive(Debug)]
@@ -172,7 +172,12 @@ fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<Resp
         let what = "the response is multipart/byteranges although one range was requested";
         return if size.is_none() { Ok(ResponseProof::Nothing(what)) } else { Err(malformed(what)) };
     }
-    let Some((body, total)) = shown.and_then(content_range) else {
+    // A size that the server does not know may be known from before. Then the tag alone shows that the version is the
+    // same one.
+    let is_tagged = header_text(headers, ETAG.as_str()).is_some_and(is_strong);
+    let known_size = size.filter(|_| is_tagged);
+    let of_known_size = || Some((shown.and_then(content_range_without_size)?, known_size?));
+    let Some((body, total)) = shown.and_then(content_range).or_else(of_known_size) else {
         return without_range(shown, length, size);
     };
     if let Some(size) = size
@@ -204,11 +209,14 @@ fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<Resp
 fn without_range(shown: Option<&str>, length: Option<u64>, size: Option<u64>) -> Result<ResponseProof> {
     // s3rver announces one byte with `bytes 0-0/0`, and sends none.
     let announces_one = length == Some(1) && shown.is_some_and(|shown| shown.trim() == "bytes 0-0/0");
-    let has_nothing = (length == Some(0) && shown.is_none_or(is_of_nothing)) || announces_one;
+    let has_nothing = (length == Some(0) && shown.is_none_or(is_range_of_nothing)) || announces_one;
     if has_nothing && size.is_none() {
         return Err(claims_to_be_empty());
     }
     match shown {
+        Some(shown) if content_range_without_size(shown).is_some() => {
+            Ok(ResponseProof::Nothing("the response does not show the object's size"))
+        }
         None if length != Some(0) => {
             Ok(ResponseProof::Nothing("the response to a range request has no Content-Range"))
         }
@@ -251,11 +259,6 @@ fn is_called_a_part(headers: &HeaderMap) -> bool {
     shown.is_none_or(|(body, total)| {
         body != ByteRange::new(0, total) || content_length(headers).is_some_and(|length| length != total)
     })
-}
-
-/// Returns whether a `Content-Range` is how servers write that an object is empty, which has no right spelling.
-fn is_of_nothing(shown: &str) -> bool {
-    unsatisfied_range(shown) == Some(0) || matches!(shown.trim(), "bytes 0--1/0" | "bytes 0-0/0")
 }
 
 /// Creates the error for a 206 of an empty object, which is no response to a range: it stands for a 416, and is

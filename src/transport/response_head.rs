@@ -32,8 +32,9 @@ impl HeadCheck {
         self.head.get_or_insert_default();
     }
 
-    /// Takes the next bytes of the stream.
-    fn read(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    /// Takes the next bytes of the stream. In a head, zeros become another control character: the parser skips lines
+    /// with those, and never one with a zero.
+    fn read(&mut self, mut bytes: &mut [u8]) -> io::Result<()> {
         while let Some(head) = &mut self.head
             && !bytes.is_empty()
         {
@@ -43,9 +44,12 @@ impl HeadCheck {
                 if head.len() > HEAD_BYTES_MAX {
                     return Err(invalid("the head of the response is too long"));
                 }
+                replace_zeros(head, bytes);
                 return Ok(());
             };
-            bytes = &bytes[end - before..];
+            let (of_head, rest) = bytes.split_at_mut(end - before);
+            replace_zeros(head, of_head);
+            bytes = rest;
             head.truncate(end);
             check(head)?;
             // Another head follows an interim response (RFC 9110, section 15.2).
@@ -53,6 +57,14 @@ impl HeadCheck {
         }
         Ok(())
     }
+}
+
+/// Replaces the zeros in `bytes`, which continue `head`. Bytes that do not begin like a head are left as they are.
+fn replace_zeros(head: &[u8], bytes: &mut [u8]) {
+    if !head.starts_with(b"HTTP/") {
+        return;
+    }
+    bytes.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = 1);
 }
 
 /// Returns where a head ends: after an empty line. `from` bytes were looked at before.
@@ -106,7 +118,7 @@ impl<S: AsyncRead> ReadLayer<S> for HeadCheck {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(stream.poll_read(cx, buf))?;
-        let checked = self.read(&buf.filled()[before..]);
+        let checked = self.read(&mut buf.filled_mut()[before..]);
         if checked.is_err() {
             // The parser must not see them.
             buf.set_filled(before);
@@ -126,7 +138,7 @@ mod tests {
     fn read(pieces: &[&[u8]]) -> (io::Result<()>, bool) {
         let mut check = HeadCheck::default();
         check.expect();
-        let read = pieces.iter().try_for_each(|piece| check.read(piece));
+        let read = pieces.iter().try_for_each(|piece| check.read(&mut piece.to_vec()));
         (read, check.head.is_none())
     }
 
@@ -177,6 +189,25 @@ mod tests {
             let pieces: Vec<_> = head.as_bytes().chunks(5).collect();
             assert!(read(&pieces).0.is_err(), "{line:?}");
         }
+    }
+
+    #[test]
+    fn zeros_of_a_head_are_replaced_and_those_of_a_body_are_not() {
+        let whole = b"HTTP/1.1 200 OK\r\nx: a\0b\r\ny\0: c\r\n\r\nbody\0";
+        let want = b"HTTP/1.1 200 OK\r\nx: a\x01b\r\ny\x01: c\r\n\r\nbody\0";
+        for size in 1..=whole.len() {
+            let mut check = HeadCheck::default();
+            check.expect();
+            let mut bytes = whole.to_vec();
+            bytes.chunks_mut(size).for_each(|piece| check.read(piece).unwrap());
+            assert_eq!(bytes, want, "{size}");
+        }
+        let mut no_head = b"a\0b\r\n\r\n".to_vec();
+        let mut check = HeadCheck::default();
+        check.expect();
+        check.read(&mut no_head).unwrap();
+        assert_eq!(no_head, b"a\0b\r\n\r\n");
+        assert!(read(&[b"HTTP/1.1 200 OK\r\ncontent-length: 5\0\r\n\r\n"]).0.is_err());
     }
 
     #[test]

@@ -30,9 +30,11 @@ use crate::s3::proof::SizeProof;
 use crate::s3::range::ByteRange;
 use crate::s3::response::RangeResponse;
 
-/// New bytes of an attempt that are progress: 64 KiB, an eighth of the range, or what a connection may bring in an eighth of a
-/// second, whichever is least.
-const PROGRESS_BYTES_MIN: u64 = 64 << 10;
+/// New bytes of an attempt that are progress: 16 KiB (a TLS record), an eighth of the range, or what a connection may
+/// bring in an eighth of a second, whichever is least. Bytes that arrived are not requested again, and each attempt
+/// waits for a backoff, so that a server cannot keep a run in attempts for longer than the object is long: of
+/// an object of n times 16 KiB, n attempts count as progress.
+const PROGRESS_BYTES_MIN: u64 = 16 << 10;
 const PROGRESS_RANGE_DIVISOR: u64 = 8;
 const PROGRESS_RATE_DIVISOR: u64 = 8;
 

@@ -200,7 +200,8 @@ fn a_body_that_only_the_connection_ends_is_no_whole_object() {
 #[test]
 fn a_206_of_nothing_stands_for_a_416() {
     let nothing = ("content-length", "0");
-    for shown in [Some("bytes 0--1/0"), Some("bytes */0"), Some("bytes 0-0/0"), None] {
+    let spellings = ["bytes 0--1/0", "bytes */0", "bytes 0-0/0", "bytes -1--1/0", "bytes */*", "*", ""];
+    for shown in spellings.into_iter().map(Some).chain([None]) {
         let mut headers = vec![nothing];
         headers.extend(shown.map(|shown| ("content-range", shown)));
         let error = read(206, &headers, None).unwrap_err();
@@ -210,6 +211,28 @@ fn a_206_of_nothing_stands_for_a_416() {
     assert!(
         read(206, &[("content-length", "5"), ("content-range", "bytes */0")], None)
             .is_err_and(|e| e.service().is_none())
+    );
+}
+
+/// RFC 9110, section 14.4: `*` stands for a size that the server does not know.
+#[test]
+fn a_range_without_a_size_counts_where_the_size_is_known() {
+    let shown = [("content-range", "bytes 10-19/*"), ("content-length", "10"), ("etag", "\"e\"")];
+    assert!(matches!(read(206, &shown, None), Ok(ResponseProof::Nothing(_))));
+    let proof = read(206, &shown, Some(30)).unwrap();
+    assert!(
+        matches!(proof, ResponseProof::Bytes(r) if r.body == ByteRange::new(10, 20) && r.info.size == 30)
+    );
+    for untagged in [&shown[..2], &[shown[0], shown[1], ("etag", "W/\"e\"")]] {
+        assert!(matches!(read(206, untagged, Some(30)), Ok(ResponseProof::Nothing(_))));
+    }
+    for wrong in ["bytes 10-18/*", "bytes 0-9/*", "bytes 20-29/*", "bytes 19-10/*"] {
+        let headers = [("content-range", wrong), shown[1], shown[2]];
+        assert!(read(206, &headers, Some(30)).is_err_and(|e| e.kind() == ErrorKind::Server), "{wrong}");
+    }
+    assert!(
+        !matches!(read(206, &shown, Some(15)), Ok(ResponseProof::Bytes(_))),
+        "the object ends before that"
     );
 }
 

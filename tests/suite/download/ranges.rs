@@ -279,6 +279,10 @@ fn progress_is_judged_against_the_range_and_the_rate() {
     let table = [
         ("a small range", (&["-c", "1", "--chunk-size", "32768"][..], 6_000)),
         ("a rate", (&["-c", "1", "--limit-rate", "200KiB"][..], 40 << 10)),
+        ("a higher rate", (&["--limit-rate", "2MiB"], 40 << 10)),
+        ("a low rate", (&["-c", "1", "--limit-rate", "100KiB"], 14 << 10)),
+        ("no limit", (&["-c", "1", "--chunk-size", "1MiB"], 40 << 10)),
+        ("nothing named", (&[], 17 << 10)),
     ];
     table::each(&table, |&(args, bytes)| {
         let server = FaultServer::start(object(SIZE), move |request| {
@@ -286,6 +290,7 @@ fn progress_is_judged_against_the_range_and_the_rate() {
         });
         let run = S3fcp::at(&server.endpoint()).args(args).args(["--max-attempts", "2"]);
         run.download(URI).assert_object(&object(SIZE));
+        assert_eq!(server.object_bytes(), SIZE);
     });
     // Less than that is no progress.
     let server = FaultServer::start(object(SIZE), |request| {

@@ -315,6 +315,11 @@ fn an_empty_object_may_be_a_206() {
         ("unsatisfied", (Some("bytes */0"), "0")),
         ("one byte of none", (Some("bytes 0-0/0"), "0")),
         ("one byte of none, announced by s3rver and not sent", (Some("bytes 0-0/0"), "1")),
+        ("from -1 to -1", (Some("bytes -1--1/0"), "0")),
+        ("to the largest number", (Some("bytes 0-18446744073709551615/0"), "0")),
+        ("of an unknown size", (Some("bytes */*"), "0")),
+        ("an asterisk", (Some("*"), "0")),
+        ("blank", (Some(""), "0")),
         ("none", (None, "0")),
     ];
     table::each(&table, |case| {
@@ -330,6 +335,47 @@ fn an_empty_object_may_be_a_206() {
         // An object that HEAD knows to have bytes is not empty.
         run(&serve(SIZE, reply)).download(URI).assert_failed(6, &object(SIZE));
     });
+}
+
+/// HEAD says that it is empty, or a GET without a range does.
+#[test]
+fn an_empty_object_may_be_a_204() {
+    let no_content = || Reply::raw("HTTP/1.1 204 No Content\r\nx-amz-request-id: 1\r\n\r\n");
+    for head_is_refused in [false, true] {
+        let script = move |request: &Request| match (request.is_get(), request.range.is_some()) {
+            (true, true) => no_content(),
+            (false, _) if head_is_refused => Reply::status(403),
+            _ => Reply::ok(),
+        };
+        let server = FaultServer::start(object(0), script);
+        run(&server).download(URI).assert_object(&[]);
+        let server = FaultServer::start(object(SIZE), script);
+        run(&server).download(URI).assert_failed(6, &object(SIZE));
+    }
+    let server = FaultServer::start(object(0), move |_| no_content());
+    run(&server).download(URI).assert_failed(5, &[]);
+}
+
+#[test]
+fn a_range_of_an_unknown_size_is_used_where_head_or_a_plain_get_shows_it() {
+    let shown = |request: &Request| match request.range.clone() {
+        Some(range) => {
+            Reply::ok().content_range(format!("bytes {}-{}/*", range.start, range.end.min(SIZE) - 1))
+        }
+        None => Reply::ok(),
+    };
+    let server = serve(SIZE, shown);
+    run(&server).download(URI).assert_object(&object(SIZE));
+    assert!(server.gets().iter().filter(|get| get.range.is_none()).count() == 1);
+    assert_range(&run(&serve(SIZE, shown)).args(["--range", "100-199"]).download(URI), 100, 200);
+    // Later responses may not show it.
+    let later = move |request: &Request| match &request.range {
+        Some(range) if range.start > 0 => shown(request),
+        _ => Reply::ok(),
+    };
+    let server = serve(SIZE, later);
+    run(&server).download(URI).assert_object(&object(SIZE));
+    assert!(server.gets().iter().all(|get| get.range.is_some()));
 }
 
 #[test]

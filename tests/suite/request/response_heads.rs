@@ -52,12 +52,14 @@ fn lines_that_can_be_read_one_way_are_read() {
 /// Each is dropped by one more request, on a connection that ignores what is no header and decides nothing.
 #[test]
 fn lines_that_are_no_headers_and_decide_nothing_are_skipped() {
-    let table: [(&str, fn() -> Reply); 5] = [
+    let table: [(&str, fn() -> Reply); 7] = [
         ("a space in a name", || Reply::ok().header("x strange", "value")),
         ("a control character in a name", || Reply::ok().header("x-\u{1}strange", "value")),
         ("a control character in a value", || Reply::ok().header("x-strange", "val\u{1}ue")),
         ("a bracket in a name", || Reply::ok().header("x(strange)", "value")),
         ("no colon", || Reply::ok().header("x-strange", "value\r\nnonsense")),
+        ("a zero in a value", || Reply::ok().header("x-strange", "a\0b")),
+        ("a zero in a name", || Reply::ok().header("x-st\0range", "value")),
     ];
     table::each(&table, |reply| {
         let reply = *reply;
@@ -86,7 +88,9 @@ fn a_head_may_be_long_whatever_the_chunk_size() {
     let too_long = || Reply::ok().header("x-amz-meta-long", "x".repeat(300 << 10));
     let server = FaultServer::start(object(SIZE), move |_| too_long());
     let run = S3fcp::at(&server.endpoint()).window(2, CHUNK).args(["--max-attempts", "1"]);
-    run.download(URI).assert_failed(5, &object(SIZE));
+    let outcome = run.download(URI);
+    outcome.assert_failed(5, &object(SIZE));
+    assert!(!outcome.stderr.contains("https://"), "{}", outcome.stderr);
 }
 
 /// Each would be dropped silently by a lenient parser, and with it the framing or the version of the body.
