@@ -240,7 +240,7 @@ impl OrderedRanges {
 
     /// Returns a permit for the next range, if it may be requested.
     fn permit(&self, before: &Undelivered) -> Option<Permit> {
-        let extra = usize::from(self.is_successor_due(before));
+        let extra = self.successors_due(before);
         let is_enough = (*before + self.undelivered()).is_far_enough_ahead(&self.context, extra);
         if is_enough { None } else { self.context.limit.try_acquire(extra) }
     }
@@ -251,27 +251,36 @@ impl OrderedRanges {
         self.under_way.push_back(handle);
     }
 
-    /// Returns whether, where one or two connections suffice, one more range may be requested because what is under way is about
-    /// to end.
-    fn is_successor_due(&self, before: &Undelivered) -> bool {
+    /// Returns how many more ranges than usual may be requested: one more than are under way where one or two connections
+    /// suffice, and what is under way is about to end.
+    fn successors_due(&self, before: &Undelivered) -> usize {
         let limit = &self.context.limit;
-        if !limit.is_steered() || limit.target() > JUST_IN_TIME_MAX {
-            return false;
-        }
-        let ahead = limit.just_in_time_bytes();
-        ahead > 0 && before.outstanding + self.outstanding() <= ahead
+        let ahead = self.successor_bytes();
+        let is_due = ahead > 0 && before.outstanding + self.outstanding() <= ahead;
+        if is_due { (limit.in_use() + 1).saturating_sub(limit.target()) } else { 0 }
+    }
+
+    /// Returns below how many bytes under way the next range is requested though enough ranges are; 0 where none is.
+    fn successor_bytes(&self) -> u64 {
+        let limit = &self.context.limit;
+        if limit.is_steered() && limit.target() <= JUST_IN_TIME_MAX { limit.just_in_time_bytes() } else { 0 }
     }
 
     /// Cancels ranges from the back until `keep` are fetched, because the controller found that they only share the link with
-    /// the front range.
+    /// the front range. Those that would be requested again immediately, because what is before them is about to end, are kept.
     pub(crate) fn retreat(&mut self, keep: usize) {
         // A range has failed for good: what is before it could not be requested again, and what is after it ends anyway.
         if self.context.has_failed() {
             return;
         }
-        let mut fetching = self.fetching();
+        let ahead = self.successor_bytes();
+        let (mut fetching, mut outstanding) = (self.fetching(), self.outstanding());
         while fetching > keep.max(1) && self.under_way.len() > 1 {
             let Some(last) = self.under_way.back().filter(|last| last.outstanding() > 0) else { return };
+            outstanding = outstanding.saturating_sub(last.outstanding());
+            if outstanding <= ahead {
+                return;
+            }
             self.context.counters.add_discarded(last.cancel());
             self.plan.rewind(last.range().start());
             self.under_way.pop_back();

@@ -96,6 +96,28 @@ async fn a_retreat_cancels_from_the_back_and_plans_those_bytes_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retreat_keeps_what_would_be_requested_again_immediately() {
+    for (just_in_time, kept) in [(0, 1), (MIB, 2), (2 * MIB, 3)] {
+        let server = InMemoryServer::start(object(8 * MIB), |_| ScriptedReply::at_rate(1 << 20));
+        let (context, mut ranges) = ranges(&server).await;
+        assert!(next(&mut ranges).await.is_some());
+        // Each has between half and all of its bytes to come.
+        sleep(Duration::from_millis(300)).await;
+        context.limit.set_steered();
+        context.limit.set_sizes(u64::MAX, u64::MAX, just_in_time as u64);
+        context.limit.set_target(1);
+        context.limit.retreat_to(1);
+        assert!(next(&mut ranges).await.is_some());
+        sleep(Duration::from_millis(50)).await;
+        assert_eq!(server.open().0, kept, "{just_in_time}");
+        rest(&mut ranges).await;
+        let mut all = starts(&server.gets());
+        all.retain(|start| *start < kept);
+        assert_eq!(all.len(), kept, "{just_in_time}: those that were kept are not requested again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_range_that_fails_for_good_ends_the_download_after_the_bytes_before_it() {
     let server = InMemoryServer::start(object(8 * MIB), |request| {
         let fails = request.range.start == 2 * MIB as u64;

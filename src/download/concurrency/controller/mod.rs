@@ -36,8 +36,11 @@ const SLOW_LINK_RATE_MAX: f64 = 64.0 * MIB;
 const BURST_SHARE: f64 = 0.7;
 /// Connections in a first trial on what may be a slow link. Of 15 to 45, on links of 100 and 300 Mbit/s, all but one were closed.
 const FIRST_TRIAL_CONNECTIONS: usize = 4;
-/// After a longer latency a trial of few would cost as long again: 1.14x the time of 512 MiB at 120 ms and 40 MiB/s a connection.
-const FIRST_TRIAL_LATENCY_MAX: Duration = Duration::from_millis(50);
+/// From this latency on, waiting for the end of a trial of few would cost too much (1.14x the time of 512 MiB at 120 ms and
+/// 40 MiB/s a connection): the other requests leave so much later than those of the trial that their responses come when it was
+/// judged. Where it failed, they are cancelled before they bring a byte. Eighty that responded at the same time overflowed the
+/// queue of a link of 1 Gbit/s, and left the reader 0.2 of curl's bytes after 0.5 s and 0.1 after 2 s.
+const AFAR_LATENCY_MIN: Duration = Duration::from_millis(50);
 /// The rate of one connection, in bytes a second, from which on more than the first memory window is enough for are tried only
 /// after a rest: so many cost memory and processor time, and a download that ends soon gains little.
 const WINDOW_BOUND_RATE_MIN: f64 = 16.0 * MIB;
@@ -90,7 +93,11 @@ pub(crate) struct ConcurrencyController {
 #[derive(Debug, Clone, Copy)]
 enum SearchPhase {
     First(FirstLook),
-    Trial(Trial),
+    /// Some are tried; those that are wanted if they pass are requested from that moment on, without waiting for the verdict.
+    Trial {
+        trial: Trial,
+        others: Option<(Duration, usize)>,
+    },
     /// A number was set, and is measured from `from` on; `began` is that moment, once reached.
     Measure {
         step: Step,
@@ -172,7 +179,7 @@ impl ConcurrencyController {
     pub(crate) fn needs_prompt_counts(&self) -> bool {
         match self.phase {
             SearchPhase::First(_) | SearchPhase::Settled { .. } => false,
-            SearchPhase::Trial(_) => true,
+            SearchPhase::Trial { .. } => true,
             SearchPhase::Measure { .. } => self.estimate.solo_rate < GATHERED_RATE_MIN,
         }
     }
@@ -205,10 +212,10 @@ impl ConcurrencyController {
                 let first = look.observe(here, self.estimate.latency);
                 self.phase = SearchPhase::First(look);
                 if let Some(first) = first {
-                    self.leave_first_look(first, now);
+                    self.leave_first_look(first, here);
                 }
             }
-            SearchPhase::Trial(trial) => self.observe_trial(trial, here),
+            SearchPhase::Trial { trial, others } => self.observe_trial(trial, others, here),
             SearchPhase::Measure { step, from, began: None } if now >= from => {
                 self.phase = SearchPhase::Measure { step, from, began: Some(here) };
             }
@@ -230,7 +237,8 @@ impl ConcurrencyController {
         self.connections
     }
 
-    fn leave_first_look(&mut self, first: FirstRate, now: Duration) {
+    fn leave_first_look(&mut self, first: FirstRate, here: SpeedMark) {
+        let now = here.at;
         self.set_solo_rate(first.rate);
         let spread = if first.is_fast { self.for_threads() } else { 1 };
         let wanted = self.wanted();
@@ -249,51 +257,66 @@ impl ConcurrencyController {
         }
         let base = TrialBase { connections: 1, rate: first.rate };
         let is_falling = first.rate < BURST_SHARE * first.whole_rate;
-        let most = if is_falling || self.may_be_slow(first.rate) {
-            FIRST_TRIAL_CONNECTIONS
-        } else {
-            self.share.connections_max_at_first
+        let most = wanted.min(self.affordable(first.rate)).min(self.share.connections_max_at_first);
+        let is_few = is_falling || self.may_be_slow(first.rate);
+        self.connections = if is_few { most.min(FIRST_TRIAL_CONNECTIONS) } else { most };
+        let latency = self.estimate.latency;
+        let in_advance = self.connections < most && latency >= AFAR_LATENCY_MIN;
+        let others = in_advance.then(|| (now + Trial::time_to_judge(first.rate), most));
+        self.phase = SearchPhase::Trial {
+            trial: Trial::new(self.connections, first.since, base, latency, here),
+            others,
         };
-        self.connections = wanted.min(self.affordable(first.rate)).min(most);
-        self.phase = SearchPhase::Trial(Trial::new(first.since, base, self.estimate.latency, now));
     }
 
-    fn observe_trial(&mut self, mut trial: Trial, here: SpeedMark) {
-        let progress = trial.observe(here, self.connections, &mut self.estimate);
-        self.phase = SearchPhase::Trial(trial);
+    fn observe_trial(&mut self, mut trial: Trial, mut others: Option<(Duration, usize)>, here: SpeedMark) {
+        let progress = trial.observe(here, &mut self.estimate);
         match progress {
             TrialProgress::ResponsesBegan if trial.is_against_one() => {
                 self.set_solo_rate(self.estimate.solo_rate);
             }
             TrialProgress::Pending
-                if self.connections > FIRST_TRIAL_CONNECTIONS
+                if trial.connections > FIRST_TRIAL_CONNECTIONS
                     && trial.rate_alone(here).is_some_and(|rate| self.may_be_slow(rate)) =>
             {
                 // It was the burst of a slow link, and the other responses have not begun.
+                trial.connections = FIRST_TRIAL_CONNECTIONS;
                 self.connections = FIRST_TRIAL_CONNECTIONS;
                 self.retreat = Some(self.connections);
             }
-            TrialProgress::Pending | TrialProgress::ResponsesBegan => {}
-            TrialProgress::Passed { rate } => self.pass_trial(rate, here),
+            TrialProgress::Pending => {
+                if let Some((_, connections)) = others.take_if(|(from, _)| here.at >= *from) {
+                    self.connections = connections.min(self.affordable(self.estimate.solo_rate));
+                }
+            }
+            TrialProgress::JudgedAgain if self.connections > trial.connections => {
+                self.connections = trial.connections;
+                self.retreat = Some(self.connections);
+            }
+            TrialProgress::ResponsesBegan | TrialProgress::JudgedAgain => {}
+            TrialProgress::Passed { rate } => return self.pass_trial(trial, rate, here),
             TrialProgress::Failed { rate, useful } => {
                 self.connections = self.share.clamp(useful.ceil());
                 self.retreat_to(self.connections, rate, here);
-                if self.connections == 1 {
+                return if self.connections == 1 {
                     self.settle(here.at);
                 } else {
                     self.set(self.connections, Step::START, here.at);
-                }
+                };
             }
         }
+        self.phase = SearchPhase::Trial { trial, others };
     }
 
-    fn pass_trial(&mut self, rate: f64, here: SpeedMark) {
-        let further = self.wanted().min(self.affordable(rate)).min(self.most_now());
-        if further >= 2 * self.connections && self.estimate.solo_rate < SLOW_LINK_RATE_MAX {
-            // Each is slow, and all of them bring what they should: going step by step would take too long.
-            let base = TrialBase { connections: self.connections, rate };
+    fn pass_trial(&mut self, trial: Trial, rate: f64, here: SpeedMark) {
+        let tried = trial.connections;
+        let further = self.wanted().min(self.affordable(rate)).min(self.most_now()).max(self.connections);
+        if further >= 2 * tried && self.may_be_slow(self.estimate.solo_rate) {
+            // All of them bring what they should: going step by step would take too long.
+            let base = TrialBase { connections: tried, rate };
             self.connections = further;
-            self.phase = SearchPhase::Trial(Trial::new(here, base, self.estimate.latency, here.at));
+            let trial = Trial::new(further, here, base, self.estimate.latency, here);
+            self.phase = SearchPhase::Trial { trial, others: None };
         } else {
             self.set(self.connections, Step::START, here.at);
         }
@@ -382,7 +405,7 @@ impl ConcurrencyController {
 
     /// Returns whether a link may be slow where one connection brings `rate`, so that a trial of few connections is cheaper.
     fn may_be_slow(&self, rate: f64) -> bool {
-        rate < SLOW_LINK_RATE_MAX && self.estimate.latency < FIRST_TRIAL_LATENCY_MAX
+        rate < SLOW_LINK_RATE_MAX || self.estimate.latency >= AFAR_LATENCY_MIN
     }
 
     /// Returns how many connections may be tried before the first rest.

@@ -25,10 +25,14 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
+/// Size of a range in MiB.
+fn range_mib(net: Net) -> f64 {
+    (net.each.min(net.all) * RANGE_SECONDS.max(4.0 * net.latency.as_secs_f64())).clamp(0.25, 4.0)
+}
+
 /// Rate of a connection in MiB/s, the latency between its requests included.
 fn worth(net: Net) -> f64 {
-    let chunk = (net.each.min(net.all) * RANGE_SECONDS.max(4.0 * net.latency.as_secs_f64())).clamp(0.25, 4.0);
-    chunk / (net.latency.as_secs_f64() + chunk / net.each)
+    range_mib(net) / (net.latency.as_secs_f64() + range_mib(net) / net.each)
 }
 
 /// The result of a simulated run.
@@ -71,17 +75,21 @@ fn run_with_pieces(net: Net, piece: f64, max: usize, seconds: u64) -> SimulatedR
     let (mut active, mut asked, mut opened) = (1_usize, 1_usize, 1_u64);
     let (mut most, mut most_later, mut asked_early, mut shared_mib) = (1, 1, 1, 0.0);
     let mut crowded_early = Duration::ZERO;
+    let mut first_ranges_until = Duration::ZERO;
     while now < Duration::from_secs(seconds) {
         joining.retain(|&(at, n)| {
             if at <= now {
                 mib += piece * n.saturating_sub(active) as f64;
                 opened += n.saturating_sub(active) as u64;
+                if n > active {
+                    first_ranges_until = now + Duration::from_secs_f64(range_mib(net) / net.each);
+                }
                 active = n;
             }
             at > now
         });
-        // With one or two the latency is hidden: the next range is requested in time.
-        let each = if active <= 2 { net.each } else { worth };
+        // With one or two the latency is hidden: the next range is requested in time. First ranges have waited for theirs.
+        let each = if active <= 2 || now < first_ranges_until { net.each } else { worth };
         let came = (each * active as f64).min(net.all) * TICK.as_secs_f64();
         mib += came;
         let is_shared = each * active as f64 > net.all;
@@ -264,6 +272,52 @@ fn a_trial_of_few_connections_that_passed_is_followed_by_all_immediately() {
 }
 
 #[test]
+fn afar_the_others_are_requested_before_the_verdict_and_cancelled_where_the_link_is_full() {
+    for latency in [50, 100, 200] {
+        for mbit in [100.0, 300.0, 1000.0] {
+            let all = mbit / 8.0 * 1e6 / MIB;
+            let run = run(Net { each: all, latency: ms(latency), all }, 64, 3);
+            assert!(run.settled <= 2 && run.most > FIRST_TRIAL_CONNECTIONS, "{mbit}, {latency} ms: {run:?}");
+            assert!(run.crowded_early < ms(50), "{mbit} Mbit/s, {latency} ms: {run:?}");
+        }
+        for each in [16.0, 40.0, 80.0] {
+            let net = Net { each, latency: ms(latency), all: 9e9 };
+            let run = run(net, 64, 3);
+            let most = worth(net) * run.settled as f64;
+            let lost = 1.0 - run.mib_per_second / most;
+            // Two latencies, and a twentieth of a second.
+            let least = (2.0 * latency as f64 / 1e3 + 0.05) / 3.0;
+            assert!(run.settled >= 20 && lost < least + 0.05, "{each}, {latency} ms: {lost:.2} {run:?}");
+        }
+    }
+}
+
+#[test]
+fn neither_silence_after_the_first_range_nor_a_burst_after_it_passes_a_trial() {
+    let all = 119.0;
+    let mut controller = ConcurrencyController::new(64, CHUNK, (WINDOW, WINDOW), None);
+    controller.first_response(ms(100));
+    let (mut mib, mut most, mut keep) = (0.0_f64, 1, None);
+    for at in (100..400).step_by(2) {
+        mib = match at {
+            ..200 => (mib + all * 0.002).min(4.0),
+            // 16 ms worth of the idle link in 2 ms.
+            212 => mib + all * 0.018,
+            213.. => mib + all * 0.002,
+            _ => mib,
+        };
+        let (opened, ended) = (if at >= 210 { 4 } else { 1 }, u64::from(mib >= 4.0));
+        let bytes = (mib * MIB) as u64;
+        let here = SpeedMark { at: ms(at), bytes, held: 0, opened, ended, left: u64::MAX };
+        let wanted = controller.observe(here);
+        most = most.max(wanted);
+        keep = keep.or(controller.take_retreat());
+    }
+    assert!(most > FIRST_TRIAL_CONNECTIONS, "the others were requested: {most}");
+    assert_eq!((keep, controller.connections), (Some(FIRST_TRIAL_CONNECTIONS), 1));
+}
+
+#[test]
 fn a_rate_limit_is_reached_by_as_few_connections_as_bring_it() {
     for (limit, each, range) in [(1.0, 90.0, 1..=1), (40.0, 90.0, 1..=2), (40.0, 3.0, 12..=20)] {
         let mut controller =
@@ -359,10 +413,10 @@ fn judge_trial(responses_at: u64, bytes_at: impl Fn(u64) -> f64) -> (u64, bool) 
         ..SpeedMark::default()
     };
     let base = TrialBase { connections: 1, rate: 2.0 * MIB };
-    let mut trial = Trial::new(mark(100), base, ms(25), ms(100));
+    let mut trial = Trial::new(4, mark(100), base, ms(25), mark(100));
     for at in (102..3_000).step_by(2) {
-        match trial.observe(mark(at), 4, &mut estimate) {
-            TrialProgress::Pending | TrialProgress::ResponsesBegan => {}
+        match trial.observe(mark(at), &mut estimate) {
+            TrialProgress::Pending | TrialProgress::ResponsesBegan | TrialProgress::JudgedAgain => {}
             TrialProgress::Passed { .. } => return (at, true),
             TrialProgress::Failed { .. } => return (at, false),
         }

@@ -23,6 +23,11 @@ const SILENCE_TIME_MAX: Duration = Duration::from_secs(1);
 /// lost packet arrives all together with it, and half as many bytes were twice the rate of the link in one trial of five.
 /// At a higher one, a trial that failed is judged once more, because busy processors delay it.
 const JUDGED_AGAIN_RATE: f64 = 16.0 * MIB;
+/// A connection that brings nothing for so long is silent.
+const SILENT_TIME: Duration = Duration::from_millis(20);
+/// How long the first bytes of new connections are left out: a link that was idle lets a burst through first (16 ms worth in
+/// the tests), and at 1 Gbit/s and 100 ms a trial of four passed by it.
+const BURST_TIME: Duration = Duration::from_millis(4);
 /// How often a trial that compares some connections with more of them is judged again: their first responses come in
 /// the course of a latency.
 const JUDGED_AGAIN_MAX: u32 = 3;
@@ -46,10 +51,15 @@ const FAR_BEYOND_SOME: f64 = 1.5;
 pub(super) struct Trial {
     /// Before any of the further ones had a response.
     alone: SpeedMark,
+    /// When bytes last came while it was alone.
+    alone_until: SpeedMark,
     base: TrialBase,
+    /// How many are compared with the base.
+    pub(super) connections: usize,
     /// When it is judged though less than half of the responses have come.
     deadline: Duration,
-    /// When enough of the responses had begun.
+    /// When enough of the responses had begun, and when the burst of their first bytes was over.
+    responses_at: Option<Duration>,
     began: Option<SpeedMark>,
     /// How many responses had begun early enough to count.
     opened: Option<u64>,
@@ -70,6 +80,8 @@ pub(super) enum TrialProgress {
     Pending,
     /// The responses begin: the rate of one connection by itself will not be known better.
     ResponsesBegan,
+    /// It has not passed yet, and is judged once more.
+    JudgedAgain,
     /// All connections add to the rate.
     Passed { rate: f64 },
     /// The common rate is worth so many connections alone.
@@ -77,9 +89,35 @@ pub(super) enum TrialProgress {
 }
 
 impl Trial {
-    pub(super) fn new(alone: SpeedMark, base: TrialBase, latency: Duration, now: Duration) -> Self {
-        let deadline = now + 2 * latency + RESPONSE_TIME_MAX;
-        Self { alone, base, deadline, began: None, opened: None, judged: 0 }
+    /// Compares `connections` that are requested now, the download being as far as `here` says, with `base`.
+    pub(super) fn new(
+        connections: usize,
+        alone: SpeedMark,
+        base: TrialBase,
+        latency: Duration,
+        here: SpeedMark,
+    ) -> Self {
+        let deadline = here.at + 2 * latency + RESPONSE_TIME_MAX;
+        Self {
+            alone,
+            alone_until: here,
+            base,
+            connections,
+            deadline,
+            responses_at: None,
+            began: None,
+            opened: None,
+            judged: 0,
+        }
+    }
+
+    /// Returns how long it takes from the first responses on, where one connection has this rate.
+    pub(super) fn time_to_judge(solo_rate: f64) -> Duration {
+        BURST_TIME + if solo_rate > JUDGED_AGAIN_RATE { 1 } else { 2 } * Self::half_time(solo_rate)
+    }
+
+    fn half_time(solo_rate: f64) -> Duration {
+        Duration::from_secs_f64((TRIAL_BYTES / solo_rate.max(1.0)).min(1.0)).max(TRIAL_TIME)
     }
 
     /// Returns whether the base is one connection.
@@ -87,18 +125,11 @@ impl Trial {
         self.base.connections == 1
     }
 
-    /// Observes how far the download is with `connections`. While one of them is still alone, its rate in `estimate` is
-    /// refined.
-    pub(super) fn observe(
-        &mut self,
-        here: SpeedMark,
-        connections: usize,
-        estimate: &mut ConnectionEstimate,
-    ) -> TrialProgress {
-        let Some(began) = self.began else { return self.await_responses(here, connections, estimate) };
+    /// Observes how far the download is. While one connection is still alone, its rate in `estimate` is refined.
+    pub(super) fn observe(&mut self, here: SpeedMark, estimate: &mut ConnectionEstimate) -> TrialProgress {
+        let Some(began) = self.began else { return self.await_responses(here, estimate) };
         let is_fast = estimate.solo_rate > JUDGED_AGAIN_RATE;
-        let time = Duration::from_secs_f64((TRIAL_BYTES / estimate.solo_rate.max(1.0)).min(1.0));
-        let time = time.max(TRIAL_TIME);
+        let time = Self::half_time(estimate.solo_rate);
         if here.at >= began.at + time && !is_fast {
             self.opened.get_or_insert(here.opened);
         }
@@ -111,7 +142,7 @@ impl Trial {
             return TrialProgress::Passed { rate };
         }
         let is_all_there = opened.saturating_sub(self.alone.opened)
-            >= connections.saturating_sub(self.base.connections) as u64;
+            >= self.connections.saturating_sub(self.base.connections) as u64;
         let is_long = here.at.saturating_sub(began.at) >= SLOW_START_LATENCIES * estimate.latency;
         let judged_again_max = match self.base.connections {
             1 => u32::from(is_fast),
@@ -122,7 +153,7 @@ impl Trial {
             self.began = Some(here);
             self.opened = None;
             self.judged += 1;
-            return TrialProgress::Pending;
+            return TrialProgress::JudgedAgain;
         }
         let noise = if is_fast { NOISE_FAST } else { NOISE_SLOW };
         TrialProgress::Failed { rate, useful: rate / estimate.solo_rate - noise }
@@ -131,24 +162,33 @@ impl Trial {
     /// Returns the rate of the one connection that is still alone, in bytes a second, once it was observed for long enough.
     pub(super) fn rate_alone(&self, here: SpeedMark) -> Option<f64> {
         let is_alone = self.is_against_one() && here.opened == self.alone.opened;
-        (is_alone && here.at >= self.alone.at + TRIAL_TIME).then(|| self.alone.rate(here))
+        (is_alone && here.at >= self.alone.at + TRIAL_TIME).then(|| self.alone.rate(self.alone_until))
     }
 
-    fn await_responses(
-        &mut self,
-        here: SpeedMark,
-        connections: usize,
-        estimate: &mut ConnectionEstimate,
-    ) -> TrialProgress {
-        let more = here.opened.saturating_sub(self.alone.opened);
-        if self.is_against_one() && more == 0 && here.at > self.alone.at + LOOK_TIME_MIN {
-            // Still alone: the longer it is observed, the better its rate is known.
-            estimate.solo_rate = self.alone.rate(here);
+    /// Refines the rate of the one connection that is still alone, until nothing comes for a while: its range has ended, or it
+    /// waits for a lost packet. That is no part of its rate: trials passed because there was next to nothing to compare with.
+    fn refine_rate_alone(&mut self, here: SpeedMark, estimate: &mut ConnectionEstimate) {
+        let is_alone = self.is_against_one() && here.opened == self.alone.opened;
+        let is_silent = here.at > self.alone_until.at + SILENT_TIME;
+        if is_alone && !is_silent && here.bytes > self.alone_until.bytes {
+            self.alone_until = here;
+            if here.at > self.alone.at + LOOK_TIME_MIN {
+                estimate.solo_rate = self.alone.rate(here);
+            }
         }
-        let added = connections.saturating_sub(self.base.connections);
+    }
+
+    fn await_responses(&mut self, here: SpeedMark, estimate: &mut ConnectionEstimate) -> TrialProgress {
+        if let Some(responses_at) = self.responses_at {
+            self.began = (here.at >= responses_at + BURST_TIME).then_some(here);
+            return TrialProgress::Pending;
+        }
+        let more = here.opened.saturating_sub(self.alone.opened);
+        self.refine_rate_alone(here, estimate);
+        let added = self.connections.saturating_sub(self.base.connections);
         let deadline = self.deadline + if more == 0 { SILENCE_TIME_MAX } else { Duration::ZERO };
         if more * 2 >= added as u64 || here.at >= deadline {
-            self.began = Some(here);
+            self.responses_at = Some(here.at);
             return TrialProgress::ResponsesBegan;
         }
         TrialProgress::Pending
@@ -158,12 +198,13 @@ impl Trial {
     fn rate_to_pass(&self, opened: u64, estimate: &ConnectionEstimate) -> f64 {
         let active = opened.saturating_sub(self.alone.opened);
         let active = to_f64(usize::try_from(active).unwrap_or(usize::MAX));
-        let (base_rate, far_beyond) = if self.is_against_one() {
-            (estimate.solo_rate, FAR_BEYOND_ONE)
+        let (base_rate, each, far_beyond) = if self.is_against_one() {
+            // None of them has waited for a second response yet.
+            (estimate.solo_rate, estimate.solo_rate, FAR_BEYOND_ONE)
         } else {
-            (self.base.rate, FAR_BEYOND_SOME)
+            (self.base.rate, estimate.sustained_rate, FAR_BEYOND_SOME)
         };
-        (base_rate + GAIN_MIN * active * estimate.sustained_rate).min(base_rate * far_beyond)
+        (base_rate + GAIN_MIN * active * each).min(base_rate * far_beyond)
     }
 }
 
