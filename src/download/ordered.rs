@@ -219,11 +219,13 @@ impl OrderedRanges {
     }
 
     /// Requests the next range now if none is under way: the turn of this object has come, and ranges of later ones may
-    /// hold all permits while they wait for memory.
-    pub(crate) fn start_front(&mut self) {
-        if self.under_way.is_empty() && !self.plan.is_done() && !self.context.has_failed() {
+    /// hold all permits while they wait for memory. Returns whether it did.
+    pub(crate) fn start_front(&mut self) -> bool {
+        let is_due = self.under_way.is_empty() && !self.plan.is_done() && !self.context.has_failed();
+        if is_due {
             self.start_next(self.context.limit.take());
         }
+        is_due
     }
 
     fn start_next(&mut self, permit: Permit) {

@@ -201,13 +201,17 @@ impl<T: Send + 'static> ObjectSequence<T> {
     /// Returns the next bytes of the current object; `None` after its last one. Cancel safe.
     pub(crate) async fn next_frame(&mut self) -> Option<Result<Frame>> {
         poll_fn(|cx| {
-            self.retreat();
-            let frame = match &mut self.current {
-                Some(current) => current.download.poll_frame(cx),
-                None => Poll::Ready(None),
-            };
-            self.look_ahead(cx);
-            frame
+            loop {
+                self.retreat();
+                let frame = match &mut self.current {
+                    Some(current) => current.download.poll_frame(cx),
+                    None => Poll::Ready(None),
+                };
+                let has_started = self.look_ahead(cx);
+                if frame.is_ready() || !has_started {
+                    return frame;
+                }
+            }
         })
         .await
     }
@@ -216,10 +220,10 @@ impl<T: Send + 'static> ObjectSequence<T> {
     pub(crate) async fn next_object(&mut self) -> Option<Result<()>> {
         poll_fn(|cx| {
             self.group.limit.register_consumer(cx.waker());
-            self.look_ahead(cx);
+            while self.look_ahead(cx) {}
             if self.ahead.is_empty() {
                 self.start_first();
-                self.look_ahead(cx);
+                while self.look_ahead(cx) {}
             }
             match self.ahead.front() {
                 Some(ObjectAhead { start: ObjectStart::Pending(_), .. }) => Poll::Pending,
@@ -275,14 +279,16 @@ impl<T: Send + 'static> ObjectSequence<T> {
         Ok(())
     }
 
-    /// Reads the next names, and requests what of the next objects may be requested, in order.
-    fn look_ahead(&mut self, cx: &mut Context<'_>) {
+    /// Reads the next names, and requests what of the next objects may be requested, in order. Returns whether it started
+    /// what the caller may have to wait for: that was not polled yet, so that it would wake nobody.
+    fn look_ahead(&mut self, cx: &mut Context<'_>) -> bool {
         self.read_name(cx);
         let (mut undelivered, mut is_all_requested) = (Undelivered::default(), true);
+        let mut has_started = false;
         if let Some(CurrentObject { download: current, .. }) = &mut self.current {
             if !self.ahead.is_empty() {
                 // Ranges of later objects may hold all permits, and wait for memory.
-                current.start_front();
+                has_started = current.start_front();
             }
             (undelivered, is_all_requested) = (current.undelivered(), current.is_all_requested());
         }
@@ -303,52 +309,63 @@ impl<T: Send + 'static> ObjectSequence<T> {
                         self.usual_bytes = range.end - range.start;
                         download.start_ranges(&undelivered);
                         if download.has_failed() {
-                            return;
+                            return has_started;
                         }
                         is_all_requested &= download.is_all_requested();
                         download.undelivered()
                     }
                     ObjectStart::Pending(_) => unknown(self.usual_bytes),
                     // The output ends there.
-                    ObjectStart::Failed(_) => return,
+                    ObjectStart::Failed(_) => return has_started,
                 };
         }
-        self.request_next(cx, undelivered, is_all_requested);
+        self.request_next(cx, undelivered, is_all_requested) || has_started
     }
 
-    /// Requests the next objects, after what is `undelivered` of those before them.
-    fn request_next(&mut self, cx: &mut Context<'_>, mut undelivered: Undelivered, is_all_requested: bool) {
-        loop {
-            self.read_name(cx);
-            let has_more = matches!(self.next.front(), Some(Ok(_)));
-            self.group.set_has_more(has_more);
-            let Some(CurrentObject { download: current, .. }) = &self.current else { return };
-            if !has_more || current.has_failed() {
-                return;
-            }
-            self.group.steer(current.latency());
-            let usual_bytes = if self.ahead.is_empty() {
-                current.range().end - current.range().start
-            } else {
-                self.usual_bytes
-            };
-            self.usual_bytes = usual_bytes;
-            if !self.ahead.is_empty()
-                && undelivered.bytes.saturating_add(usual_bytes) > self.bytes_ahead_max()
-            {
-                return;
-            }
-            let limit = &self.group.limit;
-            let is_due = limit.is_steered() && undelivered.outstanding <= limit.next_object_bytes();
-            let extra = if is_due { SMALL_OBJECTS_MAX.saturating_sub(limit.target()).max(1) } else { 0 };
-            if !is_due && (!is_all_requested || current.is_far_enough_ahead(&undelivered)) {
-                return;
-            }
-            let Some(permit) = limit.try_acquire(extra) else { return };
-            let Some(Ok(request)) = self.next.pop_front() else { return };
+    /// Requests the next objects, after what is `undelivered` of those before them; returns whether it requested one.
+    fn request_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut undelivered: Undelivered,
+        is_all_requested: bool,
+    ) -> bool {
+        let mut has_started = false;
+        while let Some((request, permit)) = self.take_due(cx, &undelivered, is_all_requested) {
             self.start(request, true, permit);
-            undelivered = undelivered + unknown(usual_bytes);
+            has_started = true;
+            undelivered = undelivered + unknown(self.usual_bytes);
         }
+        has_started
+    }
+
+    /// Takes the next object, with a permit, if it may be requested now.
+    fn take_due(
+        &mut self,
+        cx: &mut Context<'_>,
+        undelivered: &Undelivered,
+        is_all_requested: bool,
+    ) -> Option<(ObjectRequest<T>, Permit)> {
+        self.read_name(cx);
+        let has_more = matches!(self.next.front(), Some(Ok(_)));
+        self.group.set_has_more(has_more);
+        let CurrentObject { download: current, .. } = self.current.as_ref()?;
+        if !has_more || current.has_failed() {
+            return None;
+        }
+        self.group.steer(current.latency());
+        if self.ahead.is_empty() {
+            self.usual_bytes = current.range().end - current.range().start;
+        } else if undelivered.bytes.saturating_add(self.usual_bytes) > self.bytes_ahead_max() {
+            return None;
+        }
+        let limit = &self.group.limit;
+        let is_due = limit.is_steered() && undelivered.outstanding <= limit.next_object_bytes();
+        let extra = if is_due { SMALL_OBJECTS_MAX.saturating_sub(limit.target()).max(1) } else { 0 };
+        if !is_due && (!is_all_requested || current.is_far_enough_ahead(undelivered)) {
+            return None;
+        }
+        let permit = limit.try_acquire(extra)?;
+        Some((self.next.pop_front()?.ok()?, permit))
     }
 
     /// Returns how many bytes before an object may be undelivered when it is requested, unless it is the next one: as many as the

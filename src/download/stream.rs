@@ -272,9 +272,9 @@ impl Download {
         self.ranges.start_ranges(before);
     }
 
-    /// Requests its next range now, if none is under way.
-    pub(crate) fn start_front(&mut self) {
-        self.ranges.start_front();
+    /// Requests its next range now, if none is under way; returns whether it did.
+    pub(crate) fn start_front(&mut self) -> bool {
+        self.ranges.start_front()
     }
 
     /// Returns how many of its ranges are requested and not received.

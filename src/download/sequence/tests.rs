@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{FutureExt, stream};
-use tokio::time::sleep;
+use futures_util::{FutureExt, StreamExt, stream};
+use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::download::in_process::config;
@@ -229,6 +229,29 @@ async fn names_that_come_late_hold_up_no_byte_of_the_object_before_them() {
     assert_eq!(read(&mut sequence).await.0, whole(&KEYS[1..], MIB));
     assert!(server.elapsed() < 3 * pause + Duration::from_secs(1), "{:?}", server.elapsed());
     assert_eq!((sequence.is_last(), sequence.objects()), (true, Some(4)));
+}
+
+/// A response that is larger than the window gives no permit back, which would wake the run.
+#[tokio::test(start_paused = true)]
+async fn a_next_object_that_is_requested_while_it_is_waited_for_wakes_the_run() {
+    let pause = Duration::from_secs(20);
+    for (tag, connections) in [("", 1), ("W/\"weak\"", 1), ("", 2), ("\"strong\"", 1)] {
+        let script = move |_: &RecordedRequest| Some(ScriptedReply::default().with_header("etag", tag));
+        let server = server(MIB, script);
+        let options = Options {
+            concurrency: NonZeroUsize::new(connections),
+            chunk_size: NonZeroU64::new(10_360),
+            ..options()
+        };
+        let names = stream::iter(KEYS).then(move |key| async move {
+            sleep(pause).await;
+            request(key)
+        });
+        let mut sequence = sequence(&server, &options, names);
+        let delivered = timeout(10 * pause, read(&mut sequence)).await;
+        let (delivered, error) = delivered.unwrap_or_else(|_| panic!("a hang: {tag} {connections}"));
+        assert!(error.is_none() && delivered == whole(&KEYS, MIB), "{tag} {connections}: {error:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -106,15 +106,30 @@ pub(super) struct LyingObject {
     pub(super) liar: Liar,
     versions: [Bytes; 2],
     gets: AtomicUsize,
+    is_honest: AtomicBool,
 }
 
 impl LyingObject {
     pub(super) fn of(liar: Liar) -> Self {
         let versions = [liar.version(0), liar.version(1)];
-        Self { liar, versions, gets: AtomicUsize::new(0) }
+        Self { liar, versions, gets: AtomicUsize::new(0), is_honest: AtomicBool::new(false) }
+    }
+
+    /// From now on the server tells the truth of the version that it has, and nothing goes wrong.
+    pub(super) fn be_honest(&self) {
+        self.is_honest.store(true, Relaxed);
+    }
+
+    /// The version that the next GET is answered with.
+    pub(super) fn version(&self) -> usize {
+        usize::from(self.gets.load(Relaxed) >= self.liar.replaced_after)
     }
 
     pub(super) fn respond(&self, request: &Request) -> Reply {
+        if self.is_honest.load(Relaxed) {
+            let version = self.version();
+            return self.liar.honest().respond(request, 0, version, &self.versions[version]);
+        }
         let number = self.gets.fetch_add(usize::from(request.is_get()), Relaxed);
         let version = usize::from(number >= self.liar.replaced_after);
         self.liar.respond(request, number, version, &self.versions[version])
@@ -163,6 +178,19 @@ impl Liar {
             },
             concurrency: rng.usize(1..=6),
             range: (rng.u8(..4) == 0).then(|| start..rng.u64(start + 1..=size)),
+        }
+    }
+
+    /// The same object at a server that does not lie.
+    fn honest(&self) -> Self {
+        Self {
+            get: Tag::Strong,
+            head: Tag::Strong,
+            honours_if_match: true,
+            head_is_refused: false,
+            head_lie: 0,
+            trouble: 0,
+            ..self.clone()
         }
     }
 

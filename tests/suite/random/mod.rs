@@ -21,6 +21,7 @@ mod fault;
 mod lying;
 mod oracle;
 mod program;
+mod promise;
 mod schedule;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -72,6 +73,11 @@ fn success_is_one_version_whatever_a_server_says_of_it() {
 #[test]
 fn a_file_or_a_pipe_has_one_version_of_each_object_however_runs_of_the_program_end() {
     check_some(RUNS / PROGRAM_RUNS_DIVISOR, || program::check);
+}
+
+#[test]
+fn each_of_several_objects_is_absent_begun_or_whole_and_continued_to_its_end() {
+    check_some(RUNS / PROGRAM_RUNS_DIVISOR, || program::check_several);
 }
 
 /// Checks the schedules of all seeds, many at the same time: each thread checks one after the other by a `checker` of

@@ -1,8 +1,10 @@
-//! The program at servers that lie: one to three objects on one to four threads, into a pipe or a file, and runs that
-//! are killed, or whose closes fail, and continued.
+//! The program at servers that lie: one to three objects on one to four threads, named on the command line or by a
+//! list, into a pipe, a file, or a folder with a file of each, and runs that are killed, or whose closes fail, and
+//! continued.
 //!
-//! The oracle is the promise: exit code 0 means one version of each object, whole and in order; whatever else happens,
-//! what is in the pipe or in FILE.part is a beginning of that, and there is no FILE.
+//! The oracle is the promise (`promise.rs`): exit code 0 means one version of each object, whole and in order; whatever
+//! else happens, what is in the pipe or in FILE.part is a beginning of that, and a FILE is whole. At last the server
+//! tells the truth, and `--continue` reaches the end.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -16,6 +18,7 @@ use fastrand::Rng;
 use rustix::process::Signal;
 
 use super::lying::{Liar, LyingObject};
+use super::promise::{Promise, has_file};
 use crate::support::fault_server::{FaultServer, Request};
 use crate::support::files::folder;
 use crate::support::run::{Outcome, S3fcp};
@@ -41,29 +44,62 @@ enum Disturbance {
     ClosesFrom(u64),
 }
 
+/// Where the bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Pipe,
+    /// `-o out`
+    File,
+    /// `-o ./`
+    Folder,
+}
+
+/// How the objects are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Naming {
+    Arguments,
+    /// `--from -`, by a shell's pipe.
+    Piped,
+    /// `--from -`, each name ending in this.
+    Stdin(&'static str),
+    /// `--from FILE`, each name ending in this.
+    List(&'static str),
+}
+
 #[derive(Debug)]
 struct ProgramCase {
     threads: u64,
-    into_file: bool,
-    /// Names come from stdin.
-    is_listed: bool,
+    place: Place,
+    naming: Naming,
+    /// Later runs have `--force` beside `--continue`.
+    is_forced: bool,
     disturbances: [Disturbance; RUNS_MAX],
 }
 
 impl ProgramCase {
     fn drawn(rng: &mut Rng) -> Self {
-        let into_file = rng.u8(..3) > 0;
+        let place = if rng.u8(..3) > 0 { Place::File } else { Place::Pipe };
         let disturbances = [(); RUNS_MAX].map(|()| match rng.u8(..30) {
             0 => Disturbance::ClosesFrom(rng.u64(1..CLOSES_MAX)),
             1..10 => Disturbance::KillAfter(Duration::from_millis(rng.u64(1..KILL_AFTER_MAX_MS))),
             _ => Disturbance::None,
         });
-        Self {
-            threads: *rng.choice(&[1, 2, 4]).unwrap_or(&1),
-            into_file,
-            is_listed: !into_file && rng.u8(..4) == 0,
-            disturbances,
-        }
+        let threads = *rng.choice(&[1, 2, 4]).unwrap_or(&1);
+        let is_piped = place == Place::Pipe && rng.u8(..4) == 0;
+        let naming = if is_piped { Naming::Piped } else { Naming::Arguments };
+        Self { threads, place, naming, is_forced: false, disturbances }
+    }
+
+    /// With a file of each object, or with their names in a list.
+    fn of_several(rng: &mut Rng) -> Self {
+        let place = if rng.u8(..4) > 0 { Place::Folder } else { Place::Pipe };
+        let end = *rng.choice(&["\n", "\0"]).unwrap_or(&"\n");
+        let naming = match rng.u8(..3) {
+            0 if place == Place::Folder => Naming::Arguments,
+            1 => Naming::Stdin(end),
+            _ => Naming::List(end),
+        };
+        Self { place, naming, is_forced: rng.u8(..4) == 0, ..Self::drawn(rng) }
     }
 }
 
@@ -72,154 +108,188 @@ pub(super) fn check(seed: u64) {
     let mut rng = Rng::with_seed(seed ^ 0x5eed);
     let case = ProgramCase::drawn(&mut rng);
     let count = rng.u64(1..=OBJECTS_MAX);
-    let objects: Vec<_> = (0..count)
-        .map(|number| {
-            let mut liar = Liar::drawn(seed.wrapping_mul(OBJECTS_MAX) + number);
-            liar.is_url = false;
-            if count > 1 {
-                liar.range = None;
-            }
-            Arc::new(LyingObject::of(liar))
-        })
-        .collect();
-    let script = {
-        let objects = objects.clone();
-        move |request: &Request| {
+    // Several objects have no file together.
+    let count = if case.place == Place::File { 1 } else { count };
+    Trial::drawn(case, seed, count).check();
+}
+
+/// As [`check`], for several objects.
+pub(super) fn check_several(seed: u64) {
+    let mut rng = Rng::with_seed(seed ^ 0xf01d);
+    let case = ProgramCase::of_several(&mut rng);
+    Trial::drawn(case, seed, rng.u64(1..=OBJECTS_MAX)).check();
+}
+
+/// A case with its objects, their server, and what the runs may leave.
+struct Trial {
+    case: ProgramCase,
+    objects: Vec<Arc<LyingObject>>,
+    promise: Promise,
+}
+
+/// Names the case of a check that fails.
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let liars: Vec<_> = self.objects.iter().map(|object| &object.liar).collect();
+            eprintln!("{:?}\n{liars:?}", self.case);
+        }
+    }
+}
+
+impl Trial {
+    fn drawn(case: ProgramCase, seed: u64, count: u64) -> Self {
+        let objects: Vec<_> = (0..count)
+            .map(|number| {
+                let mut liar = Liar::drawn(seed.wrapping_mul(OBJECTS_MAX) + number);
+                liar.is_url = false;
+                if count > 1 || case.naming != Naming::Arguments {
+                    liar.range = None;
+                }
+                Arc::new(LyingObject::of(liar))
+            })
+            .collect();
+        let promise = Promise::of(objects.iter().map(|object| object.wanted()).collect(), case.is_forced);
+        Self { case, objects, promise }
+    }
+
+    fn server(&self) -> FaultServer {
+        let objects = self.objects.clone();
+        FaultServer::start(Bytes::new(), move |request: &Request| {
             let path = request.target.split('?').next().unwrap_or_default();
             let number: usize = path.rsplit('k').next().and_then(|n| n.parse().ok()).expect("an object");
             objects[number].respond(request)
-        }
-    };
-    let server = FaultServer::start(Bytes::new(), script);
-    let wanted: Vec<_> = objects.iter().map(|object| object.wanted()).collect();
-    let folder = folder();
-    let told = || format!("{case:?}\n{:?}", objects.iter().map(|object| &object.liar).collect::<Vec<_>>());
-    for (number, disturbance) in case.disturbances.into_iter().enumerate() {
-        let outcome = run(&case, &objects, &server, folder.path(), number, disturbance);
-        let may_fail = |code| matches!(disturbance, Disturbance::ClosesFrom(_)) && code == LOADER_FAILED;
-        match outcome.code() {
-            Some(code) => assert!(CODES.contains(&code) || may_fail(code), "{outcome:?}\n{}", told()),
-            None => assert!(matches!(disturbance, Disturbance::KillAfter(_)), "{outcome:?}\n{}", told()),
-        }
-        let is_success = outcome.code() == Some(0);
-        if !case.into_file {
-            assert!(is_one_of_each(&outcome.stdout, &wanted, is_success), "{outcome:?}\n{}", told());
-            return;
-        }
-        let (file, part) = (folder.path().join("out"), folder.path().join("out.part"));
-        if let Ok(bytes) = fs::read(&file) {
-            let pieces = pieces(&bytes, &wanted);
-            assert!(is_one_of_each(&bytes, &wanted, true), "FILE {pieces}: {outcome:?}\n{}", told());
-            // It may have been killed, or a close may have failed, just after.
-            assert!(is_success || disturbance != Disturbance::None, "FILE, but {outcome:?}\n{}", told());
-            return;
-        }
-        assert!(!is_success, "no FILE: {outcome:?}\n{}", told());
-        let left = fs::read(part).unwrap_or_default();
-        let pieces = pieces(&left, &wanted);
-        assert!(is_one_of_each(&left, &wanted, false), "left {pieces}: {outcome:?}\n{}", told());
+        })
     }
-}
 
-fn run(
-    case: &ProgramCase,
-    objects: &[Arc<LyingObject>],
-    server: &FaultServer,
-    folder: &Path,
-    number: usize,
-    disturbance: Disturbance,
-) -> Outcome {
-    let first = &objects[0].liar;
-    let mut args = vec!["--endpoint".to_owned(), server.endpoint(), "--hedge".to_owned(), "off".to_owned()];
-    args.extend([
-        "--threads".to_owned(),
-        case.threads.to_string(),
-        "--max-attempts".to_owned(),
-        "2".to_owned(),
-    ]);
-    args.extend(["-c".to_owned(), first.concurrency.to_string()]);
-    args.extend(["--chunk-size".to_owned(), first.chunk.to_string()]);
-    args.extend(["--stall-timeout".to_owned(), "2".to_owned()]);
-    if let Some(range) = &first.range {
-        args.extend(["--range".to_owned(), format!("{}-{}", range.start, range.end - 1)]);
-    }
-    if case.into_file {
-        args.extend(["-o".to_owned(), "out".to_owned()]);
-        args.extend((number > 0).then(|| "--continue".to_owned()));
-    }
-    let uris: Vec<_> = (0..objects.len()).map(|number| format!("s3://bucket/k{number}")).collect();
-    let line = if case.is_listed {
-        format!("printf '%s\\n' {} | s3fcp {} --from -", uris.join(" "), args.join(" "))
-    } else {
-        format!("exec s3fcp {} {}", args.join(" "), uris.join(" "))
-    };
-    let line = match disturbance {
-        Disturbance::ClosesFrom(first) if !case.is_listed => line.replacen(
-            "exec s3fcp",
-            &format!(
-                "exec strace -f -qq -o /dev/null -e trace=close -e inject=close:error=EIO:when={first}+ s3fcp"
-            ),
-            1,
-        ),
-        _ => line,
-    };
-    let running = S3fcp::shell(&format!("cd '{}' && {line}", folder.display())).start();
-    if let Disturbance::KillAfter(after) = disturbance
-        && !case.is_listed
-    {
-        thread::sleep(after);
-        if !running.has_ended() {
-            running.signal(Signal::KILL);
+    fn check(&self) {
+        let (server, folder, lists) = (self.server(), folder(), folder());
+        let list = lists.path().join("list");
+        if let Naming::Stdin(end) | Naming::List(end) = self.case.naming {
+            let names = self.uris().into_iter().fold(String::new(), |names, uri| names + &uri + end);
+            fs::write(&list, names).expect("a list");
         }
-    }
-    running.wait()
-}
-
-/// Returns whether `bytes` are one version of each object, one after the other; or a beginning of that, where they need
-/// not be `whole`.
-fn is_one_of_each(bytes: &[u8], objects: &[[Bytes; 2]], whole: bool) -> bool {
-    let Some((versions, rest)) = objects.split_first() else { return bytes.is_empty() };
-    versions.iter().any(|version| match bytes.strip_prefix(version.as_ref()) {
-        Some(after) => is_one_of_each(after, rest, whole),
-        None => !whole && version.starts_with(bytes),
-    })
-}
-
-/// Returns of which object and version `bytes` are, for people; what follows an object of another length is not found.
-fn pieces(bytes: &[u8], objects: &[[Bytes; 2]]) -> String {
-    let (mut at, mut told) = (0, format!("of {} bytes", bytes.len()));
-    for (number, versions) in objects.iter().enumerate() {
-        let len = versions[0].len();
-        let own = &bytes[at.min(bytes.len())..(at + len).min(bytes.len())];
-        let mut last = None;
-        for (offset, byte) in own.iter().enumerate() {
-            let version = (0..2).find(|&version| versions[version].get(offset) == Some(byte));
-            if last != Some(version) {
-                // Writing into a string cannot fail.
-                let _ = write!(told, ", k{number} from {offset} version {version:?}");
-                last = Some(version);
+        for (number, disturbance) in self.case.disturbances.into_iter().enumerate() {
+            let line = self.line(&server, &list, number);
+            let outcome = self.run(folder.path(), &line, disturbance);
+            check_code(&outcome, disturbance);
+            if self.is_complete(&outcome, folder.path(), disturbance) {
+                return;
             }
         }
-        at += len;
+        self.check_end(&server, &list, folder.path());
     }
-    told
+
+    /// Checks what a run has left; returns whether there is nothing to continue.
+    #[track_caller]
+    fn is_complete(&self, outcome: &Outcome, folder: &Path, disturbance: Disturbance) -> bool {
+        let is_success = outcome.code() == Some(0);
+        let told = || ended(outcome);
+        match self.case.place {
+            Place::Pipe => {
+                self.promise.check_pipe(&outcome.stdout, is_success, told);
+                true
+            }
+            Place::File => {
+                let is_there = self.promise.check_file(&folder.join("out"), is_success, told);
+                // It may have been killed, or a close may have failed, just after.
+                let may_be = is_success || disturbance != Disturbance::None;
+                assert!(!is_there || may_be, "FILE, but {}", told());
+                is_there
+            }
+            Place::Folder => {
+                let was_killed = outcome.code().is_none();
+                self.promise.check_folder(folder, is_success, was_killed, told);
+                is_success
+            }
+        }
+    }
+
+    /// Once the server tells the truth, the next run reaches the end, if no FILE is in its way that it may not replace.
+    fn check_end(&self, server: &FaultServer, list: &Path, folder: &Path) {
+        if self.objects.iter().any(|object| object.liar.range.is_some()) {
+            return;
+        }
+        self.objects.iter().for_each(|object| object.be_honest());
+        let may_refuse = !self.case.is_forced && has_file(folder);
+        let outcome = self.run(folder, &self.line(server, list, RUNS_MAX), Disturbance::None);
+        let code = outcome.code();
+        assert!(code == Some(0) || (may_refuse && code == Some(8)), "at the end: {}", ended(&outcome));
+        self.is_complete(&outcome, folder, Disturbance::None);
+    }
+
+    fn uris(&self) -> Vec<String> {
+        (0..self.objects.len()).map(|number| format!("s3://bucket/k{number}")).collect()
+    }
+
+    /// The command line of the run of this number.
+    fn line(&self, server: &FaultServer, list: &Path, number: usize) -> String {
+        let (first, case) = (&self.objects[0].liar, &self.case);
+        let mut line = format!(
+            "s3fcp --endpoint {} --hedge off --max-attempts 2 --stall-timeout 2 --threads {} -c {} --chunk-size {}",
+            server.endpoint(),
+            case.threads,
+            first.concurrency,
+            first.chunk
+        );
+        if let Some(range) = &first.range {
+            // Writing into a string cannot fail.
+            let _ = write!(line, " --range {}-{}", range.start, range.end - 1);
+        }
+        line += match case.place {
+            Place::Pipe => "",
+            Place::File => " -o out",
+            Place::Folder => " -o ./",
+        };
+        if number > 0 && case.place != Place::Pipe {
+            line += " --continue";
+            line += if case.is_forced { " --force" } else { "" };
+        }
+        if matches!(case.naming, Naming::Stdin("\0") | Naming::List("\0")) {
+            line += " -0";
+        }
+        let uris = self.uris().join(" ");
+        match case.naming {
+            Naming::Arguments => format!("exec {line} {uris}"),
+            Naming::Piped => format!("printf '%s\\n' {uris} | {line} --from -"),
+            Naming::Stdin(_) => format!("exec {line} --from - < '{}'", list.display()),
+            Naming::List(_) => format!("exec {line} --from '{}'", list.display()),
+        }
+    }
+
+    fn run(&self, folder: &Path, line: &str, disturbance: Disturbance) -> Outcome {
+        let is_piped = self.case.naming == Naming::Piped;
+        let line = match disturbance {
+            Disturbance::ClosesFrom(first) if !is_piped => {
+                let inject = format!("inject=close:error=EIO:when={first}+");
+                let traced = format!("exec strace -f -qq -o /dev/null -e trace=close -e {inject} s3fcp");
+                line.replacen("exec s3fcp", &traced, 1)
+            }
+            _ => line.to_owned(),
+        };
+        let running = S3fcp::shell(&format!("cd '{}' && {line}", folder.display())).start();
+        if let Disturbance::KillAfter(after) = disturbance
+            && !is_piped
+        {
+            thread::sleep(after);
+            if !running.has_ended() {
+                running.signal(Signal::KILL);
+            }
+        }
+        running.wait()
+    }
 }
 
-#[test]
-fn one_version_of_each_object_is_distinguished_from_a_mix() {
-    let objects = [["aaa", "bb"], ["cc", "dd"]]
-        .map(|versions| versions.map(|version| Bytes::from_static(version.as_bytes())));
-    for (bytes, is_whole, is_begun) in [
-        ("aaacc", true, true),
-        ("bbdd", true, true),
-        ("bbd", false, true),
-        ("aa", false, true),
-        ("", false, true),
-        ("aab", false, false),
-        ("aaacd", false, false),
-        ("aaaccc", false, false),
-    ] {
-        assert_eq!(is_one_of_each(bytes.as_bytes(), &objects, true), is_whole, "{bytes}");
-        assert_eq!(is_one_of_each(bytes.as_bytes(), &objects, false), is_begun, "{bytes}");
+#[track_caller]
+fn check_code(outcome: &Outcome, disturbance: Disturbance) {
+    let may_fail = |code| matches!(disturbance, Disturbance::ClosesFrom(_)) && code == LOADER_FAILED;
+    match outcome.code() {
+        Some(code) => assert!(CODES.contains(&code) || may_fail(code), "{}", ended(outcome)),
+        None => assert!(matches!(disturbance, Disturbance::KillAfter(_)), "{}", ended(outcome)),
     }
+}
+
+/// Describes how a run ended, without its bytes.
+fn ended(outcome: &Outcome) -> String {
+    format!("{}: {}", outcome.status, outcome.stderr)
 }
