@@ -137,8 +137,13 @@ pub(super) async fn start(
     let Some(refused) = error.service().filter(|s| has_none.contains(&s.status)) else {
         return Err(wanted.refused(error));
     };
+    let is_no_content = refused.status == StatusCode::NO_CONTENT.as_u16();
     let info = match wanted.start() {
-        0 => confirm_empty(context, &mut head).await?,
+        0 => match confirm_empty(context, &mut head).await {
+            // The object has bytes: a 204 is no statement that it had none.
+            Err(other) if is_no_content && other.kind() == ErrorKind::Changed => return Err(error),
+            confirmed => confirmed?,
+        },
         start => confirm_end(context, &mut head, start, refused.object_size).await?,
     };
     if !wanted.of(&info)?.is_empty() {

@@ -64,7 +64,8 @@ fn a_slow_reader_gets_every_byte() {
 
 #[test]
 fn a_reader_that_goes_away_is_noticed() {
-    let server = FaultServer::healthy();
+    // More than the pipe holds.
+    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
     let (reader, writer) = pipe();
     let run = S3fcp::at(&server.endpoint()).window(4, CHUNK).stdout(writer);
     let (running, _) = run.args([URI]).start_unread();

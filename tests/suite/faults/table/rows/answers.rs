@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::super::case::{Case, Fault, LATER, PLACES, Phase, Place, across};
+use super::super::case::{At, Case, Fault, LATER, PLACES, Phase, Place, across};
 use super::{Row, always, each, once};
 use crate::support::fault_server::Reply;
 use crate::support::object::{CHUNK, CHUNKS, SIZE};
@@ -12,7 +12,7 @@ pub(super) fn rows() -> Vec<Row> {
     vec![
         Row::new("no HTTP where a response should be, or a response that contradicts itself", garbage()),
         Row::new("an endless head or body", [endless()]),
-        Row::new("another range than was requested, or none, or no size", wrong_ranges()),
+        Row::new("another range than was requested, or none", wrong_ranges()),
         Row::new("the whole object where a later range was requested", whole()),
         Row::new("an error document, or nothing, as if it were the object", no_object()),
         Row::new("a status that does not fit: 101, 204, 304", [nothing()]),
@@ -69,7 +69,6 @@ fn wrong_ranges() -> [Vec<Case>; 5] {
         ("other bytes", Reply::part(0..CHUNK)),
         ("shifted by one", Reply::ok().content_range("bytes 131073-196608/328914")),
         ("a shorter range", Reply::ok().content_range("bytes 131072-196606/328914")),
-        ("no size", Reply::ok().content_range("bytes 131072-196607/*")),
         ("no range", Reply::ok().content_range("bytes */328914")),
         ("another unit", Reply::ok().content_range("items 131072-196607/328914")),
         ("backwards", Reply::ok().content_range("bytes 196607-131072/328914")),
@@ -79,14 +78,14 @@ fn wrong_ranges() -> [Vec<Case>; 5] {
         ("too short a length", Reply::ok().header("content-length", "65535")),
         ("an error document", Reply::status(206).code("InternalError")),
     ];
-    // Where these come every time, a GET without a range brings the rest: download/unproven.rs.
+    // Where these come every time, or a range without a size, which is used or followed by a GET without a range:
+    // download/unproven.rs.
     let survived = [
         ("a longer range", Reply::ok().content_range("bytes 131072-196608/328914")),
         ("none", Reply::ok().without("content-range")),
     ];
     let first = [
         ("another range", Reply::ok().content_range("bytes 1-65536/328914")),
-        ("no size", Reply::ok().content_range("bytes 0-65535/*")),
         ("garbage", Reply::ok().content_range("all of it")),
     ];
     [
@@ -115,10 +114,14 @@ fn no_object() -> [Vec<Case>; 2] {
 fn nothing() -> Vec<Case> {
     let replies = [
         ("101", Reply::raw("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n")),
-        ("204", Reply::status(204).without("content-length")),
         ("304", Reply::status(304).without("content-length")),
     ];
-    each(&replies, &PLACES, |at, name, reply| once(at, name, reply).exit_immediately(5))
+    // To the first request it may be the answer of an empty object, which is looked into: download/unproven.rs.
+    let later = [("204", Reply::status(204).without("content-length"))];
+    let fails = |at: At, name: &'static str, reply: Reply| once(at, name, reply).exit_immediately(5);
+    let mut cases = each(&replies, &PLACES, fails);
+    cases.extend(each(&later, &LATER, fails));
+    cases
 }
 
 fn no_ranges() -> Vec<Case> {
