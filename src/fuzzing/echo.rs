@@ -20,7 +20,7 @@ const PASSWORD: &str = "p@ss&<word>\"with' everything";
 const SESSION_TOKEN: &str = "AQoEXAMPLEH4aoAH0gNCAPyJxz4BlCFFxWNE1OPTgk5TthT";
 const SESSION_ELEMENT: &str = "<SessionToken>AQoEXAMPLEH4aoAH0gNCAPyJxz4BlCFFxWNE1OPTgk5TthT</SessionToken>";
 
-/// Takes a response in which the bytes 1 to 8, 11 and 12 stand for what a server may echo, and how.
+/// Takes a response in which the bytes 1 to 8, 11, 12 and 14 to 20 stand for what a server may echo, and how.
 pub fn echo(data: &[u8]) {
     let mut response = Vec::new();
     for byte in data {
@@ -35,6 +35,14 @@ pub fn echo(data: &[u8]) {
             8 => response.extend_from_slice(BASE64_STANDARD.encode(PASSWORD).as_bytes()),
             11 => response.extend_from_slice(SESSION_TOKEN.as_bytes()),
             12 => response.extend_from_slice(SESSION_ELEMENT.as_bytes()),
+            14 => response.extend_from_slice(BASE64_STANDARD.encode(TOKEN).as_bytes()),
+            15 => response.extend_from_slice(hex(KEY).as_bytes()),
+            16 => response.extend_from_slice(html(TOKEN).as_bytes()),
+            17 => response
+                .extend_from_slice(percent(TOKEN).replace("%2F", "%2f").replace("%2B", "%2b").as_bytes()),
+            18 => response.extend_from_slice(percent(&percent(KEY)).as_bytes()),
+            19 => response.extend_from_slice(unicode(KEY).as_bytes()),
+            20 => response.extend_from_slice(xml(&html(KEY)).as_bytes()),
             other => response.push(*other),
         }
     }
@@ -50,7 +58,19 @@ pub fn echo(data: &[u8]) {
     {
         assert_harmless(&error);
         let shown = format!("{error} {error:?}");
-        let forms = [percent(TOKEN), xml(PASSWORD), json(PASSWORD), percent(PASSWORD)];
+        let forms = [
+            percent(TOKEN),
+            xml(PASSWORD),
+            json(PASSWORD),
+            percent(PASSWORD),
+            BASE64_STANDARD.encode(TOKEN),
+            hex(KEY),
+            html(TOKEN),
+            percent(TOKEN).replace("%2F", "%2f").replace("%2B", "%2b"),
+            percent(&percent(KEY)),
+            unicode(KEY),
+            xml(&html(KEY)),
+        ];
         for secret in all.into_iter().chain(forms.iter().map(String::as_str)) {
             assert!(!shown.contains(secret), "{secret} in {shown}");
         }
@@ -76,6 +96,18 @@ fn percent(text: &str) -> String {
 
 fn xml(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+fn html(text: &str) -> String {
+    text.replace('/', "&sol;").replace('+', "&plus;").replace('=', "&equals;")
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
+}
+
+fn unicode(text: &str) -> String {
+    text.replace('/', "\\u002F").replace('+', "\\u002b")
 }
 
 fn json(text: &str) -> String {

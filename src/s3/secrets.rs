@@ -1,10 +1,15 @@
 //! The secrets of a request, blanked out of whatever a server echoes.
 //!
 //! A debugging proxy or a gateway may repeat request headers in its response, perhaps encoded or cut. Texts are
-//! compared after percent-encoding, XML entities and JSON escapes are undone, so that each form is found.
+//! compared after percent-encoding, entities and JSON escapes are undone, several times where they are nested, so that
+//! each form is found. Base64 and hexadecimal digits are looked for as such: undoing them would need to know where they
+//! begin.
 
 use std::fmt;
 use std::ops::Range;
+
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
 
 use crate::s3::error_document::entity;
 
@@ -16,6 +21,24 @@ const RUN_MIN: usize = 12;
 const BLANKED_MIN: usize = 8;
 /// Only the beginning of a text is ever shown.
 const TEXT_BYTES_MAX: usize = 4096;
+
+/// Encodings inside each other that are undone: an escaped text in JSON in an XML document has three.
+const NESTING_MAX: usize = 4;
+/// The longest entity that is read.
+const ENTITY_BYTES_MAX: usize = 12;
+/// HTML's names of the ASCII characters that secrets have and XML has no names for
+/// (<https://html.spec.whatwg.org/multipage/named-characters.html>).
+const HTML_NAMES: [(&[u8], u8); 9] = [
+    (b"&sol;", b'/'),
+    (b"&plus;", b'+'),
+    (b"&equals;", b'='),
+    (b"&percnt;", b'%'),
+    (b"&colon;", b':'),
+    (b"&commat;", b'@'),
+    (b"&lowbar;", b'_'),
+    (b"&period;", b'.'),
+    (b"&bsol;", b'\\'),
+];
 
 /// The secrets that a request carries: keys, tokens, a signature, the query of a presigned URL.
 #[derive(Clone, Default)]
@@ -30,10 +53,26 @@ impl fmt::Debug for Secrets {
 impl Secrets {
     /// Adds a secret as it is sent, perhaps encoded.
     pub(crate) fn add(&mut self, secret: &str) {
-        for form in [bytes_of(&decoded(secret)), bytes_of(&as_it_is(secret))] {
-            if !form.is_empty() && !self.0.contains(&form) {
-                self.0.push(form);
+        let forms = [bytes_of(&decoded(&as_it_is(secret))), secret.as_bytes().to_vec()];
+        for form in &forms {
+            // In fewer characters they may be a part of any text.
+            let digits = base64_forms(form).into_iter().chain(hex_forms(form));
+            for digits in digits.filter(|digits| digits.len() >= BLANKED_MIN) {
+                if digits.contains(&b'+') {
+                    let as_decoded = |byte: &u8| if *byte == b'+' { b' ' } else { *byte };
+                    self.add_form(digits.iter().map(as_decoded).collect());
+                }
+                self.add_form(digits);
             }
+        }
+        for form in forms {
+            self.add_form(form);
+        }
+    }
+
+    fn add_form(&mut self, form: Vec<u8>) {
+        if !form.is_empty() && !self.0.contains(&form) {
+            self.0.push(form);
         }
     }
 
@@ -42,7 +81,7 @@ impl Secrets {
     pub(crate) fn redact(&self, text: &str) -> Option<String> {
         let text = beginning(text);
         let mut hidden = vec![false; text.len()];
-        for plain in [decoded(text), as_it_is(text)] {
+        for plain in layers(text) {
             for secret in &self.0 {
                 if secret.len() >= BLANKED_MIN {
                     mark(secret, &plain, &mut hidden);
@@ -70,14 +109,40 @@ impl Secrets {
         if self.0.iter().all(|secret| secret.len() > text.len()) {
             return false;
         }
-        let text = String::from_utf8_lossy(text);
-        [decoded(&text), as_it_is(&text)].iter().map(|plain| bytes_of(plain)).any(|plain| {
+        layers(&String::from_utf8_lossy(text)).iter().map(|plain| bytes_of(plain)).any(|plain| {
             let is_in = |secret: &Vec<u8>| {
                 secret.len() >= BLANKED_MIN && plain.windows(secret.len()).any(|w| w == secret.as_slice())
             };
             self.0.iter().any(is_in)
         })
     }
+}
+
+/// Returns `secret` in both alphabets of base64, alone and as a part of a longer text, in which it may begin at any of
+/// the three bytes of a group (RFC 4648, sections 4 and 5).
+fn base64_forms(secret: &[u8]) -> Vec<Vec<u8>> {
+    let encode = |bytes: &[u8]| [BASE64_STANDARD.encode(bytes), BASE64_URL_SAFE.encode(bytes)];
+    let mut forms = encode(secret).map(String::into_bytes).to_vec();
+    for before in 0..3 {
+        let shifted = [&[0; 2][..before], secret].concat();
+        // The characters that depend on other bytes too are left out.
+        let (start, end) = ((before * 8).div_ceil(6), shifted.len() * 8 / 6);
+        forms.extend(
+            encode(&shifted).iter().filter_map(|text| text.as_bytes().get(start..end)).map(<[u8]>::to_vec),
+        );
+    }
+    forms
+}
+
+/// Returns the hexadecimal digits of `secret`, in both cases.
+fn hex_forms(secret: &[u8]) -> [Vec<u8>; 2] {
+    let digits = |digits: &[u8; 16]| {
+        secret
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15].map(|digit| digits[usize::from(digit)]))
+            .collect()
+    };
+    [digits(b"0123456789ABCDEF"), digits(b"0123456789abcdef")]
 }
 
 fn beginning(text: &str) -> &str {
@@ -104,20 +169,34 @@ fn mark(secret: &[u8], plain: &[(u8, Range<usize>)], hidden: &mut [bool]) {
     }
 }
 
-/// Returns the bytes that `text` stands for, each with the range of `text` that it was read from. A space and a plus
-/// are one, since either may stand for the other in a query.
-fn decoded(text: &str) -> Vec<(u8, Range<usize>)> {
-    let mut plain = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while at < text.len() {
-        let (byte, len) = unit(&text.as_bytes()[at..], &text[at..]);
-        match byte {
-            Some(byte) => plain.push((if byte == b'+' { b' ' } else { byte }, at..at + len)),
-            None => plain.extend((at..at + len).map(|at| (text.as_bytes()[at], at..at + 1))),
+/// Returns `text` as it is, and with its encodings undone, one inside the other.
+fn layers(text: &str) -> Vec<Vec<(u8, Range<usize>)>> {
+    let mut layers = vec![as_it_is(text)];
+    while layers.len() <= NESTING_MAX
+        && let Some(last) = layers.last()
+    {
+        let inner = decoded(last);
+        if inner == *last {
+            break;
         }
+        layers.push(inner);
+    }
+    layers
+}
+
+/// Returns the bytes that `plain` stands for, each with the range of the text that it was read from. A space and a plus
+/// are one, since either may stand for the other in a query.
+fn decoded(plain: &[(u8, Range<usize>)]) -> Vec<(u8, Range<usize>)> {
+    let bytes = bytes_of(plain);
+    let mut inner = Vec::with_capacity(plain.len());
+    let mut at = 0;
+    while at < plain.len() {
+        let (byte, len) = unit(&bytes[at..]);
+        let range = plain[at].1.start..plain[at + len - 1].1.end;
+        inner.push((if byte == b'+' { b' ' } else { byte }, range));
         at += len;
     }
-    plain
+    inner
 }
 
 /// Returns the bytes of `text`, with nothing decoded.
@@ -129,8 +208,8 @@ fn bytes_of(plain: &[(u8, Range<usize>)]) -> Vec<u8> {
     plain.iter().map(|(byte, _)| *byte).collect()
 }
 
-/// Reads one unit of text: the ASCII byte that it stands for, and its length. `None` for any other character.
-fn unit(bytes: &[u8], text: &str) -> (Option<u8>, usize) {
+/// Reads one unit of text, which is not empty: the byte that it stands for, and its length.
+fn unit(bytes: &[u8]) -> (u8, usize) {
     match bytes {
         // Percent-encoded, perhaps twice: %252F.
         [b'%', rest @ ..] => {
@@ -142,23 +221,27 @@ fn unit(bytes: &[u8], text: &str) -> (Option<u8>, usize) {
                 rest = more;
                 len += 2;
             }
-            hex_byte(rest).map_or((Some(b'%'), 1), |byte| (Some(byte), len + 2))
+            hex_byte(rest).map_or((b'%', 1), |byte| (byte, len + 2))
         }
-        [b'&', ..] => match entity(text) {
-            Some((c, len)) if c.is_ascii() => (u8::try_from(u32::from(c)).ok(), len),
-            _ => (Some(b'&'), 1),
-        },
-        [b'\\', c @ (b'/' | b'"' | b'\\'), ..] => (Some(*c), 2),
-        [b'\\', b'u', ..] => {
-            let code = text.get(2..6).and_then(|digits| u32::from_str_radix(digits, 16).ok());
-            match code.and_then(|code| u8::try_from(code).ok()).filter(u8::is_ascii) {
-                Some(byte) => (Some(byte), 6),
-                None => (Some(b'\\'), 1),
-            }
+        [b'&', ..] => character(bytes).unwrap_or((b'&', 1)),
+        [b'\\', c @ (b'/' | b'"' | b'\\'), ..] => (*c, 2),
+        [b'\\', b'x', rest @ ..] => hex_byte(rest).map_or((b'\\', 1), |byte| (byte, 4)),
+        [b'\\', b'u', b'0', b'0', rest @ ..] => {
+            hex_byte(rest).filter(u8::is_ascii).map_or((b'\\', 1), |byte| (byte, 6))
         }
-        [byte, ..] if byte.is_ascii() => (Some(*byte), 1),
-        _ => (None, text.chars().next().map_or(1, char::len_utf8)),
+        [byte, ..] => (*byte, 1),
+        [] => (0, 1),
     }
+}
+
+/// Reads the entity at the start of `bytes`, of an ASCII character: that, and the entity's length.
+fn character(bytes: &[u8]) -> Option<(u8, usize)> {
+    if let Some((name, c)) = HTML_NAMES.iter().find(|(name, _)| bytes.starts_with(name)) {
+        return Some((*c, name.len()));
+    }
+    let end = bytes.iter().take(ENTITY_BYTES_MAX).position(|byte| *byte == b';')?;
+    let (c, len) = entity(std::str::from_utf8(&bytes[..=end]).ok()?)?;
+    Some((u8::try_from(u32::from(c)).ok().filter(u8::is_ascii)?, len))
 }
 
 fn hex_byte(bytes: &[u8]) -> Option<u8> {
@@ -188,11 +271,24 @@ mod tests {
     #[test]
     fn a_secret_is_blanked_in_every_encoding_that_a_server_echoes() {
         let percent = utf8_percent_encode(TOKEN, NON_ALPHANUMERIC).to_string();
+        let hex = |case: usize| String::from_utf8_lossy(&hex_forms(TOKEN.as_bytes())[case]).into_owned();
         for (kind, echoed) in [
             ("as it is", TOKEN.to_owned()),
             ("percent-encoded", percent.clone()),
             ("in lower case", percent.replace("%2F", "%2f").replace("%2B", "%2b").replace("%3D", "%3d")),
             ("twice percent-encoded", percent.replace('%', "%25")),
+            ("in mixed case", percent.replacen("%2F", "%2f", 3)),
+            ("HTML", TOKEN.replace('/', "&sol;").replace('+', "&plus;").replace('=', "&equals;")),
+            ("entities percent-encoded", TOKEN.replace('/', "%26%23x2f%3B").replace('+', "%26plus%3b")),
+            ("entities twice", TOKEN.replace('/', "&amp;sol;").replace('=', "&amp;amp;#61;")),
+            ("percent-encoded in entities", percent.replace('%', "&#37;")),
+            ("JSON in JSON", TOKEN.replace('/', "\\\\u002F").replace('=', "\\\\\\\\u003d")),
+            ("JavaScript", TOKEN.replace('/', "\\x2F").replace('+', "\\x2b")),
+            ("base64", BASE64_STANDARD.encode(TOKEN)),
+            ("base64 for URLs", BASE64_URL_SAFE.encode(TOKEN)),
+            ("base64, percent-encoded", BASE64_STANDARD.encode(TOKEN).replace('=', "%3D")),
+            ("hexadecimal digits", hex(0)),
+            ("hexadecimal digits in lower case", hex(1)),
             ("as entities", TOKEN.replace('/', "&#x2F;").replace('+', "&#43;").replace('=', "&#61;")),
             ("JSON", TOKEN.replace('/', "\\/").replace('=', "\\u003d")),
             ("plus as a space", TOKEN.replace('+', " ")),
@@ -202,6 +298,18 @@ mod tests {
             let shown =
                 secrets(&[TOKEN]).redact(&format!("x-amz-security-token: {echoed}; host: h")).unwrap();
             assert_eq!(shown, "x-amz-security-token: [hidden]; host: h", "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_blanked_within_the_base64_of_a_longer_text() {
+        for before in ["", "u", "us", "use", "user:"] {
+            for after in ["", "!", "!!", "!!!"] {
+                let echoed = BASE64_STANDARD.encode(format!("{before}{TOKEN}{after}"));
+                let shown = secrets(&[TOKEN]).redact(&echoed).unwrap();
+                assert!(shown.len() < BLANK.len() + 16, "{before} {after}: {shown}");
+                assert!(secrets(&[TOKEN]).is_revealed_by(echoed.as_bytes()), "{before} {after}");
+            }
         }
     }
 

@@ -120,7 +120,7 @@ fn pieces(bytes: &[u8], objects: &[[Bytes; 2]]) -> String {
 }
 
 #[test]
-fn one_version_of_each_object_is_told_from_a_mix() {
+fn one_version_of_each_object_is_distinguished_from_a_mix() {
     let objects = [["aaa", "bb"], ["cc", "dd"]]
         .map(|versions| versions.map(|version| Bytes::from_static(version.as_bytes())));
     for (bytes, is_whole, is_begun) in [
