@@ -10,6 +10,7 @@ pub(crate) mod descriptors;
 mod ending;
 pub(crate) mod existing_file;
 pub(crate) mod file_each;
+pub(crate) mod freed_memory;
 pub(crate) mod habits;
 pub(crate) mod help;
 pub(crate) mod integrity_notes;

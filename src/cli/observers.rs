@@ -1,5 +1,7 @@
-//! Shows the objects of a run while it lasts: progress, and notes on how far their bytes are proven.
+//! Observes the objects of a run while it lasts: progress, notes on how far their bytes are proven, and the memory that
+//! those before them have left.
 
+use crate::cli::freed_memory::FreedMemory;
 use crate::cli::integrity_notes::IntegrityNotes;
 use crate::cli::objects::Objects;
 use crate::cli::progress::Progress;
@@ -9,15 +11,17 @@ use crate::cli::progress::view::RunOutcome;
 pub(crate) struct Observers {
     progress: Progress,
     notes: IntegrityNotes,
+    freed: FreedMemory,
 }
 
 impl Observers {
     pub(crate) fn new(progress: Progress) -> Self {
-        Self { progress, notes: IntegrityNotes::default() }
+        Self { progress, notes: IntegrityNotes::default(), freed: FreedMemory::default() }
     }
 
     /// Shows the current object of `sequence`, which begins.
     pub(crate) fn object_begins(&mut self, sequence: &Objects) {
+        self.freed.object_begins();
         self.objects_known(sequence);
         if let (Some(download), Some(request)) = (sequence.current(), sequence.request()) {
             self.notes.object_begins(download);
