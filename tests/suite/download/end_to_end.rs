@@ -69,7 +69,9 @@ fn defaults_download_a_larger_object() {
     server.put("bucket", "key", bytes.clone());
     let outcome = S3fcp::at(&server.endpoint()).download("s3://bucket/key");
     outcome.assert_object(&bytes);
-    assert_eq!(server.stats().body_bytes, bytes.len() as u64);
+    // Where the machine is busy, ranges may be cancelled or hedged, and their bytes come twice.
+    let sent = server.stats().body_bytes;
+    assert!((bytes.len()..2 * bytes.len()).contains(&usize::try_from(sent).unwrap()), "{sent} bytes");
     assert_eq!(outcome.stderr, "", "no progress bar where there is no terminal");
 }
 
