@@ -25,6 +25,7 @@
 //! | [`s3fcp::download`](DOWNLOAD) | info | the first response shows the object | `size`, `etag`, `version_id`, `range`, `chunk`, `window` (in bytes, at the most), `concurrency`, `object` |
 //! | | info | the object is complete | `size`, `size_by` (the fact that shows it: `content-range`, `whole response`, `two responses` or `last chunk`), `validator` (`strong`, `weak` or `none`), `responses`, `checksum` |
 //! | [`s3fcp::connection`](CONNECTION) | debug | a name was resolved; a connection was opened | `host`, `addresses`; `host`, `proxy`, `peer`, `connection`, `elapsed_ms` |
+//! | | warn | a pipe or device that is named in place of a file has no writer yet; certificates of the CA bundle are skipped | `reason`, `skipped` |
 //! | [`s3fcp::level`](LEVEL) | debug | the number of concurrent ranges changed | `concurrency`, `before` |
 //! | | info | another number of threads fetch; or no further one could be made | `threads`, `before`; `threads`, `reason` |
 //! | | trace | a sample for that decision | `concurrency`, `fetched`, `held` (both in bytes) |

@@ -25,8 +25,9 @@ pub(super) struct AwsFiles {
 /// One of them.
 #[derive(Debug, Clone)]
 pub(super) enum AwsFile {
-    /// It is read each time, so that keys rotated on disk are found. `None` without a home folder.
-    Path(Option<PathBuf>),
+    /// It is read each time, so that keys rotated on disk are found. `None` without a home folder. The variable that
+    /// names it, if one does.
+    Path(Option<PathBuf>, Option<&'static str>),
     /// Its bytes, for tests.
     #[cfg(any(test, fuzzing))]
     Bytes(Vec<u8>),
@@ -41,20 +42,26 @@ pub(super) struct ParsedFiles {
     pub(super) looked_into: Vec<(String, Option<String>)>,
 }
 
+/// The end of the reason for a missing file that is not at its usual place.
+const NAMED: &str = " names it)";
+
 impl AwsFiles {
     /// Returns the files that `env` names, otherwise those in `~/.aws`.
     pub(super) fn locate(env: &Env) -> Self {
         let home = variable(env, "HOME").map(PathBuf::from);
-        let path = |name: &str, default: &str| {
-            let named = variable(env, name).map_or_else(|| default.to_owned(), |path| expand(env, &path));
-            match named.strip_prefix("~/") {
+        let file = |name: &'static str, default: &str| {
+            let named = variable(env, name);
+            let by = named.is_some().then_some(name);
+            let path = named.map_or_else(|| default.to_owned(), |path| expand(env, &path));
+            let path = match path.strip_prefix("~/") {
                 Some(rest) => home.as_ref().map(|home| home.join(rest)),
-                None => Some(PathBuf::from(named)),
-            }
+                None => Some(PathBuf::from(path)),
+            };
+            AwsFile::Path(path, by)
         };
         Self {
-            config: AwsFile::Path(path("AWS_CONFIG_FILE", "~/.aws/config")),
-            credentials: AwsFile::Path(path("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")),
+            config: file("AWS_CONFIG_FILE", "~/.aws/config"),
+            credentials: file("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
         }
     }
 
@@ -85,14 +92,15 @@ impl AwsFiles {
 impl AwsFile {
     async fn read(&self) -> (String, Result<Vec<u8>, String>) {
         match self {
-            Self::Path(Some(path)) => {
-                let bytes = read_bounded_soon(path.clone()).await.map_err(|e| match e.kind() {
-                    ErrorKind::NotFound => "does not exist".to_owned(),
+            Self::Path(Some(path), named_by) => {
+                let bytes = read_bounded_soon(path.clone()).await.map_err(|e| match (e.kind(), named_by) {
+                    (ErrorKind::NotFound, None) => "does not exist".to_owned(),
+                    (ErrorKind::NotFound, Some(variable)) => format!("does not exist ({variable}{NAMED}"),
                     _ => format!("cannot be read: {e}"),
                 });
                 (path.display().to_string(), bytes)
             }
-            Self::Path(None) => ("~/.aws".to_owned(), Err("cannot be found: HOME is not set".to_owned())),
+            Self::Path(None, _) => ("~/.aws".to_owned(), Err("cannot be found: HOME is not set".to_owned())),
             #[cfg(any(test, fuzzing))]
             Self::Bytes(bytes) => ("a test's file".to_owned(), Ok(bytes.clone())),
         }
@@ -129,6 +137,16 @@ impl ParsedFiles {
             }
         }
         self.profile_mut(&name.1).insert("source_profile".to_owned(), source.to_owned());
+    }
+
+    /// Replaces a setting of a profile wherever it is.
+    pub(super) fn replace(&mut self, name: &str, key: &str, value: &str) {
+        let name = ("profile".to_owned(), name.to_owned());
+        for sections in [&mut self.config, &mut self.credentials] {
+            if let Some(old) = sections.0.get_mut(&name).and_then(|profile| profile.get_mut(key)) {
+                value.clone_into(old);
+            }
+        }
     }
 
     /// Returns the settings of a profile in the configuration file, to change them.
@@ -195,11 +213,11 @@ impl ParsedFiles {
         self.looked_into.iter().map(file).collect::<Vec<_>>().join("; ")
     }
 
-    /// Describes the files that exist and cannot be read.
+    /// Describes the files that were named or exist, and cannot be read.
     pub(super) fn unreadable(&self) -> Option<String> {
         let problems: Vec<_> = (self.looked_into.iter())
             .filter_map(|(name, problem)| Some((name, problem.as_ref()?)))
-            .filter(|(_, reason)| reason.starts_with("cannot be read"))
+            .filter(|(_, reason)| reason.starts_with("cannot be read") || reason.ends_with(NAMED))
             .map(|(name, reason)| format!("{name} {reason}"))
             .collect();
         (!problems.is_empty()).then(|| problems.join("; "))

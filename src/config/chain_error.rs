@@ -91,6 +91,11 @@ fn hint(reason: &str) -> &'static str {
          export-credentials` do it, and put them into the environment"
     } else if has(&["loop"]) {
         "one of these profiles must have keys, a process or a session instead of a source_profile"
+    } else if has(&["sts:", "accessdenied", "not authorized"]) {
+        "the role's trust policy must allow this identity to assume the role, and the identity's own policy too"
+    } else if has(&["ecs or eks"]) && has(&["http 401", "http 403"]) {
+        "the container's agent refuses: check AWS_CONTAINER_AUTHORIZATION_TOKEN or its file, and the role of the task or \
+         pod"
     } else if has(&["is missing beside"]) {
         "complete the pair in that file, or remove it there: keys from two files are not combined"
     } else if has(&["line break", "control character", "not ascii", "is empty"]) {

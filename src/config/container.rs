@@ -80,7 +80,7 @@ async fn token(env: &Env) -> Result<Option<HeaderValue>, String> {
         let bytes = read_bounded_soon(path.trim().into()).await;
         let token = bytes
             .and_then(|bytes| String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into()))
-            .map_err(|e| format!("cannot read the file of AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: {e}"))?;
+            .map_err(|e| format!("cannot read {path} (AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE): {e}"))?;
         ("the file of AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token)
     } else if let Some(token) = variable(env, "AWS_CONTAINER_AUTHORIZATION_TOKEN") {
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN", token)

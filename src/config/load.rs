@@ -22,7 +22,8 @@ use crate::config::sso::SsoSession;
 use crate::error::Result;
 use crate::s3::address::endpoint_url;
 use crate::s3::address::region::Region;
-use crate::s3::sse_c::CustomerKey;
+use crate::s3::sse_c::{CustomerKey, KeyText};
+use crate::transport::bounded_file::read_bounded_soon;
 use crate::transport::proxy::Proxies;
 use crate::transport::tls::{CaBundle, Tls};
 
@@ -56,6 +57,7 @@ async fn load_from(
     let region = region.as_deref().map(parse_region).transpose()?;
     let region_is_configured = region.is_some();
     let tls = Tls::new(ca_bundle(&found, settings), settings.client_certificate.clone());
+    tls.read_pipes().await;
     let retries = found.retries()?;
     let mut config = Config {
         region: region.unwrap_or_default(),
@@ -67,7 +69,7 @@ async fn load_from(
         checksum_validation: s3_block::checksum_validation(&found)?,
         profile_limits: s3_block::profile_limits(&found)?,
         request_payer: settings.request_payer,
-        sse_c: settings.sse_c_key.as_ref().map(CustomerKey::read).transpose()?,
+        sse_c: customer_key(settings.sse_c_key.as_ref()).await?,
         credentials: Credentials::anonymous(),
     };
     if settings.no_sign_request {
@@ -107,6 +109,15 @@ async fn load_from(
 /// Returns the profile that the environment selects, also by its older variable.
 fn profile_variable(env: &Env) -> Option<String> {
     variable(env, "AWS_PROFILE").or_else(|| variable(env, "AWS_DEFAULT_PROFILE"))
+}
+
+async fn customer_key(text: Option<&KeyText>) -> Result<Option<CustomerKey>> {
+    let Some(text) = text else { return Ok(None) };
+    let read = match text.path() {
+        Some(path) => read_bounded_soon(path.to_owned()).await,
+        None => Ok(Vec::new()),
+    };
+    CustomerKey::read_by(text, |_| read).map(Some)
 }
 
 fn ca_bundle(found: &SettingsLookup, settings: &Settings) -> Option<CaBundle> {

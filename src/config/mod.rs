@@ -17,6 +17,7 @@ pub(crate) mod provider_http;
 pub(crate) mod s3_block;
 pub(crate) mod settings;
 pub(crate) mod sso;
+pub(crate) mod web_identity;
 
 pub use aws_smithy_runtime_api::client::identity::Identity;
 

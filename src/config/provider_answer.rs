@@ -10,13 +10,21 @@ use serde_json::{Map, Value};
 use crate::error::printable::printable;
 
 /// Parses a date as botocore does: RFC 3339, also with a space for the `T`, `UTC` or nothing for the `Z`, and offsets
-/// such as `+0100`, `+01:00` or `+01`; or seconds since the epoch.
+/// such as `+0100`, `+01:00` or `+01`; without separators, `20300101T010506Z`; as in HTTP, `Tue, 01 Jan 2030 01:05:06
+/// GMT`; or seconds since the epoch.
 pub(super) fn parse_date(text: &str) -> Option<SystemTime> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<f64>() {
         let epoch = Duration::try_from_secs_f64(seconds).ok()?;
         return SystemTime::UNIX_EPOCH.checked_add(epoch);
     }
+    let in_http = ["UTC", "Z", "+0000", "-0000"].iter().find_map(|zone| text.strip_suffix(zone));
+    let in_http = in_http.map_or_else(|| text.to_owned(), |start| format!("{} GMT", start.trim_end()));
+    if let Ok(date) = httpdate::parse_http_date(&in_http) {
+        return Some(date);
+    }
+    let spread = with_separators(text);
+    let text = spread.as_deref().unwrap_or(text);
     let (date, time) = text.split_at_checked(10)?;
     let time = time.strip_prefix(['T', 't', ' '])?;
     let end =
@@ -42,6 +50,18 @@ pub(super) fn parse_date(text: &str) -> Option<SystemTime> {
     let utc = humantime::parse_rfc3339(&format!("{date}T{clock}Z")).ok()?;
     let shift = Duration::from_secs(i64::abs(offset_seconds).unsigned_abs());
     if offset_seconds >= 0 { utc.checked_sub(shift) } else { utc.checked_add(shift) }
+}
+
+/// Returns a date of ISO 8601's basic format, `20300101T010506Z`, in the extended one.
+fn with_separators(text: &str) -> Option<String> {
+    let (date, time) = text.split_at_checked(8)?;
+    let clock = time.strip_prefix(['T', 't'])?;
+    let (clock, rest) = clock.split_at_checked(6)?;
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let (year, month, day) = (date.get(..4)?, date.get(4..6)?, date.get(6..)?);
+    let (hour, minute, second) = (clock.get(..2)?, clock.get(2..4)?, clock.get(4..)?);
+    (is_number(date) && is_number(clock))
+        .then(|| format!("{year}-{month}-{day}T{hour}:{minute}:{second}{rest}"))
 }
 
 /// Rewrites the dates and trims the texts of a JSON document with credentials; any other document stays as it is.
@@ -155,6 +175,15 @@ mod tests {
             "2029-12-31T20:05:06-05:00",
             "2030-01-01T06:35:06+0530",
             " 2030-01-01T01:05:06Z\n",
+            "20300101T010506Z",
+            "20300101t010506z",
+            "20300101T010506",
+            "20300101T010506.5Z",
+            "20300101T020506+0100",
+            "Tue, 01 Jan 2030 01:05:06 GMT",
+            "Tue, 01 Jan 2030 01:05:06 UTC",
+            "Tue, 01 Jan 2030 01:05:06 +0000",
+            " Tue, 01 Jan 2030 01:05:06 GMT\n",
             "1893459906",
             "1893459906.0",
         ] {
@@ -170,6 +199,11 @@ mod tests {
             "null",
             "2030-01-01",
             "2030-01-01T",
+            "20300101T",
+            "20300101T0105Z",
+            "20301301T010506Z",
+            "2030\u{e9}01T010506Z",
+            "Tue, 01 Foo 2030 01:05:06 GMT",
             "2030-13-01T01:05:06Z",
             "2030-01-01T25:05:06Z",
             "2030-01-01T01:05:06PST",

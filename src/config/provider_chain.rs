@@ -5,16 +5,14 @@
 
 use std::error::Error as _;
 use std::future::Future;
-use std::io;
-use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::BehaviorVersion;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
+use aws_config::web_identity_token::{StaticConfiguration, WebIdentityTokenCredentialsProvider};
 use aws_credential_types::Credentials as Keys;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
@@ -32,10 +30,10 @@ use crate::config::process;
 use crate::config::profile::variable;
 use crate::config::provider_http::ProviderClient;
 use crate::config::sso::{self, SsoSession};
+use crate::config::web_identity::TokenFile;
 use crate::error::Result;
 use crate::s3::address::addressing::EndpointVariant;
 use crate::s3::address::region::Region;
-use crate::transport::bounded_file::check_bounded;
 
 /// Time limit for one attempt at STS or SSO.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -43,6 +41,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 const SOURCE_TIMEOUT: Duration = Duration::from_mins(1);
 /// Time limit for connecting to them.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The setting of a profile with a web identity.
+const TOKEN_FILE: &str = "web_identity_token_file";
 
 /// A source of credentials, in the order in which they are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,14 +89,21 @@ async fn with_time_limit(
     })
 }
 
-/// Checks the file of a web identity's token, which the AWS crates read whole. They report a missing one.
-fn check_token_file(path: Option<&str>) -> Result<(), CredentialsError> {
-    match path.map(|path| check_bounded(Path::new(path))) {
-        Some(Err(e)) if e.kind() == io::ErrorKind::Other => {
-            Err(CredentialsError::provider_error(format!("the token's file cannot be read: {e}")))
-        }
-        _ => Ok(()),
-    }
+/// Reads the token that the profile `base` names, and makes the profile name a pipe that contains it.
+async fn token_of_profile(
+    files: &mut ParsedFiles,
+    base: &str,
+) -> Result<Option<TokenFile>, CredentialsError> {
+    let Some(file) = files.get(base, TOKEN_FILE) else { return Ok(None) };
+    let token = TokenFile::read(file).await?;
+    files.replace(base, TOKEN_FILE, token.path());
+    Ok(Some(token))
+}
+
+/// Returns the name of a session whose user set none.
+fn default_session_name() -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("web-identity-token-{}", now.as_millis())
 }
 
 impl ProviderChain {
@@ -113,18 +121,16 @@ impl ProviderChain {
         let mut files =
             self.files.read().await.map_err(|e| failed(CredentialsError::invalid_configuration(e)))?;
         let base = self.base_profile(&files).map_err(failed)?;
+        // It is read while the profile's keys are loaded.
+        let _token = token_of_profile(&mut files, &base).await.map_err(failed)?;
         if let Some(keys) = self.own_source(&mut files, &base).await.map_err(failed)? {
             return Ok((CredentialSource::Profile, keys));
         }
         for (origin, provider) in self.chain(&files) {
             let loaded = with_time_limit(async {
                 match &provider {
-                    Some(provider) => {
-                        if origin == CredentialSource::WebIdentity {
-                            check_token_file(variable(&self.env, "AWS_WEB_IDENTITY_TOKEN_FILE").as_deref())?;
-                        }
-                        provider.provide_credentials().await
-                    }
+                    Some(provider) => provider.provide_credentials().await,
+                    None if origin == CredentialSource::WebIdentity => self.web_identity_keys().await,
                     None if origin == CredentialSource::Container => self.container_keys().await,
                     None => Box::pin(self.instance_keys(&files)).await,
                 }
@@ -189,8 +195,7 @@ impl ProviderChain {
         base: &str,
     ) -> Result<Option<Keys>, CredentialsError> {
         let has = |keys: &[&str]| keys.iter().any(|key| files.get(base, key).is_some());
-        let keys = if has(&["web_identity_token_file"]) {
-            check_token_file(files.get(base, "web_identity_token_file"))?;
+        let keys = if has(&[TOKEN_FILE]) {
             return Ok(None);
         } else if let Some(source) = files.get(base, "credential_source") {
             match source.to_ascii_lowercase().as_str() {
@@ -249,6 +254,22 @@ impl ProviderChain {
         self.instance(files).keys().await
     }
 
+    async fn web_identity_keys(&self) -> Result<Keys, CredentialsError> {
+        let mut provider = WebIdentityTokenCredentialsProvider::builder().configure(&self.provider_config());
+        let names = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME"];
+        let mut token = None;
+        // Otherwise the provider says what is missing.
+        if let [Some(file), Some(role_arn), session_name] = names.map(|name| variable(&self.env, name)) {
+            let pipe = token.insert(TokenFile::read(&file).await?);
+            provider = provider.static_configuration(StaticConfiguration {
+                web_identity_token_file: pipe.path().into(),
+                role_arn,
+                session_name: session_name.unwrap_or_else(default_session_name),
+            });
+        }
+        provider.build().provide_credentials().await
+    }
+
     async fn container_keys(&self) -> Result<Keys, CredentialsError> {
         Box::pin(container::load(&self.env, &self.client)).await
     }
@@ -267,10 +288,9 @@ impl ProviderChain {
             .profile_files(files.render())
             .profile_name(encode_name(&self.profile))
             .build();
-        let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(&config).build();
         [
             (CredentialSource::Profile, Some(Box::new(profile))),
-            (CredentialSource::WebIdentity, Some(Box::new(web_identity))),
+            (CredentialSource::WebIdentity, None),
             (CredentialSource::Container, None),
             (CredentialSource::Instance, None),
         ]

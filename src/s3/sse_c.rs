@@ -6,6 +6,8 @@
 //! Source: Amazon S3 User Guide, "Using server-side encryption with customer-provided keys".
 
 use std::fmt;
+use std::io::{self, Read as _};
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -33,6 +35,13 @@ impl KeyText {
     pub fn file(&self) -> Option<&str> {
         let text = self.0.trim();
         from_base64(text.as_bytes()).is_none().then_some(text)
+    }
+
+    /// Returns the path of that file.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        let text = self.file()?;
+        let path = ["fileb://", "file://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+        Some(Path::new(path.unwrap_or(text)))
     }
 }
 
@@ -74,22 +83,28 @@ impl CustomerKey {
     /// # Errors
     /// An error of usage if `text` is neither.
     pub fn read(text: &KeyText) -> Result<Self> {
-        let text = text.0.trim();
-        if let Some(key) = from_base64(text.as_bytes()) {
-            return Ok(key);
-        }
-        let path =
-            ["fileb://", "file://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
+        // A key may come from a device or a pipe, whose length is not known in advance.
+        Self::read_by(text, |path| {
+            let mut bytes = Vec::new();
+            std::fs::File::open(path)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        })
+    }
+
+    /// Reads a key as [`read`](Self::read) does; `read_file` reads its file, if it is in one.
+    pub(crate) fn read_by(
+        text: &KeyText,
+        read_file: impl FnOnce(&Path) -> io::Result<Vec<u8>>,
+    ) -> Result<Self> {
         let invalid = |why: &str| {
             Error::usage(why)
                 .with_hint("pass the name of a file that contains the key's 32 bytes, or their base64")
         };
-        // A key may come from a device or a pipe, whose length is not known in advance.
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)
-            .and_then(|file| {
-                std::io::Read::read_to_end(&mut std::io::Read::take(file, FILE_BYTES_MAX), &mut bytes)
-            })
+        if let Some(key) = from_base64(text.0.trim().as_bytes()) {
+            return Ok(key);
+        }
+        let path = text.path().unwrap_or_else(|| Path::new(""));
+        let bytes = read_file(path)
             .map_err(|e| invalid("--sse-c-key is neither a base64 key nor a readable file").with_source(e))?;
         match bytes.as_slice().try_into() {
             Ok(key) => Ok(Self::new(key)),

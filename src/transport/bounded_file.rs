@@ -1,15 +1,23 @@
 //! Small files that the user names (settings, tokens, certificates), read whole.
 //!
 //! A path may lead to a device that never ends, or to a pipe whose writer has not come yet: memory stays bounded, and a
-//! signal or a time limit still ends the run.
+//! signal or a time limit still ends the run. All of them are read here, except a list of sources, which is a stream.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tracing::warn;
+
+use crate::events::CONNECTION;
 
 /// More than any configuration file or bundle of certificates has, in bytes.
 const BYTES_MAX: u64 = 16 << 20;
+/// How long a pipe is waited for without a word.
+const NOTICE_TIME: Duration = Duration::from_secs(1);
 
 /// Reads `path`. Fails if it is larger than 16 MiB.
 pub(crate) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
@@ -18,22 +26,31 @@ pub(crate) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     if count as u64 > BYTES_MAX { Err(too_large()) } else { Ok(bytes) }
 }
 
-/// Reads `path` as [`read_bounded`] does; while a pipe has no writer, other tasks run.
-pub(crate) async fn read_bounded_soon(path: PathBuf) -> io::Result<Vec<u8>> {
-    if !std::fs::metadata(&path).is_ok_and(|found| found.file_type().is_fifo()) {
-        return read_bounded(&path);
-    }
-    let read = tokio::task::spawn_blocking(move || read_bounded(&path)).await;
-    read.unwrap_or_else(|_| Err(io::Error::other("the reading thread failed")))
+/// Returns whether reading `path` may wait for somebody: a pipe without a writer, a terminal.
+pub(crate) fn may_wait(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
-/// Checks a file that somebody else is to read whole.
-pub(crate) fn check_bounded(path: &Path) -> io::Result<()> {
-    let is_endless = |found: &Metadata| found.file_type().is_char_device();
-    match std::fs::metadata(path)? {
-        found if found.len() > BYTES_MAX || is_endless(&found) => Err(too_large()),
-        _ => Ok(()),
+/// Reads `path` as [`read_bounded`] does: on another thread if reading it [may wait](may_wait), so that a time limit and
+/// signals still end the run. A warning names it after a second.
+pub(crate) async fn read_bounded_soon(path: PathBuf) -> io::Result<Vec<u8>> {
+    if !may_wait(&path) {
+        return read_bounded(&path);
     }
+    let (done, mut read) = oneshot::channel();
+    let of_thread = path.clone();
+    // Not a thread of the runtime, which waits for those when it ends.
+    std::thread::Builder::new().name("file".to_owned()).spawn(move || {
+        // Nobody waits if the run has ended.
+        let _ = done.send(read_bounded(&of_thread));
+    })?;
+    let bytes = if let Ok(bytes) = timeout(NOTICE_TIME, &mut read).await {
+        bytes
+    } else {
+        warn!(target: CONNECTION, reason = %path.display(), "waiting for a pipe or device to be written");
+        read.await
+    };
+    bytes.unwrap_or_else(|_| Err(io::Error::other("the reading thread failed")))
 }
 
 fn too_large() -> io::Error {
@@ -53,15 +70,13 @@ mod tests {
         let path = file.path().to_owned();
         assert_eq!(read_bounded(&path).unwrap(), b"text");
         assert_eq!(read_bounded_soon(path.clone()).await.unwrap(), b"text");
-        check_bounded(&path).unwrap();
         for (size, is_small) in [(BYTES_MAX, true), (BYTES_MAX + 1, false)] {
             file.as_file().set_len(size).unwrap();
             assert_eq!(read_bounded(&path).is_ok(), is_small);
             assert_eq!(read_bounded_soon(path.clone()).await.is_ok(), is_small);
-            assert_eq!(check_bounded(&path).is_ok(), is_small);
         }
         for path in ["/dev/zero", "/no/such/file"].map(PathBuf::from) {
-            assert!(read_bounded(&path).is_err() && check_bounded(&path).is_err());
+            assert!(read_bounded(&path).is_err());
             assert!(read_bounded_soon(path).await.is_err());
         }
     }

@@ -4,6 +4,7 @@
 //! are read once. Verification cannot be turned off. Why ring: see docs/design/tls-provider.md.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -13,7 +14,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::bounded_file::read_bounded;
+use crate::transport::bounded_file::{may_wait, read_bounded, read_bounded_soon};
 use crate::transport::trust::{self, ServerVerifier};
 
 /// The certificates that TLS connections trust and present; by default the operating system's roots and no client
@@ -25,6 +26,8 @@ pub struct Tls(Arc<Shared>);
 struct Shared {
     bundle: Option<CaBundle>,
     client: Option<ClientCertificate>,
+    /// The contents of those files that can be read only once, or only by waiting.
+    pipes: OnceLock<Vec<(PathBuf, io::Result<Vec<u8>>)>>,
     config: OnceLock<ClientConfig>,
 }
 
@@ -69,7 +72,7 @@ impl Tls {
     /// certificate.
     #[must_use]
     pub fn new(bundle: Option<CaBundle>, client: Option<ClientCertificate>) -> Self {
-        Self(Arc::new(Shared { bundle, client, config: OnceLock::new() }))
+        Self(Arc::new(Shared { bundle, client, ..Shared::default() }))
     }
 
     /// Returns the bundle that is trusted instead of the operating system's roots.
@@ -81,6 +84,23 @@ impl Tls {
     /// Returns whether a client certificate is presented to servers that ask for one.
     pub(crate) fn has_client_certificate(&self) -> bool {
         self.0.client.is_some()
+    }
+
+    /// Reads those files that may wait for a writer. Connections are set up on a thread that must not wait.
+    pub(crate) async fn read_pipes(&self) {
+        let client = self.0.client.as_ref();
+        let files = [
+            self.0.bundle.as_ref().map(|bundle| &bundle.path),
+            client.map(|client| &client.certificate),
+            client.and_then(|client| client.key.as_ref()),
+        ];
+        let mut pipes: Vec<(PathBuf, io::Result<Vec<u8>>)> = Vec::new();
+        for file in files.into_iter().flatten().filter(|file| may_wait(file)) {
+            if pipes.iter().all(|(other, _)| other != file) {
+                pipes.push((file.clone(), read_bounded_soon(file.clone()).await));
+            }
+        }
+        let _ = self.0.pipes.set(pipes);
     }
 
     /// Returns the configuration, made at the first call. Reads the bundle and the client's files; the operating
@@ -96,7 +116,9 @@ impl Tls {
     fn build(&self) -> Result<ClientConfig> {
         let provider = Arc::new(provider());
         let verifier = match &self.0.bundle {
-            Some(bundle) => ServerVerifier::with_bundle(bundle, Arc::clone(&provider))?,
+            Some(bundle) => {
+                ServerVerifier::with_bundle(bundle, |file| self.0.read(file), Arc::clone(&provider))?
+            }
             None => ServerVerifier::with_system_roots(Arc::clone(&provider)),
         };
         let builder = ClientConfig::builder_with_provider(provider)
@@ -105,12 +127,23 @@ impl Tls {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
         let Some(client) = &self.0.client else { return Ok(builder.with_no_client_auth()) };
-        let (chain, key) = client.read()?;
+        let (chain, key) = client.read(&self.0)?;
         builder.with_client_auth_cert(chain, key).map_err(|e| {
             Error::usage(format!("client certificate {} is unusable", client.certificate.display()))
                 .with_source(e)
                 .with_hint("--client-cert and --client-key must belong together")
         })
+    }
+}
+
+impl Shared {
+    fn read(&self, file: &Path) -> io::Result<Vec<u8>> {
+        let pipe = self.pipes.get().and_then(|pipes| pipes.iter().find(|(path, _)| path == file));
+        match pipe {
+            Some((_, Ok(bytes))) => Ok(bytes.clone()),
+            Some((_, Err(e))) => Err(io::Error::new(e.kind(), e.to_string())),
+            None => read_bounded(file),
+        }
     }
 }
 
@@ -121,7 +154,15 @@ impl fmt::Debug for Tls {
 }
 
 impl ClientCertificate {
-    fn read(&self) -> Result<(Vec<rustls::pki_types::CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+    fn read(
+        &self,
+        files: &Shared,
+    ) -> Result<(Vec<rustls::pki_types::CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+        let read = |file: &Path, what: &str| {
+            files
+                .read(file)
+                .map_err(|e| Error::usage(format!("cannot read {what} {}", file.display())).with_source(e))
+        };
         let chain = trust::certificates_in(&read(&self.certificate, "client certificate")?);
         let chain = chain.into_iter().collect::<Result<Vec<_>, _>>().map_err(|e| {
             Error::usage(format!("client certificate {} is not PEM: {e}", self.certificate.display()))
@@ -143,11 +184,6 @@ impl ClientCertificate {
         })?;
         Ok((chain, key))
     }
-}
-
-fn read(file: &Path, what: &str) -> Result<Vec<u8>> {
-    read_bounded(file)
-        .map_err(|e| Error::usage(format!("cannot read {what} {}", file.display())).with_source(e))
 }
 
 /// Returns a configuration that trusts no certificate, for endpoints without TLS.

@@ -18,7 +18,6 @@ use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore,
 
 use crate::error::{Error, Result};
 use crate::events::CONNECTION;
-use crate::transport::bounded_file::read_bounded;
 use crate::transport::tls::CaBundle;
 use tracing::warn;
 
@@ -37,8 +36,12 @@ enum Roots {
 }
 
 impl ServerVerifier {
-    /// Trusts the certificates of `bundle`. Unusable ones are skipped with a warning; there must be a usable one.
-    pub(super) fn with_bundle(bundle: &CaBundle, provider: Arc<CryptoProvider>) -> Result<Self> {
+    /// Trusts the certificates of `bundle`, whose files are read by `read`. Unusable ones are skipped with a warning; there must be a usable one.
+    pub(super) fn with_bundle(
+        bundle: &CaBundle,
+        read: impl Fn(&Path) -> std::io::Result<Vec<u8>>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self> {
         let unreadable = |e: std::io::Error, path: &Path| {
             Error::usage(format!("cannot read CA bundle {} ({})", path.display(), bundle.setting))
                 .with_source(e)
@@ -48,7 +51,7 @@ impl ServerVerifier {
         let mut trusted = Vec::new();
         let mut skipped = Vec::new();
         for file in files_in(&bundle.path).map_err(|e| unreadable(e, &bundle.path))? {
-            let pem = read_bounded(&file).map_err(|e| unreadable(e, &file))?;
+            let pem = read(&file).map_err(|e| unreadable(e, &file))?;
             for (number, certificate) in certificates_in(&pem).into_iter().enumerate() {
                 let added = certificate.and_then(|certificate| {
                     roots.add(certificate.clone()).map_err(|e| e.to_string())?;

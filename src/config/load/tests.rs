@@ -159,7 +159,7 @@ async fn a_refresh_reads_the_files_again() {
     write("first");
     let files = AwsFiles {
         config: AwsFile::Bytes(Vec::new()),
-        credentials: AwsFile::Path(Some(file.path().to_owned())),
+        credentials: AwsFile::Path(Some(file.path().to_owned()), None),
     };
     let settings = Settings { region: Some("r".into()), ..Settings::default() };
     let config = load_from(&settings, &Env::from_slice(&[]), files, ProviderClient::shared).await.unwrap();

@@ -4,6 +4,7 @@
 mod info;
 mod last_line;
 mod log;
+mod named_pipes;
 mod process;
 mod resume_hint;
 mod server_messages;

@@ -224,3 +224,82 @@ fn without_credentials_all_sources_asked_are_listed() {
     }
     assert_eq!(machine.server.requests().len(), 0);
 }
+
+/// A source that answers, and refuses: no login helps against that.
+#[test]
+fn a_refusal_of_a_source_has_a_hint_that_fits() {
+    const DENIED: &str = "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
+        <Code>AccessDenied</Code><Message>Not authorized to perform sts:AssumeRole</Message></Error></ErrorResponse>";
+    let role = "role_arn = arn:aws:iam::1:role/r\nsource_profile = base\n[profile base]\naws_access_key_id = a\n\
+                aws_secret_access_key = b";
+    let web = "role_arn = arn:aws:iam::1:role/r\nweb_identity_token_file = TOKEN";
+    let sts: Setup = |machine, run| run.env("AWS_ENDPOINT_URL_STS", machine.server.endpoint());
+    let table: [(&str, (&str, Setup, &[&str])); 5] = [
+        ("container", ("", container, &["ECS or EKS: HTTP 403", "AWS_CONTAINER_AUTHORIZATION_TOKEN"])),
+        ("web identity", ("", web_identity, &["web identity", "AccessDenied", "trust policy"])),
+        ("web identity of a profile", (web, sts, &["\"default\"", "AccessDenied", "trust policy"])),
+        ("role", (role, sts, &["\"default\"", "AccessDenied", "trust policy"])),
+        (
+            "role with keys of the environment",
+            (
+                "role_arn = arn:aws:iam::1:role/r\ncredential_source = Environment",
+                |machine, run| {
+                    run.env("AWS_ENDPOINT_URL_STS", machine.server.endpoint())
+                        .env("AWS_ACCESS_KEY_ID", "a")
+                        .env("AWS_SECRET_ACCESS_KEY", "b")
+                        .args(["--profile", "default"])
+                },
+                &["\"default\"", "AccessDenied", "trust policy"],
+            ),
+        ),
+    ];
+    table::each(&table, |(profile, setup, says)| {
+        let answer = |request: &Request| match request.target.as_str() {
+            "/ecs" => Reply::status(403).body("{\"code\": \"AccessDeniedException\", \"message\": \"no\"}"),
+            _ => Reply::status(403).body(DENIED).header("content-type", "text/xml"),
+        };
+        let machine = Machine { folder: folder(), server: FaultServer::start(object(SIZE), answer) };
+        let token = machine.file("profile-token", "a.b.c\n");
+        let profile = profile.replace("TOKEN", &token.display().to_string());
+        let outcome = setup(&machine, machine.run(&profile)).download(URI);
+        outcome.assert_failed(4, &[]);
+        for part in *says {
+            assert!(outcome.stderr.contains(part), "no {part:?} in {}", outcome.stderr);
+        }
+        assert!(!outcome.stderr.contains("aws sso login"), "{}", outcome.stderr);
+    });
+}
+
+#[test]
+fn a_file_that_a_variable_names_and_that_is_missing_is_named_where_credentials_are() {
+    for variable in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
+        let machine = Machine::new(false);
+        let outcome = machine.run("region = us-east-1").env(variable, "/no/such/file").download(URI);
+        outcome.assert_failed(4, &[]);
+        let says = format!("/no/such/file does not exist ({variable} names it)");
+        assert!(outcome.stderr.contains(&says), "{}", outcome.stderr);
+        // Where nothing is missed, it does not matter.
+        let keys = |run: S3fcp| run.env("AWS_ACCESS_KEY_ID", "a").env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+        let outcome = keys(machine.run("")).env(variable, "/no/such/file").download(URI);
+        outcome.assert_object(&object(SIZE));
+        assert!(!outcome.stderr.contains("/no/such/file"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_token_of_a_web_identity_may_end_in_a_line_break() {
+    for profile in ["", "role_arn = arn:aws:iam::1:role/r\nweb_identity_token_file = TOKEN"] {
+        let sent = ["a.b.c", " a.b.c\r\n"].map(|text| {
+            let machine = Machine::new(false);
+            let token = machine.file("other-token", text);
+            let profile = profile.replace("TOKEN", &token.display().to_string());
+            let run =
+                web_identity(&machine, machine.run(&profile)).env("AWS_WEB_IDENTITY_TOKEN_FILE", &token);
+            run.download(URI).assert_object(&object(SIZE));
+            let sts: Vec<_> = machine.server.requests().into_iter().filter(|r| r.target == "/").collect();
+            assert_eq!(sts.len(), 1);
+            sts[0].header("content-length").map(str::to_owned)
+        });
+        assert!(sent[0].is_some() && sent[0] == sent[1], "{sent:?}");
+    }
+}

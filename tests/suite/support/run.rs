@@ -98,12 +98,9 @@ impl S3fcp {
 
     fn of(mut command: Command) -> Self {
         let home = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("an empty home");
-        let nowhere = home.path().join("none");
         command
             .env_clear()
             .env("HOME", home.path())
-            .env("AWS_CONFIG_FILE", &nowhere)
-            .env("AWS_SHARED_CREDENTIALS_FILE", &nowhere)
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
             .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
