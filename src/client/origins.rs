@@ -89,3 +89,28 @@ impl Origins {
         if skew < 0 { now.checked_sub(by) } else { now.checked_add(by) }.unwrap_or(now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_for_multi_region_access_points_is_derived_once_for_a_pair_of_keys() {
+        let origins = Origins::default();
+        let keys = |id: &str, secret: &str, token: Option<&str>| {
+            Credentials::new(id, secret, token.map(str::to_owned), None, "test")
+        };
+        let first = origins.multi_region_key(&keys("A", "S", None)).unwrap();
+        for token in [None, Some("T"), Some("U")] {
+            let again = origins.multi_region_key(&keys("A", "S", token)).unwrap();
+            assert!(Arc::ptr_eq(&first, &again), "{token:?}");
+        }
+        let mut before = first;
+        for (id, secret) in [("A", "other"), ("B", "other"), ("B", "S")] {
+            let other = origins.multi_region_key(&keys(id, secret, None)).unwrap();
+            assert!(!Arc::ptr_eq(&before, &other), "{id} {secret}");
+            assert!(Arc::ptr_eq(&other, &origins.multi_region_key(&keys(id, secret, None)).unwrap()));
+            before = other;
+        }
+    }
+}

@@ -59,25 +59,28 @@ impl MultiRegionKey {
     }
 }
 
-/// Derives the private key from the secret, in counter mode: the first candidate that is a scalar of the curve.
+/// Derives the private key from the secret, in counter mode.
 fn derive(access_key: &str, secret_key: &str) -> Result<SigningKey> {
-    let impossible = || Error::new(ErrorKind::Other, "no signing key could be derived from the credentials");
     let secret = format!("AWS4A{secret_key}");
-    for counter in 1..=u8::MAX {
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|_| impossible())?;
+    let candidate = |counter| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
         mac.update(&1_u32.to_be_bytes());
         mac.update(ALGORITHM.as_bytes());
         mac.update(&[0]);
         mac.update(access_key.as_bytes());
         mac.update(&[counter]);
         mac.update(&256_u32.to_be_bytes());
-        let mut candidate: [u8; 32] = mac.finalize().into_bytes().into();
-        if candidate <= ORDER_LESS_2 {
-            add_one(&mut candidate);
-            return SigningKey::from_slice(&candidate).map_err(|_| impossible());
-        }
-    }
-    Err(impossible())
+        Some(mac.finalize().into_bytes().into())
+    };
+    first_key((1..=u8::MAX).filter_map(candidate))
+        .ok_or_else(|| Error::new(ErrorKind::Other, "no signing key could be derived from the credentials"))
+}
+
+/// Returns the key of the first candidate that is a scalar of the curve when one is added to it.
+fn first_key(mut candidates: impl Iterator<Item = [u8; 32]>) -> Option<SigningKey> {
+    let mut candidate = candidates.find(|candidate| *candidate <= ORDER_LESS_2)?;
+    add_one(&mut candidate);
+    SigningKey::from_slice(&candidate).ok()
 }
 
 /// Adds one to a big-endian number that is less than the largest one.
@@ -198,6 +201,24 @@ mod tests {
         assert!(SigningKey::from_slice(&number).is_ok(), "n - 1 is the largest key");
         add_one(&mut number);
         assert!(SigningKey::from_slice(&number).is_err());
+    }
+
+    #[test]
+    fn a_candidate_above_n_less_2_is_skipped() {
+        let mut above = ORDER_LESS_2;
+        add_one(&mut above);
+        let one = {
+            let mut one = [0; 32];
+            add_one(&mut one);
+            one
+        };
+        let key =
+            |candidates: &[[u8; 32]]| first_key(candidates.iter().copied()).map(|key| key.to_bytes().into());
+        let largest: [u8; 32] = above;
+        assert_eq!(key(&[above, [0xff; 32], ORDER_LESS_2, [0; 32]]), Some(largest));
+        assert_eq!(key(&[above, [0; 32]]), Some(one));
+        assert_eq!(key(&[above, [0xff; 32]]), None::<[u8; 32]>);
+        assert_eq!(key(&[]), None);
     }
 
     #[test]

@@ -41,10 +41,19 @@ fn an_object_comes_from_the_global_host_by_a_signature_for_all_regions() {
         ("a slash", (URI, "us-east-1", None)),
         ("a colon", ("s3://arn:aws:s3::123456789012:accesspoint:mfzwi23gnjvgw.mrap/a b", "eu-west-1", None)),
         ("temporary credentials", (URI, "ap-south-1", Some(SESSION_TOKEN))),
+        (
+            "China",
+            ("s3://arn:aws-cn:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap/a b", "cn-north-1", None),
+        ),
+        (
+            "China's other region",
+            ("s3://arn:aws-cn:s3::1:accesspoint:mfzwi23gnjvgw.mrap/a b", "cn-northwest-1", None),
+        ),
     ];
     table::each(&table, |&(uri, region, token)| {
         let server = server(token);
-        let aws = AwsHost::new(HOST, server.address());
+        let host = if region.starts_with("cn-") { format!("{HOST}.cn") } else { HOST.to_owned() };
+        let aws = AwsHost::new(&host, server.address());
         let mut run = keyed(aws.run()).args(["--region", region]).env("AWS_S3_USE_ARN_REGION", "false");
         if let Some(token) = token {
             run = run.env("AWS_SESSION_TOKEN", token);
