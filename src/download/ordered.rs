@@ -77,6 +77,8 @@ pub(crate) struct OrderedRanges {
     under_way: VecDeque<RangeHandle>,
     /// Set once the rest of the object is one plain GET.
     is_plain: bool,
+    /// The offset in the object of the next byte to deliver, once it is known.
+    next: Option<u64>,
 }
 
 impl OrderedRanges {
@@ -89,6 +91,7 @@ impl OrderedRanges {
             front: None,
             under_way: VecDeque::new(),
             is_plain: false,
+            next: None,
         }
     }
 
@@ -105,6 +108,7 @@ impl OrderedRanges {
             handle.set_range(discovered.first);
         }
         self.front = Some(body);
+        self.next = Some(discovered.first.start());
         self.is_plain = self.context.is_plain.load(Ordering::Relaxed);
         Ok(discovered)
     }
@@ -189,6 +193,9 @@ impl OrderedRanges {
             self.start_ranges(&Undelivered::default());
             if let Some(body) = &mut self.front {
                 if let Some(frame) = ready!(body.poll_frame(cx)) {
+                    if let (Some(next), Ok(frame)) = (&mut self.next, &frame) {
+                        *next += frame.len() as u64;
+                    }
                     return Poll::Ready(Some(frame));
                 }
                 self.front = None;
@@ -199,13 +206,31 @@ impl OrderedRanges {
                 handle.set_front();
             }
             match ready!(self.opening.poll_next_unpin(cx)) {
-                Some(Some(body)) if !body.is_cancelled() => self.front = Some(body),
+                Some(Some(body)) if !body.is_cancelled() => {
+                    self.check_order()?;
+                    self.front = Some(body);
+                }
                 // It was cancelled, perhaps after it resolved, and its bytes are planned again.
                 Some(_) => {}
                 None if self.plan.is_done() || self.context.has_failed() => return Poll::Ready(None),
                 // `FuturesOrdered` is empty, and no permit is free yet.
                 None => return Poll::Pending,
             }
+        }
+    }
+
+    /// Fails if the front range does not begin where the last one ended. No order of events is known in which it does, and if
+    /// there is one, the output has to end before the gap.
+    fn check_order(&mut self) -> Result<()> {
+        let Some(start) = self.under_way.front().map(|front| front.range().start()) else { return Ok(()) };
+        match *self.next.get_or_insert(start) {
+            next if next == start => Ok(()),
+            next => Err(Error::new(
+                ErrorKind::Other,
+                format!(
+                    "this is a bug in s3fcp: byte {start} of the object would come where byte {next} belongs"
+                ),
+            )),
         }
     }
 

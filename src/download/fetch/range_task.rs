@@ -306,6 +306,10 @@ impl RangeTask {
                 Error::new(ErrorKind::Server, "the response has more bytes than the object").retryable(true)
             );
         }
+        if at > next {
+            let what = "the response leaves out bytes that were requested";
+            return Err(Error::new(ErrorKind::Server, what).retryable(true));
+        }
         // Skip bytes that were queued already, or lie before the range: some servers cannot leave them out.
         let known = usize::try_from(next.saturating_sub(at)).unwrap_or(usize::MAX).min(data.len());
         drop(data.split_to(known));

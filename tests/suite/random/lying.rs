@@ -83,7 +83,7 @@ const BENDS: [Bend; 16] = [
 #[derive(Debug, Clone)]
 pub(super) struct Liar {
     seed: u64,
-    sizes: [u64; 2],
+    pub(super) sizes: [u64; 2],
     /// So many GETs are answered with the first version.
     replaced_after: usize,
     get: Tag,

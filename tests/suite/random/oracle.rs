@@ -108,6 +108,10 @@ fn explained(schedule: &Schedule, log: &Log) -> Explained {
         if drawn.name == "more than asked" {
             explained.codes.push(5);
         }
+        // Without `Range`, the length is that of the object: another one than before is another object.
+        if drawn.name == "a wrong length" && request.range.is_none() {
+            explained.codes.push(6);
+        }
         // A request for the byte after the object, or one that asks whether `If-Match` is honoured, is answered rightly so.
         let asks_aside = |range: &std::ops::Range<u64>| {
             range.start >= schedule.size || (*range == (0..1) && schedule.chunk > 1)

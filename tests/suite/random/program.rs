@@ -24,6 +24,8 @@ use crate::support::files::folder;
 use crate::support::run::{Outcome, S3fcp};
 
 const OBJECTS_MAX: u64 = 3;
+/// The chunks of the largest object: the size is drawn for the first one, and 50,000 connections take minutes.
+const CHUNKS_MAX: u64 = 200;
 /// Runs that continue what the one before has left.
 const RUNS_MAX: usize = 4;
 /// The longest that a run lives before it is killed, in milliseconds: many have ended by then.
@@ -225,12 +227,13 @@ impl Trial {
     /// The command line of the run of this number.
     fn line(&self, server: &FaultServer, list: &Path, number: usize) -> String {
         let (first, case) = (&self.objects[0].liar, &self.case);
+        let largest = self.objects.iter().flat_map(|object| object.liar.sizes).max().unwrap_or_default();
         let mut line = format!(
             "s3fcp --endpoint {} --hedge off --max-attempts 2 --stall-timeout 2 --threads {} -c {} --chunk-size {}",
             server.endpoint(),
             case.threads,
             first.concurrency,
-            first.chunk
+            first.chunk.max(largest / CHUNKS_MAX)
         );
         if let Some(range) = &first.range {
             // Writing into a string cannot fail.
