@@ -220,10 +220,13 @@ impl<T: Send + 'static> ObjectSequence<T> {
     pub(crate) async fn next_object(&mut self) -> Option<Result<()>> {
         poll_fn(|cx| {
             self.group.limit.register_consumer(cx.waker());
-            while self.look_ahead(cx) {}
-            if self.ahead.is_empty() {
-                self.start_first();
+            loop {
                 while self.look_ahead(cx) {}
+                // A name may have come just now.
+                if !self.ahead.is_empty() || !matches!(self.next.front(), Some(Ok(_))) {
+                    break;
+                }
+                self.start_first();
             }
             match self.ahead.front() {
                 Some(ObjectAhead { start: ObjectStart::Pending(_), .. }) => Poll::Pending,
@@ -233,7 +236,8 @@ impl<T: Send + 'static> ObjectSequence<T> {
         })
         .await;
         let Some(first) = self.ahead.pop_front() else {
-            return self.next.pop_front().map(|next| next.map(drop));
+            // The list has failed, or ended.
+            return self.next.pop_front().map(|next| next.and(Err(ended_early())));
         };
         Some(match first.start {
             ObjectStart::Responded(download) => self.advance(first.request, *download),

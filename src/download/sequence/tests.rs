@@ -105,6 +105,26 @@ async fn objects_come_in_order_over_few_connections_and_are_counted() {
     }
 }
 
+/// Names come from another thread: one that came between two looks at the list was lost, with exit code 0.
+#[tokio::test(start_paused = true)]
+async fn no_object_is_lost_whenever_its_name_comes() {
+    for late in 0..8_usize {
+        let (mut keys, mut polls) = (KEYS.into_iter(), 0);
+        let names = stream::poll_fn(move |cx| {
+            polls += 1;
+            if polls % (late + 1) == 0 {
+                return Poll::Ready(keys.next().map(request));
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        });
+        let server = server(1000, |_| None);
+        let (delivered, error) = read(&mut sequence(&server, &options(), names)).await;
+        assert_eq!(delivered, whole(&KEYS, 1000), "{late}");
+        assert!(error.is_none(), "{late}: {error:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_next_object_is_requested_before_the_end_of_the_one_before_it() {
     let rate = 4 << 20;
