@@ -5,6 +5,7 @@
 //! each form is found. Base64 and hexadecimal digits are looked for as such: undoing them would need to know where they
 //! begin.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -53,28 +54,19 @@ impl fmt::Debug for Secrets {
 impl Secrets {
     /// Adds a secret as it is sent, perhaps encoded.
     pub(crate) fn add(&mut self, secret: &str) {
-        let forms = [bytes_of(&decoded(&as_it_is(secret))), secret.as_bytes().to_vec()];
-        // Longer ones are in no text that is shown, and encoding them took 50 ms for 32 KiB in a debug build.
-        for form in forms.iter().filter(|form| form.len() <= TEXT_BYTES_MAX) {
-            // In fewer characters they may be a part of any text.
-            let digits = base64_forms(form).into_iter().chain(hex_forms(form));
-            for digits in digits.filter(|digits| digits.len() >= BLANKED_MIN) {
-                if digits.contains(&b'+') {
-                    let as_decoded = |byte: &u8| if *byte == b'+' { b' ' } else { *byte };
-                    self.add_form(digits.iter().map(as_decoded).collect());
-                }
-                self.add_form(digits);
+        for form in [bytes_of(&decoded(&as_it_is(secret))), secret.as_bytes().to_vec()] {
+            if !form.is_empty() && !self.0.contains(&form) {
+                self.0.push(form);
             }
-        }
-        for form in forms {
-            self.add_form(form);
         }
     }
 
-    fn add_form(&mut self, form: Vec<u8>) {
-        if !form.is_empty() && !self.0.contains(&form) {
-            self.0.push(form);
-        }
+    /// Returns the secrets, and the encodings that are looked for as such of those with at most `len_max` bytes: they are
+    /// made only here, since few responses have a text that could hold one.
+    fn with_encodings(&self, len_max: usize) -> Vec<Cow<'_, [u8]>> {
+        let short = self.0.iter().filter(|secret| secret.len() <= len_max.min(TEXT_BYTES_MAX));
+        let encoded = short.flat_map(|secret| encodings(secret)).map(Cow::Owned);
+        self.0.iter().map(|secret| Cow::Borrowed(secret.as_slice())).chain(encoded).collect()
     }
 
     /// Returns `text` without the secrets, or `None` if a secret is too short to be distinguished from the text around
@@ -82,11 +74,16 @@ impl Secrets {
     pub(crate) fn redact(&self, text: &str) -> Option<String> {
         let text = beginning(text);
         let mut hidden = vec![false; text.len()];
+        // One that is longer than the text may be cut.
+        let secrets = self.with_encodings(TEXT_BYTES_MAX);
         for plain in layers(text) {
-            for secret in &self.0 {
+            for secret in &secrets {
                 if secret.len() >= BLANKED_MIN {
                     mark(secret, &plain, &mut hidden);
-                } else if plain.windows(secret.len()).any(|w| w.iter().map(|(byte, _)| byte).eq(secret)) {
+                } else if plain
+                    .windows(secret.len())
+                    .any(|w| w.iter().map(|(byte, _)| byte).eq(secret.iter()))
+                {
                     return None;
                 }
             }
@@ -110,13 +107,27 @@ impl Secrets {
         if self.0.iter().all(|secret| secret.len() > text.len()) {
             return false;
         }
+        let secrets = self.with_encodings(text.len());
         layers(&String::from_utf8_lossy(text)).iter().map(|plain| bytes_of(plain)).any(|plain| {
-            let is_in = |secret: &Vec<u8>| {
-                secret.len() >= BLANKED_MIN && plain.windows(secret.len()).any(|w| w == secret.as_slice())
+            let is_in = |secret: &Cow<'_, [u8]>| {
+                secret.len() >= BLANKED_MIN && plain.windows(secret.len()).any(|w| w == &**secret)
             };
-            self.0.iter().any(is_in)
+            secrets.iter().any(is_in)
         })
     }
+}
+
+/// Returns `secret` in base64 and in hexadecimal digits, with a space in the place of a plus too. In fewer characters than
+/// are blanked they may be a part of any text.
+fn encodings(secret: &[u8]) -> Vec<Vec<u8>> {
+    let as_decoded = |byte: &u8| if *byte == b'+' { b' ' } else { *byte };
+    let mut forms = base64_forms(secret);
+    forms.extend(hex_forms(secret));
+    forms.retain(|form| form.len() >= BLANKED_MIN);
+    let with_plus = forms.iter().filter(|form| form.contains(&b'+'));
+    let with_spaces: Vec<Vec<u8>> = with_plus.map(|form| form.iter().map(as_decoded).collect()).collect();
+    forms.extend(with_spaces);
+    forms
 }
 
 /// Returns `secret` in both alphabets of base64, alone and as a part of a longer text, in which it may begin at any of
