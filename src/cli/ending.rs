@@ -126,7 +126,7 @@ fn can_continue(
     result: &Result<DeliveryOutcome>,
     files: ResumableFiles,
 ) -> bool {
-    let has_files = files != ResumableFiles::None;
+    let has_files = files.are_some();
     match result {
         Ok(DeliveryOutcome::Complete(_)) => false,
         Ok(DeliveryOutcome::Stopped { is_known, .. }) => *is_known || has_files,
@@ -139,9 +139,8 @@ fn can_continue(
             error.kind() != ErrorKind::Output
         }
         Err(error) => {
-            let failed = sequence.failed().or(sequence.request());
             let keeps_bytes = has_files || (stdout_file().is_some() && invocation.target.is_stdout());
-            failed.is_some_and(|request| is_resumable(error, &request.source, keeps_bytes))
+            is_resumable(error, keeps_bytes)
         }
     }
 }
@@ -170,7 +169,7 @@ fn resume_hint(
         (_, ObjectPlace::Argument(number)) => (&invocation.sources[number + 1..], None),
         (None, ObjectPlace::Line(_)) => (&[][..], None),
     };
-    let file = stdout_file();
+    let file = stdout_file().filter(|_| invocation.target.is_stdout());
     let stopped = StoppedDownload {
         invocation,
         info: download.info(),

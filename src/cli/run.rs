@@ -200,10 +200,10 @@ impl<'a> Run<'a> {
         let stop = self.stop.received();
         let result =
             deliver(&mut sequence, scope, &mut sink, &self.delivery, stop, &mut self.observers).await;
-        let files = if sink.part().is_some_and(|part| !part.is_empty()) {
-            ResumableFiles::One
-        } else {
-            ResumableFiles::None
+        let files = match &sink {
+            Sink::Stream(_) => ResumableFiles::None,
+            Sink::Part(part) if !part.is_empty() => ResumableFiles::One,
+            Sink::Part(_) | Sink::InPlace(_) => ResumableFiles::Unusable,
         };
         let result = close(sink, result, modification_time(self.invocation, &sequence));
         self.ending(client, &sequence, result, files)

@@ -49,14 +49,18 @@ async fn handshake(
     proxy: &Proxy,
     target: &[u8],
 ) -> Result<(), BoxError> {
-    let method = if proxy.user().is_some() { USER_AND_PASSWORD } else { NO_AUTHENTICATION };
-    stream.write_all(&[VERSION, 1, method]).await?;
-    match read::<2>(stream, proxy).await? {
-        [VERSION, chosen] if chosen == method => {}
+    // A proxy that wants no password refuses a client that offers nothing else. The choice is the proxy's.
+    let greeting: &[u8] = match proxy.user() {
+        Some(_) => &[VERSION, 2, NO_AUTHENTICATION, USER_AND_PASSWORD],
+        None => &[VERSION, 1, NO_AUTHENTICATION],
+    };
+    stream.write_all(greeting).await?;
+    let method = match read::<2>(stream, proxy).await? {
+        [VERSION, chosen] if greeting[2..].contains(&chosen) => chosen,
         [VERSION, _] => return Err(proxy.authentication_error("").into()),
         _ => return Err(proxy.error("does not speak SOCKS5").into()),
-    }
-    if let Some((user, password)) = proxy.user() {
+    };
+    if let Some((user, password)) = proxy.user().filter(|_| method == USER_AND_PASSWORD) {
         let mut request = vec![1];
         for text in [user, password] {
             let length = u8::try_from(text.len()).map_err(|_| proxy.authentication_error(""))?;

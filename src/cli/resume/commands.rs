@@ -110,10 +110,11 @@ impl StoppedDownload<'_> {
     /// Returns the commands that append the rest of the current object and the objects after it, or the reason why
     /// there are none.
     fn appending(&self) -> Result<Vec<ContinuingCommand>, &'static str> {
+        let invocation = self.to_stdout();
         let reached = self.reached();
         let mut commands = Vec::new();
         if reached < self.range.end {
-            let mut next = self.invocation.of_sources(vec![self.current().clone()]);
+            let mut next = invocation.of_sources(vec![self.current().clone()]);
             let options = &mut next.download;
             *options = self.pinned(options)?;
             // The rest of an object has no checksum of its own: `require` would fail.
@@ -127,13 +128,23 @@ impl StoppedDownload<'_> {
         }
         if self.has_rest() {
             let rest = match self.listed {
-                Some(listed) => Invocation { list: Some(listed.list.at_stdin()), ..self.invocation.clone() },
-                None => self.invocation.of_sources(self.rest.to_vec()),
+                Some(listed) => Invocation { list: Some(listed.list.at_stdin()), ..invocation },
+                None => invocation.of_sources(self.rest.to_vec()),
             };
             let from_line = self.listed.map(|listed| listed.line + 1);
             commands.push(ContinuingCommand { from_line, words: rest.words() });
         }
         Ok(commands)
+    }
+
+    /// Returns the options of the run with stdout as the target: a named pipe or a descriptor of a shell was for this
+    /// run.
+    fn to_stdout(&self) -> Invocation {
+        let mut invocation = self.invocation.clone();
+        if !invocation.target.is_stdout() {
+            (invocation.target, invocation.remote_time) = (Destination::default(), false);
+        }
+        invocation
     }
 
     /// Returns `options` pinned to the version that was begun, or the reason why it cannot be pinned.

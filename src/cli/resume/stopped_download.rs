@@ -8,7 +8,6 @@ use std::path::Path;
 use crate::cli::invocation::Invocation;
 use crate::cli::source_list::SourceList;
 use crate::error::{Error, ErrorKind};
-use crate::output::target::Destination;
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 
@@ -40,12 +39,21 @@ pub(crate) struct StoppedDownload<'a> {
 /// The files that a run with `--continue` resumes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ResumableFiles {
-    /// None: the bytes are delivered, or there are none yet.
+    /// None: the bytes went to a stream.
     None,
+    /// None, and no stream has the bytes: there are none yet, or other processes write to the file too.
+    Unusable,
     /// One, with the bytes of all objects.
     One,
     /// One for each object; those before the current one are complete.
     Each,
+}
+
+impl ResumableFiles {
+    /// Returns whether `--continue` resumes from a file.
+    pub(crate) fn are_some(self) -> bool {
+        matches!(self, Self::One | Self::Each)
+    }
 }
 
 /// Where a run was in its list of sources when it ended.
@@ -64,26 +72,26 @@ pub(crate) struct ListPosition<'a> {
 }
 
 /// Returns whether a download that `error` ended may be continued: what was delivered is right, and the same request
-/// for `source` may succeed later. One that `can_be_resumed` may also be continued after a full disk.
-pub(crate) fn is_resumable(error: &Error, source: &Source, can_be_resumed: bool) -> bool {
+/// may succeed later. One that `can_be_resumed` may also be continued after a full disk.
+pub(crate) fn is_resumable(error: &Error, can_be_resumed: bool) -> bool {
     match error.kind() {
         // An error of the system may pass; an unusable name does not.
         ErrorKind::Output => can_be_resumed && std::error::Error::source(error).is_some(),
-        ErrorKind::Network | ErrorKind::Server => true,
-        // A URL that was valid a moment ago has expired.
-        ErrorKind::Access => error.is_expiry() || source.url().is_some(),
-        _ => false,
+        ErrorKind::Changed | ErrorKind::Integrity | ErrorKind::Usage => false,
+        // Credentials are renewed, permissions and objects are restored, and the version is pinned.
+        _ => true,
     }
 }
 
 impl StoppedDownload<'_> {
     /// Returns whether something was delivered, and something is left.
     pub(super) fn can_continue(&self) -> bool {
-        match &self.invocation.target {
-            Destination::File { .. } => self.can_be_resumed(),
-            Destination::Stdout { .. } if self.reached() < self.range.end => self.delivered > 0,
+        match self.files {
+            ResumableFiles::One | ResumableFiles::Each => true,
+            ResumableFiles::Unusable => false,
+            ResumableFiles::None if self.reached() < self.range.end => self.delivered > 0,
             // The next object could not be started.
-            Destination::Stdout { .. } => self.has_rest(),
+            ResumableFiles::None => self.has_rest(),
         }
     }
 
@@ -108,7 +116,7 @@ impl StoppedDownload<'_> {
 
     /// Returns whether `--continue` resumes from a file.
     pub(super) fn can_be_resumed(&self) -> bool {
-        self.files != ResumableFiles::None
+        self.files.are_some()
     }
 
     /// Returns whether each object has a file of its own.

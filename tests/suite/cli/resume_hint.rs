@@ -173,22 +173,50 @@ fn a_file_that_is_longer_than_the_output_is_not_appended_to() {
     }
 }
 
+/// Credentials are renewed, rights and objects are restored: what was refused is continued, if the version is the same.
 #[test]
-fn credentials_that_expired_have_the_command_that_continues() {
-    let expired = always(3, Reply::status(400).code("ExpiredToken"));
-    let server = Server::start(expired, Reply::ok);
-    let folder = folder();
-    let out = folder.path().join("out");
-    let run = S3fcp::at(&server.inner.endpoint()).env("AWS_SESSION_TOKEN", "token-1").window(4, CHUNK);
-    let outcome = run.stdout(File::create(&out).expect("a file")).download(URI);
-    assert_eq!(outcome.code(), Some(4), "{}", outcome.stderr);
-    for secret in ["token-1", SECRET_KEY] {
-        assert!(!outcome.stderr.contains(secret), "{}", outcome.stderr);
-    }
-    server.is_well.store(true, Relaxed);
-    let rest = S3fcp::shell(&outcome.command().expect("a command")).start().wait();
-    assert_eq!((rest.code(), rest.stderr.as_str()), (Some(0), ""));
-    assert!(fs::read(&out).expect("the file") == object(SIZE));
+fn a_refusal_in_the_middle_has_the_command_that_continues() {
+    let refused = |status, code: &'static str| Reply::status(status).code(code);
+    let table = [
+        ("an expired token", (refused(400, "ExpiredToken"), 4)),
+        ("a token to be refreshed", (refused(400, "TokenRefreshRequired"), 4)),
+        ("an invalid token", (refused(400, "InvalidToken"), 4)),
+        ("access denied", (refused(403, "AccessDenied"), 4)),
+        ("no reason", (Reply::status(403), 4)),
+        ("no access key of the service", (refused(403, "InvalidAccessKeyId"), 4)),
+        ("another signature", (refused(403, "SignatureDoesNotMatch"), 4)),
+        ("an archived object", (refused(403, "InvalidObjectState"), 4)),
+        ("another clock", (refused(403, "RequestTimeTooSkewed"), 4)),
+        ("a gateway's login", (Reply::status(401), 4)),
+        ("no such key", (refused(404, "NoSuchKey"), 3)),
+        ("no such bucket", (refused(404, "NoSuchBucket"), 3)),
+        ("no such version", (refused(404, "NoSuchVersion"), 3)),
+        ("a gateway's missing page", (Reply::raw("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"), 5)),
+    ];
+    table::each(&table, |(reply, exit)| {
+        let folder = folder();
+        let file = folder.path().join("f").display().to_string();
+        for (option, continues) in [(&[][..], false), (&["-o", "/dev/stdout"], false), (&["-o", &file], true)]
+        {
+            let server = Server::start(always(3, reply.clone()), Reply::ok);
+            let run = S3fcp::at(&server.inner.endpoint()).env("AWS_SESSION_TOKEN", "token-1");
+            let run = run.window(1, CHUNK).args(["--max-attempts", "1"]).args(option);
+            let outcome = run.download(URI);
+            assert_eq!(outcome.code(), Some(*exit), "{}", outcome.stderr);
+            outcome.assert_hides(&["token-1", SECRET_KEY]);
+            let position = format!("stopped at byte {} of {SIZE}, ETag ", 3 * CHUNK);
+            assert!(outcome.stderr.contains(&position), "{}", outcome.stderr);
+            let command = outcome.command().expect("a command");
+            assert_eq!(command.contains(" --continue "), continues, "{command}");
+            assert_eq!(command.ends_with(" >> out"), !continues, "{command}");
+            server.is_well.store(true, Relaxed);
+            let rest = S3fcp::shell(&format!("cd {} && {command}", folder.path().display())).start().wait();
+            assert_eq!((rest.code(), rest.stderr.as_str()), (Some(0), ""));
+            let rest = folder.path().join(if continues { "f" } else { "out" });
+            assert!([outcome.stdout, fs::read(&rest).expect("the file")].concat() == object(SIZE));
+            fs::remove_file(rest).expect("it is there");
+        }
+    });
 }
 
 #[test]
@@ -196,10 +224,10 @@ fn what_cannot_be_continued_has_no_command() {
     let table = [
         ("before the first byte", (0, Reply::status(500).code("InternalError"), 5)),
         ("a first byte refused", (0, Reply::status(400).code("ExpiredToken"), 4)),
+        ("a first byte denied", (0, Reply::status(403).code("AccessDenied"), 4)),
+        ("a first byte missing", (0, Reply::status(404).code("NoSuchKey"), 3)),
         ("another object", (3, Reply::ok().etag("\"other\""), 6)),
         ("a precondition that failed", (3, Reply::status(412).code("PreconditionFailed"), 6)),
-        ("an object that is gone", (3, Reply::status(404).code("NoSuchKey"), 3)),
-        ("access denied", (3, Reply::status(403).code("AccessDenied"), 4)),
     ];
     table::each(&table, |(chunk, reply, exit)| {
         let server = FaultServer::start(object(SIZE), always(*chunk, reply.clone()));

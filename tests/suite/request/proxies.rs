@@ -307,7 +307,8 @@ fn socks5_carries_https_and_http_and_resolves_names_where_its_scheme_says() {
     for tls in [false, true] {
         let store = store(tls);
         let bundle = file(store.ca_pem());
-        for (user, userinfo) in [(None, ""), (Some(("us@er", "hunter2")), "us%40er:hunter2@")] {
+        let user = Some(("us@er", "hunter2"));
+        for (user, userinfo) in [(None, ""), (user, "us%40er:hunter2@"), (None, "us%40er:hunter2@")] {
             let proxy = Socks::start(store.address(), user, 0);
             let port = store.address().port();
             let scheme = if tls { "https" } else { "http" };

@@ -13,8 +13,8 @@ pub(crate) struct Socks {
 }
 
 impl Socks {
-    /// Starts a proxy that connects to `upstream`, demands `user` (a name and a password), and answers requests for a
-    /// connection with `reply`, where 0 is success.
+    /// Starts a proxy that connects to `upstream`, demands `user` (a name and a password) or accepts none, and answers
+    /// requests for a connection with `reply`, where 0 is success.
     pub(crate) fn start(upstream: SocketAddr, user: Option<(&'static str, &'static str)>, reply: u8) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
         let address = listener.local_addr().expect("a bound listener's address");
