@@ -6,8 +6,10 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -60,10 +62,30 @@ pub(super) fn command(program: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// A loopback port that is free now.
+/// A loopback port that is free now, for a program that cannot choose one itself.
+///
+/// It is below the ports that systems choose from (32768 on Linux by default), and no test gets it a second time:
+/// otherwise a server of another test that asks the system for any port could take it in the meantime, and be taken
+/// for the program.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
-    listener.local_addr().expect("a bound listener's address").port()
+    const PORTS: Range<u16> = 12_000..32_000;
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    // Test runs at the same time begin at different places.
+    let first =
+        u16::try_from(std::process::id() % u32::from(PORTS.end - PORTS.start)).expect("a small number");
+    loop {
+        let taken = TAKEN.fetch_add(1, Relaxed);
+        assert!(
+            taken < PORTS.end - PORTS.start,
+            "no free loopback port from {} to {}",
+            PORTS.start,
+            PORTS.end
+        );
+        let port = PORTS.start + (first + taken) % (PORTS.end - PORTS.start);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A running program, with all that it writes in a file.
