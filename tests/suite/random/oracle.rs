@@ -67,6 +67,9 @@ fn verdict(schedule: &Schedule, log: &Log, ended: &Ended) -> Result<(), String> 
     let second_requests = hedges * schedule.chunk;
     // A server without ranges sends the object again for the byte after it, and for a range that is requested next.
     let again = if schedule.may_look_like_a_part() { 2 * schedule.size } else { 0 };
+    // A plain GET brings the object from its first byte on, also where it asks for a rest.
+    let plain = log.iter().filter(|(request, _)| request.is_get() && request.range.is_none()).count() as u64;
+    let again = again + if schedule.ranges { plain * schedule.size } else { 0 };
     let wasted = log.iter().map(|(_, drawn)| drawn.wasted).sum::<u64>();
     let at_most = schedule.size + again + second_requests + wasted + taken_away(log);
     must(ended.sent <= at_most, "the server sent more than the faults explain")?;
@@ -103,7 +106,10 @@ fn explained(schedule: &Schedule, log: &Log) -> Explained {
     let mut tries: HashMap<u64, Vec<Effect>> = HashMap::new();
     // Of two answers for the same bytes the later one is not looked at.
     let mut all_seen = schedule.hedge == Hedge::Off;
-    for (request, drawn) in log.iter().filter(|(request, _)| request.is_get()) {
+    let gets = || log.iter().filter(|(request, _)| request.is_get());
+    // A plain GET after an answer with an odd range is a further attempt at the first range.
+    let first_end = gets().find_map(|(request, _)| request.range.as_ref()).map_or(0, |range| range.end);
+    for (request, drawn) in gets() {
         // Bytes after those of the range may come when all of these are delivered: then nothing can be requested again.
         if drawn.name == "more than asked" {
             explained.codes.push(5);
@@ -127,8 +133,9 @@ fn explained(schedule: &Schedule, log: &Log) -> Explained {
         all_seen &= drawn.name != "excess";
         explained.more_gets += u64::from(drawn.effect != Effect::None || drawn.name == "excess");
         // Without ranges, and for an empty object, requests for the same bytes look different.
-        let same = if schedule.ranges && schedule.size > 0 { request.range.as_ref() } else { None };
-        tries.entry(same.map_or(0, |range| range.end)).or_default().push(drawn.effect);
+        let end = request.range.as_ref().map_or(first_end, |range| range.end);
+        let same = if schedule.ranges && schedule.size > 0 { end } else { 0 };
+        tries.entry(same).or_default().push(drawn.effect);
     }
     // Faults of HEAD make a limit on connections likely: then a GET may lose its connection, which costs it an attempt.
     let taken = usize::from(log.iter().any(|(_, drawn)| BREAKING.contains(&drawn.name)));
