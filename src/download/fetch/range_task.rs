@@ -136,7 +136,12 @@ impl RangeTask {
             }
             context.counters.add_throttled();
             context.group.throttle.slow_down(Instant::now(), error.service().and_then(|s| s.retry_after));
-            // While it waits, another range may use the permit.
+            // While it waits, another range may use the permit. Not that of a range which discovers an object: nothing shows
+            // it when its turn in the output comes, and ranges after it may hold all permits until it is delivered.
+            if context.pin.get().is_none() {
+                sleep(delay).await;
+                continue;
+            }
             drop(slot.take());
             sleep(delay).await;
             slot = self.slot_again().await;

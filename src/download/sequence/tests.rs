@@ -47,10 +47,18 @@ fn server(
     len: usize,
     script: impl Fn(&RecordedRequest) -> Option<ScriptedReply> + Send + Sync + 'static,
 ) -> InMemoryServer {
+    server_of([len; KEYS.len()], script)
+}
+
+/// A server of objects of these lengths in the order of the keys.
+fn server_of(
+    lens: [usize; KEYS.len()],
+    script: impl Fn(&RecordedRequest) -> Option<ScriptedReply> + Send + Sync + 'static,
+) -> InMemoryServer {
     let server = InMemoryServer::start(object(0), move |request| {
         Some(request).filter(|request| request.is_get()).and_then(&script).unwrap_or_default()
     });
-    KEYS.iter().fold(server, |server, key| server.with_object(key, bytes_of(key, len)))
+    KEYS.iter().zip(lens).fold(server, |server, (key, len)| server.with_object(key, bytes_of(key, len)))
 }
 
 /// What came of each object, in order: its note and its bytes.
@@ -271,6 +279,39 @@ async fn a_next_object_that_is_requested_while_it_is_waited_for_wakes_the_run() 
         let delivered = timeout(10 * pause, read(&mut sequence)).await;
         let (delivered, error) = delivered.unwrap_or_else(|_| panic!("a hang: {tag} {connections}"));
         assert!(error.is_none() && delivered == whole(&KEYS, MIB), "{tag} {connections}: {error:?}");
+    }
+}
+
+/// The response of the object after it is larger than the window, so that it keeps the only permit that a busy server
+/// leaves.
+#[tokio::test(start_paused = true)]
+async fn an_object_whose_first_request_is_throttled_does_not_wait_for_those_after_it() {
+    for (tag, throttled, connections) in
+        [("W/\"weak\"", "b", 2), ("W/\"weak\"", "bd", 3), ("", "b", 3), ("", "d", 4), ("\"strong\"", "b", 2)]
+    {
+        let case = format!("{tag} {throttled} {connections}");
+        let left = AtomicU32::new(2);
+        let is_busy = move || {
+            left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+        };
+        let lens = [1000, 1000, MIB, 1000];
+        let server = server_of(lens, move |request| {
+            if throttled.contains(request.key()) && is_busy() {
+                return Some(ScriptedReply::error(503, "SlowDown"));
+            }
+            Some(ScriptedReply::default().with_header("etag", tag))
+        });
+        let options = Options {
+            concurrency: NonZeroUsize::new(connections),
+            chunk_size: NonZeroU64::new(10_360),
+            ..options()
+        };
+        let mut sequence = sequence(&server, &options, stream::iter(KEYS.map(request)));
+        let delivered = timeout(Duration::from_mins(5), read(&mut sequence)).await;
+        let (delivered, error) = delivered.unwrap_or_else(|_| panic!("a hang: {case}"));
+        let expected: Delivered =
+            KEYS.into_iter().zip(lens).map(|(key, len)| (key, bytes_of(key, len))).collect();
+        assert!(error.is_none() && delivered == expected, "{case}: {error:?}");
     }
 }
 
