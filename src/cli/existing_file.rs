@@ -57,7 +57,7 @@ pub(crate) async fn prove_complete(
     }
     match verdict {
         Some(verdict) if start == file.size => {
-            file.clean_up();
+            file.clean_up()?;
             Ok(Ok(verdict))
         }
         _ => Ok(Err(file.unproven("it is longer than the object"))),
@@ -85,7 +85,7 @@ async fn compare(file: &FinishedFile, start: u64, source: &Source, info: &Object
         return Ok(Comparison::Impossible);
     };
     let mut verifier = Verifier::whole(expected);
-    let mut reader = file.read(start, info.size)?;
+    let mut reader = file.read(start, info.size);
     while let Some(bytes) = reader.next().await? {
         verifier.update(bytes);
     }

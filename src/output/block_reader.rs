@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::output::blocking::{has_thread, run_blocking};
@@ -18,7 +19,7 @@ const BLOCK_BYTES: usize = 256 << 10;
 #[derive(Debug)]
 pub(crate) struct BlockReader {
     /// The file and the memory for a block, but while a thread has them.
-    idle: Option<(File, Vec<u8>)>,
+    idle: Option<(Arc<File>, Vec<u8>)>,
     /// Name for messages.
     path: PathBuf,
     at: u64,
@@ -28,7 +29,7 @@ pub(crate) struct BlockReader {
 
 impl BlockReader {
     /// Creates a reader of the `count` bytes of `file` from `start` on; messages call it `path`.
-    pub(super) fn new(file: File, path: &Path, start: u64, count: u64) -> Self {
+    pub(super) fn new(file: Arc<File>, path: &Path, start: u64, count: u64) -> Self {
         Self {
             idle: Some((file, vec![0; BLOCK_BYTES])),
             path: path.to_owned(),

@@ -75,11 +75,11 @@ impl SidecarFile {
 
 impl Checkpoints {
     /// Starts the thread for `part`; `None` where the system has no thread to give, and nothing is noted.
-    pub(super) fn start(part: File, sidecar: SidecarFile) -> Option<Self> {
+    pub(super) fn start(part: Arc<File>, sidecar: SidecarFile) -> Option<Self> {
         Self::start_every(CHECKPOINT_INTERVAL, part, sidecar)
     }
 
-    fn start_every(interval: Duration, part: File, sidecar: SidecarFile) -> Option<Self> {
+    fn start_every(interval: Duration, part: Arc<File>, sidecar: SidecarFile) -> Option<Self> {
         let (stop, stopped) = mpsc::channel();
         let run = move || {
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
@@ -113,7 +113,7 @@ mod tests {
     fn a_checkpoint_notes_what_is_on_disk() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Arc::new(Folder::of(&temporary.path().join("x")).unwrap());
-        let mut part = File::create(temporary.path().join("x.part")).unwrap();
+        let mut part = Arc::new(File::create(temporary.path().join("x.part")).unwrap());
         let name = sidecar::name(OsStr::new("x.part"));
         let sidecar_file = SidecarFile::new(&folder, name, SidecarState::new("aws"));
         sidecar_file.checkpoint(&part).unwrap();
@@ -137,7 +137,7 @@ mod tests {
         let sidecar_file = SidecarFile::new(&folder, name, SidecarState::new("aws"));
         sidecar_file.state().synced = 1;
         let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
-        let part = File::from(std::os::fd::OwnedFd::from(socket));
+        let part = Arc::new(File::from(std::os::fd::OwnedFd::from(socket)));
         let checkpoints =
             Checkpoints::start_every(Duration::from_millis(1), part, sidecar_file.clone()).unwrap();
         while !checkpoints.thread.is_finished() {

@@ -8,6 +8,7 @@
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::output::block_reader::BlockReader;
@@ -32,7 +33,7 @@ const WRITABLE_BY_OTHERS: u32 = 0o002;
 #[derive(Debug)]
 pub(crate) struct FinishedFile {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     /// The objects that it is proven to have been made of.
     pub(crate) proven: Option<Vec<SidecarObject>>,
     pub(crate) size: u64,
@@ -62,23 +63,25 @@ impl FinishedFile {
             .flatten()
             .find(|state| is_own && proves(state, &found, request))
             .map(|state| state.objects);
-        Ok(Some(Self { path: path.clone(), file, proven, size: found.len() }))
+        Ok(Some(Self { path: path.clone(), file: Arc::new(file), proven, size: found.len() }))
     }
 
     /// Returns a reader of the `count` bytes from `start` on.
-    pub(crate) fn read(&self, start: u64, count: u64) -> Result<BlockReader> {
-        let file = self.file.try_clone().map_err(|e| failed(&self.path, "read", e))?;
-        Ok(BlockReader::new(file, &self.path, start, count))
+    pub(crate) fn read(&self, start: u64, count: u64) -> BlockReader {
+        BlockReader::new(Arc::clone(&self.file), &self.path, start, count)
     }
 
-    /// Removes the sidecar of a run that ended right after the rename.
-    pub(crate) fn clean_up(&self) {
+    /// Does what a run that ended right after the rename left undone: FILE's name may not be on disk, and the sidecar
+    /// is there still.
+    pub(crate) fn clean_up(&self) -> Result<()> {
         if let (Ok(folder), Some(name)) = (Folder::of(&self.path), self.path.file_name()) {
             let sidecar = sidecar::name(&part_name(name, folder.name_bytes_max));
             if matches!(sidecar::load(&folder, &sidecar), Ok(LoadedSidecar::State(_))) {
+                folder.sync().map_err(|e| failed(&self.path, "sync the folder of", e))?;
                 let _ = sidecar::remove(&folder, &sidecar);
             }
         }
+        Ok(())
     }
 
     /// Returns the error for a FILE that is there and not known to be the object.

@@ -9,10 +9,11 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -150,14 +151,9 @@ impl Folder {
         }
     }
 
-    /// Brings the folder's names to the disk, where that is possible.
+    /// Brings the folder's names to the disk.
     pub(super) fn sync(&self) -> io::Result<()> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let Ok(folder) = rustix::fs::openat(&self.fd, ".", flags, Mode::empty()) else { return Ok(()) };
-        match File::from(folder).sync_all() {
-            Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
-            synced => synced,
-        }
+        sync_folder(self.fd.as_fd(), Path::new("."))
     }
 }
 
@@ -184,6 +180,33 @@ pub(super) fn close(file: File) -> io::Result<()> {
         // The descriptor is closed all the same (close(2), Linux).
         Ok(()) | Err(nix::errno::Errno::EINTR) => Ok(()),
         Err(e) => Err(e.into()),
+    }
+}
+
+/// Closes `file` as [`close`] does; another descriptor of it where somebody else has this one still.
+pub(super) fn close_shared(file: Arc<File>) -> io::Result<()> {
+    match Arc::try_unwrap(file) {
+        Ok(file) => close(file),
+        Err(file) => close(file.try_clone()?),
+    }
+}
+
+/// Brings the name of the file `path`, which is new, to the disk.
+pub(super) fn sync_name(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    sync_folder(CWD, folder.unwrap_or(Path::new(".")))
+}
+
+/// Brings the names in a folder to the disk. Not every file system can, and a folder may be writable and not readable.
+fn sync_folder(at: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = match rustix::fs::openat(at, path, flags, Mode::empty()) {
+        Err(Errno::ACCESS | Errno::PERM) => return Ok(()),
+        opened => File::from(opened?),
+    };
+    match folder.sync_all() {
+        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
     }
 }
 

@@ -6,10 +6,11 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::Result;
-use crate::output::folder::close;
+use crate::output::folder::{close_shared, sync_name};
 use crate::output::part_file::set_modified;
 use crate::output::path::OutputPath;
 use crate::output::path_error::{failed, unusable};
@@ -17,7 +18,7 @@ use crate::output::path_error::{failed, unusable};
 /// The file, open for one piece.
 #[derive(Debug)]
 pub(crate) struct InPlace {
-    file: File,
+    file: Arc<File>,
     place: OutputPath,
 }
 
@@ -36,7 +37,7 @@ impl InPlace {
         }
         let file = File::options().write(true).create(true).truncate(false).open(&place.path);
         let file = file.map_err(|e| failed(&place.path, "open", e))?;
-        Ok(Self { file, place })
+        Ok(Self { file: Arc::new(file), place })
     }
 
     /// Announces that the bytes which follow are those from `start` on of an object of `size` bytes.
@@ -48,13 +49,13 @@ impl InPlace {
                 unusable(&self.place.path, &why).with_hint("remove it first, or write to another file")
             );
         }
-        let sought = self.file.seek(SeekFrom::Start(start));
+        let sought = (&*self.file).seek(SeekFrom::Start(start));
         sought.map(drop).map_err(|e| self.failed("write to", e))
     }
 
     /// Returns the open file, for the writer.
-    pub(super) fn file(&self) -> io::Result<File> {
-        self.file.try_clone()
+    pub(super) fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
     }
 
     /// Returns the path for messages.
@@ -65,8 +66,12 @@ impl InPlace {
     /// Brings the piece, which is complete, to the disk, and gives the file the time `modified` if there is one.
     pub(super) fn finish(self, modified: Option<SystemTime>) -> Result<()> {
         set_modified(&self.file, modified).map_err(|e| self.failed("set the time of", e))?;
-        let synced = self.file.sync_all().and_then(|()| close(self.file.try_clone()?));
-        synced.map_err(|e| self.failed("sync", e))
+        let Self { file, place } = self;
+        let synced = file.sync_all().and_then(|()| close_shared(file)).and_then(|()| match place.existing {
+            Some(_) => Ok(()),
+            None => sync_name(&place.path),
+        });
+        synced.map_err(|e| failed(&place.path, "sync", e))
     }
 
     fn failed(&self, action: &str, cause: io::Error) -> crate::error::Error {

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::output::block_reader::BlockReader;
 use crate::output::checkpoint::{Checkpoints, SidecarFile};
 use crate::output::finished::attach_proof;
-use crate::output::folder::{Folder, close, lock, lock_soon, part_name};
+use crate::output::folder::{Folder, close, close_shared, lock, lock_soon, part_name};
 use crate::output::path::OutputPath;
 use crate::output::path_error::{exists, failed, shown, unusable};
 use crate::output::permissions::{self, NEW_FILE_MODE, mode_of_existing};
@@ -38,7 +38,7 @@ pub(crate) struct PartFile {
     /// Name for messages.
     path: PathBuf,
     /// The open file; `None` until the first response, if no earlier run left one.
-    file: Option<File>,
+    file: Option<Arc<File>>,
     replace: bool,
     /// The finished files of the run.
     run_files: RunFiles,
@@ -84,7 +84,7 @@ impl PartFile {
         let folder = Arc::new(Folder::of(&place.path)?);
         let name = part_name(file_name, folder.name_bytes_max);
         let path = place.path.with_file_name(&name);
-        let file = open_locked(&folder, &name, &path, mode_of_existing(&place, &folder))?;
+        let file = open_locked(&folder, &name, &path, mode_of_existing(&place, &folder))?.map(Arc::new);
         let sidecar_name = sidecar::name(&name);
         let found = sidecar::load(&folder, &sidecar_name)
             .map_err(|e| failed(&place.path.with_file_name(&sidecar_name), "use", e))?;
@@ -175,7 +175,7 @@ impl PartFile {
         let mode = if self.place.existing.is_some() { mode } else { NEW_FILE_MODE };
         match self.folder.create_new(&self.name, mode) {
             Ok(file) if lock(&file) => {
-                self.file = Some(file);
+                self.file = Some(Arc::new(file));
                 Ok(())
             }
             Ok(_) => Err(self.taken()),
@@ -190,9 +190,9 @@ impl PartFile {
     /// Notes that the bytes which follow are those of `object`.
     pub(crate) fn begin(&mut self, object: &ObjectFacts<'_>) -> Result<()> {
         if self.checkpoints.is_none()
-            && let Some(Ok(file)) = self.file.as_ref().map(File::try_clone)
+            && let Some(file) = &self.file
         {
-            self.checkpoints = Checkpoints::start(file, self.sidecar.clone());
+            self.checkpoints = Checkpoints::start(Arc::clone(file), self.sidecar.clone());
         }
         if let Some(piece) = self.resumed.take() {
             return if piece.is_of(object.info, object.range.end) {
@@ -212,8 +212,8 @@ impl PartFile {
     }
 
     /// Returns the open file, for the writer.
-    pub(super) fn file(&self) -> io::Result<File> {
-        self.file.as_ref().ok_or(io::ErrorKind::NotFound)?.try_clone()
+    pub(super) fn file(&self) -> io::Result<Arc<File>> {
+        Ok(Arc::clone(self.file.as_ref().ok_or(io::ErrorKind::NotFound)?))
     }
 
     /// Returns the name of the part file for messages.
@@ -243,14 +243,14 @@ impl PartFile {
         attach_proof(&file, &self.sidecar.state());
         permissions::keep(&file, &found, &self.place);
         file.sync_all().map_err(|e| self.not_synced(e))?;
-        // NFS and FUSE report at every close what an earlier write could not do; the lock is kept by the other
-        // descriptor.
-        close(file).map_err(|e| self.not_synced(e))?;
+        // NFS and FUSE report at every close what an earlier write could not do. The other descriptor keeps the lock.
+        file.try_clone().and_then(close).map_err(|e| self.not_synced(e))?;
         self.rename()?;
         self.folder.sync().map_err(|e| failed(&self.place.path, "sync the folder of", e))?;
         // FILE is there: a sidecar that stays would harm nobody.
         let _ = sidecar::remove(&self.folder, self.sidecar.name());
-        Ok(())
+        self.file = None;
+        close_shared(file).map_err(|e| failed(&self.place.path, "close", e))
     }
 
     /// Ends a download that is not complete. Its bytes stay, unless there are none or they are wrong.
@@ -299,9 +299,9 @@ impl PartFile {
         }
     }
 
-    fn truncate(&mut self, length: u64) -> Result<()> {
-        let Some(file) = &mut self.file else { return Ok(()) };
-        let truncated = file.set_len(length).and_then(|()| file.seek(SeekFrom::Start(length)));
+    fn truncate(&self, length: u64) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let truncated = file.set_len(length).and_then(|()| (&**file).seek(SeekFrom::Start(length)));
         truncated.map(drop).map_err(|e| self.failed("write to", e))
     }
 

@@ -6,19 +6,20 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileTypeExt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::output::written::WriteProgress;
 
 /// A pipe that is written without waiting.
 #[derive(Debug)]
-pub(super) struct NonblockingPipe(File);
+pub(super) struct NonblockingPipe(Arc<File>);
 
 impl NonblockingPipe {
     /// Returns `out` if it is a pipe.
-    pub(super) fn to(out: &File) -> Option<Self> {
+    pub(super) fn to(out: &Arc<File>) -> Option<Self> {
         let is_pipe = out.metadata().is_ok_and(|found| found.file_type().is_fifo());
-        if is_pipe { out.try_clone().ok().map(Self) } else { None }
+        is_pipe.then(|| Self(Arc::clone(out)))
     }
 
     /// Writes as many of `bytes` as there is room for, counts them in `delivery`, and returns how many they were.
@@ -55,7 +56,7 @@ mod tests {
     #[test]
     fn a_pipe_takes_what_it_has_room_for_and_a_file_nothing() {
         let (mut reader, pipe) = std::io::pipe().unwrap();
-        let pipe = File::from(std::os::fd::OwnedFd::from(pipe));
+        let pipe = Arc::new(File::from(std::os::fd::OwnedFd::from(pipe)));
         let size = rustix::pipe::fcntl_setpipe_size(&pipe, 1 << 16).unwrap();
         let (direct, delivery) = (NonblockingPipe::to(&pipe).unwrap(), WriteProgress::since(Instant::now()));
         let bytes: Vec<u8> = (0..=250).cycle().take(size + 1000).collect();
@@ -71,6 +72,6 @@ mod tests {
         assert_eq!(delivery.bytes(), if written > 0 { bytes.len() as u64 } else { 0 });
         drop(reader);
         assert_eq!(direct.write(&bytes, &delivery), 0, "nobody reads it");
-        assert!(NonblockingPipe::to(&tempfile::tempfile().unwrap()).is_none());
+        assert!(NonblockingPipe::to(&Arc::new(tempfile::tempfile().unwrap())).is_none());
     }
 }

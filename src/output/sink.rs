@@ -7,6 +7,7 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::io::Interest;
@@ -137,11 +138,11 @@ impl Sink {
     }
 
     /// Returns the open file, for the writer.
-    pub(crate) fn file(&self) -> io::Result<File> {
+    pub(crate) fn file(&self) -> io::Result<Arc<File>> {
         match self {
-            Self::Stream(stream) => stream.file(),
+            Self::Stream(stream) => Ok(stream.file()),
             Self::Part(part) => part.file(),
-            Self::InPlace(file) => file.file(),
+            Self::InPlace(file) => Ok(file.file()),
         }
     }
 

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags};
@@ -15,7 +16,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::output::folder::close;
+use crate::output::folder::close_shared;
 use crate::output::path_error::{failed, unusable};
 
 /// Size of a pipe in bytes: Linux's limit for users (`/proc/sys/fs/pipe-max-size`).
@@ -42,15 +43,14 @@ pub(crate) fn check_stdout() -> Result<()> {
 /// Writes a text that is the program's whole output to stdout, and closes it.
 pub(crate) fn print(text: &[u8]) -> Result<()> {
     let stream = StreamOutput::stdout(true)?;
-    let mut file = stream.file().map_err(Error::output)?;
-    file.write_all(text).map_err(Error::output)?;
+    (&*stream.file).write_all(text).map_err(Error::output)?;
     stream.finish()
 }
 
 /// An open stream.
 #[derive(Debug)]
 pub(crate) struct StreamOutput {
-    fd: OwnedFd,
+    file: Arc<File>,
     /// Set if it is a terminal and the user did not ask for binary data there.
     only_text: bool,
 }
@@ -93,18 +93,18 @@ impl StreamOutput {
 
     fn new(fd: OwnedFd, only_text: bool) -> Self {
         enlarge(&fd);
-        Self { fd, only_text }
+        Self { file: Arc::new(fd.into()), only_text }
     }
 
     /// Returns the stream, for the writer.
-    pub(super) fn file(&self) -> io::Result<File> {
-        Ok(self.fd.try_clone()?.into())
+    pub(super) fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
     }
 
     /// Closes the stream after the last byte. Every close of a descriptor counts, whether others of the same file stay
     /// open or not.
     pub(super) fn finish(self) -> Result<()> {
-        close(self.fd.into()).map_err(Error::output)
+        close_shared(self.file).map_err(Error::output)
     }
 
     /// Fails if these bytes would garble a terminal. As with curl, a zero byte decides: text has none.
@@ -119,23 +119,23 @@ impl StreamOutput {
 
     /// Returns the stream, watched for an error: the reader of a pipe may close it while there is nothing to write.
     /// `None` for what cannot be watched, such as files.
-    pub(super) fn watched(&self) -> Option<AsyncFd<OwnedFd>> {
-        self.fd.try_clone().ok().and_then(watch)
+    pub(super) fn watched(&self) -> Option<AsyncFd<Arc<File>>> {
+        watch(self.file())
     }
 
     /// Returns whether it is a pipe whose reader is gone: nobody reads what is still in it.
     pub(crate) fn has_lost_reader(&self) -> bool {
-        let mut fds = [PollFd::new(&self.fd, PollFlags::empty())];
+        let mut fds = [PollFd::new(&self.file, PollFlags::empty())];
         let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
         rustix::event::poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::ERR)
     }
 }
 
 /// Registers for errors only: readiness to write would wake this thread for every read of the reader.
-fn watch(fd: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
+fn watch(file: Arc<File>) -> Option<AsyncFd<Arc<File>>> {
     #[expect(unsafe_code, reason = "tokio has no safe constructor for a file descriptor with an interest")]
-    // SAFETY: the AsyncFd owns the descriptor, which stays open until it is dropped.
-    unsafe { AsyncFd::register_with_interest(fd, Interest::ERROR) }.ok()
+    // SAFETY: the AsyncFd owns a share of the file, which stays open until it is dropped.
+    unsafe { AsyncFd::register_with_interest(file, Interest::ERROR) }.ok()
 }
 
 /// Enlarges a pipe, for fewer switches between this process and its reader. Anything else stays as it is, and so does a

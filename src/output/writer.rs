@@ -47,16 +47,20 @@ pub(crate) struct Writer<B> {
 
 impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
     /// Starts a thread that writes to `out` and counts in `delivery`.
-    pub(crate) fn start(out: File, delivery: &Arc<WriteProgress>) -> Self {
+    pub(crate) fn start(out: Arc<File>, delivery: &Arc<WriteProgress>) -> Self {
         let is_file = out.metadata().is_ok_and(|found| found.is_file());
         let last_write = if is_file { LAST_WRITE_TO_FILE } else { LAST_WRITE_TO_STREAM };
         let pipe = NonblockingPipe::to(&out);
         let (pieces, queue) = mpsc::channel(QUEUE_FRAMES);
         let (result, written) = oneshot::channel();
         let noted = Arc::clone(delivery);
-        let out = Arc::new(out);
         let own = Arc::clone(&out);
-        let run = move || result.send(write(&mut &*out, queue, &noted));
+        let run = move || {
+            let written = write(&mut &*out, queue, &noted);
+            // Whoever closes the output is the last one to have it.
+            drop(out);
+            result.send(written)
+        };
         let thread = std::thread::Builder::new().name("writer".into()).spawn(run);
         let threadless = thread.is_err().then(|| ThreadlessWriter::new(own));
         let (delivery, accepted) = (Arc::clone(delivery), delivery.bytes());
@@ -95,7 +99,7 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
     /// Waits until everything queued is written.
     pub(crate) async fn end(&mut self) -> Result<()> {
         self.pieces = None;
-        if let Some(threadless) = &mut self.threadless {
+        if let Some(mut threadless) = self.threadless.take() {
             return threadless.take_failure().map_or(Ok(()), Err).map_err(Error::output);
         }
         let written = (&mut self.written).await;
@@ -247,7 +251,7 @@ mod tests {
     #[tokio::test]
     async fn without_a_thread_of_its_own_it_writes_all_the_same() {
         let (mut reader, pipe) = io::pipe().unwrap();
-        let out = File::from(std::os::fd::OwnedFd::from(pipe));
+        let out = Arc::new(File::from(std::os::fd::OwnedFd::from(pipe)));
         let delivery = Arc::new(WriteProgress::since(Instant::now()));
         let reading = std::thread::spawn(move || {
             let mut got = Vec::new();
@@ -256,8 +260,8 @@ mod tests {
         });
         let mut want = Vec::new();
         for pipe in [NonblockingPipe::to(&out), None] {
-            let mut writer = Writer::start(out.try_clone().unwrap(), &delivery);
-            writer.threadless = Some(ThreadlessWriter::new(Arc::new(out.try_clone().unwrap())));
+            let mut writer = Writer::start(Arc::clone(&out), &delivery);
+            writer.threadless = Some(ThreadlessWriter::new(Arc::clone(&out)));
             writer.pipe = pipe;
             for n in 0..40_usize {
                 let bytes: Vec<u8> = (0..=250).cycle().skip(n).take(1 + n * 7919 % 30_011).collect();
@@ -274,11 +278,11 @@ mod tests {
     #[tokio::test]
     async fn without_a_thread_of_its_own_it_reports_that_the_reader_is_gone() {
         let (reader, pipe) = io::pipe().unwrap();
-        let out = File::from(std::os::fd::OwnedFd::from(pipe));
+        let out = Arc::new(File::from(std::os::fd::OwnedFd::from(pipe)));
         drop(reader);
         let delivery = Arc::new(WriteProgress::since(Instant::now()));
-        let mut writer = Writer::start(out.try_clone().unwrap(), &delivery);
-        writer.threadless = Some(ThreadlessWriter::new(Arc::new(out)));
+        let mut writer = Writer::start(Arc::clone(&out), &delivery);
+        writer.threadless = Some(ThreadlessWriter::new(out));
         assert!(!writer.send(vec![7; 1000]).await);
         assert!(writer.end().await.is_err());
     }
@@ -287,7 +291,8 @@ mod tests {
     async fn frames_written_directly_and_by_the_thread_keep_their_order() {
         let (mut reader, pipe) = io::pipe().unwrap();
         let delivery = Arc::new(WriteProgress::since(Instant::now()));
-        let mut writer = Writer::start(std::os::fd::OwnedFd::from(pipe).into(), &delivery);
+        let out = File::from(std::os::fd::OwnedFd::from(pipe));
+        let mut writer = Writer::start(Arc::new(out), &delivery);
         let reading = std::thread::spawn(move || {
             let (mut got, mut part, mut count) = (Vec::new(), [0; 10_000], 1);
             // It is sometimes faster than the writer, sometimes slower.

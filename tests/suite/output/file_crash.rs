@@ -6,10 +6,9 @@ use std::path::Path;
 use crate::support::fault_server::{ETAG, FaultServer, Reply};
 use crate::support::files::{adopt, folder, names, start};
 use crate::support::object::{CHUNK, SIZE, object};
-use crate::support::run::{S3fcp, URI};
+use crate::support::run::URI;
+use crate::support::strace::{can_trace, injected};
 use crate::support::table;
-
-const STRACE: &str = "/usr/bin/strace";
 
 /// The system calls of a run that concern files: every one that writes, opens, locks or closes.
 const FILE_CALLS: [&str; 13] = [
@@ -30,25 +29,6 @@ const FILE_CALLS: [&str; 13] = [
 
 /// More calls of one name than a run makes.
 const CALLS_MAX: usize = 400;
-
-/// Runs the program under strace, which does `what` to the `nth` of these calls of a thread.
-fn injected(server: &FaultServer, folder: &Path, call: &str, what: &str, args: &str) -> Option<i32> {
-    let line = format!(
-        "exec {STRACE} -f -qq -o /dev/null -e trace={call} -e inject={call}:{what} \
-         s3fcp --endpoint {} -c 4 --chunk-size {CHUNK} --hedge off {args} {URI}",
-        server.endpoint()
-    );
-    S3fcp::shell(&format!("cd '{}' && {line}", folder.display())).start().wait().code()
-}
-
-fn can_trace() -> bool {
-    let traced = S3fcp::shell(&format!("exec {STRACE} -f -qq -o /dev/null s3fcp --version")).start().wait();
-    let can = traced.code() == Some(0);
-    if !can {
-        eprintln!("SKIPPED: strace is not there or may not trace: {}", traced.stderr);
-    }
-    can
-}
 
 /// The system calls that change files: a crash at any other leaves the disk as the one before it did.
 const WRITING_CALLS: [&str; 11] = [
@@ -131,7 +111,7 @@ fn at_each(server: &FaultServer, scenario: &Scenario, call: &str, what: &str) ->
         (scenario.before)(folder.path());
         adopt(server, &folder.path().join("out"));
         let now = format!("{what}:when={nth}");
-        let code = injected(server, folder.path(), call, &now, scenario.args);
+        let code = injected(server, folder.path(), call, &now, &format!("{} {URI}", scenario.args));
         let name = format!("{} {call} {now} {code:?}", scenario.args);
         if code == Some(0) {
             assert!(fs::read(folder.path().join("out")).expect("the file") == object(SIZE), "{name}");
@@ -152,7 +132,8 @@ fn was_called(server: &FaultServer, scenario: &Scenario, call: &str, nth: usize)
     let folder = folder();
     (scenario.before)(folder.path());
     adopt(server, &folder.path().join("out"));
-    injected(server, folder.path(), call, &format!("signal=SIGKILL:when={nth}"), scenario.args) != Some(0)
+    let args = format!("{} {URI}", scenario.args);
+    injected(server, folder.path(), call, &format!("signal=SIGKILL:when={nth}"), &args) != Some(0)
 }
 
 #[test]
@@ -208,6 +189,7 @@ fn bytes_that_could_not_be_synced_are_fetched_again() {
     }
     let server = FaultServer::healthy();
     for args in ["-o out", "-o out --remote-time"] {
+        let args = &format!("{args} {URI}");
         let folder = folder();
         for call in ["fsync", "fdatasync"] {
             if injected(&server, folder.path(), call, "error=EIO:when=1", args) != Some(0) {
@@ -230,7 +212,7 @@ fn a_kill_or_an_error_in_place_is_made_good_by_another_run() {
         return;
     }
     let server = FaultServer::healthy();
-    let args = format!("-o out --in-place --remote-time --shard 1/3 --if-match '{ETAG}'");
+    let args = format!("-o out --in-place --remote-time --shard 1/3 --if-match '{ETAG}' {URI}");
     let fill = |out: &Path| {
         fs::write(out, vec![7; usize::try_from(SIZE).expect("a size")]).expect("a file");
     };
@@ -282,7 +264,7 @@ fn an_error_of_close_is_exit_8() {
     ] {
         let folder = folder();
         let (before, after) = args.split_once('>').map_or((args, ""), |_| ("", args));
-        let line = format!("{before} {URI} {after} #");
+        let line = format!("{before} {URI} {after}");
         // The loader fails, too, if the closes of the beginning do.
         let code = (1..60).map(|first| {
             let what = format!("error={error}:when={first}+");

@@ -13,6 +13,7 @@ mod file_twice;
 mod file_urls;
 mod inherited;
 mod interrupt;
+mod lost_writes;
 mod nonblocking;
 mod progress;
 mod reader_closes;

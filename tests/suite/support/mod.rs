@@ -15,5 +15,6 @@ pub(crate) mod proxy;
 pub(crate) mod run;
 pub(crate) mod socks;
 pub(crate) mod sources;
+pub(crate) mod strace;
 pub(crate) mod table;
 pub(crate) mod tls_front;
