@@ -18,10 +18,14 @@ mod frame_queue;
 mod limit;
 #[path = "../../src/download/ordered.rs"]
 mod ordered;
+#[path = "../../src/download/threads/load_balance.rs"]
+mod load_balance;
 #[path = "../../src/download/plan.rs"]
 mod plan;
 #[path = "../../src/s3/range.rs"]
 mod range;
+#[path = "../../src/download/concurrency/thread_controller.rs"]
+mod thread_controller;
 #[path = "../../src/download/memory/window.rs"]
 mod window;
 
@@ -31,7 +35,7 @@ mod download {
     pub(crate) use crate::plan;
 
     pub(crate) mod concurrency {
-        pub(crate) use crate::limit;
+        pub(crate) use crate::{limit, thread_controller};
     }
     pub(crate) mod fetch {
         pub(crate) use crate::range_task;
@@ -59,4 +63,5 @@ pub mod download_model;
 pub mod explore;
 pub mod limit_model;
 pub mod queue_model;
+pub mod threads_model;
 pub mod window_model;

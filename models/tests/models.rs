@@ -1,7 +1,7 @@
 //! Each model in thousands of orders. A failure prints the order, for `shuttle::replay`.
 
 use s3fcp_models::explore::explore;
-use s3fcp_models::{download_model, limit_model, queue_model, window_model};
+use s3fcp_models::{download_model, limit_model, queue_model, threads_model, window_model};
 
 macro_rules! explored {
     ($($module:ident::$model:ident)*) => {
@@ -20,6 +20,7 @@ explored! {
     limit_model::the_ordered_stream_gets_permits_that_come_back
     limit_model::the_ordered_stream_sees_a_retreat
     limit_model::the_ordered_stream_sees_a_new_number
+    threads_model::every_range_is_counted_once_while_threads_come_and_go
     window_model::all_ranges_get_memory_and_never_more_than_there_is
     window_model::a_range_that_gives_up_holds_up_nobody
     window_model::memory_for_two_wakes_both

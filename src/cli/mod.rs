@@ -41,7 +41,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::outcome::{EndCause, RunEnd};
 use crate::cli::parse::parse_arguments;
 use crate::cli::report::last_lines::LastLines;
-use crate::download::threads::EVENT_INTERVAL;
+use crate::download::threads::fetch_thread::EVENT_INTERVAL;
 use crate::error::{Error, ErrorKind};
 use crate::output::stream::note_closed_stdout;
 use crate::output::written::WriteProgress;
