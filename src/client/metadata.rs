@@ -65,14 +65,15 @@ pub(crate) async fn after_end(
     attempt: Attempt,
 ) -> Result<AfterEnd> {
     let range = ByteRange::new(size, size.saturating_add(1));
-    let answer = match client.exchange(S3Request::Get { range, if_match }, None, attempt).await {
-        Ok(answer) => answer,
-        Err(e) => {
-            let Some(shown) = e.service().filter(|service| service.status == 416) else { return Err(e) };
-            let is_there = shown.object_size.is_none_or(|other| other == size);
-            return Ok(if is_there { AfterEnd::Nothing } else { AfterEnd::Unclear });
-        }
-    };
+    let answer =
+        match client.exchange(S3Request::Get { range, if_match, checksums: false }, None, attempt).await {
+            Ok(answer) => answer,
+            Err(e) => {
+                let Some(shown) = e.service().filter(|service| service.status == 416) else { return Err(e) };
+                let is_there = shown.object_size.is_none_or(|other| other == size);
+                return Ok(if is_there { AfterEnd::Nothing } else { AfterEnd::Unclear });
+            }
+        };
     let sent = SentGet { range: Some(range), size: None, is_s3: client.is_s3() };
     let proof = match ResponseProof::read(&answer.head, sent) {
         Ok(proof) => proof,
@@ -127,7 +128,8 @@ fn is_other_version(if_match: Option<&str>, info: Option<&ObjectInfo>) -> bool {
 
 /// Returns whether the server refuses a GET whose `If-Match` names a tag that the object does not have.
 pub(crate) async fn honours_if_match(client: &ObjectClient, attempt: Attempt) -> Result<bool> {
-    let request = S3Request::Get { range: ByteRange::new(0, 1), if_match: Some(NOBODYS_TAG) };
+    let request =
+        S3Request::Get { range: ByteRange::new(0, 1), if_match: Some(NOBODYS_TAG), checksums: false };
     match client.exchange(request, None, attempt).await {
         Ok(_) => Ok(false),
         Err(e) if e.is_retryable() => Err(e),
@@ -170,7 +172,10 @@ pub(crate) async fn head(client: &ObjectClient, attempt: Attempt) -> Result<Obje
 /// Describes the object by a GET of its first byte, or of all of it where the server does not send that byte alone.
 async fn first_byte(client: &ObjectClient, attempt: Attempt) -> Result<ObjectInfo> {
     let range = ByteRange::new(0, 1);
-    let response = match client.exchange(S3Request::Get { range, if_match: None }, None, attempt).await {
+    let response = match client
+        .exchange(S3Request::Get { range, if_match: None, checksums: false }, None, attempt)
+        .await
+    {
         Ok(response) => response,
         // The object exists and is empty, or the server knows no ranges.
         Err(e) if e.service().is_some_and(|s| matches!(s.status, 204 | 416) || s.is_unsupported()) => {

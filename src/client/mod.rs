@@ -13,4 +13,5 @@ pub(crate) mod request_sender;
 pub(crate) mod retry;
 pub(crate) mod secrets;
 pub(crate) mod session_slot;
+pub(crate) mod shown_checksums;
 pub(crate) mod site;

@@ -16,6 +16,7 @@ use crate::client::origins::Origins;
 use crate::client::request_sender::{ClientOptions, RequestSender};
 use crate::client::retry::Attempt;
 use crate::client::session_slot::{BucketSession, SessionSlot};
+use crate::client::shown_checksums::ShownChecksums;
 use crate::client::site::Site;
 use crate::config::Identity;
 use crate::error::{Error, ErrorKind, Result};
@@ -91,6 +92,11 @@ impl ObjectClient {
     /// Returns the number of connections opened.
     pub(crate) fn connections(&self) -> u64 {
         self.sender.connections()
+    }
+
+    /// Returns what is known of where the store shows checksums.
+    pub(crate) fn shown_checksums(&self) -> &ShownChecksums {
+        &self.sender.origins.shown_checksums
     }
 
     /// Returns the number of connections that the host allows; `None` while no limit was seen.

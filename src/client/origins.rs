@@ -10,6 +10,7 @@ use aws_credential_types::Credentials;
 use http::Uri;
 
 use crate::client::session_slot::Sessions;
+use crate::client::shown_checksums::ShownChecksums;
 use crate::config::settings::Config;
 use crate::error::{Error, Result};
 use crate::s3::address::region::Region;
@@ -28,6 +29,8 @@ pub(crate) struct Origins {
     clock_skew: AtomicI64,
     /// The sessions of directory buckets.
     pub(super) sessions: Sessions,
+    /// Where the store shows checksums.
+    pub(super) shown_checksums: ShownChecksums,
     /// The key for multi-region access points that was used last.
     multi_region_key: Mutex<Option<Arc<MultiRegionKey>>>,
 }

@@ -14,6 +14,7 @@ use crate::download::fetch::stats::RequestStats;
 use crate::download::fetch::straggler;
 use crate::download::group::DownloadGroup;
 use crate::download::memory::window::OutputPosition;
+use crate::download::options::ChecksumMode;
 use crate::download::requested::RequestedBytes;
 use crate::download::verdict::Evidence;
 use crate::s3::pinned::PinnedVersion;
@@ -23,6 +24,7 @@ pub(crate) struct DownloadContext {
     pub(crate) client: ObjectClient,
     /// The bytes to deliver, and of which version.
     pub(crate) wanted: RequestedBytes,
+    pub(crate) checksum_mode: ChecksumMode,
     /// The number of the object in the output, from 0.
     pub(crate) object: u64,
     /// Shared with the objects before and after this one.
@@ -64,6 +66,20 @@ impl DownloadContext {
     /// Returns how many ranges may be requested and not yet delivered where so many `connections` are used.
     pub(crate) fn max_undelivered(&self, connections: usize) -> usize {
         self.group.max_undelivered(connections)
+    }
+
+    /// Returns whether the first GET asks for the object's checksum, which it may bring all of the object with.
+    pub(crate) fn asks_get_for_checksum(&self) -> bool {
+        self.is_compared_from_0() && self.client.shown_checksums().is_worth_asking_by_get()
+    }
+
+    /// Returns whether HEAD waits for the response to the first GET, which probably makes it needless.
+    pub(crate) fn puts_head_off(&self) -> bool {
+        self.is_compared_from_0() && self.client.shown_checksums().is_shown_by_get()
+    }
+
+    fn is_compared_from_0(&self) -> bool {
+        self.checksum_mode != ChecksumMode::Off && self.wanted.start() == 0
     }
 
     /// Starts no further range: one has failed for good.

@@ -1,5 +1,7 @@
 //! Discovery: HEAD and the first ranged GET leave together, and the response to the GET shows the object.
 //!
+//! Where the store is known to show checksums with a GET too, HEAD is sent only after a first response without one.
+//!
 //! A HEAD may be refused or slow without harm. An empty object has no first byte to request, nor has a range that
 //! begins at the object's end: S3 answers 416, which is confirmed before it is believed. A range counted from the end
 //! needs the size first: HEAD is then sent before the GET.
@@ -20,7 +22,7 @@ use crate::download::counters::Counters;
 use crate::download::fetch::range_task::Discovered;
 use crate::download::fetch::stats::RequestStats;
 use crate::download::fetch::straggler;
-use crate::download::limits::Limits;
+use crate::download::limits::{Limits, checksum_mode};
 use crate::download::options::Options;
 use crate::download::ordered::OrderedRanges;
 use crate::download::pending_head::PendingHead;
@@ -29,6 +31,7 @@ use crate::download::stream::StartMode;
 use crate::download::verdict::{Evidence, maybe_more};
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::source::Source;
+use crate::s3::checksum::expected::ExpectedChecksum;
 use crate::s3::object::{ObjectInfo, malformed};
 use crate::s3::proof::{SizeProof, is_strong};
 use crate::s3::range::ByteRange;
@@ -43,6 +46,8 @@ pub(super) struct Discovery {
     /// The part of them that the first range brings.
     pub(super) first_range: ByteRange,
     pub(super) head: PendingHead,
+    /// The object's checksum, if the first response showed it.
+    pub(super) checksum: Option<ExpectedChecksum>,
     /// How long the first response took to begin.
     pub(super) latency: Duration,
 }
@@ -80,6 +85,7 @@ pub(super) async fn build_context(
     let context = DownloadContext {
         client,
         wanted,
+        checksum_mode: checksum_mode(options, origins.config.checksum_validation),
         object: mode.object,
         limit: Arc::clone(&mode.group.limit),
         group: Arc::clone(&mode.group),
@@ -120,15 +126,17 @@ pub(super) async fn start(
             return Ok(Discovery::nothing(wanted.start(), info.clone(), head));
         }
         Some(Description { info, is_by_head: true }) => PendingHead::done(context, info.clone()),
+        None if context.client.is_s3() && context.puts_head_off() => PendingHead::put_off(context),
         None if context.client.is_s3() => PendingHead::spawn(context),
         // HEAD has failed before; and a presigned URL is signed for GET only.
         Some(_) | None => PendingHead::none(context),
     };
     let asked = wanted.first(chunk);
     let error = match ranges.discover(asked, permit).await {
-        Ok(Discovered { info, wanted, first, latency }) => {
+        Ok(Discovered { info, wanted, first, latency, checksum }) => {
+            head.settle(checksum.is_none());
             check_size(context, &mut head, &info).await?;
-            return Ok(Discovery { info, wanted, first_range: first, head, latency });
+            return Ok(Discovery { info, wanted, first_range: first, head, checksum, latency });
         }
         Err(error) => error,
     };
@@ -164,7 +172,7 @@ impl Discovery {
     /// Creates the result for an object that has no bytes from `start` on.
     fn nothing(start: u64, info: ObjectInfo, head: PendingHead) -> Self {
         let none = ByteRange::new(start, start);
-        Self { info, wanted: none, first_range: none, head, latency: Duration::ZERO }
+        Self { info, wanted: none, first_range: none, head, checksum: None, latency: Duration::ZERO }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::client::retry::{Attempt, retry};
 use crate::download::context::DownloadContext;
 use crate::error::printable::printable;
 use crate::error::{Error, ErrorKind, Result, ServiceError};
+use crate::s3::checksum::expected::ExpectedChecksum;
 use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::PinnedVersion;
 
@@ -22,6 +23,8 @@ pub(super) struct PendingHead {
 }
 
 enum HeadState {
+    /// Not sent yet, and perhaps never.
+    PutOff,
     Asked {
         task: AbortOnDropHandle<Result<ObjectInfo>>,
         /// Set if it is sent once more should it fail.
@@ -40,6 +43,19 @@ impl PendingHead {
         Self { context: Arc::clone(context), state: HeadState::asked(context, true) }
     }
 
+    /// Creates a HEAD that is sent when its answer is waited for, or when it is [settled](Self::settle) that it is needed.
+    pub(super) fn put_off(context: &Arc<DownloadContext>) -> Self {
+        Self { context: Arc::clone(context), state: HeadState::PutOff }
+    }
+
+    /// Sends the HEAD if it was put off and `is_needed`; one that is not will have no answer.
+    pub(super) fn settle(&mut self, is_needed: bool) {
+        if matches!(self.state, HeadState::PutOff) {
+            self.state =
+                if is_needed { HeadState::asked(&self.context, true) } else { HeadState::Answered(None) };
+        }
+    }
+
     /// Creates a HEAD that is not sent and has no answer.
     pub(super) fn none(context: &Arc<DownloadContext>) -> Self {
         Self { context: Arc::clone(context), state: HeadState::Answered(None) }
@@ -53,6 +69,7 @@ impl PendingHead {
     /// Resolves to the answer; `None` if there is none. A HEAD has no body to say what was wrong: one that failed is sent once more,
     /// because the GETs may have corrected the cause meanwhile.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<&ObjectInfo>> {
+        self.settle(true);
         while let HeadState::Asked { task, again } = &mut self.state {
             let answer = ready!(Pin::new(task).poll(cx));
             self.state = match answer {
@@ -85,7 +102,11 @@ impl HeadState {
     fn asked(context: &Arc<DownloadContext>, again: bool) -> Self {
         let context = Arc::clone(context);
         let task = tokio::spawn(async move {
-            head(&context.client, if again { Attempt::FIRST } else { Attempt::after(1) }).await
+            let info = head(&context.client, if again { Attempt::FIRST } else { Attempt::after(1) }).await?;
+            if ExpectedChecksum::full_object(&info).is_some() {
+                context.client.shown_checksums().seen_by_head();
+            }
+            Ok(info)
         });
         Self::Asked { task: AbortOnDropHandle::new(task), again }
     }

@@ -23,7 +23,7 @@ use crate::download::concurrency::limit::Permit;
 use crate::download::context::DownloadContext;
 use crate::download::discovery::{self, Discovery};
 use crate::download::group::DownloadGroup;
-use crate::download::limits::{Limits, checksum_mode};
+use crate::download::limits::Limits;
 use crate::download::memory::frame::Frame;
 use crate::download::meter::Meter;
 use crate::download::options::{ChecksumMode, Options};
@@ -117,7 +117,7 @@ impl Download {
         options: &Options,
         mode: StartMode,
     ) -> Result<Self> {
-        let (config, limits) = (&origins.config, mode.group.limits);
+        let limits = mode.group.limits;
         let context = discovery::build_context(origins, source, options, &limits, &mode).await;
         let (context, answer) = context.map_err(|e| source.explain(e))?;
         let context = Arc::new(context);
@@ -130,10 +130,9 @@ impl Download {
         log_start(source, &started.info, wanted, &limits);
         let rest = wanted.remainder(started.first_range.len());
         ranges.follow(Plan::new(rest, limits.chunk, limits.large));
-        let Discovery { info, mut head, latency, .. } = started;
+        let Discovery { info, mut head, checksum, latency, .. } = started;
         let whole = wanted == ByteRange::new(already_written, info.size);
-        let checksum = checksum_mode(options, config.checksum_validation);
-        let verify = ChecksumCheck::new(checksum, &context, &info, whole, &mut head).await;
+        let verify = ChecksumCheck::new(&context, &info, whole, checksum, &mut head).await;
         let verify = verify.map_err(|e| e.on(source))?;
         context.counters.set_expected(if wanted.end() == u64::MAX { u64::MAX } else { wanted.len() });
         let (failed, confirmation, verdict) = (false, None, None);

@@ -32,20 +32,24 @@ pub(super) struct ChecksumCheck {
 }
 
 impl ChecksumCheck {
-    /// Creates the comparison for the object `info`. There is a checksum only where the `whole` object is delivered.
+    /// Creates the comparison for the object `info`, with the checksum that the first response `shown`, if it did. There is one
+    /// only where the `whole` object is delivered.
     pub(super) async fn new(
-        mode: ChecksumMode,
         context: &Arc<DownloadContext>,
         info: &ObjectInfo,
         whole: bool,
+        shown: Option<ExpectedChecksum>,
         head: &mut PendingHead,
     ) -> Result<Self> {
-        let verifier = match mode {
+        let verifier = match context.checksum_mode {
             ChecksumMode::Off => Verifier::off(),
             ChecksumMode::Auto if !whole || !context.client.is_s3() => Verifier::off(),
-            ChecksumMode::Auto => Verifier::speculating(),
+            ChecksumMode::Auto => shown.map_or_else(Verifier::speculating, Verifier::whole),
             ChecksumMode::Require if !whole => return Err(unverifiable("only a part of it is asked for")),
-            ChecksumMode::Require => required(context, info, head).await?,
+            ChecksumMode::Require => match shown {
+                Some(checksum) => Verifier::whole(checksum),
+                None => required(context, info, head).await?,
+            },
         };
         Ok(Self { verifier, late: None, unverified: None })
     }

@@ -80,7 +80,7 @@ pub fn uri(data: &[u8]) {
     ] {
         // A bucket may be no host name: that is an error, and any key is a path.
         let Ok(endpoint) = Endpoint::resolve(&uri, &region, endpoint, style.into()) else { continue };
-        let ask = S3Request::Get { range: ByteRange::new(0, 1), if_match: None };
+        let ask = S3Request::Get { range: ByteRange::new(0, 1), if_match: None, checksums: false };
         let built = request::build(&endpoint, ask, None).expect("a request for any key");
         let path = built.uri().path();
         let decoded = percent_encoding::percent_decode_str(path).collect::<Vec<u8>>();
@@ -176,7 +176,7 @@ fn pinned_request(pin: &PinnedVersion) {
     let uri = "s3://b/k".parse::<S3Uri>().expect("a URI");
     let region = crate::s3::address::region::Region::default();
     let endpoint = Endpoint::resolve(&uri, &region, None, AddressingStyle::Path.into()).expect("an endpoint");
-    let ask = S3Request::Get { range: ByteRange::new(0, 1), if_match: pin.if_match() };
+    let ask = S3Request::Get { range: ByteRange::new(0, 1), if_match: pin.if_match(), checksums: false };
     assert!(request::build(&endpoint, ask, pin.version_id()).is_ok(), "any version can be asked for");
 }
 

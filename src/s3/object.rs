@@ -61,10 +61,7 @@ impl ObjectInfo {
     /// Reads the headers of a response about an object of `size` bytes.
     pub(crate) fn from_headers(headers: &HeaderMap, size: u64) -> Self {
         let text = |name: &str| header_text(headers, name).map(str::to_owned);
-        let checksum = |algorithm: ChecksumAlgorithm| {
-            let value = text(&format!("x-amz-checksum-{}", algorithm.name()))?;
-            Some((algorithm, value))
-        };
+        let checksum = |algorithm: ChecksumAlgorithm| Some((algorithm, text(algorithm.header()?)?));
         let customer_key = headers.contains_key("x-amz-server-side-encryption-customer-algorithm");
         Self {
             size,

@@ -10,7 +10,7 @@ use crate::s3::address::endpoint::Endpoint;
 use crate::s3::range::ByteRange;
 use crate::s3::sse_c::CustomerKey;
 
-/// `x-amz-checksum-mode: ENABLED` makes HEAD show the object's checksums (S3 API, `HeadObject`).
+/// `x-amz-checksum-mode: ENABLED` makes responses show the object's checksums (S3 API, `HeadObject` and `GetObject`).
 const CHECKSUM_MODE: HeaderName = HeaderName::from_static("x-amz-checksum-mode");
 
 /// The attributes that `GetObjectAttributes` returns, and the size of a page (S3 API).
@@ -28,8 +28,9 @@ const CREATE_SESSION_MODE: HeaderName = HeaderName::from_static("x-amz-create-se
 pub(crate) enum S3Request<'a> {
     /// The object's metadata, with the store's checksums if `checksums` is set.
     Head { checksums: bool },
-    /// A range of bytes, of the version whose `ETag` is `if_match` if there is one.
-    Get { range: ByteRange, if_match: Option<&'a str> },
+    /// A range of bytes, of the version whose `ETag` is `if_match` if there is one, with the store's checksums if `checksums`
+    /// is set and the range is all of the object.
+    Get { range: ByteRange, if_match: Option<&'a str>, checksums: bool },
     /// The whole object.
     GetWhole,
     /// A page of the part list, after part number `after` (`GetObjectAttributes`).
@@ -100,8 +101,9 @@ pub(crate) fn build(
             .header(MAX_PARTS, "1000")
             .header(PART_NUMBER_MARKER, after.to_string()),
         S3Request::CreateSession => builder.header(CREATE_SESSION_MODE, "ReadOnly"),
-        S3Request::Get { range, if_match } => {
+        S3Request::Get { range, if_match, checksums } => {
             let builder = builder.header(RANGE, range_header(range));
+            let builder = if checksums { builder.header(CHECKSUM_MODE, "ENABLED") } else { builder };
             match if_match {
                 Some(etag) => builder.header(IF_MATCH, etag),
                 None => builder,
@@ -151,18 +153,23 @@ mod tests {
 
     #[test]
     fn a_ranged_get_is_pinned_and_has_the_port_in_host() {
-        let request = S3Request::Get { range: ByteRange::new(0, 10), if_match: Some("\"e\"") };
-        let request = build(&endpoint(), request, None).unwrap();
+        let get = |checksums| {
+            let request = S3Request::Get { range: ByteRange::new(0, 10), if_match: Some("\"e\""), checksums };
+            build(&endpoint(), request, None).unwrap()
+        };
+        let request = get(false);
         assert_eq!(request.method(), Method::GET);
         assert_eq!(request.uri(), "/bkt/a%20b");
         assert_eq!(request.headers()[HOST], "127.0.0.1:9000");
         assert_eq!(request.headers()[RANGE], "bytes=0-9");
         assert_eq!(request.headers()[IF_MATCH], "\"e\"");
+        assert!(!request.headers().contains_key(CHECKSUM_MODE));
+        assert_eq!(get(true).headers()[CHECKSUM_MODE], "ENABLED");
     }
 
     #[test]
     fn a_range_without_an_end_is_open() {
-        let request = S3Request::Get { range: ByteRange::new(7, u64::MAX), if_match: None };
+        let request = S3Request::Get { range: ByteRange::new(7, u64::MAX), if_match: None, checksums: false };
         assert_eq!(build(&endpoint(), request, None).unwrap().headers()[RANGE], "bytes=7-");
     }
 

@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::error::printable::printable_within;
 use crate::error::{Error, ErrorKind, Result, ServiceError};
+use crate::s3::checksum::expected::ExpectedChecksum;
 use crate::s3::error_response::not_s3;
 use crate::s3::header::{content_length, header_text, is_chunked};
 use crate::s3::object::{ObjectInfo, malformed};
@@ -28,6 +29,8 @@ pub(crate) struct RangeResponse {
     pub(crate) size_proof: SizeProof,
     /// Set if the body comes in chunks, the last of which has to be where it ends.
     pub(crate) is_chunked: bool,
+    /// The checksum of the bytes that follow, if they are the whole object, by `Content-Range`.
+    pub(crate) checksum: Option<ExpectedChecksum>,
 }
 
 /// The GET that a response answers.
@@ -137,7 +140,7 @@ fn whole(headers: &HeaderMap, range: Option<ByteRange>, sent: SentGet) -> Result
     };
     let of_length = |size_proof| {
         let (info, body) = (object_info(headers, length), ByteRange::new(0, length));
-        RangeResponse { info, body, whole: true, size_proof, is_chunked }
+        RangeResponse { info, body, whole: true, size_proof, is_chunked, checksum: None }
     };
     let is_called_whole = headers.contains_key(CONTENT_RANGE);
     // Some servers call a part 200. It is as long as the range, or shorter where the object ends in it; from 0 on it is
@@ -201,8 +204,12 @@ fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<Resp
             body.len()
         )));
     }
-    let (info, size_proof) = (object_info(headers, total), SizeProof::ContentRange);
-    Ok(ResponseProof::Bytes(RangeResponse { info, body, whole: !is_as_requested, size_proof, is_chunked }))
+    let (whole, size_proof) = (!is_as_requested, SizeProof::ContentRange);
+    let mut info = ObjectInfo::from_headers(headers, total);
+    let is_all = body == ByteRange::new(0, total);
+    let checksum = is_all.then(|| ExpectedChecksum::of_whole_response(&info)).flatten();
+    remove_checksums(&mut info);
+    Ok(ResponseProof::Bytes(RangeResponse { info, body, whole, size_proof, is_chunked, checksum }))
 }
 
 /// Judges a part whose `Content-Range` is missing or names no range.
@@ -270,9 +277,13 @@ fn claims_to_be_empty() -> Error {
 
 fn object_info(headers: &HeaderMap, size: u64) -> ObjectInfo {
     let mut info = ObjectInfo::from_headers(headers, size);
+    remove_checksums(&mut info);
+    info
+}
+
+fn remove_checksums(info: &mut ObjectInfo) {
     info.checksums.clear();
     info.checksum_type = None;
-    info
 }
 
 #[cfg(test)]

@@ -226,10 +226,21 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
         .and_then(PinnedVersion::version_id)
         .filter(|_| context.address_by_version_id.load(Ordering::Relaxed));
     let is_plain = context.is_plain.load(Ordering::Relaxed);
-    let get = |if_match| {
-        if is_plain { S3Request::GetWhole } else { S3Request::Get { range: asked, if_match } }
+    let is_first = pin.is_none() && !is_plain;
+    let get = |if_match, checksums| {
+        if is_plain { S3Request::GetWhole } else { S3Request::Get { range: asked, if_match, checksums } }
     };
-    let exchanged = match client.exchange(get(if_match), version, attempt).await {
+    let checksums = is_first && context.asks_get_for_checksum();
+    let mut exchanged = client.exchange(get(if_match, checksums), version, attempt).await;
+    if let Err(e) = &exchanged
+        && checksums
+        && e.kind() == ErrorKind::Server
+        && !e.is_retryable()
+    {
+        client.shown_checksums().refused_by_get();
+        exchanged = client.exchange(get(if_match, false), version, attempt).await;
+    }
+    let exchanged = match exchanged {
         Err(e) if e.service().is_some_and(ServiceError::is_unsupported) && pin.is_none() && !is_plain => {
             return Ok(Reply::AskPlainly("the server does not implement ranges"));
         }
@@ -242,7 +253,7 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
             return Ok(Reply::AskPlainly("the server refuses a range that the object may have"));
         }
         Err(e) if e.service().is_some_and(refuses_if_match) && if_match.is_some() && version.is_none() => {
-            match client.exchange(get(None), version, attempt).await {
+            match client.exchange(get(None, false), version, attempt).await {
                 Ok(exchange) if has_tag(&exchange, if_match) => {
                     // From here on every response must carry the tag.
                     context.without_if_match.store(true, Ordering::Relaxed);
@@ -256,7 +267,6 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
     let exchange = exchanged.map_err(|e| changed(context, e, version.is_some()))?;
     let range = (!is_plain).then_some(asked);
     let sent = SentGet { range, size: pin.and_then(PinnedVersion::known_size), is_s3: client.is_s3() };
-    let is_first = pin.is_none() && !is_plain;
     // In the middle of a download all depends on the tag: the response will have no Content-Range.
     let may_ask_plainly = !is_plain && pin.is_none_or(|pin| pin.if_match().is_some());
     let proven = |exchange, opened: RangeResponse| {
@@ -296,7 +306,10 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
             let (body, info) = (ByteRange::new(0, size), ObjectInfo { size, ..info });
             let is_sized = info.known_size().is_some();
             let size_proof = if is_sized { SizeProof::TwoResponses } else { SizeProof::LastChunk };
-            proven(exchange, RangeResponse { info, body, whole: true, size_proof, is_chunked: true })
+            proven(
+                exchange,
+                RangeResponse { info, body, whole: true, size_proof, is_chunked: true, checksum: None },
+            )
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::download::memory::frame::Frame;
 use crate::download::memory::window::Reservation;
 use crate::download::requested::beyond;
 use crate::error::{Error, ErrorKind, Result};
+use crate::s3::checksum::expected::ExpectedChecksum;
 use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::PinnedVersion;
 use crate::s3::proof::SizeProof;
@@ -51,6 +52,8 @@ pub(crate) struct Discovered {
     pub(crate) first: ByteRange,
     /// How long the response took to begin, once its request was sent.
     pub(crate) latency: Duration,
+    /// The object's checksum, if the first range is all of it and the response shows one.
+    pub(crate) checksum: Option<ExpectedChecksum>,
 }
 
 /// The state of one range's fetch.
@@ -271,7 +274,11 @@ impl RangeTask {
         self.whole = opened.whole;
         self.range = if opened.whole { wanted } else { opened.body };
         let info = opened.info.clone();
-        self.resolve(Some(Discovered { info, wanted, first: self.range, latency }));
+        let checksum = opened.checksum.clone();
+        if checksum.is_some() {
+            self.context.client.shown_checksums().seen_by_get();
+        }
+        self.resolve(Some(Discovered { info, wanted, first: self.range, latency, checksum }));
         Ok(())
     }
 

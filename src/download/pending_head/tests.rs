@@ -4,9 +4,10 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use super::*;
-use crate::download::in_process::{context, read, start};
+use crate::download::client::Client;
+use crate::download::in_process::{config, context, read, source, start};
 use crate::download::options::{ChecksumMode, Options};
-use crate::transport::in_memory::{InMemoryServer, LATENCY, ScriptedReply, object};
+use crate::transport::in_memory::{InMemoryServer, LATENCY, RecordedRequest, ScriptedReply, object};
 
 const LEN: usize = 3000;
 
@@ -118,5 +119,148 @@ async fn where_later_gets_show_no_tag_head_says_at_the_end_whether_the_object_is
         assert_eq!(heads(&server), count, "{case}");
         assert_eq!(download.verdict().is_some(), kind.is_none(), "{case}");
         assert!(server.elapsed() < Duration::from_secs(2), "{case}: {:?}", server.elapsed());
+    }
+}
+
+/// The checksum of the object in base64, and one of other bytes.
+fn sha256(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    use sha2::Digest as _;
+    base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(bytes))
+}
+
+fn with_checksum(value: &str, kind: &str) -> ScriptedReply {
+    ScriptedReply::default()
+        .with_header("x-amz-checksum-sha256", value)
+        .with_header("x-amz-checksum-type", kind)
+}
+
+fn declared() -> ScriptedReply {
+    with_checksum(&sha256(&object(LEN)), "FULL_OBJECT")
+}
+
+fn of_other_bytes() -> ScriptedReply {
+    with_checksum(&sha256(b"other"), "FULL_OBJECT")
+}
+
+/// The requests for one of several downloads in a row by one client, and its end.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    heads: usize,
+    gets: usize,
+    /// GETs that ask for checksums.
+    asking: usize,
+    verified: Option<&'static str>,
+    error: Option<ErrorKind>,
+}
+
+/// Downloads the object three times with one client. A GET shows checksums if it asks for them.
+async fn three(
+    options: Options,
+    reply: impl Fn(&RecordedRequest) -> ScriptedReply + Send + Sync + 'static,
+) -> Vec<Asked> {
+    let server = InMemoryServer::start(object(LEN), move |request| {
+        let mut reply = reply(request);
+        if request.is_get() && request.header("x-amz-checksum-mode").is_none() {
+            reply.headers.retain(|(name, _)| !name.starts_with("x-amz-checksum-"));
+        }
+        reply
+    });
+    let client = Client::new(config(&server));
+    let (mut found, mut before) = (Vec::new(), 0);
+    for _ in 0..3 {
+        let mut download = client.download(source(), &options).await.unwrap();
+        let (bytes, error) = read(&mut download).await;
+        assert_eq!(bytes, object(LEN));
+        let requests = server.requests().split_off(before);
+        before += requests.len();
+        let gets: Vec<_> = requests.iter().filter(|request| request.is_get()).collect();
+        found.push(Asked {
+            heads: requests.len() - gets.len(),
+            gets: gets.len(),
+            asking: gets.iter().filter(|get| get.header("x-amz-checksum-mode").is_some()).count(),
+            verified: download.verified(),
+            error: error.map(|error| error.kind()),
+        });
+    }
+    found
+}
+
+fn in_one_range(checksum: ChecksumMode) -> Options {
+    Options { checksum, chunk_size: NonZeroU64::new(LEN as u64 + 1), ..options() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_gets_show_checksums_no_head_is_sent_after_the_first_objects() {
+    for mode in [ChecksumMode::Auto, ChecksumMode::Require] {
+        let found = three(in_one_range(mode), |_| declared()).await;
+        let of = |heads, asking| Asked { heads, gets: 1, asking, verified: Some("sha256"), error: None };
+        assert_eq!(found, [of(1, 0), of(1, 1), of(0, 1)], "{mode:?}");
+    }
+    let found = three(in_one_range(ChecksumMode::Off), |_| declared()).await;
+    assert!(found.iter().all(|asked| (asked.heads, asked.asking) == (1, 0)), "{found:?}");
+    // They are compared: only HEAD of the first object shows the right one.
+    let found = three(in_one_range(ChecksumMode::Auto), |request| match (request.is_get(), request.number) {
+        (true, 2) => of_other_bytes(),
+        _ => declared(),
+    });
+    let errors: Vec<_> = found.await.into_iter().map(|asked| asked.error).collect();
+    assert_eq!(errors, [None, None, Some(ErrorKind::Integrity)]);
+}
+
+/// A GET of a part may show the checksum of the part or of the object, and one of all bytes a composite one.
+#[tokio::test(start_paused = true)]
+async fn where_gets_show_no_checksum_of_the_object_a_head_is_sent_with_each() {
+    type Get = fn() -> ScriptedReply;
+    let table: [(&str, usize, Get); 7] = [
+        ("none", 1, ScriptedReply::default),
+        ("of all bytes, with a part", 3, declared),
+        ("of a part", 3, of_other_bytes),
+        ("a composite one", 1, || with_checksum(&sha256(b"other"), "COMPOSITE")),
+        ("of an object uploaded in parts", 1, || of_other_bytes().with_header("etag", "\"in-memory-3\"")),
+        ("of no declared type", 1, || of_other_bytes().with_header("x-amz-checksum-type", "")),
+        ("unreadable", 1, || with_checksum("%%%", "FULL_OBJECT")),
+    ];
+    for (case, gets, get) in table {
+        let options = if gets == 1 {
+            in_one_range(ChecksumMode::Auto)
+        } else {
+            Options { checksum: ChecksumMode::Auto, ..options() }
+        };
+        let etag = get().headers.iter().find(|(name, _)| *name == "etag").map(|(_, etag)| etag.clone());
+        let found = three(options, move |request| match &etag {
+            _ if request.is_get() => get(),
+            Some(etag) => declared().with_header("etag", etag),
+            None => declared(),
+        });
+        let of = |asking| Asked { heads: 1, gets, asking, verified: Some("sha256"), error: None };
+        assert_eq!(found.await, [of(0), of(1), of(1)], "{case}");
+    }
+    // There are none to ask for.
+    let found = three(in_one_range(ChecksumMode::Auto), |_| ScriptedReply::default()).await;
+    assert!(found.iter().all(|asked| (asked.heads, asked.asking, asked.error) == (1, 0, None)), "{found:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_was_put_off_is_sent_when_the_response_shows_no_checksum() {
+    let last_get = |get: fn() -> ScriptedReply| {
+        move |request: &RecordedRequest| {
+            if request.is_get() && request.number > 1 { get() } else { declared() }
+        }
+    };
+    for mode in [ChecksumMode::Auto, ChecksumMode::Require] {
+        let found = three(in_one_range(mode), last_get(ScriptedReply::default)).await;
+        let last = Asked { heads: 1, gets: 1, asking: 1, verified: Some("sha256"), error: None };
+        assert_eq!(found[2], last, "{mode:?}");
+    }
+    // A server that refuses the header, with one GET or with all: it is sent without.
+    for status in [400, 501] {
+        let refusing = move |request: &RecordedRequest| match request.header("x-amz-checksum-mode") {
+            Some(_) if request.is_get() => ScriptedReply::error(status, "NotImplemented"),
+            _ => declared(),
+        };
+        let of = |gets, asking| Asked { heads: 1, gets, asking, verified: Some("sha256"), error: None };
+        let found = three(in_one_range(ChecksumMode::Auto), refusing).await;
+        assert_eq!(found, [of(1, 0), of(2, 1), of(1, 0)], "{status}");
     }
 }

@@ -41,6 +41,18 @@ impl ChecksumAlgorithm {
         }
     }
 
+    /// Returns the name of the header that shows it; `None` for the one that has none.
+    pub(crate) fn header(self) -> Option<&'static str> {
+        match self {
+            Self::Crc64Nvme => Some("x-amz-checksum-crc64nvme"),
+            Self::Crc32c => Some("x-amz-checksum-crc32c"),
+            Self::Crc32 => Some("x-amz-checksum-crc32"),
+            Self::Sha256 => Some("x-amz-checksum-sha256"),
+            Self::Sha1 => Some("x-amz-checksum-sha1"),
+            Self::Md5 => None,
+        }
+    }
+
     /// Returns the length of a value, in bytes.
     pub(crate) fn len(self) -> usize {
         match self {

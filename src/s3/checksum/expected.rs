@@ -1,4 +1,4 @@
-//! The checksum that an object's bytes must have, read from the response to HEAD.
+//! The checksum that an object's bytes must have, read from the response to HEAD, or to a GET of all of them.
 //!
 //! A malformed value (not base64, a wrong length, no number of parts) counts as none: servers differ, and a misread
 //! checksum would reject good bytes.
@@ -42,6 +42,14 @@ impl ExpectedChecksum {
             };
             if counts { Self::of_base64(algorithm, value, None) } else { None }
         })
+    }
+
+    /// Returns the checksum of the full object that the response to a GET of all of its bytes showed as `info`, if it is certain
+    /// to be one. S3 shows the composite checksum of an object uploaded in parts there without the number of parts
+    /// (boto/botocore#3346): so the type has to be declared, and the `ETag` be that of a single upload.
+    pub(crate) fn of_whole_response(info: &ObjectInfo) -> Option<Self> {
+        let is_single_upload = info.etag.as_deref().is_some_and(is_of_single_upload);
+        info.checksum_type.as_ref().filter(|_| is_single_upload).and_then(|_| Self::full_object(info))
     }
 
     /// Returns the checksum of the parts' checksums, if there is one: its value ends in `-` and the number of parts.
@@ -181,6 +189,29 @@ mod tests {
             let mut info = info(None, &[(ChecksumAlgorithm::Crc32, value)]);
             info.etag = etag.map(str::to_owned);
             assert_eq!(ExpectedChecksum::full_object(&info).is_some(), counts, "{etag:?} {value}");
+        }
+    }
+
+    #[test]
+    fn the_checksum_in_the_response_to_a_get_is_declared_and_of_a_single_upload() {
+        let (crc64, crc32) =
+            ((ChecksumAlgorithm::Crc64Nvme, "rosUhgp5mIg="), (ChecksumAlgorithm::Crc32, "y/Q5Jg=="));
+        let (single, of_parts) = (Some("\"d41d8cd98f00b204e9800998ecf8427e\""), Some("\"d41d-7\""));
+        let (full, composite) = (Some("FULL_OBJECT"), Some("COMPOSITE"));
+        for (why, declared, etag, checksum, counts) in [
+            ("declared", full, single, crc32, true),
+            ("declared, of an encrypted object", full, Some("\"a-tag\""), crc64, true),
+            ("of parts", full, of_parts, crc64, false),
+            ("of parts, without their number", composite, of_parts, crc32, false),
+            ("of parts, with another tag", composite, single, crc32, false),
+            ("not declared", None, single, crc32, false),
+            ("not declared, not composite", None, single, crc64, false),
+            ("of no tag", full, None, crc64, false),
+            ("none", full, single, (ChecksumAlgorithm::Crc32, ""), false),
+        ] {
+            let mut info = info(declared, &[checksum]);
+            info.etag = etag.map(str::to_owned);
+            assert_eq!(ExpectedChecksum::of_whole_response(&info).is_some(), counts, "{why}");
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use s3server::{Checksum, Object, Server};
 use serde_json::Value;
 
+use crate::support::checksums::value;
 use crate::support::files::folder;
 use crate::support::run::{ACCESS_KEY, Outcome, S3fcp, SECRET_KEY};
 
@@ -208,6 +209,44 @@ fn a_long_list_takes_no_more_memory_than_a_short_one() {
     };
     let (short, long) = (peak(100), peak(1000));
     assert!(long < short + (12 << 20), "{short} and {long} bytes");
+}
+
+/// As at S3, where a GET of all of an object shows the checksum too.
+#[test]
+fn a_small_object_of_a_list_costs_one_get_where_gets_show_checksums() {
+    let count = 60;
+    let crc = |text: &str| value("x-amz-checksum-crc64nvme", text.as_bytes());
+    for (case, shown, heads, verified) in [
+        ("a checksum", Some(crc("a")), 1..16, Some("crc64nvme")),
+        ("none", None, 60..61, None),
+        ("a composite one", Some("AAAAAA==-2".to_owned()), 60..61, None),
+    ] {
+        let server = server(&[]);
+        let object = Object::new("a").e_tag("0cc175b9c0f1b6a831c399e269772661");
+        let algorithm = if verified.is_some() { Checksum::Crc64Nvme } else { Checksum::Crc32 };
+        server.put(
+            "bkt",
+            "a",
+            shown.iter().fold(object, |object, base64| object.checksum(algorithm, base64)),
+        );
+        let text = "s3://bkt/a\n".repeat(count);
+        for mode in ["auto", "require"] {
+            let before = server.stats();
+            let outcome =
+                run(&server, text.as_bytes(), true, &["--stats=json", "-c", "2", "--checksum", mode]);
+            let after = server.stats();
+            if mode == "require" && case == "a composite one" {
+                assert_eq!(outcome.code(), Some(2), "{}", outcome.stderr);
+                continue;
+            }
+            outcome.assert_object("a".repeat(count).as_bytes());
+            let stats: Value = serde_json::from_str(&outcome.stderr).expect("JSON");
+            let by_etag = verified.or(Some("md5")).filter(|_| mode == "require");
+            assert_eq!(stats["checksum"].as_str(), by_etag.or(verified), "{case}, {mode}");
+            assert_eq!(after.gets - before.gets, count as u64, "{case}, {mode}");
+            assert!(heads.contains(&(after.heads - before.heads)), "{case}, {mode}: {after:?}, {before:?}");
+        }
+    }
 }
 
 /// Of a million lines, 64 MB of text, no more is read than the queue to the download takes.
