@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cli::existing_file::prove_complete;
 use crate::cli::invocation::Invocation;
 use crate::cli::objects::{self, ObjectNote};
-use crate::cli::transfer::{EarlierRun, pinned};
+use crate::cli::transfer::{EarlierRun, check_tail, pinned};
 use crate::download::client::Client;
 use crate::download::sequence::{ObjectRequest, ObjectRequests};
 use crate::download::verdict::Verdict;
@@ -82,6 +82,8 @@ pub(crate) struct FileExaminer {
 /// An object whose file was looked at.
 enum ExaminedObject {
     Missing(ObjectRequest<ObjectNote>),
+    /// An earlier run began it.
+    Begun(ObjectRequest<ObjectNote>),
     /// An earlier run may have completed it.
     Existing(ObjectRequest<ObjectNote>, FinishedFile),
 }
@@ -126,11 +128,16 @@ impl FileExaminer {
     ) -> impl Future<Output = Option<Result<ObjectRequest<ObjectNote>>>> + Send + use<> {
         let known = match found {
             Ok(ExaminedObject::Missing(request)) => Ok(Some(Ok(request))),
+            // Tasks of their own: nobody polls them while an object before them is delivered.
+            Ok(ExaminedObject::Begun(request)) => {
+                let examiner = self.clone();
+                Err(AbortOnDropHandle::new(tokio::spawn(
+                    async move { Some(examiner.compare(request).await) },
+                )))
+            }
             Ok(ExaminedObject::Existing(request, file)) => {
                 let examiner = self.clone();
-                // A task of its own: nobody polls it while an object before it is delivered.
-                let proof = tokio::spawn(async move { examiner.prove(request, file).await });
-                Err(AbortOnDropHandle::new(proof))
+                Err(AbortOnDropHandle::new(tokio::spawn(async move { examiner.prove(request, file).await })))
             }
             Err(error) => Ok(Some(Err(error))),
         };
@@ -155,7 +162,8 @@ impl FileExaminer {
         match Sink::open(&self.invocation.target, self.request(&request.source)) {
             Ok(OpenedSink::Sink(sink)) => {
                 self.attach(&mut request, sink).map_err(|e| self.explain(&request, e))?;
-                Ok(ExaminedObject::Missing(request))
+                let is_begun = request.already_written > 0;
+                Ok(if is_begun { ExaminedObject::Begun(request) } else { ExaminedObject::Missing(request) })
             }
             Ok(OpenedSink::Existing(file)) => Ok(ExaminedObject::Existing(request, file)),
             Err(error) => Err(self.explain(&request, error)),
@@ -185,6 +193,25 @@ impl FileExaminer {
             Ok(Err(error)) | Err(error) => error,
         };
         Some(Err(self.explain(&request, error)))
+    }
+
+    /// Returns `request`, which starts over if the part that an earlier run left does not end as the object does there.
+    async fn compare(&self, mut request: ObjectRequest<ObjectNote>) -> Result<ObjectRequest<ObjectNote>> {
+        if let Some(ObjectFile { sink, earlier }) = &mut request.note.file
+            && let (Some(part), EarlierRun::Resumable(resume)) = (sink.part(), &*earlier)
+        {
+            let options = &self.invocation.download;
+            let checked = check_tail(&self.client, &request.source, options, part, resume).await;
+            match checked {
+                Ok(Ok(())) => {}
+                Ok(Err(why)) => {
+                    *earlier = EarlierRun::Useless(why);
+                    (request.options, request.already_written) = (None, 0);
+                }
+                Err(error) => return Err(self.explain(&request, error)),
+            }
+        }
+        Ok(request)
     }
 
     /// Puts `sink` into the note of `request`, which asks for the bytes that are missing in it.

@@ -21,6 +21,7 @@ pub(crate) mod objects;
 mod observers;
 pub(crate) mod outcome;
 mod parse;
+mod part_tail;
 pub(crate) mod profile_completion;
 pub(crate) mod progress;
 pub(crate) mod report;

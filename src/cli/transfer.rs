@@ -8,13 +8,15 @@ use std::io::Write;
 use crate::cli::deliver::facts;
 use crate::cli::invocation::Invocation;
 use crate::cli::objects::{self, Objects};
+use crate::cli::part_tail;
 use crate::download::client::Client;
 use crate::download::options::Options;
 use crate::error::{Error, ErrorKind, Result};
-use crate::output::part_file::ExistingPart;
+use crate::output::part_file::{ExistingPart, PartFile};
 use crate::output::resume::{DownloadRequest, ResumePoint};
 use crate::output::sink::Sink;
 use crate::output::target::Destination;
+use crate::s3::address::source::Source;
 use crate::s3::range_spec::RangeSpec;
 
 /// Starts the first object of `invocation` that is not complete in `sink`, in the returned sequence and in `sink`.
@@ -26,10 +28,12 @@ pub(crate) async fn begin(
 ) -> Result<Objects> {
     let options = &invocation.download;
     match EarlierRun::of(sink, &invocation.target, request)? {
-        EarlierRun::Resumable(resume) => match resume_from(invocation, client, sink, &resume).await? {
-            Ok(sequence) => return Ok(sequence),
-            Err(why) => report_restart(sink, why),
-        },
+        EarlierRun::Resumable(resume) => {
+            match resume_from(invocation, client, sink, request.sources, &resume).await? {
+                Ok(sequence) => return Ok(sequence),
+                Err(why) => report_restart(sink, why),
+            }
+        }
         EarlierRun::Useless(why) => report_restart(sink, why),
         EarlierRun::Nothing => {}
     }
@@ -57,10 +61,16 @@ async fn resume_from(
     invocation: &Invocation,
     client: &Client,
     sink: &mut Sink,
+    sources: &[Source],
     resume: &ResumePoint,
 ) -> Result<Result<Objects, &'static str>> {
     let options = &invocation.download;
     let Some(first) = pinned(resume, options) else { return Ok(Err(CHANGED)) };
+    if let (Some(part), Some(source)) = (sink.part(), sources.get(resume.complete))
+        && let Err(why) = check_tail(client, source, options, part, resume).await?
+    {
+        return Ok(Err(why));
+    }
     let already_written = resume.within.as_ref().map_or(0, |(_, bytes)| *bytes);
     let requests = objects::requests(invocation, resume.complete, Some((first, already_written)))?;
     let mut sequence = Objects::new(client, options, requests);
@@ -173,6 +183,23 @@ impl EarlierRun {
             ExistingPart::Some(_) => Self::Useless("--continue would resume it"),
             _ => Self::Nothing,
         })
+    }
+}
+
+/// Returns why the bytes of `part` do not continue at `resume`, if its last bytes are not those of `source`.
+pub(crate) async fn check_tail(
+    client: &Client,
+    source: &Source,
+    options: &Options,
+    part: &PartFile,
+    resume: &ResumePoint,
+) -> Result<Result<(), &'static str>> {
+    let Some(pinned) = pinned(resume, options) else { return Ok(Err(CHANGED)) };
+    match part_tail::is_of_object(client, source, &pinned, part, resume).await {
+        Ok(true) => Ok(Ok(())),
+        Ok(false) => Ok(Err("its last bytes are not those of the object")),
+        Err(e) if is_replaced(&e, resume, options) => Ok(Err(CHANGED)),
+        Err(e) => Err(e),
     }
 }
 

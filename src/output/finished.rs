@@ -93,7 +93,7 @@ impl FinishedFile {
 fn proves(state: &SidecarState, found: &Metadata, request: DownloadRequest<'_>) -> bool {
     state.renamed.as_ref() == Some(&FileIdentity::of(found))
         && state.is_all_of(request)
-        && found.len() == state.objects.iter().map(SidecarObject::len).sum::<u64>()
+        && state.bytes() == Some(found.len())
 }
 
 /// Attaches to `file`, which is complete, what it was made of. Without it, a later `--continue` has to compare.

@@ -122,19 +122,20 @@ impl PartFile {
 
     /// Returns what an earlier run left of `request`.
     pub(crate) fn left(&self, request: DownloadRequest<'_>) -> Result<ExistingPart> {
-        let length = match &self.file {
-            Some(file) => file.metadata().map_err(|e| self.failed("access", e))?.len(),
-            None => 0,
-        };
-        if length == 0 {
+        let Some(file) = &self.file else { return Ok(ExistingPart::Nothing) };
+        let found = FileIdentity::of(&file.metadata().map_err(|e| self.failed("access", e))?);
+        if found.size == 0 {
             return Ok(ExistingPart::Nothing);
         }
         let LoadedSidecar::State(state) = &self.found else {
             return Ok(ExistingPart::Useless("its sidecar is damaged"));
         };
+        // What follows the bytes of a run that noted its end was written by somebody else.
+        let length = state.stopped.as_ref().map_or(found.size, |noted| found.size.min(noted.size));
+        let is_untouched = state.stopped.as_ref() == Some(&found);
         Ok(match state.resume(length, request) {
             Ok(None) => ExistingPart::Nothing,
-            Ok(Some(resume)) => ExistingPart::Some(resume),
+            Ok(Some(resume)) => ExistingPart::Some(ResumePoint { is_untouched, ..resume }),
             Err(why) => ExistingPart::Useless(why),
         })
     }
@@ -202,7 +203,7 @@ impl PartFile {
             };
         }
         let piece = SidecarObject::new(object.source, object.asked, object.info, &object.range);
-        self.change_sidecar(|state| state.objects.push(piece))
+        self.change_sidecar(|state| state.add(piece))
     }
 
     /// Returns a reader of the `count` bytes from `start` on, which an earlier run wrote.
@@ -239,6 +240,9 @@ impl PartFile {
         // Before the identity of the file is noted, of which the time is a part.
         set_modified(&file, modified).map_err(|e| self.failed("set the time of", e))?;
         let found = file.metadata().map_err(|e| self.failed("access", e))?;
+        if self.sidecar.state().bytes().is_some_and(|bytes| bytes != found.len()) {
+            return Err(unusable(&self.path, "changed by another process during the download"));
+        }
         self.change_sidecar(|state| state.renamed = Some(FileIdentity::of(&found)))?;
         attach_proof(&file, &self.sidecar.state());
         permissions::keep(&file, &found, &self.place);
@@ -256,6 +260,7 @@ impl PartFile {
     /// Ends a download that is not complete. Its bytes stay, unless there are none or they are wrong.
     pub(super) fn abandon(mut self, is_wrong: bool) {
         if !is_wrong && !self.is_empty() {
+            self.note_end();
             return;
         }
         let _ = self.checkpoints.take().map(Checkpoints::end);
@@ -265,6 +270,16 @@ impl PartFile {
         let _ = sidecar::remove(&self.folder, self.sidecar.name());
         if self.folder.is_named(&self.name, file) {
             let _ = self.folder.remove(&self.name);
+        }
+    }
+
+    /// Notes the part file as it is, so that what somebody else writes to it later shows. Without the note, the next run
+    /// compares its last bytes.
+    fn note_end(&self) {
+        let has_begun = !self.sidecar.state().objects.is_empty();
+        let found = self.file.as_ref().filter(|_| has_begun).and_then(|file| file.metadata().ok());
+        if let Some(found) = found {
+            let _ = self.sidecar.change(|state| state.stopped = Some(FileIdentity::of(&found)));
         }
     }
 

@@ -3,7 +3,9 @@
 //! Nothing of a sidecar is trusted that does not fit: then a download starts over. The length that counts is that of
 //! the part file, as long as the system that wrote it is still up: what a process has written outlives it. After a
 //! crash of the system, or on another machine that shares the folder, only what was known to be on disk then (`synced`)
-//! counts: some file systems show zeros after it.
+//! counts: some file systems show zeros after it. Bytes that somebody else has appended are not the object's: a run that
+//! comes to its end notes the file as it is then (`stopped`), and after one that was killed the last bytes are compared
+//! with the object.
 
 use crate::output::run_files::RunFiles;
 use crate::output::sidecar::{SidecarObject, SidecarState, boot};
@@ -33,6 +35,8 @@ pub(crate) struct ResumePoint {
     pub(crate) complete: usize,
     /// The next object, if bytes of it are there, and how many.
     pub(crate) within: Option<(SidecarObject, u64)>,
+    /// Set if nobody has written to the file since a run noted it at its end.
+    pub(crate) is_untouched: bool,
 }
 
 impl SidecarState {
@@ -57,7 +61,7 @@ impl SidecarState {
         let mut before = 0;
         for (complete, source) in request.sources.iter().enumerate() {
             let Some(piece) = self.objects.get(complete) else {
-                let at_end = ResumePoint { length, complete, within: None };
+                let at_end = ResumePoint { length, complete, within: None, is_untouched: false };
                 return if length == before {
                     Ok(Some(at_end))
                 } else {
@@ -65,6 +69,9 @@ impl SidecarState {
                 };
             };
             self.check(piece, source, request)?;
+            if piece.at.is_some_and(|at| at != before) {
+                return Err("its sidecar contradicts itself");
+            }
             // An object is proven to be whole before the next one begins, and not by its length: the run may have ended
             // because the proof failed.
             let is_last = complete + 1 == request.sources.len() || complete + 1 == self.objects.len();
@@ -80,7 +87,8 @@ impl SidecarState {
                 // object by that name.
                 let written = if written == len { written.saturating_sub(1) } else { written };
                 let within = (written > 0).then(|| (piece.clone(), written));
-                return Ok(Some(ResumePoint { length: before + written, complete, within }));
+                let length = before + written;
+                return Ok(Some(ResumePoint { length, complete, within, is_untouched: false }));
             }
             before += len;
         }

@@ -41,6 +41,9 @@ pub(super) struct SidecarState {
     pub(super) endpoint: Option<String>,
     /// In the order of their bytes; the last object may be there in part.
     pub(super) objects: Vec<SidecarObject>,
+    /// The part file when the last run ended that came to its end: a file that differs was written to since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) stopped: Option<FileIdentity>,
     /// The complete file that was about to be renamed to FILE.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) renamed: Option<FileIdentity>,
@@ -57,6 +60,9 @@ pub(crate) struct SidecarObject {
     pub(crate) version_id: Option<String>,
     /// Size of the whole object in bytes.
     pub(super) size: u64,
+    /// Offset in the file of the first byte; absent in format 2 of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) at: Option<u64>,
     /// Offset in the object of the first byte.
     pub(crate) start: u64,
     /// Offset in the object after the last byte.
@@ -68,7 +74,7 @@ pub(crate) struct SidecarObject {
 pub(super) struct FileIdentity {
     device: u64,
     inode: u64,
-    size: u64,
+    pub(super) size: u64,
     modified_seconds: i64,
     modified_nanoseconds: i64,
 }
@@ -85,7 +91,27 @@ pub(super) enum LoadedSidecar {
 impl SidecarState {
     pub(super) fn new(endpoint: &str) -> Self {
         let endpoint = Some(endpoint.to_owned());
-        Self { format: FORMAT, boot: boot(), synced: 0, endpoint, objects: Vec::new(), renamed: None }
+        Self {
+            format: FORMAT,
+            boot: boot(),
+            synced: 0,
+            endpoint,
+            objects: Vec::new(),
+            stopped: None,
+            renamed: None,
+        }
+    }
+
+    /// Returns how many bytes the file has once all of its objects are whole; `None` if the size of one is not known.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        let is_known = |piece: &SidecarObject| piece.size != ObjectInfo::SIZE_UNKNOWN;
+        let add = |sum: u64, piece: &SidecarObject| sum.checked_add(piece.len()).filter(|_| is_known(piece));
+        self.objects.iter().try_fold(0, add)
+    }
+
+    /// Adds the object whose bytes follow.
+    pub(super) fn add(&mut self, piece: SidecarObject) {
+        self.objects.push(SidecarObject { at: self.bytes(), ..piece });
     }
 
     /// Notes that only what was synced before is certain to be on disk.
@@ -95,7 +121,7 @@ impl SidecarState {
 
     /// Marks the bytes, which were checked, as those of this boot.
     pub(super) fn of_this_boot(mut self) -> Self {
-        (self.boot, self.format, self.renamed) = (boot(), FORMAT, None);
+        (self.boot, self.format, self.stopped, self.renamed) = (boot(), FORMAT, None, None);
         self
     }
 }
@@ -113,6 +139,7 @@ impl SidecarObject {
             etag: info.etag.clone(),
             version_id: info.version_id.clone(),
             size: info.size,
+            at: None,
             start: range.start,
             end: range.end,
         }

@@ -11,6 +11,11 @@ use super::fault_server::{FaultServer, Gate, Reply, once};
 use super::object::{CHUNK, SIZE, object};
 use super::run::{Outcome, Running, S3fcp, URI};
 
+/// Returns how many of `had` bytes, which a run left that was killed, the next one compares with the object.
+pub(crate) fn compared(had: u64) -> u64 {
+    had.min(16 << 10)
+}
+
 /// Creates a folder, which is removed with its content when it is dropped.
 pub(crate) fn folder() -> TempDir {
     TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder")
