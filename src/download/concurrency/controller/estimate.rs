@@ -15,6 +15,8 @@ const JUST_IN_TIME: Duration = Duration::from_millis(30);
 const JUST_IN_TIME_BYTES: f64 = 512.0 * 1024.0;
 /// A latency below this is not worth hiding: two connections read at the same time cost more.
 const JUST_IN_TIME_LATENCY_MIN: Duration = Duration::from_millis(2);
+/// By so much at most the latency is taken to have lowered the rate of a connection.
+const LATENCY_FACTOR_MAX: f64 = 2.0;
 /// A connection has picked up speed after so many latencies, and its rate shows in so many bytes.
 const SETTLING_LATENCIES: u32 = 4;
 const SETTLING_BYTES: f64 = 1024.0 * 1024.0;
@@ -74,6 +76,14 @@ impl ConnectionEstimate {
         self.sustained_rate = range_bytes / request;
         self.request_time = Duration::from_secs_f64(request.min(REQUEST_TIME_MAX.as_secs_f64()));
         self.receiving_share = transfer / request;
+    }
+
+    /// Returns the rate of a connection that brings `sustained` bytes a second with the latency between its requests, for ranges of
+    /// the present size.
+    pub(super) fn without_latency(&self, sustained: f64) -> f64 {
+        let request = self.range_bytes() / sustained.max(1.0);
+        let transfer = (request - self.latency.as_secs_f64()).max(request / LATENCY_FACTOR_MAX);
+        self.range_bytes() / transfer
     }
 
     /// Returns how long one more connection beside few has to be watched until its rate shows, no longer than a request takes:

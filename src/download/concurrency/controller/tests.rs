@@ -272,6 +272,44 @@ fn a_trial_of_few_connections_that_passed_is_followed_by_all_immediately() {
 }
 
 #[test]
+fn a_first_connection_that_is_a_straggler_does_not_show_what_one_is_worth() {
+    for (slow, each) in [(1.5, 90.0), (2.0, 90.0), (2.0, 40.0), (5.0, 90.0), (10.0, 90.0), (3.0, 16.0)] {
+        for latency in [5, 25, 100] {
+            let net = Net { each, latency: ms(latency), all: 9e9 };
+            let mut controller = ConcurrencyController::new(256, CHUNK, (WINDOW, 16 * WINDOW), None);
+            controller.first_response(net.latency);
+            let mut joining: Vec<(Duration, usize)> = Vec::new();
+            let (mut mib, mut connections) = (0.0, 1_usize);
+            let (mut active, mut opened) = (1_usize, 1);
+            for tick in 0..400_u32 {
+                let now = net.latency + TICK * tick;
+                joining.retain(|&(at, n)| {
+                    if at <= now {
+                        opened += n.saturating_sub(active) as u64;
+                        active = n;
+                    }
+                    at > now
+                });
+                mib += (slow + worth(net) * (active - 1) as f64) * TICK.as_secs_f64();
+                let bytes = (mib * MIB) as u64;
+                let here = SpeedMark { at: now, bytes, held: 0, opened, ended: 0, left: u64::MAX };
+                let wanted = controller.observe(here);
+                if wanted != connections {
+                    joining.push((now + net.latency, wanted));
+                    connections = wanted;
+                }
+            }
+            let range = controller.sizes().unwrap().range as f64 / MIB;
+            let case =
+                format!("{slow} and {each} MiB/s, {latency} ms: {connections} connections, {range:.1} MiB");
+            assert!(range > 0.4 * range_mib(net), "{case}");
+            // At least what the first window is enough for, and no more than a few times as many as bring what is aimed at.
+            assert!(connections >= 15 && (connections as f64) < 4.0 * 2000.0 / worth(net), "{case}");
+        }
+    }
+}
+
+#[test]
 fn afar_the_others_are_requested_before_the_verdict_and_cancelled_where_the_link_is_full() {
     for latency in [50, 100, 200] {
         for mbit in [100.0, 300.0, 1000.0] {
