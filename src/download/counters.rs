@@ -35,6 +35,7 @@ pub(crate) struct RunCounters {
     expected: AtomicU64,
     opened: AtomicU64,
     ended: AtomicU64,
+    overtaken: AtomicU64,
 }
 
 impl RunCounters {
@@ -56,6 +57,11 @@ impl RunCounters {
     /// Returns how many responses to ranges have begun.
     pub(crate) fn opened(&self) -> u64 {
         self.opened.load(Relaxed)
+    }
+
+    /// Returns how many late ranges a second request has overtaken.
+    pub(crate) fn overtaken(&self) -> u64 {
+        self.overtaken.load(Relaxed)
     }
 
     /// Returns how many of those responses have ended.
@@ -149,6 +155,9 @@ impl Counters {
     /// Counts a hedge that was faster than the first request.
     pub(crate) fn add_hedge_won(&self) {
         self.hedges_won.fetch_add(1, Relaxed);
+        if let Some(run) = &self.run {
+            run.overtaken.fetch_add(1, Relaxed);
+        }
     }
 
     /// Counts an answer that asked for fewer requests.

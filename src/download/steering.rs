@@ -51,6 +51,7 @@ async fn run(group: Weak<DownloadGroup>, mut controller: ConcurrencyController) 
         };
         let (threads, is_busy) = group.threads();
         controller.set_threads(threads, is_busy);
+        controller.set_overtaken(counters.overtaken());
         let connections = controller.observe(here);
         group.widen_to(controller.window_bytes());
         trace!(target: LEVEL, concurrency = connections, fetched, held, "sample");

@@ -437,6 +437,27 @@ fn a_server_that_grows_slower_does_not_pull_it_down() {
     assert!(least >= 16, "{least}");
 }
 
+#[test]
+fn where_stragglers_explain_a_low_rate_no_fewer_connections_are_tried() {
+    for (overtaken_of, is_kept) in [(None, false), (Some(200), false), (Some(23), true), (Some(8), true)] {
+        let mut controller = ConcurrencyController::new(64, CHUNK, (WINDOW, WINDOW), None);
+        controller.first_response(ms(25));
+        let (mut bytes, mut connections, mut opened, mut least) = (0.0, 1, 1, usize::MAX);
+        for tick in 0..1000_u32 {
+            let each = if connections == 1 { 90.0 } else { 20.0 };
+            bytes += each * connections as f64 * MIB * TICK.as_secs_f64();
+            let here =
+                SpeedMark { at: TICK * tick, bytes: bytes as u64, held: 0, opened, ended: 0, left: u64::MAX };
+            controller.set_overtaken(overtaken_of.map_or(0, |responses| opened / responses));
+            let wanted = controller.observe(here);
+            opened = opened.max(wanted as u64) + u64::from(connections > 1);
+            least = if wanted > 1 { least.min(wanted) } else { least };
+            connections = wanted;
+        }
+        assert_eq!(least >= 30, is_kept, "{overtaken_of:?}: {least}");
+    }
+}
+
 /// Feeds a trial of four connections at a link of 2 MiB/s with the bytes received at each time, in ms. Returns when it was
 /// judged, and whether it passed.
 fn judge_trial(responses_at: u64, bytes_at: impl Fn(u64) -> f64) -> (u64, bool) {
