@@ -12,8 +12,10 @@ use crate::workload::{Workload, size};
 
 /// How many objects, and the size of each in bytes.
 const SETS: [(u64, u64); 3] = [(400, 100 << 10), (200, MIB), (48, 8 * MIB)];
+/// Two objects, and one of as many bytes: for s3fcp alone, because curl would need 20 seconds for each.
+const LARGE_SETS: [(u64, u64); 2] = [(2, 1024 * MIB), (1, LARGEST)];
 /// The bytes of the largest set.
-pub(crate) const LARGEST: u64 = 48 * 8 * MIB;
+pub(crate) const LARGEST: u64 = 2048 * MIB;
 /// The clients that take several objects, and write them to stdout in their order.
 pub(crate) const TOOLS: &[Tool] = &[Tool::S3fcp, Tool::Curl];
 /// The connections of the ideal, which always have a request at the server.
@@ -28,13 +30,15 @@ pub(crate) struct SetRun {
 
 /// Downloads each set with each client that takes several objects.
 pub(crate) fn many(source: &Source, tools: &[Installed], rounds: u32) -> Result<Vec<SetRun>> {
-    let set = |(count, size): (u64, u64)| {
+    let set = |(count, size): (u64, u64), tools: &[Installed]| {
         let object = source.object(count * size).cut(count);
         let server = Server::start(object, Workload::Many.pace(), None)?;
         let title = describe(count, size);
         Ok(SetRun { count, size, comparison: compare(title, &server, None, tools, rounds)? })
     };
-    SETS.into_iter().map(set).collect()
+    let s3fcp: Vec<_> = tools.iter().filter(|tool| tool.tool == Tool::S3fcp).cloned().collect();
+    let large = LARGE_SETS.into_iter().filter(|_| !s3fcp.is_empty());
+    SETS.into_iter().map(|of| set(of, tools)).chain(large.map(|of| set(of, &s3fcp))).collect()
 }
 
 fn describe(count: u64, size: u64) -> String {
