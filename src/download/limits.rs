@@ -34,6 +34,11 @@ const BESIDE: u64 = 24 << 20;
 /// the window, so small chunks have small ones. The minimum is what hyper allows.
 pub(crate) const READ_BUFFER_MAX: u64 = 256 << 10;
 const READ_BUFFER_MIN: u64 = 8 << 10;
+/// The read buffers of all connections together are at most this part of the window; where no number of connections is given,
+/// they are sized for so many, and what they leave room for is the most. Measured over TLS: with 256 KiB a connection takes
+/// 0.8 MiB beside the window, and 23 of them exceeded a limit of 34 MiB by 4 MiB.
+const READ_BUFFERS_DIVISOR: u64 = 8;
+const CONNECTIONS_EXPECTED: u64 = 16;
 /// With a rate limit, one read takes at most this part of a second's bytes; otherwise a low limit would arrive in bursts.
 const READS_PER_SECOND: u64 = 20;
 
@@ -97,12 +102,16 @@ impl Limits {
         let may_grow = options.concurrency.is_none() && !explicit;
         let window_max =
             if may_grow { allowed.unwrap_or(WINDOW_MAX).min(WINDOW_MAX).max(window) } else { window };
-        // The read buffers of all connections together stay a small part of the window.
-        let each = window / 8 / options.concurrency.map_or(1, |n| n.get() as u64);
+        let each = window
+            / READ_BUFFERS_DIVISOR
+            / options.concurrency.map_or(CONNECTIONS_EXPECTED, |n| n.get() as u64);
         let bytes_per_second = options.limit_rate.or(profile_limits.bytes_per_second);
         let step = bytes_per_second.map_or(u64::MAX, |rate| rate.get() / READS_PER_SECOND);
         let read_buffer = (chunk / 16).min(each).min(step).clamp(READ_BUFFER_MIN, READ_BUFFER_MAX);
         let adaptive = options.concurrency.is_none();
+        let room =
+            usize::try_from(window_max / READ_BUFFERS_DIVISOR / read_buffer).unwrap_or(usize::MAX).max(1);
+        let connections = if adaptive { connections.min(room) } else { connections };
         Self {
             window,
             window_max,
@@ -184,6 +193,10 @@ mod tests {
         assert_eq!((b.window, b.window_max, b.reserve), (WINDOW, WINDOW_MAX, RESERVE_MAX));
         let small = budget(0, 0, 0, Some(64 * MIB));
         assert!(small.window < WINDOW && small.window_max == small.window && small.reserve == 0, "{small:?}");
+        // Their buffers beside the window are a part of it.
+        assert_eq!((small.connections, small.read_buffer), (16, 256 << 10));
+        let least = budget(0, 0, 0, Some(34 * MIB));
+        assert_eq!((least.window, least.connections, least.read_buffer), (8 * MIB, 16, 64 << 10));
         let larger = budget(0, 0, 0, Some(120 * MIB));
         assert_eq!((larger.window, larger.window_max), (WINDOW, (120 * MIB - BESIDE) / 5 * 4));
         assert!(0 < larger.reserve && larger.reserve < RESERVE_MAX, "{larger:?}");

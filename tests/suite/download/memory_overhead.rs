@@ -42,12 +42,15 @@ fn bytes_that_come_one_by_one_wait_as_bytes() {
 #[test]
 fn an_explicit_limit_is_kept() {
     let limit = 34 * MIB;
-    let table: [(&str, (bool, &[&str])); 5] = [
+    let table: [(&str, (bool, &[&str])); 8] = [
         ("chunks by default", (false, &["-c", "16"])),
         ("small chunks", (false, &["-c", "16", "--chunk-size", "512KiB"])),
         ("small chunks over TLS", (true, &["-c", "16", "--chunk-size", "512KiB"])),
         ("chunks larger than the limit", (false, &["-c", "16", "--chunk-size", "64MiB"])),
         ("nothing else said", (false, &[])),
+        ("chunks by default over TLS", (true, &["-c", "16"])),
+        ("many connections over TLS", (true, &["-c", "64", "--chunk-size", "64KiB"])),
+        ("nothing else said over TLS", (true, &[])),
     ];
     table::each(&table, |&(is_tls, args)| {
         let bytes = object(48 * MIB);
