@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
+use crate::cli::awaited;
 use crate::cli::deliver::DeliveryOutcome;
 use crate::cli::integrity_notes;
 use crate::cli::invocation::Invocation;
@@ -16,7 +17,7 @@ use crate::cli::report::stats::{EngineStats, Stats};
 use crate::cli::resume::hint::ResumeHint;
 use crate::cli::resume::stopped_download::{ListPosition, ResumableFiles, StoppedDownload, is_resumable};
 use crate::cli::stop::{StopReason, out_of_time};
-use crate::config::settings::Config;
+use crate::download::client::Client;
 use crate::download::stream::TransferStats;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::stdout_path::stdout_file;
@@ -43,9 +44,11 @@ impl Ending {
         Self { result, transfer: None, engine: None, credentials_time: None, resume: None, unverified: None }
     }
 
-    /// Creates the ending of a run that was stopped before the first response.
-    pub(crate) fn stopped_early(by: StopReason) -> Self {
-        Self::new(unless_out_of_time(Ok(DeliveryOutcome::Stopped { by, is_known: false })))
+    /// Creates the ending of a run that was stopped before the first response, for which it was waiting, or for what
+    /// else `awaited` names.
+    pub(crate) fn stopped_early(by: StopReason, awaited: &str) -> Self {
+        let stopped = Ok(DeliveryOutcome::Stopped { by, is_known: false });
+        Self::new(unless_out_of_time(stopped, |_| awaited.to_owned()))
     }
 
     /// Creates the ending of the run that delivered `sequence`; `--continue` may resume from `files`.
@@ -54,7 +57,7 @@ impl Ending {
         sequence: &Objects,
         result: Result<DeliveryOutcome>,
         files: ResumableFiles,
-        config: &Config,
+        client: &Client,
         delivery: &WriteProgress,
     ) -> Self {
         let unverified = sequence.unverified().filter(|_| result.is_ok());
@@ -63,10 +66,12 @@ impl Ending {
             .flatten();
         let explained = result.map_err(|e| objects::explain_failed(invocation, sequence, e));
         Self {
-            result: unless_out_of_time(explained),
+            result: unless_out_of_time(explained, |is_written| {
+                awaited::during_delivery(invocation, client, sequence, delivery, is_written)
+            }),
             transfer: Some(sequence.traffic()),
             engine: Some(EngineStats { threads: sequence.threads(), window: sequence.window() }),
-            credentials_time: config.credentials.first_load_time(),
+            credentials_time: client.origins().config.credentials.first_load_time(),
             resume,
             unverified,
         }
@@ -111,10 +116,15 @@ impl From<Error> for Ending {
     }
 }
 
-/// Turns the end of the time limit into an error.
-fn unless_out_of_time(result: Result<DeliveryOutcome>) -> Result<DeliveryOutcome> {
+/// Turns the end of the time limit into an error with what was `awaited`, given whether no write was stuck.
+fn unless_out_of_time(
+    result: Result<DeliveryOutcome>,
+    awaited: impl FnOnce(bool) -> String,
+) -> Result<DeliveryOutcome> {
     match result {
-        Ok(DeliveryOutcome::Stopped { by: StopReason::TimeLimit, .. }) => Err(out_of_time()),
+        Ok(DeliveryOutcome::Stopped { by: StopReason::TimeLimit, is_known }) => {
+            Err(out_of_time(&awaited(is_known)))
+        }
         result => result,
     }
 }

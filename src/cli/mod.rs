@@ -1,6 +1,7 @@
 //! The program: its options, a run from start to finish, what it shows, and how the process ends.
 
 pub(crate) mod args;
+mod awaited;
 pub(crate) mod clear_token;
 pub(crate) mod command_line;
 pub(crate) mod completions;

@@ -1,11 +1,13 @@
 //! One run of the program: it describes objects, or downloads them into one output or into a file each.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
+use crate::cli::awaited;
 use crate::cli::clear_token;
 use crate::cli::deliver::{DeliveryOutcome, DeliveryScope, deliver};
 use crate::cli::ending::Ending;
@@ -45,24 +47,35 @@ pub(crate) async fn run(
     let deadline = invocation.max_time.map(|limit| Instant::from_std(delivery.began()) + limit);
     let stop = StopRequest::new(interrupt, deadline);
     if let Some(format) = invocation.info {
-        let cause = tokio::select! {
-            biased;
-            described = describe(invocation, format) => described.map(|()| EndCause::Complete),
-            by = stop.received() => match by {
-                StopReason::Signal(signal) => Ok(EndCause::Interrupted(signal)),
-                StopReason::TimeLimit => Err(out_of_time()),
-            },
-        };
-        return Ok(cause?.into());
+        return Ok(describe(invocation, format, &stop).await?.into());
     }
     let mut run = Run::new(invocation, delivery, stop);
     let ending = Box::pin(run.download()).await.unwrap_or_else(Ending::from);
     Ok(ending.report(invocation, run.observers, &run.delivery))
 }
 
+/// Describes the objects, unless `stop` ends that.
+async fn describe(invocation: &Invocation, format: Format, stop: &StopRequest<'_>) -> Result<EndCause> {
+    let stopped = |by, awaited: &str| match by {
+        StopReason::Signal(signal) => Ok(EndCause::Interrupted(signal)),
+        StopReason::TimeLimit => Err(out_of_time(awaited)),
+    };
+    let client = tokio::select! {
+        biased;
+        config = load(invocation) => Client::new(config?),
+        by = stop.received() => return stopped(by, awaited::SETTINGS),
+    };
+    tokio::select! {
+        biased;
+        described = describe_all(invocation, format, &client) => described.map(|()| EndCause::Complete),
+        (by, awaited) = stop.received_while(|| awaited::before_response(invocation, &client)) => {
+            stopped(by, &awaited)
+        }
+    }
+}
+
 /// Describes the objects, one after the other.
-async fn describe(invocation: &Invocation, format: Format) -> Result<()> {
-    let client = Client::new(load(invocation).await?);
+async fn describe_all(invocation: &Invocation, format: Format, client: &Client) -> Result<()> {
     let mut requests = objects::requests(invocation, 0, None)?;
     let mut is_empty = true;
     while let Some(request) = requests.next().await {
@@ -111,7 +124,7 @@ impl<'a> Run<'a> {
         let config = tokio::select! {
             biased;
             config = load(invocation) => config?,
-            by = self.stop.received() => return Ok(Ending::stopped_early(by)),
+            by = self.stop.received() => return Ok(Ending::stopped_early(by, awaited::SETTINGS)),
         };
         let endpoint = existing_file::store_identity(&config);
         let client = Client::new(config);
@@ -129,7 +142,7 @@ impl<'a> Run<'a> {
         let begun = tokio::select! {
             biased;
             begun = transfer::begin(invocation, &client, &mut sink, request) => Ok(begun),
-            by = self.stop.received() => Err(by),
+            stopped = self.stop.received_while(|| awaited::before_response(invocation, &client)) => Err(stopped),
         };
         match begun {
             Ok(Ok(sequence)) => Ok(Box::pin(self.deliver(&client, sequence, sink)).await),
@@ -137,9 +150,9 @@ impl<'a> Run<'a> {
                 sink.abandon(false);
                 Err(e)
             }
-            Err(by) => {
+            Err((by, awaited)) => {
                 sink.abandon(false);
-                Ok(Ending::stopped_early(by))
+                Ok(Ending::stopped_early(by, &awaited))
             }
         }
     }
@@ -151,8 +164,8 @@ impl<'a> Run<'a> {
         request: DownloadRequest<'_>,
     ) -> Result<std::result::Result<Sink, Ending>> {
         let (target, options) = (&self.invocation.target, &self.invocation.download);
-        if target.is_named_pipe() {
-            return self.open_named_pipe(request).await;
+        if let Some(pipe) = target.named_pipe() {
+            return self.open_named_pipe(pipe, request).await;
         }
         if self.invocation.list.is_some() {
             let sink = Sink::open_new(target, request)?;
@@ -165,7 +178,9 @@ impl<'a> Run<'a> {
         let proof = tokio::select! {
             biased;
             proof = existing_file::prove_complete(client, request.sources, options, &file) => proof?,
-            by = self.stop.received() => return Ok(Err(Ending::stopped_early(by))),
+            (by, awaited) = self.stop.received_while(|| awaited::before_response(self.invocation, client)) => {
+                return Ok(Err(Ending::stopped_early(by, &awaited)));
+            }
         };
         match proof {
             Ok(verdict) => Ok(Err(Ending::new(Ok(DeliveryOutcome::Complete(verdict))))),
@@ -177,6 +192,7 @@ impl<'a> Run<'a> {
     /// Opens a named pipe, which waits for its reader.
     async fn open_named_pipe(
         &self,
+        pipe: &Path,
         request: DownloadRequest<'_>,
     ) -> Result<std::result::Result<Sink, Ending>> {
         let (target, sources, asked) =
@@ -189,7 +205,7 @@ impl<'a> Run<'a> {
         tokio::select! {
             biased;
             opened = opening => opened.map_err(Error::output)?.map(Ok),
-            by = self.stop.received() => Ok(Err(Ending::stopped_early(by))),
+            by = self.stop.received() => Ok(Err(Ending::stopped_early(by, &awaited::reader_of(pipe)))),
         }
     }
 
@@ -230,7 +246,7 @@ impl<'a> Run<'a> {
             let begun = tokio::select! {
                 biased;
                 begun = transfer::begin_next(self.invocation, sequence) => begun?,
-                by = &mut stop => return Ok(DeliveryOutcome::Stopped { by, is_known: false }),
+                by = &mut stop => return Ok(DeliveryOutcome::Stopped { by, is_known: true }),
             };
             let Some(mut sink) = begun else { break };
             self.observers.object_begins(sequence);
@@ -260,8 +276,7 @@ impl<'a> Run<'a> {
         result: Result<DeliveryOutcome>,
         files: ResumableFiles,
     ) -> Ending {
-        let config = &client.origins().config;
-        Ending::of_delivery(self.invocation, sequence, result, files, config, &self.delivery)
+        Ending::of_delivery(self.invocation, sequence, result, files, client, &self.delivery)
     }
 }
 

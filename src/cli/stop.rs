@@ -40,9 +40,15 @@ impl<'a> StopRequest<'a> {
             () = time_limit => StopReason::TimeLimit,
         }
     }
+
+    /// Resolves when the run has to end, with what it is waiting for at that moment.
+    pub(crate) async fn received_while(&self, awaited: impl FnOnce() -> String) -> (StopReason, String) {
+        let by = self.received().await;
+        (by, awaited())
+    }
 }
 
-/// Returns the error of a run whose time is over.
-pub(crate) fn out_of_time() -> Error {
-    Error::network("the download did not finish within --max-time")
+/// Returns the error of a run whose time is over while it was waiting for what `awaited` names.
+pub(crate) fn out_of_time(awaited: &str) -> Error {
+    Error::network(format!("the download did not finish within --max-time: it was waiting for {awaited}"))
 }

@@ -56,6 +56,20 @@ impl Origins {
         Ok(pool)
     }
 
+    /// Returns whether there are connections to any origin, or an attempt was made to open one.
+    pub(crate) fn has_any(&self) -> bool {
+        !self.pools.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Returns what the requests that were begun wait for, in words: a response or a connection, and of which host.
+    pub(crate) fn awaited(&self) -> Option<String> {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = || pools.values();
+        let response = all().find(|pool| pool.is_requested()).map(|pool| format!("a response from {pool}"));
+        response
+            .or_else(|| all().find(|pool| pool.is_opening()).map(|pool| format!("a connection to {pool}")))
+    }
+
     /// Returns the region to sign for: the one that S3 has named for `bucket`, else the configured one.
     pub(crate) fn region_of(&self, bucket: &str) -> Region {
         let regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,7 +2,7 @@
 //! at when the sink is opened.
 
 use std::os::unix::fs::FileTypeExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The destination of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +46,10 @@ impl Destination {
         matches!(self, Self::Stdout { .. })
     }
 
-    /// Returns whether bytes go to a named pipe, which opens only once it has a reader.
-    pub(crate) fn is_named_pipe(&self) -> bool {
-        let Self::File { path, .. } = self else { return false };
-        std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
+    /// Returns the named pipe that bytes go to, if they do: it opens only once it has a reader.
+    pub(crate) fn named_pipe(&self) -> Option<&Path> {
+        let Self::File { path, .. } = self else { return None };
+        std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo()).then_some(path)
     }
 
     /// Returns whether what an earlier run left is continued.

@@ -110,6 +110,11 @@ impl Dialer {
         })
     }
 
+    /// Returns the host, with its port if that is not the usual one.
+    pub(super) fn host(&self) -> &str {
+        self.base.authority().map_or("", |authority| authority.as_str())
+    }
+
     /// Returns the proxy that requests go through.
     pub(super) fn proxy(&self) -> Option<&Proxy> {
         self.route.proxy()
@@ -153,7 +158,7 @@ impl Dialer {
             .await
             .map_err(|e| Error::network("the connection failed").with_source(e))?;
         let number = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
-        let host = self.base.authority().map_or("", |a| a.as_str());
+        let host = self.host();
         debug!(
             target: CONNECTION,
             host,
@@ -182,7 +187,7 @@ impl Dialer {
 
     /// Returns the error for a request that failed because the server ended TLS with a reason.
     pub(super) fn tls_failure(&self, error: &hyper::Error) -> Option<Error> {
-        let host = self.base.authority().map_or("", |a| a.as_str());
+        let host = self.host();
         tls_error::explain(error, &format!("no response from {host}"), &self.tls)
     }
 
@@ -197,7 +202,7 @@ impl Dialer {
                 .with_source(cause)
                 .with_hint("raise the limit on open files (ulimit -n)");
         }
-        let mut what = format!("cannot connect to {}", self.base.authority().map_or("", |a| a.as_str()));
+        let mut what = format!("cannot connect to {}", self.host());
         if let Some(proxy) = self.route.proxy() {
             let _ = write!(what, " through the proxy {proxy}");
         }

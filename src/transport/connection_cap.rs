@@ -86,6 +86,17 @@ impl ConnectionCap {
         state.waiting.is_empty() && state.slots < state.cap
     }
 
+    /// Returns whether a connection is in use for a request.
+    pub(super) fn is_leased(&self) -> bool {
+        !self.state().leased.is_empty()
+    }
+
+    /// Returns whether a connection is being opened.
+    pub(super) fn is_opening(&self) -> bool {
+        let state = self.state();
+        state.slots > state.established
+    }
+
     /// Returns the right to open a connection, if there may be another one.
     pub(super) fn take_slot(self: &Arc<Self>) -> Option<ConnectionSlot> {
         let mut state = self.state();

@@ -4,6 +4,7 @@
 //! [`Lease`] sends one request and is given back when the body has been read to its end. Dropping it closes the
 //! connection, because the rest of the body is never read.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -117,6 +118,16 @@ impl Pool {
         self.cap.has_spare() || !self.idle().is_empty()
     }
 
+    /// Returns whether a request has a connection to itself: its response has not ended, or not begun.
+    pub(crate) fn is_requested(&self) -> bool {
+        self.cap.is_leased()
+    }
+
+    /// Returns whether a connection is being opened.
+    pub(crate) fn is_opening(&self) -> bool {
+        self.cap.is_opening()
+    }
+
     /// Returns whether the server has responded to any request.
     pub(crate) fn has_responded(&self) -> bool {
         self.cap.has_responded()
@@ -163,6 +174,14 @@ impl Pool {
             opened = self.dialer.open(slot) => opened,
             () = self.cap.silence() => Err(Error::network("the host accepts no further connection")),
         }
+    }
+}
+
+/// Writes the host, and the proxy on the way to it.
+impl fmt::Display for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.dialer.host())?;
+        self.proxy().map_or(Ok(()), |proxy| write!(f, " through the proxy {proxy}"))
     }
 }
 

@@ -10,5 +10,6 @@ mod resume_hint;
 mod server_messages;
 mod snapshots;
 mod stats;
+mod time_limit;
 mod usage;
 mod version_and_completions;
