@@ -155,14 +155,7 @@ pub(super) async fn start(
         start => confirm_end(context, &mut head, start, refused.object_size).await?,
     };
     if !wanted.of(&info)?.is_empty() {
-        return Err(Error::new(
-            ErrorKind::Changed,
-            format!(
-                "the server refuses the range from byte {} on, although the object has {} bytes",
-                wanted.start(),
-                info.size
-            ),
-        ));
+        return Err(wanted.refused_range(&info, refused.object_size));
     }
     context.evidence.set_size(SizeProof::TwoResponses);
     Ok(Discovery::nothing(wanted.start(), info, head))

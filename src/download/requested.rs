@@ -90,16 +90,26 @@ impl RequestedBytes {
         }
         match self.size {
             Some(_) if info.known_size().is_none() => Err(Error::new(ErrorKind::Server, SIZE_NEEDED)),
-            Some(size) if size != info.size && self.has_tag_of(info) => Err(Error::new(
-                ErrorKind::Server,
-                format!("the server reported {size} bytes, and then {}, for one ETag", info.size),
-            )),
-            Some(size) if size != info.size => Err(Error::new(
-                ErrorKind::Changed,
-                format!("the object changed meanwhile: it has {} bytes where it had {size}", info.size),
-            )),
+            Some(size) if size != info.size => Err(other_size(size, info.size, self.has_tag_of(info))),
             _ if self.start() > info.size => Err(beyond(self.start(), info.size)),
             _ => Ok(self.range.clipped(info.size)),
+        }
+    }
+
+    /// Returns the error for a 416, perhaps with the size `shown`, to the first GET, although the object has such bytes by
+    /// `info`.
+    pub(crate) fn refused_range(&self, info: &ObjectInfo, shown: Option<u64>) -> Error {
+        let (start, size) = (self.start(), info.size);
+        match shown {
+            // A server that has another version refuses the tag first (RFC 9110, section 13.2.2).
+            Some(shown) if shown != size => other_size(size, shown, self.if_match.is_some()),
+            _ => {
+                let kind = if shown.is_some() { ErrorKind::Server } else { ErrorKind::Changed };
+                let what = format!(
+                    "the server refuses the range from byte {start} on, although the object has {size} bytes"
+                );
+                Error::new(kind, what)
+            }
         }
     }
 
@@ -133,6 +143,16 @@ fn is_named(if_match: Option<&ETag>, info: &ObjectInfo) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Returns the error for an object that had `size` bytes, and then `now`.
+fn other_size(size: u64, now: u64, is_of_one_tag: bool) -> Error {
+    if is_of_one_tag {
+        let what = format!("the server reported {size} bytes, and then {now}, for one ETag");
+        return Error::new(ErrorKind::Server, what);
+    }
+    let what = format!("the object changed meanwhile: it has {now} bytes where it had {size}");
+    Error::new(ErrorKind::Changed, what)
 }
 
 /// Returns the error for a range that begins at `start`, after the end of an object of `size` bytes.
@@ -188,6 +208,25 @@ mod tests {
         assert!(wanted.of(&info(20, "\"e\"")).is_ok());
         for other in ["\"f\"", "W/\"e\"", ""] {
             assert_eq!(wanted.of(&info(20, other)).unwrap_err().exit_code(), 6, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_416_that_contradicts_the_size_is_the_servers_fault_or_a_change() {
+        for (etag, shown, exit, says) in [
+            ("\"e\"", Some(15), 5, "reported 20 bytes, and then 15, for one ETag"),
+            ("\"e\"", Some(0), 5, "reported 20 bytes, and then 0, for one ETag"),
+            ("\"e\"", Some(20), 5, "refuses the range from byte 15 on, although the object has 20 bytes"),
+            ("\"e\"", None, 6, "refuses the range from byte 15 on, although the object has 20 bytes"),
+            ("", Some(15), 6, "it has 15 bytes where it had 20"),
+            ("", Some(20), 5, "although the object has 20 bytes"),
+            ("", None, 6, "although the object has 20 bytes"),
+        ] {
+            let info = info(20, etag);
+            let wanted = RequestedBytes::at_the_end(Some("-5".parse().unwrap()), None, &info).unwrap();
+            let error = wanted.refused_range(&info, shown);
+            assert_eq!(error.exit_code(), exit, "{etag}, {shown:?}: {error}");
+            assert!(error.to_string().ends_with(says), "{etag}, {shown:?}: {error}");
         }
     }
 

@@ -11,9 +11,14 @@ pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a 
     headers.get(name)?.to_str().ok()
 }
 
-/// Returns the value of `Content-Length`, in bytes.
+/// The largest number of 63 bits, as long as no file can be. Some servers send it, or one more than 64 bits can have, for
+/// a length that they do not know.
+const NO_LENGTH: u64 = (1 << 63) - 1;
+
+/// Returns the value of `Content-Length`, in bytes, if it is one that an object can have.
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
-    header_text(headers, CONTENT_LENGTH.as_str())?.trim().parse().ok()
+    let length = header_text(headers, CONTENT_LENGTH.as_str())?.trim().parse().ok();
+    length.filter(|length| *length < NO_LENGTH)
 }
 
 /// Returns whether the body comes in chunks. A `Transfer-Encoding` that has anything else in it is refused: the body
@@ -38,6 +43,29 @@ pub(crate) fn is_chunked(headers: &HeaderMap) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_length_is_one_that_an_object_can_have() {
+        for (value, want) in [
+            ("0", Some(0)),
+            (" 9000000 ", Some(9_000_000)),
+            ("9223372036854775806", Some(NO_LENGTH - 1)),
+            ("9223372036854775807", None),
+            ("18446744073709551615", None),
+            ("99999999999999999999999", None),
+            ("-1", None),
+            ("", None),
+            ("many", None),
+            ("9000000.0", None),
+            ("0x895440", None),
+            ("9000000, 9000000", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_LENGTH, value.parse().expect("a value"));
+            assert_eq!(content_length(&headers), want, "{value:?}");
+        }
+        assert_eq!(content_length(&HeaderMap::new()), None);
+    }
 
     #[test]
     fn chunked_is_the_one_transfer_encoding_that_is_read() {

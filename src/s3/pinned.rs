@@ -2,7 +2,7 @@
 
 use crate::error::printable::printable;
 use crate::error::{Error, ErrorKind, Result};
-use crate::s3::object::ObjectInfo;
+use crate::s3::object::{ObjectInfo, malformed};
 use crate::s3::proof::{Validator, is_strong, opaque};
 
 /// The version that the first response to a GET showed.
@@ -94,6 +94,23 @@ impl PinnedVersion {
         Ok(())
     }
 
+    /// Returns the error for a 416, perhaps with the size `shown`, to a request for the bytes from `start` on, which this
+    /// version has. With this size it contradicts itself, and the next attempt may not.
+    pub(crate) fn refused_range(&self, start: u64, shown: Option<u64>) -> Error {
+        match (shown, self.known_size()) {
+            (Some(shown), known) if shown > start && known.is_none_or(|size| size == shown) => {
+                malformed(format!(
+                    "the server refuses the range from byte {start} on, although the object has {shown} bytes"
+                ))
+            }
+            (Some(shown), Some(size)) => changed("size", &size.to_string(), &shown.to_string()),
+            _ => {
+                let what = format!("the object changed during the download: it no longer has byte {start}");
+                Error::new(ErrorKind::Changed, what)
+            }
+        }
+    }
+
     /// Checks that another response to a GET has bytes in the same encoding. A server or a proxy that compresses what
     /// it sends may keep the tag, and then bytes of two encodings would be mixed.
     pub(crate) fn check_encoding(&self, info: &ObjectInfo) -> Result<()> {
@@ -131,6 +148,26 @@ mod tests {
             etag: etag.map(str::to_owned),
             last_modified: Some(date.to_owned()),
             ..ObjectInfo::default()
+        }
+    }
+
+    #[test]
+    fn a_refused_range_is_a_change_unless_the_size_is_the_same() {
+        let unknown = ObjectInfo::SIZE_UNKNOWN;
+        for (size, shown, exit, says) in [
+            (9, Some(0), 6, "its size was 9 and is 0"),
+            (9, Some(5), 6, "its size was 9 and is 5"),
+            (9, Some(6), 6, "its size was 9 and is 6"),
+            (9, Some(10), 6, "its size was 9 and is 10"),
+            (9, Some(9), 5, "refuses the range from byte 5 on, although the object has 9 bytes"),
+            (9, None, 6, "it no longer has byte 5"),
+            (unknown, Some(6), 5, "although the object has 6 bytes"),
+            (unknown, Some(5), 6, "it no longer has byte 5"),
+            (unknown, None, 6, "it no longer has byte 5"),
+        ] {
+            let error = PinnedVersion::new(&info(Some("\"a\""), size, "Mon")).refused_range(5, shown);
+            assert_eq!((error.exit_code(), error.is_retryable()), (exit, exit == 5), "{size}, {shown:?}");
+            assert!(error.to_string().ends_with(says), "{size}, {shown:?}: {error}");
         }
     }
 

@@ -264,7 +264,7 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
         }
         exchanged => exchanged,
     };
-    let exchange = exchanged.map_err(|e| changed(context, e, version.is_some()))?;
+    let exchange = exchanged.map_err(|e| changed(context, e, version.is_some(), asked.start()))?;
     let range = (!is_plain).then_some(asked);
     let sent = SentGet { range, size: pin.and_then(PinnedVersion::known_size), is_s3: client.is_s3() };
     // In the middle of a download all depends on the tag: the response will have no Content-Range.
@@ -320,8 +320,9 @@ fn has_tag(exchange: &Exchange, if_match: Option<&str>) -> bool {
 }
 
 /// Explains a refused `If-Match`, or a range that is no longer there: the object has changed. The old version can still be
-/// read by its id, if the store showed one and permits it; `named` says that the request did so already.
-fn changed(context: &DownloadContext, error: Error, named: bool) -> Error {
+/// read by its id, if the store showed one and permits it; `named` says that the request, for the bytes from `start` on, did
+/// so already.
+fn changed(context: &DownloadContext, error: Error, named: bool, start: u64) -> Error {
     let (Some(pin), Some(service)) = (context.pin.get(), error.service()) else { return error };
     let status = StatusCode::from_u16(service.status);
     let client = &context.client;
@@ -337,8 +338,7 @@ fn changed(context: &DownloadContext, error: Error, named: bool) -> Error {
             error.retryable(true)
         }
         Ok(StatusCode::RANGE_NOT_SATISFIABLE) => {
-            let what = "the object changed during the download: it has become shorter";
-            Error::new(ErrorKind::Changed, what).with_service(service.clone())
+            pin.refused_range(start, service.object_size).with_service(service.clone())
         }
         _ => error,
     }

@@ -167,6 +167,45 @@ fn where_the_object_ends_is_found_out_without_a_head_too() {
     });
 }
 
+/// A length by HEAD that no object has, or that GETs contradict.
+#[test]
+fn odd_sizes_by_head_are_no_sizes() {
+    let huge = (1_u64 << 60).to_string();
+    let lengths: [(&str, (&str, i32)); 14] = [
+        ("none", ("", 0)),
+        ("negative", ("Content-Length: -1", 0)),
+        ("text", ("Content-Length: many", 0)),
+        ("a fraction", ("Content-Length: 328914.0", 0)),
+        ("blank", ("Content-Length: ", 0)),
+        ("zero", ("Content-Length: 0", 0)),
+        ("hexadecimal", ("Content-Length: 0x504d2", 0)),
+        ("too many digits", ("Content-Length: 99999999999999999999999", 0)),
+        ("the largest of 64 bits", ("Content-Length: 18446744073709551615", 0)),
+        ("the largest of 63 bits", ("Content-Length: 9223372036854775807", 0)),
+        ("twice", ("Content-Length: 328914\r\nContent-Length: 328914", 0)),
+        ("much more", (&format!("Content-Length: {huge}"), 5)),
+        ("one more", ("Content-Length: 328915", 5)),
+        ("less", ("Content-Length: 100000", 5)),
+    ];
+    table::each(&lengths, |&(length, exit)| {
+        for (option, start) in [("--range=-1000", SIZE - 1000), ("--range=-9999999", 0)] {
+            let head = format!("HTTP/1.1 200 OK\r\nETag: {ETAG}\r\nx-amz-request-id: 1\r\n{length}\r\n\r\n");
+            let head = head.replace("\r\n\r\n\r\n", "\r\n\r\n");
+            let server = FaultServer::start(object(SIZE), move |request| {
+                if request.is_get() { Reply::ok() } else { Reply::raw(head.clone()) }
+            });
+            let outcome = S3fcp::at(&server.endpoint()).args([option]).download(URI);
+            if exit == 0 {
+                outcome.assert_object(&part(start, SIZE));
+            } else {
+                outcome.assert_failed(exit, &[]);
+                assert!(outcome.stderr.contains("for one ETag"), "{}", outcome.stderr);
+            }
+            assert!(server.requests().len() <= 5, "{}", server.requests().len());
+        }
+    });
+}
+
 #[test]
 fn an_empty_object_has_an_empty_beginning_and_end() {
     for knows_ranges in [true, false] {

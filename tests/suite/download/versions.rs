@@ -2,9 +2,10 @@
 
 use s3server::Server;
 
-use crate::support::fault_server::{FaultServer, Gate, Reply, Request};
+use crate::support::fault_server::{FaultServer, Gate, Reply, Request, always, once};
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI};
+use crate::support::table;
 
 #[test]
 fn the_version_asked_for_is_the_one_delivered() {
@@ -38,6 +39,32 @@ fn a_version_that_is_not_there_is_not_found() {
         run.download(URI).assert_failed(3, &[]);
     }
     assert_eq!(server.stats().gets, 3);
+}
+
+/// A 416 for bytes that the version had: another size is another version, and the same size contradicts itself.
+#[test]
+fn a_range_that_is_refused_later_is_a_change_or_the_servers_fault() {
+    let refused = || Reply::status(416).code("InvalidRange");
+    let table = [
+        ("bare", (refused().without("content-range"), 6, "it no longer has byte 196608")),
+        ("empty now", (refused().content_range("bytes */0"), 6, "its size was 328914 and is 0")),
+        ("shorter", (refused().content_range("bytes */100"), 6, "its size was 328914 and is 100")),
+        ("longer", (refused().content_range("bytes */328915"), 6, "its size was 328914 and is 328915")),
+        ("not a number", (refused().content_range("bytes */x"), 6, "it no longer has byte 196608")),
+        ("the same", (refused().content_range("bytes */328914"), 5, "although the object has 328914 bytes")),
+    ];
+    table::each(&table, |(reply, exit, says)| {
+        let server = FaultServer::start(object(SIZE), always(3, reply.clone()));
+        let run = S3fcp::at(&server.endpoint()).window(1, CHUNK).args(["--max-attempts", "2"]);
+        let outcome = run.download(URI);
+        outcome.assert_failed(*exit, &object(SIZE));
+        assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
+        assert_eq!(outcome.command().is_some(), *exit == 5, "{}", outcome.stderr);
+        let attempts = server.gets().iter().filter(|request| request.chunk(CHUNK) == Some(3)).count();
+        assert_eq!(attempts, if *exit == 5 { 2 } else { 1 });
+    });
+    let server = FaultServer::start(object(SIZE), once(3, refused().content_range("bytes */328914")));
+    S3fcp::at(&server.endpoint()).window(1, CHUNK).download(URI).assert_object(&object(SIZE));
 }
 
 /// The object is replaced after the first GET; the bucket keeps versions, and `by_id` is what the

@@ -148,9 +148,11 @@ impl Moment<'_> {
         let length = self.length();
         let exit = |name, code, reply| Drawn { name, reply, effect: Effect::Exit(code), wasted: length };
         let status = |status, code| Reply::status(status).code(code);
+        // With the object's own size it would contradict itself, and be asked again.
+        let gone = || status(416, "InvalidRange").without("content-range");
         match rng.u8(..9) {
             // Later on, a few tries are made before a refusal is believed.
-            0..=3 if self.is_pinned() => exit("gone", 6, status(416, "InvalidRange")),
+            0..=3 if self.is_pinned() => exit("gone", 6, gone()),
             0 => exit("denied", 4, status(403, "AccessDenied")),
             1 => exit("archived", 4, status(403, "InvalidObjectState")),
             2 => exit("not found", 3, status(404, "NoSuchKey")),
@@ -163,7 +165,7 @@ impl Moment<'_> {
                 exit("another size", 6, self.right().content_range(shown))
             }
             // A 412 for `If-Match` is asked again without it.
-            _ if self.is_pinned() => exit("gone", 6, status(416, "InvalidRange")),
+            _ if self.is_pinned() => exit("gone", 6, gone()),
             _ => exit("changed", 6, status(412, "PreconditionFailed")),
         }
     }
