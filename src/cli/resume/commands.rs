@@ -44,7 +44,7 @@ impl StoppedDownload<'_> {
     pub(super) fn command_line(&self, is_redirected: bool) -> Result<String, &'static str> {
         let appends = is_redirected && !self.can_be_resumed();
         let redirection = if appends {
-            let file = self.file.and_then(Path::to_str).filter(|path| is_printable(path)).unwrap_or("out");
+            let file = self.file.and_then(Path::to_str).unwrap_or("out");
             format!(" >> {}", quoted_words(&[file.to_owned()])?)
         } else {
             String::new()
@@ -166,11 +166,30 @@ impl StoppedDownload<'_> {
 }
 
 fn quoted_words(words: &[String]) -> Result<String, &'static str> {
-    // A shell would accept control characters, but a terminal would act on them.
-    if !words.iter().all(|word| is_printable(word)) {
-        return Err("the command contains control characters");
+    let quoted: Result<Vec<_>, _> = words.iter().map(|word| quoted(word)).collect();
+    Ok(quoted?.join(" "))
+}
+
+/// Quotes a word for a shell. A terminal would act on control characters, so that they are written as numbers, by what
+/// every POSIX shell has.
+fn quoted(word: &str) -> Result<String, &'static str> {
+    if is_printable(word) {
+        return shlex::try_quote(word).map(Into::into).map_err(|_| "it cannot be quoted");
     }
-    shlex::try_join(words.iter().map(String::as_str)).map_err(|_| "it cannot be quoted")
+    // `$(...)` removes line breaks at its end.
+    if word.ends_with('\n') {
+        return Err("a name in its command ends in a line break");
+    }
+    let escaped = |c: char| match c {
+        '\\' => "\\\\".to_owned(),
+        '%' => "%%".to_owned(),
+        c if c.is_control() || c == '\'' => {
+            c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("\\{byte:03o}")).collect()
+        }
+        c => c.to_string(),
+    };
+    let format: String = word.chars().map(escaped).collect();
+    Ok(format!("\"$(printf '{format}')\""))
 }
 
 /// Returns whether a text of the server may be repeated in a message.

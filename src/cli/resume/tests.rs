@@ -376,14 +376,36 @@ fn the_rest_of_a_stream_other_than_stdout_is_appended_too() {
 }
 
 #[test]
-fn control_characters_reach_no_terminal() {
+fn control_characters_reach_no_terminal_and_are_quoted_for_any_shell() {
     let info = object(Some("\"e\""), None);
-    let mut invocation = invocation(None);
+    for (name, quoted) in [
+        ("k\u{1b}[2J", Some(r#""$(printf 's3://b/k\033[2J')""#)),
+        ("k\nl", Some(r#""$(printf 's3://b/k\012l')""#)),
+        ("\r\tk\u{7f}", Some(r#""$(printf 's3://b/\015\011k\177')""#)),
+        ("\u{85}é", Some(r#""$(printf 's3://b/\302\205é')""#)),
+        ("\u{1}%d \\'$x`", Some(r#""$(printf 's3://b/\001%%d \\\047$x`')""#)),
+        ("k\n", None),
+    ] {
+        let mut invocation = invocation(None);
+        invocation.sources[0] = format!("s3://b/{name}").parse().unwrap();
+        let stopped = partial(&invocation, &info);
+        let message = stopped.message().unwrap();
+        assert!(!message.contains(|c: char| c.is_control() && c != '\n'), "{message:?}");
+        let expected = quoted.map(|quoted| format!("s3fcp {quoted} --range 7- --if-match '\"e\"' >> out"));
+        let command = message.lines().last().map(str::trim).filter(|_| quoted.is_some());
+        assert_eq!(command, expected.as_deref());
+        assert_eq!(message.contains("it cannot be continued safely"), quoted.is_none(), "{message}");
+        // Programs get the name itself.
+        assert_eq!(stopped.words().unwrap()[1], format!("s3://b/{name}"));
+        let mut invocation = self::invocation(None);
+        let target = Destination::File { path: name.into(), existing: IfExists::Fail { resume: false } };
+        invocation.target = target;
+        let stopped = StoppedDownload { files: ResumableFiles::One, ..partial(&invocation, &info) };
+        assert_eq!(stopped.message().unwrap().contains("$(printf "), quoted.is_some());
+    }
+    let invocation = invocation(None);
     let file = StoppedDownload { file: Some(Path::new("/a\u{1b}[2J")), ..partial(&invocation, &info) };
-    assert!(file.message().unwrap().ends_with(" >> out\n"));
-    invocation.sources[0] = "s3://b/k\u{1b}[2J".parse().unwrap();
-    let message = partial(&invocation, &info).message().unwrap();
-    assert!(!message.contains('\u{1b}') && !message.contains(COMMAND), "{message:?}");
+    assert!(file.message().unwrap().ends_with(">> \"$(printf '/a\\033[2J')\"\n"));
 }
 
 #[test]

@@ -133,6 +133,35 @@ fn the_command_brings_the_rest() {
     });
 }
 
+/// Control characters are legal in keys; a terminal would act on them.
+#[test]
+fn the_command_of_a_key_with_control_characters_is_quoted() {
+    let table = [
+        ("an escape", ("s3://bucket/\u{1b}[2Jkey", true)),
+        ("a line break", ("s3://bucket/two\nlines", true)),
+        ("all that printf reads", ("s3://bucket/\u{1}%d%%\\n\\033'\"$HOME`d`\t!", true)),
+        ("two bytes", ("s3://bucket/\u{85}é", true)),
+        ("a line break at the end", ("s3://bucket/key\n", false)),
+    ];
+    table::each(&table, |&(uri, is_some)| {
+        let server = Server::start(dies_at(150_000, Reply::ok), Reply::ok);
+        let folder = folder();
+        let out = folder.path().join("o\u{7f}ut");
+        let run = S3fcp::at(&server.inner.endpoint()).window(4, CHUNK).args(["--max-attempts", "1"]);
+        let outcome = run.stdout(File::create(&out).expect("a file")).download(uri);
+        assert_eq!(outcome.code(), Some(5), "{}", outcome.stderr);
+        assert!(!outcome.stderr.contains(|c: char| c.is_control() && c != '\n'), "{:?}", outcome.stderr);
+        assert_eq!(outcome.stderr.contains("it cannot be continued safely"), !is_some, "{}", outcome.stderr);
+        let Some(command) = outcome.command() else { return assert!(!is_some) };
+        server.is_well.store(true, Relaxed);
+        let rest = S3fcp::shell(&command).start().wait();
+        assert_eq!((rest.code(), rest.stderr.as_str()), (Some(0), ""));
+        assert!(fs::read(&out).expect("the file") == object(SIZE));
+        let requests = server.inner.requests();
+        assert!(requests.iter().all(|request| request.target == requests[0].target));
+    });
+}
+
 /// A whole object sent again: what came before is left out, and the store's word for the version taken.
 #[test]
 fn a_server_without_ranges_is_continued_too() {
