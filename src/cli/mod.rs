@@ -29,6 +29,7 @@ pub(crate) mod report;
 mod resume;
 pub(crate) mod run;
 pub(crate) mod source_list;
+mod stack;
 pub(crate) mod stderr;
 mod stop;
 pub(crate) mod transfer;
@@ -58,7 +59,8 @@ pub fn main(began: Instant, stdout_is_open: bool) -> ExitCode {
     let delivery = Arc::new(WriteProgress::since(began));
     let lines = LastLines::asked_for_by(std::env::args_os().skip(1));
     crash::prepare(lines, &delivery);
-    try_main(lines, &delivery).unwrap_or_else(|end| end).finish(lines, &delivery)
+    let end = stack::with_enough(|| try_main(lines, &delivery).unwrap_or_else(|end| end));
+    end.unwrap_or_else(RunEnd::from).finish(lines, &delivery)
 }
 
 fn try_main(lines: LastLines, delivery: &Arc<WriteProgress>) -> Result<RunEnd, RunEnd> {

@@ -3,6 +3,7 @@
 //!
 //! Pure.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::cli::invocation::Invocation;
@@ -180,15 +181,19 @@ fn quoted(word: &str) -> Result<String, &'static str> {
     if word.ends_with('\n') {
         return Err("a name in its command ends in a line break");
     }
-    let escaped = |c: char| match c {
-        '\\' => "\\\\".to_owned(),
-        '%' => "%%".to_owned(),
-        c if c.is_control() || c == '\'' => {
-            c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("\\{byte:03o}")).collect()
+    let mut format = String::new();
+    for c in word.chars() {
+        match c {
+            '\\' => format.push_str("\\\\"),
+            '%' => format.push_str("%%"),
+            c if c.is_control() || c == '\'' => {
+                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                    let _ = write!(format, "\\{byte:03o}");
+                }
+            }
+            c => format.push(c),
         }
-        c => c.to_string(),
-    };
-    let format: String = word.chars().map(escaped).collect();
+    }
     Ok(format!("\"$(printf '{format}')\""))
 }
 

@@ -1,8 +1,13 @@
-//! The process as the first one of a container, and its signals.
+//! The process as the first one of a container, its signals, and its stack.
 
 use std::process::{Command, Stdio};
 
+use s3server::Server;
+
+use crate::support::files::file;
 use crate::support::notes::tell;
+use crate::support::object::{SIZE, object};
+use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI};
 
 /// As PID 1 a process has no default actions: a closed pipe and a signal must still end it, as a shell would show.
 #[test]
@@ -43,6 +48,29 @@ fn as_pid_1_a_signal_before_the_first_byte_ends_it_as_a_shell_shows() {
         assert_eq!(run.wait().expect("an end").code(), Some(128 + number), "{signal}");
         drop(connection);
     }
+}
+
+/// The first thread's stack is what the shell allows; below some 100 KiB it would overflow.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_small_limit_of_the_stack_does_not_matter() {
+    let store = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).tls().start();
+    store.put("bucket", "key", object(SIZE));
+    let bundle = file(store.ca_pem());
+    let endpoint = store.endpoint();
+    for stack in ["16", "64", "128", "1024", "unlimited"] {
+        let command = format!("ulimit -S -s {stack}; exec s3fcp --endpoint {endpoint} {URI}");
+        let run = S3fcp::shell(&command).env("AWS_CA_BUNDLE", bundle.path());
+        run.start().wait().assert_object(&object(SIZE));
+        let refused = S3fcp::shell(&format!("ulimit -S -s {stack}; exec s3fcp --frobnicate")).start().wait();
+        assert_eq!(refused.code(), Some(2), "{stack}: {}", refused.stderr);
+    }
+    let outcome =
+        S3fcp::shell(&format!("ulimit -S -s 64; exec s3fcp --endpoint {endpoint} s3://bucket/none"))
+            .env("AWS_CA_BUNDLE", bundle.path())
+            .start()
+            .wait();
+    outcome.assert_failed(3, &[]);
 }
 
 /// Returns the signals that this process ignores, as do the programs that it starts: bit N - 1 stands for signal N.
