@@ -55,107 +55,107 @@ fn ends(running: Running, awaited: &str) {
 
 type Case = fn(S3fcp, &Path);
 
+const CASES: &[(&str, Case)] = &[
+    ("TLS", |run, _| {
+        let (_listener, host) = silent();
+        ends(
+            run.args(["--endpoint", &format!("https://{host}"), URI]).start(),
+            &format!("a connection to {host}"),
+        );
+    }),
+    ("a proxy", |run, _| {
+        let (_listener, host) = silent();
+        let run = run.env("https_proxy", format!("http://{host}"));
+        let run = run.args(["--endpoint", "https://store.invalid", URI]);
+        ends(run.start(), &format!("a connection to store.invalid through the proxy http://{host}"));
+    }),
+    ("the first response", |run, _| {
+        let (_listener, host) = silent();
+        ends(
+            run.args(["--endpoint", &format!("http://{host}"), URI]).start(),
+            &format!("a response from {host}"),
+        );
+    }),
+    ("a description", |run, _| {
+        let (_listener, host) = silent();
+        let run = run.args(["--info", "--endpoint", &format!("http://{host}"), URI]);
+        ends(run.start(), &format!("a response from {host}"));
+    }),
+    ("a file's first response", |run, folder| {
+        let (_listener, host) = silent();
+        let file = folder.join("f").display().to_string();
+        let run = run.args(["--endpoint", &format!("http://{host}"), "-o", &file, URI]);
+        ends(run.start(), &format!("a response from {host}"));
+    }),
+    ("a pause", |run, _| {
+        let server = FaultServer::start(object(SIZE), |_| Reply::status(503).retry_after(30));
+        ends(run.args(["--endpoint", &server.endpoint(), URI]).start(), "the next attempt");
+    }),
+    ("bytes", |run, _| {
+        let server = FaultServer::start(object(SIZE), |request| match request.chunk(CHUNK) {
+            Some(0) | None => Reply::ok(),
+            _ => Reply::ok().stall_after(0),
+        });
+        let run = run.window(1, CHUNK).args(["--endpoint", &server.endpoint(), URI]);
+        ends(run.start(), &format!("bytes of {URI}"));
+    }),
+    ("the next object", |run, _| {
+        let server = FaultServer::start(object(SIZE), without_other);
+        let run = run.args(["--endpoint", &server.endpoint(), URI, OTHER]);
+        ends(run.start(), &format!("a response from {}", server.address()));
+    }),
+    ("the next file", |run, folder| {
+        let server = FaultServer::start(object(SIZE), without_other);
+        let into = format!("{}/", folder.display());
+        let run = run.args(["-o", &into, "--endpoint", &server.endpoint(), URI, OTHER]);
+        ends(run.start(), &format!("a response from {}", server.address()));
+    }),
+    ("the reader of stdout", |run, _| {
+        let server = FaultServer::start(object(16 << 20), |_| Reply::ok());
+        let (running, _unread) = run.args(["--endpoint", &server.endpoint(), URI]).start_unread();
+        ends(running, "stdout to accept bytes");
+    }),
+    ("a reader of a pipe", |run, folder| {
+        let (server, (_, name)) = (healthy(), pipe(folder));
+        let run = run.args(["--endpoint", &server.endpoint(), "-o", &name, URI]);
+        ends(run.start(), &format!("a reader of {name}"));
+    }),
+    ("a reader that stops reading a pipe", |run, folder| {
+        let server = FaultServer::start(object(16 << 20), |_| Reply::ok());
+        let (pipe, name) = pipe(folder);
+        let running = run.args(["--endpoint", &server.endpoint(), "-o", &name, URI]).start();
+        let _unread = File::open(pipe).expect("a pipe");
+        ends(running, &format!("{name} to accept bytes"));
+    }),
+    ("a list", |run, folder| {
+        let (server, (_, name)) = (healthy(), pipe(folder));
+        let run = run.args(["--endpoint", &server.endpoint(), "--from", &name]);
+        ends(run.start(), &format!("the first line of {name}"));
+        assert_eq!(server.requests().len(), 0);
+    }),
+    ("the next line of a list", |run, folder| {
+        let (server, (pipe, name)) = (healthy(), pipe(folder));
+        let run = run.args(["--endpoint", &server.endpoint(), "--from", &name]);
+        let running = run.start();
+        let mut list = File::create(pipe).expect("a pipe");
+        writeln!(list, "{URI}").expect("a reader");
+        ends(running, &format!("the next line of {name}"));
+    }),
+    ("a credential process", |run, _| {
+        let config = file("[default]\ncredential_process = /bin/sleep 20\n");
+        let run = run.without_env("AWS_ACCESS_KEY_ID").without_env("AWS_SECRET_ACCESS_KEY");
+        let run = run.env("AWS_CONFIG_FILE", config.path()).args(["--endpoint", "http://127.0.0.1:9", URI]);
+        ends(run.start(), "settings or credentials");
+    }),
+    ("a CA bundle", |run, folder| {
+        let (_, name) = pipe(folder);
+        ends(run.args(["--ca-bundle", &name, URI]).start(), "settings or credentials");
+    }),
+];
+
 #[test]
 fn the_message_says_what_the_run_was_waiting_for() {
-    let table: &[(&str, Case)] = &[
-        ("TLS", |run, _| {
-            let (_listener, host) = silent();
-            ends(
-                run.args(["--endpoint", &format!("https://{host}"), URI]).start(),
-                &format!("a connection to {host}"),
-            );
-        }),
-        ("a proxy", |run, _| {
-            let (_listener, host) = silent();
-            let run = run.env("https_proxy", format!("http://{host}"));
-            let run = run.args(["--endpoint", "https://store.invalid", URI]);
-            ends(run.start(), &format!("a connection to store.invalid through the proxy http://{host}"));
-        }),
-        ("the first response", |run, _| {
-            let (_listener, host) = silent();
-            ends(
-                run.args(["--endpoint", &format!("http://{host}"), URI]).start(),
-                &format!("a response from {host}"),
-            );
-        }),
-        ("a description", |run, _| {
-            let (_listener, host) = silent();
-            let run = run.args(["--info", "--endpoint", &format!("http://{host}"), URI]);
-            ends(run.start(), &format!("a response from {host}"));
-        }),
-        ("a file's first response", |run, folder| {
-            let (_listener, host) = silent();
-            let file = folder.join("f").display().to_string();
-            let run = run.args(["--endpoint", &format!("http://{host}"), "-o", &file, URI]);
-            ends(run.start(), &format!("a response from {host}"));
-        }),
-        ("a pause", |run, _| {
-            let server = FaultServer::start(object(SIZE), |_| Reply::status(503).retry_after(30));
-            ends(run.args(["--endpoint", &server.endpoint(), URI]).start(), "the next attempt");
-        }),
-        ("bytes", |run, _| {
-            let server = FaultServer::start(object(SIZE), |request| match request.chunk(CHUNK) {
-                Some(0) | None => Reply::ok(),
-                _ => Reply::ok().stall_after(0),
-            });
-            let run = run.window(1, CHUNK).args(["--endpoint", &server.endpoint(), URI]);
-            ends(run.start(), &format!("bytes of {URI}"));
-        }),
-        ("the next object", |run, _| {
-            let server = FaultServer::start(object(SIZE), without_other);
-            let run = run.args(["--endpoint", &server.endpoint(), URI, OTHER]);
-            ends(run.start(), &format!("a response from {}", server.address()));
-        }),
-        ("the next file", |run, folder| {
-            let server = FaultServer::start(object(SIZE), without_other);
-            let into = format!("{}/", folder.display());
-            let run = run.args(["-o", &into, "--endpoint", &server.endpoint(), URI, OTHER]);
-            ends(run.start(), &format!("a response from {}", server.address()));
-        }),
-        ("the reader of stdout", |run, _| {
-            let server = FaultServer::start(object(16 << 20), |_| Reply::ok());
-            let (running, _unread) = run.args(["--endpoint", &server.endpoint(), URI]).start_unread();
-            ends(running, "stdout to accept bytes");
-        }),
-        ("a reader of a pipe", |run, folder| {
-            let (server, (_, name)) = (healthy(), pipe(folder));
-            let run = run.args(["--endpoint", &server.endpoint(), "-o", &name, URI]);
-            ends(run.start(), &format!("a reader of {name}"));
-        }),
-        ("a reader that stops reading a pipe", |run, folder| {
-            let server = FaultServer::start(object(16 << 20), |_| Reply::ok());
-            let (pipe, name) = pipe(folder);
-            let running = run.args(["--endpoint", &server.endpoint(), "-o", &name, URI]).start();
-            let _unread = File::open(pipe).expect("a pipe");
-            ends(running, &format!("{name} to accept bytes"));
-        }),
-        ("a list", |run, folder| {
-            let (server, (_, name)) = (healthy(), pipe(folder));
-            let run = run.args(["--endpoint", &server.endpoint(), "--from", &name]);
-            ends(run.start(), &format!("the first line of {name}"));
-            assert_eq!(server.requests().len(), 0);
-        }),
-        ("the next line of a list", |run, folder| {
-            let (server, (pipe, name)) = (healthy(), pipe(folder));
-            let run = run.args(["--endpoint", &server.endpoint(), "--from", &name]);
-            let running = run.start();
-            let mut list = File::create(pipe).expect("a pipe");
-            writeln!(list, "{URI}").expect("a reader");
-            ends(running, &format!("the next line of {name}"));
-        }),
-        ("a credential process", |run, _| {
-            let config = file("[default]\ncredential_process = /bin/sleep 20\n");
-            let run = run.without_env("AWS_ACCESS_KEY_ID").without_env("AWS_SECRET_ACCESS_KEY");
-            let run =
-                run.env("AWS_CONFIG_FILE", config.path()).args(["--endpoint", "http://127.0.0.1:9", URI]);
-            ends(run.start(), "settings or credentials");
-        }),
-        ("a CA bundle", |run, folder| {
-            let (_, name) = pipe(folder);
-            ends(run.args(["--ca-bundle", &name, URI]).start(), "settings or credentials");
-        }),
-    ];
-    table::each(table, |case| {
+    table::each(CASES, |case| {
         let folder = folder();
         case(S3fcp::new().args(["--hedge", "off", "--max-time", LIMIT]), folder.path());
     });
