@@ -16,6 +16,7 @@ mod inherited;
 mod interrupt;
 mod lost_writes;
 mod nonblocking;
+mod planted_files;
 mod progress;
 mod reader_closes;
 mod sidecar_fields;
