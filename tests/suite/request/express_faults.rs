@@ -15,8 +15,12 @@ fn is_session(request: &Request) -> bool {
 
 /// Returns the document of session number `number`.
 fn session(number: usize) -> Reply {
+    session_until(number, "2999-01-01T00:00:00Z")
+}
+
+fn session_until(number: usize, expiration: &str) -> Reply {
     Reply::status(200).body(format!(
-        "<CreateSessionResult><Credentials>\n<Expiration>2999-01-01T00:00:00Z</Expiration>\n\
+        "<CreateSessionResult><Credentials>\n<Expiration>{expiration}</Expiration>\n\
          <AccessKeyId>ASIASESSION</AccessKeyId><SecretAccessKey>SESSIONSECRET{number}</SecretAccessKey>\
          <SessionToken>TOKEN-{number}</SessionToken></Credentials></CreateSessionResult>"
     ))
@@ -86,6 +90,61 @@ fn a_session_that_expired_early_is_replaced_once_and_no_attempt_is_counted() {
         assert_eq!(server.object_bytes(), SIZE, "no byte twice");
         assert!(gets(&server).len() <= CHUNKS + 4);
     });
+}
+
+/// A session is renewed when four fifths of its time are over. The second one is withheld until the last range has been
+/// requested: whoever waited for it would wait until the first one ends.
+#[test]
+fn nobody_waits_while_a_session_is_renewed() {
+    const LIFETIME: Duration = Duration::from_secs(20);
+    const LAST: u64 = CHUNKS as u64 - 1;
+    let (is_due, is_asked, withheld) = (Gate::closed(), Gate::closed(), Gate::closed());
+    let begun = SystemTime::now();
+    let ends = begun + LIFETIME;
+    let expiration = humantime::format_rfc3339_seconds(ends).to_string();
+    let alarm = {
+        let (is_due, withheld) = (is_due.clone(), withheld.clone());
+        std::thread::spawn(move || {
+            let sleep_until = |time: SystemTime| {
+                std::thread::sleep(time.duration_since(SystemTime::now()).unwrap_or_default());
+            };
+            sleep_until(begun + LIFETIME * 4 / 5 + Duration::from_millis(500));
+            is_due.open();
+            sleep_until(begun + LIFETIME);
+            withheld.open();
+        })
+    };
+    let count = AtomicUsize::new(0);
+    let server = FaultServer::start(object(SIZE), move |request| {
+        if is_session(request) {
+            return match count.fetch_add(1, Ordering::Relaxed) + 1 {
+                1 => session_until(1, &expiration),
+                number => {
+                    is_asked.open();
+                    session(number).delay_until(&withheld)
+                }
+            };
+        }
+        match request.chunk(CHUNK) {
+            Some(1) => Reply::ok().delay_until(&is_due),
+            Some(3) => Reply::ok().delay_until(&is_asked),
+            Some(LAST) => {
+                withheld.open();
+                Reply::ok()
+            }
+            _ => Reply::ok(),
+        }
+    });
+    let outcome = S3fcp::at(&server.endpoint()).window(1, CHUNK).logged().download(URI);
+    outcome.assert_object(&object(SIZE));
+    assert_session_hidden(&outcome);
+    assert_eq!(sessions(&server), 2);
+    let requests = server.requests();
+    let second = requests.iter().rposition(is_session).expect("a second session");
+    let later: Vec<_> = requests[second..].iter().filter(|request| request.chunk(CHUNK).is_some()).collect();
+    assert!(later.len() >= 2, "the second session is asked for in the middle: {second}");
+    assert!(gets(&server).iter().all(|get| token(get) == "TOKEN-1"), "nobody waited for the second one");
+    alarm.join().expect("an alarm");
 }
 
 #[test]
