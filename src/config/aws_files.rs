@@ -247,9 +247,15 @@ fn expand(env: &Env, path: &str) -> String {
     expanded + rest
 }
 
-/// Decodes a file: UTF-8, with or without a byte order mark, otherwise Latin-1, in which any byte is a letter.
+/// One zero in so many bytes is an accident, as in a comment that a tool has damaged. UTF-16 has one in two letters.
+const BYTES_PER_ZERO_MIN: usize = 16;
+
+/// Decodes a file: UTF-8, with or without a byte order mark, otherwise Latin-1, in which any byte is a letter. A zero is
+/// read as any other character, and refused where it is in a key.
 fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || bytes.contains(&0) {
+    let zeros = bytes.split(|byte| *byte == 0).count() - 1;
+    let is_wide = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    if is_wide || zeros > bytes.len() / BYTES_PER_ZERO_MIN {
         return Err("cannot be read: it is UTF-16 or binary; save it as UTF-8".to_owned());
     }
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);

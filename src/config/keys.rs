@@ -8,6 +8,10 @@ use crate::config::chain_error::{ProviderTrace, credentials_error};
 use crate::config::profile::variable;
 use crate::error::{Error, ErrorKind, Result};
 
+/// The variables that have keys.
+pub(super) const KEY_VARIABLES: [&str; 4] =
+    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"];
+
 /// Returns the keys in `env`. An incomplete pair is an error, not a reason to ask the next source.
 pub(super) fn keys_from_env(env: &Env) -> Result<Option<Keys>> {
     match (variable(env, "AWS_ACCESS_KEY_ID"), variable(env, "AWS_SECRET_ACCESS_KEY")) {

@@ -3,6 +3,7 @@
 //! Instance metadata is asked only if no other source of credentials is configured, because off EC2 it costs seconds.
 //! Root certificates are not read here.
 
+use std::ffi::OsString;
 use std::time::Instant;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -12,14 +13,14 @@ use crate::config::aws_files::AwsFiles;
 use crate::config::chain_error::credentials_error;
 use crate::config::credentials::{Credentials, log_credentials};
 use crate::config::ini::decode_name;
-use crate::config::keys::keys_from_env;
+use crate::config::keys::{KEY_VARIABLES, keys_from_env};
 use crate::config::profile::{self, Setting, SettingsLookup, variable};
 use crate::config::provider_chain::{CredentialSource, ProviderChain};
 use crate::config::provider_http::ProviderClient;
 use crate::config::s3_block;
 use crate::config::settings::{Config, Settings};
 use crate::config::sso::SsoSession;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::endpoint_url;
 use crate::s3::address::region::Region;
 use crate::s3::sse_c::{CustomerKey, KeyText};
@@ -31,6 +32,7 @@ use crate::transport::tls::{CaBundle, Tls};
 ///
 /// Source: AWS SDKs and Tools Reference Guide, "Settings reference".
 pub async fn load(settings: &Settings) -> Result<Config> {
+    check_environment(settings, std::env::vars_os())?;
     let env = Env::real();
     load_from(settings, &env, AwsFiles::locate(&env), ProviderClient::shared).await
 }
@@ -104,6 +106,28 @@ async fn load_from(
     }
     config.credentials = Credentials::with_cached(keys, load_time, sources);
     Ok(config)
+}
+
+/// Fails if a variable that is read here, and is set, is not valid UTF-8: it would count as unset, and another source or none
+/// would take its place.
+fn check_environment(
+    settings: &Settings,
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<()> {
+    let unreadable = variables.filter(|(_, value)| value.to_str().is_none());
+    for name in unreadable.filter_map(|(name, _)| name.into_string().ok()) {
+        let is_key = KEY_VARIABLES.contains(&name.as_str());
+        let is_proxy = ["_proxy", "_PROXY"].iter().any(|end| name.ends_with(end));
+        if is_key && (settings.no_sign_request || settings.profile.is_some()) {
+            continue;
+        }
+        if is_key || is_proxy || name.starts_with("AWS_") {
+            let kind = if is_key { ErrorKind::Access } else { ErrorKind::Usage };
+            return Err(Error::new(kind, format!("{name} is not valid UTF-8"))
+                .with_hint(format!("unset {name}, or set it again")));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the profile that the environment selects, also by its older variable.

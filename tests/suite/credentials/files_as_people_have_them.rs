@@ -93,6 +93,11 @@ fn lines_are_read_as_the_aws_cli_reads_them() {
         ("a token by its older name", config(b"[default]\naws_access_key_id = k\naws_secret_access_key = s\naws_security_token = t\n", "k+t")),
         ("a token by both names", credentials(b"[default]\naws_security_token = old\naws_session_token = t\naws_access_key_id = k\naws_secret_access_key = s\n", "", "k+t")),
         ("a switch that is off", config(b"[default]\nuse_dualstack_endpoint = no\nuse_fips_endpoint = 0\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
+        ("a zero in a comment", config(b"# a\0b\n[default]\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
+        ("a zero after a section", config(b"[default]\0\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
+        ("a zero in another value", config(b"[profile q]\nregion = r\0\n[default]\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
+        ("zeros at the end", config(b"[default]\naws_access_key_id = k\naws_secret_access_key = s\n;\0\0\0\n", "k")),
+        ("a zero in the comment of the other file", config(b"[default]\naws_access_key_id = k\naws_secret_access_key = s\n#\0\n", "k")),
         ("a UTF-8 comment", config("# Schlüssel 🔑\n[default]\naws_access_key_id = k\naws_secret_access_key = s\n".as_bytes(), "k")),
         ("comments of both kinds", config(b"; one\n# two\n[default]\n  # three\naws_access_key_id = k\n; four\naws_secret_access_key = s\n", "k")),
         ("a comment after a value", config(b"[default]\naws_access_key_id = k # mine\naws_secret_access_key = s ; mine\n", "k")),
@@ -221,12 +226,14 @@ fn two_files_and_processes_are_read_as_the_aws_cli_reads_them() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_named_with_its_line_or_reason() {
-    let table: [(&str, (&[u8], &str, i32, &[&str])); 15] = [
+    let table: [(&str, (&[u8], &str, i32, &[&str])); 17] = [
         ("no bracket", (b"[default\nregion = x", "", 2, &["line 1 of", "/config", "closing"])),
         ("no equals sign", (b"[default]\nregion = x\nnonsense\n", "", 2, &["line 3 of", "key = value"])),
         ("no section", (b"region = x\n", "", 2, &["line 1 of", "[default]"])),
         ("UTF-16", (b"\xff\xfe[\0d\0e\0f\0a\0u\0l\0t\0]\0", "p", 2, &["\"p\"", "/config cannot be read", "UTF-16"])),
         ("UTF-16 without a profile", (b"\xff\xfe[\0d\0]\0", "", 4, &["/config cannot be read", "UTF-16"])),
+        ("UTF-16 without a mark", (b"[\0d\0e\0f\0a\0u\0l\0t\0]\0", "p", 2, &["/config cannot be read", "UTF-16"])),
+        ("a zero in a key", (b"[default]\naws_access_key_id = a\0b\naws_secret_access_key = s\n", "", 4, &["access key ID", "control character"])),
         ("a profile that is not there", (b"[profile q]\nregion = x\n", "p", 2, &["\"p\"", "/config was read", "/credentials", "list-profiles"])),
         ("a section without its kind", (b"[p]\nregion = x\n", "p", 2, &["\"p\"", "[p] must be called [profile p]"])),
         ("half a pair", (b"[default]\naws_access_key_id = a\n", "", 4, &["aws_secret_access_key is missing beside", "the configuration file", "complete the pair"])),
@@ -298,6 +305,46 @@ fn keys_in_the_environment_with_control_characters_are_named() {
             "{}",
             outcome.stderr
         );
+    }
+}
+
+/// Rust's and the AWS crates' `var` treat such a variable as unset: another profile, or no proxy, would take its place.
+#[test]
+fn a_variable_that_is_not_utf_8_is_named_and_not_ignored() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let bad = std::ffi::OsStr::from_bytes(b"hunter2\xff");
+    for (name, code) in [
+        ("AWS_ACCESS_KEY_ID", 4),
+        ("AWS_SECRET_ACCESS_KEY", 4),
+        ("AWS_SESSION_TOKEN", 4),
+        ("AWS_PROFILE", 2),
+        ("AWS_REGION", 2),
+        ("AWS_CA_BUNDLE", 2),
+        ("AWS_CONFIG_FILE", 2),
+        ("AWS_ENDPOINT_URL_S3", 2),
+        ("http_proxy", 2),
+        ("NO_PROXY", 2),
+        ("ALL_PROXY", 2),
+    ] {
+        for args in [&[][..], &["--info"]] {
+            let server = FaultServer::healthy();
+            let outcome = S3fcp::at(&server.endpoint()).env(name, bad).args(args).download(URI);
+            outcome.assert_failed(code, &[]);
+            let says = format!("{name} is not valid UTF-8");
+            assert!(
+                outcome.stderr.contains(&says) && !outcome.stderr.contains("hunter2"),
+                "{}",
+                outcome.stderr
+            );
+            assert_eq!(server.requests().len(), 0, "{name}");
+        }
+    }
+    // Keys that are not used, and variables of others.
+    let server = FaultServer::healthy();
+    for (name, option) in [("AWS_ACCESS_KEY_ID", "--no-sign-request"), ("LANG", "-q"), ("PROXY", "-q")] {
+        let outcome = S3fcp::at(&server.endpoint()).env(name, bad).args([option]).download(URI);
+        outcome.assert_object(&object(SIZE));
     }
 }
 
