@@ -1,6 +1,6 @@
 //! The limit on open files: connections, pipes and files each take a descriptor of this process.
 
-use std::fs::File;
+use std::os::fd::OwnedFd;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -22,8 +22,10 @@ pub(crate) fn raise_limit() {
 
 /// Checks that the program can run at all. The runtime panics where it gets no descriptor for signals.
 pub(crate) fn check_room() -> Result<()> {
-    let opened: std::io::Result<Vec<File>> = (0..NEEDED).map(|_| File::open("/dev/null")).collect();
-    opened.map(drop).map_err(|e| {
+    // The standard library has opened /dev/null where a standard stream was closed.
+    let duplicate = |_| rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 0);
+    let duplicates: Result<Vec<OwnedFd>, _> = (0..NEEDED).map(duplicate).collect();
+    duplicates.map(drop).map_err(|e| {
         Error::new(ErrorKind::Other, "this process can open too few files")
             .with_source(e)
             .with_hint("raise the limit on open files (ulimit -n)")

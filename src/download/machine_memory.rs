@@ -4,11 +4,16 @@
 //! somewhere below, and every cgroup on the way may have a limit: the least counts. `/proc/self/cgroup` names the cgroup of
 //! each hierarchy, and `/proc/self/mountinfo` where the hierarchies are mounted (cgroups(7), proc(5)).
 
-use std::fs::read_to_string;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
-/// The files with a limit, for version 2 and 1. Above `memory.high` a process is not killed but slowed down to a crawl.
-const LIMIT_FILES: [&str; 3] = ["memory.max", "memory.high", "memory.limit_in_bytes"];
+/// The files with a limit, for each version. Above `memory.high` a process is not killed but slowed down to a crawl.
+const LIMIT_FILES_V1: &[&str] = &["memory.limit_in_bytes"];
+const LIMIT_FILES_V2: &[&str] = &["memory.max", "memory.high"];
+/// Of most files this is all; the system says of each that it is empty.
+const READ_BYTES: usize = 8 << 10;
+const FILE_BYTES_MAX: u64 = 16 << 20;
 /// The default takes one in so many parts of a cgroup's memory, and of the machine's, which other programs share.
 const CGROUP_SHARE_DIVISOR: u64 = 4;
 const MACHINE_SHARE_DIVISOR: u64 = 8;
@@ -27,7 +32,7 @@ fn share_under(root: &Path) -> Option<u64> {
 
 /// Returns the memory of the machine, in bytes.
 fn machine_total(root: &Path) -> Option<u64> {
-    let text = read_to_string(root.join("proc/meminfo")).ok()?;
+    let text = read(&root.join("proc/meminfo"))?;
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     Some(total.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.saturating_mul(1024))
 }
@@ -35,19 +40,28 @@ fn machine_total(root: &Path) -> Option<u64> {
 /// Returns the least memory limit of the cgroups that this process is in, in bytes.
 fn cgroup_limit(root: &Path) -> Option<u64> {
     let mut limits: Vec<u64> = Vec::new();
-    for (mount, folder) in memory_cgroups(root) {
+    for (mount, folder, files) in memory_cgroups(root) {
         // Upwards: a limit holds for everything below it.
         for folder in folder.ancestors().take_while(|folder| folder.starts_with(&mount)) {
-            let read = |file| read_to_string(folder.join(file)).ok()?.trim().parse::<u64>().ok();
-            limits.extend(LIMIT_FILES.into_iter().filter_map(read));
+            let limit = |file: &&str| read(&folder.join(file))?.trim().parse::<u64>().ok();
+            limits.extend(files.iter().filter_map(limit));
         }
     }
     limits.into_iter().min()
 }
 
-/// Returns where each hierarchy that limits memory is mounted, and the folder of this process's cgroup in it.
-fn memory_cgroups(root: &Path) -> Vec<(PathBuf, PathBuf)> {
-    let read = |file| read_to_string(root.join(file)).unwrap_or_default();
+/// Reads a file of the system in one step. The standard library takes as many as it does for an empty file that grows,
+/// because of the size that the system states: a third of the system calls of a start.
+fn read(path: &Path) -> Option<String> {
+    let mut text = String::with_capacity(READ_BYTES);
+    File::open(path).ok()?.take(FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// Returns where each hierarchy that limits memory is mounted, the folder of this process's cgroup in it, and the names of
+/// the files with a limit.
+fn memory_cgroups(root: &Path) -> Vec<(PathBuf, PathBuf, &'static [&'static str])> {
+    let read = |file| read(&root.join(file)).unwrap_or_default();
     let (cgroups, mounts) = (read("proc/self/cgroup"), read("proc/self/mountinfo"));
     let mounts = mounts.lines().filter_map(Mount::parse);
     let found: Vec<_> = mounts
@@ -55,13 +69,14 @@ fn memory_cgroups(root: &Path) -> Vec<(PathBuf, PathBuf)> {
             let path = cgroups.lines().find_map(|line| mount.path_in(line))?;
             let at = root.join(mount.at.trim_start_matches('/'));
             let folder = mount.folder(&at, path);
-            Some((at, folder))
+            Some((at, folder, if mount.is_version_2 { LIMIT_FILES_V2 } else { LIMIT_FILES_V1 }))
         })
         .collect();
     if found.is_empty() {
         // Without /proc: the place where containers see their own cgroup.
         let at = root.join("sys/fs/cgroup");
-        return vec![(at.clone(), at.clone()), (at.join("memory"), at.join("memory"))];
+        let of_version_1 = at.join("memory");
+        return vec![(at.clone(), at, LIMIT_FILES_V2), (of_version_1.clone(), of_version_1, LIMIT_FILES_V1)];
     }
     found
 }
