@@ -57,6 +57,12 @@ mod tests {
             let delivery = Arc::new(WriteProgress::since(Instant::now()));
             delivery.wrote(7, Instant::now());
             prepare(lines, &delivery);
+            #[cfg(target_os = "linux")]
+            assert_eq!(
+                rustix::process::dumpable_behavior(),
+                Ok(rustix::process::DumpableBehavior::NotDumpable),
+                "a core dump would hold the keys"
+            );
             thread::spawn(|| panic!("a \u{1b}[2J test"));
             loop {
                 thread::park();

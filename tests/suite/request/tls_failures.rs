@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, SanType, date_time_ymd};
 use s3server::Server;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -68,12 +68,16 @@ fn each_certificate_failure_has_its_own_words_and_remedy() {
         p.distinguished_name.push(DnType::CommonName, "127.0.0.1");
     });
     let hostile = CertificateParams::new([format!("{}.example", "a".repeat(60))]).expect("a name");
+    let escapes = params(|p| {
+        let name = "\u{1b}]0;x\u{7}\u{1b}[31m.example".try_into().expect("a name of ASCII");
+        p.subject_alt_names = vec![SanType::DnsName(name)];
+    });
     let other = from_params(&params(ca)).1;
     let trusted = |params: &CertificateParams| {
         let (config, pem) = from_params(params);
         (config, pem)
     };
-    let table: [(&str, Case); 9] = [
+    let table: [(&str, Case); 10] = [
         ("expired", (trusted(&expired), &["expired on 2020-02-03T00:00:00Z", "if the clock is right"])),
         (
             "not valid yet",
@@ -84,6 +88,7 @@ fn each_certificate_failure_has_its_own_words_and_remedy() {
             (trusted(&elsewhere), &["not for 127.0.0.1 but for a.example, b.example", "host name"]),
         ),
         ("a long name", (trusted(&hostile), &["aaa.example", "host name"])),
+        ("escapes in a name", (trusted(&escapes), &["\\u{1b}]0;x\\u{7}\\u{1b}[31m.example", "host name"])),
         ("no names", (trusted(&no_names), &["lists no host names", "subjectAltName"])),
         ("version 1", ((version_1(), VERSION_1.to_owned() + &other), &["X.509 version 1", "subjectAltName"])),
         ("untrusted", ((from_params(&good).0, other.clone()), &["not trusted", "AWS_CA_BUNDLE", "issuer"])),
@@ -106,6 +111,7 @@ fn each_certificate_failure_has_its_own_words_and_remedy() {
             assert!(outcome.stderr.contains(part), "no {part:?} in {}", outcome.stderr);
         }
         assert!(!outcome.stderr.contains("endpoint, the region and the network"), "{}", outcome.stderr);
+        assert!(!outcome.stderr.contains(['\u{1b}', '\u{7}']), "{:?}", outcome.stderr);
         // A retry cannot help: only the connections of the first GET and of the HEAD are opened.
         assert!(connections <= 2, "{connections} connections");
     });
