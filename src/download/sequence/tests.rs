@@ -1,5 +1,6 @@
 //! Several objects in order, the next ones requested ahead.
 
+use std::iter::repeat_n;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -312,6 +313,29 @@ async fn an_object_whose_first_request_is_throttled_does_not_wait_for_those_afte
         let expected: Delivered =
             KEYS.into_iter().zip(lens).map(|(key, len)| (key, bytes_of(key, len))).collect();
         assert!(error.is_none() && delivered == expected, "{case}: {error:?}");
+    }
+}
+
+/// Each takes memory beside its bytes, which the window does not count.
+#[tokio::test(start_paused = true)]
+async fn small_objects_after_one_that_is_late_are_requested_ahead_up_to_a_number() {
+    const LATE: Duration = Duration::from_millis(900);
+    // Those before it that are received meanwhile make room for 32 more.
+    for (max_memory, most) in [(None, 448 + 32), (NonZeroU64::new(34 << 20), 200 + 32)] {
+        let server = server(100, |request| {
+            let latency = if request.key() == "c" { LATE } else { LATENCY };
+            Some(ScriptedReply { latency, ..ScriptedReply::default() })
+        });
+        let keys = repeat_n("b", 100).chain(["c"]).chain(repeat_n("b", 3000));
+        let options = Options { max_memory, ..options() };
+        let (delivered, error) =
+            read(&mut sequence(&server, &options, stream::iter(keys.map(request)))).await;
+        assert_eq!((delivered.len(), error.is_none()), (3101, true));
+        let gets = server.gets();
+        assert_eq!(gets.len(), 3101);
+        let late = gets.iter().find(|get| get.key() == "c").unwrap().at;
+        let meanwhile = gets.iter().filter(|get| get.at > late && get.at < late + LATE).count();
+        assert!((64..=most).contains(&meanwhile), "{max_memory:?}: {meanwhile}");
     }
 }
 
