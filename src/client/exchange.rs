@@ -49,6 +49,7 @@ impl ResponseBody {
             // Trailers carry no bytes of the object.
             if let Ok(data) = frame.into_data() {
                 self.log.received(data.len());
+                self.lease.note_received();
                 return Poll::Ready(Some(Ok(data)));
             }
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use bytes::Bytes;
 use http::header::LOCATION;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Method, Request};
 use http_body_util::Empty;
 use tokio::time::{Instant, timeout};
 
@@ -240,21 +240,21 @@ async fn send_over(
     may_move: bool,
 ) -> Result<std::result::Result<Exchange, NoResponse>> {
     let sent = Instant::now();
-    let silence = lease.silence();
+    let silence = lease.silence(request.method() == Method::HEAD);
     let response = tokio::select! {
         biased;
-        response = timeout(limit, lease.send(request)) => Some(response),
-        () = silence, if may_move => None,
+        response = timeout(limit, lease.send(request)) => Ok(response),
+        silence = silence, if may_move => Err(silence),
     };
     match response {
-        Some(Ok(Ok(response))) => {
+        Ok(Ok(Ok(response))) => {
             let (mut head, body) = response.into_parts();
             drop_echoes(&mut head.headers, &secrets);
             log.answered(head.status, &head.headers, &secrets);
             let body = ResponseBody::new(body, lease, log);
             Ok(Ok(Exchange { head, body, secrets, latency: sent.elapsed() }))
         }
-        Some(Ok(Err(error))) => {
+        Ok(Ok(Err(error))) => {
             log.failed(&error);
             // In TLS 1.3 a server sees after the handshake that the client has no certificate, or a wrong one.
             if let Some(error) = lease.tls_failure(&error) {
@@ -270,11 +270,11 @@ async fn send_over(
                 Ok(Err(NoResponse::Lost { error, may_move: false }))
             }
         }
-        Some(Err(_)) => {
+        Ok(Err(_)) => {
             Err(Error::network(format!("no response within {limit:?}")).with_hint(SLOW_SERVER_HINT))
         }
-        None => {
-            lease.fail();
+        Err(silence) => {
+            lease.leave(silence);
             Ok(Err(NoResponse::Silent))
         }
     }

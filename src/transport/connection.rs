@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::events::{CONNECTION, milliseconds};
 use crate::transport::coalesce::ReadCoalescing;
 use crate::transport::connect::{TcpConnector, is_out_of_sockets};
-use crate::transport::connection_cap::ConnectionSlot;
+use crate::transport::connection_cap::slot::ConnectionSlot;
 use crate::transport::layered::Layered;
 use crate::transport::proxy::{Proxies, Proxy};
 use crate::transport::response_head::{HEAD_BYTES_MAX, HeadCheck};
@@ -131,7 +131,7 @@ impl Dialer {
     }
 
     /// Opens a connection, for which there is a `slot`.
-    pub(super) async fn open(&self, mut slot: ConnectionSlot) -> Result<Connection> {
+    pub(super) async fn open(&self, slot: ConnectionSlot) -> Result<Connection> {
         let began = Instant::now();
         let connecting = self.connector.clone().call(self.base.clone());
         let stream = timeout(OPEN_TIMEOUT, connecting)

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{Method, Request, Response, Uri};
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
@@ -20,7 +20,10 @@ use tracing::debug;
 use crate::error::{Error, Result};
 use crate::events::{CONNECTION, first_line};
 use crate::transport::connection::{Connection, Dialer};
-use crate::transport::connection_cap::{ConnectionCap, ConnectionSlot, LeasedConnection, RequestOrder};
+use crate::transport::connection_cap::queue::LeasedConnection;
+use crate::transport::connection_cap::silence::Silence;
+use crate::transport::connection_cap::slot::ConnectionSlot;
+use crate::transport::connection_cap::{ConnectionCap, RequestOrder};
 use crate::transport::proxy::{Proxies, Proxy};
 use crate::transport::tls::Tls;
 
@@ -45,12 +48,18 @@ struct IdleConnection {
     since: Instant,
 }
 
+impl IdleConnection {
+    fn is_usable(&self) -> bool {
+        self.since.elapsed() < IDLE_TIMEOUT && !self.connection.sender.is_closed()
+    }
+}
+
 /// A connection in use by one request.
 pub(crate) struct Lease {
     connection: Connection,
     pool: Arc<Pool>,
     is_reused: bool,
-    _leased: LeasedConnection,
+    leased: LeasedConnection,
 }
 
 impl Pool {
@@ -76,6 +85,7 @@ impl Pool {
             let is_turn = self.cap.is_turn(order, waiting.as_ref());
             if is_turn
                 && !prefers_new
+                && !self.cap.keeps_idle_for_earlier(order)
                 && let Some(lease) = self.lease_idle(order).await
             {
                 return Ok(lease);
@@ -90,7 +100,9 @@ impl Pool {
                 let began = Instant::now();
                 match self.open_unless_silent(slot).await {
                     Ok(connection) => return Ok(Lease::new(connection, self, false, order)),
-                    Err(error) if !self.cap.failed_to_open(began, is_probe) => return Err(error),
+                    Err(error) if !self.cap.failed_to_open(began, is_probe) && !self.has_idle() => {
+                        return Err(error);
+                    }
                     Err(error) => debug!(
                         target: CONNECTION,
                         cap = self.cap.allowed(),
@@ -115,7 +127,7 @@ impl Pool {
 
     /// Returns whether a further request would get a connection without waiting.
     pub(crate) fn has_spare_connection(&self) -> bool {
-        self.cap.has_spare() || !self.idle().is_empty()
+        self.cap.has_spare() || self.has_idle()
     }
 
     /// Returns whether a request has a connection to itself: its response has not ended, or not begun.
@@ -155,12 +167,16 @@ impl Pool {
 
     fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.idle();
-        idle.retain(|i| i.since.elapsed() < IDLE_TIMEOUT && !i.connection.sender.is_closed());
+        idle.retain(IdleConnection::is_usable);
         let here = Handle::current().id();
         if let Some(at) = idle.iter().rposition(|i| i.connection.runtime == here) {
             return Some(idle.remove(at).connection);
         }
         idle.pop().map(|i| i.connection)
+    }
+
+    fn has_idle(&self) -> bool {
+        self.idle().iter().any(IdleConnection::is_usable)
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<IdleConnection>> {
@@ -172,7 +188,7 @@ impl Pool {
         tokio::select! {
             biased;
             opened = self.dialer.open(slot) => opened,
-            () = self.cap.silence() => Err(Error::network("the host accepts no further connection")),
+            _ = self.cap.silence(None, true, || self.has_idle()) => Err(Error::network("the host accepts no further connection")),
         }
     }
 }
@@ -187,8 +203,8 @@ impl fmt::Display for Pool {
 
 impl Lease {
     fn new(connection: Connection, pool: &Arc<Pool>, is_reused: bool, order: RequestOrder) -> Self {
-        let leased = pool.cap.leased(order, connection.driver.clone());
-        Self { connection, pool: Arc::clone(pool), is_reused, _leased: leased }
+        let leased = pool.cap.leased(order, &connection.slot, connection.driver.clone());
+        Self { connection, pool: Arc::clone(pool), is_reused, leased }
     }
 
     /// Returns the error for a request that failed because the server ended TLS with a reason.
@@ -202,9 +218,11 @@ impl Lease {
         mut request: Request<Empty<Bytes>>,
     ) -> hyper::Result<Response<Incoming>> {
         self.pool.dialer.prepare(&mut request);
+        let is_range = request.method() == Method::GET;
         let sent = Instant::now();
         let response = self.connection.sender.send_request(request).await?;
-        self.pool.cap.responded(sent.elapsed(), !self.is_reused);
+        self.connection.slot.responded(sent.elapsed(), is_range);
+        self.leased.answered();
         Ok(response)
     }
 
@@ -215,11 +233,12 @@ impl Lease {
         !self.connection.is_lenient
     }
 
-    /// Resolves when a request sent now has been without a response for so long, while others got theirs, that it is
-    /// better sent on another connection.
-    pub(crate) fn silence(&self) -> impl Future<Output = ()> + use<> {
-        let cap = Arc::clone(&self.pool.cap);
-        async move { cap.silence().await }
+    /// Resolves when a request sent now has been without a response for so long that it is better sent on another
+    /// connection. One that `is_slow`, as some servers are with HEAD, has more time on a new one.
+    pub(crate) fn silence(&self, is_slow: bool) -> impl Future<Output = Silence> + use<> {
+        let (pool, key, is_doubtful) =
+            (Arc::clone(&self.pool), self.leased.key(), !self.is_reused && !is_slow);
+        async move { pool.cap.silence(Some(key), is_doubtful, || pool.has_idle()).await }
     }
 
     /// Closes the connection, on which a request got no response. Returns whether the request is to wait for another
@@ -229,6 +248,22 @@ impl Lease {
         let is_probe = connection.slot.is_probe();
         drop(connection);
         !is_reused && pool.cap.failed(is_probe)
+    }
+
+    /// Closes the connection, on which a request has got no response yet. Where that may be the network's fault, nothing
+    /// follows for other connections.
+    pub(crate) fn leave(self, silence: Silence) {
+        let Self { connection, pool, is_reused, .. } = self;
+        let is_probe = connection.slot.is_probe();
+        drop(connection);
+        if silence == Silence::OfConnection && !is_reused {
+            pool.cap.silent(is_probe);
+        }
+    }
+
+    /// Notes that a piece of the response has come.
+    pub(crate) fn note_received(&self) {
+        self.leased.note_received();
     }
 
     /// Lets bytes gather in the kernel until there are this many.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::timeout;
 
 use crate::download::in_process::{fetch, read, start};
 use crate::download::options::{ChecksumMode, Hedge, Options};
@@ -196,4 +197,53 @@ async fn ranges_that_are_cut_and_late_arrive_in_order_each_byte_once() {
     let traffic = download.traffic();
     assert_eq!(traffic.fetched, len as u64);
     assert_eq!(server.gets().len() as u64, 32 + traffic.retries);
+}
+
+/// Servers that accept any number of connections, and respond on some of them alone. How many of those are used follows from
+/// the sizes of ranges where they are given.
+#[tokio::test(start_paused = true)]
+async fn connections_that_never_respond_cost_three_seconds_at_most() {
+    type Responds = fn(usize) -> bool;
+    let servers: [(&str, usize, Responds); 5] = [
+        ("the first alone", 1, |number| number == 1),
+        ("the second alone", 1, |number| number == 2),
+        ("the first two", 2, |number| number <= 2),
+        ("the first four", 4, |number| number <= 4),
+        // How many of them are found to pay is not this test's subject.
+        ("every second one", 1, |number| number.is_multiple_of(2)),
+    ];
+    let limits = [
+        (None, None, 64, 32),
+        (Some(8), None, 2, 8),
+        (Some(8), Some(MIB), 16, 8),
+        (Some(64), Some(MIB / 4), 64, 64),
+    ];
+    for (case, live, responds) in servers {
+        for (connections, chunk, ranges, begun) in limits {
+            for rate in [MIB, 5 * MIB, 50 * MIB] {
+                let server = InMemoryServer::start(object(16 * MIB), move |request| {
+                    let reply = ScriptedReply::at_rate(rate as u64);
+                    if responds(request.connection) { reply } else { ScriptedReply::never() }
+                });
+                let options = Options {
+                    concurrency: connections.and_then(NonZeroUsize::new),
+                    chunk_size: chunk.and_then(|bytes| NonZeroU64::new(bytes as u64)),
+                    checksum: ChecksumMode::Off,
+                    ..Options::default()
+                };
+                let case =
+                    format!("{case}, {} MiB/s, {connections:?} connections, {chunk:?} bytes", rate / MIB);
+                let fetched = timeout(Duration::from_mins(1), fetch(&server, &options)).await;
+                let (bytes, _) = fetched.unwrap_or_else(|_| panic!("{case}: it never ends")).unwrap();
+                assert_eq!(bytes, object(16 * MIB), "{case}");
+                let used = u32::try_from(live.min(ranges)).unwrap();
+                let requests = LATENCY * u32::try_from(ranges).unwrap() / used;
+                let bodies = Duration::from_secs((16 * MIB / rate) as u64 + 1) / used;
+                let due = BEGIN + requests + bodies + Duration::from_secs(3);
+                assert!(server.elapsed() <= due, "{case}: {:?}, due {due:?}", server.elapsed());
+                // Those that were begun together, hedges, more where some respond, and then one now and then.
+                assert!(server.dialled() <= 2 * begun + 40, "{case}: {} connections", server.dialled());
+            }
+        }
+    }
 }

@@ -179,7 +179,7 @@ async fn a_request_without_a_response_is_silent_only_while_others_get_theirs() {
     });
     let pool = pool(&server);
     let mut lease = pool.lease(false, order(0)).await.unwrap();
-    let silence = tokio::spawn(lease.silence());
+    let silence = tokio::spawn(lease.silence(false));
     let sending = tokio::spawn(async move { lease.send(Request::new(Empty::new())).await.is_ok() });
     sleep(Duration::from_secs(30)).await;
     assert!(!silence.is_finished(), "nobody has got a response");

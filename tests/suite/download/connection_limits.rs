@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -25,6 +25,8 @@ enum Excess {
     Closed,
     /// It waits until another one ends, as before a server with as many threads.
     Waits,
+    /// It is accepted, and never gets a response.
+    Silent,
 }
 
 /// A server that keeps so many connections.
@@ -72,9 +74,13 @@ fn serve(stream: &TcpStream, object: &Bytes, limit: usize, excess: Excess, kept:
             count = kept.less.wait_while(count, |count| *count >= limit).expect("a lock");
         } else if *count >= limit {
             drop(count);
-            if excess == Excess::Closed {
-                let _ = request(stream);
-                let _ = stream.shutdown(Shutdown::Both);
+            match excess {
+                Excess::Closed => {
+                    let _ = request(stream);
+                    let _ = stream.shutdown(Shutdown::Both);
+                }
+                Excess::Silent => while request(stream).is_some() {},
+                Excess::Reset | Excess::Waits => {}
             }
             return;
         }
@@ -144,6 +150,35 @@ fn a_download_continues_over_the_connections_that_live() {
             let outcome = S3fcp::at(&server.endpoint()).args(arguments).download(URI);
             outcome.assert_object(&object);
             // All that were begun together, and then one now and then.
+            assert!(server.accepted() <= 64, "{} connections with {arguments:?}", server.accepted());
+        }
+    });
+}
+
+/// Connections that are accepted and never get a response end nothing and hold up nothing for long, however slow the others
+/// are: the requests move to those.
+#[test]
+fn a_download_moves_from_connections_that_are_silent_to_those_that_live() {
+    let table = [
+        ("one lives", (1, 20)),
+        ("two live", (2, 20)),
+        ("four live", (4, 20)),
+        ("one slow one lives", (1, 150)),
+        ("two slow ones live", (2, 300)),
+    ];
+    let size = 16 * MIB + 77;
+    let object = object(size);
+    table::each(&table, |&(limit, per_mib_ms)| {
+        let per_mib = Duration::from_millis(per_mib_ms);
+        for arguments in
+            [&[][..], &["-c", "8"], &["-c", "8", "--chunk-size", "1MiB"], &["-c", "8", "--hedge", "off"]]
+        {
+            let server = LimitedServer::start(object.clone(), limit, Excess::Silent, per_mib);
+            let began = Instant::now();
+            let outcome = S3fcp::at(&server.endpoint()).args(arguments).download(URI);
+            outcome.assert_object(&object);
+            // Less than the 30 s after which a single request would be given up; 2.4 s at the rate of all.
+            assert!(began.elapsed() < Duration::from_secs(20), "{:?} with {arguments:?}", began.elapsed());
             assert!(server.accepted() <= 64, "{} connections with {arguments:?}", server.accepted());
         }
     });
