@@ -151,6 +151,33 @@ async fn no_hedge_is_sent_where_all_are_slow() {
     }
 }
 
+/// After 4 s a second connection is tried, whose range gets next to nothing beside that of the front range.
+#[tokio::test(start_paused = true)]
+async fn on_a_full_link_a_range_that_starves_beside_the_front_range_is_not_hedged_before_its_turn() {
+    let mut starved_gets = 0;
+    for rate in [3 << 19, 11 << 17, 5 << 18, 9 << 17] {
+        // When the bytes before this range are received.
+        let turn = move |get: &RecordedRequest| Duration::from_millis(1000 * get.range.start / rate);
+        let is_starved = move |get: &RecordedRequest| {
+            get.at > Duration::from_secs(4) && turn(get) > get.at + Duration::from_millis(200)
+        };
+        let server = InMemoryServer::start(object(16 * MIB), move |get| {
+            ScriptedReply::at_rate(if is_starved(get) { 20 << 10 } else { rate })
+        });
+        let options = Options { concurrency: None, chunk_size: None, ..options() };
+        let server = server.over_link(rate);
+        let (bytes, _) = fetch(&server, &options).await.unwrap();
+        assert_eq!(bytes, object(16 * MIB));
+        let gets = server.gets();
+        for first in gets.iter().filter(|get| is_starved(get)) {
+            starved_gets += 1;
+            let again = gets.iter().find(|get| get.at > first.at && get.range.end == first.range.end);
+            assert!(again.is_none_or(|again| again.at >= turn(first)), "{first:?} {again:?}");
+        }
+    }
+    assert!(starved_gets > 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_body_that_falls_silent_is_requested_again_after_two_seconds_whatever_the_budget() {
     let server = InMemoryServer::start(object(MIB), |request| match request.number {
