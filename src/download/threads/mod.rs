@@ -54,17 +54,10 @@ pub(crate) struct FetchThreads {
 impl FetchThreads {
     /// Starts what `count` says; the calling thread's runtime is the first one. `None` if only that one is used.
     pub(crate) fn start(count: ThreadCount) -> Option<Arc<Self>> {
-        let (exactly, controller) = match count {
+        let exactly = match count {
             ThreadCount::Runtime | ThreadCount::Exactly(NonZeroUsize::MIN) => return None,
-            ThreadCount::Exactly(count) => (count.get(), None),
-            ThreadCount::Adaptive => {
-                // Within the affinity mask and the quotas of cgroups.
-                let max = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-                if max == 1 {
-                    return None;
-                }
-                (1, Some(ThreadController::new(max)))
-            }
+            ThreadCount::Exactly(count) => Some(count.get()),
+            ThreadCount::Adaptive => None,
         };
         let threads = Arc::new(Self {
             balance: Arc::new(LoadBalance::new(FetchThread::of(Handle::current()))),
@@ -72,8 +65,10 @@ impl FetchThreads {
             is_busy: AtomicBool::new(false),
             processor_time: AtomicU64::new(0),
         });
-        threads.set(exactly);
-        tokio::spawn(observe(Arc::downgrade(&threads), controller));
+        if let Some(count) = exactly {
+            threads.set(count);
+        }
+        tokio::spawn(observe(Arc::downgrade(&threads), exactly.is_none()));
         Some(threads)
     }
 
@@ -147,12 +142,19 @@ impl FetchThreads {
     }
 }
 
-/// Observes the threads for as long as they are used, and changes their number as `controller` says.
-async fn observe(threads: Weak<FetchThreads>, mut controller: Option<ThreadController>) {
+/// Observes the threads for as long as they are used, and changes their number if it is `adaptive`.
+async fn observe(threads: Weak<FetchThreads>, adaptive: bool) {
     let began = Instant::now();
     let mut last = began;
+    sleep(SAMPLE).await;
+    // Within the affinity mask and the quotas of cgroups. A short run does not ask for them: that is a tenth of the system calls
+    // of a start.
+    let max = if adaptive { std::thread::available_parallelism().map_or(1, NonZeroUsize::get) } else { 1 };
+    let mut controller = (max > 1).then(|| ThreadController::new(max));
+    if adaptive && controller.is_none() {
+        return;
+    }
     loop {
-        sleep(SAMPLE).await;
         let Some(threads) = threads.upgrade() else { return };
         let now = Instant::now();
         let sample = threads.sample(now - began, now - std::mem::replace(&mut last, now));
@@ -165,5 +167,7 @@ async fn observe(threads: Weak<FetchThreads>, mut controller: Option<ThreadContr
                 }
             }
         }
+        drop(threads);
+        sleep(SAMPLE).await;
     }
 }
