@@ -258,7 +258,8 @@ pub(crate) struct Args {
 
     /// Re-request the rest of ranges that lag far behind
     ///
-    /// The faster response is used. Limited to 5 % more requests and bytes than the object needs, but at least 4.
+    /// The faster response is used. Second requests that were not faster are limited to 5 % of the requests and bytes that
+    /// the object needs, but at least 4.
     #[arg(long, value_name = "WHEN", help_heading = TRANSFER, default_value = "auto")]
     pub(super) hedge: Hedge,
 
