@@ -2,6 +2,24 @@
 
 use std::time::Duration;
 
+/// Codes that ask for fewer requests, besides those that begin with `Throttl`.
+///
+/// Source: botocore, `retries/standard.py`, `_THROTTLED_ERROR_CODES`.
+const THROTTLING_CODES: [&str; 12] = [
+    "SlowDown",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequests",
+    "TooManyRequestsException",
+    "BandwidthLimitExceeded",
+    "LimitExceededException",
+    "ProvisionedThroughputExceededException",
+    "PriorRequestNotComplete",
+    "TransactionInProgressException",
+    "EC2ThrottledException",
+];
+
 /// The content of an error response: the HTTP status and, where there was an XML body,
 /// its fields (Amazon S3 API Reference, "Error responses").
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,12 +69,15 @@ impl ServiceError {
             || (self.code() == "NotImplemented" && matches!(self.status, 400..=499))
     }
 
-    /// Returns whether it asks for fewer requests (S3 API Reference, "Error responses"; RFC 6585, section 4).
+    /// Returns whether it asks for fewer requests, or the service is too busy for this one (S3 API Reference, "Error
+    /// responses").
     #[must_use]
     pub fn is_throttling(&self) -> bool {
-        let code = self.code();
-        matches!(self.status, 429 | 503)
-            || matches!(code, "SlowDown" | "RequestLimitExceeded")
-            || code.starts_with("Throttl")
+        self.status == 503 || self.names_throttling()
+    }
+
+    /// Returns whether its status (RFC 6585, section 4) or its code, with any status, asks for fewer requests.
+    pub(crate) fn names_throttling(&self) -> bool {
+        self.status == 429 || THROTTLING_CODES.contains(&self.code()) || self.code().starts_with("Throttl")
     }
 }

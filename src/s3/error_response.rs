@@ -130,7 +130,10 @@ fn message_contains(service: &ServiceError, text: &str) -> bool {
 fn is_transient(service: &ServiceError) -> bool {
     // By class: gateways have statuses of their own, such as 520 to 530.
     matches!(service.status, 408 | 421 | 425 | 429 | 500 | 502..=504 | 506..=599)
-        || matches!(service.code(), "InternalError" | "ServiceUnavailable" | "RequestTimeout")
+        || matches!(
+            service.code(),
+            "InternalError" | "ServiceUnavailable" | "RequestTimeout" | "RequestTimeoutException"
+        )
         || service.is_throttling()
 }
 
@@ -138,6 +141,11 @@ fn meaning(service: &ServiceError) -> (ErrorKind, &'static str, Option<&'static 
     use ErrorKind::{Access, Changed, NotFound, Server, Usage};
     match (service.status, service.code()) {
         (204, _) => (Server, "the server sent no content", None),
+        _ if service.names_throttling() => (
+            Server,
+            "the service is throttling requests",
+            Some("try again later, or with fewer requests: -c N"),
+        ),
         (_, "NoSuchBucket") => {
             (NotFound, "no such bucket", Some("check the bucket's name, and --endpoint if it is not on AWS"))
         }
@@ -201,11 +209,6 @@ fn meaning(service: &ServiceError) -> (ErrorKind, &'static str, Option<&'static 
             ),
         ),
         (400, "InvalidArgument") => (Usage, "the service rejected an argument", None),
-        (429, _) | (_, "SlowDown") => (
-            Server,
-            "the service is throttling requests",
-            Some("try again later, or with fewer requests: -c N"),
-        ),
         (400, "") => (
             Server,
             "the service rejected the request",

@@ -74,6 +74,46 @@ fn codes_and_statuses() {
     }
 }
 
+/// botocore's lists of codes that it repeats a request for, whatever their status.
+#[test]
+fn codes_that_ask_for_patience_do_so_with_any_status() {
+    let throttling = [
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottledException",
+        "TooManyRequests",
+        "TooManyRequestsException",
+        "ProvisionedThroughputExceededException",
+        "TransactionInProgressException",
+        "RequestLimitExceeded",
+        "BandwidthLimitExceeded",
+        "LimitExceededException",
+        "RequestThrottled",
+        "SlowDown",
+        "PriorRequestNotComplete",
+        "EC2ThrottledException",
+    ];
+    let slow = ["RequestTimeout", "RequestTimeoutException"];
+    let codes = throttling.map(|code| (code, true)).into_iter().chain(slow.map(|code| (code, false)));
+    for (code, is_throttling) in codes {
+        for status in [400, 403, 429, 503].into_iter().filter(|status| is_throttling || *status != 403) {
+            let error = of(status, &format!("<Error><Code>{code}</Code></Error>"));
+            assert_eq!((error.exit_code(), error.is_retryable()), (5, true), "{status} {code}");
+            assert_eq!(
+                error.is_throttling(),
+                is_throttling || matches!(status, 429 | 503),
+                "{status} {code}"
+            );
+            let shown = error.to_string().contains("the service is throttling requests");
+            assert_eq!(shown, is_throttling || status == 429, "{error}");
+        }
+    }
+    for code in ["LimitExceeded", "TooManyBuckets", "SlowDownload", "Whatever"] {
+        assert!(!of(400, &format!("<Error><Code>{code}</Code></Error>")).is_retryable(), "{code}");
+    }
+}
+
 #[test]
 fn a_bare_400_to_a_request_that_is_not_signed_is_about_that() {
     let code = |code: &str| format!("<Error><Code>{code}</Code></Error>");

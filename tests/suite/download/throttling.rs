@@ -16,6 +16,7 @@ fn refusals_do_not_cost_a_connection_each() {
         ("in XML", Reply::status(503).code("SlowDown")),
         ("in a word", Reply::status(503).body("busy")),
         ("without a body", Reply::status(503)),
+        ("with another status", Reply::status(400).code("RequestThrottled")),
         ("in pieces", Reply::status(503).code("SlowDown").chunked()),
     ];
     table::each(&table, |reply| {
