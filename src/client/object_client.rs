@@ -27,7 +27,7 @@ use crate::s3::address::source::Source;
 use crate::s3::error_response::of_unsigned;
 use crate::s3::redirect::Redirects;
 use crate::s3::request::S3Request;
-use crate::transport::metadata_address::is_metadata_host;
+use crate::transport::metadata_address::{is_metadata_host, is_unclear_address};
 
 /// Sends requests for one object.
 pub(crate) struct ObjectClient {
@@ -204,6 +204,10 @@ impl ObjectClient {
         let is_elsewhere = self.source().url().is_none_or(|given| given.authority() != next.authority());
         if is_elsewhere && is_metadata_host(next.host()) {
             let what = "the server redirects to the metadata service of a cloud, to which redirects are never followed";
+            return Err(Error::new(ErrorKind::Server, what));
+        }
+        if is_elsewhere && is_unclear_address(next.host()) {
+            let what = "the server redirects to an address that is not written as four decimal numbers, which is not followed";
             return Err(Error::new(ErrorKind::Server, what));
         }
         let site = Site::for_url(&self.sender.origins, next, self.sender.options.read_buffer, is_elsewhere)?;

@@ -10,6 +10,7 @@ use crate::support::fault_server::{FaultServer, Options, Reply, Request, always}
 use crate::support::files::file;
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::presigned::{SECRET, presigned, run};
+use crate::support::proxy;
 use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY};
 use crate::support::table;
 
@@ -158,6 +159,8 @@ fn redirects_that_are_not_followed() {
         "http://[::ffff:169.254.169.254]/",
         "http://metadata.google.internal/x",
         "//169.254.170.2/v2/credentials",
+        "http://192.0.0.192/opc/",
+        "//2852039166/latest",
     ];
     for location in to_metadata {
         let server = FaultServer::start(object(0), move |_| Reply::status(307).header("location", location));
@@ -166,12 +169,6 @@ fn redirects_that_are_not_followed() {
         assert!(outcome.stderr.contains("the metadata service of a cloud"), "{}", outcome.stderr);
         assert_eq!(server.requests().len(), 1);
     }
-    // By a name that the resolver knows: a number is one, as old programs write addresses.
-    let by_number =
-        FaultServer::start(object(0), |_| Reply::status(302).header("location", "http://2852039166/latest"));
-    let outcome = run().args(["--max-attempts", "1"]).download(&tokened(&by_number));
-    outcome.assert_failed(5, &[]);
-    assert!(outcome.stderr.contains("the metadata service of a cloud"), "{}", outcome.stderr);
     for (server, requests, says) in [
         (&tls, 1, "plain http"),
         (&round, 6, "more than 5 times"),
@@ -192,6 +189,31 @@ fn redirects_that_are_not_followed() {
     outcome.assert_failed(5, &[]);
     assert!(outcome.stderr.contains("--max-redirs 0"), "{}", outcome.stderr);
     assert_eq!((elsewhere.connections(), once.requests().len()), (0, 1));
+}
+
+/// Resolvers take other numbers for addresses too, as old programs write them: neither is one resolved here, nor is it
+/// left to a proxy.
+#[test]
+fn redirects_to_numbers_that_are_no_plain_addresses_are_not_followed() {
+    let proxied = FaultServer::healthy();
+    let proxy = proxy::Options::default().start(proxied.address());
+    for host in ["2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518", "0x7f.1:8080"] {
+        let location = format!("http://{host}/latest");
+        let server =
+            FaultServer::start(object(0), move |_| Reply::status(302).header("location", location.clone()));
+        for through in [false, true] {
+            let mut run = run();
+            if through {
+                run =
+                    run.env("http_proxy", format!("http://{}", proxy.address())).env("no_proxy", "127.0.0.1");
+            }
+            let outcome = run.download(&tokened(&server));
+            outcome.assert_failed(5, &[]);
+            assert!(outcome.stderr.contains("four decimal numbers"), "{host}: {}", outcome.stderr);
+        }
+        assert_eq!(server.requests().len(), 2, "{host}");
+    }
+    assert_eq!((proxied.connections(), proxy.seen().forwarded.len()), (0, 0));
 }
 
 #[test]
