@@ -229,7 +229,7 @@ impl ObjectClient {
                 let here = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
                 let Some(skew) = clock_skew(*server, here) else { return Ok(false) };
                 // Anybody on the way could set the clock, and so have requests signed for another day.
-                if !seen.endpoint.is_https() && !seen.endpoint.is_loopback() {
+                if !seen.is_private() {
                     return Ok(false);
                 }
                 info!(target: CORRECTION, what = "clock", to = format!("{skew:+} s"), "retrying immediately");

@@ -178,6 +178,11 @@ impl Proxy {
         &self.uri
     }
 
+    /// Returns its host and port.
+    pub(crate) fn authority(&self) -> &str {
+        self.uri.authority().map_or("", |authority| authority.as_str())
+    }
+
     /// Returns the credentials as they are sent, and the password in them.
     pub(crate) fn secrets(&self) -> Vec<String> {
         let Some((user, password)) = &self.user else { return Vec::new() };

@@ -55,6 +55,37 @@ fn a_session_token_in_clear_is_warned_of_once() {
     }
 }
 
+/// The proxy of the URL decides too: through another machine nothing is on this one, and a proxy on this one sends the
+/// token to the host all the same.
+#[test]
+fn a_session_token_in_clear_is_warned_of_where_the_host_or_the_proxy_is_another_machine() {
+    // No TCP connection leads to the broadcast address: the kernel refuses it.
+    const ELSEWHERE: &str = "http://255.255.255.255:1";
+    const HERE: &str = "http://127.0.0.1:1";
+    for (endpoint, proxy, no_proxy, warns) in [
+        ("http://127.0.0.1:9", ELSEWHERE, "", true),
+        ("http://localhost:9", ELSEWHERE, "", true),
+        ("http://127.0.0.1:9", "socks5h://255.255.255.255:1", "", true),
+        ("http://127.0.0.1:9", ELSEWHERE, "127.0.0.1", false),
+        ("http://127.0.0.1:9", HERE, "", false),
+        ("http://255.255.255.255:9", HERE, "", true),
+        ("http://255.255.255.255:9", ELSEWHERE, "", true),
+        ("https://127.0.0.1:9", ELSEWHERE, "", false),
+    ] {
+        let outcome = S3fcp::at(endpoint)
+            .env("ALL_PROXY", proxy)
+            .env("NO_PROXY", no_proxy)
+            .env("AWS_SESSION_TOKEN", SESSION_TOKEN)
+            .args(["--max-attempts", "1"])
+            .download(URI);
+        outcome.assert_failed(5, &[]);
+        let warnings = outcome.stderr.matches("the session token travels unencrypted").count();
+        assert_eq!(warnings, usize::from(warns), "{endpoint} {proxy}: {}", outcome.stderr);
+        let names_proxy = outcome.stderr.contains(&format!("through the proxy {proxy}: the endpoint"));
+        assert_eq!(names_proxy, warns, "{endpoint} {proxy}: {}", outcome.stderr);
+    }
+}
+
 /// A debugging proxy or a gateway repeats what it got, in some encoding.
 #[test]
 fn secrets_that_a_server_echoes_are_not_shown() {
