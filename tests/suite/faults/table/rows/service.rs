@@ -14,7 +14,10 @@ pub(super) fn rows() -> Vec<Row> {
         Row::new("the clock of this machine is wrong", corrected(&[("skewed", skewed())], 4)),
         Row::new("credentials have expired", corrected(&expired(), 4)),
         Row::new("the bucket is in another region", corrected(&elsewhere(), 2)),
-        Row::new("a redirect to anywhere else, which is never followed", [answered(&redirects(), 2)]),
+        Row::new(
+            "a redirect of a request for `s3://` to anywhere else, which is never followed",
+            [answered(&redirects(), 2)],
+        ),
         Row::new(
             "before the first byte, access is denied, keys are unknown, a signature is refused, or the object is archived",
             [first(&denied(), 4), first(&archived(), 4)],
