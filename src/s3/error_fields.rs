@@ -13,7 +13,7 @@ use crate::error::printable::printable;
 use crate::s3::address::region::Region;
 use crate::s3::error_document::ErrorDocument;
 use crate::s3::header::header_text;
-use crate::s3::range::unsatisfied_range;
+use crate::s3::range::{object_size, unsatisfied_range};
 use crate::s3::secrets::Secrets;
 
 /// The contents of an error response.
@@ -56,7 +56,7 @@ impl ErrorFields {
             date: server_time.or(date).and_then(seconds),
             object_size: header(CONTENT_RANGE.as_str())
                 .and_then(|range| unsatisfied_range(&range))
-                .or_else(|| document.actual_object_size?.parse().ok()),
+                .or_else(|| object_size(&document.actual_object_size?)),
             is_delete_marker,
         };
         Self { service, is_s3, endpoint }

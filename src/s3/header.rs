@@ -5,20 +5,16 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 
 use crate::error::Result;
 use crate::s3::object::malformed;
+use crate::s3::range::object_size;
 
 /// Returns the value of the header `name` as text.
 pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The largest number of 63 bits, as long as no file can be. Some servers send it, or one more than 64 bits can have, for
-/// a length that they do not know.
-const NO_LENGTH: u64 = (1 << 63) - 1;
-
 /// Returns the value of `Content-Length`, in bytes, if it is one that an object can have.
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
-    let length = header_text(headers, CONTENT_LENGTH.as_str())?.trim().parse().ok();
-    length.filter(|length| *length < NO_LENGTH)
+    object_size(header_text(headers, CONTENT_LENGTH.as_str())?.trim())
 }
 
 /// Returns whether the body comes in chunks. A `Transfer-Encoding` that has anything else in it is refused: the body
@@ -49,11 +45,12 @@ mod tests {
         for (value, want) in [
             ("0", Some(0)),
             (" 9000000 ", Some(9_000_000)),
-            ("9223372036854775806", Some(NO_LENGTH - 1)),
+            ("9223372036854775806", Some(9_223_372_036_854_775_806)),
             ("9223372036854775807", None),
             ("18446744073709551615", None),
             ("99999999999999999999999", None),
             ("-1", None),
+            ("+1", None),
             ("", None),
             ("many", None),
             ("9000000.0", None),

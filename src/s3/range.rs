@@ -3,6 +3,10 @@
 
 use std::fmt;
 
+/// The largest number of 63 bits, as long as no file can be. Some servers send it, or the largest one of 64 bits, for a
+/// size that they do not know.
+const NO_SIZE: u64 = (1 << 63) - 1;
+
 /// The bytes from `start` up to but not including `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ByteRange {
@@ -61,7 +65,7 @@ impl fmt::Display for ByteRange {
 pub(crate) fn content_range(value: &str) -> Option<(ByteRange, u64)> {
     let (range, size) = after_unit(value)?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
-    let (first, last, size) = (number(first.trim())?, number(last.trim())?, number(size.trim())?);
+    let (first, last, size) = (number(first.trim())?, number(last.trim())?, object_size(size.trim())?);
     (first <= last && last < size).then(|| (ByteRange::new(first, last + 1), size))
 }
 
@@ -69,8 +73,8 @@ pub(crate) fn content_range(value: &str) -> Option<(ByteRange, u64)> {
 pub(crate) fn content_range_without_size(value: &str) -> Option<ByteRange> {
     let (range, size) = after_unit(value)?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
-    let (first, last) = (number(first.trim())?, number(last.trim())?);
-    (size.trim() == "*" && first <= last && last < u64::MAX).then(|| ByteRange::new(first, last + 1))
+    let (first, last) = (number(first.trim())?, object_size(last.trim())?);
+    (size.trim() == "*" && first <= last).then(|| ByteRange::new(first, last + 1))
 }
 
 /// Returns whether a `Content-Range` names no range, or one of an object without bytes. That has no right spelling:
@@ -90,7 +94,7 @@ pub(crate) fn is_range_of_nothing(value: &str) -> bool {
 /// Reads a `Content-Range` that comes with a 416: `bytes */4096` is an object of that size, which the range
 /// asked for lies beyond (RFC 9110, section 15.5.17).
 pub(crate) fn unsatisfied_range(value: &str) -> Option<u64> {
-    number(after_unit(value)?.strip_prefix("*/")?.trim())
+    object_size(after_unit(value)?.strip_prefix("*/")?.trim())
 }
 
 /// Returns what follows the unit `bytes`. Servers separate it by a space, as they should, or by `=` or `:`.
@@ -99,6 +103,11 @@ fn after_unit(value: &str) -> Option<&str> {
     let unit = value.get(..5).filter(|unit| unit.eq_ignore_ascii_case("bytes"))?;
     let rest = &value[unit.len()..];
     rest.starts_with([' ', '\t', '=', ':']).then(|| rest.trim_start_matches([' ', '\t', '=', ':']))
+}
+
+/// Parses the size of an object, in bytes; `None` for a number that no object's size can be.
+pub(crate) fn object_size(text: &str) -> Option<u64> {
+    number(text).filter(|size| *size < NO_SIZE)
 }
 
 /// Parses a number of digits only: `u64::from_str` would allow a sign.
@@ -144,6 +153,13 @@ mod tests {
             ("items 0-5/10", None),
             ("bytes 0-18446744073709551615/18446744073709551615", None),
             ("bytes 0-99999999999999999999/99999999999999999999", None),
+            // Totals that no object has.
+            ("bytes 0-1023/9223372036854775806", of(0, 1024, NO_SIZE - 1)),
+            ("bytes 0-1023/9223372036854775807", None),
+            ("bytes 0-1023/9223372036854775808", None),
+            ("bytes 0-1023/18446744073709551614", None),
+            ("bytes 0-1023/18446744073709551615", None),
+            ("bytes 0-1023/18446744073709551616", None),
             ("", None),
         ] {
             assert_eq!(content_range(value), want, "{value:?}");
@@ -158,6 +174,9 @@ mod tests {
             ("bytes */", None),
             ("bytes */*", None),
             ("bytes */-1", None),
+            ("bytes */9223372036854775806", Some(NO_SIZE - 1)),
+            ("bytes */9223372036854775807", None),
+            ("bytes */18446744073709551615", None),
             ("bytes 0-5/10", None),
             ("", None),
         ] {
@@ -171,6 +190,9 @@ mod tests {
             ("bytes 0-1023/*", Some((0, 1024)), false),
             ("bytes=5-9/ *", Some((5, 10)), false),
             ("bytes 9-5/*", None, false),
+            ("bytes 0-9223372036854775807/*", None, false),
+            ("bytes 0-18446744073709551614/*", None, false),
+            ("bytes 0-18446744073709551615/*", None, false),
             ("bytes */*", None, true),
             ("bytes */0", None, true),
             ("bytes 0--1/0", None, true),

@@ -170,6 +170,8 @@ fn a_416_shows_the_size_in_a_header_or_in_its_document() {
         (Some("bytes */5"), "", Some(5)),
         (Some("bytes */5"), xml, Some(5)),
         (None, xml, Some(6)),
+        (Some("bytes */18446744073709551615"), xml, Some(6)),
+        (None, "<Error><ActualObjectSize>18446744073709551615</ActualObjectSize></Error>", None),
         (Some("bytes 0-1/5"), "<Error><ActualObjectSize>six</ActualObjectSize></Error>", None),
         (None, "", None),
     ] {

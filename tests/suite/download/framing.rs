@@ -155,6 +155,40 @@ fn a_body_in_several_parts_is_never_taken_for_the_range() {
     });
 }
 
+/// The largest numbers of 63 and 64 bits are not sizes: the second stands for "unknown" in this program.
+#[test]
+fn a_total_that_no_object_has_is_exit_5() {
+    fn part(request: &Request, total: &str) -> Reply {
+        let range = request.range.clone().unwrap_or(0..SIZE);
+        Reply::ok().content_range(format!("bytes {}-{}/{total}", range.start, range.end.min(SIZE) - 1))
+    }
+    let table: [(&str, Respond); 5] = [
+        ("2^63 - 1", |request| part(request, "9223372036854775807")),
+        ("2^63", |request| part(request, "9223372036854775808")),
+        ("2^64 - 2", |request| part(request, "18446744073709551614")),
+        ("2^64 - 1", |request| part(request, "18446744073709551615")),
+        ("2^64", |request| part(request, "18446744073709551616")),
+    ];
+    table::each(&table, |&respond| {
+        for phase in phases() {
+            for head in [Reply::ok(), Reply::status(403)] {
+                let server = FaultServer::start(object(SIZE), move |request: &Request| {
+                    let is_due = phase.is_none() || request.chunk(CHUNK) == phase;
+                    match request.is_get() {
+                        true if is_due => respond(request),
+                        true => Reply::ok(),
+                        false => head.clone(),
+                    }
+                });
+                let outcome = at(&server).download(URI);
+                outcome.assert_failed(5, &object(SIZE));
+                assert!(outcome.stderr.contains("an invalid Content-Range: \"bytes "), "{}", outcome.stderr);
+            }
+        }
+        try_all(respond);
+    });
+}
+
 /// What was announced and what came contradict each other.
 #[test]
 fn chunks_that_continue_after_the_range_are_exit_5() {
