@@ -149,10 +149,9 @@ impl Dialer {
             .read_buf_exact_size(Some(read_buffer))
             // Each entry of an object's user metadata is a line.
             .max_headers(HEADER_LINES_MAX)
-            // Old servers fold lines, and put a space before the colon. Lines that are not headers at all are an error
-            // first: hyper drops them silently, and one may be the length or the framing of the body.
+            // Old servers fold lines. Lines that are not headers at all are an error first: hyper drops them silently,
+            // and one may be the length or the framing of the body.
             .ignore_invalid_headers_in_responses(is_lenient)
-            .allow_spaces_after_header_name_in_responses(true)
             .allow_obsolete_multiline_headers_in_responses(true)
             .handshake(TokioIo::new(stream))
             .await
