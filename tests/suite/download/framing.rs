@@ -84,7 +84,16 @@ fn a_transfer_encoding_other_than_chunked_is_no_end_of_a_body() {
     fn whole(coding: &'static str) -> Reply {
         Reply::whole_with_200().without("content-length").header("transfer-encoding", coding)
     }
-    let table: [(&str, Respond); 6] = [
+    fn part_in_chunks(coding: &'static str) -> Reply {
+        Reply::ok().chunked().without("transfer-encoding").header("transfer-encoding", coding)
+    }
+    let table: [(&str, Respond); 12] = [
+        ("a part in chunks that are not decoded", |_| part_in_chunks("identity")),
+        ("a part in chunks of another coding", |_| part_in_chunks("xchunked")),
+        ("a part in chunks with a parameter", |_| part_in_chunks("chunked;q=1")),
+        ("a part in chunks of a list", |_| part_in_chunks("identity, chunked")),
+        ("a part that is identity", |_| Reply::ok().header("transfer-encoding", "identity")),
+        ("a part without a coding's name", |_| part_in_chunks("")),
         ("identity, cut", |_| whole("identity").cut_after(CHUNK + 10)),
         ("identity, cut, with a length", |_| {
             Reply::whole_with_200().header("transfer-encoding", "identity").cut_after(CHUNK + 10)
