@@ -170,8 +170,10 @@ fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<Resp
     if headers.get_all(CONTENT_RANGE).iter().any(|other| Some(other.as_bytes()) != shown.map(str::as_bytes)) {
         return Err(malformed("the response has several Content-Range headers"));
     }
-    // Its bytes are not the object's alone, and no header says how many there are.
-    if is_multipart(headers) && (shown.is_none() || length.is_none()) {
+    // One range was requested, so that this is no response to it (RFC 9110, section 15.3.7.2), and its bytes are not the
+    // object's alone. A Content-Range beside it, even with the length of the range, does not show that they are. An object
+    // that was stored with this type is read by a GET without a range, whose 200 has no parts.
+    if is_multipart(headers) {
         let what = "the response is multipart/byteranges although one range was requested";
         return if size.is_none() { Ok(ResponseProof::Nothing(what)) } else { Err(malformed(what)) };
     }

@@ -141,7 +141,19 @@ fn a_body_in_several_parts_is_never_taken_for_the_range() {
         let range = request.range.clone().unwrap_or(0..SIZE);
         format!("content-range: bytes {}-{}/{SIZE}\r\n", range.start, range.end.min(SIZE) - 1)
     }
-    let table: [(&str, Respond); 3] = [
+    /// As many bytes of such a body as the range has.
+    fn of_the_ranges_length(request: &Request) -> Reply {
+        let range = request.range.clone().unwrap_or(0..SIZE);
+        let length = range.end.min(SIZE) - range.start;
+        let head = format!(
+            "HTTP/1.1 206 Partial Content\r\netag: {ETAG}\r\nconnection: close\r\n\
+             content-type: multipart/byteranges; boundary=X\r\n{}content-length: {length}\r\n\r\n",
+            shown(request)
+        );
+        Reply::raw([head.as_bytes(), &body(request)[..place(length)]].concat())
+    }
+    let table: [(&str, Respond); 4] = [
+        ("with a Content-Range and its length", of_the_ranges_length),
         ("as the RFC has it", |request| {
             multipart(request, &format!("content-length: {}\r\n", body(request).len()))
         }),
@@ -162,6 +174,17 @@ fn a_body_in_several_parts_is_never_taken_for_the_range() {
             assert_true(&outcome, &outcome.stdout, &object(SIZE)[70_000..]);
         }
     });
+}
+
+/// Every response has the type then, and only a part with it could be one of several parts.
+#[test]
+fn an_object_may_be_stored_as_a_body_in_several_parts() {
+    let kind = "multipart/byteranges; boundary=X";
+    let server = FaultServer::start(object(SIZE), move |_| Reply::ok().header("content-type", kind));
+    at(&server).download(URI).assert_object(&object(SIZE));
+    let outcome = by_url(&server, &["--range", "70000-200000"]);
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    assert!(outcome.stdout == object(SIZE)[70_000..=200_000], "{} bytes", outcome.stdout.len());
 }
 
 /// The largest numbers of 63 and 64 bits are not sizes: the second stands for "unknown" in this program.
