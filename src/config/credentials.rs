@@ -12,7 +12,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::identity::Identity;
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::config::chain_error::credentials_error;
 use crate::error::{Error, Result};
@@ -28,6 +28,9 @@ const MIN_RELOAD_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Pause after the first failed load; it doubles with each further one, up to [`MIN_RELOAD_INTERVAL`].
 const FIRST_FAILURE_PAUSE: Duration = Duration::from_millis(250);
+/// A load that fails after this long has failed for good. Its source waited for somebody, or for hosts that do not
+/// respond, and repeated its own requests: asking again would keep the download waiting as long each time.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Time limit for a load, for sources that have none of their own.
 const LOAD_TIMEOUT: Duration = Duration::from_mins(2);
 
@@ -172,6 +175,7 @@ impl CredentialCache {
 
     /// Loads from the source; the caller holds the refresh lock.
     async fn load(&self, now: SystemTime) -> Result<Identity> {
+        let began = Instant::now();
         let answer = timeout(LOAD_TIMEOUT, self.source.provide_credentials()).await;
         let answer = answer.unwrap_or_else(|_| Err(CredentialsError::provider_error("no answer in time")));
         let mut cached = self.cached.lock().await;
@@ -184,10 +188,12 @@ impl CredentialCache {
             }
             Err(e) => {
                 // A source that worked before is expected to recover.
-                let error = credentials_error(&e).retryable(cached.is_some());
+                let took = began.elapsed();
+                let error = credentials_error(&e).retryable(cached.is_some() && took < PATIENCE);
                 let count = failure.as_ref().map_or(0, |failure| failure.count);
                 let pause = FIRST_FAILURE_PAUSE * 2_u32.saturating_pow(count.min(8));
-                let next_load_at = now + pause.min(MIN_RELOAD_INTERVAL);
+                // The pause follows the load, so that the failure counts for those who waited for a slow one.
+                let next_load_at = now + took + pause.min(MIN_RELOAD_INTERVAL);
                 *failure = Some(LoadFailure { error: error.duplicate(), count: count + 1, next_load_at });
                 Err(error)
             }

@@ -114,6 +114,50 @@ async fn a_failed_load_counts_for_all_tasks_for_a_while() {
     assert!((8..=14).contains(&source.asked()), "{}", source.asked());
 }
 
+/// Loads keys the first time, and then lets everybody wait this long before it fails.
+#[derive(Debug)]
+struct Slow(Counting, Duration);
+
+impl ProvideCredentials for Slow {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            if self.0.asked() > 0 {
+                tokio::time::sleep(self.1).await;
+            }
+            self.0.provide_credentials().await
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_does_not_answer_in_time_fails_once_for_all() {
+    for (seconds, limit, retryable) in [(1, 1, true), (20, 20, true), (60, 60, false), (100_000, 120, false)]
+    {
+        for in_background in [false, true] {
+            let source = Counting::new(Some(MINUTE));
+            let credentials = Credentials::from_source(Slow(source.clone(), Duration::from_secs(seconds)));
+            let expired = credentials.current().await.unwrap().unwrap().expiration().unwrap();
+            source.down(true);
+            if in_background {
+                // The renewal begins while the keys are valid, and outlasts them.
+                at(&credentials, expired - Duration::from_millis(100)).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            let began = Instant::now();
+            let answers = futures_util::future::join_all((0..64).map(|_| at(&credentials, expired))).await;
+            let waited = began.elapsed().as_secs();
+            assert_eq!(waited, limit, "{seconds} s, {in_background}");
+            for answer in answers {
+                let error = answer.unwrap_err();
+                assert_eq!((error.exit_code(), error.is_retryable()), (4, retryable), "{error}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn short_lived_keys_are_not_due_immediately() {
     let source = Counting::new(Some(MINUTE * 4));
