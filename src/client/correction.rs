@@ -33,8 +33,13 @@ pub(crate) fn session_correction(error: &Error, is_head: bool) -> Option<Correct
 }
 
 /// Returns the correction that `error`, the response to a request signed for `scope`, calls for, if any. Each kind
-/// of correction is worth one immediate attempt.
-pub(crate) fn correction(error: &Error, scope: &SigningScope) -> Option<Correction> {
+/// of correction is worth one immediate attempt. At a custom endpoint the server may name any region that can be
+/// configured for it.
+pub(crate) fn correction(
+    error: &Error,
+    scope: &SigningScope,
+    endpoint_is_custom: bool,
+) -> Option<Correction> {
     let service = error.service()?;
     match (service.status, service.code()) {
         (_, "RequestTimeTooSkewed") => service.date.map(Correction::Clock),
@@ -43,7 +48,7 @@ pub(crate) fn correction(error: &Error, scope: &SigningScope) -> Option<Correcti
         // One host serves all regions of a multi-region access point.
         (301 | 307 | 400, _) if scope.scheme != AuthScheme::SigV4a => {
             let region = &scope.region;
-            let named = service.region.as_deref().and_then(|r| Region::parse(r).ok())?;
+            let named = Region::parse_for(service.region.as_deref()?, endpoint_is_custom).ok()?;
             // Credentials of one partition are never sent to another.
             (named != *region && same_partition(&named, region)).then_some(Correction::Region(named))
         }
@@ -126,7 +131,8 @@ mod tests {
             (ServiceError { region: named("eu-west-1"), ..ServiceError::of(404, "NoSuchKey") }, None),
         ] {
             let error = Error::new(ErrorKind::Server, "failed").with_service(service.clone());
-            assert_eq!(correction(&error, &here), want, "{service:?}");
+            assert_eq!(correction(&error, &here, false), want, "{service:?}");
+            assert_eq!(correction(&error, &here, true), want, "{service:?}");
         }
     }
 
@@ -136,7 +142,35 @@ mod tests {
         let moved = ServiceError { region, ..ServiceError::of(301, "PermanentRedirect") };
         let error = Error::new(ErrorKind::Server, "failed").with_service(moved);
         let scope = SigningScope { region: Region::default(), service: "s3", scheme: AuthScheme::SigV4a };
-        assert_eq!(correction(&error, &scope), None);
+        assert_eq!(correction(&error, &scope, false), None);
+    }
+
+    #[test]
+    fn a_server_may_name_the_regions_that_its_endpoint_may_be_configured_with() {
+        let scope = SigningScope { region: Region::default(), service: "s3", scheme: AuthScheme::SigV4 };
+        for (name, at_custom, at_aws) in [
+            ("garage", true, true),
+            ("RegionOne", true, true),
+            ("zg_publicru", true, false),
+            ("eu.west", true, false),
+            ("region:1", true, false),
+            ("a/b", false, false),
+            ("a,b", false, false),
+            ("a b", false, false),
+            ("a\n", false, false),
+            ("", false, false),
+            (&"r".repeat(64), false, false),
+        ] {
+            for (status, code) in [(400, "AuthorizationHeaderMalformed"), (400, ""), (301, "")] {
+                let region = Some(name.to_owned());
+                let error = Error::new(ErrorKind::Server, "failed")
+                    .with_service(ServiceError { region, ..ServiceError::of(status, code) });
+                for (endpoint_is_custom, works) in [(true, at_custom), (false, at_aws)] {
+                    let want = Region::opaque(name).ok().filter(|_| works).map(Correction::Region);
+                    assert_eq!(correction(&error, &scope, endpoint_is_custom), want, "{name:?} {status}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -160,7 +160,9 @@ impl ObjectClient {
         is_head: bool,
     ) -> Result<()> {
         let of_session = keys.session.as_ref().and_then(|_| session_correction(&error, is_head));
-        let Some(correction) = of_session.or_else(|| correction(&error, seen.endpoint.scope())) else {
+        let endpoint_is_custom = self.sender.origins.config.endpoint.is_some();
+        let correction = || correction(&error, seen.endpoint.scope(), endpoint_is_custom);
+        let Some(correction) = of_session.or_else(correction) else {
             return Err(error);
         };
         let is_same_kind = |c: &Correction| std::mem::discriminant(c) == std::mem::discriminant(&correction);

@@ -55,8 +55,7 @@ async fn load_from(
         Some(url) => Some(endpoint_url::parse(url, "--endpoint")?),
         None => found.endpoint()?,
     };
-    let parse_region = if endpoint.is_some() { Region::opaque } else { Region::parse };
-    let region = region.as_deref().map(parse_region).transpose()?;
+    let region = region.as_deref().map(|name| Region::parse_for(name, endpoint.is_some())).transpose()?;
     let region_is_configured = region.is_some();
     let tls = Tls::new(ca_bundle(&found, settings), settings.client_certificate.clone());
     tls.read_pipes().await;

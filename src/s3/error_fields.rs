@@ -50,8 +50,8 @@ impl ErrorFields {
             code: text(document.code),
             message: text(document.message),
             request_id: text(document.request_id.filter(|id| !id.is_empty()).or(request_id)),
-            // The region becomes part of a hint and of a host name.
-            region: header("x-amz-bucket-region").or(document.region).filter(|r| Region::parse(r).is_ok()),
+            // The region becomes part of a hint; to be part of a host's name it is parsed again.
+            region: header("x-amz-bucket-region").or(document.region).filter(|r| Region::opaque(r).is_ok()),
             retry_after: retry_after(&head.headers),
             date: server_time.or(date).and_then(seconds),
             object_size: header(CONTENT_RANGE.as_str())

@@ -31,7 +31,7 @@ pub(crate) fn error_from_response(head: &Parts, body: &[u8], secrets: &Secrets) 
                 .with_hint(format!("the service names another endpoint: use --endpoint https://{endpoint}"));
         }
         (Some(region), None, Some(REGION_HINT)) => {
-            error = error.with_hint(format!("the bucket is in {region}: use --region {region}"));
+            error = error.with_hint(region_hint(region));
         }
         (_, _, Some(hint)) => error = error.with_hint(hint),
         // These codes have many meanings; a message about encryption is about a key that is missing or not wanted.
@@ -121,6 +121,13 @@ const SSE_C_HINT: &str = "--sse-c-key is needed for an object encrypted with a c
 const NOT_SIGNED: &str = "the request is not signed";
 const NOT_SIGNED_HINT: &str = "configure an access key for this service";
 const REGION_HINT: &str = "set the bucket's region with --region";
+
+/// Returns the hint to set `region`. A custom endpoint's may have characters that mean something to a shell.
+fn region_hint(region: &str) -> String {
+    let is_plain = region.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b));
+    let option = if is_plain { format!("--region {region}") } else { "--region".to_owned() };
+    format!("the bucket is in {region}: use {option}")
+}
 
 fn message_contains(service: &ServiceError, text: &str) -> bool {
     service.message.as_deref().is_some_and(|message| message.contains(text))

@@ -46,6 +46,14 @@ impl Region {
         if fits { Ok(Self(text.to_owned())) } else { Self::parse(text) }
     }
 
+    /// Parses a region that is for a custom endpoint, or for AWS's hosts.
+    ///
+    /// # Errors
+    /// An error of usage for a text that cannot be one.
+    pub(crate) fn parse_for(text: &str, endpoint_is_custom: bool) -> Result<Self> {
+        if endpoint_is_custom { Self::opaque(text) } else { Self::parse(text) }
+    }
+
     /// Returns whether the name is one host label, as AWS's regions are.
     #[must_use]
     pub(crate) fn is_label(&self) -> bool {
