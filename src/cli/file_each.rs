@@ -3,10 +3,8 @@
 //! A file is examined when its object is requested, which may be before its turn; nothing is made or changed until
 //! then.
 
-use std::collections::HashSet;
 use std::fs;
 use std::future::ready;
-use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +19,7 @@ use crate::download::client::Client;
 use crate::download::sequence::{ObjectRequest, ObjectRequests};
 use crate::download::verdict::Verdict;
 use crate::error::{Error, ErrorKind, Result};
+use crate::output::file_names::FileNames;
 use crate::output::finished::FinishedFile;
 use crate::output::path::{file_name, is_folder};
 use crate::output::path_error::unusable;
@@ -45,25 +44,6 @@ pub(crate) fn is_wanted(invocation: &Invocation) -> Result<bool> {
     match &invocation.target {
         Destination::File { path, .. } if invocation.has_several() => is_folder(path),
         _ => Ok(false),
-    }
-}
-
-/// The names that the files of a run have had. Of each a hash of eight bytes is kept, because a list may have a
-/// million: two of these are taken for equal with a probability of 3 in 100 million.
-#[derive(Default)]
-struct FileNames {
-    hasher: RandomState,
-    hashes: HashSet<u64>,
-}
-
-impl FileNames {
-    fn add(&mut self, source: &Source) -> Result<()> {
-        let name = file_name(source)?;
-        if self.hashes.insert(self.hasher.hash_one(&*name)) {
-            return Ok(());
-        }
-        let what = format!("another object would have the same file name, {name:?}");
-        Err(Error::usage(what).on(source).with_hint("download them into different folders"))
     }
 }
 
@@ -98,9 +78,9 @@ impl FileExaminer {
     /// Refuses what can be known to fail before anything is requested: names that clash, and files that may not be
     /// replaced.
     pub(crate) fn check_arguments(&self) -> Result<()> {
-        let mut names = FileNames::default();
-        self.invocation.sources.iter().try_for_each(|source| names.add(source))?;
         let Destination::File { path, .. } = &self.invocation.target else { return Ok(()) };
+        let mut names = FileNames::of(path);
+        self.invocation.sources.iter().try_for_each(|source| names.add(source))?;
         for source in &self.invocation.sources {
             check_regular(path, source)?;
             Sink::open(&self.invocation.target, self.request(source)).map_err(|e| e.on(source))?;
@@ -110,7 +90,11 @@ impl FileExaminer {
 
     /// Returns `requests` with the file of each in its note, and without those whose files are complete.
     pub(crate) fn add_files(&self, requests: ObjectRequests<ObjectNote>) -> ObjectRequests<ObjectNote> {
-        let (examiner, mut names) = (self.clone(), FileNames::default());
+        let folder = match &self.invocation.target {
+            Destination::File { path, .. } => path,
+            Destination::Stdout { .. } => Path::new("."),
+        };
+        let (examiner, mut names) = (self.clone(), FileNames::of(folder));
         let found = requests.map(move |request| {
             let request = request?;
             names.add(&request.source).map_err(|e| examiner.explain(&request, e))?;
@@ -252,30 +236,5 @@ fn check_regular(folder: &Path, source: &Source) -> Result<()> {
             Err(error.on(source))
         }
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_clash_are_refused_whatever_is_before_them() {
-        let mut names = FileNames::default();
-        for (source, is_new) in [
-            ("s3://b/a/k", true),
-            ("s3://b/a/l", true),
-            ("s3://c/k", false),
-            ("https://h/x/k?y=z", false),
-            ("https://h/k%20", true),
-            ("s3://b/k ", false),
-            ("s3://b/K", true),
-        ] {
-            let added = names.add(&source.parse().expect("a source"));
-            assert_eq!(added.is_ok(), is_new, "{source}");
-            if let Err(error) = added {
-                assert_eq!(error.exit_code(), 2);
-            }
-        }
     }
 }

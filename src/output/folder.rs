@@ -64,8 +64,7 @@ impl Folder {
         })?;
         let probed = probe(&fd).and_then(|file| File::from(file).metadata());
         let probe = probed.map_err(|e| failed(path, "create a file in the folder of", e))?;
-        let name_bytes_max = rustix::fs::statvfs(folder).map_or(255, |found| found.f_namemax);
-        let name_bytes_max = usize::try_from(name_bytes_max).unwrap_or(255).clamp(64, 255);
+        let name_bytes_max = name_bytes_max(folder);
         let (owner, group, private_mode) = (probe.uid(), probe.gid(), probe.mode());
         Ok(Self { fd, name_bytes_max, owner, group, private_mode })
     }
@@ -226,6 +225,12 @@ fn probe(folder: &OwnedFd) -> io::Result<OwnedFd> {
     let file = rustix::fs::openat(folder.as_fd(), &*name, flags, mode)?;
     rustix::fs::unlinkat(folder.as_fd(), &*name, AtFlags::empty())?;
     Ok(file)
+}
+
+/// Returns how long a name in `folder` may be, in bytes.
+pub(super) fn name_bytes_max(folder: &Path) -> usize {
+    let found = rustix::fs::statvfs(folder).map_or(255, |found| found.f_namemax);
+    usize::try_from(found).unwrap_or(255).clamp(64, 255)
 }
 
 /// Returns the name of the part file of the file `name`: so short that the helpers' names, of which it is the

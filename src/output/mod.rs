@@ -3,6 +3,7 @@
 pub(crate) mod block_reader;
 pub(crate) mod blocking;
 pub(crate) mod checkpoint;
+pub(crate) mod file_names;
 pub(crate) mod finished;
 pub(crate) mod folder;
 pub(crate) mod in_place;

@@ -92,9 +92,15 @@ impl PartFile {
             Some(file) => file.metadata().map_err(|e| failed(&path, "access", e))?.len() > 0,
             None => false,
         };
-        if has_bytes && found == LoadedSidecar::Missing {
+        let lacks = match &found {
+            LoadedSidecar::Missing => Some("there is no"),
+            // It was made before the part file, which somebody else may have made then.
+            LoadedSidecar::State(state) if state.objects.is_empty() => Some("no object is noted in the"),
+            LoadedSidecar::Damaged | LoadedSidecar::State(_) => None,
+        };
+        if let Some(lacks) = lacks.filter(|_| has_bytes) {
             let sidecar = sidecar_name.to_string_lossy();
-            let why = format!("already exists, and was not made by s3fcp: there is no {sidecar} beside it");
+            let why = format!("already exists, and was not made by s3fcp: {lacks} {sidecar} beside it");
             return Err(unusable(&path, &why).with_hint("move it away, or write to another file"));
         }
         let sidecar = SidecarFile::new(&folder, sidecar_name, SidecarState::new(endpoint));
@@ -164,28 +170,35 @@ impl PartFile {
             let endpoint = self.endpoint.clone();
             return self.change_sidecar(|state| *state = SidecarState::new(&endpoint));
         }
-        if self.found == LoadedSidecar::Missing {
+        let is_new = self.found == LoadedSidecar::Missing;
+        if is_new {
             self.sidecar.create().map_err(|e| match e.kind() {
                 io::ErrorKind::AlreadyExists => self.taken(),
                 _ => self.sidecar_failed(e),
             })?;
-        } else {
-            self.change_sidecar(|_| {})?;
         }
         let mode = mode_of_existing(&self.place, &self.folder);
         let mode = if self.place.existing.is_some() { mode } else { NEW_FILE_MODE };
         match self.folder.create_new(&self.name, mode) {
-            Ok(file) if lock(&file) => {
-                self.file = Some(Arc::new(file));
-                Ok(())
-            }
-            Ok(_) => Err(self.taken()),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(self.taken()),
+            Ok(file) if lock(&file) => self.file = Some(Arc::new(file)),
+            Ok(_) => return Err(self.taken()),
             Err(e) => {
-                let _ = sidecar::remove(&self.folder, self.sidecar.name());
-                Err(self.failed("create", e))
+                // A sidecar that was there is left as it was found.
+                if is_new {
+                    let _ = sidecar::remove(&self.folder, self.sidecar.name());
+                }
+                return Err(match e.kind() {
+                    // A process that downloads to it would have made the sidecar first.
+                    io::ErrorKind::AlreadyExists if is_new => {
+                        unusable(&self.path, "created by somebody else during the download")
+                            .with_hint("move it away, or write to another file")
+                    }
+                    io::ErrorKind::AlreadyExists => self.taken(),
+                    _ => self.failed("create", e),
+                });
             }
         }
+        if is_new { Ok(()) } else { self.change_sidecar(|_| {}) }
     }
 
     /// Notes that the bytes which follow are those of `object`.

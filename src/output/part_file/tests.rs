@@ -203,6 +203,28 @@ fn what_stands_in_the_way_is_an_error_and_stays() {
 }
 
 #[test]
+fn a_part_that_appears_before_the_first_response_is_left_alone() {
+    for has_sidecar in [false, true] {
+        let place = Workplace::new();
+        if has_sidecar {
+            place.leave(5);
+            fs::remove_file(place.path("f.part")).unwrap();
+        }
+        let noted = fs::read(place.path("f.part.json")).ok();
+        let mut part = place.open(true).unwrap();
+        fs::write(place.path("f.part"), b"mine").unwrap();
+        assert_eq!(part.start_over().unwrap_err().kind(), ErrorKind::Output);
+        part.abandon(false);
+        assert_eq!(fs::read(place.path("f.part")).unwrap(), b"mine");
+        assert_eq!(
+            fs::read(place.path("f.part.json")).ok(),
+            noted,
+            "no new sidecar, and none that is changed"
+        );
+    }
+}
+
+#[test]
 fn what_appears_meanwhile_is_not_replaced_and_the_bytes_stay() {
     let place = Workplace::new();
     let mut part = place.open(false).unwrap();

@@ -93,6 +93,57 @@ fn names_that_clash_are_an_error_before_that_file_is_begun() {
     }
 }
 
+/// The finished file of one would be the part file or the sidecar of the other.
+#[test]
+fn names_that_clash_with_those_of_helper_files_are_an_error() {
+    for other in ["x.part", "x.part.json", "x.part.json~"] {
+        for keys in [["between", other, "x"], ["x", "between", other], [other, "between", "x"]] {
+            let server = server(&keys);
+            for args in [&[][..], &["--force"], &["--continue"]] {
+                let folder = folder();
+                for _ in 0..2 {
+                    let outcome = run(&server, &keys, false, folder.path(), args);
+                    outcome.assert_failed(2, b"");
+                    assert!(outcome.stderr.contains("while it is downloaded"), "{}", outcome.stderr);
+                    assert_eq!((names(folder.path()).len(), server.stats().gets), (0, 0));
+                }
+            }
+            // Of a list, the files before that one are complete, and stay.
+            let folder = folder();
+            let last = keys.iter().rposition(|key| [other, "x"].contains(key)).expect("a key");
+            for _ in 0..2 {
+                let outcome = run(&server, &keys, true, folder.path(), &["--continue"]);
+                outcome.assert_failed(2, b"");
+                let line = format!("{} (line {} of ", keys[last], last + 1);
+                assert!(outcome.stderr.contains(&line), "{}", outcome.stderr);
+                assert_files(folder.path(), &keys[..last]);
+            }
+        }
+    }
+}
+
+/// Each run has one of the two objects, so that only the files themselves show the clash.
+#[test]
+fn a_finished_file_is_not_taken_for_the_part_of_another_one() {
+    let server = server(&["x", "x.part"]);
+    let sidecar = r#"{"format":2,"boot":null,"synced":0,"endpoint":"http://h:1","objects":[]}"#;
+    for sidecar in [None, Some(sidecar)] {
+        for args in [&[][..], &["--continue"], &["--force"], &["--continue", "--force"]] {
+            let folder = folder();
+            run(&server, &["x.part"], false, folder.path(), &[]).assert_object(b"");
+            if let Some(sidecar) = sidecar {
+                fs::write(folder.path().join("x.part.json"), sidecar).expect("a sidecar");
+            }
+            let before = names(folder.path());
+            let outcome = run(&server, &["x"], false, folder.path(), args);
+            outcome.assert_failed(8, b"");
+            assert!(outcome.stderr.contains("was not made by s3fcp"), "{}", outcome.stderr);
+            assert_eq!(names(folder.path()), before);
+            assert_eq!(fs::read(folder.path().join("x.part")).expect("the file"), b"x.part");
+        }
+    }
+}
+
 #[test]
 fn a_file_that_exists_stays_unless_it_may_be_replaced() {
     let keys = ["one", "two", "three"];
