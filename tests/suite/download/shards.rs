@@ -6,8 +6,8 @@ use std::path::Path;
 
 use s3server::{Object, Server};
 
-use crate::support::fault_server::{ETAG, FaultServer, Reply};
-use crate::support::files::{assert_good, folder, names};
+use crate::support::fault_server::{ETAG, FaultServer, Gate, Reply};
+use crate::support::files::{assert_good, folder, names, wait_for};
 use crate::support::notes::tell;
 use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI};
@@ -84,6 +84,36 @@ fn all_at_the_same_time_into_one_file() {
         assert_good(&running.wait());
     }
     assert!(fs::read(&out).expect("the file") == object(SIZE));
+}
+
+#[test]
+fn a_file_that_is_taken_away_while_a_piece_is_written_is_exit_8() {
+    type Change = fn(&Path);
+    let table: [(&str, Change); 3] = [
+        ("removed", |out| fs::remove_file(out).expect("the file")),
+        ("renamed", |out| fs::rename(out, out.with_extension("old")).expect("the file")),
+        ("replaced", |out| {
+            fs::remove_file(out).expect("the file");
+            fs::write(out, "mine").expect("a file");
+        }),
+    ];
+    for (case, change) in table {
+        let (folder, more) = (folder(), Gate::closed());
+        let (out, gate) = (folder.path().join("out"), more.clone());
+        let server = FaultServer::start(object(SIZE), move |request| match &request.range {
+            Some(range) if range.start == 0 => Reply::ok().pause_after(10, &gate),
+            _ => Reply::ok(),
+        });
+        let running = shard(&server, 0, 2).args(["--in-place", "-o"]).args([&out]).args([URI]).start();
+        wait_for(&out, 10);
+        change(&out);
+        more.open();
+        let outcome = running.wait();
+        outcome.assert_failed(8, &[]);
+        let message = "out: replaced or removed by another process during the download";
+        assert!(outcome.stderr.contains(message), "{case}: {}", outcome.stderr);
+        assert_eq!(fs::read(&out).ok(), (case == "replaced").then(|| b"mine".to_vec()));
+    }
 }
 
 #[test]
