@@ -43,12 +43,14 @@ impl FileNames {
         let clash = if self.has(&name) {
             Some(format!("another object would have the same file name, {name:?}"))
         } else if self.has(&stem) || self.is_helper(&name) {
-            Some(format!("another object would have a file of the name {name:?} while it is downloaded"))
+            Some(format!(
+                "the part file or sidecar of another object would have the same file name, {name:?}"
+            ))
         } else {
             let helpers = HELPER_SUFFIXES.map(|suffix| format!("{stem}{suffix}"));
             let taken = helpers.into_iter().find(|helper| self.has(helper));
             taken.map(|taken| {
-                format!("while it is downloaded, it would have the file of another object, {taken:?}")
+                format!("its part file or sidecar would have the file name of another object, {taken:?}")
             })
         };
         if let Some(what) = clash {

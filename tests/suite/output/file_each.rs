@@ -104,7 +104,7 @@ fn names_that_clash_with_those_of_helper_files_are_an_error() {
                 for _ in 0..2 {
                     let outcome = run(&server, &keys, false, folder.path(), args);
                     outcome.assert_failed(2, b"");
-                    assert!(outcome.stderr.contains("while it is downloaded"), "{}", outcome.stderr);
+                    assert!(outcome.stderr.contains("part file or sidecar"), "{}", outcome.stderr);
                     assert_eq!((names(folder.path()).len(), server.stats().gets), (0, 0));
                 }
             }
