@@ -4,19 +4,27 @@
 //! headers.
 
 use std::env;
+use std::fmt::Debug;
 
 use tracing::Level;
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::prelude::*;
 
 use crate::cli::stderr::Console;
 use crate::cli::warnings::{self, WarningLayer};
+use crate::error::printable::printable_within;
 use crate::error::{Error, Result};
 use crate::events;
 
 /// The variable from which Rust programs usually read such a filter.
 const VARIABLE: &str = "RUST_LOG";
+/// The longest value of a field, in characters: that of an S3 URI, whose key has up to 1,024 bytes. A server's `ETag` may
+/// be as long as the head of a response.
+const VALUE_CHARS_MAX: usize = 1200;
 /// All levels, from quiet to verbose.
 const LEVELS: [LevelFilter; 6] = [
     LevelFilter::OFF,
@@ -37,10 +45,22 @@ pub(crate) fn start(verbosity: u8) -> Result<()> {
     let warned = warnings::TARGETS.into_iter().filter(|target| !is_logged(target));
     let warned = Targets::new().with_targets(warned.map(|target| (target, LevelFilter::WARN)));
     let lines = shown.map(|shown| {
-        fmt::layer().with_ansi(false).log_internal_errors(false).with_writer(|| Console).with_filter(shown)
+        let layer = fmt::layer().with_ansi(false).log_internal_errors(false).with_writer(|| Console);
+        layer.fmt_fields(debug_fn(write_field).delimited(" ")).with_filter(shown)
     });
     let _ = tracing_subscriber::registry().with(lines).with(WarningLayer.with_filter(warned)).try_init();
     Ok(())
+}
+
+/// Writes the message of an event or one of its fields. A long value is cut, and a text keeps its second quote.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
+    let text = format!("{value:?}");
+    let shown = printable_within(&text, VALUE_CHARS_MAX);
+    let end = if text.starts_with('"') && !shown.ends_with('"') { "\"" } else { "" };
+    match field.name() {
+        "message" => write!(writer, "{shown}{end}"),
+        name => write!(writer, "{name}={shown}{end}"),
+    }
 }
 
 /// Parses the variable. It is shared by many programs: a directive that cannot be parsed is an error only if it names

@@ -72,6 +72,40 @@ fn each_request_is_a_line() {
 }
 
 #[test]
+fn a_text_of_a_server_is_bounded_on_every_line() {
+    let long = || "x".repeat(20_000);
+    let quoted = || format!("\"{}\"", long());
+    let table: [(&str, Reply); 7] = [
+        ("the tag", Reply::ok().etag(quoted())),
+        ("a tag without quotes", Reply::ok().etag(long())),
+        ("a weak tag", Reply::ok().etag(format!("W/{}", quoted()))),
+        ("the version", Reply::ok().header("x-amz-version-id", long())),
+        ("the request's ids", Reply::ok().header("x-amz-request-id", long()).header("x-amz-id-2", long())),
+        ("an error's code", Reply::status(503).code(&long())),
+        ("a region", Reply::status(400).header("x-amz-bucket-region", long())),
+    ];
+    table::each(&table, |reply| {
+        let reply = reply.clone();
+        let server = FaultServer::start(object(SIZE), move |_| reply.clone());
+        let outcome = run(&server).args(["-vvv", "--max-attempts", "2"]).download(URI);
+        assert!(!of(&outcome.stderr, "request").is_empty(), "{}", outcome.stderr);
+        let lengths = || outcome.stderr.lines().map(str::len);
+        assert!(lengths().all(|length| length < 5_000), "{:?}", lengths().max());
+    });
+}
+
+/// S3's longest key is not cut.
+#[test]
+fn the_name_of_an_object_is_logged_whole() {
+    let uri = format!("s3://bucket/{}", "k".repeat(1024));
+    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let outcome = run(&server).args(["-v"]).download(&uri);
+    outcome.assert_object(&object(SIZE));
+    let begin = of(&outcome.stderr, "download")[0];
+    assert_eq!(field(begin, "object"), Some(&*uri));
+}
+
+#[test]
 fn without_them_nothing_is_logged() {
     let server = FaultServer::start(object(SIZE), once(2, Reply::status(503).code("SlowDown")));
     for level in ["", "off", "hyper=trace,aws_sigv4=trace,aws_config=trace"] {
