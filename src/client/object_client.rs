@@ -27,6 +27,7 @@ use crate::s3::address::source::Source;
 use crate::s3::error_response::of_unsigned;
 use crate::s3::redirect::Redirects;
 use crate::s3::request::S3Request;
+use crate::s3::secrets::{BLANK, Secrets};
 use crate::transport::metadata_address::{is_metadata_host, is_unclear_address};
 
 /// Sends requests for one object.
@@ -133,7 +134,7 @@ impl ObjectClient {
                     }
                     if let (Source::Url(given), Some(here)) = (self.source(), &site.url) {
                         match redirects.resolve(given, here, &response.head)? {
-                            Some(next) => self.follow(&site, &next)?,
+                            Some(next) => self.follow(&site, &next, &response.secrets)?,
                             None => return Err(self.sender.error_from(response).await),
                         }
                         continue;
@@ -200,10 +201,18 @@ impl ObjectClient {
     }
 
     /// Sends all later requests to `next`, the target of a redirect.
-    fn follow(&self, seen: &Site, next: &HttpUrl) -> Result<()> {
-        info!(target: CORRECTION, what = "redirect", to = next.to_string(), "retrying immediately");
+    ///
+    /// The path is logged without `secrets`, those of the request. The host becomes part of many messages, and of a
+    /// question to a resolver: a redirect to one that holds a secret is not followed.
+    fn follow(&self, seen: &Site, next: &HttpUrl, secrets: &Secrets) -> Result<()> {
         // The user who named the host may have meant it.
         let is_elsewhere = self.source().url().is_none_or(|given| given.authority() != next.authority());
+        if is_elsewhere && secrets.are_in_host(next.authority()) {
+            let what = "the server redirects to a host whose name holds a secret of the request, which is not followed";
+            return Err(Error::new(ErrorKind::Server, what));
+        }
+        let to = secrets.redact(&next.to_string()).unwrap_or_else(|| BLANK.to_owned());
+        info!(target: CORRECTION, what = "redirect", to, "retrying immediately");
         if is_elsewhere && is_metadata_host(next.host()) {
             let what = "the server redirects to the metadata service of a cloud, to which redirects are never followed";
             return Err(Error::new(ErrorKind::Server, what));

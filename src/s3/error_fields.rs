@@ -36,13 +36,15 @@ impl ErrorFields {
         document.token.iter().for_each(|token| secrets.add(token));
         let text =
             |text: Option<String>| Some(printable(&secrets.redact(&text?)?)).filter(|text| !text.is_empty());
+        let is_shown = |text: &String| secrets.redact(text).is_none_or(|shown| shown == *text);
         let request_id = header("x-amz-request-id").or_else(|| header("x-amz-id-2"));
         let is_delete_marker = header("x-amz-delete-marker")
             .is_some_and(|set| set.eq_ignore_ascii_case("true"))
             || document.resource_type.is_some_and(|kind| kind == "DeleteMarker");
         let is_s3 = has_document || request_id.is_some() || is_delete_marker;
         // AWS names its endpoint too, but the region is what the user can set.
-        let endpoint = document.endpoint.filter(|e| is_authority(e) && !e.contains(".amazonaws.com"));
+        let endpoint =
+            document.endpoint.filter(|e| is_authority(e) && !e.contains(".amazonaws.com") && is_shown(e));
         let date = header(DATE.as_str()).and_then(|d| httpdate::parse_http_date(&d).ok());
         let server_time = document.server_time.and_then(|time| humantime::parse_rfc3339_weak(&time).ok());
         let service = ServiceError {
@@ -50,8 +52,10 @@ impl ErrorFields {
             code: text(document.code),
             message: text(document.message),
             request_id: text(document.request_id.filter(|id| !id.is_empty()).or(request_id)),
-            // The region becomes part of a hint; to be part of a host's name it is parsed again.
-            region: header("x-amz-bucket-region").or(document.region).filter(|r| Region::opaque(r).is_ok()),
+            // The region becomes part of a hint and of a log line; to be part of a host's name it is parsed again.
+            region: header("x-amz-bucket-region")
+                .or(document.region)
+                .filter(|r| Region::opaque(r).is_ok() && is_shown(r)),
             retry_after: retry_after(&head.headers),
             date: server_time.or(date).and_then(seconds),
             object_size: header(CONTENT_RANGE.as_str())

@@ -15,11 +15,13 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
 use crate::s3::error_document::entity;
 
 /// The text in the place of a secret.
-const BLANK: &str = "[hidden]";
+pub(crate) const BLANK: &str = "[hidden]";
 /// A run of this many characters of a secret is blanked out, even if the rest is missing.
 const RUN_MIN: usize = 12;
 /// Shorter secrets may stand in a text by chance: the text is dropped as a whole.
 const BLANKED_MIN: usize = 8;
+/// A shorter secret may be a name, such as a bucket's, that a host begins with.
+const NAME_BYTES_MAX: usize = 16;
 /// Only the beginning of a text is ever shown.
 const TEXT_BYTES_MAX: usize = 4096;
 
@@ -69,6 +71,30 @@ impl Secrets {
         self.0.iter().map(|secret| Cow::Borrowed(secret.as_slice())).chain(encoded).collect()
     }
 
+    /// Returns whether `host`, which a server named, holds a secret: a whole one as it is, or a part of one that is encoded.
+    /// The case of letters does not matter.
+    ///
+    /// A redirect may rightly name a host or a bucket that the query names too. So a value that has a dot or a hyphen, only
+    /// letters, or few characters, counts only where it is encoded.
+    pub(crate) fn are_in_host(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        let plain = as_it_is(&host);
+        let holds = |secret: &[u8], least: usize| {
+            let mut hidden = vec![false; host.len()];
+            mark(&secret.to_ascii_lowercase(), &plain, least, &mut hidden);
+            hidden.contains(&true)
+        };
+        let may_be_name = |secret: &[u8]| {
+            let is_word = secret.iter().all(u8::is_ascii_alphabetic);
+            secret.len() < NAME_BYTES_MAX || is_word || secret.iter().any(|byte| b".-".contains(byte))
+        };
+        let mut all = self.0.iter().filter(|secret| (BLANKED_MIN..=TEXT_BYTES_MAX).contains(&secret.len()));
+        all.any(|secret| {
+            (!may_be_name(secret) && holds(secret, secret.len()))
+                || encodings(secret).iter().any(|form| holds(form, form.len().min(RUN_MIN)))
+        })
+    }
+
     /// Returns `text` without the secrets, or `None` if a secret is too short to be distinguished from the text around
     /// it.
     pub(crate) fn redact(&self, text: &str) -> Option<String> {
@@ -79,7 +105,7 @@ impl Secrets {
         for plain in layers(text) {
             for secret in &secrets {
                 if secret.len() >= BLANKED_MIN {
-                    mark(secret, &plain, &mut hidden);
+                    mark(secret, &plain, secret.len().min(RUN_MIN), &mut hidden);
                 } else if plain
                     .windows(secret.len())
                     .any(|w| w.iter().map(|(byte, _)| byte).eq(secret.iter()))
@@ -165,9 +191,8 @@ fn beginning(text: &str) -> &str {
     &text[..end]
 }
 
-/// Marks every run of `secret` in `plain`.
-fn mark(secret: &[u8], plain: &[(u8, Range<usize>)], hidden: &mut [bool]) {
-    let least = secret.len().min(RUN_MIN);
+/// Marks every run of at least `least` bytes of `secret` in `plain`.
+fn mark(secret: &[u8], plain: &[(u8, Range<usize>)], least: usize, hidden: &mut [bool]) {
     for at in 0..plain.len() {
         for from in 0..=secret.len() - least {
             if secret[from] != plain[at].0 {
@@ -344,6 +369,41 @@ mod tests {
             assert!(!secrets(&[TOKEN]).is_revealed_by(text.as_bytes()));
         }
         assert!(secrets(&[TOKEN]).is_revealed_by(format!("<{TOKEN}>").as_bytes()));
+    }
+
+    #[test]
+    fn a_host_holds_a_secret_in_any_encoding_but_may_be_named_by_a_query() {
+        const SIGNATURE: &str = "f00dfeedf00dfeed0123456789abcdef";
+        const SCOPE: &str = "AKIAIOSFODNN7EXAMPLE%2F20261126%2Fap-southeast-1%2Fs3%2Faws4_request";
+        let hex =
+            |text: &str, case: usize| String::from_utf8_lossy(&hex_forms(text.as_bytes())[case]).into_owned();
+        let labels = hex(SIGNATURE, 0)
+            .as_bytes()
+            .chunks(20)
+            .map(String::from_utf8_lossy)
+            .collect::<Vec<_>>()
+            .join(".");
+        for (secret, host, is_in) in [
+            (SIGNATURE, SIGNATURE.to_owned(), true),
+            (SIGNATURE, format!("a.{}.example.org:8080", SIGNATURE.to_uppercase()), true),
+            (SIGNATURE, hex(SIGNATURE, 0), true),
+            (SIGNATURE, format!("{}.example.org", hex(SIGNATURE, 1)), true),
+            (SIGNATURE, labels, true),
+            (SIGNATURE, BASE64_STANDARD.encode(SIGNATURE).trim_end_matches('=').to_owned(), true),
+            (SIGNATURE, BASE64_STANDARD.encode(SIGNATURE).to_lowercase(), true),
+            (SIGNATURE, format!("x{}", BASE64_URL_SAFE.encode(format!("a{SIGNATURE}"))), true),
+            ("f00dfeedf00dfeed", hex("f00dfeedf00dfeed", 0), true),
+            (SIGNATURE, "cdn.example.org".to_owned(), false),
+            (SIGNATURE, "[2001:db8::1]:9000".to_owned(), false),
+            (SCOPE, "bucket.s3.ap-southeast-1.amazonaws.com".to_owned(), false),
+            ("mirror.example.org", "mirror.example.org".to_owned(), false),
+            ("https%3A%2F%2Fmirror.example.org%2Fx", "mirror.example.org".to_owned(), false),
+            ("my-long-bucket-2026", "my-long-bucket-2026.s3.amazonaws.com".to_owned(), false),
+            ("imagenettrainingdata", "imagenettrainingdata.example.org".to_owned(), false),
+            ("mirror.example.org", hex("mirror.example.org", 1), true),
+        ] {
+            assert_eq!(secrets(&[secret]).are_in_host(&host), is_in, "{secret} {host}");
+        }
     }
 
     proptest! {

@@ -336,3 +336,21 @@ fn secrets_that_a_server_echoes_are_blanked() {
         }
     }
 }
+
+#[test]
+fn a_region_or_an_endpoint_that_holds_a_secret_is_not_believed() {
+    const SIGNATURE: &str = "0123456789abcdef0123456789abcdef";
+    let mut secrets = Secrets::default();
+    secrets.add(SIGNATURE);
+    for (named, is_known) in [("eu-west-1", true), (SIGNATURE, false), (&SIGNATURE[..20], false)] {
+        let document = format!(
+            "<Error><Code>PermanentRedirect</Code><Region>{named}</Region><Endpoint>{named}</Endpoint></Error>"
+        );
+        for header in [None, Some(("x-amz-bucket-region", named))] {
+            let head = head(301, header.as_slice());
+            let error = error_from_response(&head, document.as_bytes(), &secrets);
+            assert_eq!(error.service().is_some_and(|s| s.region.is_some()), is_known, "{named}");
+            assert!(is_known || !format!("{error} {error:?}").contains("0123456789"), "{error} {error:?}");
+        }
+    }
+}

@@ -272,6 +272,47 @@ fn a_server_that_repeats_the_query_is_not_believed_to_be_discreet() {
     outcome.assert_hides(&SECRETS);
 }
 
+/// The path of a `Location` is logged without it, and a host that holds it is not even resolved.
+#[test]
+fn a_redirect_that_repeats_the_query_shows_it_nowhere() {
+    let percent = SECRET.bytes().fold(String::new(), |all, byte| format!("{all}%{byte:02X}"));
+    let hex = SECRET.bytes().fold(String::new(), |all, byte| format!("{all}{byte:02x}"));
+    let base64 = "ZjAwZGZlZWRmMDBkZmVlZA";
+    let cdn = FaultServer::healthy();
+    let end = cdn.endpoint();
+    let (followed, refused) = (
+        [
+            format!("{end}/login/signature={SECRET}"),
+            format!("{end}/login/{percent}"),
+            format!("{end}/login/{}", percent.replace('%', "%25")),
+            format!("{end}/login;sig={SECRET}"),
+            format!("{end}/{hex}"),
+            format!("{end}/{base64}"),
+        ],
+        [SECRET, &hex, &hex.to_uppercase(), base64]
+            .map(|host| format!("http://{host}.invalid/login"))
+            .into_iter()
+            .chain([format!("//{base64}/x"), format!("http://{SECRET}:9000/")]),
+    );
+    let locations = followed.into_iter().map(|to| (to, true)).chain(refused.map(|to| (to, false)));
+    for (location, is_followed) in locations {
+        let to = location.clone();
+        let server =
+            FaultServer::start(object(0), move |_| Reply::status(302).header("location", to.clone()));
+        let before = cdn.requests().len();
+        let outcome = run().window(4, CHUNK).args(["-vvv"]).download(&tokened(&server));
+        if is_followed {
+            outcome.assert_object(&object(SIZE));
+            assert_eq!(cdn.requests().len() - before, CHUNKS, "{location}");
+            assert!(outcome.log.contains("[hidden]"), "{location}: {}", outcome.log);
+        } else {
+            outcome.assert_failed(5, &[]);
+            assert!(outcome.stderr.contains("holds a secret"), "{location}: {}", outcome.stderr);
+        }
+        outcome.assert_hides(&[SECRET, &percent, &hex, &hex.to_uppercase(), base64, &base64.to_lowercase()]);
+    }
+}
+
 #[test]
 fn options_without_a_say_are_usage_errors_and_ask_nobody() {
     let server = FaultServer::healthy();
