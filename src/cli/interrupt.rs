@@ -11,7 +11,7 @@ use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::{flag, low_level};
 
 /// Handlers of the three signals, until the process ends.
@@ -33,6 +33,8 @@ impl Interrupt {
         // With a handler, a write beyond a file size limit fails with EFBIG instead of ending the process. Programs
         // that this one starts get the default action back, which they would not if the signal were ignored.
         flag::register(SIGXFSZ, Arc::default())?;
+        // Ignored, as some parents leave it, the system would take the exit status of `credential_process` away.
+        flag::register(SIGCHLD, Arc::default())?;
         let (woken, waker) = UnixStream::pair()?;
         woken.set_nonblocking(true)?;
         waker.set_nonblocking(true)?;
