@@ -44,6 +44,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::outcome::{EndCause, RunEnd};
 use crate::cli::parse::parse_arguments;
 use crate::cli::report::last_lines::LastLines;
+use crate::config::running_command;
 use crate::download::threads::fetch_thread::EVENT_INTERVAL;
 use crate::error::{Error, ErrorKind};
 use crate::output::stream::note_closed_stdout;
@@ -78,5 +79,6 @@ fn try_main(lines: LastLines, delivery: &Arc<WriteProgress>) -> Result<RunEnd, R
     let end = runtime.block_on(run::run(&invocation, delivery, &interrupt));
     // A name lookup or a writer may be blocked for long: the process ends without it.
     runtime.shutdown_background();
+    running_command::kill_all();
     end
 }

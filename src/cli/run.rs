@@ -61,9 +61,10 @@ async fn describe(invocation: &Invocation, format: Format, stop: &StopRequest<'_
         StopReason::TimeLimit => Err(out_of_time(awaited)),
     };
     let client = tokio::select! {
+        // Whoever stops the run while a command gives keys must find the handlers in place, or that would be left.
         biased;
-        config = load(invocation) => Client::new(config?),
         by = stop.received() => return stopped(by, awaited::SETTINGS),
+        config = load(invocation) => Client::new(config?),
     };
     tokio::select! {
         biased;
@@ -122,9 +123,10 @@ impl<'a> Run<'a> {
     async fn download(&mut self) -> Result<Ending> {
         let invocation = self.invocation;
         let config = tokio::select! {
+            // As above.
             biased;
-            config = load(invocation) => config?,
             by = self.stop.received() => return Ok(Ending::stopped_early(by, awaited::SETTINGS)),
+            config = load(invocation) => config?,
         };
         let endpoint = existing_file::store_identity(&config);
         let client = Client::new(config);

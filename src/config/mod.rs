@@ -14,6 +14,7 @@ pub(crate) mod profile;
 pub(crate) mod provider_answer;
 pub(crate) mod provider_chain;
 pub(crate) mod provider_http;
+pub(crate) mod running_command;
 pub(crate) mod s3_block;
 pub(crate) mod settings;
 pub(crate) mod sso;

@@ -12,8 +12,10 @@ use aws_credential_types::Credentials as Keys;
 use aws_credential_types::provider::error::CredentialsError;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::Command;
 
 use crate::config::provider_answer::KeyDocument;
+use crate::config::running_command::RunningCommand;
 use crate::error::printable::printable;
 
 /// More than any keys have, in bytes.
@@ -21,7 +23,8 @@ const STDOUT_BYTES_MAX: u64 = 1 << 20;
 /// More than any message shows, in bytes.
 const STDERR_BYTES_MAX: u64 = 64 << 10;
 
-/// Runs `command` by the shell and reads the keys that it prints. The command is killed when this is dropped.
+/// Runs `command` by the shell and reads the keys that it prints. The command is killed, with what it started, when
+/// this is dropped.
 pub(super) async fn run(command: &str) -> Result<Keys, CredentialsError> {
     let output = output_of(command)
         .await
@@ -41,14 +44,10 @@ pub(super) async fn run(command: &str) -> Result<Keys, CredentialsError> {
 
 /// Runs `command` to its end. Fails if it prints more than keys could be; of its stderr the beginning is kept.
 async fn output_of(command: &str) -> io::Result<Output> {
-    let mut child = tokio::process::Command::new("sh")
-        .args(["-c", command])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = RunningCommand::start(&mut shell)?;
+    let (stdout, stderr) = (running.child.stdout.take(), running.child.stderr.take());
     let keys = async {
         let bytes = beginning_of(stdout, STDOUT_BYTES_MAX + 1).await?;
         if bytes.0.len() as u64 > STDOUT_BYTES_MAX {
@@ -64,7 +63,7 @@ async fn output_of(command: &str) -> io::Result<Output> {
         Ok(bytes)
     };
     let (stdout, stderr) = tokio::try_join!(keys, messages)?;
-    Ok(Output { status: child.wait().await?, stdout, stderr })
+    Ok(Output { status: running.wait().await?, stdout, stderr })
 }
 
 /// Reads up to `max` bytes, and returns them with the pipe.

@@ -5,6 +5,7 @@ mod access;
 mod expired;
 mod files_as_people_have_them;
 mod instance;
+mod left_processes;
 mod settings;
 mod sources;
 mod sso;
