@@ -18,7 +18,8 @@ block() {
         $0 ~ "^" fence "(,|$)" && ++seen == wanted { inside = 1 }' "$page"
 }
 
-cd "$work"
+# In the place of the clone: the page's first command leaves it.
+mkdir "$work/s3fcp" && cd "$work/s3fcp"
 export CARGO_TARGET_DIR=$target/embedding
 # shellcheck disable=SC1090
 eval "$(block sh 1)"
