@@ -106,6 +106,7 @@ impl Checkpoints {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::helper_names::sidecar_name;
     use crate::output::sidecar::LoadedSidecar;
     use std::io::Write;
 
@@ -114,7 +115,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Arc::new(Folder::of(&temporary.path().join("x")).unwrap());
         let mut part = Arc::new(File::create(temporary.path().join("x.part")).unwrap());
-        let name = sidecar::name(OsStr::new("x.part"));
+        let name = sidecar_name(OsStr::new("x.part"));
         let sidecar_file = SidecarFile::new(&folder, name, SidecarState::new("aws"));
         sidecar_file.checkpoint(&part).unwrap();
         let load = || sidecar::load(&folder, sidecar_file.name()).unwrap();
@@ -133,7 +134,7 @@ mod tests {
     fn a_sync_that_failed_is_an_error_of_the_end() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Arc::new(Folder::of(&temporary.path().join("x")).unwrap());
-        let name = sidecar::name(OsStr::new("x.part"));
+        let name = sidecar_name(OsStr::new("x.part"));
         let sidecar_file = SidecarFile::new(&folder, name, SidecarState::new("aws"));
         sidecar_file.state().synced = 1;
         let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();

@@ -8,12 +8,10 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::output::folder::{name_bytes_max, part_name};
+use crate::output::folder::name_bytes_max;
+use crate::output::helper_names::{HELPER_SUFFIXES, stem};
 use crate::output::path::file_name;
 use crate::s3::address::source::Source;
-
-/// The ends of the names of a part file, of its sidecar, and of that while it is written.
-const HELPER_SUFFIXES: [&str; 3] = [".part", ".part.json", ".part.json~"];
 
 /// The names that the files of a run have had. Of each a hash of eight bytes is kept, because a list may have a
 /// million: with that many, one is refused without need with a probability of 1 in 10 million.
@@ -70,9 +68,7 @@ impl FileNames {
 
     /// Returns the beginning of the names of all helpers of the file `name`.
     fn stem(&self, name: &str) -> String {
-        let part = part_name(name.as_ref(), self.name_bytes_max);
-        let part = part.to_string_lossy();
-        part.strip_suffix(".part").unwrap_or(&part).to_owned()
+        stem(name.as_ref(), self.name_bytes_max).to_string_lossy().into_owned()
     }
 
     fn has(&self, name: &str) -> bool {

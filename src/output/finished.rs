@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::output::block_reader::BlockReader;
-use crate::output::folder::{Folder, part_name};
+use crate::output::folder::Folder;
+use crate::output::helper_names::{part_name, sidecar_name};
 use crate::output::path::OutputPath;
 use crate::output::path_error::{FORCE_HINT, failed, unusable};
 use crate::output::resume::DownloadRequest;
@@ -51,7 +52,7 @@ impl FinishedFile {
         }
         let file = File::open(path).map_err(|e| failed(path, "read", e))?;
         let found = file.metadata().map_err(|e| failed(path, "read", e))?;
-        let sidecar = sidecar::name(&part);
+        let sidecar = sidecar_name(&part);
         let noted = match sidecar::load(&folder, &sidecar) {
             Ok(LoadedSidecar::State(state)) => Some(state),
             _ => None,
@@ -75,7 +76,7 @@ impl FinishedFile {
     /// is there still.
     pub(crate) fn clean_up(&self) -> Result<()> {
         if let (Ok(folder), Some(name)) = (Folder::of(&self.path), self.path.file_name()) {
-            let sidecar = sidecar::name(&part_name(name, folder.name_bytes_max));
+            let sidecar = sidecar_name(&part_name(name, folder.name_bytes_max));
             if matches!(sidecar::load(&folder, &sidecar), Ok(LoadedSidecar::State(_))) {
                 folder.sync().map_err(|e| failed(&self.path, "sync the folder of", e))?;
                 let _ = sidecar::remove(&folder, &sidecar);

@@ -10,7 +10,6 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +20,7 @@ use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::error::Result;
+use crate::output::helper_names::random_name;
 use crate::output::path_error::{failed, unusable};
 
 /// Flags of every open: a link could lead anywhere, and opening a pipe would block.
@@ -220,10 +220,10 @@ fn probe(folder: &OwnedFd) -> io::Result<OwnedFd> {
             opened => return opened.map_err(Into::into),
         }
     }
-    let name = format!(".s3fcp-{:016x}", fastrand::u64(..));
+    let name = random_name();
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | SAFELY;
-    let file = rustix::fs::openat(folder.as_fd(), &*name, flags, mode)?;
-    rustix::fs::unlinkat(folder.as_fd(), &*name, AtFlags::empty())?;
+    let file = rustix::fs::openat(folder.as_fd(), &name, flags, mode)?;
+    rustix::fs::unlinkat(folder.as_fd(), &name, AtFlags::empty())?;
     Ok(file)
 }
 
@@ -231,24 +231,6 @@ fn probe(folder: &OwnedFd) -> io::Result<OwnedFd> {
 pub(super) fn name_bytes_max(folder: &Path) -> usize {
     let found = rustix::fs::statvfs(folder).map_or(255, |found| found.f_namemax);
     usize::try_from(found).unwrap_or(255).clamp(64, 255)
-}
-
-/// Returns the name of the part file of the file `name`: so short that the helpers' names, of which it is the
-/// beginning, have at most `name_bytes_max` bytes. A name that has to be cut ends in a digest of all of it.
-pub(super) fn part_name(name: &OsStr, name_bytes_max: usize) -> std::ffi::OsString {
-    use sha2::{Digest, Sha256};
-    const LONGEST_SUFFIX: &str = ".part.json~";
-    const DIGEST_BYTES: usize = 8;
-    let mut part = name.to_owned();
-    if name.len() + LONGEST_SUFFIX.len() > name_bytes_max {
-        let digest = hex::encode(&Sha256::digest(name.as_bytes())[..DIGEST_BYTES]);
-        let kept_bytes = name_bytes_max - LONGEST_SUFFIX.len() - digest.len() - 1;
-        let text = name.to_string_lossy();
-        let kept = text.floor_char_boundary(kept_bytes.min(text.len()));
-        part = format!("{}~{digest}", &text[..kept]).into();
-    }
-    part.push(".part");
-    part
 }
 
 #[cfg(test)]
@@ -310,19 +292,5 @@ mod tests {
 
     fn nix_fifo(path: &Path) {
         rustix::fs::mknodat(CWD, path, rustix::fs::FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
-    }
-
-    #[test]
-    fn helper_names_fit_into_the_folder_and_differ() {
-        let mut seen = std::collections::HashSet::new();
-        for (letter, counts) in [("x", 1..=255), ("é", 1..=127)] {
-            for count in counts {
-                let name = letter.repeat(count);
-                let part = part_name(OsStr::new(&name), 255);
-                assert!(part.len() + ".json~".len() <= 255, "{count}");
-                assert_eq!(part.len() == name.len() + 5, name.len() <= 244, "{count}");
-                assert!(seen.insert(part));
-            }
-        }
     }
 }

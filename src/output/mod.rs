@@ -6,6 +6,7 @@ pub(crate) mod checkpoint;
 pub(crate) mod file_names;
 pub(crate) mod finished;
 pub(crate) mod folder;
+mod helper_names;
 pub(crate) mod in_place;
 pub(crate) mod part_file;
 pub(crate) mod path;

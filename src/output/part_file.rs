@@ -17,7 +17,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::output::block_reader::BlockReader;
 use crate::output::checkpoint::{Checkpoints, SidecarFile};
 use crate::output::finished::attach_proof;
-use crate::output::folder::{Folder, close, close_shared, lock, lock_soon, part_name};
+use crate::output::folder::{Folder, close, close_shared, lock, lock_soon};
+use crate::output::helper_names::{part_name, sidecar_name};
 use crate::output::path::OutputPath;
 use crate::output::path_error::{exists, failed, shown, unusable};
 use crate::output::permissions::{self, NEW_FILE_MODE, mode_of_existing};
@@ -85,7 +86,7 @@ impl PartFile {
         let name = part_name(file_name, folder.name_bytes_max);
         let path = place.path.with_file_name(&name);
         let file = open_locked(&folder, &name, &path, mode_of_existing(&place, &folder))?.map(Arc::new);
-        let sidecar_name = sidecar::name(&name);
+        let sidecar_name = sidecar_name(&name);
         let found = sidecar::load(&folder, &sidecar_name)
             .map_err(|e| failed(&place.path.with_file_name(&sidecar_name), "use", e))?;
         let has_bytes = match &file {

@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use serde::{Deserialize, Serialize};
 
 use crate::output::folder::Folder;
+use crate::output::helper_names::{random_name, unfinished_sidecar_name};
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range_spec::RangeSpec;
@@ -163,19 +164,6 @@ impl FileIdentity {
     }
 }
 
-/// Returns the name of the sidecar of the part file `part`.
-pub(super) fn name(part: &OsStr) -> OsString {
-    let mut name = part.to_owned();
-    name.push(".json");
-    name
-}
-
-fn name_while_written(name: &OsStr) -> OsString {
-    let mut name = name.to_owned();
-    name.push("~");
-    name
-}
-
 /// Reads the sidecar `name`. Fails if the file is not one that s3fcp made for this user.
 pub(super) fn load(folder: &Folder, name: &OsStr) -> io::Result<LoadedSidecar> {
     let Some(file) = folder.open_own(name, 0)? else { return Ok(LoadedSidecar::Missing) };
@@ -207,7 +195,7 @@ pub(super) fn save(
 ) -> io::Result<()> {
     let mut line = serde_json::to_vec(state)?;
     line.push(b'\n');
-    let (mut file, new) = create(folder, name_while_written(name))?;
+    let (mut file, new) = create(folder, unfinished_sidecar_name(name))?;
     let saved = file
         .write_all(&line)
         .and_then(|()| if sync { file.sync_data() } else { Ok(()) })
@@ -224,7 +212,7 @@ fn create(folder: &Folder, new: OsString) -> io::Result<(File, OsString)> {
     remove_leftover(folder, &new);
     match folder.create_new(&new, PRIVATE) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-            let other = OsString::from(format!(".s3fcp-{:016x}", fastrand::u64(..)));
+            let other = random_name();
             Ok((folder.create_new(&other, PRIVATE)?, other))
         }
         created => Ok((created?, new)),
@@ -242,7 +230,7 @@ fn remove_leftover(folder: &Folder, new: &OsStr) {
 
 /// Removes the sidecar `name` and what a run that was killed left of it.
 pub(super) fn remove(folder: &Folder, name: &OsStr) -> io::Result<()> {
-    remove_leftover(folder, &name_while_written(name));
+    remove_leftover(folder, &unfinished_sidecar_name(name));
     folder.remove(name)
 }
 
@@ -269,21 +257,18 @@ mod tests {
     fn a_sidecar_is_read_as_it_was_written_and_is_private() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Folder::of(&temporary.path().join("x")).unwrap();
-        let name = name(OsStr::new("x.part"));
-        assert_eq!(
-            (name.to_str(), load(&folder, &name).unwrap()),
-            (Some("x.part.json"), LoadedSidecar::Missing)
-        );
+        let name = OsStr::new("x.part.json");
+        assert_eq!(load(&folder, name).unwrap(), LoadedSidecar::Missing);
         let state = state("s3://b/a \"é\"\n");
         for (sync, only_new) in [(false, true), (true, false), (false, false)] {
-            save(&folder, &name, &state, sync, only_new).unwrap();
-            assert_eq!(load(&folder, &name).unwrap(), LoadedSidecar::State(state.clone()));
+            save(&folder, name, &state, sync, only_new).unwrap();
+            assert_eq!(load(&folder, name).unwrap(), LoadedSidecar::State(state.clone()));
         }
-        assert!(save(&folder, &name, &state, false, true).is_err());
-        let path = temporary.path().join(&name);
+        assert!(save(&folder, name, &state, false, true).is_err());
+        let path = temporary.path().join(name);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        remove(&folder, &name).unwrap();
-        remove(&folder, &name).unwrap();
+        remove(&folder, name).unwrap();
+        remove(&folder, name).unwrap();
         assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
     }
 
