@@ -8,10 +8,9 @@ use std::task::{Context, Poll, ready};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::metadata::head;
-use crate::client::retry::{Attempt, retry};
+use crate::client::retry::Attempt;
 use crate::download::context::DownloadContext;
-use crate::error::printable::printable;
-use crate::error::{Error, ErrorKind, Result, ServiceError};
+use crate::error::{Result, ServiceError};
 use crate::s3::checksum::expected::ExpectedChecksum;
 use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::PinnedVersion;
@@ -109,26 +108,6 @@ impl HeadState {
             Ok(info)
         });
         Self::Asked { task: AbortOnDropHandle::new(task), again }
-    }
-}
-
-/// Asks HEAD whether the object still has the tag that responses to GETs did not show.
-pub(super) async fn confirm(context: Arc<DownloadContext>) -> Result<()> {
-    let expected = context.evidence.expected_tag();
-    match retry(context.max_attempts, |attempt| head(&context.client, attempt)).await {
-        Ok(info) if info.etag.as_deref() == expected => Ok(()),
-        Ok(info) => {
-            let shown = |tag: Option<&str>| printable(tag.unwrap_or("absent"));
-            let (was, is) = (shown(expected), shown(info.etag.as_deref()));
-            let what = format!("the object changed during the download: its ETag was {was} and is {is}");
-            Err(Error::new(ErrorKind::Changed, what))
-        }
-        Err(e) if e.kind() == ErrorKind::NotFound => {
-            Err(Error::new(ErrorKind::Changed, "the object was deleted during the download"))
-        }
-        Err(e) => {
-            Err(e.with_hint("only HEAD shows the ETag at this server, and so whether the object changed"))
-        }
     }
 }
 

@@ -22,13 +22,14 @@ use crate::download::client::Client;
 use crate::download::concurrency::limit::Permit;
 use crate::download::context::DownloadContext;
 use crate::download::discovery::{self, Discovery};
+use crate::download::fetch::side_request;
 use crate::download::group::DownloadGroup;
 use crate::download::limits::Limits;
 use crate::download::memory::frame::Frame;
 use crate::download::meter::Meter;
 use crate::download::options::{ChecksumMode, Options};
 use crate::download::ordered::{OrderedRanges, Undelivered};
-use crate::download::pending_head::{self, PendingHead};
+use crate::download::pending_head::PendingHead;
 use crate::download::plan::{FEW_RANGES, Plan};
 use crate::download::verdict::{EndState, Verdict};
 use crate::download::verify::ChecksumCheck;
@@ -370,7 +371,7 @@ impl Download {
         }
         let context = &self.context;
         let task = self.confirmation.get_or_insert_with(|| {
-            AbortOnDropHandle::new(tokio::spawn(pending_head::confirm(Arc::clone(context))))
+            AbortOnDropHandle::new(tokio::spawn(side_request::confirm_tag(Arc::clone(context))))
         });
         let ended = ready!(Pin::new(task).poll(cx));
         let ended_early = || Error::new(ErrorKind::Other, "a part of the download ended early");

@@ -188,9 +188,20 @@ async fn complete_tag(context: &DownloadContext, info: &mut ObjectInfo, attempt:
         && side_request::honours_if_match(context, attempt).await?
     {
         context.evidence.expect_tag(tag);
+        // A server may refuse one tag and ignore the next: bytes are combined with others only if nothing had changed
+        // when their response began.
+        if context.pin.get().is_some() {
+            let check = Box::pin(side_request::check_tag(context, tag, attempt));
+            timeout(PROOF_TIME, check).await.unwrap_or_else(|_| Err(unconfirmed()))?;
+        }
         info.etag = Some(tag.to_owned());
     }
     Ok(())
+}
+
+fn unconfirmed() -> Error {
+    let what = "HEAD, which alone shows the ETag at this server, was not answered in time";
+    Error::new(ErrorKind::Network, what).retryable(true)
 }
 
 /// Returns whether `error` refuses an `If-Match` of HEAD's tag before any response was taken.

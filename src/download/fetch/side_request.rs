@@ -1,12 +1,15 @@
-//! Requests that show what the response to a GET left open: whether it is the whole object, its size, its tag, and whether
-//! the server honours `If-Match`.
+//! Requests that show what the response to a GET left open: whether it is the whole object, its size, its tag, whether the
+//! object still has that tag, and whether the server honours `If-Match`.
+
+use std::sync::Arc;
 
 use crate::client::metadata::{self, AfterEnd};
 use crate::client::object_client::ObjectClient;
-use crate::client::retry::Attempt;
+use crate::client::retry::{Attempt, retry};
 use crate::download::context::DownloadContext;
 use crate::download::verdict::maybe_more;
-use crate::error::Result;
+use crate::error::printable::printable;
+use crate::error::{Error, ErrorKind, Result};
 use crate::s3::object::ObjectInfo;
 use crate::s3::proof::is_strong;
 
@@ -95,6 +98,40 @@ pub(super) async fn tag_by_head(
     let is_same =
         head.size == info.size && (info.last_modified.is_none() || head.last_modified == info.last_modified);
     head.etag.filter(|etag| is_same && is_strong(etag))
+}
+
+/// Fails unless HEAD shows, after a response that does not show its tag has begun, that the object still has the tag.
+pub(super) async fn check_tag(context: &DownloadContext, tag: &str, attempt: Attempt) -> Result<()> {
+    let head = metadata::head(&context.client, Attempt { is_aside: true, ..attempt }).await;
+    still_has(tag, head).map_err(|e| {
+        // A response that cannot be confirmed now may be requested again.
+        if e.kind() == ErrorKind::Changed { e } else { e.retryable(true) }
+    })
+}
+
+/// Fails unless HEAD shows, after the last byte, that the object still has the tag which responses to GETs did not show.
+pub(crate) async fn confirm_tag(context: Arc<DownloadContext>) -> Result<()> {
+    let Some(tag) = context.evidence.expected_tag() else { return Ok(()) };
+    let head = retry(context.max_attempts, |attempt| metadata::head(&context.client, attempt)).await;
+    still_has(tag, head)
+}
+
+/// Fails unless `head`, HEAD's answer, shows that the object still has the tag.
+fn still_has(tag: &str, head: Result<ObjectInfo>) -> Result<()> {
+    match head {
+        Ok(info) if info.etag.as_deref() == Some(tag) => Ok(()),
+        Ok(info) => {
+            let (was, is) = (printable(tag), printable(info.etag.as_deref().unwrap_or("absent")));
+            let what = format!("the object changed during the download: its ETag was {was} and is {is}");
+            Err(Error::new(ErrorKind::Changed, what))
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            Err(Error::new(ErrorKind::Changed, "the object was deleted during the download"))
+        }
+        Err(e) => {
+            Err(e.with_hint("only HEAD shows the ETag at this server, and so whether the object changed"))
+        }
+    }
 }
 
 /// Returns the size that HEAD shows of the object that `info` describes. Under a weak `ETag` a server may send the object in

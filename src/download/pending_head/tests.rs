@@ -7,6 +7,7 @@ use super::*;
 use crate::download::client::Client;
 use crate::download::in_process::{config, context, read, source, start};
 use crate::download::options::{ChecksumMode, Options};
+use crate::error::{Error, ErrorKind};
 use crate::transport::in_memory::{InMemoryServer, LATENCY, RecordedRequest, ScriptedReply, object};
 
 const LEN: usize = 3000;
@@ -89,32 +90,30 @@ async fn what_is_not_sent_has_no_answer_and_what_is_known_is_not_asked_for() {
     assert_eq!(server.requests().len(), 0);
 }
 
+/// HEADs that are sent where only the first of three responses shows the tag: one beside it, one for each of the others, and
+/// one at the end.
+const AT_THE_END: usize = 3;
+
 #[tokio::test(start_paused = true)]
-async fn where_later_gets_show_no_tag_head_says_at_the_end_whether_the_object_is_the_same() {
-    let last = |reply: fn() -> ScriptedReply| {
-        move |number| if number == 0 { ScriptedReply::default() } else { reply() }
-    };
-    let table: [(&str, Reply, Option<ErrorKind>, usize); 4] = [
-        ("the same", ScriptedReply::default, None, 2),
-        (
-            "another at the end",
-            || ScriptedReply::default().with_header("etag", "\"two\""),
-            Some(ErrorKind::Changed),
-            2,
-        ),
-        (
-            "deleted at the end",
-            || ScriptedReply::error(404, "").with_header("x-amz-request-id", "1"),
-            Some(ErrorKind::Changed),
-            2,
-        ),
-        ("no answer at the end", || ScriptedReply::error(503, ""), Some(ErrorKind::Server), 3),
+async fn where_later_gets_show_no_tag_head_says_whether_the_object_is_the_same() {
+    let another: Reply = || ScriptedReply::default().with_header("etag", "\"two\"");
+    let deleted: Reply = || ScriptedReply::error(404, "").with_header("x-amz-request-id", "1");
+    let busy: Reply = || ScriptedReply::error(503, "");
+    let (changed, server_error) = (Some(ErrorKind::Changed), Some(ErrorKind::Server));
+    // From which HEAD on there is another reply, how many bytes are delivered, the end, and the HEADs in all.
+    let table: [(&str, usize, Reply, usize, Option<ErrorKind>, usize); 6] = [
+        ("the same", AT_THE_END, ScriptedReply::default, LEN, None, 4),
+        ("another at the end", AT_THE_END, another, LEN, changed, 4),
+        ("deleted at the end", AT_THE_END, deleted, LEN, changed, 4),
+        ("no answer at the end", AT_THE_END, busy, LEN, server_error, 5),
+        ("another in the middle", 1, another, 1000, changed, 3),
+        ("deleted in the middle", 1, deleted, 1000, changed, 3),
     ];
-    for (case, reply, kind, count) in table {
-        let server = server(last(reply));
+    for (case, from, reply, delivered, kind, count) in table {
+        let server = server(move |number| if number < from { ScriptedReply::default() } else { reply() });
         let mut download = start(&server, &options()).await.unwrap();
         let (bytes, error) = read(&mut download).await;
-        assert_eq!(bytes, object(LEN), "{case}");
+        assert_eq!(bytes, object(LEN)[..delivered], "{case}");
         assert_eq!(error.as_ref().map(Error::kind), kind, "{case}: {error:?}");
         assert_eq!(heads(&server), count, "{case}");
         assert_eq!(download.verdict().is_some(), kind.is_none(), "{case}");

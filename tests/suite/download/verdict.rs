@@ -1,10 +1,10 @@
 //! Exit code 0 is a verdict: each byte is there, and all are of one version, however little a server shows of it.
 //!
 //! The servers here replace their object after some requests, or say different things of its size. Tried are: `ETag`
-//! absent, weak, blank, shown by HEAD alone; `If-Match` honoured or not; the replacement after the first, a middle and
+//! absent, weak, blank, shown by HEAD alone; `If-Match` honoured, ignored, refused once; the replacement after the first, a middle and
 //! the last GET; stdout and a file, ranges, shards, several objects, and URLs. `random/lying.rs` tries more of them.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use bytes::Bytes;
 
@@ -30,20 +30,33 @@ fn replaced() -> Bytes {
     object(SIZE).iter().map(|byte| !byte).collect()
 }
 
-/// What a server shows of a version, and what it makes of `If-Match`.
+/// What a server makes of `If-Match`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IfMatch {
+    Ignored,
+    /// The first one is refused, whatever it names.
+    RefusedOnce,
+    Honoured,
+}
+
+/// What a server shows of a version.
 #[derive(Clone, Copy)]
 struct Shown {
     /// Headers of responses to GET, with the version in the place of `#`.
     get: &'static str,
     head: &'static str,
-    honours_if_match: bool,
+    if_match: IfMatch,
 }
 
 /// A server whose object is replaced once it has answered `after` GETs.
 fn replacing(shown: Shown, after: usize) -> FaultServer {
     let versions = [object(SIZE), replaced()];
-    let gets = AtomicUsize::new(0);
+    let (gets, is_refused) = (AtomicUsize::new(0), AtomicBool::new(false));
     FaultServer::start(object(SIZE), move |request: &Request| {
+        let refuses_once = shown.if_match == IfMatch::RefusedOnce && request.header("if-match").is_some();
+        if refuses_once && !is_refused.swap(true, Relaxed) {
+            return Reply::status(412).code("PreconditionFailed");
+        }
         if request.is_get() {
             gets.fetch_max(request.serial + 1, Relaxed);
         }
@@ -56,7 +69,7 @@ fn respond(request: &Request, shown: Shown, versions: &[Bytes; 2], version: usiz
     let bytes = &versions[version];
     let tag = [ETAG, NEW_ETAG][version].trim_matches('"');
     let headers = if request.is_get() { shown.get } else { shown.head }.replace('#', tag);
-    let is_refused = shown.honours_if_match
+    let is_refused = shown.if_match == IfMatch::Honoured
         && request.header("if-match").is_some_and(|wanted| wanted.trim_matches('"') != tag);
     let head = |status: &str, length: u64, more: &str| {
         format!(
@@ -80,7 +93,7 @@ fn respond(request: &Request, shown: Shown, versions: &[Bytes; 2], version: usiz
 
 fn kinds() -> Vec<(&'static str, Shown)> {
     let mut kinds = Vec::new();
-    for honours_if_match in [false, true] {
+    for if_match in [IfMatch::Ignored, IfMatch::RefusedOnce, IfMatch::Honoured] {
         for (name, get, head) in [
             ("nothing", "", ""),
             ("HEAD alone", "", "etag: \"#\"\r\n"),
@@ -89,7 +102,7 @@ fn kinds() -> Vec<(&'static str, Shown)> {
             ("blank", "etag: \"\"\r\n", "etag: \"\"\r\n"),
             ("strong", "etag: \"#\"\r\n", "etag: \"#\"\r\n"),
         ] {
-            kinds.push((name, Shown { get, head, honours_if_match }));
+            kinds.push((name, Shown { get, head, if_match }));
         }
     }
     kinds
@@ -140,8 +153,9 @@ fn exit_0_means_one_version_whatever_the_server_shows_of_it() {
 /// Several responses under HEAD's tag: its first word comes before all of them, and its last one after.
 #[test]
 fn ranges_without_a_tag_are_of_the_version_that_head_shows_before_and_after() {
-    for honours_if_match in [false, true] {
-        let shown = Shown { get: "", head: "etag: \"#\"\r\n", honours_if_match };
+    for if_match in [IfMatch::Ignored, IfMatch::Honoured] {
+        let honours_if_match = if_match == IfMatch::Honoured;
+        let shown = Shown { get: "", head: "etag: \"#\"\r\n", if_match };
         let server = replacing(shown, usize::MAX);
         let outcome = run(&server).args(["--stats=json"]).download(URI);
         outcome.assert_object(&object(SIZE));
