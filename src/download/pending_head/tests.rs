@@ -100,16 +100,16 @@ async fn where_later_gets_show_no_tag_head_says_whether_the_object_is_the_same()
     let deleted: Reply = || ScriptedReply::error(404, "").with_header("x-amz-request-id", "1");
     let busy: Reply = || ScriptedReply::error(503, "");
     let (changed, server_error) = (Some(ErrorKind::Changed), Some(ErrorKind::Server));
-    // From which HEAD on there is another reply, how many bytes are delivered, the end, and the HEADs in all.
-    let table: [(&str, usize, Reply, usize, Option<ErrorKind>, usize); 6] = [
-        ("the same", AT_THE_END, ScriptedReply::default, LEN, None, 4),
-        ("another at the end", AT_THE_END, another, LEN, changed, 4),
-        ("deleted at the end", AT_THE_END, deleted, LEN, changed, 4),
-        ("no answer at the end", AT_THE_END, busy, LEN, server_error, 5),
-        ("another in the middle", 1, another, 1000, changed, 3),
-        ("deleted in the middle", 1, deleted, 1000, changed, 3),
+    // From which HEAD on there is another reply; how many bytes are delivered, and the end; the HEADs in all.
+    let table: [((&str, usize), Reply, (usize, Option<ErrorKind>), usize); 6] = [
+        (("the same", AT_THE_END), ScriptedReply::default, (LEN, None), 4),
+        (("another at the end", AT_THE_END), another, (LEN, changed), 4),
+        (("deleted at the end", AT_THE_END), deleted, (LEN, changed), 4),
+        (("no answer at the end", AT_THE_END), busy, (LEN, server_error), 5),
+        (("another in the middle", 1), another, (1000, changed), 3),
+        (("deleted in the middle", 1), deleted, (1000, changed), 3),
     ];
-    for (case, from, reply, delivered, kind, count) in table {
+    for ((case, from), reply, (delivered, kind), count) in table {
         let server = server(move |number| if number < from { ScriptedReply::default() } else { reply() });
         let mut download = start(&server, &options()).await.unwrap();
         let (bytes, error) = read(&mut download).await;
