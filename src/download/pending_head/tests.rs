@@ -90,6 +90,9 @@ async fn what_is_not_sent_has_no_answer_and_what_is_known_is_not_asked_for() {
     assert_eq!(server.requests().len(), 0);
 }
 
+/// How many bytes are delivered, and the error after them.
+type End = (usize, Option<ErrorKind>);
+
 /// HEADs that are sent where only the first of three responses shows the tag: one beside it, one for each of the others, and
 /// one at the end.
 const AT_THE_END: usize = 3;
@@ -100,8 +103,8 @@ async fn where_later_gets_show_no_tag_head_says_whether_the_object_is_the_same()
     let deleted: Reply = || ScriptedReply::error(404, "").with_header("x-amz-request-id", "1");
     let busy: Reply = || ScriptedReply::error(503, "");
     let (changed, server_error) = (Some(ErrorKind::Changed), Some(ErrorKind::Server));
-    // From which HEAD on there is another reply; how many bytes are delivered, and the end; the HEADs in all.
-    let table: [((&str, usize), Reply, (usize, Option<ErrorKind>), usize); 6] = [
+    // From which HEAD on there is another reply, the end, and the HEADs in all.
+    let table: [((&str, usize), Reply, End, usize); 6] = [
         (("the same", AT_THE_END), ScriptedReply::default, (LEN, None), 4),
         (("another at the end", AT_THE_END), another, (LEN, changed), 4),
         (("deleted at the end", AT_THE_END), deleted, (LEN, changed), 4),
