@@ -4,6 +4,7 @@
 
 pub(crate) mod address;
 pub(crate) mod checksum;
+mod echo_encodings;
 mod error_document;
 mod error_fields;
 pub(crate) mod error_response;

@@ -1,18 +1,12 @@
 //! The secrets of a request, blanked out of whatever a server echoes.
 //!
-//! A debugging proxy or a gateway may repeat request headers in its response, perhaps encoded or cut. Texts are
-//! compared after percent-encoding, entities and JSON escapes are undone, several times where they are nested, so that
-//! each form is found. Base64 and hexadecimal digits are looked for as such: undoing them would need to know where they
-//! begin.
+//! A debugging proxy or a gateway may repeat request headers in its response, perhaps encoded (`echo_encodings.rs`) or
+//! cut.
 
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::Range;
 
-use base64::Engine as _;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
-
-use crate::s3::error_document::entity;
+use crate::s3::echo_encodings::{DecodedByte, as_it_is, bytes_of, decoded, encoded, layers};
 
 /// The text in the place of a secret.
 pub(crate) const BLANK: &str = "[hidden]";
@@ -24,24 +18,6 @@ const BLANKED_MIN: usize = 8;
 const NAME_BYTES_MAX: usize = 16;
 /// Only the beginning of a text is ever shown.
 const TEXT_BYTES_MAX: usize = 4096;
-
-/// Encodings inside each other that are undone: an escaped text in JSON in an XML document has three.
-const NESTING_MAX: usize = 4;
-/// The longest entity that is read.
-const ENTITY_BYTES_MAX: usize = 12;
-/// HTML's names of the ASCII characters that secrets have and XML has no names for
-/// (<https://html.spec.whatwg.org/multipage/named-characters.html>).
-const HTML_NAMES: [(&[u8], u8); 9] = [
-    (b"&sol;", b'/'),
-    (b"&plus;", b'+'),
-    (b"&equals;", b'='),
-    (b"&percnt;", b'%'),
-    (b"&colon;", b':'),
-    (b"&commat;", b'@'),
-    (b"&lowbar;", b'_'),
-    (b"&period;", b'.'),
-    (b"&bsol;", b'\\'),
-];
 
 /// The secrets that a request carries: keys, tokens, a signature, the query of a presigned URL.
 #[derive(Clone, Default)]
@@ -143,44 +119,12 @@ impl Secrets {
     }
 }
 
-/// Returns `secret` in base64 and in hexadecimal digits, with a space in the place of a plus too. In fewer characters than
-/// are blanked they may be a part of any text.
+/// Returns the encodings of `secret` that are looked for as such. In fewer characters than are blanked they may be a part of
+/// any text.
 fn encodings(secret: &[u8]) -> Vec<Vec<u8>> {
-    let as_decoded = |byte: &u8| if *byte == b'+' { b' ' } else { *byte };
-    let mut forms = base64_forms(secret);
-    forms.extend(hex_forms(secret));
+    let mut forms = encoded(secret);
     forms.retain(|form| form.len() >= BLANKED_MIN);
-    let with_plus = forms.iter().filter(|form| form.contains(&b'+'));
-    let with_spaces: Vec<Vec<u8>> = with_plus.map(|form| form.iter().map(as_decoded).collect()).collect();
-    forms.extend(with_spaces);
     forms
-}
-
-/// Returns `secret` in both alphabets of base64, alone and as a part of a longer text, in which it may begin at any of
-/// the three bytes of a group (RFC 4648, sections 4 and 5).
-fn base64_forms(secret: &[u8]) -> Vec<Vec<u8>> {
-    let encode = |bytes: &[u8]| [BASE64_STANDARD.encode(bytes), BASE64_URL_SAFE.encode(bytes)];
-    let mut forms = encode(secret).map(String::into_bytes).to_vec();
-    for before in 0..3 {
-        let shifted = [&[0; 2][..before], secret].concat();
-        // The characters that depend on other bytes too are left out.
-        let (start, end) = ((before * 8).div_ceil(6), shifted.len() * 8 / 6);
-        forms.extend(
-            encode(&shifted).iter().filter_map(|text| text.as_bytes().get(start..end)).map(<[u8]>::to_vec),
-        );
-    }
-    forms
-}
-
-/// Returns the hexadecimal digits of `secret`, in both cases.
-fn hex_forms(secret: &[u8]) -> [Vec<u8>; 2] {
-    let digits = |digits: &[u8; 16]| {
-        secret
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 15].map(|digit| digits[usize::from(digit)]))
-            .collect()
-    };
-    [digits(b"0123456789ABCDEF"), digits(b"0123456789abcdef")]
 }
 
 fn beginning(text: &str) -> &str {
@@ -192,7 +136,7 @@ fn beginning(text: &str) -> &str {
 }
 
 /// Marks every run of at least `least` bytes of `secret` in `plain`.
-fn mark(secret: &[u8], plain: &[(u8, Range<usize>)], least: usize, hidden: &mut [bool]) {
+fn mark(secret: &[u8], plain: &[DecodedByte], least: usize, hidden: &mut [bool]) {
     for at in 0..plain.len() {
         for from in 0..=secret.len() - least {
             if secret[from] != plain[at].0 {
@@ -206,92 +150,12 @@ fn mark(secret: &[u8], plain: &[(u8, Range<usize>)], least: usize, hidden: &mut 
     }
 }
 
-/// Returns `text` as it is, and with its encodings undone, one inside the other.
-fn layers(text: &str) -> Vec<Vec<(u8, Range<usize>)>> {
-    let mut layers = vec![as_it_is(text)];
-    while layers.len() <= NESTING_MAX
-        && let Some(last) = layers.last()
-    {
-        let inner = decoded(last);
-        if inner == *last {
-            break;
-        }
-        layers.push(inner);
-    }
-    layers
-}
-
-/// Returns the bytes that `plain` stands for, each with the range of the text that it was read from. A space and a plus
-/// are one, since either may stand for the other in a query.
-fn decoded(plain: &[(u8, Range<usize>)]) -> Vec<(u8, Range<usize>)> {
-    let bytes = bytes_of(plain);
-    let mut inner = Vec::with_capacity(plain.len());
-    let mut at = 0;
-    while at < plain.len() {
-        let (byte, len) = unit(&bytes[at..]);
-        let range = plain[at].1.start..plain[at + len - 1].1.end;
-        inner.push((if byte == b'+' { b' ' } else { byte }, range));
-        at += len;
-    }
-    inner
-}
-
-/// Returns the bytes of `text`, with nothing decoded.
-fn as_it_is(text: &str) -> Vec<(u8, Range<usize>)> {
-    text.bytes().enumerate().map(|(at, byte)| (byte, at..at + 1)).collect()
-}
-
-fn bytes_of(plain: &[(u8, Range<usize>)]) -> Vec<u8> {
-    plain.iter().map(|(byte, _)| *byte).collect()
-}
-
-/// Reads one unit of text, which is not empty: the byte that it stands for, and its length.
-fn unit(bytes: &[u8]) -> (u8, usize) {
-    match bytes {
-        // Percent-encoded, perhaps twice: %252F.
-        [b'%', rest @ ..] => {
-            let mut len = 1;
-            let mut rest = rest;
-            while let [b'2', b'5', more @ ..] = rest
-                && hex_byte(more).is_some()
-            {
-                rest = more;
-                len += 2;
-            }
-            hex_byte(rest).map_or((b'%', 1), |byte| (byte, len + 2))
-        }
-        [b'&', ..] => character(bytes).unwrap_or((b'&', 1)),
-        [b'\\', c @ (b'/' | b'"' | b'\\'), ..] => (*c, 2),
-        [b'\\', b'x', rest @ ..] => hex_byte(rest).map_or((b'\\', 1), |byte| (byte, 4)),
-        [b'\\', b'u', b'0', b'0', rest @ ..] => {
-            hex_byte(rest).filter(u8::is_ascii).map_or((b'\\', 1), |byte| (byte, 6))
-        }
-        [byte, ..] => (*byte, 1),
-        [] => (0, 1),
-    }
-}
-
-/// Reads the entity at the start of `bytes`, of an ASCII character: that, and the entity's length.
-fn character(bytes: &[u8]) -> Option<(u8, usize)> {
-    if let Some((name, c)) = HTML_NAMES.iter().find(|(name, _)| bytes.starts_with(name)) {
-        return Some((*c, name.len()));
-    }
-    let end = bytes.iter().take(ENTITY_BYTES_MAX).position(|byte| *byte == b';')?;
-    let (c, len) = entity(std::str::from_utf8(&bytes[..=end]).ok()?)?;
-    Some((u8::try_from(u32::from(c)).ok().filter(u8::is_ascii)?, len))
-}
-
-fn hex_byte(bytes: &[u8]) -> Option<u8> {
-    let digits = std::str::from_utf8(bytes.get(..2)?).ok()?;
-    if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    u8::from_str_radix(digits, 16).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::s3::echo_encodings::hex_forms;
+    use base64::Engine as _;
+    use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
     use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
     use proptest::prelude::*;
 
