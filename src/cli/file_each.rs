@@ -16,7 +16,7 @@ use crate::cli::invocation::Invocation;
 use crate::cli::objects::{self, ObjectNote};
 use crate::cli::transfer::{EarlierRun, check_tail, pinned};
 use crate::download::client::Client;
-use crate::download::sequence::{ObjectRequest, ObjectRequests};
+use crate::download::object_requests::{ObjectRequest, ObjectRequests};
 use crate::download::verdict::Verdict;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::file_names::FileNames;

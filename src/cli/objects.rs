@@ -9,8 +9,9 @@ use tokio::sync::mpsc;
 use crate::cli::file_each::ObjectFile;
 use crate::cli::invocation::Invocation;
 use crate::cli::source_list::{ListedSource, SourceList};
+use crate::download::object_requests::{ObjectRequest, ObjectRequests};
 use crate::download::options::Options;
-use crate::download::sequence::{ObjectRequest, ObjectRequests, ObjectSequence};
+use crate::download::sequence::ObjectSequence;
 use crate::error::{Error, Result};
 use crate::s3::address::source::Source;
 

@@ -28,7 +28,7 @@ use crate::cli::transfer;
 use crate::config;
 use crate::config::settings::Config;
 use crate::download::client::Client;
-use crate::download::sequence::ObjectRequest;
+use crate::download::object_requests::ObjectRequest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::blocking::{has_thread, run_blocking};
 use crate::output::resume::DownloadRequest;

@@ -13,6 +13,8 @@ pub(crate) mod limits;
 pub(crate) mod machine_memory;
 pub(crate) mod memory;
 pub(crate) mod meter;
+mod object_ahead;
+pub(crate) mod object_requests;
 pub(crate) mod options;
 pub(crate) mod ordered;
 pub(crate) mod pending_head;

@@ -11,11 +11,9 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::ops::RangeInclusive;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::stream::Stream;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::download::client::Client;
@@ -23,25 +21,14 @@ use crate::download::concurrency::limit::Permit;
 use crate::download::group::DownloadGroup;
 use crate::download::limits::Limits;
 use crate::download::memory::frame::Frame;
+use crate::download::object_ahead::{ObjectAhead, ObjectStart, ended_early, unknown};
+use crate::download::object_requests::{ObjectRequest, ObjectRequests, RequestQueue};
 use crate::download::options::Options;
 use crate::download::ordered::Undelivered;
 use crate::download::stream::{Download, StartMode, TransferStats};
 use crate::download::verdict::Verdict;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::source::Source;
-
-/// An object to download, with a `note` that comes back when its turn has come.
-pub(crate) struct ObjectRequest<T> {
-    pub(crate) source: Source,
-    /// Its own options, if they are not those of the run.
-    pub(crate) options: Option<Options>,
-    /// Bytes before the requested range that an earlier run has written.
-    pub(crate) already_written: u64,
-    pub(crate) note: T,
-}
-
-/// The objects of a run, as they become known. After an error it is not polled.
-pub(crate) type ObjectRequests<T> = Pin<Box<dyn Stream<Item = Result<ObjectRequest<T>>> + Send>>;
 
 /// The most ranges that are fetched at the same time because objects are small. Small objects are limited by the latency of their
 /// responses: 32 of them at a time bring as much as a link of S3 has, and further ones only by the controller's word.
@@ -55,31 +42,13 @@ const OBJECT_BYTES: u64 = 32 << 10;
 const OBJECTS_WINDOW_DIVISOR: u64 = 4;
 const OBJECTS_AHEAD: RangeInclusive<u64> = 64..=512;
 
-/// An object that was requested before its turn.
-struct ObjectAhead<T> {
-    request: ObjectRequest<T>,
-    start: ObjectStart,
-}
-
-enum ObjectStart {
-    /// Its first response has not come.
-    Pending(AbortOnDropHandle<Result<Download>>),
-    Responded(Box<Download>),
-    Failed(Option<Error>),
-}
-
 /// Downloads in a row.
 pub(crate) struct ObjectSequence<T> {
     client: Client,
     group: Arc<DownloadGroup>,
     options: Arc<Options>,
-    requests: ObjectRequests<T>,
-    /// The next objects, not requested yet, in order. One is read early, so that the end of the stream is known; there are more
-    /// where objects were cancelled.
-    next: VecDeque<Result<ObjectRequest<T>>>,
-    has_ended: bool,
-    /// Set if the stream ended with an error.
-    has_broken: bool,
+    /// The next objects, not requested yet.
+    next: RequestQueue<T>,
     /// The objects after the current one that are requested.
     ahead: VecDeque<ObjectAhead<T>>,
     /// The bytes to deliver of the object that responded last: what the next one may have.
@@ -111,10 +80,7 @@ impl<T: Send + 'static> ObjectSequence<T> {
             client: client.clone(),
             group: DownloadGroup::new(&Limits::of(options, &client.origins().config.profile_limits), options),
             options: Arc::new(options.clone()),
-            requests,
-            next: VecDeque::new(),
-            has_ended: false,
-            has_broken: false,
+            next: RequestQueue::new(requests),
             ahead: VecDeque::new(),
             usual_bytes: 0,
             current: None,
@@ -155,18 +121,13 @@ impl<T: Send + 'static> ObjectSequence<T> {
 
     /// Returns how many objects there are, those that have begun included; `None` until that is known.
     pub(crate) fn objects(&self) -> Option<usize> {
-        let unread = match self.requests.size_hint() {
-            _ if self.has_ended => 0,
-            (least, most) => most.filter(|most| *most == least)?,
-        };
         let begun = usize::try_from(self.begun).unwrap_or(usize::MAX);
-        Some(begun + self.ahead.len() + self.next.len() + unread)
+        Some(begun + self.ahead.len() + self.next.len()?)
     }
 
     /// Returns whether no object follows the current one; `false` until that is known.
     pub(crate) fn is_last(&self) -> bool {
-        let has_more = !self.next.is_empty() || !self.ahead.is_empty() || self.failed.is_some();
-        self.has_ended && !self.has_broken && !has_more
+        self.next.is_done() && self.ahead.is_empty() && self.failed.is_none()
     }
 
     /// Returns how many bytes the complete objects had.
@@ -232,21 +193,22 @@ impl<T: Send + 'static> ObjectSequence<T> {
             loop {
                 while self.look_ahead(cx) {}
                 // A name may have come just now.
-                if !self.ahead.is_empty() || !matches!(self.next.front(), Some(Ok(_))) {
+                if !self.ahead.is_empty() {
                     break;
                 }
-                self.start_first();
+                let Some(request) = self.next.pop_object() else { break };
+                self.start(request, self.begun > 0, self.group.limit.take());
             }
             match self.ahead.front() {
                 Some(ObjectAhead { start: ObjectStart::Pending(_), .. }) => Poll::Pending,
-                None if self.next.is_empty() && !self.has_ended => Poll::Pending,
+                None if self.next.is_waiting() => Poll::Pending,
                 _ => Poll::Ready(()),
             }
         })
         .await;
         let Some(first) = self.ahead.pop_front() else {
             // The list has failed, or ended.
-            return self.next.pop_front().map(|next| next.and(Err(ended_early())));
+            return self.next.pop().map(|next| next.and(Err(ended_early())));
         };
         Some(match first.start {
             ObjectStart::Responded(download) => self.advance(first.request, *download),
@@ -295,7 +257,7 @@ impl<T: Send + 'static> ObjectSequence<T> {
     /// Reads the next names, and requests what of the next objects may be requested, in order. Returns whether it started
     /// what the caller may have to wait for: that was not polled yet, so that it would wake nobody.
     fn look_ahead(&mut self, cx: &mut Context<'_>) -> bool {
-        self.read_name(cx);
+        self.next.poll_read(cx);
         let (mut undelivered, mut is_all_requested) = (Undelivered::default(), true);
         let mut has_started = false;
         if let Some(CurrentObject { download: current, .. }) = &mut self.current {
@@ -306,15 +268,7 @@ impl<T: Send + 'static> ObjectSequence<T> {
             (undelivered, is_all_requested) = (current.undelivered(), current.is_all_requested());
         }
         for object in &mut self.ahead {
-            if let ObjectStart::Pending(task) = &mut object.start
-                && let Poll::Ready(started) = Pin::new(task).poll(cx)
-            {
-                object.start = match started.unwrap_or_else(|_| Err(ended_early().on(&object.request.source)))
-                {
-                    Ok(download) => ObjectStart::Responded(Box::new(download)),
-                    Err(error) => ObjectStart::Failed(Some(error)),
-                };
-            }
+            object.poll_start(cx);
             undelivered = undelivered
                 + match &mut object.start {
                     ObjectStart::Responded(download) => {
@@ -358,8 +312,8 @@ impl<T: Send + 'static> ObjectSequence<T> {
         undelivered: &Undelivered,
         is_all_requested: bool,
     ) -> Option<(ObjectRequest<T>, Permit)> {
-        self.read_name(cx);
-        let has_more = matches!(self.next.front(), Some(Ok(_)));
+        self.next.poll_read(cx);
+        let has_more = self.next.has_object();
         self.group.set_has_more(has_more);
         let CurrentObject { download: current, .. } = self.current.as_ref()?;
         if !has_more || current.has_failed() {
@@ -380,7 +334,7 @@ impl<T: Send + 'static> ObjectSequence<T> {
             return None;
         }
         let permit = limit.try_acquire(extra)?;
-        Some((self.next.pop_front()?.ok()?, permit))
+        Some((self.next.pop_object()?, permit))
     }
 
     /// Returns how many bytes before an object may be undelivered when it is requested, unless it is the next one: as many as the
@@ -396,15 +350,6 @@ impl<T: Send + 'static> ObjectSequence<T> {
         in_window.clamp(*OBJECTS_AHEAD.start(), *OBJECTS_AHEAD.end())
     }
 
-    /// Requests the object whose turn it is, if it was not before.
-    fn start_first(&mut self) {
-        match self.next.pop_front() {
-            Some(Ok(request)) => self.start(request, self.begun > 0, self.group.limit.take()),
-            Some(Err(error)) => self.next.push_front(Err(error)),
-            None => {}
-        }
-    }
-
     fn start(&mut self, request: ObjectRequest<T>, is_ahead: bool, permit: Permit) {
         let mode = self.mode(&request, self.begun + self.ahead.len() as u64, is_ahead, permit);
         let (client, options) = (self.client.clone(), Arc::clone(&self.options));
@@ -416,33 +361,16 @@ impl<T: Send + 'static> ObjectSequence<T> {
         self.ahead.push_back(ObjectAhead { request, start: ObjectStart::Pending(task) });
     }
 
-    /// Reads the next name, if it is not known.
-    fn read_name(&mut self, cx: &mut Context<'_>) {
-        if self.next.is_empty()
-            && !self.has_ended
-            && let Poll::Ready(next) = self.requests.as_mut().poll_next(cx)
-        {
-            self.has_broken = matches!(next, Some(Err(_)));
-            self.has_ended = self.has_broken || next.is_none();
-            self.next.extend(next);
-        }
-    }
-
     /// Cancels objects and ranges from the back where the controller found that they only share the link with the front range.
     fn retreat(&mut self) {
         let Some(keep) = self.group.limit.take_retreat() else { return };
-        let fetching = |object: &ObjectAhead<T>| match &object.start {
-            ObjectStart::Pending(_) => 1,
-            ObjectStart::Responded(download) => download.fetching(),
-            ObjectStart::Failed(_) => 0,
-        };
-        let mut ahead: usize = self.ahead.iter().map(fetching).sum();
+        let mut ahead: usize = self.ahead.iter().map(ObjectAhead::fetching).sum();
         let Some(current) = self.current.as_mut().map(|current| &mut current.download) else { return };
         while current.fetching() + ahead > keep.max(1)
-            && let Some(last) = self.ahead.pop_back_if(|last| fetching(last) > 0)
+            && let Some(last) = self.ahead.pop_back_if(|last| last.fetching() > 0)
         {
-            ahead -= fetching(&last);
-            self.next.push_front(Ok(last.request));
+            ahead -= last.fetching();
+            self.next.push_front(last.request);
         }
         current.retreat(keep.saturating_sub(ahead));
     }
@@ -451,15 +379,6 @@ impl<T: Send + 'static> ObjectSequence<T> {
         let already_written = request.already_written;
         StartMode { already_written, is_ahead, object, group: Arc::clone(&self.group), permit }
     }
-}
-
-/// An object of perhaps so many bytes that has not responded.
-fn unknown(bytes: u64) -> Undelivered {
-    Undelivered { ranges: 1, bytes, outstanding: bytes, front: bytes }
-}
-
-fn ended_early() -> Error {
-    Error::new(ErrorKind::Other, "a part of the download ended early")
 }
 
 #[cfg(test)]
