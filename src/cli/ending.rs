@@ -94,11 +94,14 @@ impl Ending {
         };
         let progress = observers.finish(outcome);
         let has_begun = self.transfer.is_some() || self.result.is_ok();
-        let stats = Stats::collect(self.credentials_time, self.transfer, self.engine, verdict, delivery);
-        if invocation.stats == Some(Format::Text) && has_begun {
-            // A stderr that is gone does not make a download fail.
-            let _ = io::stderr().write_all(stats.text().as_bytes());
-        }
+        let stats = invocation.stats.map(|format| {
+            let stats = Stats::collect(self.credentials_time, self.transfer, self.engine, verdict, delivery);
+            if format == Format::Text && has_begun {
+                // A stderr that is gone does not make a download fail.
+                let _ = io::stderr().write_all(stats.text().as_bytes());
+            }
+            stats
+        });
         let cause = match self.result {
             Ok(DeliveryOutcome::Stopped { by: StopReason::Signal(signal), .. }) => {
                 EndCause::Interrupted(signal)

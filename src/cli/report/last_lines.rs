@@ -33,8 +33,8 @@ pub(crate) struct LastLines {
 pub(crate) struct RunFigures {
     /// How far the objects are.
     pub(crate) progress: Snapshot,
-    /// The cost of the run.
-    pub(crate) stats: Stats,
+    /// The cost of the run, if it is asked for.
+    pub(crate) stats: Option<Stats>,
 }
 
 impl LastLines {
@@ -78,7 +78,7 @@ impl RunFigures {
     pub(crate) fn without_run(delivery: &Arc<WriteProgress>) -> Self {
         Self {
             progress: RunProgress::new(None, Arc::clone(delivery)).now(),
-            stats: Stats::collect(None, None, None, None, delivery),
+            stats: Some(Stats::collect(None, None, None, None, delivery)),
         }
     }
 
@@ -88,8 +88,8 @@ impl RunFigures {
         if lines.progress {
             text += &last_json_line(&self.progress, outcome, end);
         }
-        if lines.stats {
-            text += &self.stats.json(end);
+        if let Some(stats) = self.stats.as_ref().filter(|_| lines.stats) {
+            text += &stats.json(end);
         }
         text
     }
