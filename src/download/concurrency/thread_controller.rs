@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use crate::download::concurrency::rest::Rest;
+
 /// The part of the time from which on a thread counts as the limit.
 pub(crate) const BUSY_SHARE: f64 = 0.9;
 /// How long a thread must be the limit before others are tried, so that a burst does not count.
@@ -14,9 +16,6 @@ const BUSY_TIME: Duration = Duration::from_millis(300);
 const TRIAL_TIME: Duration = Duration::from_millis(200);
 /// By what factor the rate must grow where threads stay the limit.
 const GROWTH_MIN: f64 = 1.15;
-/// How long to wait before a number of threads that did not pay is tried again: at first, and at most.
-const REST_MIN: Duration = Duration::from_secs(4);
-const REST_MAX: Duration = Duration::from_mins(1);
 /// There is one thread less when the others would be busy for less than this part of the time, for so long.
 const IDLE_SHARE: f64 = 0.5;
 const IDLE_TIME: Duration = Duration::from_secs(2);
@@ -31,7 +30,7 @@ pub(crate) struct ThreadController {
     busy_since: Option<(Duration, u64)>,
     idle_since: Option<Duration>,
     trial: Option<ThreadTrial>,
-    rest: Duration,
+    rest: Rest,
     rests_until: Duration,
 }
 
@@ -67,7 +66,7 @@ impl ThreadController {
             busy_since: None,
             idle_since: None,
             trial: None,
-            rest: REST_MIN,
+            rest: Rest::default(),
             rests_until: Duration::ZERO,
         }
     }
@@ -117,8 +116,7 @@ impl ThreadController {
         self.trial = None;
         if is_busy && rate(trial.began, trial.bytes, now) < GROWTH_MIN * trial.rate_before {
             self.threads = trial.before;
-            self.rests_until = now.at + self.rest;
-            self.rest = (2 * self.rest).min(REST_MAX);
+            self.rests_until = now.at + self.rest.take();
         }
     }
 }

@@ -20,6 +20,11 @@ const LATENCY_FACTOR_MAX: f64 = 2.0;
 /// A connection has picked up speed after so many latencies, and its rate shows in so many bytes.
 const SETTLING_LATENCIES: u32 = 4;
 const SETTLING_BYTES: f64 = 1024.0 * 1024.0;
+/// Up to this many connections, the first look may be wrong, and they are tried one by one.
+pub(super) const ONE_BY_ONE_MAX: usize = 3;
+/// How long a number of connections is measured at least. Many are measured for as long as a request takes: few have no gaps
+/// between requests.
+const MEASURE_TIME: Duration = Duration::from_millis(60);
 /// A request that takes longer than this is not waited for.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -88,9 +93,15 @@ impl ConnectionEstimate {
 
     /// Returns how long one more connection beside few has to be watched until its rate shows, no longer than a request takes:
     /// meanwhile it takes half of a full link from the front range.
-    pub(super) fn settling_time(&self) -> Duration {
+    fn settling_time(&self) -> Duration {
         let bytes_time = Duration::from_secs_f64((SETTLING_BYTES / self.solo_rate.max(1.0)).min(1.0));
         bytes_time.max(SETTLING_LATENCIES * self.latency).min(self.request_time)
+    }
+
+    /// Returns how long so many connections are measured.
+    pub(super) fn measure_time(&self, connections: usize) -> Duration {
+        let time = if connections <= ONE_BY_ONE_MAX { self.settling_time() } else { self.request_time };
+        time.max(MEASURE_TIME)
     }
 
     /// Returns the size of a range that suits the rate of one connection.

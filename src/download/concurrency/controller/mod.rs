@@ -10,68 +10,45 @@
 
 mod estimate;
 mod first_look;
+mod first_trial;
+mod next_object;
 pub(crate) mod speed;
 mod step;
+mod stragglers;
+mod thread_spread;
 mod trial;
 mod window_share;
 
 use std::time::Duration;
 
-use crate::download::concurrency::controller::estimate::{ConnectionEstimate, RangeSizes, to_bytes, to_f64};
+use crate::download::concurrency::controller::estimate::{
+    ConnectionEstimate, ONE_BY_ONE_MAX, RangeSizes, to_bytes, to_f64,
+};
 use crate::download::concurrency::controller::first_look::{FirstLook, FirstRate};
+use crate::download::concurrency::controller::first_trial::{
+    FIRST_TRIAL_CONNECTIONS, FirstTrial, may_be_slow,
+};
+use crate::download::concurrency::controller::next_object::NextObjectTiming;
 use crate::download::concurrency::controller::speed::{MIB, RecentRate, SpeedMark};
 use crate::download::concurrency::controller::step::{SUFFICIENT_SHARE, Step, StepVerdict};
+use crate::download::concurrency::controller::thread_spread::ThreadSpread;
 use crate::download::concurrency::controller::trial::{Trial, TrialBase, TrialProgress, affordable};
 use crate::download::concurrency::controller::window_share::WindowShare;
+use crate::download::concurrency::rest::Rest;
 
 /// The rate that the first guess aims at, in bytes a second: 16 Gbit/s. A faster link shows by growth that pays.
 const TARGET_BYTES_PER_SECOND: f64 = 2000.0 * MIB;
 /// The rate of the first connection, in bytes a second, below which no others are tried at the start: a trial would hold
 /// up the reader for a noticeable time.
 const TRIAL_RATE_MIN: f64 = 1.0 * MIB;
-/// The rate of one connection, in bytes a second, below which it may be the link that is slow: a first trial is one of few
-/// connections, and where it passed, one of as many as its rate affords follows immediately. S3 gives 85 MiB/s and more.
-const SLOW_LINK_RATE_MAX: f64 = 64.0 * MIB;
-/// In a trial that passed each connection brings so many times the rate of the first one: that one was a straggler. With its
-/// 2 MiB/s taken for what one is worth, 1 GiB was cut into 1900 ranges over up to 326 connections, and took 2.2 to 3.0 s and not
-/// 0.7.
-const STRAGGLER_FACTOR: f64 = 2.0;
-/// One straggler in so many responses makes a rate low. With one in 8, 35 connections brought less than 0.6 of what they should
-/// in every second run; half as many were tried, and 1 GiB took 1.4 s and not 1.05.
-const STRAGGLER_RESPONSES_MAX: u64 = 40;
-/// A rate below this part of that with the first bytes is falling, because a burst of a slow link is about to end.
-const BURST_SHARE: f64 = 0.7;
-/// Connections in a first trial on what may be a slow link. Of 15 to 45, on links of 100 and 300 Mbit/s, all but one were closed.
-const FIRST_TRIAL_CONNECTIONS: usize = 4;
-/// From this latency on, waiting for the end of a trial of few would cost too much (1.14x the time of 512 MiB at 120 ms and
-/// 40 MiB/s a connection): the other requests leave so much later than those of the trial that their responses come when it was
-/// judged. Where it failed, they are cancelled before they bring a byte. Eighty that responded at the same time overflowed the
-/// queue of a link of 1 Gbit/s, and left the reader 0.2 of curl's bytes after 0.5 s and 0.1 after 2 s.
-const AFAR_LATENCY_MIN: Duration = Duration::from_millis(50);
-/// The rate of one connection, in bytes a second, from which on more than the first memory window is enough for are tried only
-/// after a rest: so many cost memory and processor time, and a download that ends soon gains little.
-const WINDOW_BOUND_RATE_MIN: f64 = 16.0 * MIB;
 /// Rate of one connection, in bytes a second, from which on gathered bytes are prompt enough for a measurement.
 const GATHERED_RATE_MIN: f64 = 16.0 * MIB;
-/// Up to this many connections, the first look may be wrong, and they are tried one by one.
-const FEW_CONNECTIONS: usize = 3;
-/// How long a number of connections is measured at least. Many are measured for as long as a request takes: few have no gaps
-/// between requests.
-const MEASURE_TIME: Duration = Duration::from_millis(60);
 /// Time that new connections need, beyond the latency, to run at their rate.
 const RUN_UP_TIME: Duration = Duration::from_millis(10);
 /// Ranges are cancelled only where the download will take at least so long.
 const RETREAT_WORTH_SECONDS: f64 = 1.0;
-/// How long before the end of what is under way the next object is requested, beyond the latency, at least.
-const NEXT_OBJECT_TIME_MIN: Duration = Duration::from_millis(30);
-/// The rate that this follows from is averaged over the latency, within these limits.
-const LATEST_TIME_MIN: Duration = Duration::from_millis(10);
-const LATEST_TIME_MAX: Duration = Duration::from_millis(100);
 /// Up to so many connections, a step doubles them.
 const DOUBLED_MAX: usize = 16;
-/// How long a settled number is left alone: at first, and at the longest.
-const REST_MIN: Duration = Duration::from_secs(4);
-const REST_MAX: Duration = Duration::from_mins(1);
 
 /// The state of the search.
 #[derive(Debug)]
@@ -82,19 +59,14 @@ pub(crate) struct ConcurrencyController {
     estimate: ConnectionEstimate,
     share: WindowShare,
     recent: RecentRate,
-    /// The rate of the last latency.
-    latest: RecentRate,
+    next_object: NextObjectTiming,
     connections: usize,
     phase: SearchPhase,
     /// How long the next number that settles is left alone.
-    rest: Duration,
+    rest: Rest,
     /// How many ranges to keep, where the others are to be cancelled.
     retreat: Option<usize>,
-    /// How many threads fetch, and whether one of them has no time left.
-    threads: usize,
-    has_busy_thread: bool,
-    /// Set once so many connections were tried that each thread has one.
-    is_spread: bool,
+    spread: ThreadSpread,
     /// How many late ranges a second request has overtaken.
     overtaken: u64,
 }
@@ -139,14 +111,12 @@ impl ConcurrencyController {
             estimate: ConnectionEstimate::new(chunk),
             share: WindowShare::new(window, window_max, max),
             recent: RecentRate::default(),
-            latest: RecentRate::default(),
+            next_object: NextObjectTiming::default(),
             connections: 1,
             phase: SearchPhase::First(FirstLook::default()),
-            rest: REST_MIN,
+            rest: Rest::default(),
             retreat: None,
-            threads: 1,
-            has_busy_thread: false,
-            is_spread: false,
+            spread: ThreadSpread::default(),
             overtaken: 0,
         }
     }
@@ -154,15 +124,13 @@ impl ConcurrencyController {
     /// Notes how many threads fetch, and whether one of them has no time left. With another number of them, another number
     /// of connections may pay.
     pub(crate) fn set_threads(&mut self, threads: usize, has_busy_thread: bool) {
-        if threads != self.threads {
-            self.threads = threads;
-            self.is_spread = false;
-            self.rest = REST_MIN;
-            if self.is_settled() {
-                self.phase = SearchPhase::Settled { until: Duration::ZERO };
-            }
+        if self.spread.set(threads, has_busy_thread) {
+            return;
         }
-        self.has_busy_thread = has_busy_thread;
+        self.rest = Rest::default();
+        if self.is_settled() {
+            self.phase = SearchPhase::Settled { until: Duration::ZERO };
+        }
     }
 
     /// Notes how many late ranges a second request has overtaken so far.
@@ -173,7 +141,7 @@ impl ConcurrencyController {
     /// Notes how long the first response took to begin.
     pub(crate) fn first_response(&mut self, latency: Duration) {
         self.estimate.latency = latency;
-        self.latest = RecentRate::over(latency.clamp(LATEST_TIME_MIN, LATEST_TIME_MAX));
+        self.next_object = NextObjectTiming::new(latency);
     }
 
     /// Returns how large the memory window must be for the connections that there are.
@@ -209,19 +177,16 @@ impl ConcurrencyController {
         self.estimate.sizes(self.recent.bytes_per_second())
     }
 
-    /// Returns below how many bytes that are still to be received the next object is to be requested, so that it arrives when
-    /// they end: those of the latency, and as many again, so that there are more and more of them in time while small objects
-    /// leave most of the link unused. On a full link it is no more than that holds up the front range for so long.
+    /// Returns below how many bytes that are still to be received the next object is to be requested.
     pub(crate) fn next_object_bytes(&self) -> u64 {
-        let time = self.estimate.latency + self.estimate.latency.max(NEXT_OBJECT_TIME_MIN);
-        to_bytes(self.latest.bytes_per_second() * time.as_secs_f64())
+        self.next_object.bytes_before(self.estimate.latency)
     }
 
     /// Returns how many connections there should be, the download being as far as `here` says.
     pub(crate) fn observe(&mut self, here: SpeedMark) -> usize {
         let now = here.at;
         self.recent.observe(here);
-        self.latest.observe(here);
+        self.next_object.observe(here);
         match self.phase {
             SearchPhase::First(mut look) => {
                 let first = look.observe(here, self.estimate.latency);
@@ -235,19 +200,19 @@ impl ConcurrencyController {
                 self.phase = SearchPhase::Measure { step, from, began: Some(here) };
             }
             SearchPhase::Measure { step, began: Some(began), .. }
-                if now >= began.at + self.measure_time() =>
+                if now >= began.at + self.estimate.measure_time(self.connections) =>
             {
                 self.end_step(step, began.rate(here), here);
             }
-            SearchPhase::Settled { .. }
-                if self.has_busy_thread && !self.is_spread && self.connections < self.for_threads() =>
-            {
-                self.is_spread = true;
+            SearchPhase::Settled { until } => {
                 let (before, rate) = (self.connections, self.recent.bytes_per_second());
-                self.set(self.for_threads(), Step::Spread { before, rate }, now);
+                if let Some(wanted) = self.spread.take_untried(before, self.share.connections_max) {
+                    self.set(wanted, Step::Spread { before, rate }, now);
+                } else if now >= until {
+                    self.set(before, Step::START, now);
+                }
             }
-            SearchPhase::Settled { until } if now >= until => self.set(self.connections, Step::START, now),
-            SearchPhase::Measure { .. } | SearchPhase::Settled { .. } => {}
+            SearchPhase::Measure { .. } => {}
         }
         self.connections
     }
@@ -255,7 +220,7 @@ impl ConcurrencyController {
     fn leave_first_look(&mut self, first: FirstRate, here: SpeedMark) {
         let now = here.at;
         self.set_solo_rate(first.rate);
-        let spread = if first.is_fast { self.for_threads() } else { 1 };
+        let spread = if first.is_fast { self.spread.connections(self.share.connections_max) } else { 1 };
         let wanted = self.wanted();
         if spread > 1 {
             // Either a thread limits the rate, or a link that no connection of S3 fills: no trial of some milliseconds
@@ -263,24 +228,21 @@ impl ConcurrencyController {
             let connections = wanted.min(self.share.connections_max_at_first).max(spread);
             return self.set(connections, Step::Spread { before: 1, rate: first.whole_rate }, now);
         }
-        if wanted <= FEW_CONNECTIONS {
+        if wanted <= ONE_BY_ONE_MAX {
             // So short a look cannot decide between one and a few: those are tried one by one.
             return self.set(1, Step::START, now);
         }
         if first.rate < TRIAL_RATE_MIN {
             return self.settle(now);
         }
-        let base = TrialBase { connections: 1, rate: first.rate };
-        let is_falling = first.rate < BURST_SHARE * first.whole_rate;
-        let most = wanted.min(self.affordable(first.rate)).min(self.share.connections_max_at_first);
-        let is_few = is_falling || self.may_be_slow(first.rate);
-        self.connections = if is_few { most.min(FIRST_TRIAL_CONNECTIONS) } else { most };
         let latency = self.estimate.latency;
-        let in_advance = self.connections < most && latency >= AFAR_LATENCY_MIN;
-        let others = in_advance.then(|| (now + Trial::time_to_judge(first.rate), most));
+        let most = wanted.min(self.affordable(first.rate)).min(self.share.connections_max_at_first);
+        let FirstTrial { connections, others } = FirstTrial::new(&first, latency, most);
+        let base = TrialBase { connections: 1, rate: first.rate };
+        self.connections = connections;
         self.phase = SearchPhase::Trial {
-            trial: Trial::new(self.connections, first.since, base, latency, here),
-            others,
+            trial: Trial::new(connections, first.since, base, latency, here),
+            others: others.map(|(later, most)| (now + later, most)),
         };
     }
 
@@ -292,7 +254,9 @@ impl ConcurrencyController {
             }
             TrialProgress::Pending
                 if trial.connections > FIRST_TRIAL_CONNECTIONS
-                    && trial.rate_alone(here).is_some_and(|rate| self.may_be_slow(rate)) =>
+                    && trial
+                        .rate_alone(here)
+                        .is_some_and(|rate| may_be_slow(rate, self.estimate.latency)) =>
             {
                 // It was the burst of a slow link, and the other responses have not begun.
                 trial.connections = FIRST_TRIAL_CONNECTIONS;
@@ -325,9 +289,16 @@ impl ConcurrencyController {
 
     fn pass_trial(&mut self, trial: Trial, rate: f64, here: SpeedMark) {
         let tried = trial.connections;
-        let may_be_slow = self.may_be_slow(self.estimate.solo_rate);
-        self.correct_solo_rate(trial, rate, here);
-        let further = self.wanted().min(self.affordable(rate)).min(self.most_now()).max(self.connections);
+        let may_be_slow = may_be_slow(self.estimate.solo_rate, self.estimate.latency);
+        let solo_rate = self.estimate.solo_rate;
+        if let Some(each) = stragglers::rate_beside_straggler(tried, rate, solo_rate, here) {
+            self.set_solo_rate(self.estimate.without_latency(each));
+        }
+        let further = self
+            .wanted()
+            .min(self.affordable(rate))
+            .min(self.share.most(self.estimate.solo_rate, &self.rest))
+            .max(self.connections);
         if further >= 2 * tried && may_be_slow {
             // All of them bring what they should: going step by step would take too long.
             let base = TrialBase { connections: tried, rate };
@@ -339,19 +310,11 @@ impl ConcurrencyController {
         }
     }
 
-    /// Takes the rate of the others for that of one connection, where the first one turns out to be a straggler.
-    fn correct_solo_rate(&mut self, trial: Trial, rate: f64, here: SpeedMark) {
-        let active = usize::try_from(here.opened.saturating_sub(here.ended)).unwrap_or(usize::MAX);
-        let others = trial.connections.max(active).saturating_sub(1).max(1);
-        let each = (rate - self.estimate.solo_rate) / to_f64(others);
-        if each > STRAGGLER_FACTOR * self.estimate.solo_rate {
-            self.set_solo_rate(self.estimate.without_latency(each));
-        }
-    }
-
     fn end_step(&mut self, step: Step, rate: f64, here: SpeedMark) {
-        let now = here.at;
-        match step.judge(rate, self.connections, &self.estimate) {
+        let (now, connections, recent) = (here.at, self.connections, self.recent.bytes_per_second());
+        let is_behind = self.share.is_consumer_behind(here.held, connections, recent, &self.estimate);
+        let has_stragglers = stragglers::explain_low_rate(self.overtaken, here.opened);
+        match step.judge(rate, connections, &self.estimate) {
             StepVerdict::TakeBack { before, cancels } => {
                 self.connections = before;
                 if cancels {
@@ -364,10 +327,10 @@ impl ConcurrencyController {
                 self.set_solo_rate(solo_rate);
                 self.step_up(best, now);
             }
-            StepVerdict::MeasureAgain(step) => self.set(self.connections, step, now),
-            StepVerdict::TryFewer { .. } if self.has_stragglers(here.opened) => self.settle(now),
+            StepVerdict::MeasureAgain(step) => self.set(connections, step, now),
+            StepVerdict::TryFewer { .. } if has_stragglers => self.settle(now),
             StepVerdict::TryFewer { best } => self.step_down(rate, best, now),
-            StepVerdict::TryMore if self.is_consumer_behind(here.held) => self.settle(now),
+            StepVerdict::TryMore if is_behind => self.settle(now),
             StepVerdict::TryMore => self.step_up(rate, now),
         }
     }
@@ -376,7 +339,7 @@ impl ConcurrencyController {
         let before = self.connections;
         let factor = if before <= DOUBLED_MAX { 2.0 } else { 1.5 };
         let more = self.share.clamp((to_f64(before) * factor).ceil());
-        let more = more.min(self.most_now().max(before));
+        let more = more.min(self.share.most(self.estimate.solo_rate, &self.rest).max(before));
         if more == before || self.is_limited && rate >= SUFFICIENT_SHARE * self.target {
             return self.settle(now);
         }
@@ -397,14 +360,13 @@ impl ConcurrencyController {
         let changed = connections != self.connections;
         self.connections = connections;
         // The first chunks of new connections may be small ones, each with its latency.
-        let run_up = self.estimate.latency + RUN_UP_TIME + self.measure_time();
+        let run_up = self.estimate.latency + RUN_UP_TIME + self.estimate.measure_time(self.connections);
         let run_up = if changed { run_up } else { Duration::ZERO };
         self.phase = SearchPhase::Measure { step, from: now + run_up, began: None };
     }
 
     fn settle(&mut self, now: Duration) {
-        self.phase = SearchPhase::Settled { until: now + self.rest };
-        self.rest = (self.rest * 2).min(REST_MAX);
+        self.phase = SearchPhase::Settled { until: now + self.rest.take() };
     }
 
     /// Has all but `keep` ranges cancelled, unless the rest arrives so soon that the reader would not notice.
@@ -429,55 +391,6 @@ impl ConcurrencyController {
     /// Returns how many connections may be tried where bytes come at `rate`.
     fn affordable(&self, rate: f64) -> usize {
         self.share.clamp(affordable(rate, self.estimate.latency))
-    }
-
-    /// Returns whether a link may be slow where one connection brings `rate`, so that a trial of few connections is cheaper.
-    fn may_be_slow(&self, rate: f64) -> bool {
-        rate < SLOW_LINK_RATE_MAX || self.estimate.latency >= AFAR_LATENCY_MIN
-    }
-
-    /// Returns how many connections may be tried before the first rest.
-    fn most_now(&self) -> usize {
-        if self.estimate.solo_rate >= WINDOW_BOUND_RATE_MIN && self.rest == REST_MIN {
-            self.share.connections_max_at_first
-        } else {
-            self.share.connections_max
-        }
-    }
-
-    /// Returns how long a number of connections is measured.
-    fn measure_time(&self) -> Duration {
-        if self.connections <= FEW_CONNECTIONS {
-            self.estimate.settling_time()
-        } else {
-            self.estimate.request_time
-        }
-        .max(MEASURE_TIME)
-    }
-
-    /// Returns how many connections busy threads need, so that none of them waits for bytes.
-    fn for_threads(&self) -> usize {
-        if self.threads > 1 {
-            (self.threads + self.threads.div_ceil(2)).min(self.share.connections_max)
-        } else {
-            1
-        }
-    }
-
-    /// Returns whether so many of the responses were late that waiting for them explains a low rate: fewer connections would bring
-    /// less.
-    fn has_stragglers(&self, responses: u64) -> bool {
-        self.overtaken * STRAGGLER_RESPONSES_MAX >= responses.max(1)
-    }
-
-    fn is_consumer_behind(&self, held: u64) -> bool {
-        // Where few connections sufficed a moment ago, ranges are larger.
-        let range_bytes = if self.connections <= 2 * FEW_CONNECTIONS {
-            self.estimate.large_range_bytes(self.recent.bytes_per_second())
-        } else {
-            self.estimate.range_bytes_max
-        };
-        self.share.is_consumer_behind(held, self.connections, range_bytes, &self.estimate)
     }
 }
 

@@ -6,138 +6,50 @@
     reason = "a simulation in floating point"
 )]
 
+mod simulated_link;
+
 use super::*;
 use crate::download::concurrency::controller::estimate::RANGE_SECONDS;
+use crate::download::concurrency::controller::tests::simulated_link::{
+    Net, range_mib, run, run_with_pieces, worth,
+};
 
 const CHUNK: u64 = 4 << 20;
 const WINDOW: u64 = 56 << 20;
 const TICK: Duration = Duration::from_millis(2);
 
-/// A server and a link: what a connection gets, what a request waits, what there is in all; in MiB/s.
-#[derive(Clone, Copy)]
-struct Net {
-    each: f64,
-    latency: Duration,
-    all: f64,
-}
-
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Size of a range in MiB.
-fn range_mib(net: Net) -> f64 {
-    (net.each.min(net.all) * RANGE_SECONDS.max(4.0 * net.latency.as_secs_f64())).clamp(0.25, 4.0)
+/// A download of which much is left, whose consumer keeps up, and of which no range has ended.
+fn mark(at: Duration, mib: f64, opened: u64) -> SpeedMark {
+    SpeedMark { at, bytes: (mib * MIB) as u64, held: 0, opened, ended: 0, left: u64::MAX }
 }
 
-/// Rate of a connection in MiB/s, the latency between its requests included.
-fn worth(net: Net) -> f64 {
-    range_mib(net) / (net.latency.as_secs_f64() + range_mib(net) / net.each)
+/// A download with as many connections as the controller wants, each from the moment on in which it does.
+struct EagerDownload {
+    controller: ConcurrencyController,
+    at: Duration,
+    mib: f64,
+    connections: usize,
+    opened: u64,
 }
 
-/// The result of a simulated run.
-#[derive(Debug)]
-struct SimulatedRun {
-    settled: usize,
-    changes: usize,
-    mib_per_second: f64,
-    /// MiB that came in the first half second, and those of them that shared the link with the front range.
-    early_mib: f64,
-    early_shared_mib: f64,
-    /// The most connections that were asked for, in all and after the first second, and how many in the first 300 ms.
-    most: usize,
-    most_later: usize,
-    asked_early: usize,
-    /// MiB that came beside the front range's in the whole run.
-    shared_mib: f64,
-    /// How long, in the first half second, there were more than twice as many connections as the link has room for.
-    crowded_early: Duration,
-}
-
-/// Runs for `seconds` on a link that lets a burst of 16 ms through first, as shapers do.
-fn run(net: Net, max: usize, seconds: u64) -> SimulatedRun {
-    run_with_pieces(net, 0.0, max, seconds)
-}
-
-/// Runs with a server that sends to each connection in pieces of `piece` MiB: a first one with the head of the response,
-/// and the others at its rate.
-fn run_with_pieces(net: Net, piece: f64, max: usize, seconds: u64) -> SimulatedRun {
-    let mut controller = ConcurrencyController::new(max, CHUNK, (WINDOW, WINDOW), None);
-    controller.first_response(net.latency);
-    let worth = worth(net);
-    let (mut now, mut mib, mut changes) = (net.latency, net.all.min(1e4) * 0.016, 0);
-    if net.all > 1e4 {
-        mib = 0.0;
+impl EagerDownload {
+    fn new(mut controller: ConcurrencyController) -> Self {
+        let latency = ms(25);
+        controller.first_response(latency);
+        Self { controller, at: latency, mib: 0.0, connections: 1, opened: 1 }
     }
-    let (mut early_mib, mut early_shared_mib) = (mib, 0.0);
-    // Connections join a latency after they were asked for.
-    let mut joining: Vec<(Duration, usize)> = Vec::new();
-    let (mut active, mut asked, mut opened) = (1_usize, 1_usize, 1_u64);
-    let (mut most, mut most_later, mut asked_early, mut shared_mib) = (1, 1, 1, 0.0);
-    let mut crowded_early = Duration::ZERO;
-    let mut first_ranges_until = Duration::ZERO;
-    while now < Duration::from_secs(seconds) {
-        joining.retain(|&(at, n)| {
-            if at <= now {
-                mib += piece * n.saturating_sub(active) as f64;
-                opened += n.saturating_sub(active) as u64;
-                if n > active {
-                    first_ranges_until = now + Duration::from_secs_f64(range_mib(net) / net.each);
-                }
-                active = n;
-            }
-            at > now
-        });
-        // With one or two the latency is hidden: the next range is requested in time. First ranges have waited for theirs.
-        let each = if active <= 2 || now < first_ranges_until { net.each } else { worth };
-        let came = (each * active as f64).min(net.all) * TICK.as_secs_f64();
-        mib += came;
-        let is_shared = each * active as f64 > net.all;
-        let shared = if is_shared { came * (active - 1) as f64 / active as f64 } else { 0.0 };
-        shared_mib += shared;
-        crowded_early +=
-            if now < ms(500) && each * active as f64 > 2.0 * net.all { TICK } else { Duration::ZERO };
-        if now < ms(500) {
-            early_mib += came;
-            early_shared_mib += shared;
-        }
-        now += TICK;
-        let wanted = controller.observe(SpeedMark {
-            at: now,
-            bytes: if piece > 0.0 {
-                ((mib / piece).floor() * piece * MIB) as u64
-            } else {
-                (mib * MIB) as u64
-            },
-            held: 0,
-            opened,
-            ended: 0,
-            left: u64::MAX,
-        });
-        if let Some(keep) = controller.take_retreat() {
-            joining.clear();
-            active = active.min(keep);
-        }
-        most = most.max(wanted);
-        most_later = if now > Duration::from_secs(1) { most_later.max(wanted) } else { 1 };
-        asked_early = if now < net.latency * 2 + ms(100) { wanted } else { asked_early };
-        if wanted != asked {
-            changes += 1;
-            asked = wanted;
-            joining.push((now + net.latency, wanted));
-        }
-    }
-    SimulatedRun {
-        settled: asked,
-        changes,
-        mib_per_second: mib / seconds as f64,
-        early_mib,
-        early_shared_mib,
-        most,
-        most_later,
-        asked_early,
-        shared_mib,
-        crowded_early,
+
+    /// Lets the connections together bring so many MiB/s for a moment, with the consumer `held` bytes behind.
+    fn tick(&mut self, mib_per_second: f64, held: u64) {
+        self.mib += mib_per_second * TICK.as_secs_f64();
+        let wanted = self.controller.observe(SpeedMark { held, ..mark(self.at, self.mib, self.opened) });
+        self.at += TICK;
+        self.opened += wanted.saturating_sub(self.connections) as u64;
+        self.connections = wanted;
     }
 }
 
@@ -238,15 +150,7 @@ fn many_that_were_requested_during_a_burst_are_cancelled_before_they_answer() {
         let (mut mib, mut most, mut wanted, mut keep) = (0.0, 1, 1, None);
         for at in (0..25).step_by(2) {
             mib += if at < burst_ms { 90.0 } else { later } * 0.002;
-            let here = SpeedMark {
-                at: ms(25 + at),
-                bytes: (mib * MIB) as u64,
-                held: 0,
-                opened: 1,
-                ended: 0,
-                left: u64::MAX,
-            };
-            wanted = controller.observe(here);
+            wanted = controller.observe(mark(ms(25 + at), mib, 1));
             most = most.max(wanted);
             keep = controller.take_retreat().or(keep);
         }
@@ -291,9 +195,7 @@ fn a_first_connection_that_is_a_straggler_does_not_show_what_one_is_worth() {
                     at > now
                 });
                 mib += (slow + worth(net) * (active - 1) as f64) * TICK.as_secs_f64();
-                let bytes = (mib * MIB) as u64;
-                let here = SpeedMark { at: now, bytes, held: 0, opened, ended: 0, left: u64::MAX };
-                let wanted = controller.observe(here);
+                let wanted = controller.observe(mark(now, mib, opened));
                 if wanted != connections {
                     joining.push((now + net.latency, wanted));
                     connections = wanted;
@@ -345,9 +247,7 @@ fn neither_silence_after_the_first_range_nor_a_burst_after_it_passes_a_trial() {
             _ => mib,
         };
         let (opened, ended) = (if at >= 210 { 4 } else { 1 }, u64::from(mib >= 4.0));
-        let bytes = (mib * MIB) as u64;
-        let here = SpeedMark { at: ms(at), bytes, held: 0, opened, ended, left: u64::MAX };
-        let wanted = controller.observe(here);
+        let wanted = controller.observe(SpeedMark { ended, ..mark(ms(at), mib, opened) });
         most = most.max(wanted);
         keep = keep.or(controller.take_retreat());
     }
@@ -358,24 +258,13 @@ fn neither_silence_after_the_first_range_nor_a_burst_after_it_passes_a_trial() {
 #[test]
 fn a_rate_limit_is_reached_by_as_few_connections_as_bring_it() {
     for (limit, each, range) in [(1.0, 90.0, 1..=1), (40.0, 90.0, 1..=2), (40.0, 3.0, 12..=20)] {
-        let mut controller =
-            ConcurrencyController::new(64, CHUNK, (WINDOW, WINDOW), Some((limit * MIB) as u64));
-        controller.first_response(ms(25));
-        let (mut bytes, mut connections, mut opened) = (0.0, 1, 1);
-        for tick in 0..5_000_u32 {
-            bytes += (each * connections as f64).min(limit) * MIB * TICK.as_secs_f64();
-            let here = SpeedMark {
-                at: ms(25) + TICK * tick,
-                bytes: bytes as u64,
-                held: 0,
-                opened,
-                ended: 0,
-                left: u64::MAX,
-            };
-            let wanted = controller.observe(here);
-            opened += wanted.saturating_sub(connections) as u64;
-            connections = wanted;
+        let rate_limit = Some((limit * MIB) as u64);
+        let mut download =
+            EagerDownload::new(ConcurrencyController::new(64, CHUNK, (WINDOW, WINDOW), rate_limit));
+        for _ in 0..5_000 {
+            download.tick((each * download.connections as f64).min(limit), 0);
         }
+        let connections = download.connections;
         assert!(range.contains(&connections), "{limit} MiB/s by {each}: {connections}");
     }
 }
@@ -394,44 +283,27 @@ fn it_stays_inside_its_limit_and_survives_silence() {
 #[test]
 fn a_consumer_that_is_slow_gets_no_more_connections() {
     for (held, range) in [(0, 53..=64), (200 << 20, 34..=36)] {
-        let mut controller = ConcurrencyController::new(64, CHUNK, (4 * WINDOW, 4 * WINDOW), None);
-        controller.first_response(ms(25));
-        let (mut bytes, mut connections, mut opened) = (0.0, 1, 1);
-        for tick in 0..1000_u32 {
-            let each = if connections == 1 { 90.0 } else { 57.6 };
-            bytes += each * connections as f64 * MIB * TICK.as_secs_f64();
-            let here =
-                SpeedMark { at: TICK * tick, bytes: bytes as u64, held, opened, ended: 0, left: u64::MAX };
-            let wanted = controller.observe(here);
-            opened += wanted.saturating_sub(connections) as u64;
-            connections = wanted;
+        let mut download =
+            EagerDownload::new(ConcurrencyController::new(64, CHUNK, (4 * WINDOW, 4 * WINDOW), None));
+        for _ in 0..1000 {
+            let each = if download.connections == 1 { 90.0 } else { 57.6 };
+            download.tick(each * download.connections as f64, held);
         }
+        let connections = download.connections;
         assert!(range.contains(&connections), "{held}: {connections}");
     }
 }
 
 #[test]
 fn a_server_that_grows_slower_does_not_pull_it_down() {
-    let mut controller = ConcurrencyController::new(32, CHUNK, (WINDOW, WINDOW), None);
-    controller.first_response(ms(25));
-    let (mut bytes, mut least, mut connections, mut opened) = (0.0, usize::MAX, 1, 1);
-    for tick in 0..60_000_u32 {
+    let mut download = EagerDownload::new(ConcurrencyController::new(32, CHUNK, (WINDOW, WINDOW), None));
+    let mut least = usize::MAX;
+    for tick in 0..60_000 {
         // From the tenth second on each connection gets a quarter.
         let each = if tick < 5_000 { 58.0 } else { 15.0 };
-        bytes += each * connections as f64 * MIB * TICK.as_secs_f64();
-        let here = SpeedMark {
-            at: ms(25) + TICK * tick,
-            bytes: bytes as u64,
-            held: 0,
-            opened,
-            ended: 0,
-            left: u64::MAX,
-        };
-        let wanted = controller.observe(here);
-        opened += wanted.saturating_sub(connections) as u64;
-        connections = wanted;
+        download.tick(each * download.connections as f64, 0);
         if tick > 55_000 {
-            least = least.min(connections);
+            least = least.min(download.connections);
         }
     }
     assert!(least >= 16, "{least}");
@@ -442,64 +314,16 @@ fn where_stragglers_explain_a_low_rate_no_fewer_connections_are_tried() {
     for (overtaken_of, is_kept) in [(None, false), (Some(200), false), (Some(23), true), (Some(8), true)] {
         let mut controller = ConcurrencyController::new(64, CHUNK, (WINDOW, WINDOW), None);
         controller.first_response(ms(25));
-        let (mut bytes, mut connections, mut opened, mut least) = (0.0, 1, 1, usize::MAX);
+        let (mut mib, mut connections, mut opened, mut least) = (0.0, 1, 1, usize::MAX);
         for tick in 0..1000_u32 {
             let each = if connections == 1 { 90.0 } else { 20.0 };
-            bytes += each * connections as f64 * MIB * TICK.as_secs_f64();
-            let here =
-                SpeedMark { at: TICK * tick, bytes: bytes as u64, held: 0, opened, ended: 0, left: u64::MAX };
+            mib += each * connections as f64 * TICK.as_secs_f64();
             controller.set_overtaken(overtaken_of.map_or(0, |responses| opened / responses));
-            let wanted = controller.observe(here);
+            let wanted = controller.observe(mark(TICK * tick, mib, opened));
             opened = opened.max(wanted as u64) + u64::from(connections > 1);
             least = if wanted > 1 { least.min(wanted) } else { least };
             connections = wanted;
         }
         assert_eq!(least >= 30, is_kept, "{overtaken_of:?}: {least}");
-    }
-}
-
-/// Feeds a trial of four connections at a link of 2 MiB/s with the bytes received at each time, in ms. Returns when it was
-/// judged, and whether it passed.
-fn judge_trial(responses_at: u64, bytes_at: impl Fn(u64) -> f64) -> (u64, bool) {
-    let mut estimate = ConnectionEstimate::new(4.0 * MIB);
-    estimate.latency = ms(25);
-    estimate.set_solo_rate(2.0 * MIB);
-    let mark = |at| SpeedMark {
-        at: ms(at),
-        bytes: bytes_at(at) as u64,
-        opened: if at < responses_at { 1 } else { 4 },
-        left: 100 << 20,
-        ..SpeedMark::default()
-    };
-    let base = TrialBase { connections: 1, rate: 2.0 * MIB };
-    let mut trial = Trial::new(4, mark(100), base, ms(25), mark(100));
-    for at in (102..3_000).step_by(2) {
-        match trial.observe(mark(at), &mut estimate) {
-            TrialProgress::Pending | TrialProgress::ResponsesBegan | TrialProgress::JudgedAgain => {}
-            TrialProgress::Passed { .. } => return (at, true),
-            TrialProgress::Failed { .. } => return (at, false),
-        }
-    }
-    panic!("not judged")
-}
-
-#[test]
-fn a_trial_on_a_full_link_fails_however_late_its_responses_are() {
-    for responses_at in (110..=900).step_by(20) {
-        let (judged_at, passed) = judge_trial(responses_at, |at| 2.0 * MIB * at as f64 / 1e3);
-        assert!(!passed && judged_at > responses_at, "responses after {responses_at} ms: {judged_at}");
-        assert!(judged_at < responses_at + 120, "responses after {responses_at} ms: {judged_at}");
-    }
-}
-
-#[test]
-fn what_arrives_together_with_a_lost_packet_passes_no_trial() {
-    for lost_at in (150..=260).step_by(10) {
-        let (_, passed) = judge_trial(180, |at| {
-            // For 50 ms all waits for that packet.
-            let delivered = if (lost_at..lost_at + 50).contains(&at) { lost_at } else { at };
-            2.0 * MIB * delivered as f64 / 1e3
-        });
-        assert!(!passed, "lost at {lost_at} ms");
     }
 }

@@ -213,3 +213,65 @@ pub(super) fn affordable(rate: f64, latency: Duration) -> f64 {
     let for_latency = 1.0 + latency.as_secs_f64() / AFFORDABLE_LATENCY.as_secs_f64();
     1.0 + rate / RATE_PER_CONNECTION * for_latency
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a simulation in floating point"
+    )]
+
+    use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// Feeds a trial of four connections at a link of 2 MiB/s with the bytes received at each time, in ms. Returns when it was
+    /// judged, and whether it passed.
+    fn judge_trial(responses_at: u64, bytes_at: impl Fn(u64) -> f64) -> (u64, bool) {
+        let mut estimate = ConnectionEstimate::new(4.0 * MIB);
+        estimate.latency = ms(25);
+        estimate.set_solo_rate(2.0 * MIB);
+        let mark = |at| SpeedMark {
+            at: ms(at),
+            bytes: bytes_at(at) as u64,
+            opened: if at < responses_at { 1 } else { 4 },
+            left: 100 << 20,
+            ..SpeedMark::default()
+        };
+        let base = TrialBase { connections: 1, rate: 2.0 * MIB };
+        let mut trial = Trial::new(4, mark(100), base, ms(25), mark(100));
+        for at in (102..3_000).step_by(2) {
+            match trial.observe(mark(at), &mut estimate) {
+                TrialProgress::Pending | TrialProgress::ResponsesBegan | TrialProgress::JudgedAgain => {}
+                TrialProgress::Passed { .. } => return (at, true),
+                TrialProgress::Failed { .. } => return (at, false),
+            }
+        }
+        panic!("not judged")
+    }
+
+    #[test]
+    fn a_trial_on_a_full_link_fails_however_late_its_responses_are() {
+        for responses_at in (110..=900).step_by(20) {
+            let (judged_at, passed) = judge_trial(responses_at, |at| 2.0 * MIB * at as f64 / 1e3);
+            assert!(!passed && judged_at > responses_at, "responses after {responses_at} ms: {judged_at}");
+            assert!(judged_at < responses_at + 120, "responses after {responses_at} ms: {judged_at}");
+        }
+    }
+
+    #[test]
+    fn what_arrives_together_with_a_lost_packet_passes_no_trial() {
+        for lost_at in (150..=260).step_by(10) {
+            let (_, passed) = judge_trial(180, |at| {
+                // For 50 ms all waits for that packet.
+                let delivered = if (lost_at..lost_at + 50).contains(&at) { lost_at } else { at };
+                2.0 * MIB * delivered as f64 / 1e3
+            });
+            assert!(!passed, "lost at {lost_at} ms");
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! How many connections the memory window is enough for, and whether so much of it is held that the consumer is slower.
 
-use crate::download::concurrency::controller::estimate::{ConnectionEstimate, to_f64};
+use crate::download::concurrency::controller::estimate::{ConnectionEstimate, ONE_BY_ONE_MAX, to_f64};
+use crate::download::concurrency::controller::speed::MIB;
+use crate::download::concurrency::rest::Rest;
 
 /// How many windows the connections may fill together, were all of them full at the same time. Ranges that are received
 /// one after the other hold half of their bytes on the average, and those that wait for their first byte
@@ -9,6 +11,9 @@ const OVERSUBSCRIPTION: f64 = 1.6;
 /// Ranges that are received one after the other hold half of their bytes on the average; more than this
 /// part means that they wait.
 const HELD_SHARE_MAX: f64 = 0.75;
+/// The rate of one connection, in bytes a second, from which on more than the first memory window is enough for are tried only
+/// after a rest: so many cost memory and processor time, and a download that ends soon gains little.
+const WINDOW_BOUND_RATE_MIN: f64 = 16.0 * MIB;
 /// A window filled to this part is full, but for what is in motion.
 const FULL_SHARE: f64 = 0.9;
 
@@ -19,7 +24,7 @@ pub(super) struct WindowShare {
     window_max: f64,
     /// The most connections.
     pub(super) connections_max: usize,
-    /// The most that the first window is enough for. More are tried only after a rest, or where the rate is low.
+    /// The most that the first window is enough for.
     pub(super) connections_max_at_first: usize,
 }
 
@@ -48,16 +53,31 @@ impl WindowShare {
         connections.clamp(1, self.connections_max)
     }
 
-    /// Returns whether more bytes are `held` than the order of ranges of `range_bytes` alone explains: then the consumer is
-    /// the limit, and more connections would only fill memory.
+    /// Returns how many connections may be tried where one brings `solo_rate`, before the first `rest` and after it.
+    pub(super) fn most(&self, solo_rate: f64, rest: &Rest) -> usize {
+        if solo_rate >= WINDOW_BOUND_RATE_MIN && rest.is_first() {
+            self.connections_max_at_first
+        } else {
+            self.connections_max
+        }
+    }
+
+    /// Returns whether more bytes are `held` than the order of ranges alone explains: then the consumer is the limit, and more
+    /// connections would only fill memory. Bytes come at `recent_rate`.
     #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
     pub(super) fn is_consumer_behind(
         &self,
         held: u64,
         connections: usize,
-        range_bytes: f64,
+        recent_rate: f64,
         estimate: &ConnectionEstimate,
     ) -> bool {
+        // Where few connections sufficed a moment ago, ranges are larger.
+        let range_bytes = if connections <= 2 * ONE_BY_ONE_MAX {
+            estimate.large_range_bytes(recent_rate)
+        } else {
+            estimate.range_bytes_max
+        };
         let in_order = HELD_SHARE_MAX * range_bytes * estimate.receiving_share * to_f64(connections);
         let window = needed(connections, estimate).max(self.window).min(self.window_max);
         held as f64 > in_order.min(FULL_SHARE * window)
