@@ -1,7 +1,8 @@
 //! One request for some bytes of the object, from sending it to the last byte of its body.
 //!
 //! [`RangeRequest::next`] returns the next event, may be dropped and called again, and measures the time spent waiting.
-//! `checked_get.rs` checks what a response proves. The range task decides what becomes of the bytes, and the hedge
+//! A server may send fewer bytes in one response than were requested: then the rest is requested immediately, as a part of
+//! the same attempt. `checked_get.rs` checks what a response proves. The range task decides what becomes of the bytes, and the hedge
 //! whether another request is sent for them.
 
 use std::future::poll_fn;
@@ -21,8 +22,13 @@ use crate::download::fetch::side_request;
 use crate::download::fetch::stats::BodyPace;
 use crate::download::fetch::straggler::{FEW_CONNECTIONS, RequestProgress};
 use crate::error::{Error, ErrorKind, Result};
+use crate::s3::object::malformed;
 use crate::s3::range::ByteRange;
 use crate::s3::response::RangeResponse;
+
+/// Responses in one attempt that are shorter than requested. An attempt of so many is judged by what it has brought, as any
+/// that fails, so that a server which sends a byte at a time does not keep a range for ever.
+const SHORT_RESPONSES_MAX: u32 = 1000;
 
 /// A step of a response that is being received.
 pub(super) enum RequestEvent {
@@ -45,6 +51,10 @@ pub(super) struct RangeRequest {
     /// When the last bytes of the body came, or its head.
     read_at: Option<Instant>,
     pace: BodyPace,
+    /// Responses that were shorter than requested, and read to their ends.
+    short_responses: u32,
+    /// The bytes of those.
+    received_before: u64,
 }
 
 enum RequestStage {
@@ -70,6 +80,8 @@ struct Receiving {
     ends_at: Option<u64>,
     /// Where the last chunk does not show that the object ends.
     part_end: Option<u64>,
+    /// Where the body ends, if that is before the end of what was requested.
+    short_end: Option<u64>,
     /// The object's `ETag`.
     tag: Option<String>,
 }
@@ -80,11 +92,22 @@ impl RangeRequest {
         let sending = Box::pin(send(Arc::clone(context), asked, attempt));
         let stage = RequestStage::Sending(sending);
         let (context, pace) = (Arc::clone(context), BodyPace::default());
-        Self { context, asked, attempt, stage, waiting: None, read_at: None, pace }
+        Self {
+            context,
+            asked,
+            attempt,
+            stage,
+            waiting: None,
+            read_at: None,
+            pace,
+            short_responses: 0,
+            received_before: 0,
+        }
     }
 
     /// Returns the next event; there must be more. Cancel safe.
     pub(super) async fn next(&mut self, queue: &FrameSender) -> Result<RequestEvent> {
+        self.ask_for_rest()?;
         let fetched = self.context.counters.fetched();
         let (since, _) = *self.waiting.get_or_insert_with(|| (Instant::now(), fetched));
         if let RequestStage::Sending(sending) = &mut self.stage {
@@ -100,7 +123,7 @@ impl RangeRequest {
         if let Some(opened) = receiving.opened.take() {
             return Ok(RequestEvent::RangeResponse(Box::new(opened), receiving.latency));
         }
-        let Some(data) = receiving.data(&self.context, queue, since, self.asked.end()).await? else {
+        let Some(data) = receiving.data(&self.context, queue, since, receiving.end(self.asked)).await? else {
             let (size, part_end, tag) = (receiving.at, receiving.part_end, receiving.tag.as_deref());
             let check = side_request::check_last_chunk(&self.context, size, part_end, tag, self.attempt);
             Box::pin(check).await?;
@@ -108,8 +131,11 @@ impl RangeRequest {
         };
         let (now, at) = (Instant::now(), receiving.at);
         receiving.at += data.len() as u64;
+        if receiving.short_end.is_some_and(|end| receiving.at > end) {
+            return Err(malformed("the response has more bytes than it declared"));
+        }
         receiving.received += data.len() as u64;
-        if receiving.at >= self.asked.end() {
+        if receiving.at >= receiving.end(self.asked) {
             self.context.request_stats.ended();
         }
         self.waiting = None;
@@ -132,6 +158,33 @@ impl RangeRequest {
         Ok(RequestEvent::Data(at, data))
     }
 
+    /// Requests the rest where the response has ended before the last byte that was requested.
+    fn ask_for_rest(&mut self) -> Result<()> {
+        let RequestStage::Receiving(receiving) = &self.stage else { return Ok(()) };
+        let (received, at) = (receiving.received, receiving.at);
+        if receiving.opened.is_some() || receiving.short_end != Some(at) {
+            return Ok(());
+        }
+        if self.short_responses == SHORT_RESPONSES_MAX {
+            let what = format!("{SHORT_RESPONSES_MAX} responses were shorter than requested");
+            return Err(malformed(what));
+        }
+        self.short_responses += 1;
+        self.received_before += received;
+        // The connection has brought a response, whatever became of earlier ones.
+        self.attempt.is_fresh = false;
+        let (context, attempt) = (Arc::clone(&self.context), self.attempt);
+        let rest = ByteRange::new(at, self.asked.end());
+        let nothing = RequestStage::Sending(Box::pin(std::future::pending()));
+        self.stage = match std::mem::replace(&mut self.stage, nothing) {
+            RequestStage::Receiving(ended) => {
+                RequestStage::Sending(Box::pin(send_after(*ended, context, rest, attempt)))
+            }
+            sending @ RequestStage::Sending(_) => sending,
+        };
+        Ok(())
+    }
+
     /// Stops waiting for a while: bytes that arrive in that time are not late.
     pub(super) fn pause(&mut self) {
         if let Some((since, _)) = self.waiting.take()
@@ -152,11 +205,11 @@ impl RangeRequest {
         matches!(&self.stage, RequestStage::Receiving(receiving) if receiving.opened.is_none())
     }
 
-    /// Returns how many bytes its body has brought.
+    /// Returns how many bytes its bodies have brought.
     pub(super) fn received(&self) -> u64 {
         match &self.stage {
-            RequestStage::Sending(_) => 0,
-            RequestStage::Receiving(receiving) => receiving.received,
+            RequestStage::Sending(_) => self.received_before,
+            RequestStage::Receiving(receiving) => self.received_before + receiving.received,
         }
     }
 
@@ -190,21 +243,7 @@ impl RangeRequest {
     /// another response showed how many there are.
     pub(super) async fn check_end(&mut self) -> Result<()> {
         let RequestStage::Receiving(receiving) = &mut self.stage else { return Ok(()) };
-        if receiving.ends_at != Some(receiving.at) {
-            return Ok(());
-        }
-        let more = timeout(self.context.stall_timeout, poll_fn(|cx| receiving.body.poll_data(cx))).await;
-        match more {
-            Ok(Some(Ok(data))) if !data.is_empty() => {
-                let what = format!(
-                    "the response has more bytes than the {} that were announced",
-                    receiving.received
-                );
-                Err(Error::new(ErrorKind::Server, what))
-            }
-            // Cut or not, the bytes are as many as were announced.
-            _ => Ok(()),
-        }
+        receiving.check_end(self.context.stall_timeout).await
     }
 
     /// Reads the end of the body: the connection may be used again. Where few connections share a link, one that gets less
@@ -228,6 +267,7 @@ async fn send(context: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt)
     context.request_stats.responded(latency);
     context.group.throttle.note_success(Instant::now());
     // The first response had no length, though this one may: then the connection's end is a cut, if it comes early.
+    let is_short = !opened.whole && opened.body.end() < asked.end().min(opened.info.size);
     let is_size_unknown = context.pin.get().is_some_and(|pin| pin.known_size().is_none());
     Ok(Receiving {
         latency,
@@ -238,12 +278,47 @@ async fn send(context: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt)
         is_unsized: opened.info.known_size().is_none() || is_size_unknown,
         ends_at,
         part_end,
+        short_end: is_short.then_some(opened.body.end()),
         tag: opened.info.etag.clone(),
         opened: Some(opened),
     })
 }
 
+/// Sends the request after the body of the last response, which was shorter than requested, has ended.
+async fn send_after(
+    mut short: Receiving,
+    context: Arc<DownloadContext>,
+    asked: ByteRange,
+    attempt: Attempt,
+) -> Result<Receiving> {
+    short.check_end(context.stall_timeout).await?;
+    short.body.finish(context.stall_timeout).await;
+    send(context, asked, attempt).await
+}
+
 impl Receiving {
+    /// Returns where the body ends, or what is read of it for `asked`.
+    fn end(&self, asked: ByteRange) -> u64 {
+        self.short_end.unwrap_or(asked.end())
+    }
+
+    /// Checks that the body has no more bytes, if something else than its last chunk showed where it ends; waits at most `limit`.
+    async fn check_end(&mut self, limit: Duration) -> Result<()> {
+        if self.ends_at != Some(self.at) {
+            return Ok(());
+        }
+        let more = timeout(limit, poll_fn(|cx| self.body.poll_data(cx))).await;
+        match more {
+            Ok(Some(Ok(data))) if !data.is_empty() => {
+                let what =
+                    format!("the response has more bytes than the {} that were announced", self.received);
+                Err(Error::new(ErrorKind::Server, what))
+            }
+            // Cut or not, the bytes are as many as were announced.
+            _ => Ok(()),
+        }
+    }
+
     /// Returns the next bytes of the body, waited for since `since`; the requested bytes end at `end`. `None` at the end of a
     /// body which alone shows the object's size.
     async fn data(

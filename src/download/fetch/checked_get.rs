@@ -133,9 +133,8 @@ async fn next_request(
     let opened = &reply.opened;
     let open_ended = context.wanted.open_ended();
     let is_named = context.wanted.if_match().is_some();
-    let is_enough = asked == open_ended
-        || context.wanted.is_last(opened)
-        || context.evidence.may_combine(&PinnedVersion::new(&opened.info));
+    let is_enough =
+        context.wanted.is_last(opened) || context.evidence.may_combine(&PinnedVersion::new(&opened.info));
     if is_enough && !(is_named && opened.info.etag.is_none()) {
         return Ok(None);
     }
@@ -153,7 +152,13 @@ async fn next_request(
     if is_enough {
         return Ok(None);
     }
-    info!(target: CORRECTION, what = "one response", "retrying immediately");
+    // A server that sends fewer bytes than requested may send all of them where no range is.
+    if asked == open_ended {
+        info!(target: CORRECTION, what = "plain GET", "retrying immediately");
+        context.is_plain.store(true, Ordering::Relaxed);
+    } else {
+        info!(target: CORRECTION, what = "one response", "retrying immediately");
+    }
     context.evidence.set_one_response();
     Ok(Some(open_ended))
 }

@@ -201,7 +201,10 @@ impl RangeTask {
                 self.reserve_memory(context.read_buffer).await;
             }
             match race.next(&context, &self.queue, self.rest()).await? {
-                RequestEvent::RangeResponse(opened, latency) => self.opened(&opened, latency)?,
+                RequestEvent::RangeResponse(opened, latency) => {
+                    is_counted = false;
+                    self.opened(&opened, latency)?;
+                }
                 RequestEvent::End(size) => self.ended_at(size)?,
                 RequestEvent::Data(at, data) => {
                     match (rate_share.take(), &context.group.rate_limit) {

@@ -16,6 +16,7 @@ mod ranges;
 mod rate_limit;
 mod several;
 mod shards;
+mod short_responses;
 mod threads;
 mod throttling;
 mod unproven;

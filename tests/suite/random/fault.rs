@@ -81,6 +81,10 @@ impl Moment<'_> {
             4 => none("a cut after the body", right.cut_after(length)),
             5 => none("no coding", right.header("content-encoding", "identity")),
             6 => Drawn { wasted: 8 + length, ..none("excess", right.with_excess("and more")) },
+            7 if length > 1 => {
+                let asked = self.asked();
+                none("less", Reply::part(asked.start..asked.end - rng.u64(1..length)))
+            }
             _ => none("right", right),
         }
     }
