@@ -99,9 +99,7 @@ async fn feed(
         while let Some(frame) = sequence.next_frame().await {
             let frame = frame?;
             observers.objects_known(sequence);
-            if let Some(stream) = sink.stream() {
-                stream.check(&frame)?;
-            }
+            sink.announce(&frame)?;
             let connections = sequence.current().map_or(0, Download::connections);
             let is_direct = connections <= DIRECT_WRITE_MAX_CONNECTIONS;
             let taken = if is_direct { writer.write(frame).await } else { writer.send(frame).await };

@@ -54,7 +54,7 @@ impl FinishedFile {
         let found = file.metadata().map_err(|e| failed(path, "read", e))?;
         let sidecar = sidecar_name(&part);
         let noted = match sidecar::load(&folder, &sidecar) {
-            Ok(LoadedSidecar::State(state)) => Some(state),
+            Ok(LoadedSidecar::State(state)) => Some(*state),
             _ => None,
         };
         // Another owner could attach any proof to it.
@@ -100,7 +100,10 @@ fn proves(state: &SidecarState, found: &Metadata, request: DownloadRequest<'_>) 
 /// Attaches to `file`, which is complete, what it was made of. Without it, a later `--continue` has to compare.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn attach_proof(file: &File, state: &SidecarState) {
-    if let Ok(value) = serde_json::to_vec(state) {
+    // An attribute has little room.
+    let mut state = state.clone();
+    state.part = None;
+    if let Ok(value) = serde_json::to_vec(&state) {
         let _ = rustix::fs::fsetxattr(file, ATTRIBUTE, &value, rustix::fs::XattrFlags::empty());
     }
 }

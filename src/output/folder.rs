@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::output::helper_names::random_name;
 use crate::output::path_error::{failed, unusable};
 
@@ -162,7 +162,7 @@ pub(super) fn lock(file: &File) -> bool {
 }
 
 /// Locks `file` for this process as [`lock`] does, and waits up to [`LOCK_WAIT`] for another one to let go of it.
-pub(super) fn lock_soon(file: &File) -> bool {
+fn lock_soon(file: &File) -> bool {
     let give_up = Instant::now() + LOCK_WAIT;
     while !lock(file) {
         if Instant::now() >= give_up {
@@ -171,6 +171,32 @@ pub(super) fn lock_soon(file: &File) -> bool {
         thread::sleep(LOCK_INTERVAL);
     }
     true
+}
+
+/// Opens the part file that an earlier run left, for this process alone.
+pub(super) fn open_locked(
+    folder: &Folder,
+    name: &OsStr,
+    path: &Path,
+    allowed_mode: u32,
+) -> Result<Option<File>> {
+    loop {
+        let opened = folder.open_own(name, allowed_mode);
+        let Some(file) = opened.map_err(|e| failed(path, "use", e))? else { return Ok(None) };
+        if !lock_soon(&file) {
+            return Err(being_written(path));
+        }
+        // The process that had the lock may have renamed it to FILE since.
+        if folder.is_named(name, &file) {
+            return Ok(Some(file));
+        }
+    }
+}
+
+/// Returns the error for a part file that another process has locked.
+pub(super) fn being_written(path: &Path) -> Error {
+    unusable(path, "another process is writing to it")
+        .with_hint("wait until it has ended, or write to another file")
 }
 
 /// Closes `file` and returns the error of close(2), in which NFS, FUSE and quotas report writes that failed.

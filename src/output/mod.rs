@@ -9,6 +9,7 @@ pub(crate) mod folder;
 mod helper_names;
 pub(crate) mod in_place;
 pub(crate) mod part_file;
+mod part_identity;
 pub(crate) mod path;
 pub(crate) mod path_error;
 mod permissions;

@@ -17,8 +17,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::output::block_reader::BlockReader;
 use crate::output::checkpoint::{Checkpoints, SidecarFile};
 use crate::output::finished::attach_proof;
-use crate::output::folder::{Folder, close, close_shared, lock, lock_soon};
+use crate::output::folder::{Folder, being_written, close, close_shared, lock, open_locked};
 use crate::output::helper_names::{part_name, sidecar_name};
+use crate::output::part_identity::{PartIdentity, PartOrigin};
 use crate::output::path::OutputPath;
 use crate::output::path_error::{exists, failed, shown, unusable};
 use crate::output::permissions::{self, NEW_FILE_MODE, mode_of_existing};
@@ -40,6 +41,10 @@ pub(crate) struct PartFile {
     path: PathBuf,
     /// The open file; `None` until the first response, if no earlier run left one.
     file: Option<Arc<File>>,
+    /// Whose file it was when it was opened.
+    origin: PartOrigin,
+    /// Set once its first bytes are noted.
+    is_noted: bool,
     replace: bool,
     /// The finished files of the run.
     run_files: RunFiles,
@@ -89,21 +94,9 @@ impl PartFile {
         let sidecar_name = sidecar_name(&name);
         let found = sidecar::load(&folder, &sidecar_name)
             .map_err(|e| failed(&place.path.with_file_name(&sidecar_name), "use", e))?;
-        let has_bytes = match &file {
-            Some(file) => file.metadata().map_err(|e| failed(&path, "access", e))?.len() > 0,
-            None => false,
-        };
-        let lacks = match &found {
-            LoadedSidecar::Missing => Some("there is no"),
-            // It was made before the part file, which somebody else may have made then.
-            LoadedSidecar::State(state) if state.objects.is_empty() => Some("no object is noted in the"),
-            LoadedSidecar::Damaged | LoadedSidecar::State(_) => None,
-        };
-        if let Some(lacks) = lacks.filter(|_| has_bytes) {
-            let sidecar = sidecar_name.to_string_lossy();
-            let why = format!("already exists, and was not made by s3fcp: {lacks} {sidecar} beside it");
-            return Err(unusable(&path, &why).with_hint("move it away, or write to another file"));
-        }
+        let origin = file.as_ref().map_or(Ok(PartOrigin::Own), |file| PartOrigin::of(file, &found));
+        let origin = origin.map_err(|e| failed(&path, "read", e))?;
+        origin.check_is_usable(&path, &sidecar_name)?;
         let sidecar = SidecarFile::new(&folder, sidecar_name, SidecarState::new(endpoint));
         let endpoint = endpoint.to_owned();
         Ok(Self {
@@ -112,6 +105,8 @@ impl PartFile {
             name,
             path,
             file,
+            origin,
+            is_noted: false,
             replace,
             run_files: RunFiles::default(),
             found,
@@ -150,13 +145,15 @@ impl PartFile {
     /// Keeps the bytes up to `resume`, and continues after them.
     pub(crate) fn resume(&mut self, resume: &ResumePoint) -> Result<()> {
         let mut state = match &self.found {
-            LoadedSidecar::State(state) => state.clone(),
+            LoadedSidecar::State(state) => (**state).clone(),
             _ => SidecarState::new(&self.endpoint),
         };
         state.objects.truncate(resume.complete + usize::from(resume.within.is_some()));
         state.synced = state.synced.min(resume.length);
         self.narrow_permissions()?;
         self.truncate(resume.length)?;
+        state.part = self.identity(resume.length)?;
+        self.origin = PartOrigin::Own;
         self.resumed = resume.within.as_ref().map(|(piece, _)| piece.clone());
         self.change_sidecar(|kept| *kept = state.of_this_boot())
     }
@@ -164,7 +161,8 @@ impl PartFile {
     /// Begins with no bytes. The sidecar comes first; of what there is, the bytes go first: what is noted of them must
     /// never outlive them.
     pub(crate) fn start_over(&mut self) -> Result<()> {
-        self.resumed = None;
+        (self.resumed, self.is_noted) = (None, false);
+        self.origin.check_is_own(&self.path, self.sidecar.name())?;
         if self.file.is_some() {
             self.narrow_permissions()?;
             self.truncate(0)?;
@@ -217,7 +215,26 @@ impl PartFile {
             };
         }
         let piece = SidecarObject::new(object.source, object.asked, object.info, &object.range);
-        self.change_sidecar(|state| state.add(piece))
+        let identity = self.identity(0)?;
+        let mut state = self.sidecar.state();
+        state.add(piece);
+        if state.part.is_none() {
+            // It is written with the first bytes.
+            state.part = identity;
+            return Ok(());
+        }
+        drop(state);
+        self.change_sidecar(|_| {})
+    }
+
+    /// Notes that `bytes` are about to be written.
+    pub(crate) fn announce(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.is_noted || bytes.is_empty() {
+            return Ok(());
+        }
+        self.change_sidecar(|state| state.part.iter_mut().for_each(|part| part.add(bytes)))?;
+        self.is_noted = self.sidecar.state().part.as_ref().is_none_or(PartIdentity::is_complete);
+        Ok(())
     }
 
     /// Returns a reader of the `count` bytes from `start` on, which an earlier run wrote.
@@ -328,6 +345,12 @@ impl PartFile {
         }
     }
 
+    /// Returns what identifies the part file, whose first `length` bytes are right.
+    fn identity(&self, length: u64) -> Result<Option<PartIdentity>> {
+        let identity = self.file.as_ref().map(|file| PartIdentity::of(file, length)).transpose();
+        identity.map_err(|e| self.failed("read", e))
+    }
+
     fn truncate(&self, length: u64) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         let truncated = file.set_len(length).and_then(|()| (&**file).seek(SeekFrom::Start(length)));
@@ -365,30 +388,9 @@ impl PartFile {
     }
 }
 
-/// Returns the error for a part file that another process has locked.
-fn being_written(path: &Path) -> Error {
-    unusable(path, "another process is writing to it")
-        .with_hint("wait until it has ended, or write to another file")
-}
-
 /// Sets the time of the last modification of `file`, if there is one to set.
 pub(super) fn set_modified(file: &File, modified: Option<SystemTime>) -> io::Result<()> {
     modified.map_or(Ok(()), |time| file.set_modified(time))
-}
-
-/// Opens the part file that an earlier run left, for this process alone.
-fn open_locked(folder: &Folder, name: &OsStr, path: &Path, allowed_mode: u32) -> Result<Option<File>> {
-    loop {
-        let opened = folder.open_own(name, allowed_mode);
-        let Some(file) = opened.map_err(|e| failed(path, "use", e))? else { return Ok(None) };
-        if !lock_soon(&file) {
-            return Err(being_written(path));
-        }
-        // The process that had the lock may have renamed it to FILE since.
-        if folder.is_named(name, &file) {
-            return Ok(Some(file));
-        }
-    }
 }
 
 #[cfg(test)]

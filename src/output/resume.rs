@@ -8,7 +8,9 @@
 //! with the object.
 
 use crate::output::run_files::RunFiles;
-use crate::output::sidecar::{SidecarObject, SidecarState, boot};
+#[cfg(any(test, fuzzing))]
+use crate::output::sidecar::boot;
+use crate::output::sidecar::{SidecarObject, SidecarState};
 use crate::s3::address::source::Source;
 use crate::s3::etag::ETag;
 use crate::s3::object::ObjectInfo;
@@ -50,8 +52,7 @@ impl SidecarState {
         if length == 0 {
             return Ok(None);
         }
-        let is_same_boot = self.boot.is_some() && self.boot == boot();
-        let length = if is_same_boot { length } else { length.min(self.synced) };
+        let length = if self.is_of_this_boot() { length } else { length.min(self.synced) };
         if length == 0 && self.boot.is_none() {
             return Err("none of its bytes are certain to be on disk");
         }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::output::folder::Folder;
 use crate::output::helper_names::{random_name, unfinished_sidecar_name};
+use crate::output::part_identity::PartIdentity;
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range_spec::RangeSpec;
@@ -42,6 +43,9 @@ pub(super) struct SidecarState {
     pub(super) endpoint: Option<String>,
     /// In the order of their bytes; the last object may be there in part.
     pub(super) objects: Vec<SidecarObject>,
+    /// The part file that it was made for; absent in format 2 of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) part: Option<PartIdentity>,
     /// The part file when the last run ended that came to its end: a file that differs was written to since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) stopped: Option<FileIdentity>,
@@ -86,7 +90,7 @@ pub(super) enum LoadedSidecar {
     Missing,
     /// A sidecar that a crash of the system or a user damaged.
     Damaged,
-    State(SidecarState),
+    State(Box<SidecarState>),
 }
 
 impl SidecarState {
@@ -98,6 +102,7 @@ impl SidecarState {
             synced: 0,
             endpoint,
             objects: Vec::new(),
+            part: None,
             stopped: None,
             renamed: None,
         }
@@ -113,6 +118,11 @@ impl SidecarState {
     /// Adds the object whose bytes follow.
     pub(super) fn add(&mut self, piece: SidecarObject) {
         self.objects.push(SidecarObject { at: self.bytes(), ..piece });
+    }
+
+    /// Returns whether the system has been up since the bytes were written, as far as is known.
+    pub(super) fn is_of_this_boot(&self) -> bool {
+        self.boot.is_some() && self.boot == boot()
     }
 
     /// Notes that only what was synced before is certain to be on disk.
@@ -173,7 +183,7 @@ pub(super) fn load(folder: &Folder, name: &OsStr) -> io::Result<LoadedSidecar> {
     let mut bytes = Vec::new();
     file.take(SIDECAR_BYTES_MAX).read_to_end(&mut bytes)?;
     match serde_json::from_slice::<SidecarState>(&bytes) {
-        Ok(state) if (1..=FORMAT).contains(&state.format) => Ok(LoadedSidecar::State(state)),
+        Ok(state) if (1..=FORMAT).contains(&state.format) => Ok(LoadedSidecar::State(Box::new(state))),
         _ if looks_like_sidecar(&bytes) => Ok(LoadedSidecar::Damaged),
         _ => Err(io::Error::other("it is not a sidecar of s3fcp")),
     }
@@ -262,7 +272,7 @@ mod tests {
         let state = state("s3://b/a \"é\"\n");
         for (sync, only_new) in [(false, true), (true, false), (false, false)] {
             save(&folder, name, &state, sync, only_new).unwrap();
-            assert_eq!(load(&folder, name).unwrap(), LoadedSidecar::State(state.clone()));
+            assert_eq!(load(&folder, name).unwrap(), LoadedSidecar::State(Box::new(state.clone())));
         }
         assert!(save(&folder, name, &state, false, true).is_err());
         let path = temporary.path().join(name);

@@ -112,6 +112,15 @@ impl Sink {
         }
     }
 
+    /// Announces that `bytes` are the next ones that are written.
+    pub(crate) fn announce(&mut self, bytes: &[u8]) -> Result<()> {
+        match self {
+            Self::Stream(stream) => stream.check(bytes),
+            Self::Part(part) => part.announce(bytes),
+            Self::InPlace(_) => Ok(()),
+        }
+    }
+
     /// Completes the output after the last byte; a file gets the time `modified`, if there is one.
     pub(crate) fn finish(self, modified: Option<SystemTime>) -> Result<()> {
         match self {

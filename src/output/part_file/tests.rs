@@ -36,12 +36,18 @@ impl Workplace {
         PartFile::open(OutputPath::of(&self.path("f"), &sources())?, replace, ENDPOINT)
     }
 
+    /// Moves another file over the part file.
+    fn replace_part(&self, bytes: &[u8]) {
+        fs::write(self.path("mine"), bytes).unwrap();
+        fs::rename(self.path("mine"), self.path("f.part")).unwrap();
+    }
+
     /// Begins, writes the first `bytes`, and ends as a process does that is killed.
     fn leave(&self, bytes: usize) {
         let mut part = self.open(true).unwrap();
         part.start_over().unwrap();
         begin(&mut part, "\"a\"").unwrap();
-        part.file().unwrap().write_all(&OBJECT[..bytes]).unwrap();
+        write(&mut part, &OBJECT[..bytes]);
     }
 }
 
@@ -58,6 +64,11 @@ fn begin(part: &mut PartFile, etag: &str) -> Result<()> {
     part.begin(&ObjectFacts { source, asked: None, info: &info, range: 0..info.size })
 }
 
+fn write(part: &mut PartFile, bytes: &[u8]) {
+    part.announce(bytes).unwrap();
+    part.file().unwrap().write_all(bytes).unwrap();
+}
+
 fn left(part: &PartFile) -> ExistingPart {
     part.left(DownloadRequest { sources: &sources(), asked: None, endpoint: ENDPOINT, run_files: None })
         .unwrap()
@@ -72,7 +83,7 @@ fn nothing_is_made_before_the_first_response_and_the_sidecar_comes_first() {
     part.start_over().unwrap();
     assert_eq!(place.names(), ["f.part", "f.part.json"]);
     begin(&mut part, "\"a\"").unwrap();
-    part.file().unwrap().write_all(OBJECT).unwrap();
+    write(&mut part, OBJECT);
     part.finish(None).unwrap();
     assert_eq!(place.names(), ["f"]);
     assert_eq!(fs::read(place.path("f")).unwrap(), OBJECT);
@@ -94,7 +105,7 @@ fn what_a_killed_run_left_is_continued_if_it_is_of_the_same_version() {
         let mut part = place.open(false).unwrap();
         part.resume(&resume).unwrap();
         begin(&mut part, "\"a\"").unwrap();
-        part.file().unwrap().write_all(&OBJECT[usize::try_from(kept).unwrap()..]).unwrap();
+        write(&mut part, &OBJECT[usize::try_from(kept).unwrap()..]);
         part.finish(None).unwrap();
         assert_eq!(
             (fs::read(place.path("f")).unwrap(), place.names()),
@@ -133,7 +144,7 @@ fn giving_up_leaves_bytes_that_are_right_and_nothing_else() {
         let mut part = place.open(false).unwrap();
         part.start_over().unwrap();
         begin(&mut part, "\"a\"").unwrap();
-        part.file().unwrap().write_all(&OBJECT[..bytes]).unwrap();
+        write(&mut part, &OBJECT[..bytes]);
         part.abandon(is_wrong);
         assert_eq!(place.names(), names, "{bytes} {is_wrong}");
     }
@@ -150,7 +161,7 @@ fn starting_over_throws_away_the_bytes_of_an_earlier_run() {
     part.start_over().unwrap();
     assert_eq!(fs::read(place.path("f.part")).unwrap(), b"");
     begin(&mut part, "\"b\"").unwrap();
-    part.file().unwrap().write_all(b"abcdefghij").unwrap();
+    write(&mut part, b"abcdefghij");
     part.finish(None).unwrap();
     assert_eq!(
         (place.names(), fs::read(place.path("f")).unwrap()),
@@ -202,6 +213,107 @@ fn what_stands_in_the_way_is_an_error_and_stays() {
     }
 }
 
+/// Each is put in the place of the part file that a killed run left, or left with the sidecar alone. The bytes that are a
+/// beginning of the object may be continued where the file is another one, and not discarded.
+#[test]
+fn a_file_of_somebody_else_in_the_place_of_the_part_file_stays() {
+    type Replace = fn(&Workplace);
+    const REFUSED: &str = "was not made by s3fcp";
+    let table: [(&str, Replace, Option<&str>, Option<&str>); 8] = [
+        ("nothing", |_| {}, None, None),
+        ("moved over it", |place| place.replace_part(b"mine"), Some(REFUSED), Some(REFUSED)),
+        (
+            "written into it",
+            |place| fs::write(place.path("f.part"), b"mine").unwrap(),
+            Some(REFUSED),
+            Some(REFUSED),
+        ),
+        (
+            "longer",
+            |place| fs::write(place.path("f.part"), b"mine, and long").unwrap(),
+            Some(REFUSED),
+            Some(REFUSED),
+        ),
+        (
+            "more than is noted",
+            |place| fs::write(place.path("f.part"), b"012345").unwrap(),
+            Some(REFUSED),
+            Some(REFUSED),
+        ),
+        (
+            "removed and made anew",
+            |place| {
+                fs::remove_file(place.path("f.part")).unwrap();
+                fs::write(place.path("f.part"), b"mine").unwrap();
+            },
+            Some(REFUSED),
+            Some(REFUSED),
+        ),
+        (
+            "a copy of it",
+            |place| place.replace_part(b"01234"),
+            None,
+            Some("another file than f.part.json was made for"),
+        ),
+        ("no bytes", |place| place.replace_part(b""), None, None),
+    ];
+    for (case, replace, no_resume, no_start) in table {
+        for resumes in [false, true] {
+            let place = Workplace::new();
+            place.leave(5);
+            replace(&place);
+            let before = (place.names(), fs::read(place.path("f.part")).unwrap());
+            let started = place.open(false).and_then(|mut part| {
+                match left(&part) {
+                    ExistingPart::Some(resume) if resumes => part.resume(&resume)?,
+                    _ => part.start_over()?,
+                }
+                begin(&mut part, "\"a\"")?;
+                let done = part.file().unwrap().stream_position().unwrap();
+                write(&mut part, &OBJECT[usize::try_from(done).unwrap()..]);
+                part.finish(None)
+            });
+            match (started, if resumes { no_resume } else { no_start }) {
+                (Ok(()), None) => assert_eq!(fs::read(place.path("f")).unwrap(), OBJECT, "{case}"),
+                (Err(error), Some(why)) => {
+                    assert!(error.to_string().contains(why), "{case}: {error}");
+                    assert_eq!((place.names(), fs::read(place.path("f.part")).unwrap()), before, "{case}");
+                }
+                (found, _) => panic!("{case}: {found:?}"),
+            }
+        }
+    }
+}
+
+/// The beginning that is continued is noted again.
+#[test]
+fn a_part_that_is_continued_and_left_again_is_known_still() {
+    for (first, end) in [(1, 4), (5, 6), (9, 10)] {
+        let place = Workplace::new();
+        place.leave(first);
+        for end in [end, 0] {
+            let mut part = place.open(false).unwrap();
+            let ExistingPart::Some(resume) = left(&part) else { panic!("{first} {end}: not continued") };
+            part.resume(&resume).unwrap();
+            begin(&mut part, "\"a\"").unwrap();
+            write(&mut part, OBJECT.get(first..end).unwrap_or_default());
+        }
+    }
+}
+
+#[test]
+fn an_object_that_begins_before_bytes_are_written_changes_nothing_of_what_is_noted() {
+    let place = Workplace::new();
+    let mut part = place.open(false).unwrap();
+    part.start_over().unwrap();
+    begin(&mut part, "\"a\"").unwrap();
+    part.announce(OBJECT).unwrap();
+    begin(&mut part, "\"a\"").unwrap();
+    part.file().unwrap().write_all(OBJECT).unwrap();
+    drop(part);
+    place.open(false).unwrap();
+}
+
 #[test]
 fn a_part_that_appears_before_the_first_response_is_left_alone() {
     for has_sidecar in [false, true] {
@@ -230,7 +342,7 @@ fn what_appears_meanwhile_is_not_replaced_and_the_bytes_stay() {
     let mut part = place.open(false).unwrap();
     part.start_over().unwrap();
     begin(&mut part, "\"a\"").unwrap();
-    part.file().unwrap().write_all(OBJECT).unwrap();
+    write(&mut part, OBJECT);
     fs::write(place.path("f"), b"of another process").unwrap();
     assert_eq!(part.finish(None).unwrap_err().kind(), ErrorKind::Output);
     assert_eq!(fs::read(place.path("f")).unwrap(), b"of another process");
@@ -240,7 +352,7 @@ fn what_appears_meanwhile_is_not_replaced_and_the_bytes_stay() {
     let ExistingPart::Some(resume) = left(&part) else { panic!("it is continued") };
     part.resume(&resume).unwrap();
     begin(&mut part, "\"a\"").unwrap();
-    part.file().unwrap().write_all(&OBJECT[9..]).unwrap();
+    write(&mut part, &OBJECT[9..]);
     part.finish(None).unwrap();
     assert_eq!((place.names(), fs::read(place.path("f")).unwrap()), (vec!["f".to_owned()], OBJECT.to_vec()));
 }
@@ -251,7 +363,7 @@ fn a_part_that_was_taken_away_never_becomes_the_file() {
     let mut part = place.open(false).unwrap();
     part.start_over().unwrap();
     begin(&mut part, "\"a\"").unwrap();
-    part.file().unwrap().write_all(OBJECT).unwrap();
+    write(&mut part, OBJECT);
     fs::remove_file(place.path("f.part")).unwrap();
     fs::write(place.path("f.part"), b"another").unwrap();
     assert_eq!(part.finish(None).unwrap_err().kind(), ErrorKind::Output);
@@ -280,7 +392,7 @@ fn the_new_file_has_the_permissions_of_the_one_that_it_replaces() {
         let while_written = fs::metadata(place.path("f.part")).unwrap().mode() & 0o7777;
         assert_eq!(while_written & !mode, 0, "{mode:o}: {while_written:o}");
         begin(&mut part, "\"a\"").unwrap();
-        part.file().unwrap().write_all(OBJECT).unwrap();
+        write(&mut part, OBJECT);
         part.finish(None).unwrap();
         let found = fs::metadata(place.path("f")).unwrap();
         assert_eq!((found.mode() & 0o7777, found.len()), (mode & 0o777, 10), "{mode:o}");

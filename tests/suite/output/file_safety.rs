@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::support::fault_server::{FaultServer, Gate, Reply, once};
+use crate::support::fault_server::{FaultServer, Gate, Reply, Request, once};
 use crate::support::files::{PausedDownload, assert_good, folder, names, run, start, wait_for};
 use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{S3fcp, URI};
@@ -167,5 +167,71 @@ fn a_part_that_is_replaced_or_removed_during_the_download_is_not_renamed() {
         running.wait().assert_failed(8, &[]);
         assert!(!out.exists());
         assert_eq!(fs::read(&part).ok(), replaced.then(|| b"theirs".to_vec()));
+    }
+}
+
+/// Puts a file with these bytes in the place of `part`.
+fn move_over(part: &Path, bytes: &[u8]) {
+    let other = part.with_file_name("other");
+    fs::write(&other, bytes).expect("a file");
+    fs::rename(other, part).expect("a name");
+}
+
+/// A copy of the part file may be continued, for its bytes are the object's, but not discarded.
+#[test]
+fn a_file_in_the_place_of_the_part_file_of_a_killed_run_is_refused_and_stays() {
+    type Replace = fn(&Path, Vec<u8>);
+    let table: [(&str, (Replace, bool)); 6] = [
+        ("another file", (|part, _| move_over(part, b"mine"), false)),
+        (
+            "made anew",
+            (
+                |part, _| {
+                    fs::remove_file(part).expect("the part");
+                    fs::write(part, "mine").expect("a file");
+                },
+                false,
+            ),
+        ),
+        ("written anew", (|part, _| fs::write(part, "mine").expect("a file"), false)),
+        ("of the same length", (|part, had| move_over(part, &vec![7; had.len()]), false)),
+        ("one that begins alike", (|part, had| move_over(part, &[&had[..50_000], b"mine"].concat()), false)),
+        ("a copy", (|part, had| move_over(part, &had), true)),
+    ];
+    table::each(&table, |&(replace, is_continued)| {
+        let PausedDownload { server, running, out, part, folder, .. } = PausedDownload::start();
+        running.signal(Signal::KILL);
+        running.wait();
+        replace(&part, fs::read(&part).expect("the part"));
+        let before =
+            ["out.part", "out.part.json"].map(|name| fs::read(folder.path().join(name)).expect("a file"));
+        for args in [&[][..], &["--force"], &["--continue"], &["--continue", "--force"]] {
+            let outcome = start(&server, &out, args).wait();
+            if is_continued && args.contains(&"--continue") {
+                assert_good(&outcome);
+                assert!(fs::read(&out).expect("the file") == object(SIZE));
+                return;
+            }
+            outcome.assert_failed(8, &[]);
+            assert!(outcome.stderr.contains("out.part.json"), "{}", outcome.stderr);
+            let after =
+                ["out.part", "out.part.json"].map(|name| fs::read(folder.path().join(name)).expect("a file"));
+            assert!(before == after && names(folder.path()).len() == 2, "{args:?}");
+        }
+    });
+}
+
+#[test]
+fn an_object_that_replaced_the_part_file_of_another_one_is_not_continued() {
+    let PausedDownload { server, running, part, folder, .. } = PausedDownload::start();
+    running.signal(Signal::KILL);
+    running.wait();
+    let into_folder = format!("{}/", folder.path().display());
+    let other =
+        FaultServer::start(object(SIZE).iter().map(|byte| !byte).collect(), |_: &Request| Reply::ok());
+    assert_good(&run(&other, Path::new(&into_folder), &["--force"]).download("s3://bucket/out.part"));
+    for args in [&[][..], &["--continue"]] {
+        run(&server, Path::new(&into_folder), args).download("s3://bucket/out").assert_failed(8, &[]);
+        assert_eq!(fs::read(&part).expect("the file").len() as u64, SIZE);
     }
 }
