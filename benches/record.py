@@ -5,7 +5,7 @@ usage: benches/record.py OUT.svg COMMAND [WORD...]
 
 The command runs in a pseudo-terminal. What it writes is applied to a screen as a terminal would apply it (lines, carriage
 returns, cursor up, erasures), and each screen that differs from the one before becomes a frame at its time. docs/progress.svg is
-    benches/record.py docs/progress.svg target/release/s3fcp --limit-rate 12MiB -o /tmp/disk.img s3://quickstart/disk.img
+    benches/record.py docs/progress.svg target/release/s3fcp --limit-rate 12MiB -o /tmp/disk.img s3://bucket/disk.img
 with the variables that `quickstart --serve` says to export.
 """
 import fcntl

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use bytesize::ByteSize;
 use rand::Rng;
+use s3server::EXAMPLE_BUCKET;
 use sha2::{Digest, Sha256};
 
-use crate::place::{BUCKET, Place};
+use crate::place::Place;
 use crate::{Result, program};
 
 const KEY: &str = "random.bin";
@@ -30,10 +31,10 @@ pub(crate) fn run(place: &Place, binary: &Path, size: ByteSize) -> Result<()> {
     let mut object = vec![0; usize::try_from(size.as_u64())?];
     rand::rng().fill_bytes(&mut object);
     let expected = hex(&Sha256::digest(&object));
-    place.server.put(BUCKET, KEY, object);
+    place.server.put(EXAMPLE_BUCKET, KEY, object);
     println!("Serving    {size} of random bytes at {}", place.server.endpoint());
 
-    let uri = format!("s3://{BUCKET}/{KEY}");
+    let uri = format!("s3://{EXAMPLE_BUCKET}/{KEY}");
     println!("Running    {} {uri} | sha256sum", program::shown(binary));
     println!("           with its keys and the endpoint in the environment");
     let received = download(place, binary, &uri)?;

@@ -15,11 +15,12 @@ use crc_fast::CrcAlgorithm;
 use md5::{Digest as _, Md5};
 use rand::Rng as _;
 use rand::distr::{Alphanumeric, SampleString};
-use s3server::{Checksum, Object, Server};
+use s3server::{Checksum, EXAMPLE_BUCKET, Object, Server};
 
 use crate::{Result, program};
 
-pub(crate) const BUCKET: &str = "quickstart";
+/// Size of `disk.img`.
+const DISK_BYTES: usize = 64 << 20;
 
 pub(crate) struct Place {
     pub(crate) server: Server,
@@ -58,11 +59,15 @@ impl Place {
         let mut put = |key: &str, bytes: Vec<u8>| {
             keys.push(key.to_owned());
             size += bytes.len() as u64;
-            self.server.put(BUCKET, key, as_uploaded(bytes));
+            self.server.put(EXAMPLE_BUCKET, key, as_uploaded(bytes));
         };
         match directory {
             Some(directory) => put_all(directory, "", &mut put)?,
-            None => examples().into_iter().for_each(|(key, bytes)| put(key, bytes)),
+            None => {
+                let mut disk = vec![0; DISK_BYTES];
+                rand::rng().fill_bytes(&mut disk);
+                s3server::examples(disk).into_iter().for_each(|(key, bytes)| put(key, bytes));
+            }
         }
         keys.sort_unstable();
         let what =
@@ -70,7 +75,7 @@ impl Place {
         let example = keys.first().ok_or("there is no file to serve")?;
         let binary = program::shown(binary);
 
-        println!("Serving    {} files, {size}, of {} as s3://{BUCKET}", keys.len(), what);
+        println!("Serving    {} files, {size}, of {} as s3://{EXAMPLE_BUCKET}", keys.len(), what);
         println!("\nIn another terminal, in this directory:\n");
         println!("  unset AWS_PROFILE AWS_SESSION_TOKEN");
         for (name, value) in &self.variables {
@@ -78,12 +83,12 @@ impl Place {
         }
         // s5cmd knows no other name of it.
         println!("  export S3_ENDPOINT_URL={}", quoted(&self.server.endpoint()));
-        let uri = quoted(&format!("s3://{BUCKET}/{example}"));
+        let uri = quoted(&format!("s3://{EXAMPLE_BUCKET}/{example}"));
         println!("\n  {binary} {uri} | sha256sum");
         println!("  {binary} --checksum require {uri} | sha256sum");
         println!("  {binary} --info {uri}");
-        println!("  aws s3 ls --recursive s3://{BUCKET}");
-        println!("  s5cmd ls 's3://{BUCKET}/*'");
+        println!("  aws s3 ls --recursive s3://{EXAMPLE_BUCKET}");
+        println!("  s5cmd ls 's3://{EXAMPLE_BUCKET}/*'");
         println!("\nCtrl-C ends the server.");
         loop {
             thread::park();
@@ -97,20 +102,6 @@ fn as_uploaded(bytes: Vec<u8>) -> Object {
     let crc = crc_fast::checksum(CrcAlgorithm::Crc64Nvme, &bytes).to_be_bytes();
     let md5 = format!("{:x}", Bytes::copy_from_slice(&Md5::digest(&bytes)));
     Object::new(bytes).e_tag(&md5).checksum(Checksum::Crc64Nvme, STANDARD.encode(crc))
-}
-
-/// Returns a small tree to play with: text, lines of JSON, an empty object, a difficult key and some random mebibytes.
-fn examples() -> Vec<(&'static str, Vec<u8>)> {
-    let lines = (0..100_000).map(|line| format!("{{\"line\":{line},\"status\":{}}}\n", 200 + line % 5 * 100));
-    let mut random = vec![0; 64 << 20];
-    rand::rng().fill_bytes(&mut random);
-    vec![
-        ("disk.img", random),
-        ("empty", Vec::new()),
-        ("hello.txt", b"Hello from the quickstart.\n".to_vec()),
-        ("keys/a key + 100% with spaces.txt", b"Keys are taken literally.\n".to_vec()),
-        ("logs/2024.ndjson", lines.collect::<String>().into_bytes()),
-    ]
 }
 
 /// The key of a file is its path below the directory. A link to a file is followed; one to a directory is not, since

@@ -43,7 +43,7 @@ fn each_is_shown_and_has_no_script() {
 fn the_recording_ends_in_the_summary_of_the_run() {
     let svg = text(Path::new("docs/progress.svg"));
     let last = svg.lines().rfind(|line| line.starts_with("<g ")).expect("a frame");
-    assert!(last.contains("s3://quickstart/disk.img: 64.0 MiB in "), "{last}");
+    assert!(last.contains("s3://bucket/disk.img: 64.0 MiB in "), "{last}");
     assert!(svg.matches("<g ").count() > 10);
 }
 

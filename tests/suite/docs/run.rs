@@ -10,7 +10,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use s3server::{Checksum, Object, Server};
+use s3server::{Checksum, EXAMPLE_BUCKET, Object, Server};
 
 use super::markdown::{self, Condition};
 use super::{pages, root, text};
@@ -23,45 +23,13 @@ use crate::support::run::{ACCESS_KEY, SECRET_KEY};
 /// Far more than a page takes on a loaded machine, in seconds.
 const TIME_LIMIT: &str = "300";
 
-/// Makes the objects that need a program.
-const MAKE_OBJECTS: &str = r#"
-mkdir folder && echo hello > folder/file
-tar cf backup.tar folder
-if command -v zstd > /dev/null; then zstd -q backup.tar; fi
-printf '{"status":200}\n' | gzip > 2024.ndjson.gz
-echo one | gzip > log.1.gz
-echo two | gzip > log.2.gz
-rm -r folder
-"#;
-
 /// Starts a server with the objects of the examples.
 fn server() -> Server {
     let server = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).start();
-    let put = |key: &str, bytes: bytes::Bytes| {
+    for (key, bytes) in s3server::examples(object(6 << 20).to_vec()) {
         let crc = value("x-amz-checksum-crc64nvme", &bytes);
-        server.put("bucket", key, Object::new(bytes).checksum(Checksum::Crc64Nvme, crc));
-    };
-    let made = folder();
-    let status = Command::new("bash").args(["-ec", MAKE_OBJECTS]).current_dir(made.path()).status();
-    assert!(status.expect("bash").success());
-    for (name, key) in [
-        ("backup.tar", "backup.tar"),
-        ("backup.tar.zst", "backup.tar.zst"),
-        ("2024.ndjson.gz", "logs/2024.ndjson.gz"),
-        ("log.1.gz", "log.1.gz"),
-        ("log.2.gz", "log.2.gz"),
-    ] {
-        if let Ok(bytes) = fs::read(made.path().join(name)) {
-            put(key, bytes.into());
-        }
+        server.put(EXAMPLE_BUCKET, key, Object::new(bytes).checksum(Checksum::Crc64Nvme, crc));
     }
-    put("disk.img", object(6 << 20));
-    put("key", object(1 << 20));
-    put("a key with spaces", object(100));
-    // The quickstart's server has its own bucket.
-    let hello = b"Hello from the quickstart.\n".to_vec();
-    let crc = value("x-amz-checksum-crc64nvme", &hello);
-    server.put("quickstart", "hello.txt", Object::new(hello).checksum(Checksum::Crc64Nvme, crc));
     server
 }
 
