@@ -61,12 +61,13 @@ impl Place {
             size += bytes.len() as u64;
             self.server.put(EXAMPLE_BUCKET, key, as_uploaded(bytes));
         };
-        match directory {
-            Some(directory) => put_all(directory, "", &mut put)?,
-            None => {
-                let mut disk = vec![0; DISK_BYTES];
-                rand::rng().fill_bytes(&mut disk);
-                s3server::examples(disk).into_iter().for_each(|(key, bytes)| put(key, bytes));
+        if let Some(directory) = directory {
+            put_all(directory, "", &mut put)?;
+        } else {
+            let mut disk = vec![0; DISK_BYTES];
+            rand::rng().fill_bytes(&mut disk);
+            for (key, bytes) in s3server::examples(disk) {
+                put(key, bytes);
             }
         }
         keys.sort_unstable();
