@@ -17,6 +17,7 @@ pub(crate) mod metadata_address;
 pub(crate) mod one_request;
 pub(crate) mod pool;
 pub(crate) mod proxy;
+pub(crate) mod refused_certificate;
 pub(crate) mod response_head;
 pub(crate) mod socket;
 pub(crate) mod socks;

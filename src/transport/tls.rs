@@ -6,12 +6,15 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use rustls::ClientConfig;
+use rustls::client::ResolvesClientCert;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, SignatureScheme};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::bounded_file::{may_wait, read_bounded, read_bounded_soon};
@@ -29,6 +32,7 @@ struct Shared {
     /// The contents of those files that can be read only once, or only by waiting.
     pipes: OnceLock<Vec<(PathBuf, io::Result<Vec<u8>>)>>,
     config: OnceLock<ClientConfig>,
+    asked: Arc<AtomicBool>,
 }
 
 /// A file or a folder of PEM certificates that replaces the operating system's roots.
@@ -86,6 +90,12 @@ impl Tls {
         self.0.client.is_some()
     }
 
+    /// Returns whether a server has asked for a client certificate. Over TLS 1.2 one that gets none may end the handshake
+    /// with the alert of one that has no cipher suite in common.
+    pub(crate) fn was_asked_for_certificate(&self) -> bool {
+        self.0.asked.load(Ordering::Relaxed)
+    }
+
     /// Reads those files that may wait for a writer. Connections are set up on a thread that must not wait.
     pub(crate) async fn read_pipes(&self) {
         let client = self.0.client.as_ref();
@@ -109,7 +119,11 @@ impl Tls {
         if let Some(config) = self.0.config.get() {
             return Ok(config.clone());
         }
-        let config = self.build()?;
+        let mut config = self.build()?;
+        config.client_auth_cert_resolver = Arc::new(NotingResolver {
+            certificate: config.client_auth_cert_resolver,
+            asked: Arc::clone(&self.0.asked),
+        });
         Ok(self.0.config.get_or_init(|| config).clone())
     }
 
@@ -129,10 +143,33 @@ impl Tls {
         let Some(client) = &self.0.client else { return Ok(builder.with_no_client_auth()) };
         let (chain, key) = client.read(&self.0)?;
         builder.with_client_auth_cert(chain, key).map_err(|e| {
+            let hint = if matches!(e, rustls::Error::InconsistentKeys(_)) {
+                "--client-cert and --client-key must belong together"
+            } else {
+                "a client's key must be RSA of 2048 bits or more, ECDSA P-256 or P-384, or Ed25519"
+            };
             Error::usage(format!("client certificate {} is unusable", client.certificate.display()))
                 .with_source(e)
-                .with_hint("--client-cert and --client-key must belong together")
+                .with_hint(hint)
         })
+    }
+}
+
+/// Notes that a server asks for a client certificate.
+#[derive(Debug)]
+struct NotingResolver {
+    certificate: Arc<dyn ResolvesClientCert>,
+    asked: Arc<AtomicBool>,
+}
+
+impl ResolvesClientCert for NotingResolver {
+    fn resolve(&self, issuers: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked.store(true, Ordering::Relaxed);
+        self.certificate.resolve(issuers, schemes)
+    }
+
+    fn has_certs(&self) -> bool {
+        self.certificate.has_certs()
     }
 }
 

@@ -5,13 +5,15 @@
 
 use std::error::Error as StdError;
 use std::fmt::Write;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use rustls::pki_types::UnixTime;
-use rustls::{AlertDescription, CertificateError, InvalidMessage};
+use rustls::pki_types::{ServerName, UnixTime};
+use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerMisbehaved};
 
 use crate::error::printable::{printable, printable_within};
 use crate::error::{Error, ErrorKind};
+use crate::transport::refused_certificate::{RSA_BITS_MIN, RefusedCertificate, algorithm};
 use crate::transport::tls::Tls;
 use crate::transport::trust::{NoRoots, webpki_error};
 
@@ -35,7 +37,11 @@ pub(crate) fn explain(error: &(dyn StdError + 'static), prefix: &str, tls: &Tls)
     let (reason, hint) = match error {
         rustls::Error::InvalidCertificate(certificate) => certificate_words(error, certificate, tls),
         rustls::Error::AlertReceived(alert) => alert_words(*alert, tls)?,
-        rustls::Error::PeerIncompatible(_) => old_server_words(),
+        // A server with no key of a kind that was offered may use it all the same.
+        rustls::Error::PeerIncompatible(_)
+        | rustls::Error::PeerMisbehaved(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme) => {
+            old_server_words()
+        }
         rustls::Error::InvalidMessage(
             InvalidMessage::InvalidContentType
             | InvalidMessage::UnknownProtocolVersion
@@ -51,7 +57,10 @@ pub(crate) fn explain(error: &(dyn StdError + 'static), prefix: &str, tls: &Tls)
 }
 
 fn certificate_words(error: &rustls::Error, certificate: &CertificateError, tls: &Tls) -> (String, String) {
-    let clock = format!("this machine's clock says {}", date(UnixTime::now()));
+    if let Some(refused) = RefusedCertificate::find(certificate) {
+        return refused_words(refused);
+    }
+    let clock = clock();
     match certificate {
         CertificateError::Expired => (
             "the server's certificate has expired".to_owned(),
@@ -81,6 +90,15 @@ fn certificate_words(error: &rustls::Error, certificate: &CertificateError, tls:
             "the server needs a certificate with subjectAltName; a common name (CN) alone is not accepted"
                 .to_owned(),
         ),
+        CertificateError::NotValidForNameContext { expected: ServerName::IpAddress(address), presented }
+            if is_dns_name(&IpAddr::from(*address).to_string(), presented) =>
+        {
+            let address = IpAddr::from(*address);
+            (
+                format!("the server's certificate lists {address} as a DNS name, and not as an IP address"),
+                format!("the server needs a certificate with subjectAltName IP:{address}"),
+            )
+        }
         CertificateError::NotValidForNameContext { expected, presented } => (
             format!("the server's certificate is not for {} but for {}", expected.to_str(), names(presented)),
             "check the host name of the endpoint".to_owned(),
@@ -89,6 +107,18 @@ fn certificate_words(error: &rustls::Error, certificate: &CertificateError, tls:
         CertificateError::Revoked => (
             "the server's certificate was revoked".to_owned(),
             "the server needs a new certificate".to_owned(),
+        ),
+        CertificateError::UnsupportedSignatureAlgorithmContext { signature_algorithm_id: id, .. } => (
+            format!(
+                "a certificate of the server or of its issuers is signed with {}, which is not supported",
+                signature(id)
+            ),
+            CHAIN_HINT.to_owned(),
+        ),
+        CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => (
+            "a certificate of the server or of its issuers is signed by a kind of key that is not supported"
+                .to_owned(),
+            CHAIN_HINT.to_owned(),
         ),
         CertificateError::BadSignature => (
             "the server's certificate is not trusted: the trusted issuer of that name did not sign it"
@@ -114,6 +144,60 @@ fn certificate_words(error: &rustls::Error, certificate: &CertificateError, tls:
     }
 }
 
+/// Keys and signatures that are supported, for a certificate with others.
+const CHAIN_HINT: &str = "the server and its issuers need keys and signatures of RSA (2048 bits or more) with SHA-256, SHA-384 or \
+    SHA-512, of ECDSA P-256 or P-384 with SHA-256 or SHA-384, or of Ed25519";
+
+fn refused_words(refused: &RefusedCertificate) -> (String, String) {
+    let named = |issuer: &str| {
+        format!("the issuer \"{}\" of the server's certificate", printable_within(issuer, NAME_CHARS_MAX))
+    };
+    match refused {
+        RefusedCertificate::Issuer(name, error) => {
+            let dates = match error {
+                CertificateError::ExpiredContext { not_after, .. } => {
+                    format!("expired on {}", date(*not_after))
+                }
+                CertificateError::NotValidYetContext { not_before, .. } => {
+                    format!("is not valid before {}", date(*not_before))
+                }
+                _ => "is not valid".to_owned(),
+            };
+            (
+                format!("the certificate of {} {dates}", named(name)),
+                format!(
+                    "if the clock is right ({}), the server must send a current certificate of this issuer",
+                    clock()
+                ),
+            )
+        }
+        RefusedCertificate::ShortKey(issuer, bits) => {
+            let whose = issuer.as_deref().map_or_else(|| "the server's certificate".to_owned(), named);
+            (
+                format!("{whose} has an RSA key of {bits} bits; fewer than {RSA_BITS_MIN} are not accepted"),
+                CHAIN_HINT.to_owned(),
+            )
+        }
+        RefusedCertificate::OtherKey => (
+            "the server does not have the private key of its certificate".to_owned(),
+            "check the certificate and key of the server, and that this is the right server".to_owned(),
+        ),
+    }
+}
+
+/// Returns the name of the algorithm of a signature from its DER.
+fn signature(id: &[u8]) -> String {
+    let id = algorithm(id).unwrap_or_default();
+    match id.as_str() {
+        "1.2.840.113549.1.1.4" => "RSA and MD5".to_owned(),
+        "1.2.840.113549.1.1.5" => "RSA and SHA-1".to_owned(),
+        "1.2.840.10045.4.1" => "ECDSA and SHA-1".to_owned(),
+        "1.2.840.10045.4.3.4" => "ECDSA and SHA-512".to_owned(),
+        "1.3.101.113" => "Ed448".to_owned(),
+        _ => format!("an algorithm ({id})"),
+    }
+}
+
 fn untrusted_words(tls: &Tls) -> (String, String) {
     ("the server's certificate is not trusted".to_owned(), bundle_hint(tls))
 }
@@ -133,13 +217,18 @@ fn bundle_hint(tls: &Tls) -> String {
 
 fn old_server_words() -> (String, String) {
     (
-        "the server supports no common TLS version or cipher suite".to_owned(),
-        "the server must support TLS 1.2 with an ECDHE suite and AES-GCM or ChaCha20, or TLS 1.3".to_owned(),
+        "the server supports no common TLS version, cipher suite or kind of key".to_owned(),
+        "the server must support TLS 1.3, or TLS 1.2 with an ECDHE suite and AES-GCM or ChaCha20, and have a key of RSA, \
+         ECDSA P-256 or P-384, or Ed25519"
+            .to_owned(),
     )
 }
 
 fn alert_words(alert: AlertDescription, tls: &Tls) -> Option<(String, String)> {
     match alert {
+        AlertDescription::HandshakeFailure if tls.was_asked_for_certificate() => {
+            Some(client_certificate_words(alert, tls))
+        }
         AlertDescription::HandshakeFailure
         | AlertDescription::ProtocolVersion
         | AlertDescription::InsufficientSecurity => Some(old_server_words()),
@@ -157,18 +246,22 @@ fn alert_words(alert: AlertDescription, tls: &Tls) -> Option<(String, String)> {
         | AlertDescription::CertificateExpired
         | AlertDescription::CertificateUnknown
         | AlertDescription::UnknownCA
-        | AlertDescription::AccessDenied => Some(if tls.has_client_certificate() {
-            (
-                format!("the server rejected the client certificate ({alert:?})"),
-                "check --client-cert and --client-key".to_owned(),
-            )
-        } else {
-            (
-                format!("the server requires a client certificate ({alert:?})"),
-                "pass one with --client-cert and --client-key".to_owned(),
-            )
-        }),
+        | AlertDescription::AccessDenied => Some(client_certificate_words(alert, tls)),
         _ => None,
+    }
+}
+
+fn client_certificate_words(alert: AlertDescription, tls: &Tls) -> (String, String) {
+    if tls.has_client_certificate() {
+        (
+            format!("the server rejected the client certificate ({alert:?})"),
+            "check --client-cert and --client-key".to_owned(),
+        )
+    } else {
+        (
+            format!("the server requires a client certificate ({alert:?})"),
+            "pass one with --client-cert and --client-key".to_owned(),
+        )
     }
 }
 
@@ -209,16 +302,29 @@ fn find_rustls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rust
     None
 }
 
+fn clock() -> String {
+    format!("this machine's clock says {}", date(UnixTime::now()))
+}
+
 fn date(time: UnixTime) -> String {
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs().min(253_402_300_799));
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
+/// Returns whether `address` is among the DNS names of a certificate, where it does not count (RFC 6125, section 1.7.2).
+fn is_dns_name(address: &str, presented: &[String]) -> bool {
+    presented.iter().any(|name| name.starts_with("DnsName") && quoted(name) == address)
+}
+
+/// Returns the name itself: webpki writes `DnsName("host")`.
+fn quoted(name: &str) -> &str {
+    name.split('"').nth(1).unwrap_or(name)
+}
+
 fn names(presented: &[String]) -> String {
     let mut list = String::new();
     for name in presented.iter().take(NAMES_MAX) {
-        // webpki writes DnsName("host"): the quoted part is the name.
-        let name = name.split('"').nth(1).unwrap_or(name);
+        let name = quoted(name);
         let _ = write!(
             list,
             "{}{}",

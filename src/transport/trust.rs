@@ -18,6 +18,7 @@ use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore,
 
 use crate::error::{Error, Result};
 use crate::events::CONNECTION;
+use crate::transport::refused_certificate::RefusedCertificate;
 use crate::transport::tls::CaBundle;
 use tracing::warn;
 
@@ -117,7 +118,12 @@ impl ServerCertVerifier for ServerVerifier {
                 rustls::client::verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
             }
-            other => other,
+            other => other.map_err(|error| {
+                let alone = |certificate: &CertificateDer<'_>| {
+                    verifier.verify_server_cert(certificate, &[], server_name, &[], now).err()
+                };
+                RefusedCertificate::of_chain(error, end_entity, intermediates, bundle, alone)
+            }),
         }
     }
 
@@ -133,6 +139,7 @@ impl ServerCertVerifier for ServerVerifier {
             signature,
             &self.provider.signature_verification_algorithms,
         )
+        .map_err(|error| RefusedCertificate::of_handshake(error, certificate))
     }
 
     fn verify_tls13_signature(
@@ -147,6 +154,7 @@ impl ServerCertVerifier for ServerVerifier {
             signature,
             &self.provider.signature_verification_algorithms,
         )
+        .map_err(|error| RefusedCertificate::of_handshake(error, certificate))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

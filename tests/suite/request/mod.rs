@@ -1,6 +1,7 @@
 //! What goes over the wire: the address, the headers and the signature of a request, and the way it takes through TLS,
 //! proxies, redirects and regions.
 
+mod client_certificates;
 mod clock;
 mod express;
 mod express_faults;
@@ -13,5 +14,6 @@ mod redirects;
 mod regions;
 mod response_heads;
 mod tls;
+mod tls_certificates;
 mod tls_failures;
 mod urls;
