@@ -69,14 +69,15 @@ fn replace_zeros(head: &[u8], bytes: &mut [u8]) {
 }
 
 /// Returns where a head ends: after an empty line. `from` bytes were looked at before.
-fn end_of_head(head: &[u8], from: usize) -> Option<usize> {
+pub(super) fn end_of_head(head: &[u8], from: usize) -> Option<usize> {
     let from = from.saturating_sub(3);
     let line_end =
         |at: usize| head[at] == b'\n' && (head[..at].ends_with(b"\n") || head[..at].ends_with(b"\n\r"));
     (from..head.len()).find(|at| line_end(*at)).map(|at| at + 1)
 }
 
-fn is_interim(head: &[u8]) -> bool {
+/// Returns whether another head follows this one, complete: 101 alone ends with it (RFC 9110, section 15.2).
+pub(super) fn is_interim(head: &[u8]) -> bool {
     let status = head.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
     status.starts_with(b"1") && !status.starts_with(b"101")
 }

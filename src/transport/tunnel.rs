@@ -21,14 +21,14 @@ use tower_service::Service;
 
 use crate::transport::connect::TcpConnector;
 use crate::transport::proxy::Proxy;
+use crate::transport::response_head::{end_of_head, is_interim};
 use crate::transport::socket::Socket;
 use crate::transport::socks;
 
 /// A stream to the host or to the proxy, which may itself use TLS.
 pub(super) type HopStream = MaybeHttpsStream<TokioIo<Socket>>;
 
-/// Limits of a proxy's response head.
-const HEADERS_MAX: usize = 100;
+/// The most bytes that a proxy may send before the tunnel is open.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
@@ -114,31 +114,44 @@ async fn tunnel(stream: HopStream, proxy: &Proxy, host: &Uri) -> Result<HopStrea
     let mut stream = TokioIo::new(stream);
     stream.write_all(&request).await?;
     stream.flush().await?;
-    let mut head = Vec::with_capacity(1024);
+    let (mut head, mut received) = (Vec::with_capacity(1024), 0);
     loop {
-        let mut lines = [httparse::EMPTY_HEADER; HEADERS_MAX];
-        let mut response = httparse::Response::new(&mut lines);
-        match response.parse(&head) {
-            Ok(httparse::Status::Complete(length)) => {
-                let status = StatusCode::from_u16(response.code.unwrap_or_default())?;
-                // Any 2xx opens the tunnel, whatever length the response claims.
-                if !status.is_success() {
-                    return Err(proxy.connect_error(status).into());
-                }
-                // In TLS the client speaks first, so nothing can have arrived yet.
-                if length < head.len() {
-                    return Err(invalid("the proxy sent bytes before the tunnel was open").into());
-                }
-                return Ok(stream.into_inner());
-            }
-            Ok(httparse::Status::Partial) if head.len() < HEAD_BYTES_MAX => {}
-            Ok(httparse::Status::Partial) => return Err(invalid("the proxy's response is too long").into()),
-            Err(e) => return Err(proxy.error("does not speak HTTP").with_source(e).into()),
-        }
-        if stream.read_buf(&mut head).await? == 0 {
+        let length = stream.read_buf(&mut head).await?;
+        if length == 0 {
             return Err(proxy.error("closed the connection instead of opening a tunnel").into());
         }
+        received += length;
+        while let Some(status) =
+            status_of(&head).map_err(|e| proxy.error("does not speak HTTP").with_source(e))?
+            && let Some(end) = end_of_head(&head, 0)
+        {
+            if is_interim(&head[..end]) {
+                head.drain(..end);
+                continue;
+            }
+            // Any 2xx opens the tunnel, whatever length the response claims.
+            if !status.is_success() {
+                return Err(proxy.connect_error(status).into());
+            }
+            // In TLS the client speaks first, so nothing can have arrived yet.
+            if end < head.len() {
+                return Err(invalid("the proxy sent bytes before the tunnel was open").into());
+            }
+            return Ok(stream.into_inner());
+        }
+        if received >= HEAD_BYTES_MAX {
+            return Err(invalid("the proxy's response is too long").into());
+        }
     }
+}
+
+/// Returns the status of a response whose head begins with `head`; `None` if its first line has not arrived as a whole.
+/// Its other lines mean nothing here, and may look like anything.
+fn status_of(head: &[u8]) -> Result<Option<StatusCode>, BoxError> {
+    let line = head.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+    let mut response = httparse::Response::new(&mut []);
+    response.parse(line)?;
+    Ok(response.code.filter(|_| line.ends_with(b"\n")).map(StatusCode::from_u16).transpose()?)
 }
 
 fn invalid(what: &'static str) -> io::Error {

@@ -13,6 +13,7 @@ mod real_proxies;
 mod redirects;
 mod regions;
 mod response_heads;
+mod socks_proxies;
 mod tls;
 mod tls_certificates;
 mod tls_failures;

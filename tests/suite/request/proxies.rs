@@ -11,13 +11,12 @@ use crate::support::files::file;
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
 use crate::support::proxy::{Options, Seen};
 use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, SESSION_TOKEN, URI};
-use crate::support::socks::Socks;
 use crate::support::table;
 
 /// user:hunter2
 const AUTH: &str = "Basic dXNlcjpodW50ZXIy";
 
-fn store(tls: bool) -> Server {
+pub(super) fn store(tls: bool) -> Server {
     let builder = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).log_requests();
     let server = if tls { builder.tls() } else { builder }.start();
     server.put("bucket", "key", object(SIZE));
@@ -25,12 +24,12 @@ fn store(tls: bool) -> Server {
 }
 
 /// Four concurrent requests and no hedging, so that each range is requested once however slow the machine is.
-fn at(endpoint: &str) -> S3fcp {
+pub(super) fn at(endpoint: &str) -> S3fcp {
     S3fcp::at(endpoint).window(4, CHUNK).args(["--hedge", "off"]).logged()
 }
 
 /// The proxy's credentials, in clear and as the header has them.
-const SECRETS: [&str; 3] = ["hunter2", "hunter3", "dXNlcj"];
+pub(super) const SECRETS: [&str; 3] = ["hunter2", "hunter3", "dXNlcj"];
 
 /// Once, however many requests carry it; and not for this machine.
 #[test]
@@ -306,13 +305,25 @@ fn sts_is_reached_through_the_proxy_and_metadata_services_never() {
 }
 
 #[test]
-fn any_2xx_opens_a_tunnel() {
+fn any_2xx_opens_a_tunnel_whatever_lines_come_with_it() {
     let table = [
         ("201", "HTTP/1.1 201 Created\r\n\r\n"),
         ("204", "HTTP/1.1 204 No Content\r\n\r\n"),
         ("HTTP/1.0", "HTTP/1.0 200 OK\r\nProxy-Agent: p\r\n\r\n"),
         ("a length, which means nothing here", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
         ("a transfer coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        ("100 first", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"),
+        (
+            "several interim responses",
+            "HTTP/1.1 102 Processing\r\nA: b\r\n\r\nHTTP/1.1 103 Early Hints\n\nHTTP/1.1 200 OK\r\n\r\n",
+        ),
+        ("bare line feeds", "HTTP/1.1 200 OK\nVia: p\n\n"),
+        ("no reason", "HTTP/1.1 200\r\n\r\n"),
+        ("a folded line", "HTTP/1.1 200 OK\r\nVia: p,\r\n q\r\n\r\n"),
+        ("a line without a colon", "HTTP/1.1 200 OK\r\nestablished\r\n\r\n"),
+        ("a space before the colon", "HTTP/1.1 200 OK\r\nContent-Length : 0\r\n\r\n"),
+        ("a name with spaces", "HTTP/1.1 200 OK\r\nProxy Agent: p\r\n: q\r\n\r\n"),
+        ("control characters", "HTTP/1.1 200 OK\r\nX: a\u{1}b\0\r\n\r\n"),
     ];
     let store = store(true);
     let bundle = file(store.ca_pem());
@@ -324,70 +335,23 @@ fn any_2xx_opens_a_tunnel() {
             .download(URI);
         outcome.assert_object(&object(SIZE));
     });
-    let proxy =
-        Options { opened: Some("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"), ..Options::default() }
-            .start(store.address());
-    let run = S3fcp::at(&store.endpoint()).env("HTTPS_PROXY", format!("http://{}", proxy.address()));
-    let outcome = run.env("AWS_CA_BUNDLE", bundle.path()).args(["--max-attempts", "1"]).download(URI);
-    outcome.assert_failed(5, &[]);
-    assert!(outcome.stderr.contains("HTTP 302"), "{}", outcome.stderr);
-}
-
-#[test]
-fn socks5_carries_https_and_http_and_resolves_names_where_its_scheme_says() {
-    for tls in [false, true] {
-        let store = store(tls);
-        let bundle = file(store.ca_pem());
-        let user = Some(("us@er", "hunter2"));
-        for (user, userinfo) in [(None, ""), (user, "us%40er:hunter2@"), (None, "us%40er:hunter2@")] {
-            let proxy = Socks::start(store.address(), user, 0);
-            let port = store.address().port();
-            let scheme = if tls { "https" } else { "http" };
-            for (kind, host, asked) in [
-                ("socks5h", "127.0.0.1", "127.0.0.1"),
-                ("socks5h", "localhost", "localhost"),
-                ("socks5", "127.0.0.1", "127.0.0.1"),
-            ] {
-                let before = proxy.hosts().len();
-                let outcome = at(&format!("{scheme}://{host}:{port}"))
-                    .env("ALL_PROXY", format!("{kind}://{userinfo}{}", proxy.address()))
-                    .env("AWS_CA_BUNDLE", bundle.path())
-                    .download(URI);
-                if tls && host == "localhost" {
-                    // The store's certificate is for its address only, or for both: the proxy was asked by name.
-                    assert!(outcome.code().is_some_and(|code| code == 0 || code == 5), "{}", outcome.stderr);
-                } else {
-                    outcome.assert_object(&object(SIZE));
-                }
-                outcome.assert_hides(&SECRETS);
-                let hosts = proxy.hosts().split_off(before);
-                assert!(
-                    !hosts.is_empty() && hosts.iter().all(|h| *h == format!("{asked}:{port}")),
-                    "{hosts:?}"
-                );
-            }
-        }
-    }
-}
-
-#[test]
-fn a_socks5_proxy_that_refuses_is_named_with_its_reason_and_without_its_password() {
-    let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-    let web = FaultServer::healthy();
-    let user = Some(("user", "hunter2"));
-    for (address, userinfo, code, says) in [
-        (Socks::start(upstream, user, 0).address(), "", 4, "requires authentication"),
-        (Socks::start(upstream, user, 0).address(), "user:hunter3@", 4, "rejected these credentials"),
-        (Socks::start(upstream, None, 2).address(), "", 4, "forbids the host"),
-        (Socks::start(upstream, None, 4).address(), "", 5, "host unreachable"),
-        (web.address(), "", 5, "SOCKS5"),
+    let long: &str =
+        Box::leak(("HTTP/1.1 200 OK\r\n".to_owned() + &"X: y\r\n".repeat(20_000)).into_boxed_str());
+    let endless: &str = Box::leak("HTTP/1.1 100 Continue\r\n\r\n".repeat(5_000).into_boxed_str());
+    for (head, says) in [
+        ("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n", "HTTP 302"),
+        ("HTTP/1.1 101 Switching Protocols\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "HTTP 101"),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 502 No\r\n\r\n", "HTTP 502"),
+        ("HTTP/1.1 200 OK\r\n\r\nbytes", "before the tunnel was open"),
+        ("HTTP/1.1 2000 OK\r\n\r\n", "does not speak HTTP"),
+        ("SSH-2.0-OpenSSH_9.2p1\r\n", "does not speak HTTP"),
+        (long, "too long"),
+        (endless, "too long"),
     ] {
-        let outcome = S3fcp::at("http://store.invalid")
-            .env("ALL_PROXY", format!("socks5h://{userinfo}{address}"))
-            .args(["--max-attempts", "2"])
-            .download(URI);
-        outcome.assert_failed(code, &[]);
-        assert!(outcome.stderr.contains(says) && outcome.stderr.contains("ALL_PROXY"), "{}", outcome.stderr);
-        outcome.assert_hides(&SECRETS);
+        let proxy = Options { opened: Some(head), ..Options::default() }.start(store.address());
+        let run = S3fcp::at(&store.endpoint()).env("HTTPS_PROXY", format!("http://{}", proxy.address()));
+        let outcome = run.env("AWS_CA_BUNDLE", bundle.path()).args(["--max-attempts", "1"]).download(URI);
+        outcome.assert_failed(5, &[]);
+        assert!(outcome.stderr.contains(says), "no {says:?} in {}", outcome.stderr);
     }
 }
