@@ -63,6 +63,7 @@ async fn handshake(
     if let Some((user, password)) = proxy.user().filter(|_| method == USER_AND_PASSWORD) {
         let mut request = vec![1];
         for text in [user, password] {
+            // The proxy's URL was refused with more.
             let length = u8::try_from(text.len()).map_err(|_| proxy.authentication_error(""))?;
             request.push(length);
             request.extend_from_slice(text.as_bytes());
