@@ -248,29 +248,48 @@ fn system_verifier(
 /// Reads the roots that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, otherwise those of the system. Certificates that
 /// cannot be parsed are skipped, because systems ship odd ones.
 fn system_roots() -> (RootCertStore, Option<String>) {
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let mut roots = RootCertStore::empty();
-    let mut reason = None;
-    if is_set("SSL_CERT_FILE") || is_set("SSL_CERT_DIR") {
-        let found = rustls_native_certs::load_native_certs();
-        if let Some(first) = found.errors.first() {
-            let skipped = found.errors.len();
-            warn!(target: CONNECTION, skipped, reason = %first, "SSL_CERT_FILE or SSL_CERT_DIR is not usable as a whole");
-        }
-        reason = found.errors.first().map(ToString::to_string);
-        roots.add_parsable_certificates(found.certs);
+    let mut reasons = named_roots(&mut roots);
+    if let Some(first) = reasons.first() {
+        let instead = if roots.is_empty() { "; the system's certificates are trusted instead" } else { "" };
+        let reason = format!("{first}{instead}");
+        warn!(target: CONNECTION, skipped = reasons.len(), reason, "certificates are missing");
     }
     for file in ROOT_FILES {
         if !roots.is_empty() {
-            return (roots, reason);
+            break;
         }
         let found = rustls_native_certs::load_certs_from_paths(Some(Path::new(file)), None);
         roots.add_parsable_certificates(found.certs);
     }
     if roots.is_empty() {
         let found = rustls_native_certs::load_native_certs();
-        reason = reason.or_else(|| found.errors.first().map(ToString::to_string));
+        reasons.extend(found.errors.first().map(ToString::to_string));
         roots.add_parsable_certificates(found.certs);
     }
-    (roots, reason)
+    (roots, reasons.into_iter().next())
+}
+
+/// Adds the roots that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, and returns what is wrong with them.
+fn named_roots(roots: &mut RootCertStore) -> Vec<String> {
+    let value = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let file = value("SSL_CERT_FILE").map(PathBuf::from);
+    let folders = value("SSL_CERT_DIR").unwrap_or_default();
+    let folders = std::env::split_paths(&folders).filter(|folder| !folder.as_os_str().is_empty());
+    let named =
+        file.into_iter().map(|file| ("SSL_CERT_FILE", file)).chain(folders.map(|f| ("SSL_CERT_DIR", f)));
+    let mut reasons = Vec::new();
+    for (variable, path) in named {
+        let (file, folder) =
+            if variable == "SSL_CERT_FILE" { (Some(&*path), None) } else { (None, Some(&*path)) };
+        let found = rustls_native_certs::load_certs_from_paths(file, folder);
+        let (added, _) = roots.add_parsable_certificates(found.certs);
+        let path = path.display();
+        if let Some(first) = found.errors.first() {
+            reasons.push(format!("{variable} names {path}: {first}"));
+        } else if added == 0 {
+            reasons.push(format!("{variable} names {path}, which contains no usable certificate"));
+        }
+    }
+    reasons
 }

@@ -167,6 +167,61 @@ fn unusable_certificates_in_a_bundle_are_skipped_while_one_is_good() {
     }
 }
 
+/// Where neither variable names a certificate, those of the system are trusted, which this server's is not among.
+#[test]
+fn roots_of_the_environment_that_are_missing_are_warned_of_once_with_their_path() {
+    let (config, pem) = self_signed("127.0.0.1");
+    let (store, folder) = (store(), folder());
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (name, text) in [("good", &*pem), ("empty", ""), ("text", "none"), ("broken", broken)] {
+        std::fs::write(at(name), text).expect("a file");
+    }
+    for (name, text) in [("none", None), ("some", Some(&pem))] {
+        std::fs::create_dir(at(name)).expect("a folder");
+        if let Some(text) = text {
+            std::fs::write(folder.path().join(name).join("a.pem"), text).expect("a file");
+        }
+    }
+    let front = TlsFront::start(config, store.address());
+    let (file, dir) = ("SSL_CERT_FILE", "SSL_CERT_DIR");
+    let table = [
+        ("a missing file", (vec![(file, at("x"))], false, Some("No such file"))),
+        ("an empty file", (vec![(file, at("empty"))], false, Some("no usable certificate"))),
+        ("a text", (vec![(file, at("text"))], false, Some("no usable certificate"))),
+        ("a broken certificate", (vec![(file, at("broken"))], false, Some("no usable certificate"))),
+        ("a folder as the file", (vec![(file, at("some"))], false, Some("directory"))),
+        ("a missing folder", (vec![(dir, at("x"))], false, Some("No such file"))),
+        ("an empty folder", (vec![(dir, at("none"))], false, Some("no usable certificate"))),
+        ("neither", (vec![(file, at("x")), (dir, at("x"))], false, Some("No such file"))),
+        ("a file", (vec![(file, at("good"))], true, None)),
+        ("a folder", (vec![(dir, at("some")), (file, String::new())], true, None)),
+        (
+            "one of two folders",
+            (vec![(dir, format!("{}:{}", at("x"), at("some")))], true, Some("No such file")),
+        ),
+        ("the folder alone", (vec![(file, at("empty")), (dir, at("some"))], true, Some("no usable"))),
+    ];
+    table::each(&table, |(variables, is_trusted, warning)| {
+        let run = S3fcp::at(&front.endpoint());
+        let outcome = variables.iter().fold(run, |run, (name, value)| run.env(name, value)).download(URI);
+        if *is_trusted {
+            outcome.assert_object(&object(SIZE));
+        } else {
+            // 2 where the system has no certificates either.
+            assert!(matches!(outcome.code(), Some(2 | 5)) && outcome.stdout.is_empty(), "{}", outcome.stderr);
+        }
+        let warnings: Vec<_> = outcome.stderr.lines().filter(|line| line.contains("warning: ")).collect();
+        assert_eq!(warnings.len(), usize::from(warning.is_some()), "{}", outcome.stderr);
+        if let (Some(line), Some(reason)) = (warnings.first(), warning) {
+            let (name, path) = &variables[0];
+            let path = path.split(':').next().unwrap_or_default();
+            assert!([name, path, *reason].iter().all(|part| line.contains(part)), "{line}");
+            assert_eq!(line.contains("the system's certificates"), !is_trusted, "{line}");
+        }
+    });
+}
+
 #[test]
 fn a_bundle_may_be_a_folder() {
     let (config, pem) = self_signed("127.0.0.1");
