@@ -51,7 +51,7 @@ async fn create(
     let sent = sender.send(&site, S3Request::CreateSession, None, Some(&keys), attempt).await;
     let response = sent.map_err(create_session_error)?;
     if response.head.status != StatusCode::OK {
-        return Err(create_session_error(sender.error_from(response).await));
+        return Err(create_session_error(sender.error_from(&site, response).await));
     }
     let body = response.body.collect(DOCUMENT_BYTES_MAX, DOCUMENT_TIMEOUT).await;
     let body = body.map_err(create_session_error)?.unwrap_or_default();

@@ -8,6 +8,7 @@ pub(crate) mod metadata;
 pub(crate) mod object_client;
 pub(crate) mod origins;
 pub(crate) mod part_sizes;
+pub(crate) mod proxy_response;
 pub(crate) mod request_log;
 pub(crate) mod request_sender;
 pub(crate) mod retry;

@@ -135,11 +135,11 @@ impl ObjectClient {
                     if let (Source::Url(given), Some(here)) = (self.source(), &site.url) {
                         match redirects.resolve(given, here, &response.head)? {
                             Some(next) => self.follow(&site, &next, &response.secrets)?,
-                            None => return Err(self.sender.error_from(response).await),
+                            None => return Err(self.sender.error_from(&site, response).await),
                         }
                         continue;
                     }
-                    let error = self.sender.error_from(response).await;
+                    let error = self.sender.error_from(&site, response).await;
                     let is_unsigned = self.is_s3() && keys.identity().is_none();
                     (keys, if is_unsigned { of_unsigned(error) } else { error })
                 }

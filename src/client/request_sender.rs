@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::client::exchange::{Exchange, ResponseBody};
 use crate::client::origins::Origins;
+use crate::client::proxy_response::of_proxy;
 use crate::client::request_log::RequestLog;
 use crate::client::retry::Attempt;
 use crate::client::secrets::secrets_of;
@@ -204,13 +205,17 @@ impl RequestSender {
     }
 
     /// Reads an error response. If its document cannot be read, the status alone decides.
-    pub(super) async fn error_from(&self, response: Exchange) -> Error {
+    pub(super) async fn error_from(&self, site: &Site, response: Exchange) -> Error {
         let Exchange { head, body, secrets, .. } = response;
         let document =
             body.collect(ERROR_BODY_MAX, ERROR_BODY_TIMEOUT).await.ok().flatten().unwrap_or_default();
-        match &self.source {
+        let error = match &self.source {
             Source::S3(_) => error_from_response(&head, &document, &secrets),
             Source::Url(url) => error_from_url_response(&head, &document, &secrets, url.query().is_some()),
+        };
+        match site.pool.forwarding_proxy() {
+            Some(proxy) => of_proxy(error, &head.headers, proxy, matches!(self.source, Source::S3(_))),
+            None => error,
         }
     }
 }

@@ -120,6 +120,11 @@ impl Dialer {
         self.route.proxy()
     }
 
+    /// Returns the proxy that requests are forwarded by, and that may answer them itself.
+    pub(super) fn forwarding_proxy(&self) -> Option<&Proxy> {
+        self.proxy().filter(|proxy| proxy.forwards(&self.base))
+    }
+
     /// Prepares `request` for the proxy that forwards it, if one does.
     pub(super) fn prepare(&self, request: &mut Request<Empty<Bytes>>) {
         self.route.make_absolute(request, &self.base);

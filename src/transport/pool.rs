@@ -150,6 +150,11 @@ impl Pool {
         self.dialer.proxy()
     }
 
+    /// Returns the proxy that requests are forwarded by, and that may answer them itself.
+    pub(crate) fn forwarding_proxy(&self) -> Option<&Proxy> {
+        self.dialer.forwarding_proxy()
+    }
+
     /// Returns whether requests go through a proxy.
     pub(crate) fn has_proxy(&self) -> bool {
         self.proxy().is_some()

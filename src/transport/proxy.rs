@@ -148,6 +148,11 @@ impl Proxy {
         matches!(self.uri.scheme_str(), Some("socks5" | "socks5h"))
     }
 
+    /// Returns whether it forwards requests to `host`, and so sees them and may answer them.
+    pub(crate) fn forwards(&self, host: &Uri) -> bool {
+        host.scheme_str() != Some("https") && !self.is_socks()
+    }
+
     /// Returns whether a SOCKS5 proxy resolves host names itself.
     pub(crate) fn resolves_names(&self) -> bool {
         self.uri.scheme_str() == Some("socks5h")
@@ -206,13 +211,26 @@ impl Proxy {
 
     /// Returns the error for a CONNECT request that the proxy answered with `status`.
     pub(crate) fn connect_error(&self, status: http::StatusCode) -> Error {
-        match status.as_u16() {
+        self.refusal(status.as_u16(), &format!(" (HTTP {})", status.as_u16()))
+    }
+
+    /// Returns the error for a request that the proxy itself answered with `status`; `suffix` is the answer.
+    pub(crate) fn refusal(&self, status: u16, suffix: &str) -> Error {
+        match status {
             // 401 is tinyproxy's response to a wrong password.
-            code @ (401 | 407) => self.authentication_error(&format!(" (HTTP {code})")),
-            403 => Error::new(ErrorKind::Access, format!("the proxy {self} forbids the host (HTTP 403)"))
+            401 | 407 => self.authentication_error(suffix),
+            403 => Error::new(ErrorKind::Access, format!("the proxy {self} forbids the host{suffix}"))
                 .with_hint(self.hint()),
-            code => self.error(format!("could not connect to the host (HTTP {code})")),
+            _ => self.error(format!("could not connect to the host{suffix}")),
         }
+    }
+
+    /// Returns the error for a response that is not S3's, with `status`: the proxy's own, or that of a server before
+    /// the store.
+    pub(crate) fn perhaps_refused(&self, status: u16) -> Error {
+        let what = format!("the proxy {self}, or a web server behind it, refused the request");
+        let kind = if status == 403 { ErrorKind::Access } else { ErrorKind::Network };
+        Error::new(kind, what).retryable(status != 403).with_hint(self.hint())
     }
 }
 

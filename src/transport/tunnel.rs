@@ -62,7 +62,7 @@ impl ProxyConnector {
     /// Puts the host of `base` into the request's target if a proxy forwards the request. Nothing that is signed
     /// changes.
     pub(super) fn make_absolute(&self, request: &mut Request<Empty<Bytes>>, base: &Uri) {
-        let Some(proxy) = self.proxy().filter(|proxy| !is_https(base) && !proxy.is_socks()) else { return };
+        let Some(proxy) = self.proxy().filter(|proxy| proxy.forwards(base)) else { return };
         let mut parts = base.clone().into_parts();
         parts.path_and_query = request.uri().path_and_query().cloned();
         if let Ok(absolute) = Uri::from_parts(parts) {

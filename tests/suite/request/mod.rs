@@ -9,6 +9,7 @@ mod headers;
 mod keys;
 mod multi_region;
 mod proxies;
+mod proxy_responses;
 mod real_proxies;
 mod redirects;
 mod regions;
