@@ -45,7 +45,10 @@ impl ResponseBody {
             let Some(frame) = ready!(std::pin::Pin::new(&mut self.incoming).poll_frame(cx)) else {
                 return Poll::Ready(None);
             };
-            let frame = frame.map_err(|e| Error::network("the body was cut").with_source(e))?;
+            let frame = frame.map_err(|e| {
+                self.lease.note_cut();
+                Error::network("the body was cut").with_source(e)
+            })?;
             // Trailers carry no bytes of the object.
             if let Ok(data) = frame.into_data() {
                 self.log.received(data.len());

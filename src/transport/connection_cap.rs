@@ -1,10 +1,10 @@
 //! How many connections the host, a firewall on the way or this process allows, as failures show it.
 //!
-//! Nothing is capped until a new connection fails, or brings no response, while others work. From then on there are no
-//! more than those that work, and requests wait for an idle one in the order of the output. A single connection, the
-//! probe, is tried beyond the cap after a second, and more seldom each time that it fails; where it works, the cap is
-//! doubled and the next probe is due. Any request may open it: the first in line is better off with the connection that
-//! becomes idle.
+//! Nothing is capped until a new connection fails, or brings no response or only the beginning of one, while others work.
+//! From then on there are no more than those that work, and requests wait for an idle one in the order of the output. A
+//! single connection, the probe, is tried beyond the cap after a second, and more seldom each time that it fails; where it
+//! brings a response to its end, the cap is doubled and the next probe is due. Any request may open it: the first in line
+//! is better off with the connection that becomes idle.
 
 pub(super) mod queue;
 pub(super) mod silence;
@@ -52,6 +52,8 @@ struct CapState {
     latency: f64,
     last_response: Option<Instant>,
     responses: ResponseCount,
+    /// Set once a new connection failed in the middle of its first response, until the next one is opened.
+    is_cut: bool,
     next_id: u64,
     waiting: BTreeMap<RequestKey, Arc<Notify>>,
     leased: BTreeMap<RequestKey, ConnectionInUse>,
@@ -69,6 +71,7 @@ impl ConnectionCap {
                 latency: 0.0,
                 last_response: None,
                 responses: ResponseCount::default(),
+                is_cut: false,
                 next_id: 0,
                 waiting: BTreeMap::new(),
                 leased: BTreeMap::new(),
@@ -101,6 +104,11 @@ impl ConnectionCap {
     /// Returns the right to open a connection, if there may be another one.
     pub(super) fn take_slot(self: &Arc<Self>) -> Option<ConnectionSlot> {
         let mut state = self.state();
+        // Only now: by a reset of all connections nothing is left that would show a limit.
+        if std::mem::take(&mut state.is_cut) {
+            let proven = state.count(SlotStage::Proven);
+            state.lower(proven, false);
+        }
         let is_allowed = state.slots.len() < state.cap.max(1);
         is_allowed.then(|| state.add_slot(self, false))
     }
@@ -141,16 +149,32 @@ impl ConnectionCap {
         state.lower(proven, is_probe);
     }
 
-    /// Notes that a response began after `latency`. On a `new` connection beyond the cap it shows that more are
-    /// allowed.
-    fn responded(&self, latency: Duration, is_new: bool, is_range: bool) {
+    /// Notes that a new connection failed in the middle of its first response: some hosts reset only then what they do not
+    /// allow.
+    fn cut(&self, is_probe: bool) {
+        let mut state = self.state();
+        if is_probe {
+            let others = state.count(SlotStage::Proven).saturating_sub(1);
+            state.lower(others, is_probe);
+        } else {
+            state.is_cut = true;
+        }
+    }
+
+    /// Notes that a response began after `latency`.
+    fn responded(&self, latency: Duration, is_range: bool) {
         let mut state = self.state();
         let weight = if state.last_response.is_none() { 1.0 } else { LATEST };
         state.latency += weight * (latency.as_secs_f64() - state.latency);
         state.last_response = Some(Instant::now());
         state.responses.all += 1;
         state.responses.ranges += u64::from(is_range);
-        if is_new && state.count(SlotStage::Open) > state.cap {
+    }
+
+    /// Notes that the first response on a connection has ended. If that one is beyond the cap, more are allowed.
+    fn served(&self) {
+        let mut state = self.state();
+        if state.count(SlotStage::Open) > state.cap {
             state.cap = state.cap.saturating_mul(2);
             state.probe_delay = PROBE_DELAY_MIN;
             state.probe_at = Instant::now();

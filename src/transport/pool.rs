@@ -266,6 +266,11 @@ impl Lease {
         }
     }
 
+    /// Notes that the connection failed in the middle of the response.
+    pub(crate) fn note_cut(&self) {
+        self.connection.slot.cut();
+    }
+
     /// Notes that a piece of the response has come.
     pub(crate) fn note_received(&self) {
         self.leased.note_received();
@@ -301,6 +306,7 @@ impl Lease {
     pub(crate) fn give_back(self) {
         let Self { connection, pool, .. } = self;
         connection.low_water.set(1);
+        connection.slot.served();
         let is_slow = connection.slow_responses >= SLOW_RESPONSES_MAX && pool.cap.allowed().is_none();
         if !is_slow && !connection.sender.is_closed() {
             pool.idle().push(IdleConnection { connection, since: Instant::now() });

@@ -18,8 +18,10 @@ pub(in crate::transport) struct ConnectionSlot {
 pub(super) enum SlotStage {
     Opening,
     Open,
-    /// It has brought a response.
+    /// It has brought the head of a response.
     Proven,
+    /// It has brought a response to its end.
+    Served,
 }
 
 impl ConnectionSlot {
@@ -36,17 +38,34 @@ impl ConnectionSlot {
     /// Notes that the connection has brought a response, which began after `latency`; it
     /// `is_range` if it is one to a GET.
     pub(in crate::transport) fn responded(&self, latency: Duration, is_range: bool) {
-        let is_new = self.advance(SlotStage::Proven) < Some(SlotStage::Proven);
-        self.cap.responded(latency, is_new, is_range);
+        self.advance(SlotStage::Proven);
+        self.cap.responded(latency, is_range);
     }
 
-    /// Returns the stage before; `None` where the connection was taken away.
-    fn advance(&self, to: SlotStage) -> Option<SlotStage> {
-        let mut state = self.cap.state();
-        let slot = state.slots.get_mut(&self.id)?;
-        let before = *slot;
-        *slot = before.max(to);
-        Some(before)
+    /// Notes that a response has come to its end, if there was one.
+    pub(in crate::transport) fn served(&self) {
+        if self.stage() == Some(SlotStage::Proven) {
+            self.advance(SlotStage::Served);
+            self.cap.served();
+        }
+    }
+
+    /// Notes that the connection failed in the middle of a response.
+    pub(in crate::transport) fn cut(&self) {
+        if self.stage() == Some(SlotStage::Proven) {
+            self.cap.cut(self.is_probe);
+        }
+    }
+
+    /// Returns how far the connection is; `None` where it was taken away.
+    fn stage(&self) -> Option<SlotStage> {
+        self.cap.state().slots.get(&self.id).copied()
+    }
+
+    fn advance(&self, to: SlotStage) {
+        if let Some(stage) = self.cap.state().slots.get_mut(&self.id) {
+            *stage = (*stage).max(to);
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Servers, firewalls and descriptor limits that let only some connections live: the download continues over those, and
 //! the others are not tried again and again.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -23,6 +24,8 @@ enum Excess {
     Reset,
     /// It is closed after the request was read.
     Closed,
+    /// It is closed in the body of its first response to a GET, after so many bytes.
+    Cut(usize),
     /// It waits until another one ends, as before a server with as many threads.
     Waits,
     /// It is accepted, and never gets a response.
@@ -79,6 +82,7 @@ fn serve(stream: &TcpStream, object: &Bytes, limit: usize, excess: Excess, kept:
                     let _ = request(stream);
                     let _ = stream.shutdown(Shutdown::Both);
                 }
+                Excess::Cut(bytes) => while respond_and_cut(stream, object, bytes).is_ok() {},
                 Excess::Silent => while request(stream).is_some() {},
                 Excess::Reset | Excess::Waits => {}
             }
@@ -107,26 +111,41 @@ fn request(mut stream: &TcpStream) -> Option<String> {
     Some(String::from_utf8_lossy(&head).to_lowercase())
 }
 
+/// Responds to a request; fails after so many bytes of a body.
+fn respond_and_cut(stream: &TcpStream, object: &Bytes, bytes: usize) -> std::io::Result<()> {
+    let head = request(stream).ok_or(ErrorKind::UnexpectedEof)?;
+    let range = begin_response(stream, &head, object.len())?;
+    let body = &object[range];
+    (&mut &*stream).write_all(&body[..bytes.min(body.len())])?;
+    if body.is_empty() { Ok(()) } else { Err(ErrorKind::ConnectionReset.into()) }
+}
+
 fn respond(mut stream: &TcpStream, head: &str, object: &Bytes, per_mib: Duration) -> std::io::Result<()> {
-    let size = object.len();
-    let fields = "ETag: \"one\"\r\nAccept-Ranges: bytes\r\n";
-    if head.starts_with("head") {
-        return write!(stream, "HTTP/1.1 200 OK\r\n{fields}Content-Length: {size}\r\n\r\n");
-    }
-    let range = head.split("range: bytes=").nth(1).and_then(|rest| rest.lines().next()).expect("a range");
-    let (first, last) = range.split_once('-').expect("both ends");
-    let (first, last): (usize, usize) = (first.parse().expect("first"), last.parse().expect("last"));
-    let last = last.min(size - 1);
-    write!(
-        stream,
-        "HTTP/1.1 206 Partial Content\r\n{fields}Content-Range: bytes {first}-{last}/{size}\r\nContent-Length: {}\r\n\r\n",
-        last - first + 1
-    )?;
-    for piece in object[first..=last].chunks(256 << 10) {
+    for piece in object[begin_response(stream, head, object.len())?].chunks(256 << 10) {
         thread::sleep(per_mib / 4);
         stream.write_all(piece)?;
     }
     Ok(())
+}
+
+/// Writes the head of a response; returns where its body is in the object.
+fn begin_response(mut stream: &TcpStream, head: &str, size: usize) -> std::io::Result<Range<usize>> {
+    let fields = "ETag: \"one\"\r\nAccept-Ranges: bytes\r\n";
+    if head.starts_with("head") {
+        write!(stream, "HTTP/1.1 200 OK\r\n{fields}Content-Length: {size}\r\n\r\n")?;
+        return Ok(0..0);
+    }
+    let range = head.split("range: bytes=").nth(1).and_then(|rest| rest.lines().next()).expect("a range");
+    let (first, last) = range.split_once('-').expect("both ends");
+    let (first, last): (usize, usize) = (first.parse().expect("first"), last.parse().expect("last"));
+    let end = size.min(last + 1);
+    write!(
+        stream,
+        "HTTP/1.1 206 Partial Content\r\n{fields}Content-Range: bytes {first}-{}/{size}\r\nContent-Length: {}\r\n\r\n",
+        end - 1,
+        end - first
+    )?;
+    Ok(first..end)
 }
 
 #[test]
@@ -137,6 +156,10 @@ fn a_download_continues_over_the_connections_that_live() {
         ("one lives, the others are reset", (1, Excess::Reset)),
         ("three live, the others are closed", (3, Excess::Closed)),
         ("one lives, the others are closed", (1, Excess::Closed)),
+        ("four live, the others are cut before their first byte", (4, Excess::Cut(0))),
+        ("one lives, the others are cut before their first byte", (1, Excess::Cut(0))),
+        ("two live, the others are cut in their first body", (2, Excess::Cut(100_000))),
+        ("one lives, the others are cut in their first body", (1, Excess::Cut(100_000))),
         ("one is served at a time", (1, Excess::Waits)),
         ("three are served at a time", (3, Excess::Waits)),
     ];
