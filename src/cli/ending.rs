@@ -18,7 +18,7 @@ use crate::cli::resume::hint::ResumeHint;
 use crate::cli::resume::stopped_download::{ListPosition, ResumableFiles, StoppedDownload, is_resumable};
 use crate::cli::stop::{StopReason, out_of_time};
 use crate::download::client::Client;
-use crate::download::stream::TransferStats;
+use crate::download::transfer_stats::TransferStats;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::stdout_path::stdout_file;
 use crate::output::written::WriteProgress;

@@ -18,7 +18,7 @@ use crate::cli::transfer::{EarlierRun, check_tail, pinned};
 use crate::download::client::Client;
 use crate::download::object_requests::{ObjectRequest, ObjectRequests};
 use crate::download::verdict::Verdict;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::output::file_names::FileNames;
 use crate::output::finished::FinishedFile;
 use crate::output::path::{file_name, is_folder};
@@ -125,11 +125,10 @@ impl FileExaminer {
             }
             Err(error) => Ok(Some(Err(error))),
         };
-        let ended_early = || Error::new(ErrorKind::Other, "a part of the download ended early");
         async move {
             match known {
                 Ok(request) => request,
-                Err(proof) => proof.await.unwrap_or_else(|_| Some(Err(ended_early()))),
+                Err(proof) => proof.await.unwrap_or_else(|_| Some(Err(Error::ended_early()))),
             }
         }
     }

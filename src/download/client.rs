@@ -8,6 +8,7 @@ use crate::client::origins::Origins;
 use crate::config::settings::Config;
 use crate::download::limits::Limits;
 use crate::download::options::Options;
+use crate::download::start_mode::StartMode;
 use crate::download::stream::Download;
 use crate::error::Result;
 use crate::s3::address::source::Source;
@@ -65,7 +66,7 @@ impl Client {
             &self.origins,
             &source.into(),
             options,
-            crate::download::stream::StartMode::alone(options, &self.origins.config),
+            StartMode::alone(options, &self.origins.config),
         )
         .await
     }

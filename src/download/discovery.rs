@@ -27,7 +27,7 @@ use crate::download::options::Options;
 use crate::download::ordered::OrderedRanges;
 use crate::download::pending_head::PendingHead;
 use crate::download::requested::{RequestedBytes, beyond};
-use crate::download::stream::StartMode;
+use crate::download::start_mode::StartMode;
 use crate::download::verdict::{Evidence, maybe_more};
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::source::Source;

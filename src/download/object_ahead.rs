@@ -8,7 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::download::object_requests::ObjectRequest;
 use crate::download::ordered::Undelivered;
 use crate::download::stream::Download;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 pub(super) struct ObjectAhead<T> {
     pub(super) request: ObjectRequest<T>,
@@ -28,7 +28,8 @@ impl<T> ObjectAhead<T> {
         if let ObjectStart::Pending(task) = &mut self.start
             && let Poll::Ready(started) = Pin::new(task).poll(cx)
         {
-            self.start = match started.unwrap_or_else(|_| Err(ended_early().on(&self.request.source))) {
+            self.start = match started.unwrap_or_else(|_| Err(Error::ended_early().on(&self.request.source)))
+            {
                 Ok(download) => ObjectStart::Responded(Box::new(download)),
                 Err(error) => ObjectStart::Failed(Some(error)),
             };
@@ -48,8 +49,4 @@ impl<T> ObjectAhead<T> {
 /// Returns what is undelivered of an object of perhaps so many bytes that has not responded.
 pub(super) fn unknown(bytes: u64) -> Undelivered {
     Undelivered { ranges: 1, bytes, outstanding: bytes, front: bytes }
-}
-
-pub(super) fn ended_early() -> Error {
-    Error::new(ErrorKind::Other, "a part of the download ended early")
 }

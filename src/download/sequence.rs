@@ -21,11 +21,13 @@ use crate::download::concurrency::limit::Permit;
 use crate::download::group::DownloadGroup;
 use crate::download::limits::Limits;
 use crate::download::memory::frame::Frame;
-use crate::download::object_ahead::{ObjectAhead, ObjectStart, ended_early, unknown};
+use crate::download::object_ahead::{ObjectAhead, ObjectStart, unknown};
 use crate::download::object_requests::{ObjectRequest, ObjectRequests, RequestQueue};
 use crate::download::options::Options;
 use crate::download::ordered::Undelivered;
-use crate::download::stream::{Download, StartMode, TransferStats};
+use crate::download::start_mode::StartMode;
+use crate::download::stream::Download;
+use crate::download::transfer_stats::TransferStats;
 use crate::download::verdict::Verdict;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::source::Source;
@@ -208,15 +210,15 @@ impl<T: Send + 'static> ObjectSequence<T> {
         .await;
         let Some(first) = self.ahead.pop_front() else {
             // The list has failed, or ended.
-            return self.next.pop().map(|next| next.and(Err(ended_early())));
+            return self.next.pop().map(|next| next.and(Err(Error::ended_early())));
         };
         Some(match first.start {
             ObjectStart::Responded(download) => self.advance(first.request, *download),
             ObjectStart::Failed(error) => {
                 self.failed = Some(first.request);
-                Err(error.unwrap_or_else(ended_early))
+                Err(error.unwrap_or_else(Error::ended_early))
             }
-            ObjectStart::Pending(_) => Err(ended_early()),
+            ObjectStart::Pending(_) => Err(Error::ended_early()),
         })
     }
 

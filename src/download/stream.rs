@@ -4,7 +4,7 @@
 //! the first range. Memory stays inside the window whatever the consumer does.
 
 use std::fmt;
-use std::ops::{Add, Range};
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,21 +19,21 @@ use tracing::info;
 use crate::client::origins::Origins;
 use crate::config::settings::Config;
 use crate::download::client::Client;
-use crate::download::concurrency::limit::Permit;
 use crate::download::context::DownloadContext;
 use crate::download::discovery::{self, Discovery};
 use crate::download::fetch::side_request;
-use crate::download::group::DownloadGroup;
 use crate::download::limits::Limits;
 use crate::download::memory::frame::Frame;
 use crate::download::meter::Meter;
 use crate::download::options::{ChecksumMode, Options};
 use crate::download::ordered::{OrderedRanges, Undelivered};
 use crate::download::pending_head::PendingHead;
-use crate::download::plan::{FEW_RANGES, Plan};
+use crate::download::plan::Plan;
+use crate::download::start_mode::StartMode;
+use crate::download::transfer_stats::TransferStats;
 use crate::download::verdict::{EndState, Verdict};
 use crate::download::verify::ChecksumCheck;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::events::DOWNLOAD;
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
@@ -67,39 +67,6 @@ impl fmt::Debug for Download {
             .field("info", &self.info)
             .field("range", &self.range())
             .finish_non_exhaustive()
-    }
-}
-
-/// How a download starts, perhaps as part of a larger run.
-pub(crate) struct StartMode {
-    /// Bytes before the range that an earlier run has written.
-    pub(crate) already_written: u64,
-    /// Set while earlier objects are still being delivered.
-    pub(crate) is_ahead: bool,
-    /// The number of the object in the output, from 0.
-    pub(crate) object: u64,
-    pub(crate) group: Arc<DownloadGroup>,
-    /// For its first range.
-    pub(crate) permit: Permit,
-}
-
-impl StartMode {
-    /// Returns the mode of a download that shares its limits with no other one.
-    pub(crate) fn alone(options: &Options, config: &Config) -> Self {
-        let group = DownloadGroup::new(&Limits::of(options, &config.profile_limits), options);
-        let permit = group.limit.take();
-        Self { already_written: 0, is_ahead: false, object: 0, group, permit }
-    }
-
-    /// Returns how many bytes to request first, without knowing the size of the object.
-    fn first_bytes(&self, limits: &Limits) -> u64 {
-        let (chunk, large) = self.group.limit.chunk_sizes();
-        let may_differ = self.is_ahead && chunk != u64::MAX;
-        match limits.large {
-            Some(most) if may_differ && self.group.limit.target() as u64 <= FEW_RANGES => most.min(large),
-            Some(_) if may_differ => limits.chunk.min(chunk),
-            _ => limits.chunk,
-        }
     }
 }
 
@@ -184,7 +151,7 @@ impl Download {
     }
 
     /// Returns the next bytes of the object, in order; `None` after the last one. After an error no more bytes come. An error of
-    /// kind [`ErrorKind::Integrity`] comes after the last byte, in the place of `None`: all bytes were yielded, and they are not
+    /// kind [`Integrity`](crate::ErrorKind::Integrity) comes after the last byte, in the place of `None`: all bytes were yielded, and they are not
     /// those that were stored. Cancel safe.
     pub async fn next_frame(&mut self) -> Option<Result<Frame>> {
         std::future::poll_fn(|cx| self.poll_frame(cx)).await
@@ -369,13 +336,11 @@ impl Download {
         if self.context.evidence.expected_tag().is_none() {
             return Poll::Ready(Ok(()));
         }
-        let context = &self.context;
         let task = self.confirmation.get_or_insert_with(|| {
-            AbortOnDropHandle::new(tokio::spawn(side_request::confirm_tag(Arc::clone(context))))
+            AbortOnDropHandle::new(tokio::spawn(side_request::confirm_tag(Arc::clone(&self.context))))
         });
         let ended = ready!(Pin::new(task).poll(cx));
-        let ended_early = || Error::new(ErrorKind::Other, "a part of the download ended early");
-        Poll::Ready(ended.unwrap_or_else(|_| Err(ended_early())))
+        Poll::Ready(ended.unwrap_or_else(|_| Err(Error::ended_early())))
     }
 
     /// Takes the size of the object from the end of its response, if nothing else has shown it.
@@ -392,46 +357,6 @@ impl Download {
         self.failed = true;
         self.ranges.clear();
         error.on(self.source())
-    }
-}
-
-/// The cost of a download so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TransferStats {
-    /// Requests sent, every attempt counted.
-    pub requests: u64,
-    /// Connections opened.
-    pub connections: u64,
-    /// Body bytes received.
-    pub fetched: u64,
-    /// Attempts that failed and were made again.
-    pub retries: u64,
-    /// Second requests for the rest of a range that was late.
-    pub hedges: u64,
-    /// Second requests that were faster than the first.
-    pub hedges_won: u64,
-    /// Answers that asked for fewer requests.
-    pub throttled: u64,
-    /// The most ranges fetched at the same time.
-    pub concurrency: usize,
-}
-
-/// Adds the costs of two downloads, one after the other.
-impl Add for TransferStats {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            requests: self.requests + other.requests,
-            connections: self.connections + other.connections,
-            fetched: self.fetched + other.fetched,
-            retries: self.retries + other.retries,
-            hedges: self.hedges + other.hedges,
-            hedges_won: self.hedges_won + other.hedges_won,
-            throttled: self.throttled + other.throttled,
-            concurrency: self.concurrency.max(other.concurrency),
-        }
     }
 }
 

@@ -69,6 +69,11 @@ impl Error {
         Self::new(ErrorKind::Output, "cannot write the output").with_source(cause)
     }
 
+    /// Creates an error for a task of this process that ended without a result.
+    pub(crate) fn ended_early() -> Self {
+        Self::new(ErrorKind::Other, "a part of the download ended early")
+    }
+
     /// Puts the name of an operation in front of the sentence.
     #[must_use]
     pub(crate) fn in_operation(mut self, operation: &str) -> Self {

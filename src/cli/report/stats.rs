@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::cli::report::end::EndReport;
 use crate::cli::report::format::{json_line, size};
-use crate::download::stream::TransferStats;
+use crate::download::transfer_stats::TransferStats;
 use crate::download::verdict::Verdict;
 use crate::output::written::WriteProgress;
 

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use crate::download::memory::frame::{Frame, FrameCoalescer, Slabs};
 use crate::download::memory::window::Reservation;
 use crate::download::sync::{AtomicBool, AtomicU64, AtomicWaker, Mutex, MutexGuard};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// Frames of the front range that may wait without holding up the reading of its socket.
 const AT_ONCE: usize = 2;
@@ -127,7 +127,7 @@ impl FrameSender {
 
 impl Drop for FrameSender {
     fn drop(&mut self) {
-        self.finish(Err(Error::new(ErrorKind::Other, "a part of the download ended early")));
+        self.finish(Err(Error::ended_early()));
     }
 }
 
