@@ -16,11 +16,15 @@ const KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 const SIGNATURE: &str = "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41";
 const PASSWORD: &str = "p@ss&<word>\"with' everything";
 
+/// The bytes 0 to 31 as they are sent, and in other digits.
+const CUSTOMER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const CUSTOMER_KEY_DIGITS: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
 /// A token that no request has sent: it comes with the response to `CreateSession`.
 const SESSION_TOKEN: &str = "AQoEXAMPLEH4aoAH0gNCAPyJxz4BlCFFxWNE1OPTgk5TthT";
 const SESSION_ELEMENT: &str = "<SessionToken>AQoEXAMPLEH4aoAH0gNCAPyJxz4BlCFFxWNE1OPTgk5TthT</SessionToken>";
 
-/// Takes a response in which the bytes 1 to 8, 11, 12 and 14 to 20 stand for what a server may echo, and how.
+/// Takes a response in which the bytes 1 to 8, 11, 12 and 14 to 25 stand for what a server may echo, and how.
 pub fn echo(data: &[u8]) {
     let mut response = Vec::new();
     for byte in data {
@@ -43,13 +47,18 @@ pub fn echo(data: &[u8]) {
             18 => response.extend_from_slice(percent(&percent(KEY)).as_bytes()),
             19 => response.extend_from_slice(unicode(KEY).as_bytes()),
             20 => response.extend_from_slice(xml(&html(KEY)).as_bytes()),
+            21 => response.extend_from_slice(TOKEN.to_lowercase().as_bytes()),
+            22 => response.extend_from_slice(hex(KEY).to_uppercase().as_bytes()),
+            23 => response.extend_from_slice(&CUSTOMER_KEY.as_bytes()[..CUSTOMER_KEY.len() / 2]),
+            24 => response.extend_from_slice(CUSTOMER_KEY_DIGITS.to_uppercase().as_bytes()),
+            25 => response.extend_from_slice(&CUSTOMER_KEY_DIGITS.as_bytes()[20..]),
             other => response.push(*other),
         }
     }
     let (head, body) = divided(&response);
     let mut secrets = Secrets::default();
     let encoded = BASE64_STANDARD.encode(PASSWORD);
-    let all = [TOKEN, KEY, SIGNATURE, PASSWORD, &encoded];
+    let all = [TOKEN, KEY, SIGNATURE, PASSWORD, &encoded, CUSTOMER_KEY];
     for secret in all {
         secrets.add(secret);
     }
@@ -70,9 +79,13 @@ pub fn echo(data: &[u8]) {
             percent(&percent(KEY)),
             unicode(KEY),
             xml(&html(KEY)),
+            CUSTOMER_KEY[..CUSTOMER_KEY.len() / 2].to_owned(),
+            CUSTOMER_KEY_DIGITS[20..].to_owned(),
         ];
+        // In any case of its letters.
+        let shown = shown.to_lowercase();
         for secret in all.into_iter().chain(forms.iter().map(String::as_str)) {
-            assert!(!shown.contains(secret), "{secret} in {shown}");
+            assert!(!shown.contains(&secret.to_lowercase()), "{secret} in {shown}");
         }
     }
     if String::from_utf8_lossy(body).contains(SESSION_ELEMENT) {

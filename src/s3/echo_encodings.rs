@@ -2,7 +2,8 @@
 //!
 //! Percent-encoding, entities and JSON escapes stand for single characters: they are undone, several times where they
 //! are nested, so that each form is found. Base64 and hexadecimal digits are made of the text that is looked for:
-//! undoing them would need to know where they begin.
+//! undoing them would need to know where they begin. A text that is base64 itself may come back in the digits of what it
+//! stands for. The case of letters is that of the server, so all forms are in lower case.
 
 use std::ops::Range;
 
@@ -32,11 +33,21 @@ const HTML_NAMES: [(&[u8], u8); 9] = [
 /// A byte, and the range of the text that it was read from.
 pub(super) type DecodedByte = (u8, Range<usize>);
 
-/// Returns `text` in base64 and in hexadecimal digits, with a space in the place of a plus too.
+/// Fewer characters are base64 by chance.
+const BASE64_BYTES_MIN: usize = 16;
+
+/// Returns `text` in base64 and in hexadecimal digits, with a space in the place of a plus too; all in lower case.
 pub(super) fn encoded(text: &[u8]) -> Vec<Vec<u8>> {
     let as_decoded = |byte: &u8| if *byte == b'+' { b' ' } else { *byte };
     let mut forms = base64_forms(text);
-    forms.extend(hex_forms(text));
+    forms.push(hex::encode(text).into_bytes());
+    if let Some(bytes) = bytes_of_base64(text) {
+        forms.push(hex::encode(&bytes).into_bytes());
+        forms.push(BASE64_URL_SAFE.encode(&bytes).into_bytes());
+        // In the alphabet that it is written in it is no other text.
+        forms.retain(|form| form != text);
+    }
+    let mut forms: Vec<_> = forms.iter().map(|form| form.to_ascii_lowercase()).collect();
     let with_plus = forms.iter().filter(|form| form.contains(&b'+'));
     let with_spaces: Vec<Vec<u8>> = with_plus.map(|form| form.iter().map(as_decoded).collect()).collect();
     forms.extend(with_spaces);
@@ -59,12 +70,17 @@ fn base64_forms(text: &[u8]) -> Vec<Vec<u8>> {
     forms
 }
 
-/// Returns the hexadecimal digits of `text`, in both cases.
-pub(super) fn hex_forms(text: &[u8]) -> [Vec<u8>; 2] {
-    let digits = |digits: &[u8; 16]| {
-        text.iter().flat_map(|byte| [byte >> 4, byte & 15].map(|digit| digits[usize::from(digit)])).collect()
-    };
-    [digits(b"0123456789ABCDEF"), digits(b"0123456789abcdef")]
+/// Returns the bytes that `text` is the base64 of.
+pub(super) fn bytes_of_base64(text: &[u8]) -> Option<Vec<u8>> {
+    BASE64_STANDARD.decode(text).ok().filter(|_| text.len() >= BASE64_BYTES_MIN)
+}
+
+/// Returns `plain` in lower case.
+pub(super) fn lower_case(mut plain: Vec<DecodedByte>) -> Vec<DecodedByte> {
+    for (byte, _) in &mut plain {
+        byte.make_ascii_lowercase();
+    }
+    plain
 }
 
 /// Returns `text` as it is, and with its encodings undone, one inside the other.

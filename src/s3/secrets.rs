@@ -3,10 +3,11 @@
 //! A debugging proxy or a gateway may repeat request headers in its response, perhaps encoded (`echo_encodings.rs`) or
 //! cut.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use crate::s3::echo_encodings::{DecodedByte, as_it_is, bytes_of, decoded, encoded, layers};
+use crate::s3::echo_encodings::{
+    DecodedByte, as_it_is, bytes_of, bytes_of_base64, decoded, encoded, layers, lower_case,
+};
 
 /// The text in the place of a secret.
 pub(crate) const BLANK: &str = "[hidden]";
@@ -32,19 +33,24 @@ impl fmt::Debug for Secrets {
 impl Secrets {
     /// Adds a secret as it is sent, perhaps encoded.
     pub(crate) fn add(&mut self, secret: &str) {
-        for form in [bytes_of(&decoded(&as_it_is(secret))), secret.as_bytes().to_vec()] {
+        // A key of printable characters is sent in base64.
+        let text = bytes_of_base64(secret.as_bytes())
+            .filter(|bytes| bytes.iter().all(|byte| (b' '..=b'~').contains(byte)));
+        for form in
+            [bytes_of(&decoded(&as_it_is(secret))), secret.as_bytes().to_vec()].into_iter().chain(text)
+        {
             if !form.is_empty() && !self.0.contains(&form) {
                 self.0.push(form);
             }
         }
     }
 
-    /// Returns the secrets, and the encodings that are looked for as such of those with at most `len_max` bytes: they are
-    /// made only here, since few responses have a text that could hold one.
-    fn with_encodings(&self, len_max: usize) -> Vec<Cow<'_, [u8]>> {
+    /// Returns the secrets, and the encodings that are looked for as such of those with at most `len_max` bytes, all in
+    /// lower case: a server may change that. They are made only here, since few responses have a text that could hold one.
+    fn with_encodings(&self, len_max: usize) -> Vec<Vec<u8>> {
         let short = self.0.iter().filter(|secret| secret.len() <= len_max.min(TEXT_BYTES_MAX));
-        let encoded = short.flat_map(|secret| encodings(secret)).map(Cow::Owned);
-        self.0.iter().map(|secret| Cow::Borrowed(secret.as_slice())).chain(encoded).collect()
+        let encoded = short.flat_map(|secret| encodings(secret));
+        self.0.iter().map(|secret| secret.to_ascii_lowercase()).chain(encoded).collect()
     }
 
     /// Returns whether `host`, which a server named, holds a secret: a whole one as it is, or a part of one that is encoded.
@@ -78,7 +84,7 @@ impl Secrets {
         let mut hidden = vec![false; text.len()];
         // One that is longer than the text may be cut.
         let secrets = self.with_encodings(TEXT_BYTES_MAX);
-        for plain in layers(text) {
+        for plain in layers(text).into_iter().map(lower_case) {
             for secret in &secrets {
                 if secret.len() >= BLANKED_MIN {
                     mark(secret, &plain, secret.len().min(RUN_MIN), &mut hidden);
@@ -110,9 +116,10 @@ impl Secrets {
             return false;
         }
         let secrets = self.with_encodings(text.len());
-        layers(&String::from_utf8_lossy(text)).iter().map(|plain| bytes_of(plain)).any(|plain| {
-            let is_in = |secret: &Cow<'_, [u8]>| {
-                secret.len() >= BLANKED_MIN && plain.windows(secret.len()).any(|w| w == &**secret)
+        layers(&String::from_utf8_lossy(text)).into_iter().map(lower_case).any(|plain| {
+            let plain = bytes_of(&plain);
+            let is_in = |secret: &Vec<u8>| {
+                secret.len() >= BLANKED_MIN && plain.windows(secret.len()).any(|w| w == secret)
             };
             secrets.iter().any(is_in)
         })
@@ -153,7 +160,6 @@ fn mark(secret: &[u8], plain: &[DecodedByte], least: usize, hidden: &mut [bool])
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::s3::echo_encodings::hex_forms;
     use base64::Engine as _;
     use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
     use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -172,7 +178,7 @@ mod tests {
     #[test]
     fn a_secret_is_blanked_in_every_encoding_that_a_server_echoes() {
         let percent = utf8_percent_encode(TOKEN, NON_ALPHANUMERIC).to_string();
-        let hex = |case: usize| String::from_utf8_lossy(&hex_forms(TOKEN.as_bytes())[case]).into_owned();
+        let hex = hex::encode(TOKEN);
         for (kind, echoed) in [
             ("as it is", TOKEN.to_owned()),
             ("percent-encoded", percent.clone()),
@@ -188,8 +194,14 @@ mod tests {
             ("base64", BASE64_STANDARD.encode(TOKEN)),
             ("base64 for URLs", BASE64_URL_SAFE.encode(TOKEN)),
             ("base64, percent-encoded", BASE64_STANDARD.encode(TOKEN).replace('=', "%3D")),
-            ("hexadecimal digits", hex(0)),
-            ("hexadecimal digits in lower case", hex(1)),
+            ("hexadecimal digits", hex.to_uppercase()),
+            ("hexadecimal digits in lower case", hex.clone()),
+            ("hexadecimal digits in mixed case", hex.replace("4a", "4A")),
+            ("half of them", hex[..hex.len() / 2].to_owned()),
+            ("base64 in lower case", BASE64_STANDARD.encode(TOKEN).to_lowercase()),
+            ("all in lower case", TOKEN.to_lowercase()),
+            ("all in upper case", TOKEN.to_uppercase()),
+            ("percent-encoded in upper case", percent.to_uppercase()),
             ("as entities", TOKEN.replace('/', "&#x2F;").replace('+', "&#43;").replace('=', "&#61;")),
             ("JSON", TOKEN.replace('/', "\\/").replace('=', "\\u003d")),
             ("plus as a space", TOKEN.replace('+', " ")),
@@ -211,6 +223,42 @@ mod tests {
                 assert!(shown.len() < BLANK.len() + 16, "{before} {after}: {shown}");
                 assert!(secrets(&[TOKEN]).is_revealed_by(echoed.as_bytes()), "{before} {after}");
             }
+        }
+    }
+
+    /// A key is sent in base64, and so is its MD5.
+    #[test]
+    fn what_is_sent_in_base64_is_found_in_other_digits_and_as_text() {
+        const KEY: [u8; 32] = *b"\xfb\xff\xbf\x00key\xfe\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18";
+        const TEXT: &str = "correct horse battery staple, 32";
+        const SIXTEEN: [u8; 16] = *b"\xfb\xff\xbf\xf00123456789ab";
+        for (kind, sent, echoed) in [
+            ("as sent", BASE64_STANDARD.encode(KEY), BASE64_STANDARD.encode(KEY)),
+            ("in lower case", BASE64_STANDARD.encode(KEY), BASE64_STANDARD.encode(KEY).to_lowercase()),
+            ("its first half", BASE64_STANDARD.encode(KEY), BASE64_STANDARD.encode(KEY)[..22].to_owned()),
+            (
+                "its second half",
+                BASE64_STANDARD.encode(KEY),
+                BASE64_STANDARD.encode(KEY)[22..].to_lowercase(),
+            ),
+            ("for URLs", BASE64_STANDARD.encode(KEY), BASE64_URL_SAFE.encode(KEY)),
+            ("digits", BASE64_STANDARD.encode(KEY), hex::encode(KEY)),
+            ("digits in upper case", BASE64_STANDARD.encode(KEY), hex::encode_upper(KEY)),
+            ("half of the digits", BASE64_STANDARD.encode(KEY), hex::encode_upper(&KEY[..16])),
+            ("digits of what is sent", BASE64_STANDARD.encode(KEY), hex::encode(BASE64_STANDARD.encode(KEY))),
+            ("digits of an MD5", BASE64_STANDARD.encode(SIXTEEN), hex::encode(SIXTEEN)),
+            ("text", BASE64_STANDARD.encode(TEXT), TEXT.to_owned()),
+            ("half of the text", BASE64_STANDARD.encode(TEXT), TEXT[..16].to_owned()),
+            ("digits of the text", BASE64_STANDARD.encode(TEXT), hex::encode(TEXT)),
+        ] {
+            let secrets = secrets(&[&sent]);
+            assert_eq!(
+                secrets.redact(&format!("key: {echoed}!")).as_deref(),
+                Some("key: [hidden]!"),
+                "{kind}"
+            );
+            let is_whole = !kind.contains("half");
+            assert_eq!(secrets.is_revealed_by(format!("\"{echoed}\"").as_bytes()), is_whole, "{kind}");
         }
     }
 
@@ -239,9 +287,7 @@ mod tests {
     fn a_host_holds_a_secret_in_any_encoding_but_may_be_named_by_a_query() {
         const SIGNATURE: &str = "f00dfeedf00dfeed0123456789abcdef";
         const SCOPE: &str = "AKIAIOSFODNN7EXAMPLE%2F20261126%2Fap-southeast-1%2Fs3%2Faws4_request";
-        let hex =
-            |text: &str, case: usize| String::from_utf8_lossy(&hex_forms(text.as_bytes())[case]).into_owned();
-        let labels = hex(SIGNATURE, 0)
+        let labels = hex::encode(SIGNATURE)
             .as_bytes()
             .chunks(20)
             .map(String::from_utf8_lossy)
@@ -250,13 +296,13 @@ mod tests {
         for (secret, host, is_in) in [
             (SIGNATURE, SIGNATURE.to_owned(), true),
             (SIGNATURE, format!("a.{}.example.org:8080", SIGNATURE.to_uppercase()), true),
-            (SIGNATURE, hex(SIGNATURE, 0), true),
-            (SIGNATURE, format!("{}.example.org", hex(SIGNATURE, 1)), true),
+            (SIGNATURE, hex::encode_upper(SIGNATURE), true),
+            (SIGNATURE, format!("{}.example.org", hex::encode(SIGNATURE)), true),
             (SIGNATURE, labels, true),
             (SIGNATURE, BASE64_STANDARD.encode(SIGNATURE).trim_end_matches('=').to_owned(), true),
             (SIGNATURE, BASE64_STANDARD.encode(SIGNATURE).to_lowercase(), true),
             (SIGNATURE, format!("x{}", BASE64_URL_SAFE.encode(format!("a{SIGNATURE}"))), true),
-            ("f00dfeedf00dfeed", hex("f00dfeedf00dfeed", 0), true),
+            ("f00dfeedf00dfeed", hex::encode("f00dfeedf00dfeed"), true),
             (SIGNATURE, "cdn.example.org".to_owned(), false),
             (SIGNATURE, "[2001:db8::1]:9000".to_owned(), false),
             (SCOPE, "bucket.s3.ap-southeast-1.amazonaws.com".to_owned(), false),
@@ -264,17 +310,46 @@ mod tests {
             ("https%3A%2F%2Fmirror.example.org%2Fx", "mirror.example.org".to_owned(), false),
             ("my-long-bucket-2026", "my-long-bucket-2026.s3.amazonaws.com".to_owned(), false),
             ("imagenettrainingdata", "imagenettrainingdata.example.org".to_owned(), false),
-            ("mirror.example.org", hex("mirror.example.org", 1), true),
+            ("mirror.example.org", hex::encode("mirror.example.org"), true),
         ] {
             assert_eq!(secrets(&[secret]).are_in_host(&host), is_in, "{secret} {host}");
         }
     }
 
+    /// The forms in which a server may echo a secret of letters and digits.
+    const ECHOES: [fn(&str) -> String; 7] = [
+        str::to_owned,
+        |secret| hex::encode(secret),
+        |secret| BASE64_STANDARD.encode(secret),
+        |secret| BASE64_URL_SAFE.encode(secret),
+        |secret| secret.bytes().fold(String::new(), |echoed, byte| echoed + &format!("%{byte:02x}")),
+        |secret| BASE64_STANDARD.decode(secret).map(hex::encode).unwrap_or_default(),
+        |secret| secret.replace('A', "&#x41;").replace('b', "\\u0062"),
+    ];
+
     proptest! {
         #[test]
-        fn no_text_around_a_secret_lets_it_through(before in "\\PC{0,40}", after in "\\PC{0,40}", secret in "[A-Za-z0-9]{12,80}") {
-            let shown = secrets(&[&secret]).redact(&format!("{before}{secret}{after}")).unwrap();
-            prop_assert!(!shown.contains(&secret));
+        fn no_text_around_a_secret_lets_it_through(
+            before in "\\PC{0,40}",
+            after in "\\PC{0,40}",
+            secret in "[A-Za-z0-9]{12,80}|([A-Za-z0-9+/]{4}){4,16}",
+            echo in 0..ECHOES.len(),
+            cut in prop_oneof![Just(0), 0..50_usize],
+            flips in any::<u64>(),
+        ) {
+            let echoed = ECHOES[echo](&secret);
+            let cut = echoed.len() * cut / 100;
+            let flipped: String = echoed[cut..].chars().enumerate().map(|(at, c)| {
+                // An escape is one in the case that it has.
+                let is_kept = echo == 6 || flips >> (at % 64) & 1 == 0;
+                if is_kept { c } else if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() }
+            }).collect();
+            let shown = secrets(&[&secret]).redact(&format!("{before}{flipped}{after}")).unwrap();
+            // What is cut in the middle of an escape, or is too short to be recognised, may stay.
+            if flipped.len() >= 3 * RUN_MIN && !matches!(echo, 4 | 6) {
+                prop_assert!(!shown.to_lowercase().contains(&flipped.to_lowercase()[..RUN_MIN]), "{shown}");
+            }
+            prop_assert!(cut > 0 || flipped.is_empty() || !shown.contains(&flipped), "{shown}");
         }
     }
 }
