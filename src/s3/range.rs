@@ -77,18 +77,21 @@ pub(crate) fn content_range_without_size(value: &str) -> Option<ByteRange> {
     (size.trim() == "*" && first <= last).then(|| ByteRange::new(first, last + 1))
 }
 
-/// Returns whether a `Content-Range` names no range, or one of an object without bytes. That has no right spelling:
-/// servers write `bytes 0--1/0`, `bytes -1--1/0`, `bytes */0`, `bytes 0-0/0`, `*`, or nothing.
+/// Returns whether a `Content-Range` names no range, or one of an object without bytes ([`is_range_of_empty`]).
 pub(crate) fn is_range_of_nothing(value: &str) -> bool {
     let range = after_unit(value).unwrap_or_else(|| value.trim());
     let range = if range.eq_ignore_ascii_case("bytes") { "" } else { range };
-    match range.rsplit_once('/') {
-        Some((range, size)) => match size.trim() {
-            "*" => range.trim() == "*",
-            size => number(size) == Some(0),
-        },
-        None => matches!(range.trim(), "" | "*"),
-    }
+    is_range_of_empty(value)
+        || match range.rsplit_once('/') {
+            Some((range, size)) => range.trim() == "*" && size.trim() == "*",
+            None => matches!(range.trim(), "" | "*"),
+        }
+}
+
+/// Returns whether a `Content-Range` shows that the object has no bytes. There is no right spelling for its range: servers
+/// write `bytes 0--1/0`, `bytes -1--1/0`, `bytes */0` or `bytes 0-0/0`.
+pub(crate) fn is_range_of_empty(value: &str) -> bool {
+    value.rsplit_once('/').is_some_and(|(_, size)| number(size.trim()) == Some(0))
 }
 
 /// Reads a `Content-Range` that comes with a 416: `bytes */4096` is an object of that size, which the range

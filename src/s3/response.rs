@@ -14,7 +14,9 @@ use crate::s3::error_response::not_s3;
 use crate::s3::header::{content_length, header_text, is_chunked};
 use crate::s3::object::{ObjectInfo, malformed};
 use crate::s3::proof::{SizeProof, is_strong};
-use crate::s3::range::{ByteRange, content_range, content_range_without_size, is_range_of_nothing};
+use crate::s3::range::{
+    ByteRange, content_range, content_range_without_size, is_range_of_empty, is_range_of_nothing,
+};
 
 /// A successful response to a GET: what the object is, and which of its bytes follow.
 #[derive(Debug)]
@@ -221,13 +223,17 @@ fn part(headers: &HeaderMap, asked: ByteRange, size: Option<u64>) -> Result<Resp
 
 /// Judges a part whose `Content-Range` is missing or names no range.
 fn without_range(shown: Option<&str>, length: Option<u64>, size: Option<u64>) -> Result<ResponseProof> {
-    // s3rver announces one byte with `bytes 0-0/0`, and sends none.
-    let announces_one = length == Some(1) && shown.is_some_and(|shown| shown.trim() == "bytes 0-0/0");
-    let has_nothing = (length == Some(0) && shown.is_none_or(is_range_of_nothing)) || announces_one;
+    let has_nothing = match length {
+        Some(0) => shown.is_none_or(is_range_of_nothing),
+        // s3rver announces one byte with `bytes 0-0/0`, and sends none.
+        Some(1) => shown.is_some_and(|shown| shown.trim() == "bytes 0-0/0"),
+        Some(_) => false,
+        None => shown.is_some_and(is_range_of_empty),
+    };
     if has_nothing && size.is_none() {
         return Err(claims_to_be_empty());
     }
-    match shown {
+    match shown.filter(|shown| is_range_of_empty(shown) || !is_range_of_nothing(shown)) {
         Some(shown) if content_range_without_size(shown).is_some() => {
             Ok(ResponseProof::Nothing("the response does not show the object's size"))
         }
