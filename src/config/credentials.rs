@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 use crate::config::chain_error::credentials_error;
 use crate::error::{Error, Result};
 use crate::events::{CREDENTIALS, first_line, milliseconds};
+use crate::s3::date::format_date;
 use tracing::{info, warn};
 
 /// Credentials are renewed this long before they expire. Instance metadata provides the next ones five minutes
@@ -244,7 +245,7 @@ pub(super) fn log_credentials(source: &str, elapsed: Option<Duration>, expires: 
         target: CREDENTIALS,
         source,
         elapsed_ms = elapsed.map(milliseconds),
-        expires = expires.map(|end| humantime::format_rfc3339_seconds(end).to_string()),
+        expires = expires.and_then(format_date),
         "found"
     );
 }

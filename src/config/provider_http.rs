@@ -17,7 +17,7 @@ use http::StatusCode;
 use http_body_util::Full;
 use tokio::time::sleep;
 
-use crate::config::provider_answer::{KeyDocument, normalize_json};
+use crate::config::provider_answer::{KeyDocument, normalize_document};
 use crate::error::ErrorKind;
 use crate::error::printable::printable_within;
 use crate::transport::one_request;
@@ -130,7 +130,7 @@ impl ProviderHttp {
         let read_timeout = self.settings.read_timeout().unwrap_or(READ_TIMEOUT);
         let response = one_request::send(request, &self.proxies, &self.tls, connect_timeout, read_timeout);
         let (head, body) = response.await.map_err(connector_error)?.into_parts();
-        let body = normalize_json(&body).unwrap_or_else(|| body.to_vec());
+        let body = normalize_document(&body).unwrap_or_else(|| body.to_vec());
         let mut response = HttpResponse::new(head.status.into(), SdkBody::from(body));
         for (name, value) in &head.headers {
             // A value that is not text is of no use to a credential source, and the document may have changed its

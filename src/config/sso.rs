@@ -27,6 +27,7 @@ use crate::config::provider_chain::ProviderChain;
 use crate::config::provider_http::{SourcePatience, refusal};
 use crate::events::CREDENTIALS;
 use crate::s3::address::region::Region;
+use crate::s3::date::format_date;
 use crate::transport::bounded_file::read_bounded_soon;
 
 /// A token is renewed this long before it expires, as by the AWS CLI.
@@ -219,14 +220,15 @@ async fn renew(
     else {
         return Ok(None);
     };
-    let Some(expires_at) = SystemTime::now().checked_add(Duration::from_secs(seconds)) else {
+    let expires_at = SystemTime::now().checked_add(Duration::from_secs(seconds));
+    let Some((expires_at, end)) = expires_at.and_then(|at| Some((at, format_date(at)?))) else {
         return Ok(None);
     };
     let refresh_token = answer.text("refreshToken").unwrap_or(refresh_token).to_owned();
     let mut document = token.document.clone();
     document["accessToken"] = access_token.into();
     document["refreshToken"] = refresh_token.clone().into();
-    document["expiresAt"] = humantime::format_rfc3339_seconds(expires_at).to_string().into();
+    document["expiresAt"] = end.into();
     Ok(Some(SsoToken {
         access_token: access_token.to_owned(),
         expires_at,

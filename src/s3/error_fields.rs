@@ -11,6 +11,7 @@ use http::response::Parts;
 use crate::error::ServiceError;
 use crate::error::printable::printable;
 use crate::s3::address::region::Region;
+use crate::s3::date::parse_date;
 use crate::s3::error_document::ErrorDocument;
 use crate::s3::header::header_text;
 use crate::s3::range::{object_size, unsatisfied_range};
@@ -46,7 +47,7 @@ impl ErrorFields {
         let endpoint =
             document.endpoint.filter(|e| is_authority(e) && !e.contains(".amazonaws.com") && is_shown(e));
         let date = header(DATE.as_str()).and_then(|d| httpdate::parse_http_date(&d).ok());
-        let server_time = document.server_time.and_then(|time| humantime::parse_rfc3339_weak(&time).ok());
+        let server_time = document.server_time.and_then(|time| parse_date(&time));
         let service = ServiceError {
             status: head.status.as_u16(),
             code: text(document.code),

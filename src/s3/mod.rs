@@ -4,6 +4,7 @@
 
 pub(crate) mod address;
 pub(crate) mod checksum;
+pub(crate) mod date;
 mod echo_encodings;
 mod error_document;
 mod error_fields;

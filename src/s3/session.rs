@@ -9,12 +9,11 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use aws_smithy_types::DateTime;
-use aws_smithy_types::date_time::Format;
 use http::response::Parts;
 use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind};
+use crate::s3::date::parse_date;
 use crate::s3::error_response::error_from_response;
 use crate::s3::secrets::Secrets;
 
@@ -49,8 +48,7 @@ impl NewSession {
     pub(crate) fn read(body: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(body).ok()?.trim_start_matches('\u{feff}');
         let CreateSessionResult { credentials } = quick_xml::de::from_str(text).ok()?;
-        let expiration =
-            DateTime::from_str(credentials.expiration.trim(), Format::DateTimeWithOffset).ok()?;
+        let expiration = parse_date(&credentials.expiration)?;
         let keys = Credentials::new(
             usable(&credentials.access_key_id).filter(|id| !id.contains(['/', ',']))?,
             usable(&credentials.secret_access_key)?,
@@ -58,7 +56,7 @@ impl NewSession {
             None,
             "CreateSession",
         );
-        Some(Self { keys, expiration: expiration.try_into().ok()? })
+        Some(Self { keys, expiration })
     }
 
     /// Returns how long the session lasts at `now` by the corrected clock, or at `date`, that of the response, if that
@@ -190,7 +188,12 @@ mod tests {
         );
         assert_read(&format!("\u{feff}{}", document(&ALL)));
         assert_read(&document(&ALL).replace("<Credentials>", "<Unknown>1</Unknown><Credentials><Other/>"));
-        for end in ["2026-11-26T01:00:00.000Z", "2026-11-26T01:00:00+00:00", " 2026-11-26T01:00:00Z\n"] {
+        for end in [
+            "2026-11-26T01:00:00.000Z",
+            "2026-11-26T02:00:00+0100",
+            "2026-11-26 01:00:00 UTC",
+            " 2026-11-26T01:00:00z\n",
+        ] {
             assert_read(&document(&ALL).replace("2026-11-26T01:00:00Z", end));
         }
         assert_read(&document(&ALL).replace("TOKEN/+=", "<![CDATA[TOKEN/+=]]>"));

@@ -286,6 +286,31 @@ fn a_file_that_a_variable_names_and_that_is_missing_is_named_where_credentials_a
     }
 }
 
+/// An answer of STS is read by the AWS crates, one of a container here.
+#[test]
+fn a_time_of_expiry_is_read_in_any_spelling_that_botocore_reads() {
+    const DATE: &str = "2999-01-01T00:00:00Z";
+    for spelling in [
+        "2999-01-01T01:00:00+0100",
+        "2999-01-01T00:00:00 UTC",
+        "2999-01-01 00:00:00",
+        "2999-01-01t00:00:00z",
+        "2999-01-01T00:00:00.123456Z",
+        "2998-12-31T19:00:00.5-05",
+    ] {
+        let answer = move |request: &Request| match request.target.as_str() {
+            "/bucket/key" => Reply::ok(),
+            "/ecs" => Reply::status(200).body(keys("container").replace(DATE, spelling)),
+            _ => Reply::status(200).body(assumed("AssumeRoleWithWebIdentity", "web").replace(DATE, spelling)),
+        };
+        let setups: [Setup; 2] = [container, web_identity];
+        for setup in setups {
+            let machine = Machine { folder: folder(), server: FaultServer::start(object(SIZE), answer) };
+            setup(&machine, machine.run("")).download(URI).assert_object(&object(SIZE));
+        }
+    }
+}
+
 #[test]
 fn a_token_of_a_web_identity_may_end_in_a_line_break() {
     for profile in ["", "role_arn = arn:aws:iam::1:role/r\nweb_identity_token_file = TOKEN"] {
