@@ -2,15 +2,16 @@
 //!
 //! S3's form is `<Error><Code>..</Code><Message>..</Message>..</Error>` (Amazon S3 API Reference, "Error responses").
 //! Read are also unescaped ampersands, unknown entities, Latin-1, repeated elements (the first counts), a wrapper such
-//! as `<ErrorResponse>`, names in other cases or with a prefix, space around values, cut documents, and JSON.
+//! as `<ErrorResponse>`, names in other cases or with a prefix, space around values, cut documents, and JSON. Nothing is
+//! read from a comment.
 
 use serde_json::Value;
 
 /// The fields of an error document that are used, without the space around them.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct ErrorDocument {
-    pub(super) code: Option<String>,
-    pub(super) message: Option<String>,
+pub(crate) struct ErrorDocument {
+    pub(crate) code: Option<String>,
+    pub(crate) message: Option<String>,
     pub(super) request_id: Option<String>,
     pub(super) region: Option<String>,
     /// The host that serves the bucket, which comes with a 301.
@@ -26,7 +27,7 @@ pub(super) struct ErrorDocument {
 
 impl ErrorDocument {
     /// Reads `body`; returns `None` if it is not an error document, for example a web page.
-    pub(super) fn read(body: &[u8]) -> Option<Self> {
+    pub(crate) fn read(body: &[u8]) -> Option<Self> {
         let text = match std::str::from_utf8(body) {
             Ok(text) => text.to_owned(),
             // Latin-1: every byte is the character of the same number.
@@ -60,6 +61,10 @@ fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut rest = text;
     loop {
         let (_, after) = rest.split_once('<')?;
+        if let Some(end) = opaque_end(after) {
+            rest = &after[end..];
+            continue;
+        }
         let (tag, content) = after.split_once('>')?;
         rest = after;
         if tag.ends_with('/') || !is_named(tag, name) {
@@ -72,14 +77,23 @@ fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     }
 }
 
-/// Returns the offset of the end tag `name`, outside of CDATA sections.
+/// Returns where a comment or a CDATA section ends, in which there are no tags, if `text`, which follows a `<`, begins with
+/// one. One that is cut ends with the text.
+fn opaque_end(text: &str) -> Option<usize> {
+    [("!--", "-->"), ("![CDATA[", "]]>")].into_iter().find_map(|(start, end)| {
+        let inside = text.strip_prefix(start)?;
+        Some(inside.find(end).map_or(text.len(), |at| start.len() + at + end.len()))
+    })
+}
+
+/// Returns the offset of the end tag `name`, outside of comments and CDATA sections.
 fn end_of(content: &str, name: &str) -> Option<usize> {
     let mut at = 0;
     loop {
         let start = at + content[at..].find('<')?;
         let after = &content[start + 1..];
-        if let Some(cdata) = after.strip_prefix("![CDATA[") {
-            at = start + 1 + "![CDATA[".len() + cdata.find("]]>")?;
+        if let Some(end) = opaque_end(after) {
+            at = start + 1 + end;
             continue;
         }
         if after.strip_prefix('/').is_some_and(|tag| is_named(tag.split('>').next().unwrap_or(tag), name)) {
@@ -107,6 +121,8 @@ fn unescape(text: &str) -> String {
             let (inside, after) = cdata.split_once("]]>").unwrap_or((cdata, ""));
             plain.push_str(inside);
             rest = after;
+        } else if let Some(comment) = rest.strip_prefix("<!--") {
+            rest = comment.split_once("-->").map_or("", |(_, after)| after);
         } else if rest.starts_with('<') {
             return plain.trim().to_owned();
         } else if let Some((c, len)) = entity(rest) {
@@ -186,6 +202,16 @@ mod tests {
             ("attributes", "<Error a=\"1\"><Code b='2'>SlowDown</Code></Error>"),
             ("spaces", "<Error>\n  <Code>\n SlowDown \t</Code>\n</Error>"),
             ("CDATA", "<Error><Code><![CDATA[SlowDown]]></Code></Error>"),
+            (
+                "after a comment",
+                "<!-- <Error><Code>No</Code></Error> --><Error><Code>SlowDown</Code></Error>",
+            ),
+            ("beside a comment", "<Error><!-- <Code>No</Code> --><Code>SlowDown</Code></Error>"),
+            ("around a comment", "<Error><Code>Slow<!-- </Code> -->Down</Code></Error>"),
+            (
+                "beside CDATA",
+                "<Error><Message><![CDATA[<Code>No</Code>]]></Message><Code>SlowDown</Code></Error>",
+            ),
             ("byte order mark", "\u{feff}<Error><Code>SlowDown</Code></Error>"),
             ("cut", "<Error><Code>SlowDown</Code><Message>Please red"),
             ("unclosed", "<Error><Code>SlowDown<Message>m"),
@@ -215,6 +241,8 @@ mod tests {
             "{\"status\": 404}",
             "{",
             "<Errors><Code>x</Code></Errors>",
+            "<html><!-- <Error><Code>x</Code></Error> --></html>",
+            "<!-- <Error><Code>x</Code></Error>",
             "\0\u{1}",
         ] {
             assert_eq!(ErrorDocument::read(body.as_bytes()), None, "{body}");
