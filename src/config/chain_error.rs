@@ -17,14 +17,14 @@ use tracing::debug;
 #[derive(Debug)]
 pub(super) struct ProviderTrace {
     sources: Vec<(String, String)>,
-    /// The hint, if the source that ended the search could not be reached.
-    unreachable: Option<String>,
+    /// Kind and hint of the error that ended the search, if it is one of this crate.
+    own: Option<(ErrorKind, Option<String>)>,
 }
 
 impl ProviderTrace {
     /// Creates a trace without any source.
     pub(super) fn new() -> Self {
-        Self { sources: Vec::new(), unreachable: None }
+        Self { sources: Vec::new(), own: None }
     }
 
     /// Adds a source and the reason why it has no credentials.
@@ -43,7 +43,7 @@ impl ProviderTrace {
     pub(super) fn failed(source: impl Into<String>, error: &CredentialsError) -> CredentialsError {
         let mut trace = Self::new();
         trace.add(source, error);
-        trace.unreachable = unreachable_hint(error);
+        trace.own = own_error(error).map(|own| (own.kind(), own.hint().map(str::to_owned)));
         CredentialsError::provider_error(trace)
     }
 }
@@ -74,10 +74,13 @@ pub(super) fn credentials_error(error: &CredentialsError) -> Error {
     }
     let trace =
         successors(error.source(), |&e| e.source()).find_map(<dyn StdError>::downcast_ref::<ProviderTrace>);
-    let (kind, hint) = match trace {
-        Some(ProviderTrace { unreachable: Some(hint), .. }) => (ErrorKind::Network, hint.as_str()),
-        _ => (ErrorKind::Access, hint(&reason)),
+    let (kind, own_hint) = match trace.and_then(|trace| trace.own.as_ref()) {
+        Some((ErrorKind::Network, hint)) => (ErrorKind::Network, hint.as_deref().or(Some(UNREACHABLE_HINT))),
+        Some((ErrorKind::Usage, hint)) => (ErrorKind::Usage, hint.as_deref()),
+        Some((_, hint)) => (ErrorKind::Access, hint.as_deref()),
+        None => (ErrorKind::Access, None),
     };
+    let hint = own_hint.unwrap_or_else(|| hint(&reason));
     let from = if trace.is_some() { reason.replacen(": ", " from ", 1) } else { reason };
     Error::new(kind, format!("cannot load the credentials{from}")).with_hint(hint)
 }
@@ -93,9 +96,8 @@ fn hint(reason: &str) -> &'static str {
         "one of these profiles must have keys, a process or a session instead of a source_profile"
     } else if has(&["sts:", "accessdenied", "not authorized"]) {
         "the role's trust policy must allow this identity to assume the role, and the identity's own policy too"
-    } else if has(&["ecs or eks"]) && has(&["http 401", "http 403"]) {
-        "the container's agent refuses: check AWS_CONTAINER_AUTHORIZATION_TOKEN or its file, and the role of the task or \
-         pod"
+    } else if has(&["web identity"]) {
+        "check the token's file, which must hold one that is valid now, the role, and the role's trust policy"
     } else if has(&["is missing beside"]) {
         "complete the pair in that file, or remove it there: keys from two files are not combined"
     } else if has(&["line break", "control character", "not ascii", "is empty"]) {
@@ -117,22 +119,19 @@ fn hint(reason: &str) -> &'static str {
     }
 }
 
-/// Returns what helps if `error` comes from a connection that failed.
-fn unreachable_hint(error: &CredentialsError) -> Option<String> {
-    let cause = successors(error.source(), |&e| e.source())
-        .filter_map(<dyn StdError>::downcast_ref::<Error>)
-        .find(|e| e.kind() == ErrorKind::Network)?;
-    let general = "check the network connection and the proxy variables; the object itself was not requested";
-    Some(cause.hint().unwrap_or(general).to_owned())
+const UNREACHABLE_HINT: &str =
+    "check the network connection and the proxy variables; the object itself was not requested";
+
+/// Returns the error of this crate that `error` comes from.
+fn own_error(error: &CredentialsError) -> Option<&Error> {
+    successors(error.source(), |&e| e.source()).find_map(<dyn StdError>::downcast_ref::<Error>)
 }
 
 /// Returns the messages of the error's causes in one line, without duplicates. A `CredentialsError`'s own text is
 /// generic and skipped.
 fn causes(error: &CredentialsError) -> Option<String> {
     // The crates' texts around an error of our transport add nothing ("dispatch failure: io error").
-    if let Some(ours) =
-        successors(error.source(), |&e| e.source()).find_map(<dyn StdError>::downcast_ref::<Error>)
-    {
+    if let Some(ours) = own_error(error) {
         return Some(first_line(ours));
     }
     let mut messages: Vec<String> = Vec::new();

@@ -10,11 +10,12 @@ use std::net::IpAddr;
 use aws_credential_types::Credentials as Keys;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_types::os_shim_internal::Env;
-use http::{HeaderValue, Request, Uri};
+use http::{HeaderValue, Request, StatusCode, Uri};
 
 use crate::config::profile::variable;
 use crate::config::provider_answer::KeyDocument;
 use crate::config::provider_http::{ProviderClient, SourcePatience, refusal};
+use crate::error::{Error, ErrorKind};
 use crate::transport::bounded_file::read_bounded_soon;
 
 /// The host of `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`.
@@ -24,7 +25,7 @@ const LINK_LOCAL: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"
 
 /// Returns the keys that the container's environment leads to.
 pub(super) async fn load(env: &Env, client: &ProviderClient) -> Result<Keys, CredentialsError> {
-    let invalid = |reason: String| CredentialsError::invalid_configuration(reason);
+    let invalid = |reason: String| failed(reason, "check the variables AWS_CONTAINER_...");
     let Some(url) = url(env).map_err(invalid)? else {
         return Err(CredentialsError::not_loaded("no AWS_CONTAINER_CREDENTIALS_ variable is set"));
     };
@@ -36,11 +37,25 @@ pub(super) async fn load(env: &Env, client: &ProviderClient) -> Result<Keys, Cre
     let answer = client.send(&request, SourcePatience::default()).await;
     let (status, body) = answer.map_err(CredentialsError::provider_error)?;
     if !status.is_success() {
-        return Err(CredentialsError::provider_error(refusal(status, &body)));
+        let hint = if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            REFUSED
+        } else {
+            NO_KEYS
+        };
+        return Err(failed(refusal(status, &body), hint));
     }
-    KeyDocument::parse(&body).and_then(|answer| answer.keys("Token", "Container")).map_err(|reason| {
-        CredentialsError::provider_error(format!("the response contains no valid keys: {reason}"))
-    })
+    KeyDocument::parse(&body)
+        .and_then(|answer| answer.keys("Token", "Container"))
+        .map_err(|reason| failed(format!("the response contains no valid keys: {reason}"), NO_KEYS))
+}
+
+const REFUSED: &str = "the container's agent refuses: check AWS_CONTAINER_AUTHORIZATION_TOKEN or its file, and the role of \
+                       the task or pod";
+const NO_KEYS: &str = "the container's agent gives no keys: check the variables AWS_CONTAINER_..., and the role of the task \
+                       or pod";
+
+fn failed(reason: String, hint: &str) -> CredentialsError {
+    CredentialsError::provider_error(Error::new(ErrorKind::Access, reason).with_hint(hint))
 }
 
 /// Returns the URL of the keys; `None` if the environment names none.

@@ -18,6 +18,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::config::provider_answer::{KeyDocument, first_line};
 use crate::config::provider_http::{ProviderClient, SourcePatience, refusal};
 use crate::error::printable::printable_within;
+use crate::error::{Error, ErrorKind};
 use crate::s3::address::region::Region;
 use crate::transport::one_request::NoAnswer;
 
@@ -85,7 +86,6 @@ impl<'a> InstanceMetadata<'a> {
         if self.is_disabled {
             return Err(CredentialsError::not_loaded("IMDS disabled by AWS_EC2_METADATA_DISABLED"));
         }
-        let failed = |reason: String| CredentialsError::provider_error(reason);
         let token = self.token().await?;
         let (status, list) = self.get(ROLES, &token).await?;
         let role = String::from_utf8_lossy(&first_line(&list)).into_owned();
@@ -149,9 +149,7 @@ impl<'a> InstanceMetadata<'a> {
         if self.may_ask_without_token {
             return Ok(Err(reason));
         }
-        Err(CredentialsError::provider_error(format!(
-            "no token: {reason}; AWS_EC2_METADATA_V1_DISABLED forbids requests without one"
-        )))
+        Err(failed(format!("no token: {reason}; AWS_EC2_METADATA_V1_DISABLED forbids requests without one")))
     }
 
     async fn get(&self, path: &str, token: &Token) -> Result<(StatusCode, Bytes), CredentialsError> {
@@ -167,7 +165,7 @@ impl<'a> InstanceMetadata<'a> {
         let is_absolute = url.parse::<http::Uri>().is_ok_and(|uri| uri.authority().is_some());
         if !is_absolute {
             let what = format!("AWS_EC2_METADATA_SERVICE_ENDPOINT {:?} is not an http(s) URL", self.endpoint);
-            return Err(CredentialsError::invalid_configuration(what));
+            return Err(failed(what));
         }
         Ok(Request::builder().method(method).uri(url))
     }
@@ -176,6 +174,11 @@ impl<'a> InstanceMetadata<'a> {
         let request = request.body(String::new()).map_err(CredentialsError::invalid_configuration)?;
         self.client.send(&request, self.patience).await.map_err(CredentialsError::provider_error)
     }
+}
+
+fn failed(reason: String) -> CredentialsError {
+    const HINT: &str = "check the role of the instance and its metadata options";
+    CredentialsError::provider_error(Error::new(ErrorKind::Access, reason).with_hint(HINT))
 }
 
 /// Gives keys that have expired a little more time: the service may be unable to renew them, and S3 decides (AWS SDKs

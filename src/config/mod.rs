@@ -18,6 +18,7 @@ pub(crate) mod running_command;
 pub(crate) mod s3_block;
 pub(crate) mod settings;
 pub(crate) mod sso;
+mod sts_answer;
 pub(crate) mod web_identity;
 
 pub use aws_smithy_runtime_api::client::identity::Identity;

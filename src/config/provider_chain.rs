@@ -33,6 +33,7 @@ use crate::config::sso::{self, SsoSession};
 use crate::config::web_identity::TokenFile;
 use crate::error::Result;
 use crate::s3::address::addressing::EndpointVariant;
+use crate::s3::address::endpoint_url;
 use crate::s3::address::region::Region;
 
 /// Time limit for one attempt at STS or SSO.
@@ -121,6 +122,9 @@ impl ProviderChain {
         let mut files =
             self.files.read().await.map_err(|e| failed(CredentialsError::invalid_configuration(e)))?;
         let base = self.base_profile(&files).map_err(failed)?;
+        if files.get(&self.profile, "role_arn").is_some() {
+            self.check_sts_endpoint().map_err(failed)?;
+        }
         // It is read while the profile's keys are loaded.
         let _token = token_of_profile(&mut files, &base).await.map_err(failed)?;
         if let Some(keys) = self.own_source(&mut files, &base).await.map_err(failed)? {
@@ -260,6 +264,7 @@ impl ProviderChain {
         let mut token = None;
         // Otherwise the provider says what is missing.
         if let [Some(file), Some(role_arn), session_name] = names.map(|name| variable(&self.env, name)) {
+            self.check_sts_endpoint()?;
             let pipe = token.insert(TokenFile::read(&file).await?);
             provider = provider.static_configuration(StaticConfiguration {
                 web_identity_token_file: pipe.path().into(),
@@ -268,6 +273,15 @@ impl ProviderChain {
             });
         }
         provider.build().provide_credentials().await
+    }
+
+    /// Fails if the environment names no usable endpoint of STS. The AWS crates panic at an empty one, and their message
+    /// about any other quotes the request, with the token.
+    fn check_sts_endpoint(&self) -> Result<(), CredentialsError> {
+        let names = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
+        let set = names.into_iter().find_map(|name| Some((name, self.env.get(name).ok()?)));
+        let Some((name, text)) = set else { return Ok(()) };
+        endpoint_url::parse(&text, name).map(drop).map_err(CredentialsError::invalid_configuration)
     }
 
     async fn container_keys(&self) -> Result<Keys, CredentialsError> {

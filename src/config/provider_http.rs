@@ -18,6 +18,7 @@ use http_body_util::Full;
 use tokio::time::sleep;
 
 use crate::config::provider_answer::{KeyDocument, normalize_document};
+use crate::config::sts_answer;
 use crate::error::ErrorKind;
 use crate::error::printable::printable_within;
 use crate::transport::one_request;
@@ -125,12 +126,16 @@ impl HttpConnector for ProviderHttp {
 
 impl ProviderHttp {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let secrets = sts_answer::is_for_sts(&request).then(|| sts_answer::secrets_of(&request));
         let request = convert_request(&request).map_err(ConnectorError::user)?;
         let connect_timeout = self.settings.connect_timeout().unwrap_or(CONNECT_TIMEOUT);
         let read_timeout = self.settings.read_timeout().unwrap_or(READ_TIMEOUT);
         let response = one_request::send(request, &self.proxies, &self.tls, connect_timeout, read_timeout);
         let (head, body) = response.await.map_err(connector_error)?.into_parts();
-        let body = normalize_document(&body).unwrap_or_else(|| body.to_vec());
+        let body = match secrets {
+            Some(secrets) => sts_answer::normalize(head.status, &body, &secrets).map_err(connector_error)?,
+            None => normalize_document(&body).unwrap_or_else(|| body.to_vec()),
+        };
         let mut response = HttpResponse::new(head.status.into(), SdkBody::from(body));
         for (name, value) in &head.headers {
             // A value that is not text is of no use to a credential source, and the document may have changed its
@@ -160,10 +165,10 @@ fn convert_request(request: &HttpRequest) -> Result<http::Request<Full<Bytes>>, 
     Ok(http::Request::from_parts(head, body))
 }
 
-/// Network failures are retried by the AWS crates; a bad configuration is not.
+/// Failures of the network and busy servers are retried by the AWS crates; a bad configuration is not.
 fn connector_error(error: crate::error::Error) -> ConnectorError {
     match error.kind() {
-        ErrorKind::Network if error.is_retryable() => ConnectorError::io(error.into()),
+        _ if error.is_retryable() => ConnectorError::io(error.into()),
         ErrorKind::Usage => ConnectorError::user(error.into()),
         _ => ConnectorError::other(error.into(), None),
     }

@@ -208,6 +208,33 @@ fn a_broken_source_is_named_with_its_reason_and_ends_the_search() {
     });
 }
 
+/// No login at the AWS CLI helps against them.
+#[test]
+fn what_is_no_answer_of_a_source_has_a_hint_that_fits() {
+    const CONTAINER: &str = "AWS_CONTAINER_...";
+    let table: [(&str, (Setup, u16, &str, &str)); 8] = [
+        ("container, nothing there", (container, 404, "", CONTAINER)),
+        ("container, a page", (container, 200, "<html>", CONTAINER)),
+        ("container, half a pair", (container, 200, "{\"AccessKeyId\": \"a\"}", CONTAINER)),
+        ("container, refused", (container, 403, "", "AWS_CONTAINER_AUTHORIZATION_TOKEN")),
+        ("STS, a page", (web_identity, 200, "<html>", "AWS_ENDPOINT_URL_STS")),
+        ("STS, nothing there", (web_identity, 404, "", "AWS_ENDPOINT_URL_STS")),
+        ("STS, JSON", (web_identity, 200, "{\"a\": 1}", "AWS_ENDPOINT_URL_STS")),
+        (
+            "STS, the token",
+            (web_identity, 400, "<Error><Code>ExpiredTokenException</Code></Error>", "the token's file"),
+        ),
+    ];
+    table::each(&table, |&(setup, status, body, hint)| {
+        let answer = move |_: &Request| Reply::status(status).body(body);
+        let machine = Machine { folder: folder(), server: FaultServer::start(object(SIZE), answer) };
+        let outcome = setup(&machine, machine.run("")).download(URI);
+        outcome.assert_failed(4, &[]);
+        assert!(outcome.stderr.contains(hint), "no {hint:?} in {}", outcome.stderr);
+        assert!(!outcome.stderr.contains("aws sso login"), "{}", outcome.stderr);
+    });
+}
+
 #[test]
 fn without_credentials_all_sources_asked_are_listed() {
     let machine = Machine::new(false);
@@ -234,7 +261,23 @@ fn a_refusal_of_a_source_has_a_hint_that_fits() {
                 aws_secret_access_key = b";
     let web = "role_arn = arn:aws:iam::1:role/r\nweb_identity_token_file = TOKEN";
     let sts: Setup = |machine, run| run.env("AWS_ENDPOINT_URL_STS", machine.server.endpoint());
-    let table: [(&str, (&str, Setup, &[&str])); 5] = [
+    let table: [(&str, (&str, Setup, &[&str])); 7] = [
+        (
+            "instance of a profile",
+            (
+                "role_arn = arn:aws:iam::1:role/r\ncredential_source = Ec2InstanceMetadata",
+                instance,
+                &["HTTP 403", "role of the instance"],
+            ),
+        ),
+        (
+            "container of a profile",
+            (
+                "role_arn = arn:aws:iam::1:role/r\ncredential_source = EcsContainer",
+                container,
+                &["HTTP 403", "AWS_CONTAINER_AUTHORIZATION_TOKEN"],
+            ),
+        ),
         ("container", ("", container, &["ECS or EKS: HTTP 403", "AWS_CONTAINER_AUTHORIZATION_TOKEN"])),
         ("web identity", ("", web_identity, &["web identity", "AccessDenied", "trust policy"])),
         ("web identity of a profile", (web, sts, &["\"default\"", "AccessDenied", "trust policy"])),
@@ -268,6 +311,29 @@ fn a_refusal_of_a_source_has_a_hint_that_fits() {
         }
         assert!(!outcome.stderr.contains("aws sso login"), "{}", outcome.stderr);
     });
+}
+
+/// The AWS crates panic at an empty endpoint, and quote the request, with the token, where it is not a URL.
+#[test]
+fn an_endpoint_of_sts_that_is_no_url_is_named_and_nothing_else_is_shown() {
+    let role = "role_arn = arn:aws:iam::1:role/r\nsource_profile = base\n[profile base]\naws_access_key_id = a\n\
+                aws_secret_access_key = b";
+    for endpoint in
+        ["", " ", "sts.example.com", "not a url", "ftp://127.0.0.1/", "http://", "http://u:p@127.0.0.1"]
+    {
+        for (profile, setup) in [("", web_identity as Setup), (role, as_it_is)] {
+            let machine = Machine::new(false);
+            let run = setup(&machine, machine.run(profile)).env("AWS_ENDPOINT_URL_STS", endpoint);
+            let outcome = run.download(URI);
+            outcome.assert_failed(2, &[]);
+            assert!(outcome.stderr.contains("in AWS_ENDPOINT_URL_STS: "), "{}", outcome.stderr);
+            assert!(
+                !outcome.stderr.contains("a.b.c") && !outcome.stderr.contains("u:p"),
+                "{}",
+                outcome.stderr
+            );
+        }
+    }
 }
 
 #[test]
