@@ -69,7 +69,7 @@ impl ErrorFields {
 }
 
 /// Returns whether `text` can only be a host, perhaps with a port.
-fn is_authority(text: &str) -> bool {
+pub(super) fn is_authority(text: &str) -> bool {
     (1..=255).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
 }

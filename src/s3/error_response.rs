@@ -3,11 +3,14 @@
 //! Source: Amazon S3 API Reference, "Error responses" (codes).
 
 use http::StatusCode;
+use http::header::LOCATION;
 use http::response::Parts;
 
+use crate::error::printable::printable_within;
 use crate::error::{Error, ErrorKind, ServiceError};
-use crate::s3::error_fields::ErrorFields;
-use crate::s3::secrets::Secrets;
+use crate::s3::error_fields::{ErrorFields, is_authority};
+use crate::s3::header::header_text;
+use crate::s3::secrets::{BLANK, Secrets};
 
 /// Reads a response other than 200 and 206 into an error; `body` may be cut, or not an error document at all. Where the
 /// server echoes one of `secrets`, it is blanked out.
@@ -23,11 +26,16 @@ pub(crate) fn error_from_response(head: &Parts, body: &[u8], secrets: &Secrets) 
     if !is_s3 && head.status == StatusCode::UNAUTHORIZED {
         return wants_password().with_service(service);
     }
+    let names_nothing = service.code().is_empty() && service.region.is_none() && endpoint.is_none();
+    if matches!(head.status.as_u16(), 301..=303 | 307 | 308) && names_nothing {
+        return redirected(head, secrets).with_service(service);
+    }
     let (kind, what, hint) = meaning(&service);
     let mut error = Error::new(kind, what).retryable(is_transient(&service));
     match (&service.region, endpoint, hint) {
         (_, Some(endpoint), Some(REGION_HINT)) => {
             error = error
+                .reworded(kind, "the bucket is at another endpoint")
                 .with_hint(format!("the service names another endpoint: use --endpoint https://{endpoint}"));
         }
         (Some(region), None, Some(REGION_HINT)) => {
@@ -66,6 +74,30 @@ pub(crate) fn not_s3() -> Error {
         .with_hint("check the endpoint: another service, such as a web console, may be listening there")
 }
 
+/// Creates the error for a redirect that names no region: a proxy, a gateway or a web server sends it. What is signed for
+/// one host is never sent to another. Of the target a query or a password is not shown.
+fn redirected(head: &Parts, secrets: &Secrets) -> Error {
+    let target = header_text(&head.headers, LOCATION.as_str()).unwrap_or_default();
+    let target = target.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = target.split_once("://").unwrap_or(("", target));
+    let rest = rest.rsplit('@').next().unwrap_or_default();
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let is_shown = |text: &str| secrets.redact(text).is_some_and(|shown| shown == text);
+    let may_be_it = matches!(scheme, "http" | "https") && is_authority(host) && is_shown(host);
+    let place = if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{host}{path}") };
+    let place = secrets.redact(&place).unwrap_or_else(|| BLANK.to_owned());
+    let what = match place.as_str() {
+        "" => "the server redirects the request, and does not say where".to_owned(),
+        place => format!("the server redirects to {}, which is not followed", printable_within(place, 100)),
+    };
+    let hint = if may_be_it {
+        format!("if that is the same store, use --endpoint {scheme}://{host}")
+    } else {
+        "check the endpoint: another service, such as a login page, may be listening there".to_owned()
+    };
+    Error::new(ErrorKind::Server, what).with_hint(hint)
+}
+
 /// Creates the error for a 401 that is not S3's: of a gateway, or of tinyproxy, which answers so to a wrong password.
 fn wants_password() -> Error {
     Error::new(ErrorKind::Access, "a proxy or gateway in front of the store rejected the credentials")
@@ -73,9 +105,17 @@ fn wants_password() -> Error {
 }
 
 /// Explains the refusal of a request that was not signed. Swift's `s3api` passes such a request on to Swift, which
-/// knows no such path: its 400 has no code.
+/// knows no such path: its 400 has no code. No credentials were rejected.
 pub(crate) fn of_unsigned(error: Error) -> Error {
+    const NOT_PUBLIC_HINT: &str = "the request was not signed: the object may not be public, or not exist; if it is yours, leave out --no-sign-request";
     match error.service() {
+        Some(service)
+            if matches!(service.status, 400 | 401 | 403)
+                && error.kind() == ErrorKind::Access
+                && !matches!(service.code(), "InvalidObjectState" | "RequestTimeTooSkewed") =>
+        {
+            error.with_better_hint(NOT_PUBLIC_HINT)
+        }
         Some(service) if service.status == 400 && service.code().is_empty() => {
             Error::new(ErrorKind::Access, NOT_SIGNED).with_hint(NOT_SIGNED_HINT).with_service(service.clone())
         }
@@ -191,6 +231,13 @@ fn meaning(service: &ServiceError) -> (ErrorKind, &'static str, Option<&'static 
             Access,
             "the service does not know these credentials",
             Some("check the access key, session token and endpoint"),
+        ),
+        (_, "AllAccessDisabled" | "AccountProblem") => (
+            Access,
+            "access denied",
+            Some(
+                "the service has disabled all access to the bucket or its account: check the bucket's name, or ask its owner",
+            ),
         ),
         // The response of `rclone serve s3` to a request that is not signed.
         (_, "UnsupportedAlgorithm") => (Access, NOT_SIGNED, Some(NOT_SIGNED_HINT)),

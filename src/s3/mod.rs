@@ -6,7 +6,7 @@ pub(crate) mod address;
 pub(crate) mod checksum;
 pub(crate) mod date;
 mod echo_encodings;
-mod error_document;
+pub(crate) mod error_document;
 mod error_fields;
 pub(crate) mod error_response;
 pub(crate) mod etag;

@@ -307,6 +307,73 @@ fn a_redirect_to_another_endpoint_names_it() {
     }
 }
 
+/// Of a proxy, a gateway or a web server: nothing says that the bucket is in another region.
+#[test]
+fn a_redirect_that_names_no_region_shows_where_to_and_no_secret() {
+    let long = format!("https://other.example/{}", "a".repeat(3000));
+    for (location, shown, hint) in [
+        (
+            "https://other.example/bucket/key?X-Amz-Signature=TOPSECRET0",
+            "to https://other.example/bucket/key, ",
+            "--endpoint https://other.example",
+        ),
+        ("http://store:9000/a#TOPSECRET0", "to http://store:9000/a, ", "--endpoint http://store:9000"),
+        (
+            "https://user:TOPSECRET0@other.example/a",
+            "to https://other.example/a, ",
+            "--endpoint https://other.example",
+        ),
+        (
+            "https://user:TOPSECRET0/x@other.example/a",
+            "to https://other.example/a, ",
+            "--endpoint https://other.example",
+        ),
+        ("https://SENTSECRET0.example/a", "to https://[hidden].example/a, ", "check the endpoint"),
+        ("/login?next=TOPSECRET0", "to /login, ", "check the endpoint"),
+        ("ftp://other.example/a", "to ftp://other.example/a, ", "check the endpoint"),
+        (&long, "aaa..., which", "--endpoint https://other.example"),
+        ("", "does not say where", "check the endpoint"),
+    ] {
+        let mut secrets = Secrets::default();
+        secrets.add("SENTSECRET0");
+        for status in [301, 302, 303, 307, 308] {
+            let head = head(status, &[("location", location)]);
+            let error = error_from_response(&head, b"<html>Moved</html>", &secrets);
+            let message = error.to_string();
+            assert_eq!(error.exit_code(), 5, "{message}");
+            assert!(message.contains(shown) && message.contains(hint), "{message}");
+            assert!(!message.contains("SECRET0") && message.len() < 400, "{message}");
+        }
+    }
+}
+
+#[test]
+fn a_request_that_was_not_signed_is_told_nothing_of_credentials() {
+    let code = |code: &str| format!("<Error><Code>{code}</Code></Error>");
+    for (status, body) in [
+        (403, String::new()),
+        (401, code("AccessDenied")),
+        (403, code("AccessDenied")),
+        (403, code("InvalidAccessKeyId")),
+        (403, code("SignatureDoesNotMatch")),
+        (400, code("ExpiredToken")),
+    ] {
+        let error = of_unsigned(of(status, &body));
+        assert_eq!(error.exit_code(), 4);
+        assert!(error.hint().is_some_and(|hint| hint.contains("--no-sign-request")), "{error}");
+    }
+    let archived = of_unsigned(of(403, &code("InvalidObjectState")));
+    assert!(archived.hint().is_some_and(|hint| hint.contains("restore")), "{archived}");
+}
+
+#[test]
+fn a_bucket_that_the_service_has_disabled_is_not_answered_by_permissions() {
+    for code in ["AllAccessDisabled", "AccountProblem"] {
+        let error = of(403, &format!("<Error><Code>{code}</Code></Error>"));
+        assert!(error.hint().is_some_and(|hint| hint.contains("disabled")), "{error}");
+    }
+}
+
 #[test]
 fn a_token_in_the_document_is_printed_nowhere() {
     let document = "<Error><Code>ExpiredToken</Code><Message>the token TOKEN/0123456789abcdef has expired</Message>\

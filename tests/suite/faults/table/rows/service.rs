@@ -16,7 +16,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row::new("the bucket is in another region", corrected(&elsewhere(), 2)),
         Row::new(
             "a redirect of a request for `s3://` to anywhere else, which is never followed",
-            [answered(&redirects(), 2)],
+            [answered(&redirects(), 5)],
         ),
         Row::new(
             "before the first byte, access is denied, keys are unknown, a signature is refused, or the object is archived",
