@@ -45,35 +45,40 @@ fn assert_true(outcome: &Outcome, bytes: &[u8], want: &[u8]) {
     }
 }
 
-/// Runs downloads of all kinds from servers whose GETs `respond` bends, in each phase; HEAD is answered or not.
-fn try_all(respond: Respond) {
-    for phase in phases() {
-        for head in [Reply::ok(), Reply::status(403)] {
-            let server = FaultServer::start(object(SIZE), move |request: &Request| {
-                let is_due = phase.is_none() || request.chunk(CHUNK) == phase;
-                match request.is_get() {
-                    true if is_due => respond(request),
-                    true => Reply::ok(),
-                    false => head.clone(),
-                }
-            });
-            let all = object(SIZE);
-            let outcome = at(&server).download(URI);
-            assert_true(&outcome, &outcome.stdout, &all);
-            let outcome = by_url(&server, &[]);
-            assert_true(&outcome, &outcome.stdout, &all);
-            let outcome = at(&server).args(["s3://bucket/first"]).download(URI);
-            assert_true(&outcome, &outcome.stdout, &[&all[..], &all].concat());
-            let outcome = at(&server).args(["--range", "70000-"]).download(URI);
-            assert_true(&outcome, &outcome.stdout, &all[70_000..]);
-            let folder = folder();
-            let out = folder.path().join("out");
-            let outcome = at(&server).args(["-o".as_ref(), out.as_os_str()]).download(URI);
-            if outcome.code() == Some(0) {
-                assert_true(&outcome, &std::fs::read(&out).expect("FILE"), &all);
-            } else {
-                assert!(!out.exists(), "FILE is there after a failure");
+/// Starts servers whose GETs `respond` bends, one for each phase and with an answer to HEAD or without.
+fn servers(respond: Respond) -> impl Iterator<Item = FaultServer> {
+    let heads = |phase| [(phase, Reply::ok()), (phase, Reply::status(403))];
+    phases().into_iter().flat_map(heads).map(move |(phase, head)| {
+        FaultServer::start(object(SIZE), move |request: &Request| {
+            let is_due = phase.is_none() || request.chunk(CHUNK) == phase;
+            match request.is_get() {
+                true if is_due => respond(request),
+                true => Reply::ok(),
+                false => head.clone(),
             }
+        })
+    })
+}
+
+/// Runs downloads of all kinds from these servers.
+fn try_all(respond: Respond) {
+    for server in servers(respond) {
+        let all = object(SIZE);
+        let outcome = at(&server).download(URI);
+        assert_true(&outcome, &outcome.stdout, &all);
+        let outcome = by_url(&server, &[]);
+        assert_true(&outcome, &outcome.stdout, &all);
+        let outcome = at(&server).args(["s3://bucket/first"]).download(URI);
+        assert_true(&outcome, &outcome.stdout, &[&all[..], &all].concat());
+        let outcome = at(&server).args(["--range", "70000-"]).download(URI);
+        assert_true(&outcome, &outcome.stdout, &all[70_000..]);
+        let folder = folder();
+        let out = folder.path().join("out");
+        let outcome = at(&server).args(["-o".as_ref(), out.as_os_str()]).download(URI);
+        if outcome.code() == Some(0) {
+            assert_true(&outcome, &std::fs::read(&out).expect("FILE"), &all);
+        } else {
+            assert!(!out.exists(), "FILE is there after a failure");
         }
     }
 }
@@ -202,20 +207,10 @@ fn a_total_that_no_object_has_is_exit_5() {
         ("2^64", |request| part(request, "18446744073709551616")),
     ];
     table::each(&table, |&respond| {
-        for phase in phases() {
-            for head in [Reply::ok(), Reply::status(403)] {
-                let server = FaultServer::start(object(SIZE), move |request: &Request| {
-                    let is_due = phase.is_none() || request.chunk(CHUNK) == phase;
-                    match request.is_get() {
-                        true if is_due => respond(request),
-                        true => Reply::ok(),
-                        false => head.clone(),
-                    }
-                });
-                let outcome = at(&server).download(URI);
-                outcome.assert_failed(5, &object(SIZE));
-                assert!(outcome.stderr.contains("an invalid Content-Range: \"bytes "), "{}", outcome.stderr);
-            }
+        for server in servers(respond) {
+            let outcome = at(&server).download(URI);
+            outcome.assert_failed(5, &object(SIZE));
+            assert!(outcome.stderr.contains("an invalid Content-Range: \"bytes "), "{}", outcome.stderr);
         }
         try_all(respond);
     });
