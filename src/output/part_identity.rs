@@ -117,7 +117,7 @@ impl PartOrigin {
         let why =
             format!("already exists, and is another file than {} was made for", sidecar.to_string_lossy());
         Err(unusable(path, &why).with_hint(
-            "if both were moved here, --continue resumes them; else move it away, or write to another file",
+            "--continue resumes it while the object is the same; else move it away, or write to another file",
         ))
     }
 }
