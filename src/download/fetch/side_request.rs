@@ -38,7 +38,8 @@ pub(super) async fn is_whole(context: &DownloadContext, info: &ObjectInfo, attem
     if info.size == 1 || !client.has_spare_connection() {
         return Ok(false);
     }
-    has_end(context, info.size, tag, attempt).await
+    // Without a strong tag, what shows the end may be another version, which has that size by chance.
+    Ok(has_end(context, info.size, tag, attempt).await? && tag.is_some())
 }
 
 /// Returns whether the version with `tag` ends after `size` bytes, as a request for the byte after them shows. Where it does not,

@@ -47,6 +47,29 @@ fn lengths_alone() -> Vec<(&'static str, fn(&Request) -> Reply)> {
     ]
 }
 
+/// The object is replaced after the first GET by one that is as long as the part which that has brought, and neither has a
+/// tag. All other responses ignore the range.
+#[test]
+fn a_part_called_200_is_not_whole_because_another_version_is_as_long() {
+    let answers = AtomicU64::new(0);
+    let other: Vec<u8> = object(CHUNK).iter().map(|byte| !byte).collect();
+    let replaced = other.clone();
+    let server = FaultServer::start(object(SIZE), move |request| {
+        if !request.is_get() {
+            return Reply::status(403);
+        }
+        let is_first = answers.fetch_add(1, Relaxed) == 0;
+        let body = if is_first { object(SIZE)[100..100 + replaced.len()].to_vec() } else { replaced.clone() };
+        let head = "HTTP/1.1 200 OK\r\nx-amz-request-id: 1\r\nconnection: close\r\n\
+                    last-modified: Wed, 12 Oct 2022 17:50:00 GMT";
+        let head = format!("{head}\r\ncontent-length: {}\r\n\r\n", body.len());
+        Reply::raw([head.as_bytes(), &body].concat())
+    });
+    let outcome = run(&server).args(["--range", "100-"]).download(URI);
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    assert!(outcome.stdout == other[100..], "{} bytes", outcome.stdout.len());
+}
+
 #[test]
 fn where_a_length_alone_is_known_one_plain_get_brings_the_object() {
     table::each(&lengths_alone(), |reply| {
