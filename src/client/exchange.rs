@@ -46,7 +46,7 @@ impl ResponseBody {
                 return Poll::Ready(None);
             };
             let frame = frame.map_err(|e| {
-                self.lease.note_cut();
+                self.note_cut();
                 Error::network("the body was cut").with_source(e)
             })?;
             // Trailers carry no bytes of the object.
@@ -56,6 +56,11 @@ impl ResponseBody {
                 return Poll::Ready(Some(Ok(data)));
             }
         }
+    }
+
+    /// Notes that the connection has failed in the middle of the response.
+    pub(crate) fn note_cut(&self) {
+        self.lease.note_cut();
     }
 
     /// Lets the kernel accumulate this many bytes before it wakes the reader.

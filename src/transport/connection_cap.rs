@@ -24,6 +24,9 @@ use crate::transport::connection_cap::slot::{ConnectionSlot, SlotStage};
 /// How long the cap stays before a probe; doubled each time that it fails.
 const PROBE_DELAY_MIN: Duration = Duration::from_secs(1);
 const PROBE_DELAY_MAX: Duration = Duration::from_mins(1);
+/// So many new connections that fail in the middle of their first response, and none that does not, show a limit: one may be
+/// the network's fault.
+const CUTS_MIN: u32 = 2;
 /// The weight of a new latency in the average.
 const LATEST: f64 = 0.2;
 
@@ -52,8 +55,8 @@ struct CapState {
     latency: f64,
     last_response: Option<Instant>,
     responses: ResponseCount,
-    /// Set once a new connection failed in the middle of its first response, until the next one is opened.
-    is_cut: bool,
+    /// New connections that failed in the middle of their first response, one after the other.
+    cuts: u32,
     next_id: u64,
     waiting: BTreeMap<RequestKey, Arc<Notify>>,
     leased: BTreeMap<RequestKey, ConnectionInUse>,
@@ -71,7 +74,7 @@ impl ConnectionCap {
                 latency: 0.0,
                 last_response: None,
                 responses: ResponseCount::default(),
-                is_cut: false,
+                cuts: 0,
                 next_id: 0,
                 waiting: BTreeMap::new(),
                 leased: BTreeMap::new(),
@@ -105,7 +108,8 @@ impl ConnectionCap {
     pub(super) fn take_slot(self: &Arc<Self>) -> Option<ConnectionSlot> {
         let mut state = self.state();
         // Only now: by a reset of all connections nothing is left that would show a limit.
-        if std::mem::take(&mut state.is_cut) {
+        if state.cuts >= CUTS_MIN {
+            state.cuts = 0;
             let proven = state.count(SlotStage::Proven);
             state.lower(proven, false);
         }
@@ -157,7 +161,7 @@ impl ConnectionCap {
             let others = state.count(SlotStage::Proven).saturating_sub(1);
             state.lower(others, is_probe);
         } else {
-            state.is_cut = true;
+            state.cuts += 1;
         }
     }
 
@@ -174,6 +178,7 @@ impl ConnectionCap {
     /// Notes that the first response on a connection has ended. If that one is beyond the cap, more are allowed.
     fn served(&self) {
         let mut state = self.state();
+        state.cuts = 0;
         if state.count(SlotStage::Open) > state.cap {
             state.cap = state.cap.saturating_mul(2);
             state.probe_delay = PROBE_DELAY_MIN;

@@ -200,6 +200,13 @@ impl RangeRequest {
         Self::new(context, asked, Attempt { is_hedge: true, is_fresh, ..self.attempt })
     }
 
+    /// Notes that the connection has failed in the middle of the response.
+    pub(super) fn note_cut(&self) {
+        if let RequestStage::Receiving(receiving) = &self.stage {
+            receiving.body.note_cut();
+        }
+    }
+
     /// Returns whether its response has begun.
     pub(super) fn is_open(&self) -> bool {
         matches!(&self.stage, RequestStage::Receiving(receiving) if receiving.opened.is_none())
@@ -342,8 +349,11 @@ impl Receiving {
             }
         }
         self.body.set_low_water(1);
-        let stalled = || Err(Error::network(format!("the body stalled for {:?}", context.stall_timeout)));
-        timeout_at(since + context.stall_timeout, self.some_data(queue)).await.unwrap_or_else(|_| stalled())
+        let data = timeout_at(since + context.stall_timeout, self.some_data(queue)).await;
+        data.unwrap_or_else(|_| {
+            self.body.note_cut();
+            Err(Error::network(format!("the body stalled for {:?}", context.stall_timeout)))
+        })
     }
 
     async fn some_data(&mut self, queue: &FrameSender) -> Result<Option<Bytes>> {

@@ -40,6 +40,8 @@ pub(super) struct HedgedRequest {
     is_unproven: bool,
     second: Option<SecondRequest>,
     checked_at: Option<Instant>,
+    /// Second requests because nothing came.
+    silent_hedges: u32,
     /// Set if the last check found them late, and had the kernel deliver the bytes that it holds.
     is_suspect: bool,
 }
@@ -62,7 +64,14 @@ enum RaceEvent {
 impl HedgedRequest {
     /// Creates the state of one request without a second.
     pub(super) fn new(first: RangeRequest) -> Self {
-        Self { first, is_unproven: false, second: None, checked_at: None, is_suspect: false }
+        Self {
+            first,
+            is_unproven: false,
+            second: None,
+            checked_at: None,
+            silent_hedges: 0,
+            is_suspect: false,
+        }
     }
 
     /// Returns whether a response has begun.
@@ -122,6 +131,9 @@ impl HedgedRequest {
                         context.hedging.won();
                         context.group.grow_for_stragglers();
                         log_hedge_won(rest.bytes, None);
+                        if is_silent(&self.first) {
+                            self.first.note_cut();
+                        }
                         self.first = second;
                         self.is_unproven = false;
                     }
@@ -178,14 +190,17 @@ impl HedgedRequest {
         drop(self.drop_second(context, rest));
         context.counters.add_hedge();
         info!(target: HEDGE, range = rest.bytes.to_string(), silent = is_silent, "requesting a late range again");
-        let request = self.first.hedged(context, rest.bytes, is_silent);
+        // The idle connections may be as dead as the one that is silent. Or that one was new, and the host serves no more
+        // than those: every other time an idle one is taken.
+        let is_fresh = is_silent && self.silent_hedges.is_multiple_of(2);
+        self.silent_hedges += u32::from(is_silent);
+        let request = self.first.hedged(context, rest.bytes, is_fresh);
         let charged = if is_silent { 0 } else { rest.bytes.len() };
         self.second = Some(SecondRequest { request, asked: rest.bytes, charged });
     }
 
     /// Returns whether nothing has come for so long that the connections may be dead without a sign.
     fn is_silent(&self, context: &DownloadContext) -> bool {
-        let is_silent = |request: &RangeRequest| request.progress().silence() >= straggler::SILENCE;
         self.first.is_open()
             && is_silent(&self.first)
             && self.second.as_ref().is_none_or(|second| is_silent(&second.request))
@@ -256,6 +271,11 @@ impl HedgedRequest {
         context.hedging.refund(charged.saturating_sub(twice));
         Some(request)
     }
+}
+
+/// Returns whether nothing has come for so long that the connection may be dead without a sign.
+fn is_silent(request: &RangeRequest) -> bool {
+    request.progress().silence() >= straggler::SILENCE
 }
 
 /// Returns when the range is due in the output, if each connection brings `rate` bytes a second.

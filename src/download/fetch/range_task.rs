@@ -114,8 +114,10 @@ impl RangeTask {
                 sleep(REPLACEMENT_TIME).await;
                 continue;
             }
-            // If the server returned an S3 error, the connection is healthy; reconnect only after a transport failure.
-            attempt = Attempt { is_fresh: error.service().is_none(), ..Attempt::after(attempt.number) };
+            // If the server returned an S3 error, the connection is healthy; reconnect only after a transport failure. If that did
+            // not help, an idle connection may: some hosts serve no more than those.
+            let is_fresh = error.service().is_none() && !attempt.is_fresh;
+            attempt = Attempt { is_fresh, ..Attempt::after(attempt.number) };
             // A throttled attempt does not count while other ranges make progress, unless the user set --max-attempts, which is
             // per range.
             let since =

@@ -164,7 +164,7 @@ fn troubles() -> Vec<(&'static str, Told)> {
             logged(
                 once(2, cut()),
                 "request",
-                &["outcome=\"complete\"", "range=\"bytes=132072-196607\"", "attempt=2"],
+                &["outcome=\"complete\"", "range=\"bytes=132072-196607\"", "attempt=2", "reused=false"],
             ),
         ),
         (

@@ -26,6 +26,8 @@ enum Excess {
     Closed,
     /// It is closed in the body of its first response to a GET, after so many bytes.
     Cut(usize),
+    /// It brings nothing after so many bytes of the body of its first response to a GET.
+    Stalled(usize),
     /// It waits until another one ends, as before a server with as many threads.
     Waits,
     /// It is accepted, and never gets a response.
@@ -83,6 +85,10 @@ fn serve(stream: &TcpStream, object: &Bytes, limit: usize, excess: Excess, kept:
                     let _ = stream.shutdown(Shutdown::Both);
                 }
                 Excess::Cut(bytes) => while respond_and_cut(stream, object, bytes).is_ok() {},
+                Excess::Stalled(bytes) => {
+                    while respond_and_cut(stream, object, bytes).is_ok() {}
+                    while request(stream).is_some() {}
+                }
                 Excess::Silent => while request(stream).is_some() {},
                 Excess::Reset | Excess::Waits => {}
             }
@@ -111,7 +117,7 @@ fn request(mut stream: &TcpStream) -> Option<String> {
     Some(String::from_utf8_lossy(&head).to_lowercase())
 }
 
-/// Responds to a request; fails after so many bytes of a body.
+/// Responds to a request with no more than so many bytes of a body; fails after those.
 fn respond_and_cut(stream: &TcpStream, object: &Bytes, bytes: usize) -> std::io::Result<()> {
     let head = request(stream).ok_or(ErrorKind::UnexpectedEof)?;
     let range = begin_response(stream, &head, object.len())?;
@@ -203,6 +209,26 @@ fn a_download_moves_from_connections_that_are_silent_to_those_that_live() {
             // Less than the 30 s after which a single request would be given up; 2.4 s at the rate of all.
             assert!(began.elapsed() < Duration::from_secs(20), "{:?} with {arguments:?}", began.elapsed());
             assert!(server.accepted() <= 64, "{} connections with {arguments:?}", server.accepted());
+        }
+    });
+}
+
+/// The head of a response does not show that the rest will come.
+#[test]
+fn a_download_moves_from_connections_that_stall_in_their_first_response() {
+    let table = [
+        ("one lives, the others stall at once", (1, Excess::Stalled(0))),
+        ("one lives, the others stall in the body", (1, Excess::Stalled(100_000))),
+        ("two live, the others stall at once", (2, Excess::Stalled(0))),
+        ("four live, the others stall in the body", (4, Excess::Stalled(100_000))),
+    ];
+    let size = 16 * MIB + 77;
+    let object = object(size);
+    table::each(&table, |&(limit, excess)| {
+        for arguments in [&["--hedge", "auto"][..], &["--hedge", "auto", "-c", "16"]] {
+            let server = LimitedServer::start(object.clone(), limit, excess, Duration::from_millis(20));
+            let outcome = S3fcp::at(&server.endpoint()).args(arguments).download(URI);
+            outcome.assert_object(&object);
         }
     });
 }
