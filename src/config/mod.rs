@@ -10,6 +10,7 @@ pub(crate) mod instance;
 mod keys;
 pub(crate) mod load;
 pub(crate) mod process;
+pub(crate) mod process_tree;
 pub(crate) mod profile;
 pub(crate) mod provider_answer;
 pub(crate) mod provider_chain;

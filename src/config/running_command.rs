@@ -6,19 +6,37 @@ use std::io;
 use std::process::ExitStatus;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
+use crate::config::process_tree::kill_tree;
+
 /// Those that are running; `None` after the end. Tasks on other threads are not dropped when the program ends.
-static RUNNING: Mutex<Option<Vec<Pid>>> = Mutex::new(Some(Vec::new()));
+static RUNNING: Mutex<Option<Vec<Target>>> = Mutex::new(Some(Vec::new()));
 
 /// A command that is killed when this is dropped.
 #[derive(Debug)]
 pub(super) struct RunningCommand {
     pub(super) child: Child,
-    /// Where a signal goes: to its process group, or to it alone.
-    target: Pid,
+    target: Target,
+}
+
+/// The processes to kill.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Target {
+    Group(Pid),
+    Tree(Pid),
+}
+
+impl Target {
+    fn kill(self) {
+        match self {
+            // It may have ended.
+            Self::Group(id) => drop(killpg(id, Signal::SIGKILL)),
+            Self::Tree(root) => kill_tree(root),
+        }
+    }
 }
 
 impl RunningCommand {
@@ -36,7 +54,8 @@ impl RunningCommand {
         let child = command.kill_on_drop(true).spawn()?;
         let id = child.id().and_then(|id| i32::try_from(id).ok());
         let id = id.ok_or_else(|| io::Error::other("it has no process id"))?;
-        let target = Pid::from_raw(if has_group { -id } else { id });
+        let id = Pid::from_raw(id);
+        let target = if has_group { Target::Group(id) } else { Target::Tree(id) };
         running.push(target);
         Ok(Self { child, target })
     }
@@ -52,8 +71,7 @@ impl RunningCommand {
 impl Drop for RunningCommand {
     fn drop(&mut self) {
         if forget(self.target) {
-            // It may have ended.
-            let _ = kill(self.target, Signal::SIGKILL);
+            self.target.kill();
         }
     }
 }
@@ -61,18 +79,18 @@ impl Drop for RunningCommand {
 /// Kills all that are running, because the program ends. None is started after this.
 pub(crate) fn kill_all() {
     for target in running().take().unwrap_or_default() {
-        let _ = kill(target, Signal::SIGKILL);
+        target.kill();
     }
 }
 
 /// Removes a command and returns whether it was there.
-fn forget(target: Pid) -> bool {
+fn forget(target: Target) -> bool {
     let mut running = running();
     let Some(running) = &mut *running else { return false };
     let place = running.iter().position(|other| *other == target);
     place.map(|place| running.swap_remove(place)).is_some()
 }
 
-fn running() -> MutexGuard<'static, Option<Vec<Pid>>> {
+fn running() -> MutexGuard<'static, Option<Vec<Target>>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tempfile::TempDir;
 
 use crate::support::fault_server::{FaultServer, Reply, Request};
@@ -42,8 +43,8 @@ impl Hanging {
         Self(folder)
     }
 
-    /// Starts `run`, and waits until the command hangs and then for the end of all that it has started.
-    fn outlasts(&self, run: S3fcp, end: impl FnOnce(&Running)) -> bool {
+    /// Starts `run`, waits until the command hangs, and returns the pipe that all that it has started have open.
+    fn hang(&self, run: S3fcp) -> (Running, BufReader<File>) {
         let run = run
             .without_env("AWS_ACCESS_KEY_ID")
             .without_env("AWS_SECRET_ACCESS_KEY")
@@ -53,6 +54,12 @@ impl Hanging {
         let mut line = String::new();
         pipe.read_line(&mut line).expect("a line");
         assert_eq!(line, "hangs\n");
+        (running, pipe)
+    }
+
+    /// Returns whether something is left after `end` has ended the run.
+    fn outlasts(&self, run: S3fcp, end: impl FnOnce(&Running)) -> bool {
+        let (running, mut pipe) = self.hang(run);
         end(&running);
         let began = Instant::now();
         assert!(!running.wait().status.success());
@@ -74,15 +81,47 @@ fn a_command_gives_keys_although_sigchld_was_ignored() {
     run.download(URI).assert_object(&object(SIZE));
 }
 
-#[test]
-fn no_process_is_left_by_a_run_that_ends_early() {
-    let ways = [
+/// What a command does when it hangs.
+fn ways() -> [(&'static str, String); 5] {
+    [
         ("itself", format!("exec /bin/sleep {HANGS}")),
         ("a child", format!("/bin/sleep {HANGS}; :")),
         ("a pipeline", format!("/bin/sleep {HANGS} | /bin/cat; :")),
         ("a grandchild", format!("/bin/sh -c '/bin/sleep {HANGS}; :'; :")),
         ("in the background", format!("/bin/sleep {HANGS} & wait")),
-    ];
+    ]
+}
+
+/// In a terminal a command stays in the group of the program, and in that of the shell's job.
+#[test]
+#[cfg(target_os = "linux")]
+fn no_process_is_left_in_a_terminal_by_a_run_that_ends_early() {
+    table::each(&ways(), |way| {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("a terminal of ours");
+        let name = ptsname(&terminal, Vec::new()).expect("its name").into_string().expect("UTF-8");
+        let inside = File::options().read(true).write(true).open(name).expect("its other end");
+        // The session's leader lasts longer than the run: its end would hang up on all others.
+        let leader = format!(
+            "exec setsid --ctty /bin/sh -c 's3fcp \"$0\" \"$@\"; exec /bin/sleep {HANGS}' \"$0\" \"$@\""
+        );
+        let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+        let run =
+            S3fcp::shell(&leader).stdin(inside).args(["--max-time", "3", "--endpoint", &server.endpoint()]);
+        let (running, mut pipe) = Hanging::new(0, way).hang(run);
+        let stat = fs::read_to_string(format!("/proc/{}/stat", running.id())).expect("the leader");
+        assert_ne!(stat.split(' ').nth(6), Some("0"), "it has a terminal: {stat}");
+        let began = Instant::now();
+        pipe.read_to_end(&mut Vec::new()).expect("the end of the pipe");
+        assert!(began.elapsed() < Duration::from_secs(HANGS / 2));
+        running.signal(Signal::KILL);
+        running.wait();
+    });
+}
+
+#[test]
+fn no_process_is_left_by_a_run_that_ends_early() {
+    let ways = ways();
     table::each(&ways, |way| {
         // At the start, and when the keys have expired in the middle, where other threads ask.
         for answers in [0, 1] {
