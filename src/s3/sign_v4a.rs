@@ -59,10 +59,16 @@ impl MultiRegionKey {
     }
 }
 
-/// Derives the private key from the secret, in counter mode.
+/// Derives the private key from the secret.
 fn derive(access_key: &str, secret_key: &str) -> Result<SigningKey> {
+    first_key(candidates(access_key, secret_key))
+        .ok_or_else(|| Error::new(ErrorKind::Other, "no signing key could be derived from the credentials"))
+}
+
+/// Returns what the key may be made of, in counter mode. One of 2^32 is no scalar of the curve, and the next one is taken.
+fn candidates(access_key: &str, secret_key: &str) -> impl Iterator<Item = [u8; 32]> {
     let secret = format!("AWS4A{secret_key}");
-    let candidate = |counter| {
+    (1..=u8::MAX).filter_map(move |counter| {
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
         mac.update(&1_u32.to_be_bytes());
         mac.update(ALGORITHM.as_bytes());
@@ -71,9 +77,7 @@ fn derive(access_key: &str, secret_key: &str) -> Result<SigningKey> {
         mac.update(&[counter]);
         mac.update(&256_u32.to_be_bytes());
         Some(mac.finalize().into_bytes().into())
-    };
-    first_key((1..=u8::MAX).filter_map(candidate))
-        .ok_or_else(|| Error::new(ErrorKind::Other, "no signing key could be derived from the credentials"))
+    })
 }
 
 /// Returns the key of the first candidate that is a scalar of the curve when one is added to it.
@@ -187,6 +191,22 @@ mod tests {
             "7efc8c0e65a324242818c5a50c891c6060b6a00717b7ba3cbe3c5d765be9259c"
         );
         assert_eq!(*key.verifying_key(), published_key());
+    }
+
+    /// No key is known whose first candidate is too large. These were computed by Python's hmac.
+    #[test]
+    fn each_candidate_has_its_own_counter() {
+        let candidates: Vec<_> = candidates(ACCESS_KEY, SECRET_KEY).map(hex::encode).collect();
+        for (counter, candidate) in [
+            (1, "7efc8c0e65a324242818c5a50c891c6060b6a00717b7ba3cbe3c5d765be9259b"),
+            (2, "fb2e27398b914d99df2a3e5bcac6a26593d8227dc68b70bb6835e3eaa99285cb"),
+            (3, "7dfc3c6df4743cf4b0b3bf4726a6bfcb24c1e668b4e66c57ae0c453a18ef14fb"),
+            (254, "9f776c2ac2c7d2676a9f714369cb8cf22b4a1c449fdab359934ad82200ab6121"),
+            (255, "830a89f5fd5f830b49c42ba852517ae601bae4bace176e08f0d9f69775fa490c"),
+        ] {
+            assert_eq!(candidates[counter - 1], candidate, "{counter}");
+        }
+        assert_eq!(candidates.len(), 255);
     }
 
     #[test]

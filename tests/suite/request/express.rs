@@ -6,11 +6,12 @@ use std::time::Duration;
 use s3server::{Checksum, DirectoryBuckets, Logged, Object, Pace, Server};
 
 use crate::support::aws::AwsHost;
+use crate::support::certificate::self_signed;
 use crate::support::directory_bucket::{BUCKET, URI, assert_session_hidden, is_session_request};
 use crate::support::fault_server::FaultServer;
 use crate::support::files::file;
 use crate::support::object::{CHUNK, CHUNKS, SIZE, object};
-use crate::support::proxy::Proxy;
+use crate::support::proxy::{Proxy, Seen};
 use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, SESSION_TOKEN};
 use crate::support::table;
 
@@ -67,6 +68,33 @@ fn each_name_is_reached_at_its_own_host_with_a_session() {
         );
         assert_eq!(sessions[0].target, "/?session");
         assert!(others.iter().all(|request| request.target == "/key"));
+    });
+}
+
+/// A host that does not speak TLS gets nothing but its first message, through a proxy for either scheme.
+#[test]
+fn nothing_is_sent_in_clear() {
+    let mrap = "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap";
+    let table = [
+        ("a session", (URI.to_owned(), host(BUCKET, "", ""))),
+        (
+            "a multi-region access point",
+            (format!("s3://{mrap}/key"), "mfzwi23gnjvgw.mrap.accesspoint.s3-global.amazonaws.com".to_owned()),
+        ),
+    ];
+    table::each(&table, |(uri, host)| {
+        let server = FaultServer::healthy();
+        let proxy = Proxy::to(server.address());
+        let outcome = S3fcp::new()
+            .args(["--region", REGION, "--max-attempts", "2"])
+            .env("ALL_PROXY", format!("http://{}", proxy.address()))
+            .env("AWS_CA_BUNDLE", file(&self_signed("h").1).path())
+            .download(uri);
+        outcome.assert_failed(5, &[]);
+        assert!(outcome.stderr.contains("the server ended the TLS handshake"), "{}", outcome.stderr);
+        let Seen { tunnels, forwarded, .. } = proxy.seen();
+        assert!(!tunnels.is_empty() && tunnels.iter().all(|to| *to == format!("{host}:443")), "{tunnels:?}");
+        assert_eq!((forwarded.len(), server.requests().len()), (0, 0));
     });
 }
 

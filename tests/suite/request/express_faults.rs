@@ -201,11 +201,13 @@ fn an_object_that_is_denied_is_denied_and_not_asked_for_again_and_again() {
 fn a_session_that_is_not_given_is_asked_for_again_and_then_named() {
     let gate = Gate::closed();
     let silent = gate.clone();
-    let table: [(&str, Box<dyn Fn() -> Reply + Send + Sync>); 7] = [
+    let table: [(&str, Box<dyn Fn() -> Reply + Send + Sync>); 9] = [
         ("500", Box::new(|| Reply::status(500).code("InternalError"))),
         ("503", Box::new(|| Reply::status(503).code("SlowDown"))),
         ("503 without a document", Box::new(|| Reply::status(503))),
         ("a closed connection", Box::new(|| Reply::raw(""))),
+        ("a reset", Box::new(|| session(1).reset_after(0))),
+        ("a reset in the middle", Box::new(|| session(1).reset_after(100))),
         ("silence", Box::new(move || session(1).delay_until(&silent))),
         ("a document that is cut", Box::new(|| session(1).cut_after(40))),
         ("an error with the status 200", Box::new(|| Reply::status(200).code("InternalError"))),
