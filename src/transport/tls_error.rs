@@ -217,9 +217,9 @@ fn bundle_hint(tls: &Tls) -> String {
 
 fn old_server_words() -> (String, String) {
     (
-        "the server supports no common TLS version, cipher suite or kind of key".to_owned(),
-        "the server must support TLS 1.3, or TLS 1.2 with an ECDHE suite and AES-GCM or ChaCha20, and have a key of RSA, \
-         ECDSA P-256 or P-384, or Ed25519"
+        "the server supports no common TLS version, cipher suite, group or kind of key".to_owned(),
+        "the server must support TLS 1.3, or TLS 1.2 with an ECDHE suite and AES-GCM or ChaCha20; the group X25519, P-256 \
+         or P-384; and have a key of RSA, ECDSA P-256 or P-384, or Ed25519"
             .to_owned(),
     )
 }

@@ -145,13 +145,24 @@ async fn tunnel(stream: HopStream, proxy: &Proxy, host: &Uri) -> Result<HopStrea
     }
 }
 
-/// Returns the status of a response whose head begins with `head`; `None` if its first line has not arrived as a whole.
-/// Its other lines mean nothing here, and may look like anything.
+/// Returns the status of a response whose head begins with `head`; `None` if its first line has not arrived as a whole,
+/// or an error if that is no status line. Its other lines mean nothing here, and may look like anything.
 fn status_of(head: &[u8]) -> Result<Option<StatusCode>, BoxError> {
+    const VERSION: &[u8] = b"HTTP/1.";
     let line = head.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
-    let mut response = httparse::Response::new(&mut []);
-    response.parse(line)?;
-    Ok(response.code.filter(|_| line.ends_with(b"\n")).map(StatusCode::from_u16).transpose()?)
+    let begins_well = line.iter().zip(VERSION).all(|(byte, expected)| byte == expected);
+    if begins_well && !line.ends_with(b"\n") {
+        return Ok(None);
+    }
+    // More than one space, and anything after the number, is what curl reads too.
+    let number =
+        line.strip_prefix(VERSION).and_then(|rest| rest.get(1..)?.trim_ascii_start().split_at_checked(3));
+    match number {
+        Some((number, rest)) if !rest.first().is_some_and(u8::is_ascii_digit) => {
+            Ok(Some(StatusCode::from_bytes(number)?))
+        }
+        _ => Err("there is no status line".into()),
+    }
 }
 
 fn invalid(what: &'static str) -> io::Error {

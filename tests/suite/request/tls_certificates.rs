@@ -120,7 +120,7 @@ fn a_key_of_an_unsupported_kind_is_named() {
     let outcome = download(without_key(chain.0, SignatureScheme::ECDSA_NISTP521_SHA512), &chain.1).0;
     outcome.assert_failed(5, &[]);
     assert!(
-        outcome.stderr.contains("no common TLS version, cipher suite or kind of key"),
+        outcome.stderr.contains("no common TLS version, cipher suite, group or kind of key"),
         "{}",
         outcome.stderr
     );
