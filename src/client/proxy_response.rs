@@ -13,7 +13,7 @@ pub(super) fn of_proxy(error: Error, headers: &HeaderMap, proxy: &Proxy, is_s3: 
     let Some(service) = error.service() else { return error };
     let is_marked =
         [PROXY_AUTHENTICATE.as_str(), "x-squid-error"].iter().any(|name| headers.contains_key(*name));
-    let has_answered = service.code.is_some() || service.request_id.is_some();
+    let has_answered = service.code.is_some() || service.request_id.is_some() || service.region.is_some();
     let is_page = headers
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"text/html"));
@@ -21,8 +21,8 @@ pub(super) fn of_proxy(error: Error, headers: &HeaderMap, proxy: &Proxy, is_s3: 
     match service.status {
         407 => {}
         401 | 403 | 500 | 502..=504 if is_marked => {}
-        // Of a URL's server this is the usual form of a refusal.
-        403 | 500 | 502..=504 if is_s3 && is_page && !has_answered => {
+        // Of a URL's server this is the usual form of a refusal. A portal redirects, or says 511 (RFC 6585, section 6).
+        302 | 403 | 500 | 502..=504 | 511 if is_s3 && is_page && !has_answered => {
             return proxy.perhaps_refused(service.status).with_service(service);
         }
         _ => return error,

@@ -30,7 +30,7 @@ use crate::transport::response_head::{HEAD_BYTES_MAX, HeadCheck};
 use crate::transport::socket::LowWater;
 use crate::transport::tls::{self, Tls};
 use crate::transport::tls_error;
-use crate::transport::tunnel::ProxyConnector;
+use crate::transport::tunnel::{ProxyConnector, ToProxyError};
 
 /// How long a connection may take in all: the race of the addresses, a proxy and the TLS handshake.
 pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
@@ -208,6 +208,13 @@ impl Dialer {
         }
         let mut what = format!("cannot connect to {}", self.host());
         if let Some(proxy) = self.route.proxy() {
+            // The certificate of an https proxy is not that of the host.
+            if cause.is::<ToProxyError>()
+                && let Some(error) =
+                    tls_error::explain(&*cause, &format!("cannot connect to the proxy {proxy}"), &self.tls)
+            {
+                return error;
+            }
             let _ = write!(what, " through the proxy {proxy}");
         }
         if let Some(error) = tls_error::explain(&*cause, &what, &self.tls) {

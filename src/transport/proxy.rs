@@ -230,7 +230,7 @@ impl Proxy {
     pub(crate) fn perhaps_refused(&self, status: u16) -> Error {
         let what = format!("the proxy {self}, or a web server behind it, refused the request");
         let kind = if status == 403 { ErrorKind::Access } else { ErrorKind::Network };
-        Error::new(kind, what).retryable(status != 403).with_hint(self.hint())
+        Error::new(kind, what).retryable(status >= 500).with_hint(self.hint())
     }
 }
 

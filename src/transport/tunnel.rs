@@ -5,6 +5,7 @@
 //! SOCKS5 proxy forwards bytes for both.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -79,8 +80,24 @@ impl ProxyConnector {
         if proxy.is_socks() {
             return Ok(MaybeHttpsStream::Http(socks::connect(tcp, &proxy, &host).await?));
         }
-        let stream = hop.call(proxy.uri().clone()).await?;
+        let stream = hop.call(proxy.uri().clone()).await.map_err(ToProxyError)?;
         if is_https(&host) { tunnel(stream, &proxy, &host).await } else { Ok(stream) }
+    }
+}
+
+/// The connection to the proxy itself failed.
+#[derive(Debug)]
+pub(super) struct ToProxyError(BoxError);
+
+impl fmt::Display for ToProxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for ToProxyError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.0)
     }
 }
 

@@ -166,6 +166,16 @@ fn a_proxy_may_itself_use_tls() {
             .env("AWS_CA_BUNDLE", bundle.path())
             .download(URI);
         outcome.assert_object(&object(SIZE));
+        // A certificate that is not trusted is said to be the proxy's.
+        let outcome = at(&store.endpoint())
+            .env("ALL_PROXY", format!("https://user:hunter2@{}", proxy.address()))
+            .env("AWS_CA_BUNDLE", file(&self_signed("h").1).path())
+            .download(URI);
+        outcome.assert_failed(5, &[]);
+        let says =
+            format!("cannot connect to the proxy https://{}: the server's certificate", proxy.address());
+        assert!(outcome.stderr.contains(&says), "{}", outcome.stderr);
+        outcome.assert_hides(&SECRETS);
         let seen = proxy.seen();
         assert_eq!((seen.tunnels.is_empty(), seen.forwarded.is_empty()), (!tls, tls), "{seen:?}");
     }

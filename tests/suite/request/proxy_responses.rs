@@ -10,6 +10,7 @@ const SQUID: &[&str] =
     &["X-Squid-Error: ERR_ACCESS_DENIED 0", "Via: 1.1 p (squid)", "Content-Type: text/html"];
 const TINYPROXY: &[&str] = &["Server: tinyproxy/1.11.1", "Content-Type: text/html"];
 const BASIC: &[&str] = &["Proxy-Authenticate: Basic realm=\"p\"", "Content-Type: text/html"];
+const PORTAL: &[&str] = &["Location: http://login.invalid/", "Content-Type: text/html"];
 const S3: &[&str] = &["x-amz-request-id: 1", "Via: 1.1 p (squid)", "Content-Type: application/xml"];
 const S3_HTML: &[&str] = &["x-amz-request-id: 1", "Via: 1.1 p (squid)", "Content-Type: text/html"];
 
@@ -27,6 +28,8 @@ fn a_response_of_the_proxy_itself_is_about_the_proxy() {
         ("squid and a host that is away", (503, SQUID, URI, 5, "could not connect to the host")),
         ("squid and a host that is away, a URL", (503, SQUID, URL, 5, "could not connect to the host")),
         ("tinyproxy's filter", (403, TINYPROXY, URI, 4, perhaps)),
+        ("a portal", (302, PORTAL, URI, 5, perhaps)),
+        ("a portal that says so", (511, TINYPROXY, URI, 5, perhaps)),
         ("tinyproxy and a host that is away", (502, TINYPROXY, URI, 5, perhaps)),
     ];
     table::each(&table, |&(status, headers, source, code, says)| {
