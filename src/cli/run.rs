@@ -304,8 +304,16 @@ fn close(
     match result {
         Ok(DeliveryOutcome::Complete(_)) => sink.finish(modified).and(result),
         Err(error) if error.kind() == ErrorKind::Integrity && sink.part().is_some() => {
-            sink.abandon(true);
-            Err(error.with_better_hint("no file was created and its bytes were discarded: download it again"))
+            let part = sink.shown();
+            let hint = if sink.abandon(true) {
+                "no file was created and its bytes were discarded: download it again".to_owned()
+            } else {
+                format!(
+                    "no file was created; {part} is another file than the one that was begun, and stays: move it \
+                     away, and download it again"
+                )
+            };
+            Err(error.with_better_hint(hint))
         }
         _ => {
             sink.abandon(false);

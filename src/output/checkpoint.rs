@@ -50,19 +50,30 @@ impl SidecarFile {
         sidecar::save(&self.folder, &self.name, &self.state(), false, true)
     }
 
-    /// Changes the state and writes it. It need not be on disk: after a crash of the system the sidecar before it, or
-    /// none, is as good.
+    /// Changes the state and writes it. It need not be on disk: the first checkpoint brings it there before the bytes,
+    /// and after that a crash of the system leaves a sidecar of the same objects, with fewer bytes that count.
     pub(super) fn change(&self, change: impl FnOnce(&mut SidecarState)) -> io::Result<()> {
         let mut state = self.state();
         change(&mut state);
         sidecar::save(&self.folder, &self.name, &state, false, false)
     }
 
-    /// Waits until what is written so far is on disk, and notes it. An error is one of the part file.
+    /// Waits until what is written so far is on disk, and notes it. An error is one of the part file or its folder.
     fn checkpoint(&self, part: &File) -> io::Result<()> {
         let length = part.metadata()?.len();
-        if length == self.state().synced {
+        let synced = self.state().synced;
+        if length == synced {
             return Ok(());
+        }
+        if synced == 0 {
+            // Some file systems bring the synced file alone to the disk: after a power cut its bytes would be beside no
+            // sidecar, or that of another object.
+            let saved = sidecar::save(&self.folder, &self.name, &self.state(), true, false);
+            if saved.is_err() {
+                // The bytes wait too, for the next checkpoint.
+                return Ok(());
+            }
+            self.folder.sync()?;
         }
         part.sync_data()?;
         let mut state = self.state();
@@ -127,6 +138,23 @@ mod tests {
             assert_eq!(state.synced, part.metadata().unwrap().len());
         }
         Checkpoints::start(part, sidecar_file.clone()).unwrap().end().unwrap();
+    }
+
+    #[test]
+    fn no_bytes_are_noted_before_their_sidecar_is_on_disk() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Arc::new(Folder::of(&temporary.path().join("x")).unwrap());
+        let mut part = File::create(temporary.path().join("x.part")).unwrap();
+        part.write_all(b"bytes").unwrap();
+        let name = sidecar_name(OsStr::new("x.part"));
+        let in_the_way = temporary.path().join(&name);
+        let sidecar_file = SidecarFile::new(&folder, name, SidecarState::new("aws"));
+        std::fs::create_dir(&in_the_way).unwrap();
+        sidecar_file.checkpoint(&part).unwrap();
+        assert_eq!(sidecar_file.state().synced, 0);
+        std::fs::remove_dir(&in_the_way).unwrap();
+        sidecar_file.checkpoint(&part).unwrap();
+        assert_eq!(sidecar_file.state().synced, 5);
     }
 
     /// A socket cannot be synced (`EINVAL`, fsync(2)): it stands for a disk that reports an error once.

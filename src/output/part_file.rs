@@ -152,8 +152,7 @@ impl PartFile {
         state.synced = state.synced.min(resume.length);
         self.narrow_permissions()?;
         self.truncate(resume.length)?;
-        state.part = self.identity(resume.length)?;
-        self.origin = PartOrigin::Own;
+        state.part = self.identity(resume.length)?.map(|part| part.noted_as(state.part.as_ref()));
         self.resumed = resume.within.as_ref().map(|(piece, _)| piece.clone());
         self.change_sidecar(|kept| *kept = state.of_this_boot())
     }
@@ -288,20 +287,23 @@ impl PartFile {
         close_shared(file).map_err(|e| failed(&self.place.path, "close", e))
     }
 
-    /// Ends a download that is not complete. Its bytes stay, unless there are none or they are wrong.
-    pub(super) fn abandon(mut self, is_wrong: bool) {
-        if !is_wrong && !self.is_empty() {
+    /// Ends a download that is not complete, and returns whether nothing of it is left. Its bytes stay, unless there are
+    /// none, or they are wrong and nobody else's ([`PartOrigin::Own`]).
+    pub(super) fn abandon(mut self, is_wrong: bool) -> bool {
+        let may_discard = is_wrong && self.origin == PartOrigin::Own;
+        if !may_discard && !self.is_empty() {
             self.note_end();
-            return;
+            return false;
         }
         let _ = self.checkpoints.take().map(Checkpoints::end);
         // It is still locked: no other process writes to it.
-        let Some(file) = &self.file else { return };
+        let Some(file) = &self.file else { return true };
         let _ = file.set_len(0);
         let _ = sidecar::remove(&self.folder, self.sidecar.name());
         if self.folder.is_named(&self.name, file) {
             let _ = self.folder.remove(&self.name);
         }
+        true
     }
 
     /// Notes the part file as it is, so that what somebody else writes to it later shows. Without the note, the next run

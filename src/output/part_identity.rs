@@ -2,9 +2,13 @@
 //!
 //! A run that was killed leaves both, and somebody may put a file of his own in the place of the part file, or write a
 //! new beginning into it. So the sidecar notes the file's inode, and its first bytes before they are written: a part
-//! file with bytes always has that note, and begins as it says. Inodes alone do not tell: a new file often gets that of
-//! the one that was removed, and a copy of both files has others, as all files have after a mount of some file systems.
-//! First bytes alone do not either: many files of one kind begin alike.
+//! file with bytes begins as the note says. There is none beside a part file that an older version began, until it is
+//! continued. Inodes alone prove nothing: a new file often gets that of the one that was removed, and a copy of both
+//! files has others, as all files have after a mount of some file systems. First bytes alone do not either: many files
+//! of one kind begin alike.
+//!
+//! Not recognised is what was written over the part file in place and begins with the same bytes, such as the zeros of a
+//! disk image: it counts as the part file.
 
 use std::fs::File;
 use std::io;
@@ -48,6 +52,13 @@ impl PartIdentity {
     pub(super) fn of(file: &File, length: u64) -> io::Result<Self> {
         let count = usize::try_from(length).unwrap_or(NOTED_BYTES_MAX).min(NOTED_BYTES_MAX);
         Ok(Self { inode: file.metadata()?.ino(), first_bytes: first_bytes(file, count)? })
+    }
+
+    /// Returns it with the inode that was `noted` before, if one was: a copy that is continued is a copy for the next
+    /// run too.
+    pub(super) fn noted_as(self, noted: Option<&Self>) -> Self {
+        let inode = noted.map_or(self.inode, |noted| noted.inode);
+        Self { inode, ..self }
     }
 
     /// Adds `bytes`, which are to be appended to the file.

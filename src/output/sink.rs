@@ -130,10 +130,11 @@ impl Sink {
         }
     }
 
-    /// Ends an incomplete output, whose bytes are wrong or not.
-    pub(crate) fn abandon(self, is_wrong: bool) {
-        if let Self::Part(part) = self {
-            part.abandon(is_wrong);
+    /// Ends an incomplete output, whose bytes are wrong or not. Returns whether nothing of it is left.
+    pub(crate) fn abandon(self, is_wrong: bool) -> bool {
+        match self {
+            Self::Part(part) => part.abandon(is_wrong),
+            Self::Stream(_) | Self::InPlace(_) => false,
         }
     }
 

@@ -145,7 +145,7 @@ fn giving_up_leaves_bytes_that_are_right_and_nothing_else() {
         part.start_over().unwrap();
         begin(&mut part, "\"a\"").unwrap();
         write(&mut part, &OBJECT[..bytes]);
-        part.abandon(is_wrong);
+        assert_eq!(part.abandon(is_wrong), names.is_empty(), "{bytes} {is_wrong}");
         assert_eq!(place.names(), names, "{bytes} {is_wrong}");
     }
     let place = Workplace::new();
@@ -283,6 +283,26 @@ fn a_file_of_somebody_else_in_the_place_of_the_part_file_stays() {
             }
         }
     }
+}
+
+/// No run may discard it: neither the one that continued it nor the next one.
+#[test]
+fn a_copy_that_was_continued_and_is_wrong_stays() {
+    let place = Workplace::new();
+    place.leave(5);
+    place.replace_part(&OBJECT[..5]);
+    for done in [5, OBJECT.len() - 1] {
+        let mut part = place.open(false).unwrap();
+        let ExistingPart::Some(resume) = left(&part) else { panic!("{done}: not continued") };
+        part.resume(&resume).unwrap();
+        begin(&mut part, "\"a\"").unwrap();
+        write(&mut part, &OBJECT[done..]);
+        assert!(!part.abandon(true), "{done}");
+        assert_eq!(fs::read(place.path("f.part")).unwrap(), OBJECT, "{done}");
+    }
+    let error = place.open(false).unwrap().start_over().unwrap_err();
+    assert!(error.to_string().contains("another file than f.part.json was made for"), "{error}");
+    assert_eq!(place.names(), ["f.part", "f.part.json"]);
 }
 
 /// The beginning that is continued is noted again.

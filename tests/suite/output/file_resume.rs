@@ -424,6 +424,28 @@ fn bytes_that_rotted_meanwhile_are_no_file() {
     assert_eq!(continued(&folder, &server, &[]), (SIZE, String::new()));
 }
 
+/// Nothing shows that it is s3fcp's to discard.
+#[test]
+fn a_copy_that_rotted_is_no_file_and_stays() {
+    let (folder, server) = (killed(3 * CHUNK, &[]), with_checksum());
+    let (out, part) = (folder.path().join("out"), folder.path().join("out.part"));
+    let mut bytes = fs::read(&part).expect("a part");
+    bytes[12_345] ^= 1;
+    let copy = folder.path().join("copy");
+    fs::write(&copy, &bytes).expect("a copy");
+    fs::rename(&copy, &part).expect("the part");
+    for _ in 0..2 {
+        let outcome = start(&server, &out, &["--continue"]).wait();
+        outcome.assert_failed(7, &[]);
+        assert!(outcome.stderr.contains("another file than the one that was begun"), "{}", outcome.stderr);
+        assert_eq!(names(folder.path()), ["out.part", "out.part.json"]);
+        assert!(fs::read(&part).expect("the part").starts_with(&bytes));
+    }
+    let outcome = start(&server, &out, &[]).wait();
+    outcome.assert_failed(8, &[]);
+    assert!(outcome.stderr.contains("another file than"), "{}", outcome.stderr);
+}
+
 #[test]
 fn a_wrong_checksum_is_no_file_and_leaves_what_was_there() {
     let folder = folder();
