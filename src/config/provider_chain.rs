@@ -281,7 +281,11 @@ impl ProviderChain {
         let names = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
         let set = names.into_iter().find_map(|name| Some((name, self.env.get(name).ok()?)));
         let Some((name, text)) = set else { return Ok(()) };
-        endpoint_url::parse(&text, name).map(drop).map_err(CredentialsError::invalid_configuration)
+        let parsed = endpoint_url::parse(&text, name).map(drop);
+        // An empty one counts as not set everywhere else, but the AWS crates read the variables themselves.
+        let hint = text.trim().is_empty().then(|| format!("unset {name}: it must not be empty"));
+        let parsed = parsed.map_err(|e| if let Some(hint) = hint { e.with_better_hint(hint) } else { e });
+        parsed.map_err(CredentialsError::invalid_configuration)
     }
 
     async fn container_keys(&self) -> Result<Keys, CredentialsError> {

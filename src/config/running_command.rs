@@ -62,9 +62,10 @@ impl RunningCommand {
 
     /// Waits for its end. What it left in the background stays.
     pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
-        let status = self.child.wait().await?;
+        let status = self.child.wait().await;
+        // Also if that failed: somebody else may have reaped it, and its id may be another process's by then.
         forget(self.target);
-        Ok(status)
+        status
     }
 }
 

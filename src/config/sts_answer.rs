@@ -1,7 +1,7 @@
 //! Answers of STS: those with keys are read by the AWS crates, and all others here.
 //!
-//! The crates accept one spelling of a date, show a document that they cannot parse as Rust does, and cannot parse one with a
-//! character that XML does not have.
+//! The crates accept one spelling of a date, show in Rust's Debug form a document that they cannot parse, and cannot
+//! parse one with a character that XML does not have.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use http::StatusCode;
