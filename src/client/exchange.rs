@@ -117,6 +117,7 @@ impl ResponseBody {
                 Ok(None)
             );
         if ended {
+            self.lease.note_served();
             self.give_back();
         }
     }

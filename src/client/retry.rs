@@ -54,6 +54,11 @@ impl Attempt {
     pub(crate) fn after(failed: u32) -> Self {
         Self { number: failed.saturating_add(1), ..Self::FIRST }
     }
+
+    /// Returns this attempt as one of a request beside a response that is held.
+    pub(crate) fn aside(self) -> Self {
+        Self { is_aside: true, ..self }
+    }
 }
 
 /// Calls `send` until it succeeds, fails in a way that another attempt does not mend, or has failed too often.

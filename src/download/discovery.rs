@@ -185,7 +185,7 @@ async fn check_size(context: &DownloadContext, head: &mut PendingHead, info: &Ob
         return Ok(());
     }
     let tag = info.etag.as_deref().filter(|etag| is_strong(etag));
-    let after = |attempt| after_end(client, info.size, tag, Attempt { is_aside: true, ..attempt });
+    let after = |attempt: Attempt| after_end(client, info.size, tag, attempt.aside());
     // The length of a 200 to a GET without Range is a fact of its own: only a byte after it contradicts it.
     match retry(context.max_attempts, after).await {
         Ok(AfterEnd::More) => Err(maybe_more(info.size)),

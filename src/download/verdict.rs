@@ -157,6 +157,11 @@ impl Evidence {
         self.honours_if_match.get_or_try_init(|| ask).await.copied()
     }
 
+    /// Returns what was found out of `If-Match`, if it was.
+    pub(crate) fn honours_if_match_by_now(&self) -> Option<bool> {
+        self.honours_if_match.get().copied()
+    }
+
     /// Notes that HEAD has to show `tag` at the end.
     pub(crate) fn expect_tag(&self, tag: &str) {
         let _ = self.expected_tag.set(tag.to_owned());

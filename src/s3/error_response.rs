@@ -80,10 +80,14 @@ fn redirected(head: &Parts, secrets: &Secrets) -> Error {
     let target = header_text(&head.headers, LOCATION.as_str()).unwrap_or_default();
     let target = target.split(['?', '#']).next().unwrap_or_default();
     let (scheme, rest) = target.split_once("://").unwrap_or(("", target));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let authority = authority.rsplit('@').next().unwrap_or_default();
+    // Whatever comes before an `@` may be a password, be it in the right place or not.
     let rest = rest.rsplit('@').next().unwrap_or_default();
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let is_shown = |text: &str| secrets.redact(text).is_some_and(|shown| shown == text);
-    let may_be_it = matches!(scheme, "http" | "https") && is_authority(host) && is_shown(host);
+    let may_be_it =
+        matches!(scheme, "http" | "https") && host == authority && is_authority(host) && is_shown(host);
     let place = if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{host}{path}") };
     let place = secrets.redact(&place).unwrap_or_else(|| BLANK.to_owned());
     let what = match place.as_str() {

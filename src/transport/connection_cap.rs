@@ -110,8 +110,8 @@ impl ConnectionCap {
         // Only now: by a reset of all connections nothing is left that would show a limit.
         if state.cuts >= CUTS_MIN {
             state.cuts = 0;
-            let proven = state.count(SlotStage::Proven);
-            state.lower(proven, false);
+            let live = state.count(SlotStage::Responded);
+            state.lower(live, false);
         }
         let is_allowed = state.slots.len() < state.cap.max(1);
         is_allowed.then(|| state.add_slot(self, false))
@@ -149,42 +149,8 @@ impl ConnectionCap {
     /// use than this one.
     pub(super) fn silent(&self, is_probe: bool) {
         let mut state = self.state();
-        let proven = state.count(SlotStage::Proven);
-        state.lower(proven, is_probe);
-    }
-
-    /// Notes that a new connection failed in the middle of its first response: some hosts reset only then what they do not
-    /// allow.
-    fn cut(&self, is_probe: bool) {
-        let mut state = self.state();
-        if is_probe {
-            let others = state.count(SlotStage::Proven).saturating_sub(1);
-            state.lower(others, is_probe);
-        } else {
-            state.cuts += 1;
-        }
-    }
-
-    /// Notes that a response began after `latency`.
-    fn responded(&self, latency: Duration, is_range: bool) {
-        let mut state = self.state();
-        let weight = if state.last_response.is_none() { 1.0 } else { LATEST };
-        state.latency += weight * (latency.as_secs_f64() - state.latency);
-        state.last_response = Some(Instant::now());
-        state.responses.all += 1;
-        state.responses.ranges += u64::from(is_range);
-    }
-
-    /// Notes that the first response on a connection has ended. If that one is beyond the cap, more are allowed.
-    fn served(&self) {
-        let mut state = self.state();
-        state.cuts = 0;
-        if state.count(SlotStage::Open) > state.cap {
-            state.cap = state.cap.saturating_mul(2);
-            state.probe_delay = PROBE_DELAY_MIN;
-            state.probe_at = Instant::now();
-            state.wake_first();
-        }
+        let live = state.count(SlotStage::Responded);
+        state.lower(live, is_probe);
     }
 
     /// Returns whether a response has begun on any connection.
@@ -205,6 +171,37 @@ impl ConnectionCap {
 impl CapState {
     fn latency(&self) -> Duration {
         Duration::from_secs_f64(self.latency.clamp(0.0, 1e6))
+    }
+
+    /// Notes that a response began after `latency`.
+    fn responded(&mut self, latency: Duration, is_range: bool) {
+        let weight = if self.last_response.is_none() { 1.0 } else { LATEST };
+        self.latency += weight * (latency.as_secs_f64() - self.latency);
+        self.last_response = Some(Instant::now());
+        self.responses.all += 1;
+        self.responses.ranges += u64::from(is_range);
+    }
+
+    /// Notes that the first response on a connection has ended. If that one is beyond the cap, more are allowed.
+    fn served(&mut self, is_probe: bool) {
+        self.cuts = 0;
+        if is_probe && self.cap != usize::MAX {
+            self.cap = self.cap.saturating_mul(2);
+            self.probe_delay = PROBE_DELAY_MIN;
+            self.probe_at = Instant::now();
+            self.wake_first();
+        }
+    }
+
+    /// Notes that a new connection failed in the middle of its first response: some hosts reset only then what they do not
+    /// allow.
+    fn cut(&mut self, is_probe: bool) {
+        if is_probe {
+            let others = self.count(SlotStage::Responded).saturating_sub(1);
+            self.lower(others, is_probe);
+        } else {
+            self.cuts += 1;
+        }
     }
 
     fn next_id(&mut self) -> u64 {

@@ -266,6 +266,11 @@ impl Lease {
         }
     }
 
+    /// Notes that the response to a GET has come to its end.
+    pub(crate) fn note_served(&self) {
+        self.connection.slot.served();
+    }
+
     /// Notes that the connection failed in the middle of the response.
     pub(crate) fn note_cut(&self) {
         self.connection.slot.cut();
@@ -306,7 +311,6 @@ impl Lease {
     pub(crate) fn give_back(self) {
         let Self { connection, pool, .. } = self;
         connection.low_water.set(1);
-        connection.slot.served();
         let is_slow = connection.slow_responses >= SLOW_RESPONSES_MAX && pool.cap.allowed().is_none();
         if !is_slow && !connection.sender.is_closed() {
             pool.idle().push(IdleConnection { connection, since: Instant::now() });

@@ -77,7 +77,7 @@ pub(super) fn end_of_head(head: &[u8], from: usize) -> Option<usize> {
 }
 
 /// Returns whether another head follows this one, complete: 101 alone ends with it (RFC 9110, section 15.2).
-pub(super) fn is_interim(head: &[u8]) -> bool {
+fn is_interim(head: &[u8]) -> bool {
     let status = head.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
     status.starts_with(b"1") && !status.starts_with(b"101")
 }

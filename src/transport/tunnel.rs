@@ -22,7 +22,7 @@ use tower_service::Service;
 
 use crate::transport::connect::TcpConnector;
 use crate::transport::proxy::Proxy;
-use crate::transport::response_head::{end_of_head, is_interim};
+use crate::transport::response_head::end_of_head;
 use crate::transport::socket::Socket;
 use crate::transport::socks;
 
@@ -142,7 +142,7 @@ async fn tunnel(stream: HopStream, proxy: &Proxy, host: &Uri) -> Result<HopStrea
             status_of(&head).map_err(|e| proxy.error("does not speak HTTP").with_source(e))?
             && let Some(end) = end_of_head(&head, 0)
         {
-            if is_interim(&head[..end]) {
+            if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
                 head.drain(..end);
                 continue;
             }

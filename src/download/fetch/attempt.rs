@@ -171,6 +171,7 @@ impl RangeRequest {
         }
         self.short_responses += 1;
         self.received_before += received;
+        self.pace = BodyPace::default();
         // The connection has brought a response, whatever became of earlier ones.
         self.attempt.is_fresh = false;
         let (context, attempt) = (Arc::clone(&self.context), self.attempt);
@@ -207,9 +208,11 @@ impl RangeRequest {
         }
     }
 
-    /// Returns whether its response has begun.
+    /// Returns whether its response has begun, and more of it is to come.
     pub(super) fn is_open(&self) -> bool {
-        matches!(&self.stage, RequestStage::Receiving(receiving) if receiving.opened.is_none())
+        let is_open =
+            |receiving: &Receiving| receiving.opened.is_none() && receiving.short_end != Some(receiving.at);
+        matches!(&self.stage, RequestStage::Receiving(receiving) if is_open(receiving))
     }
 
     /// Returns how many bytes its bodies have brought.
@@ -250,7 +253,7 @@ impl RangeRequest {
     /// another response showed how many there are.
     pub(super) async fn check_end(&mut self) -> Result<()> {
         let RequestStage::Receiving(receiving) = &mut self.stage else { return Ok(()) };
-        receiving.check_end(self.context.stall_timeout).await
+        receiving.check_end(self.context.stall_timeout).await.map(drop)
     }
 
     /// Reads the end of the body: the connection may be used again. Where few connections share a link, one that gets less
@@ -298,8 +301,9 @@ async fn send_after(
     asked: ByteRange,
     attempt: Attempt,
 ) -> Result<Receiving> {
-    short.check_end(context.stall_timeout).await?;
-    short.body.finish(context.stall_timeout).await;
+    if short.check_end(context.stall_timeout).await? {
+        short.body.finish(context.stall_timeout).await;
+    }
     send(context, asked, attempt).await
 }
 
@@ -309,10 +313,11 @@ impl Receiving {
         self.short_end.unwrap_or(asked.end())
     }
 
-    /// Checks that the body has no more bytes, if something else than its last chunk showed where it ends; waits at most `limit`.
-    async fn check_end(&mut self, limit: Duration) -> Result<()> {
+    /// Checks that the body has no more bytes, if something else than its last chunk showed where it ends; waits at most
+    /// `limit`. Returns whether its end may still come, or has.
+    async fn check_end(&mut self, limit: Duration) -> Result<bool> {
         if self.ends_at != Some(self.at) {
-            return Ok(());
+            return Ok(true);
         }
         let more = timeout(limit, poll_fn(|cx| self.body.poll_data(cx))).await;
         match more {
@@ -322,7 +327,7 @@ impl Receiving {
                 Err(Error::new(ErrorKind::Server, what))
             }
             // Cut or not, the bytes are as many as were announced.
-            _ => Ok(()),
+            end => Ok(matches!(end, Ok(None))),
         }
     }
 

@@ -139,10 +139,11 @@ async fn next_request(
         return Ok(None);
     }
     if context.evidence.should_ask_head()
-        && let Some(tag) = Box::pin(side_request::tag_by_head(&context.client, &opened.info, attempt)).await
+        && let by_head = side_request::tag_by_head(&context.client, &opened.info, attempt.aside())
+        && let Some(tag) = ask_aside(context, by_head).await.flatten()
     {
         context.evidence.expect_tag(&tag);
-        if side_request::honours_if_match(context, attempt).await? {
+        if honours_if_match(context, attempt).await? {
             // Requested again: only what was sent after HEAD's answer is certain to be of that version.
             info!(target: CORRECTION, what = "If-Match", to = tag, "retrying immediately");
             context.evidence.set_head_tag(&tag);
@@ -190,18 +191,35 @@ async fn complete_tag(context: &DownloadContext, info: &mut ObjectInfo, attempt:
     let pinned = context.pin.get().and_then(PinnedVersion::if_match);
     let tag = context.evidence.head_tag().or(pinned.filter(|_| attempt.number > 1));
     if let Some(tag) = tag
-        && side_request::honours_if_match(context, attempt).await?
+        && honours_if_match(context, attempt).await?
     {
         context.evidence.expect_tag(tag);
         // A server may refuse one tag and ignore the next: bytes are combined with others only if nothing had changed
-        // when their response began.
-        if context.pin.get().is_some() {
-            let check = Box::pin(side_request::check_tag(context, tag, attempt));
+        // when their response began. Where all connections that the host allows hold such a response, HEAD says so at the
+        // end alone.
+        if context.pin.get().is_some() && context.client.has_spare_connection() {
+            let check = Box::pin(side_request::check_tag(context, tag, attempt.aside()));
             timeout(PROOF_TIME, check).await.unwrap_or_else(|_| Err(unconfirmed()))?;
         }
         info.etag = Some(tag.to_owned());
     }
     Ok(())
+}
+
+/// Asks a question about a response that is held meanwhile. `None` where no connection is left for it, or none in time.
+async fn ask_aside<T>(context: &DownloadContext, ask: impl Future<Output = T>) -> Option<T> {
+    if !context.client.has_spare_connection() {
+        return None;
+    }
+    timeout(PROOF_TIME, Box::pin(ask)).await.ok()
+}
+
+/// Returns whether the server is known to refuse a request that names another tag.
+async fn honours_if_match(context: &DownloadContext, attempt: Attempt) -> Result<bool> {
+    if let Some(known) = context.evidence.honours_if_match_by_now() {
+        return Ok(known);
+    }
+    ask_aside(context, side_request::honours_if_match(context, attempt.aside())).await.unwrap_or(Ok(false))
 }
 
 fn unconfirmed() -> Error {

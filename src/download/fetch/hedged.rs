@@ -52,6 +52,8 @@ struct SecondRequest {
     asked: ByteRange,
     /// How many of them the budget was charged with.
     charged: u64,
+    /// Set if other ranges received bytes while the first request waited for some.
+    others_got_on: bool,
 }
 
 enum RaceEvent {
@@ -126,12 +128,14 @@ impl HedgedRequest {
                         // The first request has brought these.
                         continue;
                     }
+                    // Where nobody got on it was the network that was silent.
+                    let is_cut = self.second.as_ref().is_some_and(|second| second.others_got_on);
                     if let Some(second) = self.drop_second(context, rest) {
                         context.counters.add_hedge_won();
                         context.hedging.won();
                         context.group.grow_for_stragglers();
                         log_hedge_won(rest.bytes, None);
-                        if is_silent(&self.first) {
+                        if is_cut && is_silent(&self.first) {
                             self.first.note_cut();
                         }
                         self.first = second;
@@ -196,7 +200,8 @@ impl HedgedRequest {
         self.silent_hedges += u32::from(is_silent);
         let request = self.first.hedged(context, rest.bytes, is_fresh);
         let charged = if is_silent { 0 } else { rest.bytes.len() };
-        self.second = Some(SecondRequest { request, asked: rest.bytes, charged });
+        let others_got_on = self.first.others_get_on();
+        self.second = Some(SecondRequest { request, asked: rest.bytes, charged, others_got_on });
     }
 
     /// Returns whether nothing has come for so long that the connections may be dead without a sign.
@@ -265,7 +270,7 @@ impl HedgedRequest {
 
     /// Drops the second request, and returns to the budget the bytes that did not come twice.
     fn drop_second(&mut self, context: &DownloadContext, rest: Remaining) -> Option<RangeRequest> {
-        let SecondRequest { request, asked, charged } = self.second.take()?;
+        let SecondRequest { request, asked, charged, .. } = self.second.take()?;
         // The bytes that both have brought so far came twice.
         let twice = request.received().min(rest.bytes.start().saturating_sub(asked.start()));
         context.hedging.refund(charged.saturating_sub(twice));

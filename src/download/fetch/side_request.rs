@@ -27,7 +27,7 @@ pub(super) async fn is_whole(context: &DownloadContext, info: &ObjectInfo, attem
     if !client.has_spare_connection() {
         return Ok(false);
     }
-    let attempt = Attempt { is_aside: true, ..attempt };
+    let attempt = attempt.aside();
     let head = if client.is_s3() { metadata::head(client, attempt).await.ok() } else { None };
     let tag = info.etag.as_deref().filter(|etag| is_strong(etag));
     // Some servers send a length of 0 with every HEAD. Without a strong tag it may describe another version.
@@ -72,7 +72,7 @@ pub(super) async fn check_last_chunk(
         if !context.evidence.has_seen_part() || !context.client.has_spare_connection() {
             return Ok(());
         }
-        let attempt = Attempt { is_aside: true, ..attempt };
+        let attempt = attempt.aside();
         return match metadata::after_end(&context.client, size, tag, attempt).await {
             Ok(AfterEnd::More) => Err(maybe_more(size)),
             _ => Ok(()),
@@ -82,7 +82,7 @@ pub(super) async fn check_last_chunk(
     if !context.client.has_spare_connection() {
         return Err(unclear());
     }
-    let attempt = Attempt { is_aside: true, ..attempt };
+    let attempt = attempt.aside();
     if has_end(context, size, tag, attempt).await? { Ok(()) } else { Err(unclear()) }
 }
 
@@ -103,7 +103,7 @@ pub(super) async fn tag_by_head(
 
 /// Fails unless HEAD shows, after a response that does not show its tag has begun, that the object still has the tag.
 pub(super) async fn check_tag(context: &DownloadContext, tag: &str, attempt: Attempt) -> Result<()> {
-    let head = metadata::head(&context.client, Attempt { is_aside: true, ..attempt }).await;
+    let head = metadata::head(&context.client, attempt).await;
     still_has(tag, head).map_err(|e| {
         // A response that cannot be confirmed now may be requested again.
         if e.kind() == ErrorKind::Changed { e } else { e.retryable(true) }

@@ -323,11 +323,8 @@ fn a_redirect_that_names_no_region_shows_where_to_and_no_secret() {
             "to https://other.example/a, ",
             "--endpoint https://other.example",
         ),
-        (
-            "https://user:TOPSECRET0/x@other.example/a",
-            "to https://other.example/a, ",
-            "--endpoint https://other.example",
-        ),
+        ("https://user:TOPSECRET0/x@other.example/a", "to https://other.example/a, ", "check the endpoint"),
+        ("https://other.example/a/me@third.example", "to https://third.example, ", "check the endpoint"),
         ("https://SENTSECRET0.example/a", "to https://[hidden].example/a, ", "check the endpoint"),
         ("/login?next=TOPSECRET0", "to /login, ", "check the endpoint"),
         ("ftp://other.example/a", "to ftp://other.example/a, ", "check the endpoint"),

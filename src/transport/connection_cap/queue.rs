@@ -62,7 +62,7 @@ impl ConnectionCap {
         let mut state = self.state();
         let key = (order, state.next_id());
         let received = Arc::new(AtomicU64::new(0));
-        let is_new = state.slots.get(&slot.id).is_some_and(|stage| *stage < SlotStage::Proven);
+        let is_new = state.slots.get(&slot.id).is_some_and(|stage| *stage < SlotStage::Responded);
         let unanswered = is_new.then(Instant::now);
         let slot = slot.id;
         state

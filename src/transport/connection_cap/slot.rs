@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::transport::connection_cap::ConnectionCap;
+use crate::transport::connection_cap::{CapState, ConnectionCap};
 
 /// The right to one connection.
 #[derive(Debug)]
@@ -19,8 +19,8 @@ pub(super) enum SlotStage {
     Opening,
     Open,
     /// It has brought the head of a response.
-    Proven,
-    /// It has brought a response to its end.
+    Responded,
+    /// It has brought a response to a GET to its end.
     Served,
 }
 
@@ -32,39 +32,42 @@ impl ConnectionSlot {
 
     /// Notes that the connection is open.
     pub(in crate::transport) fn establish(&self) {
-        self.advance(SlotStage::Open);
+        self.cap.state().advance(self.id, SlotStage::Opening, SlotStage::Open);
     }
 
-    /// Notes that the connection has brought a response, which began after `latency`; it
-    /// `is_range` if it is one to a GET.
+    /// Notes that the connection has brought the head of a response after `latency`; it `is_range` if it is one to a GET.
     pub(in crate::transport) fn responded(&self, latency: Duration, is_range: bool) {
-        self.advance(SlotStage::Proven);
-        self.cap.responded(latency, is_range);
+        let mut state = self.cap.state();
+        state.advance(self.id, SlotStage::Open, SlotStage::Responded);
+        state.responded(latency, is_range);
     }
 
-    /// Notes that a response has come to its end, if there was one.
+    /// Notes that a response has come to its end.
     pub(in crate::transport) fn served(&self) {
-        if self.stage() == Some(SlotStage::Proven) {
-            self.advance(SlotStage::Served);
-            self.cap.served();
+        let mut state = self.cap.state();
+        if state.advance(self.id, SlotStage::Responded, SlotStage::Served) {
+            state.served(self.is_probe);
         }
     }
 
     /// Notes that the connection failed in the middle of a response.
     pub(in crate::transport) fn cut(&self) {
-        if self.stage() == Some(SlotStage::Proven) {
-            self.cap.cut(self.is_probe);
+        let mut state = self.cap.state();
+        if state.slots.get(&self.id) == Some(&SlotStage::Responded) {
+            state.cut(self.is_probe);
         }
     }
+}
 
-    /// Returns how far the connection is; `None` where it was taken away.
-    fn stage(&self) -> Option<SlotStage> {
-        self.cap.state().slots.get(&self.id).copied()
-    }
-
-    fn advance(&self, to: SlotStage) {
-        if let Some(stage) = self.cap.state().slots.get_mut(&self.id) {
-            *stage = (*stage).max(to);
+impl CapState {
+    /// Advances a slot from one stage to another; returns whether it was at that one.
+    fn advance(&mut self, id: u64, from: SlotStage, to: SlotStage) -> bool {
+        match self.slots.get_mut(&id) {
+            Some(stage) if *stage == from => {
+                *stage = to;
+                true
+            }
+            _ => false,
         }
     }
 }

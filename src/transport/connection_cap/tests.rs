@@ -59,7 +59,7 @@ async fn a_host_that_recovers_gets_all_connections_again_with_the_first_probe() 
 }
 
 /// Opens a connection and receives the head of a response on it.
-fn proven(cap: &Arc<ConnectionCap>) -> Option<ConnectionSlot> {
+fn responding(cap: &Arc<ConnectionCap>) -> Option<ConnectionSlot> {
     let slot = open(cap)?;
     slot.responded(Duration::from_millis(20), true);
     Some(slot)
@@ -69,13 +69,13 @@ fn proven(cap: &Arc<ConnectionCap>) -> Option<ConnectionSlot> {
 async fn a_first_response_that_is_cut_shows_a_limit_if_other_connections_live_on() {
     for live in [1, 2, 4] {
         let cap = ConnectionCap::new();
-        let mut slots: Vec<_> = (0..16).map(|_| proven(&cap).unwrap()).collect();
+        let mut slots: Vec<_> = (0..16).map(|_| responding(&cap).unwrap()).collect();
         for slot in slots.drain(live..) {
             slot.cut();
         }
         let mut attempts = 0;
         for second in 0..300 {
-            while let Some(slot) = proven(&cap) {
+            while let Some(slot) = responding(&cap) {
                 assert!(slot.is_probe() && second > 0);
                 slot.cut();
                 attempts += 1;
@@ -90,10 +90,10 @@ async fn a_first_response_that_is_cut_shows_a_limit_if_other_connections_live_on
 #[tokio::test(start_paused = true)]
 async fn a_response_that_is_cut_shows_no_limit_if_no_connection_lives_on_or_it_is_not_the_first() {
     let cap = ConnectionCap::new();
-    let all: Vec<_> = (0..16).map(|_| proven(&cap).unwrap()).collect();
+    let all: Vec<_> = (0..16).map(|_| responding(&cap).unwrap()).collect();
     all.iter().for_each(ConnectionSlot::cut);
     drop(all);
-    let slots = [proven(&cap).unwrap(), proven(&cap).unwrap()];
+    let slots = [responding(&cap).unwrap(), responding(&cap).unwrap()];
     slots[1].served();
     slots[1].cut();
     assert!(open(&cap).is_some());
@@ -185,7 +185,7 @@ async fn the_more_others_get_done_the_sooner_a_silent_request_moves() {
         case("one that worked before, two responses", [false, true, true], 2, Some((1400, OfConnection))),
     ] {
         let cap = ConnectionCap::new();
-        cap.responded(latency, true);
+        cap.state().responded(latency, true);
         let mut slots = vec![open(&cap), open(&cap)];
         if case.is_limited {
             slots.pop();
@@ -195,7 +195,7 @@ async fn the_more_others_get_done_the_sooner_a_silent_request_moves() {
         let others = async {
             for _ in 0..case.responses {
                 tokio::time::sleep(Duration::from_millis(100)).await;
-                cap.responded(latency, true);
+                cap.state().responded(latency, true);
             }
             std::future::pending::<()>().await;
         };

@@ -28,6 +28,7 @@ async fn get(pool: &Arc<Pool>, offset: u64) -> Result<u64> {
     let body = response.map_err(|e| Error::network("cut").with_source(e))?.into_body();
     assert_eq!(body.collect().await.unwrap().to_bytes(), object(1000));
     let number = lease.number();
+    lease.note_served();
     lease.give_back();
     Ok(number)
 }

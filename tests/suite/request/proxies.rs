@@ -323,6 +323,7 @@ fn any_2xx_opens_a_tunnel_whatever_lines_come_with_it() {
         ("a length, which means nothing here", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
         ("a transfer coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
         ("100 first", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"),
+        ("100 after two spaces", "HTTP/1.1  100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"),
         (
             "several interim responses",
             "HTTP/1.1 102 Processing\r\nA: b\r\n\r\nHTTP/1.1 103 Early Hints\n\nHTTP/1.1 200 OK\r\n\r\n",
