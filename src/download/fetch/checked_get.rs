@@ -32,6 +32,9 @@ use crate::s3::response::{RangeResponse, ResponseProof, SentGet};
 /// How long a response is held while other requests find out what it has: they may need its connection.
 const PROOF_TIME: Duration = Duration::from_secs(5);
 
+/// The most that is read of a response which is not used.
+const DRAINED_BYTES_MAX: u64 = 16 << 20;
+
 const IS_UNCLEAR: &str = "the response does not say which bytes it contains";
 
 /// A response that was checked.
@@ -97,7 +100,14 @@ pub(super) async fn checked_get(
         let Some(pin) = context.pin.get() else {
             match next_request(context, asked, &reply, attempt).await? {
                 None => return Ok(reply),
-                Some(next) => asked = next,
+                Some(next) => {
+                    asked = next;
+                    // Where the host allows no other connection, this one has to live: a host that is told of its end
+                    // late would refuse the next one.
+                    if !context.client.has_spare_connection() {
+                        let _ = reply.exchange.body.count(DRAINED_BYTES_MAX, PROOF_TIME).await;
+                    }
+                }
             }
             continue;
         };

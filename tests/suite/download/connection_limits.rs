@@ -40,6 +40,12 @@ struct LimitedServer {
     accepted: Arc<AtomicUsize>,
 }
 
+struct Served {
+    bytes: Bytes,
+    /// In the heads of responses to GETs.
+    lines: &'static str,
+}
+
 struct Kept {
     count: Mutex<usize>,
     less: Condvar,
@@ -48,6 +54,17 @@ struct Kept {
 impl LimitedServer {
     /// Starts a server on which each connection brings 1 MiB in `per_mib`. It ends with the process.
     fn start(object: Bytes, limit: usize, excess: Excess, per_mib: Duration) -> Self {
+        Self::start_with(object, limit, excess, per_mib, "ETag: \"one\"\r\n")
+    }
+
+    /// Starts one whose responses to GETs have these lines.
+    fn start_with(
+        object: Bytes,
+        limit: usize,
+        excess: Excess,
+        per_mib: Duration,
+        lines: &'static str,
+    ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
         let address = listener.local_addr().expect("a bound listener's address");
         let accepted = Arc::new(AtomicUsize::new(0));
@@ -57,6 +74,7 @@ impl LimitedServer {
             for stream in listener.incoming().flatten() {
                 count.fetch_add(1, Ordering::SeqCst);
                 let (object, kept) = (object.clone(), Arc::clone(&kept));
+                let object = Served { bytes: object, lines };
                 thread::spawn(move || serve(&stream, &object, limit, excess, &kept, per_mib));
             }
         });
@@ -72,7 +90,7 @@ impl LimitedServer {
     }
 }
 
-fn serve(stream: &TcpStream, object: &Bytes, limit: usize, excess: Excess, kept: &Kept, per_mib: Duration) {
+fn serve(stream: &TcpStream, object: &Served, limit: usize, excess: Excess, kept: &Kept, per_mib: Duration) {
     {
         let mut count = kept.count.lock().expect("a lock");
         if excess == Excess::Waits {
@@ -118,16 +136,16 @@ fn request(mut stream: &TcpStream) -> Option<String> {
 }
 
 /// Responds to a request with no more than so many bytes of a body; fails after those.
-fn respond_and_cut(stream: &TcpStream, object: &Bytes, bytes: usize) -> std::io::Result<()> {
+fn respond_and_cut(stream: &TcpStream, object: &Served, bytes: usize) -> std::io::Result<()> {
     let head = request(stream).ok_or(ErrorKind::UnexpectedEof)?;
-    let range = begin_response(stream, &head, object.len())?;
-    let body = &object[range];
+    let range = begin_response(stream, &head, object)?;
+    let body = &object.bytes[range];
     (&mut &*stream).write_all(&body[..bytes.min(body.len())])?;
     if body.is_empty() { Ok(()) } else { Err(ErrorKind::ConnectionReset.into()) }
 }
 
-fn respond(mut stream: &TcpStream, head: &str, object: &Bytes, per_mib: Duration) -> std::io::Result<()> {
-    for piece in object[begin_response(stream, head, object.len())?].chunks(256 << 10) {
+fn respond(mut stream: &TcpStream, head: &str, object: &Served, per_mib: Duration) -> std::io::Result<()> {
+    for piece in object.bytes[begin_response(stream, head, object)?].chunks(256 << 10) {
         thread::sleep(per_mib / 4);
         stream.write_all(piece)?;
     }
@@ -135,16 +153,16 @@ fn respond(mut stream: &TcpStream, head: &str, object: &Bytes, per_mib: Duration
 }
 
 /// Writes the head of a response; returns where its body is in the object.
-fn begin_response(mut stream: &TcpStream, head: &str, size: usize) -> std::io::Result<Range<usize>> {
-    let fields = "ETag: \"one\"\r\nAccept-Ranges: bytes\r\n";
+fn begin_response(mut stream: &TcpStream, head: &str, object: &Served) -> std::io::Result<Range<usize>> {
+    let (size, fields) = (object.bytes.len(), object.lines);
     if head.starts_with("head") {
-        write!(stream, "HTTP/1.1 200 OK\r\n{fields}Content-Length: {size}\r\n\r\n")?;
+        write!(stream, "HTTP/1.1 200 OK\r\nETag: \"one\"\r\nContent-Length: {size}\r\n\r\n")?;
         return Ok(0..0);
     }
     let range = head.split("range: bytes=").nth(1).and_then(|rest| rest.lines().next()).expect("a range");
     let (first, last) = range.split_once('-').expect("both ends");
-    let (first, last): (usize, usize) = (first.parse().expect("first"), last.parse().expect("last"));
-    let end = size.min(last + 1);
+    let first: usize = first.parse().expect("a first byte");
+    let end = last.parse().map_or(size, |last: usize| size.min(last + 1));
     write!(
         stream,
         "HTTP/1.1 206 Partial Content\r\n{fields}Content-Range: bytes {first}-{}/{size}\r\nContent-Length: {}\r\n\r\n",
@@ -211,6 +229,19 @@ fn a_download_moves_from_connections_that_are_silent_to_those_that_live() {
             assert!(server.accepted() <= 64, "{} connections with {arguments:?}", server.accepted());
         }
     });
+}
+
+/// What a response leaves open is asked over another connection, and where there is none, not at all.
+#[test]
+fn a_response_that_shows_no_tag_needs_no_second_connection() {
+    let object = object(12 * MIB + 77);
+    for limit in [1, 2] {
+        for arguments in [&[][..], &["-c", "4"]] {
+            let per_mib = Duration::from_millis(20);
+            let server = LimitedServer::start_with(object.clone(), limit, Excess::Reset, per_mib, "");
+            S3fcp::at(&server.endpoint()).args(arguments).download(URI).assert_object(&object);
+        }
+    }
 }
 
 /// The head of a response does not show that the rest will come.
