@@ -2,8 +2,8 @@
 //!
 //! [`RangeRequest::next`] returns the next event, may be dropped and called again, and measures the time spent waiting.
 //! A server may send fewer bytes in one response than were requested: then the rest is requested immediately, as a part of
-//! the same attempt. `checked_get.rs` checks what a response proves. The range task decides what becomes of the bytes, and the hedge
-//! whether another request is sent for them.
+//! the same attempt. `checked_get.rs` checks what a response proves. The range task decides what becomes of the bytes, and
+//! the hedge whether another request is sent for them.
 
 use std::future::poll_fn;
 use std::pin::Pin as StdPin;

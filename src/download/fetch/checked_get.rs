@@ -216,7 +216,8 @@ async fn complete_tag(context: &DownloadContext, info: &mut ObjectInfo, attempt:
     Ok(())
 }
 
-/// Asks a question about a response that is held meanwhile. `None` where no connection is left for it, or none in time.
+/// Asks a question about a response that is held meanwhile. `None` without an answer in time, or where the answer would
+/// need the connection that this response is on.
 async fn ask_aside<T>(context: &DownloadContext, ask: impl Future<Output = T>) -> Option<T> {
     if !context.client.has_spare_connection() {
         return None;
@@ -322,8 +323,8 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
     match ResponseProof::read(&exchange.head, sent)? {
         ResponseProof::Bytes(opened) => proven(exchange, opened),
         ResponseProof::PartOrWhole(opened) if is_first => {
-            let proof = Box::pin(side_request::is_whole(context, &opened.info, attempt));
-            if timeout(PROOF_TIME, proof).await.unwrap_or(Ok(false))? {
+            let proof = side_request::is_whole(context, &opened.info, attempt.aside());
+            if ask_aside(context, proof).await.unwrap_or(Ok(false))? {
                 return proven(exchange, opened);
             }
             Ok(Reply::AskPlainly("the response does not show whether it is a part"))

@@ -23,11 +23,6 @@ pub(super) async fn honours_if_match(context: &DownloadContext, attempt: Attempt
 /// and size, or, without an answer from HEAD, if there is no byte after it in that version.
 pub(super) async fn is_whole(context: &DownloadContext, info: &ObjectInfo, attempt: Attempt) -> Result<bool> {
     let client = &context.client;
-    // The answer would need the connection that this response is on.
-    if !client.has_spare_connection() {
-        return Ok(false);
-    }
-    let attempt = attempt.aside();
     let head = if client.is_s3() { metadata::head(client, attempt).await.ok() } else { None };
     let tag = info.etag.as_deref().filter(|etag| is_strong(etag));
     // Some servers send a length of 0 with every HEAD. Without a strong tag it may describe another version.

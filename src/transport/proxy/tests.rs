@@ -1,3 +1,5 @@
+//! Which proxy a URL goes through, and what is read and shown of a proxy's own URL.
+
 use super::*;
 
 fn proxies(env: &[(&str, &str)]) -> Proxies {

@@ -124,7 +124,7 @@ impl ConcurrencyController {
     /// Notes how many threads fetch, and whether one of them has no time left. With another number of them, another number
     /// of connections may pay.
     pub(crate) fn set_threads(&mut self, threads: usize, has_busy_thread: bool) {
-        if self.spread.set(threads, has_busy_thread) {
+        if !self.spread.set(threads, has_busy_thread) {
             return;
         }
         self.rest = Rest::default();

@@ -17,14 +17,14 @@ impl Default for ThreadSpread {
 }
 
 impl ThreadSpread {
-    /// Notes how many threads there are, and whether one of them has no time left; returns whether there were as many before.
+    /// Notes how many threads there are, and whether one of them has no time left; returns whether their number is another one.
     pub(super) fn set(&mut self, threads: usize, has_busy_thread: bool) -> bool {
         self.has_busy_thread = has_busy_thread;
         if threads == self.threads {
-            return true;
+            return false;
         }
         (self.threads, self.is_tried) = (threads, false);
-        false
+        true
     }
 
     /// Returns how many connections busy threads need, at most `max`.
