@@ -50,6 +50,9 @@ pub(crate) struct PartFile {
     run_files: RunFiles,
     /// The state of the sidecar's name before this run.
     found: LoadedSidecar,
+    /// Whether the sidecar's name is this download's: it was there, or this run made it. Without one, an empty part file is
+    /// somebody else's.
+    has_sidecar: bool,
     sidecar: SidecarFile,
     /// Identity of the store that is asked.
     endpoint: String,
@@ -109,6 +112,7 @@ impl PartFile {
             is_noted: false,
             replace,
             run_files: RunFiles::default(),
+            has_sidecar: found != LoadedSidecar::Missing,
             found,
             sidecar,
             endpoint,
@@ -162,18 +166,19 @@ impl PartFile {
     pub(crate) fn start_over(&mut self) -> Result<()> {
         (self.resumed, self.is_noted) = (None, false);
         self.origin.check_is_own(&self.path, self.sidecar.name())?;
-        if self.file.is_some() {
-            self.narrow_permissions()?;
-            self.truncate(0)?;
-            let endpoint = self.endpoint.clone();
-            return self.change_sidecar(|state| *state = SidecarState::new(&endpoint));
-        }
-        let is_new = self.found == LoadedSidecar::Missing;
+        let is_new = !self.has_sidecar;
         if is_new {
             self.sidecar.create().map_err(|e| match e.kind() {
                 io::ErrorKind::AlreadyExists => self.taken(),
                 _ => self.sidecar_failed(e),
             })?;
+            self.has_sidecar = true;
+        }
+        if self.file.is_some() {
+            self.narrow_permissions()?;
+            self.truncate(0)?;
+            let endpoint = self.endpoint.clone();
+            return self.change_sidecar(|state| *state = SidecarState::new(&endpoint));
         }
         let mode = mode_of_existing(&self.place, &self.folder);
         let mode = if self.place.existing.is_some() { mode } else { NEW_FILE_MODE };
@@ -184,6 +189,7 @@ impl PartFile {
                 // A sidecar that was there is left as it was found.
                 if is_new {
                     let _ = sidecar::remove(&self.folder, self.sidecar.name());
+                    self.has_sidecar = false;
                 }
                 return Err(match e.kind() {
                     // A process that downloads to it would have made the sidecar first.
@@ -297,7 +303,7 @@ impl PartFile {
         }
         let _ = self.checkpoints.take().map(Checkpoints::end);
         // It is still locked: no other process writes to it.
-        let Some(file) = &self.file else { return true };
+        let Some(file) = self.file.as_ref().filter(|_| self.has_sidecar) else { return true };
         let _ = file.set_len(0);
         let _ = sidecar::remove(&self.folder, self.sidecar.name());
         if self.folder.is_named(&self.name, file) {

@@ -154,6 +154,29 @@ fn giving_up_leaves_bytes_that_are_right_and_nothing_else() {
 }
 
 #[test]
+fn an_empty_part_without_a_sidecar_is_somebody_elses_until_this_run_begins() {
+    let place = Workplace::new();
+    fs::write(place.path("f.part"), b"").unwrap();
+    assert!(place.open(false).unwrap().abandon(true), "nothing of this run is left");
+    assert_eq!(place.names(), ["f.part"], "it stays");
+
+    let mut part = place.open(false).unwrap();
+    fs::write(place.path("f.part.json"), b"mine").unwrap();
+    let error = part.start_over().unwrap_err();
+    assert!(error.to_string().contains("another process is writing"), "{error}");
+    part.abandon(true);
+    assert_eq!(fs::read(place.path("f.part.json")).unwrap(), b"mine", "it came meanwhile, and stays");
+    assert_eq!(place.names(), ["f.part", "f.part.json"]);
+
+    fs::remove_file(place.path("f.part.json")).unwrap();
+    let mut part = place.open(false).unwrap();
+    part.start_over().unwrap();
+    assert_eq!(place.names(), ["f.part", "f.part.json"]);
+    part.abandon(false);
+    assert!(place.names().is_empty(), "now it is this run's");
+}
+
+#[test]
 fn starting_over_throws_away_the_bytes_of_an_earlier_run() {
     let place = Workplace::new();
     place.leave(7);
