@@ -24,8 +24,8 @@ mod load_balance;
 mod plan;
 #[path = "../../src/s3/range.rs"]
 mod range;
-#[path = "../../src/download/concurrency/rest.rs"]
-mod rest;
+#[path = "../../src/download/concurrency/trial_backoff.rs"]
+mod trial_backoff;
 #[path = "../../src/download/concurrency/thread_controller.rs"]
 mod thread_controller;
 #[path = "../../src/download/memory/window.rs"]
@@ -37,7 +37,7 @@ mod download {
     pub(crate) use crate::plan;
 
     pub(crate) mod concurrency {
-        pub(crate) use crate::{limit, rest, thread_controller};
+        pub(crate) use crate::{limit, thread_controller, trial_backoff};
     }
     pub(crate) mod fetch {
         pub(crate) use crate::range_task;

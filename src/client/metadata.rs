@@ -127,7 +127,7 @@ fn is_other_version(if_match: Option<&str>, info: Option<&ObjectInfo>) -> bool {
 }
 
 /// Returns whether the server refuses a GET whose `If-Match` names a tag that the object does not have.
-pub(crate) async fn honours_if_match(client: &ObjectClient, attempt: Attempt) -> Result<bool> {
+pub(crate) async fn refuses_other_tag(client: &ObjectClient, attempt: Attempt) -> Result<bool> {
     let request =
         S3Request::Get { range: ByteRange::new(0, 1), if_match: Some(NOBODYS_TAG), checksums: false };
     match client.exchange(request, None, attempt).await {

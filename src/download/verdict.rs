@@ -49,7 +49,7 @@ pub(crate) struct Evidence {
     /// Set if the server refused that tag in `If-Match`.
     is_head_tag_refused: AtomicBool,
     /// Set, once that was tried, if the server refuses a tag that the object does not have.
-    honours_if_match: OnceCell<bool>,
+    pub(crate) honours_if_match: OnceCell<bool>,
     /// The tag that HEAD has to show at the end, because a response that was taken does not show it.
     expected_tag: OnceLock<String>,
     /// Set if the object comes in one response because nothing would show that several are of one version.
@@ -150,16 +150,6 @@ impl Evidence {
     /// Returns the tag that HEAD showed where responses to GETs show none.
     pub(crate) fn head_tag(&self) -> Option<&str> {
         self.head_tag.get().map(String::as_str).filter(|_| !self.is_head_tag_refused.load(Relaxed))
-    }
-
-    /// Returns whether the server refuses a tag that the object does not have, which `ask` finds out once.
-    pub(crate) async fn honours_if_match(&self, ask: impl Future<Output = Result<bool>>) -> Result<bool> {
-        self.honours_if_match.get_or_try_init(|| ask).await.copied()
-    }
-
-    /// Returns what was found out of `If-Match`, if it was.
-    pub(crate) fn honours_if_match_by_now(&self) -> Option<bool> {
-        self.honours_if_match.get().copied()
     }
 
     /// Notes that HEAD has to show `tag` at the end.

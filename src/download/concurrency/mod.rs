@@ -3,6 +3,6 @@
 pub(crate) mod controller;
 pub(crate) mod limit;
 pub(crate) mod rate_limit;
-pub(crate) mod rest;
 pub(crate) mod thread_controller;
 pub(crate) mod throttle;
+pub(crate) mod trial_backoff;

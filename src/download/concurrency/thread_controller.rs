@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::download::concurrency::rest::Rest;
+use crate::download::concurrency::trial_backoff::TrialBackoff;
 
 /// The part of the time from which on a thread counts as the limit.
 pub(crate) const BUSY_SHARE: f64 = 0.9;
@@ -30,7 +30,7 @@ pub(crate) struct ThreadController {
     busy_since: Option<(Duration, u64)>,
     idle_since: Option<Duration>,
     trial: Option<ThreadTrial>,
-    rest: Rest,
+    backoff: TrialBackoff,
     rests_until: Duration,
 }
 
@@ -66,7 +66,7 @@ impl ThreadController {
             busy_since: None,
             idle_since: None,
             trial: None,
-            rest: Rest::default(),
+            backoff: TrialBackoff::default(),
             rests_until: Duration::ZERO,
         }
     }
@@ -116,7 +116,7 @@ impl ThreadController {
         self.trial = None;
         if is_busy && rate(trial.began, trial.bytes, now) < GROWTH_MIN * trial.rate_before {
             self.threads = trial.before;
-            self.rests_until = now.at + self.rest.take();
+            self.rests_until = now.at + self.backoff.take();
         }
     }
 }

@@ -45,7 +45,10 @@ pub(super) struct RangeRequest {
     context: Arc<DownloadContext>,
     asked: ByteRange,
     attempt: Attempt,
-    stage: RequestStage,
+    /// The request that was sent, until its response was checked.
+    sending: Option<StdPin<Box<dyn Future<Output = Result<Receiving>> + Send>>>,
+    /// Its response, from then on.
+    receiving: Option<Box<Receiving>>,
     /// Since when it is being waited for, if it is; and how many bytes of all ranges had come by then.
     waiting: Option<(Instant, u64)>,
     /// When the last bytes of the body came, or its head.
@@ -55,11 +58,6 @@ pub(super) struct RangeRequest {
     short_responses: u32,
     /// The bytes of those.
     received_before: u64,
-}
-
-enum RequestStage {
-    Sending(StdPin<Box<dyn Future<Output = Result<Receiving>> + Send>>),
-    Receiving(Box<Receiving>),
 }
 
 /// The body of a response, and the connection that it comes on.
@@ -90,13 +88,13 @@ impl RangeRequest {
     /// Creates a request for `asked`. Nothing is sent before the first [`RangeRequest::next`].
     pub(super) fn new(context: &Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Self {
         let sending = Box::pin(send(Arc::clone(context), asked, attempt));
-        let stage = RequestStage::Sending(sending);
         let (context, pace) = (Arc::clone(context), BodyPace::default());
         Self {
             context,
             asked,
             attempt,
-            stage,
+            sending: Some(sending),
+            receiving: None,
             waiting: None,
             read_at: None,
             pace,
@@ -110,14 +108,13 @@ impl RangeRequest {
         self.ask_for_rest()?;
         let fetched = self.context.counters.fetched();
         let (since, _) = *self.waiting.get_or_insert_with(|| (Instant::now(), fetched));
-        if let RequestStage::Sending(sending) = &mut self.stage {
-            let receiving = sending.await?;
-            self.stage = RequestStage::Receiving(Box::new(receiving));
-            self.waiting = None;
+        if let Some(sending) = &mut self.sending {
+            self.receiving = Some(Box::new(sending.await?));
+            (self.sending, self.waiting) = (None, None);
             self.read_at = Some(Instant::now());
         }
-        // The stage has just been set.
-        let RequestStage::Receiving(receiving) = &mut self.stage else {
+        // It was there, or has just been set.
+        let Some(receiving) = &mut self.receiving else {
             return Err(Error::new(ErrorKind::Other, "a response was lost"));
         };
         if let Some(opened) = receiving.opened.take() {
@@ -160,36 +157,29 @@ impl RangeRequest {
 
     /// Requests the rest where the response has ended before the last byte that was requested.
     fn ask_for_rest(&mut self) -> Result<()> {
-        let RequestStage::Receiving(receiving) = &self.stage else { return Ok(()) };
-        let (received, at) = (receiving.received, receiving.at);
-        if receiving.opened.is_some() || receiving.short_end != Some(at) {
-            return Ok(());
-        }
+        let has_ended = |receiving: &mut Box<Receiving>| {
+            receiving.opened.is_none() && receiving.short_end == Some(receiving.at)
+        };
+        let Some(ended) = self.receiving.take_if(has_ended) else { return Ok(()) };
         if self.short_responses == SHORT_RESPONSES_MAX {
             let what = format!("{SHORT_RESPONSES_MAX} responses were shorter than requested");
             return Err(malformed(what));
         }
         self.short_responses += 1;
-        self.received_before += received;
+        self.received_before += ended.received;
         self.pace = BodyPace::default();
         // The connection has brought a response, whatever became of earlier ones.
         self.attempt.is_fresh = false;
-        let (context, attempt) = (Arc::clone(&self.context), self.attempt);
-        let rest = ByteRange::new(at, self.asked.end());
-        let nothing = RequestStage::Sending(Box::pin(std::future::pending()));
-        self.stage = match std::mem::replace(&mut self.stage, nothing) {
-            RequestStage::Receiving(ended) => {
-                RequestStage::Sending(Box::pin(send_after(*ended, context, rest, attempt)))
-            }
-            sending @ RequestStage::Sending(_) => sending,
-        };
+        let rest = ByteRange::new(ended.at, self.asked.end());
+        let sending = send_after(*ended, Arc::clone(&self.context), rest, self.attempt);
+        self.sending = Some(Box::pin(sending));
         Ok(())
     }
 
     /// Stops waiting for a while: bytes that arrive in that time are not late.
     pub(super) fn pause(&mut self) {
         if let Some((since, _)) = self.waiting.take()
-            && matches!(self.stage, RequestStage::Receiving(_))
+            && self.receiving.is_some()
         {
             self.pace.waited(since.elapsed());
             self.read_at = Some(Instant::now());
@@ -203,29 +193,26 @@ impl RangeRequest {
 
     /// Notes that the connection has failed in the middle of the response.
     pub(super) fn note_cut(&self) {
-        if let RequestStage::Receiving(receiving) = &self.stage {
+        if let Some(receiving) = &self.receiving {
             receiving.body.note_cut();
         }
     }
 
     /// Returns whether its response has begun, and more of it is to come.
     pub(super) fn is_open(&self) -> bool {
-        let is_open =
-            |receiving: &Receiving| receiving.opened.is_none() && receiving.short_end != Some(receiving.at);
-        matches!(&self.stage, RequestStage::Receiving(receiving) if is_open(receiving))
+        self.receiving
+            .as_ref()
+            .is_some_and(|receiving| receiving.opened.is_none() && receiving.short_end != Some(receiving.at))
     }
 
     /// Returns how many bytes its bodies have brought.
     pub(super) fn received(&self) -> u64 {
-        match &self.stage {
-            RequestStage::Sending(_) => self.received_before,
-            RequestStage::Receiving(receiving) => self.received_before + receiving.received,
-        }
+        self.received_before + self.receiving.as_ref().map_or(0, |receiving| receiving.received)
     }
 
     /// Delivers whatever has been received so far, however little.
     pub(super) fn flush_now(&self) {
-        if let RequestStage::Receiving(receiving) = &self.stage {
+        if let Some(receiving) = &self.receiving {
             receiving.body.set_low_water(1);
         }
     }
@@ -233,9 +220,9 @@ impl RangeRequest {
     /// Returns how far it has got.
     pub(super) fn progress(&self) -> RequestProgress {
         let waiting = self.waiting.map_or(Duration::ZERO, |(since, _)| since.elapsed());
-        match &self.stage {
-            RequestStage::Sending(_) => RequestProgress::Waiting(waiting),
-            RequestStage::Receiving(receiving) => RequestProgress::Reading {
+        match &self.receiving {
+            None => RequestProgress::Waiting(waiting),
+            Some(receiving) => RequestProgress::Reading {
                 bytes: receiving.received - receiving.at_once,
                 spent: self.pace.waiting() + waiting,
                 silent: waiting,
@@ -252,14 +239,14 @@ impl RangeRequest {
     /// Checks that the body, all of whose bytes have arrived, has no more of them, where it came in chunks and a header or
     /// another response showed how many there are.
     pub(super) async fn check_end(&mut self) -> Result<()> {
-        let RequestStage::Receiving(receiving) = &mut self.stage else { return Ok(()) };
+        let Some(receiving) = &mut self.receiving else { return Ok(()) };
         receiving.check_end(self.context.stall_timeout).await.map(drop)
     }
 
     /// Reads the end of the body: the connection may be used again. Where few connections share a link, one that gets less
     /// of it is none to replace.
     pub(super) async fn finish(self) {
-        let RequestStage::Receiving(mut receiving) = self.stage else { return };
+        let Some(mut receiving) = self.receiving else { return };
         let is_slow = self.context.limit.target() > FEW_CONNECTIONS
             && self.context.request_stats.expected().is_some_and(|expected| {
                 expected.is_slow(receiving.received - receiving.at_once, self.pace.waiting())

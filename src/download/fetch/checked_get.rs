@@ -7,7 +7,6 @@
 //! [`Evidence`]: crate::download::verdict::Evidence
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use http::StatusCode;
 use http::header::ETAG;
@@ -17,7 +16,7 @@ use tracing::info;
 use crate::client::exchange::Exchange;
 use crate::client::retry::Attempt;
 use crate::download::context::DownloadContext;
-use crate::download::fetch::side_request;
+use crate::download::fetch::side_request::{self, PROOF_TIME, ask_aside, honours_if_match};
 use crate::error::printable::printable;
 use crate::error::{Error, ErrorKind, Result, ServiceError};
 use crate::events::CORRECTION;
@@ -28,9 +27,6 @@ use crate::s3::proof::{SizeProof, is_strong};
 use crate::s3::range::ByteRange;
 use crate::s3::request::S3Request;
 use crate::s3::response::{RangeResponse, ResponseProof, SentGet};
-
-/// How long a response is held while other requests find out what it has: they may need its connection.
-const PROOF_TIME: Duration = Duration::from_secs(5);
 
 /// The most that is read of a response which is not used.
 const DRAINED_BYTES_MAX: u64 = 16 << 20;
@@ -98,7 +94,7 @@ pub(super) async fn checked_get(
         check_version(context, &reply.opened.info)?;
         complete_tag(context, &mut reply.opened.info, attempt).await?;
         let Some(pin) = context.pin.get() else {
-            match next_request(context, asked, &reply, attempt).await? {
+            match replan(context, asked, &reply, attempt).await? {
                 None => return Ok(reply),
                 Some(next) => {
                     asked = next;
@@ -132,9 +128,10 @@ fn check_continues(context: &DownloadContext, pin: &PinnedVersion) -> Result<()>
         .with_hint("the object has to be downloaded again from its first byte"))
 }
 
-/// Returns the range to request in place of `asked`, because the first response, to that, does not show how several
-/// could be recognised as those of one version.
-async fn next_request(
+/// Decides after the first response, to `asked`, how the object is requested: under the tag that HEAD shows, or in one
+/// response, where this one does not show how several could be recognised as those of one version. Returns the range to
+/// request in its place; `None` where this one will do.
+async fn replan(
     context: &DownloadContext,
     asked: ByteRange,
     reply: &CheckedResponse,
@@ -214,23 +211,6 @@ async fn complete_tag(context: &DownloadContext, info: &mut ObjectInfo, attempt:
         info.etag = Some(tag.to_owned());
     }
     Ok(())
-}
-
-/// Asks a question about a response that is held meanwhile. `None` without an answer in time, or where the answer would
-/// need the connection that this response is on.
-async fn ask_aside<T>(context: &DownloadContext, ask: impl Future<Output = T>) -> Option<T> {
-    if !context.client.has_spare_connection() {
-        return None;
-    }
-    timeout(PROOF_TIME, Box::pin(ask)).await.ok()
-}
-
-/// Returns whether the server is known to refuse a request that names another tag.
-async fn honours_if_match(context: &DownloadContext, attempt: Attempt) -> Result<bool> {
-    if let Some(known) = context.evidence.honours_if_match_by_now() {
-        return Ok(known);
-    }
-    ask_aside(context, side_request::honours_if_match(context, attempt.aside())).await.unwrap_or(Ok(false))
 }
 
 fn unconfirmed() -> Error {

@@ -2,6 +2,9 @@
 //! object still has that tag, and whether the server honours `If-Match`.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use crate::client::metadata::{self, AfterEnd};
 use crate::client::object_client::ObjectClient;
@@ -13,10 +16,27 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::s3::object::ObjectInfo;
 use crate::s3::proof::is_strong;
 
-/// Returns whether the server refuses a request that names another tag; it is asked once.
+/// How long a response is held while other requests find out what it has: they may need its connection.
+pub(super) const PROOF_TIME: Duration = Duration::from_secs(5);
+
+/// Asks a question about a response that is held meanwhile. `None` without an answer in time, or where the answer would
+/// need the connection that this response is on.
+pub(super) async fn ask_aside<T>(context: &DownloadContext, ask: impl Future<Output = T>) -> Option<T> {
+    if !context.client.has_spare_connection() {
+        return None;
+    }
+    timeout(PROOF_TIME, Box::pin(ask)).await.ok()
+}
+
+/// Returns whether the server is known to refuse a request that names another tag; it is asked once.
 pub(super) async fn honours_if_match(context: &DownloadContext, attempt: Attempt) -> Result<bool> {
-    let ask = Box::pin(metadata::honours_if_match(&context.client, attempt));
-    context.evidence.honours_if_match(ask).await
+    let honours = &context.evidence.honours_if_match;
+    if let Some(known) = honours.get() {
+        return Ok(*known);
+    }
+    let ask = honours.get_or_try_init(|| metadata::refuses_other_tag(&context.client, attempt.aside()));
+    let answer = ask_aside(context, ask).await.transpose()?;
+    Ok(answer.copied().unwrap_or(false))
 }
 
 /// Returns whether the 200 that `info` was read from, which may be a part, is the whole object: if HEAD shows the same tag

@@ -34,7 +34,7 @@ use crate::download::concurrency::controller::step::{SUFFICIENT_SHARE, Step, Ste
 use crate::download::concurrency::controller::thread_spread::ThreadSpread;
 use crate::download::concurrency::controller::trial::{Trial, TrialBase, TrialProgress, affordable};
 use crate::download::concurrency::controller::window_share::WindowShare;
-use crate::download::concurrency::rest::Rest;
+use crate::download::concurrency::trial_backoff::TrialBackoff;
 
 /// The rate that the first guess aims at, in bytes a second: 16 Gbit/s. A faster link shows by growth that pays.
 const TARGET_BYTES_PER_SECOND: f64 = 2000.0 * MIB;
@@ -63,7 +63,7 @@ pub(crate) struct ConcurrencyController {
     connections: usize,
     phase: SearchPhase,
     /// How long the next number that settles is left alone.
-    rest: Rest,
+    backoff: TrialBackoff,
     /// How many ranges to keep, where the others are to be cancelled.
     retreat: Option<usize>,
     spread: ThreadSpread,
@@ -114,7 +114,7 @@ impl ConcurrencyController {
             next_object: NextObjectTiming::default(),
             connections: 1,
             phase: SearchPhase::First(FirstLook::default()),
-            rest: Rest::default(),
+            backoff: TrialBackoff::default(),
             retreat: None,
             spread: ThreadSpread::default(),
             overtaken: 0,
@@ -127,7 +127,7 @@ impl ConcurrencyController {
         if !self.spread.set(threads, has_busy_thread) {
             return;
         }
-        self.rest = Rest::default();
+        self.backoff = TrialBackoff::default();
         if self.is_settled() {
             self.phase = SearchPhase::Settled { until: Duration::ZERO };
         }
@@ -297,7 +297,7 @@ impl ConcurrencyController {
         let further = self
             .wanted()
             .min(self.affordable(rate))
-            .min(self.share.most(self.estimate.solo_rate, &self.rest))
+            .min(self.share.most(self.estimate.solo_rate, &self.backoff))
             .max(self.connections);
         if further >= 2 * tried && may_be_slow {
             // All of them bring what they should: going step by step would take too long.
@@ -339,7 +339,7 @@ impl ConcurrencyController {
         let before = self.connections;
         let factor = if before <= DOUBLED_MAX { 2.0 } else { 1.5 };
         let more = self.share.clamp((to_f64(before) * factor).ceil());
-        let more = more.min(self.share.most(self.estimate.solo_rate, &self.rest).max(before));
+        let more = more.min(self.share.most(self.estimate.solo_rate, &self.backoff).max(before));
         if more == before || self.is_limited && rate >= SUFFICIENT_SHARE * self.target {
             return self.settle(now);
         }
@@ -366,7 +366,7 @@ impl ConcurrencyController {
     }
 
     fn settle(&mut self, now: Duration) {
-        self.phase = SearchPhase::Settled { until: now + self.rest.take() };
+        self.phase = SearchPhase::Settled { until: now + self.backoff.take() };
     }
 
     /// Has all but `keep` ranges cancelled, unless the rest arrives so soon that the reader would not notice.

@@ -2,7 +2,7 @@
 
 use crate::download::concurrency::controller::estimate::{ConnectionEstimate, ONE_BY_ONE_MAX, to_f64};
 use crate::download::concurrency::controller::speed::MIB;
-use crate::download::concurrency::rest::Rest;
+use crate::download::concurrency::trial_backoff::TrialBackoff;
 
 /// How many windows the connections may fill together, were all of them full at the same time. Ranges that are received
 /// one after the other hold half of their bytes on the average, and those that wait for their first byte
@@ -54,8 +54,8 @@ impl WindowShare {
     }
 
     /// Returns how many connections may be tried where one brings `solo_rate`, before the first `rest` and after it.
-    pub(super) fn most(&self, solo_rate: f64, rest: &Rest) -> usize {
-        if solo_rate >= WINDOW_BOUND_RATE_MIN && rest.is_first() {
+    pub(super) fn most(&self, solo_rate: f64, backoff: &TrialBackoff) -> usize {
+        if solo_rate >= WINDOW_BOUND_RATE_MIN && backoff.is_first() {
             self.connections_max_at_first
         } else {
             self.connections_max
