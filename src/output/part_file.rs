@@ -50,8 +50,7 @@ pub(crate) struct PartFile {
     run_files: RunFiles,
     /// The state of the sidecar's name before this run.
     found: LoadedSidecar,
-    /// Whether the sidecar's name is this download's: it was there, or this run made it. Without one, an empty part file is
-    /// somebody else's.
+    /// Set if the sidecar was there, or this run made it. Without one, an empty part file is somebody else's.
     has_sidecar: bool,
     sidecar: SidecarFile,
     /// Identity of the store that is asked.

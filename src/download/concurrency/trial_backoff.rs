@@ -5,7 +5,7 @@ use std::time::Duration;
 const BACKOFF_MIN: Duration = Duration::from_secs(4);
 const BACKOFF_MAX: Duration = Duration::from_mins(1);
 
-/// How long the next trial that fails keeps others away.
+/// The time for which the next trial that fails keeps others away.
 #[derive(Debug)]
 pub(crate) struct TrialBackoff(Duration);
 
