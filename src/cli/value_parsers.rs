@@ -39,9 +39,15 @@ pub(crate) fn max_memory(text: &str) -> Result<NonZeroU64, String> {
     Ok(bytes)
 }
 
-/// Parses a `--limit-rate`, in the units of a `--chunk-size`, with or without `/s` at its end.
+/// Parses a `--limit-rate`, in the units of a `--chunk-size`, with or without `/s` at its end. In `Mb/s` the AWS CLI reads
+/// bits, and other tools bytes: eight times as many. So it is refused.
 pub(super) fn rate(text: &str) -> Result<NonZeroU64, String> {
-    size(text.strip_suffix("/s").unwrap_or(text))
+    let size_text = text.strip_suffix("/s").unwrap_or(text);
+    let is_bits = size_text.ends_with('b') && !size_text.ends_with("ib");
+    if is_bits || text.ends_with("bps") || text.contains("bit") {
+        return Err("expected bytes a second, with a capital B: 400Mb/s is 50MB".to_owned());
+    }
+    size(size_text)
 }
 
 /// Parses a `--range`, also in the form of the header, `bytes=0-99`.
@@ -163,6 +169,32 @@ mod tests {
             ("1GiB", 1024 * 1024 * 1024),
         ] {
             assert_eq!(chunk_size(text).map(NonZeroU64::get).as_ref(), Ok(&bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_of_bytes() {
+        for (text, bytes) in [
+            ("50MB", Some(50_000_000)),
+            ("50MB/s", Some(50_000_000)),
+            ("50M", Some(50_000_000)),
+            ("50m/s", Some(50_000_000)),
+            ("50MiB/s", Some(50 << 20)),
+            ("50mib", Some(50 << 20)),
+            ("1000", Some(1000)),
+            ("50Mb", None),
+            ("50Mb/s", None),
+            ("50mb", None),
+            ("50 kb/s", None),
+            ("400b", None),
+            ("50Mbit", None),
+            ("50Mbit/s", None),
+            ("50Mibit/s", None),
+            ("50Mbps", None),
+        ] {
+            let rate = rate(text);
+            assert_eq!(rate.as_ref().ok().map(|rate| rate.get()), bytes, "{text}");
+            assert!(rate.is_ok() || rate.unwrap_err().contains("400Mb/s is 50MB"), "{text}");
         }
     }
 
