@@ -47,6 +47,10 @@ const GATHERED_RATE_MIN: f64 = 16.0 * MIB;
 const RUN_UP_TIME: Duration = Duration::from_millis(10);
 /// Ranges are cancelled only where the download will take at least so long.
 const RETREAT_WORTH_SECONDS: f64 = 1.0;
+/// How many times as many as a trial that passed are tried next where a connection is slow: where these are too many for the
+/// link, the front range still has half of its rate. With up to four times as many, a link of 300 Mbit/s at 3 MiB/s a
+/// connection had 48 to 81 connections, and the reader 0.5 to 0.8 of curl's bytes after a second; now 41 to 51, and 0.93.
+const GROWTH_MAX: usize = 2;
 /// Up to so many connections, a step doubles them.
 const DOUBLED_MAX: usize = 16;
 
@@ -298,6 +302,7 @@ impl ConcurrencyController {
             .wanted()
             .min(self.affordable(rate))
             .min(self.share.most(self.estimate.solo_rate, &self.backoff))
+            .min(if self.estimate.solo_rate < GATHERED_RATE_MIN { GROWTH_MAX * tried } else { usize::MAX })
             .max(self.connections);
         if further >= 2 * tried && may_be_slow {
             // All of them bring what they should: going step by step would take too long.

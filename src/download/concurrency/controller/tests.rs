@@ -165,8 +165,9 @@ fn a_trial_of_few_connections_that_passed_is_followed_by_all_immediately() {
         for latency in [1, 5, 12, 25, 40] {
             let net = Net { each, latency: ms(latency), all: 9e9 };
             let run = run(net, 64, 5);
-            // 16 MiB/s and more each: those that the first window is enough for.
-            assert!(run.asked_early >= 15, "{each} MiB/s, {latency} ms: {run:?}");
+            // 16 MiB/s and more each: those that the first window is enough for. Slow ones are doubled.
+            let least = if each <= 16.0 { 8 } else { 15 };
+            assert!(run.asked_early >= least, "{each} MiB/s, {latency} ms: {run:?}");
             assert!(
                 run.mib_per_second > 0.75 * worth(net) * run.settled as f64,
                 "{each}, {latency} ms: {run:?}"

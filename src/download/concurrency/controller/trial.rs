@@ -43,7 +43,8 @@ const NOISE_FAST: f64 = 0.2;
 /// A common rate of so many times that of one connection is no link that one connection fills: a trial need not show
 /// more, for on a busy machine the first responses come late.
 const FAR_BEYOND_ONE: f64 = 3.0;
-/// The factor where some connections are compared with more of them.
+/// The factor where some connections are compared with more of them: those may still be in slow start, so that it is not
+/// asked whether each adds what it should, but whether the rate still grows.
 const FAR_BEYOND_SOME: f64 = 1.5;
 
 /// More connections under way, in comparison with fewer.
@@ -64,6 +65,8 @@ pub(super) struct Trial {
     /// How many responses had begun early enough to count.
     opened: Option<u64>,
     judged: u32,
+    /// The rate that was far beyond that of the base, and when it last grew.
+    growing: Option<(Duration, f64)>,
 }
 
 /// The base that a trial is compared with: so many connections, and their common rate in bytes a second.
@@ -108,6 +111,7 @@ impl Trial {
             began: None,
             opened: None,
             judged: 0,
+            growing: None,
         }
     }
 
@@ -138,8 +142,11 @@ impl Trial {
         }
         let rate = began.rate(here);
         let opened = self.opened.unwrap_or(began.opened);
-        if rate >= self.rate_to_pass(opened, estimate) {
+        if rate >= self.worth(opened, estimate) {
             return TrialProgress::Passed { rate };
+        }
+        if let Some(progress) = self.judge_growth(rate, here, estimate) {
+            return progress;
         }
         let is_all_there = opened.saturating_sub(self.alone.opened)
             >= self.connections.saturating_sub(self.base.connections) as u64;
@@ -150,12 +157,46 @@ impl Trial {
             _ => JUDGED_AGAIN_MAX,
         };
         if self.judged < judged_again_max {
-            self.began = Some(here);
-            self.opened = None;
             self.judged += 1;
-            return TrialProgress::JudgedAgain;
+            return self.judge_again(here);
         }
-        let noise = if is_fast { NOISE_FAST } else { NOISE_SLOW };
+        Self::failed(rate, estimate)
+    }
+
+    /// Judges a rate that is far beyond that of the base, and less than all connections should bring: it passes while it grows,
+    /// and fails once it has not for two latencies.
+    fn judge_growth(
+        &mut self,
+        rate: f64,
+        here: SpeedMark,
+        estimate: &ConnectionEstimate,
+    ) -> Option<TrialProgress> {
+        if self.is_against_one() {
+            return (rate >= self.base.rate * FAR_BEYOND_ONE).then_some(TrialProgress::Passed { rate });
+        }
+        let Some((grown_at, best)) = self.growing else {
+            if rate < self.base.rate * FAR_BEYOND_SOME {
+                return None;
+            }
+            self.growing = Some((here.at, rate));
+            return Some(self.judge_again(here));
+        };
+        if rate >= best * NO_GAIN {
+            self.growing = Some((here.at, rate));
+        } else if here.at >= grown_at + SLOW_START_LATENCIES * estimate.latency {
+            return Some(Self::failed(rate, estimate));
+        }
+        Some(self.judge_again(here))
+    }
+
+    fn judge_again(&mut self, here: SpeedMark) -> TrialProgress {
+        self.began = Some(here);
+        self.opened = None;
+        TrialProgress::JudgedAgain
+    }
+
+    fn failed(rate: f64, estimate: &ConnectionEstimate) -> TrialProgress {
+        let noise = if estimate.solo_rate > JUDGED_AGAIN_RATE { NOISE_FAST } else { NOISE_SLOW };
         TrialProgress::Failed { rate, useful: rate / estimate.solo_rate - noise }
     }
 
@@ -194,17 +235,16 @@ impl Trial {
         TrialProgress::Pending
     }
 
-    /// Returns the common rate from which on the connections add to that of the base, where so many responses had `opened`.
-    fn rate_to_pass(&self, opened: u64, estimate: &ConnectionEstimate) -> f64 {
+    /// Returns the common rate from which on each connection adds to that of the base, where so many responses had `opened`.
+    fn worth(&self, opened: u64, estimate: &ConnectionEstimate) -> f64 {
         let active = opened.saturating_sub(self.alone.opened);
         let active = to_f64(usize::try_from(active).unwrap_or(usize::MAX));
-        let (base_rate, each, far_beyond) = if self.is_against_one() {
+        if self.is_against_one() {
             // None of them has waited for a second response yet.
-            (estimate.solo_rate, estimate.solo_rate, FAR_BEYOND_ONE)
+            estimate.solo_rate + GAIN_MIN * active * estimate.solo_rate
         } else {
-            (self.base.rate, estimate.sustained_rate, FAR_BEYOND_SOME)
-        };
-        (base_rate + GAIN_MIN * active * each).min(base_rate * far_beyond)
+            self.base.rate + GAIN_MIN * active * estimate.sustained_rate
+        }
     }
 }
 
