@@ -7,6 +7,7 @@ use crate::client::object_client::ObjectClient;
 use crate::client::retry::{Attempt, retry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::error_response::not_s3;
+use crate::s3::header::content_length;
 use crate::s3::object::{ObjectInfo, malformed};
 use crate::s3::proof::is_strong;
 use crate::s3::range::ByteRange;
@@ -111,6 +112,7 @@ pub(crate) async fn after_end(
             Some(bytes) if is_same(bytes, &info) => AfterEnd::SameWhole,
             _ => AfterEnd::Unclear,
         },
+        ResponseProof::Nothing(_) if content_length(&answer.head.headers) == Some(0) => AfterEnd::Nothing,
         _ => AfterEnd::Unclear,
     })
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::StatusCode;
+use tokio::time::timeout;
 
 use crate::client::metadata::{AfterEnd, Description, after_end, describe, describe_by_get};
 use crate::client::object_client::ObjectClient;
@@ -20,6 +21,7 @@ use crate::download::concurrency::limit::Permit;
 use crate::download::context::DownloadContext;
 use crate::download::counters::Counters;
 use crate::download::fetch::range_task::Discovered;
+use crate::download::fetch::side_request::PROOF_TIME;
 use crate::download::fetch::stats::RequestStats;
 use crate::download::fetch::straggler;
 use crate::download::limits::{Limits, checksum_mode};
@@ -28,12 +30,12 @@ use crate::download::ordered::OrderedRanges;
 use crate::download::pending_head::PendingHead;
 use crate::download::requested::{RequestedBytes, beyond};
 use crate::download::start_mode::StartMode;
-use crate::download::verdict::{Evidence, maybe_more};
+use crate::download::verdict::Evidence;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::source::Source;
 use crate::s3::checksum::expected::ExpectedChecksum;
 use crate::s3::object::{ObjectInfo, malformed};
-use crate::s3::proof::{SizeProof, is_strong};
+use crate::s3::proof::SizeProof;
 use crate::s3::range::ByteRange;
 use crate::s3::request::S3Request;
 use crate::s3::response::{ResponseProof, SentGet};
@@ -169,28 +171,19 @@ impl Discovery {
     }
 }
 
-/// Fails if only a GET without `Range` shows the size and HEAD contradicts it. Without an answer from HEAD, a server that has
-/// called a part 200 is asked for the byte after it too.
+/// Fails if only a GET without `Range` shows the size and HEAD contradicts it. Without an answer from HEAD in time, the byte
+/// after it is requested at the end: a server whose ranges prove nothing may send parts to such a GET, too.
 async fn check_size(context: &DownloadContext, head: &mut PendingHead, info: &ObjectInfo) -> Result<()> {
     let is_plain = context.is_plain.load(Ordering::Relaxed);
     if !is_plain || info.known_size().is_none() || context.evidence.is_size_confirmed() {
         return Ok(());
     }
-    let head = head.answer().await;
+    let head = timeout(PROOF_TIME, head.answer()).await.ok().flatten();
     context.evidence.check_whole(info.size, head.as_ref())?;
-    let client = &context.client;
-    // A 200 of one byte to a request for the second one would show nothing.
-    let can_be_shown = info.size != 1 && client.has_spare_connection();
-    if head.is_some() || !context.evidence.has_seen_part() || !can_be_shown {
-        return Ok(());
+    if head.is_none() {
+        context.evidence.set_unconfirmed_size(info.size);
     }
-    let tag = info.etag.as_deref().filter(|etag| is_strong(etag));
-    let after = |attempt: Attempt| after_end(client, info.size, tag, attempt.aside());
-    // The length of a 200 to a GET without Range is a fact of its own: only a byte after it contradicts it.
-    match retry(context.max_attempts, after).await {
-        Ok(AfterEnd::More) => Err(maybe_more(info.size)),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Confirms a 416 for a later byte: by HEAD, or else by a GET of the first byte. Without an answer from HEAD it is

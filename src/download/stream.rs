@@ -331,13 +331,13 @@ impl Download {
         Poll::Ready(self.context.evidence.reach(&end))
     }
 
-    /// Resolves to whether HEAD still shows the version of the responses that did not show it themselves.
+    /// Resolves to whether what the responses left open was confirmed: their version, or the object's size.
     fn poll_confirmation(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if self.context.evidence.expected_tag().is_none() {
+        if !side_request::must_confirm(&self.context) {
             return Poll::Ready(Ok(()));
         }
         let task = self.confirmation.get_or_insert_with(|| {
-            AbortOnDropHandle::new(tokio::spawn(side_request::confirm_tag(Arc::clone(&self.context))))
+            AbortOnDropHandle::new(tokio::spawn(side_request::confirm(Arc::clone(&self.context))))
         });
         let ended = ready!(Pin::new(task).poll(cx));
         Poll::Ready(ended.unwrap_or_else(|_| Err(Error::ended_early())))

@@ -56,6 +56,8 @@ pub(crate) struct Evidence {
     is_one_response: AtomicBool,
     /// The object has more bytes than this, if all of it was requested because a response was only a part.
     larger_than: OnceLock<u64>,
+    /// The size that one length alone has shown, which is to be confirmed after the last byte.
+    unconfirmed_size: OnceLock<u64>,
 }
 
 /// A download whose ranges have all ended.
@@ -127,6 +129,19 @@ impl Evidence {
         self.larger_than.get().is_some()
     }
 
+    /// Notes that the length of one 200 alone shows the size, from a server whose ranges proved nothing.
+    pub(crate) fn set_unconfirmed_size(&self, size: u64) {
+        // After a single byte, the response to a request for the second one would show nothing either.
+        if size != 1 {
+            let _ = self.unconfirmed_size.set(size);
+        }
+    }
+
+    /// Returns the size that is to be confirmed after the last byte.
+    pub(crate) fn unconfirmed_size(&self) -> Option<u64> {
+        self.unconfirmed_size.get().copied()
+    }
+
     /// Counts a response of which bytes were taken.
     pub(crate) fn add_response(&self) {
         self.responses.fetch_add(1, Relaxed);
@@ -191,9 +206,8 @@ impl Evidence {
         if let Some(bytes) = bytes {
             self.check_larger(bytes)?;
             // The other way round HEAD is wrong: the bytes are there.
-            // What is unpacked on its way may be shorter than what HEAD describes, and has a last chunk.
             if let Some(head) = end.head.filter(|head| head.size > bytes && !is_other_version(head, end.info))
-                && size != Some(SizeProof::LastChunk)
+                && !(size == Some(SizeProof::LastChunk) && is_packed_otherwise(head, end.info))
             {
                 return Err(contradiction(head.size, bytes));
             }
@@ -249,6 +263,12 @@ pub(crate) fn maybe_more(bytes: u64) -> Error {
 
 fn contradiction(head: u64, get: u64) -> Error {
     Error::new(ErrorKind::Server, format!("HEAD reports {head} bytes, and GET {get}"))
+}
+
+/// Returns whether HEAD describes the object in another encoding than the GET brought it in, perhaps a longer one: proxies pack
+/// bytes on their way, and some stores unpack them.
+fn is_packed_otherwise(head: &ObjectInfo, info: &ObjectInfo) -> bool {
+    head.content_encoding != info.content_encoding
 }
 
 /// Returns whether HEAD describes another version than `info`, from a GET: where both show a tag, a version id or a date, and

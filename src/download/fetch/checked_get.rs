@@ -320,7 +320,7 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
             // If the size is known, the body is checked against it as it comes: it must have neither less nor more.
             let size = match pin {
                 Some(pin) => pin.size(),
-                None => Box::pin(side_request::size_by_head(client, &info, attempt)).await,
+                None => side_request::size_by_head(context, &info, attempt.aside()).await,
             };
             // HEAD shows more bytes than a part would have, or perhaps those of another version.
             let is_strong = info.etag.as_deref().is_some_and(is_strong);

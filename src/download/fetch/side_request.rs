@@ -12,12 +12,13 @@ use crate::client::retry::{Attempt, retry};
 use crate::download::context::DownloadContext;
 use crate::download::verdict::maybe_more;
 use crate::error::printable::printable;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, ServiceError};
 use crate::s3::object::ObjectInfo;
+use crate::s3::pinned::PinnedVersion;
 use crate::s3::proof::is_strong;
 
 /// How long a response is held while other requests find out what it has: they may need its connection.
-pub(super) const PROOF_TIME: Duration = Duration::from_secs(5);
+pub(crate) const PROOF_TIME: Duration = Duration::from_secs(5);
 
 /// Asks a question about a response that is held meanwhile. `None` without an answer in time, or where the answer would
 /// need the connection that this response is on.
@@ -125,8 +126,32 @@ pub(super) async fn check_tag(context: &DownloadContext, tag: &str, attempt: Att
     })
 }
 
-/// Fails unless HEAD shows, after the last byte, that the object still has the tag which responses to GETs did not show.
-pub(crate) async fn confirm_tag(context: Arc<DownloadContext>) -> Result<()> {
+/// Returns whether [`confirm`] has anything to ask.
+pub(crate) fn must_confirm(context: &DownloadContext) -> bool {
+    context.evidence.expected_tag().is_some() || context.evidence.unconfirmed_size().is_some()
+}
+
+/// Fails unless what the responses have left open is confirmed after the last byte.
+pub(crate) async fn confirm(context: Arc<DownloadContext>) -> Result<()> {
+    confirm_tag(&context).await?;
+    confirm_size(&context).await
+}
+
+/// Fails unless the object has no byte after the size that the length of a 200 alone has shown.
+async fn confirm_size(context: &DownloadContext) -> Result<()> {
+    let Some(size) = context.evidence.unconfirmed_size() else { return Ok(()) };
+    let tag = context.pin.get().and_then(PinnedVersion::if_match);
+    let after = |attempt| metadata::after_end(&context.client, size, tag, attempt);
+    match retry(context.max_attempts, after).await {
+        Ok(AfterEnd::Nothing | AfterEnd::SameWhole) => Ok(()),
+        // A server without ranges sends no parts.
+        Err(e) if e.service().is_some_and(ServiceError::is_unsupported) => Ok(()),
+        Ok(AfterEnd::More | AfterEnd::Unclear) | Err(_) => Err(maybe_more(size)),
+    }
+}
+
+/// Fails unless HEAD shows that the object still has the tag which responses to GETs did not show.
+async fn confirm_tag(context: &DownloadContext) -> Result<()> {
     let Some(tag) = context.evidence.expected_tag() else { return Ok(()) };
     let head = retry(context.max_attempts, |attempt| metadata::head(&context.client, attempt)).await;
     still_has(tag, head)
@@ -152,12 +177,14 @@ fn still_has(tag: &str, head: Result<ObjectInfo>) -> Result<()> {
 
 /// Returns the size that HEAD shows of the object that `info` describes. Under a weak `ETag` a server may send the object in
 /// another encoding, of another length, and an object that a function makes has a size only when it is made.
-pub(super) async fn size_by_head(client: &ObjectClient, info: &ObjectInfo, attempt: Attempt) -> u64 {
+pub(super) async fn size_by_head(context: &DownloadContext, info: &ObjectInfo, attempt: Attempt) -> u64 {
+    let client = &context.client;
     let is_weak = info.etag.as_deref().is_some_and(|etag| !is_strong(etag));
-    if !client.is_s3() || is_weak {
+    // A range that is counted from the end of the object begins where HEAD has said already.
+    if !client.is_s3() || is_weak || context.wanted.is_from_end() {
         return ObjectInfo::SIZE_UNKNOWN;
     }
-    let head = metadata::head(client, attempt).await.ok();
+    let head = ask_aside(context, metadata::head(client, attempt)).await.and_then(Result::ok);
     // Some servers send a length of 0 with every HEAD.
     let head = head.filter(|head| head.etag == info.etag && head.size > 0);
     head.map_or(ObjectInfo::SIZE_UNKNOWN, |head| head.size)

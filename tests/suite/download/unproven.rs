@@ -241,6 +241,108 @@ fn a_server_that_always_sends_a_part_is_exit_5() {
     outcome.assert_failed(5, &object(SIZE));
 }
 
+/// A gateway that sends no more than so many bytes, whatever is requested, and there is no HEAD: the length of a plain GET is as
+/// much a part's as that of a range.
+#[test]
+fn the_length_of_a_plain_get_is_not_believed_where_ranges_prove_nothing() {
+    let table: [(&str, fn(Reply) -> Reply); 3] = [
+        ("a 206 without Content-Range", |reply| reply.without("content-range")),
+        ("a 206 without a total", |reply| reply.content_range("bytes 0-65535/*")),
+        ("a part called 200", |reply| reply.called_200().without("content-range")),
+    ];
+    table::each(&table, |unproven| {
+        let unproven = *unproven;
+        for (has_tag, most) in [(true, CHUNK), (false, CHUNK), (true, CHUNK - 7), (true, CHUNK + 7)] {
+            let shown = move |reply: Reply| if has_tag { reply } else { reply.without("etag") };
+            let serve = |most: u64| {
+                FaultServer::start(object(SIZE), move |request| match &request.range {
+                    _ if !request.is_get() => Reply::status(403),
+                    Some(range) if range.start >= SIZE => Reply::status(416).code("InvalidRange"),
+                    Some(range) => shown(unproven(Reply::part(range.start..range.end.min(SIZE)))),
+                    None => shown(Reply::part(0..most).called_200().without("content-range")),
+                })
+            };
+            for is_url in [false, true] {
+                for args in [&[][..], &["--range", "0-"], &["--range", "100-"]] {
+                    assert_eq!(download(&serve(most), is_url, args).code(), Some(5), "{is_url} {args:?}");
+                }
+                download(&serve(most), is_url, &[]).assert_failed(5, &object(SIZE));
+                // The same server without that limit.
+                download(&serve(SIZE), is_url, &[]).assert_object(&object(SIZE));
+            }
+        }
+    });
+}
+
+/// The last chunk comes early, and HEAD knows of more bytes; only another encoding explains that.
+#[test]
+fn a_last_chunk_before_the_end_that_head_shows_is_exit_5() {
+    type Case = ([fn(Reply) -> Reply; 2], i32);
+    const WEAK: &str = "W/\"0123456789abcdef\"";
+    let plain = |reply: Reply| reply;
+    let table: [(&str, Case); 6] = [
+        ("both tagged", ([plain, plain], 5)),
+        ("HEAD alone has a tag", ([plain, |reply| reply.without("etag")], 5)),
+        ("GET alone has a tag", ([|reply| reply.without("etag"), plain], 5)),
+        ("none", ([|reply| reply.without("etag"), |reply| reply.without("etag")], 5)),
+        ("both weak", ([|reply| reply.etag(WEAK), |reply| reply.etag(WEAK)], 5)),
+        ("packed on its way", ([plain, |reply| reply.header("content-encoding", "x").etag(WEAK)], 0)),
+    ];
+    table::each(&table, |case| {
+        let ([head, get], exit) = *case;
+        for bytes in [CHUNK - 5, CHUNK + 5, 5] {
+            let server = FaultServer::start(object(SIZE), move |request| {
+                if request.is_get() {
+                    get(Reply::part(0..bytes).called_200().without("content-range").chunked())
+                } else {
+                    head(Reply::ok())
+                }
+            });
+            let outcome = run(&server).download(URI);
+            assert_eq!(outcome.code(), Some(exit), "{bytes}: {}", outcome.stderr);
+        }
+    });
+}
+
+/// Where a range begins follows from HEAD's size, and the response has none that would confirm it.
+#[test]
+fn bytes_counted_from_an_end_that_only_head_shows_are_not_delivered() {
+    for (head, args) in [(SIZE + 1000, ["--range", "-70000"]), (SIZE - 1000, ["--range", "-70000"])] {
+        let server = FaultServer::start(object(SIZE), move |request| {
+            if request.is_get() {
+                Reply::whole_with_200().chunked()
+            } else {
+                Reply::ok().header("content-length", head.to_string())
+            }
+        });
+        let outcome = run(&server).args(args).download(URI);
+        assert_eq!((outcome.code(), outcome.stdout.len()), (Some(5), 0), "{head}: {}", outcome.stderr);
+    }
+}
+
+/// A proxy weakens the tags of GETs. Nobody named a version.
+#[test]
+fn a_weakened_tag_is_that_of_the_object_that_head_has_shown() {
+    let server = FaultServer::start(object(SIZE), |request| {
+        if request.is_get() { Reply::ok().etag(format!("W/{ETAG}")) } else { Reply::ok() }
+    });
+    assert_range(&run(&server).args(["--range", "-100"]).download(URI), SIZE - 100, SIZE);
+    // A version that somebody named is compared strictly.
+    assert_eq!(run(&server).args(["--if-match", ETAG]).download(URI).code(), Some(6));
+}
+
+/// The first byte waits for no HEAD that is never answered, or whose connection is always closed.
+#[test]
+fn a_head_that_is_never_answered_holds_up_no_byte() {
+    for reply in [|| Reply::raw(""), || Reply::ok().stall_after(0)] {
+        let server = FaultServer::start(object(SIZE), move |request| {
+            if request.is_get() { Reply::whole_with_200().chunked() } else { reply() }
+        });
+        let outcome = run(&server).args(["--max-time", "30"]).download(URI);
+        outcome.assert_object(&object(SIZE));
+    }
+}
+
 /// A part that is called 200 and comes in chunks: neither a length nor a range shows that it is one.
 #[test]
 fn a_part_in_chunks_is_never_the_whole_of_a_larger_object() {

@@ -47,10 +47,6 @@ const GATHERED_RATE_MIN: f64 = 16.0 * MIB;
 const RUN_UP_TIME: Duration = Duration::from_millis(10);
 /// Ranges are cancelled only where the download will take at least so long.
 const RETREAT_WORTH_SECONDS: f64 = 1.0;
-/// How many times as many as a trial that passed are tried next where a connection is slow: where these are too many for the
-/// link, the front range still has half of its rate. With up to four times as many, a link of 300 Mbit/s at 3 MiB/s a
-/// connection had 48 to 81 connections, and the reader 0.5 to 0.8 of curl's bytes after a second; now 41 to 51, and 0.93.
-const GROWTH_MAX: usize = 2;
 /// Up to so many connections, a step doubles them.
 const DOUBLED_MAX: usize = 16;
 
@@ -277,7 +273,7 @@ impl ConcurrencyController {
                 self.retreat = Some(self.connections);
             }
             TrialProgress::ResponsesBegan | TrialProgress::JudgedAgain => {}
-            TrialProgress::Passed { rate } => return self.pass_trial(trial, rate, here),
+            TrialProgress::Passed { rate } => return self.pass_trial(&trial, rate, here),
             TrialProgress::Failed { rate, useful } => {
                 self.connections = self.share.clamp(useful.ceil());
                 self.retreat_to(self.connections, rate, here);
@@ -291,7 +287,7 @@ impl ConcurrencyController {
         self.phase = SearchPhase::Trial { trial, others };
     }
 
-    fn pass_trial(&mut self, trial: Trial, rate: f64, here: SpeedMark) {
+    fn pass_trial(&mut self, trial: &Trial, rate: f64, here: SpeedMark) {
         let tried = trial.connections;
         let may_be_slow = may_be_slow(self.estimate.solo_rate, self.estimate.latency);
         let solo_rate = self.estimate.solo_rate;
@@ -302,7 +298,7 @@ impl ConcurrencyController {
             .wanted()
             .min(self.affordable(rate))
             .min(self.share.most(self.estimate.solo_rate, &self.backoff))
-            .min(if self.estimate.solo_rate < GATHERED_RATE_MIN { GROWTH_MAX * tried } else { usize::MAX })
+            .min(trial::most_after(tried, self.estimate.solo_rate))
             .max(self.connections);
         if further >= 2 * tried && may_be_slow {
             // All of them bring what they should: going step by step would take too long.
