@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::events::DOWNLOAD;
 use crate::s3::object::ObjectInfo;
 use crate::s3::pinned::PinnedVersion;
-use crate::s3::proof::{SizeProof, Validator, opaque};
+use crate::s3::proof::{SizeProof, Validator, is_blank, opaque};
 use crate::s3::range::ByteRange;
 
 /// The proof that a download is complete: every byte was delivered, and they are those of one version of the object.
@@ -275,7 +275,7 @@ fn is_packed_otherwise(head: &ObjectInfo, info: &ObjectInfo) -> bool {
 /// those differ.
 fn is_other_version(head: &ObjectInfo, info: &ObjectInfo) -> bool {
     let differ = |a: Option<&str>, b: Option<&str>| a.zip(b).is_some_and(|(a, b)| a != b);
-    let tags = [head, info].map(|shown| shown.etag.as_deref().map(opaque).filter(|tag| !tag.is_empty()));
+    let tags = [head, info].map(|shown| shown.etag.as_deref().filter(|tag| !is_blank(tag)).map(opaque));
     if let [Some(head), Some(get)] = tags {
         return head != get;
     }

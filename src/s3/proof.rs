@@ -84,7 +84,7 @@ fn weak(etag: &str) -> Option<&str> {
 }
 
 /// Returns whether the tag names nothing.
-fn is_blank(etag: &str) -> bool {
+pub(crate) fn is_blank(etag: &str) -> bool {
     let opaque = opaque(etag);
     !opaque.contains(|c: char| c.is_alphanumeric())
         || PLACEHOLDERS.iter().any(|placeholder| opaque.eq_ignore_ascii_case(placeholder))

@@ -280,7 +280,8 @@ fn a_last_chunk_before_the_end_that_head_shows_is_exit_5() {
     type Case = ([fn(Reply) -> Reply; 2], i32);
     const WEAK: &str = "W/\"0123456789abcdef\"";
     let plain = |reply: Reply| reply;
-    let table: [(&str, Case); 6] = [
+    let table: [(&str, Case); 7] = [
+        ("GET has a placeholder", ([plain, |reply| reply.etag("\"-\"")], 5)),
         ("both tagged", ([plain, plain], 5)),
         ("HEAD alone has a tag", ([plain, |reply| reply.without("etag")], 5)),
         ("GET alone has a tag", ([|reply| reply.without("etag"), plain], 5)),
