@@ -193,9 +193,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", help_heading = TRANSFER, value_parser = value_parser!(u16).range(1..=THREADS_MAX))]
     pub(super) threads: Option<u16>,
 
-    /// Size of a range request: 8388608, 8MiB or 8MB [default: 8MiB with -c, else about 4MiB]
+    /// Size of a range request: 8388608, 8MiB or 8MB [default: 8MiB with -c, else adaptive, 256KiB to 14MiB]
     ///
-    /// A bare number is bytes. KiB, MiB, GiB (also Ki, Mi, Gi) are binary: 8MiB = 8 x 1024 x 1024 bytes.
+    /// A bare number is bytes, from 4096. KiB, MiB, GiB (also Ki, Mi, Gi) are binary: 8MiB = 8 x 1024 x 1024 bytes.
     /// KB, MB, GB (also K, M, G) are decimal: 8MB = 8 x 1000 x 1000 bytes. From 1 byte to 1GiB.
     #[arg(
         long,
@@ -245,7 +245,7 @@ pub(crate) struct Args {
     #[arg(long, short = 'm', value_name = "SECONDS", help_heading = TRANSFER, value_parser = value_parsers::timeout)]
     pub(super) max_time: Option<Duration>,
 
-    /// Time until a response must begin: seconds, or 500ms, 2m [default: 30, 60 at the second attempt]
+    /// Time until a response must begin: seconds, or 500ms, 2m [default: 30; 60, 90, then 120 at later attempts]
     #[arg(long, value_name = "SECONDS", help_heading = TRANSFER, value_parser = value_parsers::timeout)]
     pub(super) first_byte_timeout: Option<Duration>,
 

@@ -3,12 +3,14 @@
 //! Pure. No secret is repeated: credentials come from the environment and from files alone, and a key is named by its
 //! file or not at all.
 
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::cli::invocation::Invocation;
 use crate::cli::progress::ProgressMode;
 use crate::cli::report::format::Format;
+use crate::cli::value_parsers::BARE_CHUNK_SIZE_MIN;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Hedge;
 use crate::download::threads::ThreadCount;
@@ -64,7 +66,7 @@ const OPTIONS: [WrittenOption; 41] = [
     ("--threads", |i| {
         value(if let ThreadCount::Exactly(count) = i.download.threads { Some(count) } else { None })
     }),
-    ("--chunk-size", |i| value(i.download.chunk_size)),
+    ("--chunk-size", |i| value(i.download.chunk_size.map(chunk_size))),
     ("--max-memory", |i| value(i.download.max_memory)),
     ("--max-attempts", |i| value(i.download.max_attempts)),
     ("--max-time", |i| time(i.max_time)),
@@ -169,6 +171,11 @@ fn time(limit: Option<Duration>) -> Argument {
     value(limit.map(humantime::format_duration))
 }
 
+/// Writes a small size with its unit, which the parser wants.
+fn chunk_size(bytes: NonZeroU64) -> String {
+    if bytes.get() < BARE_CHUNK_SIZE_MIN { format!("{bytes}B") } else { bytes.to_string() }
+}
+
 fn choice(is_chosen: Option<bool>) -> Argument {
     is_chosen.map_or(Argument::Absent, |chosen| Argument::Joined(chosen.to_string()))
 }
@@ -214,6 +221,8 @@ mod tests {
             &["s3://b/k", "--endpoint", "http://h:9", "--region", "eu-west-1", "--addressing-style", "path"],
             &["s3://b/k", "--addressing-style", "virtual", "--version-id=-v", "--profile=--p"],
             &["s3://b/k", "--range", "5-", "--if-match", "e"],
+            &["s3://b/k", "-c", "2", "--chunk-size", "50B"],
+            &["s3://b/k", "-c", "2", "--chunk-size", "4096"],
             &["s3://b/k", "--checksum", "require"],
             &["s3://b/k", "--checksum", "off", "--unsafe-ranges", "--max-redirs", "0"],
             &["s3://b/k", "--range", "-5", "--stats=json", "--quiet"],

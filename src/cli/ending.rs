@@ -107,7 +107,7 @@ impl Ending {
                 EndCause::Interrupted(signal)
             }
             Ok(_) => EndCause::Complete,
-            Err(error) => EndCause::Failed(error),
+            Err(error) => error.into(),
         };
         RunEnd::new(cause, self.resume, RunFigures { progress, stats })
     }

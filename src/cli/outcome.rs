@@ -12,7 +12,7 @@ use crate::cli::report::end::{EndReport, ErrorReport};
 use crate::cli::report::last_lines::{LastLines, RunFigures};
 use crate::cli::resume::hint::ResumeHint;
 use crate::cli::stderr;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::output::written::WriteProgress;
 
 /// How a run ended, and what there is to report.
@@ -38,9 +38,19 @@ pub(crate) enum EndCause {
     Interrupted(i32),
 }
 
+impl From<Error> for EndCause {
+    fn from(error: Error) -> Self {
+        const NEW_OBJECT_HINT: &str = "run the command again from the beginning to download the new object";
+        match error.kind() {
+            ErrorKind::Changed => Self::Failed(error.with_hint(NEW_OBJECT_HINT)),
+            _ => Self::Failed(error),
+        }
+    }
+}
+
 impl From<Error> for RunEnd {
     fn from(error: Error) -> Self {
-        Self::from(EndCause::Failed(error))
+        Self::from(EndCause::from(error))
     }
 }
 

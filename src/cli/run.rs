@@ -83,7 +83,11 @@ async fn describe_all(invocation: &Invocation, format: Format, client: &Client) 
         let ObjectRequest { source, note, .. } = request?;
         let described = client.inspect(&source, &invocation.download).await;
         let object = described.map_err(|e| objects::explain(invocation, &source, &note, e))?;
-        print(info::render(&source, &object, format).as_bytes())?;
+        let mut text = info::render(&source, &object, format);
+        if !is_empty && format == Format::Text {
+            text.insert(0, '\n');
+        }
+        print(text.as_bytes())?;
         is_empty = false;
     }
     match &invocation.list {

@@ -21,9 +21,18 @@ use crate::s3::range_spec::RangeSpec;
 /// The longest time limit. The system cannot count much longer ones, and nobody waits for them.
 const TIMEOUT_MAX: Duration = Duration::from_hours(365 * 24);
 
-/// Parses a `--chunk-size`: bytes, or a number with a binary (`MiB`, `Mi`) or decimal (`MB`, `M`) unit.
+/// The smallest `--chunk-size` without a unit. In s5cmd the number of `--part-size` is MiB.
+pub(super) const BARE_CHUNK_SIZE_MIN: u64 = 4096;
+
+/// Parses a `--chunk-size`: bytes, or a number with a binary (`MiB`, `Mi`) or decimal (`MB`, `M`) unit. A small number
+/// needs a unit.
 pub(crate) fn chunk_size(text: &str) -> Result<NonZeroU64, String> {
     let bytes = size(text)?;
+    let has_unit = text.ends_with(|last: char| last.is_ascii_alphabetic());
+    if bytes.get() < BARE_CHUNK_SIZE_MIN && !has_unit {
+        let unit = if bytes.get() <= Options::CHUNK_SIZE_MAX >> 20 { "MiB" } else { "KiB" };
+        return Err(format!("that is {bytes} bytes: write {bytes}{unit}, or {bytes}B if bytes are meant"));
+    }
     if bytes.get() > Options::CHUNK_SIZE_MAX {
         return Err(format!("it must be at most {}", format::size(Options::CHUNK_SIZE_MAX)));
     }
@@ -155,7 +164,8 @@ mod tests {
     #[test]
     fn sizes() {
         for (text, bytes) in [
-            ("1", 1),
+            ("1B", 1),
+            ("4096", 4096),
             ("8388608", 8_388_608),
             ("5B", 5),
             ("8KiB", 8 * 1024),
@@ -195,6 +205,20 @@ mod tests {
             let rate = rate(text);
             assert_eq!(rate.as_ref().ok().map(|rate| rate.get()), bytes, "{text}");
             assert!(rate.is_ok() || rate.unwrap_err().contains("400Mb/s is 50MB"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_small_chunk_needs_a_unit() {
+        for (text, says) in [
+            ("50", "that is 50 bytes: write 50MiB"),
+            ("1", "write 1MiB, or 1B"),
+            ("1024", "write 1024MiB"),
+            ("1025", "write 1025KiB"),
+            ("4095", "write 4095KiB, or 4095B"),
+        ] {
+            let said = chunk_size(text).unwrap_err();
+            assert!(said.contains(says), "{text}: {said}");
         }
     }
 
@@ -251,7 +275,9 @@ mod tests {
         ) {
             // Small numbers are the likely ones, and the only ones that a large unit allows.
             for number in [number, number % 6000 + 1, number % 5 + 1] {
-                let bytes = number.checked_mul(factor).filter(|bytes| *bytes <= Options::CHUNK_SIZE_MAX);
+                let least = if unit.is_empty() { BARE_CHUNK_SIZE_MIN } else { 1 };
+                let bytes = number.checked_mul(factor);
+                let bytes = bytes.filter(|bytes| (least..=Options::CHUNK_SIZE_MAX).contains(bytes));
                 prop_assert_eq!(chunk_size(&format!("{number}{unit}")).ok().map(NonZeroU64::get), bytes);
             }
         }

@@ -35,6 +35,7 @@ fn each_flag_refuses_values_outside_its_limits() {
         (&["--chunk-size", "0", URI], ErrorKind::ValueValidation, "at least 1 byte"),
         (&["--max-memory", "33MiB", URI], ErrorKind::ValueValidation, "at least 34.0 MiB"),
         (&["--chunk-size", "0.9B", URI], ErrorKind::ValueValidation, "at least 1 byte"),
+        (&["--part-size", "50", URI], ErrorKind::ValueValidation, "that is 50 bytes: write 50MiB"),
         (&["--chunk-size", "2GiB", URI], ErrorKind::ValueValidation, "at most 1.0 GiB"),
         (&["--chunk-size", "99999999999EiB", URI], ErrorKind::ValueValidation, "at most 1.0 GiB"),
         (&["--chunk-size", "8Mib/s", URI], ErrorKind::ValueValidation, "8MiB or 8MB"),

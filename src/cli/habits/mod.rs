@@ -16,6 +16,7 @@ use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::error::{Error, Result};
+use crate::s3::address::typed_text::without_secrets;
 
 pub(super) use words::{WordPlace, parse_source};
 
@@ -77,11 +78,10 @@ pub(super) fn explained(
     words: &[OsString],
     command: &Command,
 ) -> Result<clap::Error> {
-    if refusal.kind() == ErrorKind::ValueValidation
-        && let Some(ContextValue::String(value)) = refusal.get(ContextKind::InvalidValue)
-        && value.contains("://")
-        && let Some(error) = invalid_option(&refusal).and_then(|option| flag_elsewhere(&option))
-    {
+    if refusal.kind() == ErrorKind::MissingRequiredArgument && lacks_only_object(&refusal) {
+        return Err(no_object(words));
+    }
+    if let Some(error) = flag_elsewhere(&refusal, words) {
         return Err(error);
     }
     if refusal.kind() != ErrorKind::UnknownArgument {
@@ -106,22 +106,97 @@ pub(super) fn explained(
     Ok(refusal)
 }
 
-/// Returns the error for an option of ours that takes a value and was given none, because elsewhere it takes none.
-fn flag_elsewhere(option: &str) -> Option<Error> {
-    let (ours, hint) = [
-        ("--concurrency", ("-c is --concurrency N here", "to resume a download use --continue")),
-        (
-            "--range",
-            (
-                "-r is --range RANGE here",
-                "for many objects use --from - with the keys that aws s3api list-objects-v2 lists",
-            ),
-        ),
-        ("--max-time", ("-m is --max-time SECONDS here", "for whole sites use wget")),
-    ]
-    .into_iter()
-    .find_map(|(name, answer)| option.contains(name).then_some(answer))?;
-    Some(Error::usage(ours).with_hint(hint))
+/// Returns whether an object is all that the command line lacks.
+fn lacks_only_object(refusal: &clap::Error) -> bool {
+    match refusal.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(missing)) => {
+            missing.len() == 1 && missing.iter().all(|argument| argument.contains("://"))
+        }
+        _ => false,
+    }
+}
+
+/// Returns the error for a command line that has no object, or has it as the file of `-o`.
+fn no_object(words: &[OsString]) -> Error {
+    match object_as_value(words, "--output", 'o') {
+        Some((option, object)) => {
+            Error::usage(format!("{option} took {object} as FILE, so that no object is left"))
+                .with_hint(format!("write {option} FILE {object}"))
+        }
+        None => Error::usage("name an object")
+            .with_hint("s3fcp s3://bucket/key, or --from FILE for a list; s3fcp --help lists the options"),
+    }
+}
+
+/// An option that takes a value here, and whose letter takes none in other programs.
+struct FlagElsewhere {
+    long: &'static str,
+    letter: char,
+    value: &'static str,
+    hint: &'static str,
+}
+
+const FLAGS_ELSEWHERE: [FlagElsewhere; 3] = [
+    FlagElsewhere {
+        long: "--concurrency",
+        letter: 'c',
+        value: "N",
+        hint: "to resume a download use --continue",
+    },
+    FlagElsewhere {
+        long: "--range",
+        letter: 'r',
+        value: "RANGE",
+        hint: "for many objects use --from - with the keys that aws s3api list-objects-v2 lists",
+    },
+    FlagElsewhere { long: "--max-time", letter: 'm', value: "SECONDS", hint: "for whole sites use wget" },
+];
+
+/// Returns the error for an option of ours that takes a value and was given none, because elsewhere it takes none, or
+/// that took the object for its value.
+fn flag_elsewhere(refusal: &clap::Error, words: &[OsString]) -> Option<Error> {
+    let option = invalid_option(refusal)?;
+    let FlagElsewhere { long, letter, value, hint } =
+        FLAGS_ELSEWHERE.iter().find(|flag| option.contains(flag.long))?;
+    let short = format!("-{letter}");
+    let is_short = match (refusal.kind(), refusal.get(ContextKind::InvalidValue)) {
+        (ErrorKind::ValueValidation, Some(ContextValue::String(given))) if given.contains("://") => {
+            match object_as_value(words, long, *letter) {
+                Some((typed, object)) if typed == *long => {
+                    return Some(
+                        Error::usage(format!("{long} took {object} as {value}"))
+                            .with_hint(format!("write {long} {value} {object}")),
+                    );
+                }
+                _ => true,
+            }
+        }
+        // "a value is required": the next word is an option, or there is none.
+        (ErrorKind::InvalidValue, Some(ContextValue::String(given))) if given.is_empty() => {
+            words.iter().any(|word| *word == *short)
+        }
+        _ => false,
+    };
+    is_short.then(|| Error::usage(format!("{short} is {long} {value} here")).with_hint(*hint))
+}
+
+/// Returns the name that an option was typed by, if an object or a URL follows as its value, and that one as messages
+/// show it.
+fn object_as_value(words: &[OsString], long: &str, letter: char) -> Option<(String, String)> {
+    let short = format!("-{letter}");
+    let texts: Vec<&str> = words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+    let joined = texts.iter().filter_map(|word| {
+        let value = word.strip_prefix(long).and_then(|rest| rest.strip_prefix('='));
+        let of_letter = || word.strip_prefix(&*short).map(|rest| rest.trim_start_matches('='));
+        value.map(|value| (long, value)).or_else(|| of_letter().map(|value| (&*short, value)))
+    });
+    let separate = texts.windows(2).filter_map(|pair| {
+        let is_cluster = pair[0].starts_with('-') && !pair[0].starts_with("--") && pair[0].ends_with(letter);
+        let typed = if pair[0] == long { Some(long) } else { is_cluster.then_some(&*short) };
+        typed.map(|typed| (typed, pair[1]))
+    });
+    let (typed, object) = separate.chain(joined).find(|(_, value)| value.contains("://"))?;
+    Some((typed.to_owned(), without_secrets(object).into_owned()))
 }
 
 fn invalid_option(refusal: &clap::Error) -> Option<String> {

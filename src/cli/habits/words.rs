@@ -109,8 +109,14 @@ fn hint_for(word: &str, place: WordPlace) -> Option<WordHint> {
         };
         return Some(("it is a command of another program", hint.to_owned()));
     }
+    if matches!(word, "help" | "version") {
+        return Some(("there are no subcommands", format!("s3fcp --{word}")));
+    }
     if matches!(word, "json" | "text") {
-        return Some(("it is a format", format!("write --info={word}, with the equals sign")));
+        return Some((
+            "it is a format",
+            format!("write --info={word} or --stats={word}, with the equals sign"),
+        ));
     }
     if word == "-" {
         return Some(("stdout is the default", "leave it out, or write -o -".to_owned()));

@@ -104,7 +104,7 @@ fn every_flag_reaches_its_field() {
 fn other_spellings_mean_the_same() {
     for (one, other) in [
         (&["--concurrency", "4", URI][..], &["-c4", URI][..]),
-        (&["--chunk-size=2KiB", URI], &[URI, "--part-size", "2048"]),
+        (&["--chunk-size=4KiB", URI], &[URI, "--part-size", "4096"]),
         (&["--endpoint", "http://h", URI], &["--endpoint-url=http://h", URI]),
         (&["--info", URI], &["--info=text", URI]),
         (&["--stats", URI], &["--stats=text", URI]),

@@ -34,6 +34,18 @@ fn info_describes_the_object_by_one_head_and_no_get() {
 }
 
 #[test]
+fn descriptions_of_several_objects_are_apart() {
+    let server = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).start();
+    server.put("bucket", "key", object(5));
+    for (option, between) in [("--info", "\n\nuri:"), ("--info=json", "}\n{")] {
+        let described = S3fcp::at(&server.endpoint()).args([option, URI]).download(URI);
+        let text = String::from_utf8(described.stdout).expect("text");
+        assert_eq!(text.matches(between).count(), 1, "{text}");
+        assert!(!text.starts_with('\n') && !text.ends_with("\n\n"), "{text}");
+    }
+}
+
+#[test]
 fn info_of_a_version() {
     let server = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).start();
     let version = server.put("bucket", "key", object(5));

@@ -229,7 +229,7 @@ impl Trial {
         let (first, case) = (&self.objects[0].liar, &self.case);
         let largest = self.objects.iter().flat_map(|object| object.liar.sizes).max().unwrap_or_default();
         let mut line = format!(
-            "s3fcp --endpoint {} --hedge off --max-attempts 2 --stall-timeout 2 --threads {} -c {} --chunk-size {}",
+            "s3fcp --endpoint {} --hedge off --max-attempts 2 --stall-timeout 2 --threads {} -c {} --chunk-size {}B",
             server.endpoint(),
             case.threads,
             first.concurrency,

@@ -125,7 +125,7 @@ impl S3fcp {
 
     /// Sets the number of requests at the same time, and the size of a chunk in bytes.
     pub(crate) fn window(self, concurrency: u64, chunk: u64) -> Self {
-        self.args(["-c", &concurrency.to_string(), "--chunk-size", &chunk.to_string()])
+        self.args(["-c", &concurrency.to_string(), "--chunk-size", &format!("{chunk}B")])
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {

@@ -110,7 +110,13 @@ fn arguments() -> Vec<Case> {
         typed("a URL without a host", "https:///path"),
         typed("a URL with a password", "https://user:hunter2@host/path"),
         typed("a misspelt option", "--chunksize 1MiB s3://bucket/key"),
+        typed("an object as a file", "--output s3://bucket/key"),
+        typed("an object as a range", "--range s3://bucket/key"),
+        typed("a letter of another program", "-c -o file s3://bucket/key"),
+        typed("a subcommand", "help"),
+        typed("a bucket's ARN", "s3://arn:aws:s3:::bucket/key"),
         typed("a number that is too large", "-c 5000 s3://bucket/key"),
+        typed("a size in another program's unit", "--part-size 50 s3://bucket/key"),
         typed("a size of an unknown unit", "--chunk-size 8parsecs s3://bucket/key"),
         typed("too little memory", "--max-memory 1MiB s3://bucket/key"),
         typed("a range that is none", "--range 5 s3://bucket/key"),
@@ -249,7 +255,8 @@ fn integrity() -> Vec<Case> {
 
 fn output() -> Vec<Case> {
     vec![
-        asked("a folder that is not there", "-o none/file", all!(Reply::ok())),
+        asked("a folder that is not there", "-o none/", all!(Reply::ok())),
+        asked("a file in a folder that is not there", "-o none/file", all!(Reply::ok())),
         asked("a file that is there", "-o there", all!(Reply::ok())).to(">there"),
     ]
 }
