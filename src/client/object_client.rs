@@ -139,7 +139,7 @@ impl ObjectClient {
                         }
                         continue;
                     }
-                    let error = self.sender.error_from(&site, response).await;
+                    let error = site.endpoint.explain(self.sender.error_from(&site, response).await);
                     let is_unsigned = self.is_s3() && keys.identity().is_none();
                     (keys, if is_unsigned { of_unsigned(error) } else { error })
                 }

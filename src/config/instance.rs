@@ -202,7 +202,10 @@ fn without_token(reason: String, token: &Token) -> String {
     match token {
         Ok(_) => reason,
         Err(why) => {
-            format!("{reason} without a token ({why}); containers need an instance whose hop limit is 2")
+            format!(
+                "{reason}, also without a token ({why}); inside a container, set the hop limit in the instance's \
+                 metadata options to 2"
+            )
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::config::chain_error::credentials_error;
 use crate::config::credentials::{Credentials, log_credentials};
 use crate::config::ini::decode_name;
 use crate::config::keys::{KEY_VARIABLES, keys_from_env};
-use crate::config::profile::{self, Setting, SettingsLookup, variable};
+use crate::config::profile::{self, SettingsLookup, variable};
 use crate::config::provider_chain::{CredentialSource, ProviderChain};
 use crate::config::provider_http::ProviderClient;
 use crate::config::s3_block;
@@ -147,8 +147,9 @@ fn ca_bundle(found: &SettingsLookup, settings: &Settings) -> Option<CaBundle> {
     if let Some(path) = &settings.ca_bundle {
         return Some(CaBundle::new(path, "--ca-bundle"));
     }
-    let Setting { origin, value } = found.setting(&["AWS_CA_BUNDLE"], "ca_bundle")?;
-    Some(CaBundle::new(value, origin))
+    let setting = found.setting(&["AWS_CA_BUNDLE"], "ca_bundle")?;
+    let origin = setting.origin();
+    Some(CaBundle::new(setting.value, origin))
 }
 
 #[cfg(test)]

@@ -48,11 +48,10 @@ impl SettingsLookup<'_> {
 
     /// Returns what [`value`](Self::value) does, with its origin.
     pub(super) fn setting(&self, variables: &[&str], key: &str) -> Option<Setting> {
-        let from_environment =
-            |name: &&str| Some(Setting { origin: (*name).to_owned(), value: variable(self.env, name)? });
+        let from_environment = |name: &&str| Some(Setting::of_variable(name, variable(self.env, name)?));
         let from_profile = || {
             let value = self.profiles.get(key).map(str::trim).filter(|value| !value.is_empty())?;
-            Some(Setting { origin: self.in_profile(key), value: value.to_owned() })
+            Some(self.of_profile(key, value))
         };
         variables.iter().find_map(from_environment).or_else(from_profile)
     }
@@ -62,9 +61,10 @@ impl SettingsLookup<'_> {
         self.setting(variables, key).map(|setting| setting.parse_bool()).transpose()
     }
 
-    /// Returns the name of `key` in the selected profile, for error messages.
-    pub(super) fn in_profile(&self, key: &str) -> String {
-        format!("{key} of the profile {:?}", decode_name(self.profiles.selected_profile()))
+    /// Returns the `value` that `key` has in the selected profile.
+    pub(super) fn of_profile(&self, key: &str, value: &str) -> Setting {
+        let profile = Some(decode_name(self.profiles.selected_profile()));
+        Setting { name: key.to_owned(), profile, value: value.to_owned() }
     }
 
     /// Returns the custom endpoint: that of S3 before that of all services, the environment before the profile
@@ -82,7 +82,9 @@ impl SettingsLookup<'_> {
         }
         let from_profile = EnvConfigValue::new().profile("endpoint_url").service_id("s3");
         match from_profile.load(self.env, Some(self.profiles)) {
-            Some((url, _)) => endpoint_url::parse(&url, &self.in_profile("endpoint_url")).map(Some),
+            Some((url, _)) => {
+                endpoint_url::parse(&url, &self.of_profile("endpoint_url", &url).origin()).map(Some)
+            }
             None => Ok(None),
         }
     }
@@ -114,12 +116,24 @@ impl SettingsLookup<'_> {
 
 /// A value and where it was found.
 pub(super) struct Setting {
-    /// The name of the variable, or the key and its profile.
-    pub(super) origin: String,
+    /// The name of the variable, or the key in the profile.
+    name: String,
+    profile: Option<String>,
     pub(super) value: String,
 }
 
 impl Setting {
+    /// Creates the setting of the environment variable `name`.
+    pub(super) fn of_variable(name: &str, value: String) -> Self {
+        Self { name: name.to_owned(), profile: None, value }
+    }
+
+    /// Names the variable, or the key and its profile.
+    pub(super) fn origin(&self) -> String {
+        let profile = self.profile.as_ref().map(|profile| format!(" of the profile {profile:?}"));
+        self.name.clone() + &profile.unwrap_or_default()
+    }
+
     /// Parses the value; the error names its origin and what was `expected`.
     pub(super) fn parse<T: FromStr>(&self, expected: &str) -> Result<T> {
         self.value.parse().map_err(|_| self.invalid(expected))
@@ -136,7 +150,9 @@ impl Setting {
 
     /// Returns the error for an invalid value.
     pub(super) fn invalid(&self, expected: &str) -> Error {
-        Error::usage(format!("invalid {} {:?}: expected {expected}", self.origin, self.value))
+        let Self { name, profile, value } = self;
+        let place = profile.as_ref().map(|profile| format!(" in the profile {profile:?}"));
+        Error::usage(format!("invalid {name} {value:?}{}: expected {expected}", place.unwrap_or_default()))
     }
 }
 

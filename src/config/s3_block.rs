@@ -128,7 +128,7 @@ impl<'a> S3Block<'a> {
         let pairs = self.text.lines().filter_map(|line| line.split_once('='));
         let (_, value) =
             pairs.map(|(k, v)| (k.trim(), v.trim())).find(|(k, v)| *k == key && !v.is_empty())?;
-        Some(Setting { origin: self.found.in_profile(&format!("s3.{key}")), value: value.to_owned() })
+        Some(self.found.of_profile(&format!("s3.{key}"), value))
     }
 
     /// Returns a switch that has three places: the environment, the profile as `s3_KEY`, and this block, where it is
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn sizes_and_rates_are_read_as_the_aws_cli_reads_them() {
-        let setting = |value: &str| Setting { origin: "here".into(), value: value.into() };
+        let setting = |value: &str| Setting::of_variable("here", value.into());
         for (text, bytes) in [
             ("8388608", Some(8 << 20)),
             ("8MB", Some(8 << 20)),

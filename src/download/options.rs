@@ -24,14 +24,15 @@ pub struct Options {
     pub if_match: Option<ETag>,
     /// The number of ranges fetched at the same time; adaptive if `None`.
     pub concurrency: Option<NonZeroUsize>,
-    /// The size of a range, in bytes, at most [`Options::CHUNK_SIZE_MAX`]. If `None`, 8 MiB with an explicit concurrency, else up
-    /// to 4 MiB.
+    /// The size of a range, in bytes, at most [`Options::CHUNK_SIZE_MAX`]. If `None`, 8 MiB with an explicit concurrency, else
+    /// adaptive: 256 KiB to 14 MiB.
     pub chunk_size: Option<NonZeroU64>,
     /// The most memory that the process may use, in bytes. If `None`, concurrency x chunk size; where neither is given,
     /// at most 56 MiB of the object, or up to 1 GiB where so many connections pay, and never more than an eighth of the
     /// machine's memory and a quarter of what a cgroup allows.
     pub max_memory: Option<NonZeroU64>,
-    /// Consecutive attempts without progress (64 KiB) before giving up; if `None`, 4 before the first byte and 10 after it.
+    /// Consecutive attempts without progress (16 KiB, or less of a small range or under a rate limit) before giving up; if
+    /// `None`, 4 before the first byte and 10 after it.
     pub max_attempts: Option<NonZeroU32>,
     /// How long the server may take to begin a response. If `None`, 30 s at the first attempt, 60 s at the second one, up to
     /// 120 s: cold storage tiers are slow to begin.

@@ -132,7 +132,7 @@ impl RequestedBytes {
     pub(crate) fn refused(&self, error: Error) -> Error {
         match error.service() {
             Some(service) if service.status == 412 && self.if_match.is_some() && self.size.is_none() => {
-                Error::new(ErrorKind::Changed, OTHER).with_service(service.clone())
+                other(OTHER.to_owned()).with_service(service.clone())
             }
             _ => error,
         }
@@ -143,14 +143,16 @@ const SIZE_NEEDED: &str =
     "the server does not show the object's size, from which this range would be counted";
 const OTHER: &str = "the object is not the one named by --if-match";
 
+fn other(what: String) -> Error {
+    Error::new(ErrorKind::Changed, what).with_hint("s3fcp --info shows the present ETag")
+}
+
 fn check_named(if_match: Option<&ETag>, info: &ObjectInfo) -> Result<()> {
     match (if_match, info.etag.as_deref()) {
         (Some(named), Some(shown)) if !named.matches(shown) => {
-            Err(Error::new(ErrorKind::Changed, format!("{OTHER}, {named}: its ETag is {shown}")))
+            Err(other(format!("{OTHER}, {named}: its ETag is {shown}")))
         }
-        (Some(named), None) => {
-            Err(Error::new(ErrorKind::Changed, format!("{OTHER}, {named}: the store shows no ETag")))
-        }
+        (Some(named), None) => Err(other(format!("{OTHER}, {named}: the store shows no ETag"))),
         _ => Ok(()),
     }
 }

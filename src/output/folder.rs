@@ -21,6 +21,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::output::helper_names::random_name;
+use crate::output::path::CREATE_FOLDER;
 use crate::output::path_error::{failed, unusable};
 
 /// Flags of every open: a link could lead anywhere, and opening a pipe would block.
@@ -58,8 +59,9 @@ impl Folder {
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(CWD, folder, flags, Mode::empty()).map_err(|e| match e {
-            Errno::NOENT | Errno::NOTDIR => unusable(path, "its folder does not exist")
-                .with_hint("create the folder first, with mkdir -p"),
+            Errno::NOENT | Errno::NOTDIR => {
+                unusable(path, "its folder does not exist").with_hint(CREATE_FOLDER)
+            }
             e => failed(path, "open the folder of", e.into()),
         })?;
         let probed = probe(&fd).and_then(|file| File::from(file).metadata());

@@ -133,7 +133,7 @@ impl PartFile {
             return Ok(ExistingPart::Nothing);
         }
         let LoadedSidecar::State(state) = &self.found else {
-            return Ok(ExistingPart::Useless("its sidecar is damaged"));
+            return Ok(ExistingPart::Useless("the note beside it is damaged"));
         };
         // What follows the bytes of a run that noted its end was written by somebody else.
         let length = state.stopped.as_ref().map_or(found.size, |noted| found.size.min(noted.size));

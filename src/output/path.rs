@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 use crate::output::path_error::{failed, unusable};
 use crate::s3::address::source::Source;
 
+/// What to do where a folder is missing.
+pub(super) const CREATE_FOLDER: &str = "create the folder first, with mkdir -p";
+
 /// Links that are followed before they count as a circle, as on Linux.
 const LINKS_MAX: usize = 40;
 
@@ -56,7 +59,7 @@ pub(crate) fn is_folder(path: &Path) -> Result<bool> {
     }
     let is_folder = fs::metadata(path).is_ok_and(|found| found.is_dir());
     if !is_folder && path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-        return Err(unusable(path, "no such folder"));
+        return Err(unusable(path, "no such folder").with_hint(CREATE_FOLDER));
     }
     Ok(is_folder)
 }

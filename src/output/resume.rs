@@ -66,12 +66,12 @@ impl SidecarState {
                 return if length == before {
                     Ok(Some(at_end))
                 } else {
-                    Err("it is longer than its sidecar says")
+                    Err("it is longer than the note beside it says")
                 };
             };
             self.check(piece, source, request)?;
             if piece.at.is_some_and(|at| at != before) {
-                return Err("its sidecar contradicts itself");
+                return Err("the note beside it contradicts itself");
             }
             // An object is proven to be whole before the next one begins, and not by its length: the run may have ended
             // because the proof failed.
@@ -117,7 +117,7 @@ impl SidecarState {
                 Some(_) => {}
             }
         }
-        if piece.fits(request.asked) { Ok(()) } else { Err("its sidecar contradicts itself") }
+        if piece.fits(request.asked) { Ok(()) } else { Err("the note beside it contradicts itself") }
     }
 
     /// Returns whether the sidecar names exactly the objects of `request`, each with all of its bytes.
@@ -225,7 +225,7 @@ mod tests {
             (&[("a", 1)], &["a"], 1, Ok(Some((0, 0, 0)))),
             (&[("a", 100)], &["a"], 101, Err("longer")),
             (&[("a", 100)], &["b"], 7, Err("another object")),
-            (&[], &["a"], 7, Err("than its sidecar says")),
+            (&[], &["a"], 7, Err("than the note beside it says")),
             (&[("a", 10), ("b", 20)], &["a", "b"], 7, Ok(Some((7, 0, 7)))),
             // The run may have ended because the first one was not whole, or not proven to be.
             (&[("a", 10)], &["a", "b"], 10, Ok(Some((9, 0, 9)))),

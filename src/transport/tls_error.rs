@@ -49,7 +49,7 @@ pub(crate) fn explain(error: &(dyn StdError + 'static), prefix: &str, tls: &Tls)
             | InvalidMessage::InvalidEmptyPayload,
         ) => (
             "the server did not respond with TLS".to_owned(),
-            "this port may serve plain HTTP: check the scheme and port of the endpoint".to_owned(),
+            "this port may serve plain HTTP: check the scheme and the port".to_owned(),
         ),
         _ => return None,
     };

@@ -186,7 +186,7 @@ impl Stats {
             line(
                 "peak memory",
                 format!(
-                    "{}; the limit of bytes received and not written is {}",
+                    "{}; at most {} of the object may wait to be written",
                     size(peak),
                     size(count(self.window))
                 ),
@@ -285,7 +285,7 @@ mod tests {
              throttled     5 times\n\
              connections   17, for at most 16 ranges at the same time\n\
              threads       2\n\
-             peak memory   90.0 MiB; the limit of bytes received and not written is 1.0 GiB\n\
+             peak memory   90.0 MiB; at most 1.0 GiB of the object may wait to be written\n\
              checksum      crc64nvme verified\n\
              validator     strong\n\
              CPU           0.50 s\n\

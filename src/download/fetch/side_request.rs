@@ -167,7 +167,8 @@ fn still_has(tag: &str, head: Result<ObjectInfo>) -> Result<()> {
             Err(Error::new(ErrorKind::Changed, what))
         }
         Err(e) if e.kind() == ErrorKind::NotFound => {
-            Err(Error::new(ErrorKind::Changed, "the object was deleted during the download"))
+            let error = Error::new(ErrorKind::Changed, "the object was deleted during the download");
+            Err(error.with_hint("run the command again to see whether there is a new one"))
         }
         Err(e) => {
             Err(e.with_hint("only HEAD shows the ETag at this server, and so whether the object changed"))

@@ -47,14 +47,20 @@ pub(crate) enum SigningService {
     Outposts(String),
 }
 
+/// Returns bucket and key of a bucket's ARN, `arn:PARTITION:s3:::BUCKET/KEY`.
+pub(super) fn bucket_arn_resource(text: &str) -> Option<&str> {
+    let mut parts = text.splitn(3, ':').skip(2);
+    parts.next()?.strip_prefix("s3:::")
+}
+
 /// Splits `text`, which follows `s3://`, into an access point and the key. The error completes "invalid URI: ...".
 pub(super) fn split(text: &str) -> Result<(BucketArn, &str), String> {
     let mut parts = text.splitn(6, ':');
     let mut part = || parts.next().unwrap_or_default();
     let (_arn, partition, service, region, account, resource) =
         (part(), part(), part(), part(), part(), part());
-    if service == "s3" && region.is_empty() && account.is_empty() {
-        return Err(format!("this is a bucket's ARN: write s3://{resource}"));
+    if bucket_arn_resource(text).is_some() {
+        return Err("this is a bucket's ARN, not an access point's".to_owned());
     }
     let mut rest = resource;
     let service = match service {

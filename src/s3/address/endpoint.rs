@@ -5,7 +5,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::addressing::Addressing;
 use crate::s3::address::host;
 use crate::s3::address::http_url::{HttpUrl, UrlQuery};
@@ -26,6 +26,8 @@ pub(crate) struct Endpoint {
     /// The query of a URL; signed requests have none but the version.
     query: Option<UrlQuery>,
     scope: SigningScope,
+    /// The custom endpoint's own path ends in the bucket's name.
+    has_bucket_in_prefix: bool,
 }
 
 /// Everything but the unreserved characters and the slash is encoded (Amazon S3 API Reference,
@@ -58,7 +60,8 @@ impl Endpoint {
             Some(port) if port != default_port => format!("{}:{port}", host.name),
             _ => host.name,
         };
-        Ok(Self { https, authority, bucket_path, path, query: None, scope: host.scope })
+        let has_bucket_in_prefix = prefix.rsplit('/').next() == Some(uri.bucket());
+        Ok(Self { https, authority, bucket_path, path, query: None, scope: host.scope, has_bucket_in_prefix })
     }
 
     /// Returns the endpoint of `url`, which is used exactly as given. Requests to it are not signed.
@@ -70,7 +73,18 @@ impl Endpoint {
             path: url.path().to_owned(),
             query: url.query().cloned(),
             scope: SigningScope { region: Region::default(), service: "", scheme: AuthScheme::SigV4 },
+            has_bucket_in_prefix: false,
         }
+    }
+
+    /// Adds a hint to `error` if nothing was found because the bucket's name is there twice.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        if error.kind() == ErrorKind::NotFound && self.has_bucket_in_prefix {
+            return error.with_better_hint(
+                "the endpoint's path ends in the bucket's name, which s3fcp adds itself: leave it out there",
+            );
+        }
+        error
     }
 
     /// Returns the scope of signatures for this endpoint.
@@ -234,6 +248,24 @@ mod tests {
             let endpoint =
                 resolve(&format!("s3://bucket/{key}"), "us-east-1", None, AddressingStyle::Auto).unwrap();
             assert_eq!(endpoint.target(None, None), format!("/{want}"), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_that_is_named_twice_is_explained() {
+        let error = |kind| Error::new(kind, "no such bucket").with_hint("another");
+        for (custom, kind, is_explained) in [
+            ("http://h/bucket", ErrorKind::NotFound, true),
+            ("http://h/bucket/", ErrorKind::NotFound, true),
+            ("http://h/s3/bucket", ErrorKind::NotFound, true),
+            ("http://h/bucket", ErrorKind::Access, false),
+            ("http://h/bucket/s3", ErrorKind::NotFound, false),
+            ("http://h/my-bucket", ErrorKind::NotFound, false),
+            ("http://h", ErrorKind::NotFound, false),
+        ] {
+            let endpoint = resolve("s3://bucket/k", "any", Some(custom), AddressingStyle::Path).unwrap();
+            let hint = endpoint.explain(error(kind)).hint().map(str::to_owned).unwrap_or_default();
+            assert_eq!(hint.contains("leave it out there"), is_explained, "{custom}: {hint}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use crate::error::printable::Visible;
 use crate::error::{Error, ErrorKind};
-use crate::s3::address::access_point::{self, BucketArn};
+use crate::s3::address::access_point::{self, BucketArn, bucket_arn_resource};
 use crate::s3::address::missing_key;
 use crate::s3::address::typed_text::without_secrets;
 
@@ -71,7 +71,12 @@ impl FromStr for S3Uri {
             None => return Err(bad("it does not start with s3://")),
         };
         let (bucket, key, arn) = if rest.starts_with("arn:") {
-            let (arn, key) = access_point::split(rest).map_err(|why| bad(&why))?;
+            let (arn, key) = access_point::split(rest).map_err(|why| match bucket_arn_resource(rest) {
+                Some(object) => {
+                    bad(&why).with_better_hint(format!("write it as s3://{}", without_secrets(object)))
+                }
+                None => bad(&why),
+            })?;
             let bucket = rest.strip_suffix(key).unwrap_or(rest).trim_end_matches('/');
             (bucket, key, Some(arn))
         } else {
@@ -160,7 +165,7 @@ mod tests {
             ("s3://a:b:c/key", "a bucket's name consists of letters"),
             ("s3://tenant:/key", "bucket is missing"),
             ("s3://../key", "not a valid bucket name"),
-            ("s3://arn:aws:s3:::bucket/key", "write s3://bucket/key"),
+            ("s3://arn:aws:s3:::a/b?c", "not an access point's\n  hint: write it as s3://a/b?..."),
             ("s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/mine", "key is missing"),
             (&long, "longer than 1024"),
         ] {

@@ -114,7 +114,11 @@ fn metadata_that_cannot_be_used_is_named() {
             "the name of a role: <html>",
         ),
         ("a list of JSON", of(token(), text("{\"a\": 1}"), text("")), "name of a role"),
-        ("no access without a token", of(Reply::status(403), Reply::status(401), text("")), "hop limit"),
+        (
+            "no access without a token",
+            of(Reply::status(403), Reply::status(401), text("")),
+            "HTTP 401, also without a token (HTTP 403); inside a container, set the hop limit",
+        ),
         ("a page for keys", of(token(), text("role"), text("<html>")), "not JSON"),
         (
             "a refused role",

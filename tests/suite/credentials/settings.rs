@@ -467,7 +467,8 @@ fn max_concurrent_requests() {
     });
     assert_downloads(one.run().args(["--endpoint", &server.endpoint()]).window(3, CHUNK));
     let bad = block("max_concurrent_requests", "0");
-    assert_refused(bad.run().args(["--endpoint", &server.endpoint()]), "s3.max_concurrent_requests");
+    let says = "invalid s3.max_concurrent_requests \"0\" in the profile \"default\": expected a number ≥ 1";
+    assert_refused(bad.run().args(["--endpoint", &server.endpoint()]), says);
 }
 
 fn multipart_chunksize() {

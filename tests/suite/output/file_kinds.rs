@@ -44,7 +44,10 @@ fn a_path_that_cannot_be_a_file_is_refused_before_any_request() {
     let of_out = |out, message| Refusal { out, uri: URI, exit_code: 8, message };
     let of_key = |uri| Refusal { out: "folder", uri, exit_code: 2, message: "last segment" };
     let table = [
-        ("a folder that is not there", of_out("none/", "no such folder")),
+        (
+            "a folder that is not there",
+            of_out("none/", "none/: no such folder\n  hint: create the folder first, with mkdir -p"),
+        ),
         ("in a folder that is not there", of_out("none/file", "none/file: its folder does not exist")),
         ("a file as a folder", of_out("file/", "no such folder")),
         ("below a file", of_out("file/x", "cannot access")),

@@ -249,7 +249,7 @@ fn what_cannot_be_continued_starts_over() {
                 damage: |folder| {
                     fs::write(folder.path().join("out.part.json"), "{\"format\":1,").expect("damage");
                 },
-                message: "its sidecar is damaged",
+                message: "the note beside it is damaged",
                 ..CASE
             },
         ),
@@ -278,7 +278,7 @@ fn what_cannot_be_continued_starts_over() {
             "a start that does not follow from the range",
             Case {
                 damage: |folder| kept(folder, |kept| kept["objects"][0]["start"] = 1.into()),
-                message: "its sidecar contradicts itself",
+                message: "the note beside it contradicts itself",
                 ..CASE
             },
         ),
@@ -286,7 +286,7 @@ fn what_cannot_be_continued_starts_over() {
             "an end that does not follow from the size",
             Case {
                 damage: |folder| kept(folder, |kept| kept["objects"][0]["end"] = (SIZE - 1).into()),
-                message: "its sidecar contradicts itself",
+                message: "the note beside it contradicts itself",
                 ..CASE
             },
         ),

@@ -281,7 +281,7 @@ fn a_server_that_cannot_speak_our_tls_is_named_and_not_asked_again() {
             "plain http",
             (
                 b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
-                &["did not respond with TLS", "plain HTTP"],
+                &["did not respond with TLS", "plain HTTP: check the scheme and the port"],
             ),
         ),
         ("SSH", (b"SSH-2.0-OpenSSH_9.2p1\r\n", &["did not respond with TLS", "port"])),
