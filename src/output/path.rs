@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::output::path_error::{failed, unusable};
 use crate::s3::address::source::Source;
 
-/// What to do where a folder is missing.
+/// The hint for a folder that is missing.
 pub(super) const CREATE_FOLDER: &str = "create the folder first, with mkdir -p";
 
 /// Links that are followed before they count as a circle, as on Linux.
