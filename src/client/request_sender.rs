@@ -30,7 +30,7 @@ use crate::s3::request::{self, S3Request};
 use crate::s3::secrets::Secrets;
 use crate::s3::sign::{sign, sign_with_session};
 use crate::s3::sign_v4a::sign_multi_region;
-use crate::transport::connection_cap::RequestOrder;
+use crate::transport::connection_cap::request_order::RequestOrder;
 use crate::transport::pool::Lease;
 
 /// An error document is small; of what a broken server sends in its place no more than this is read.

@@ -20,10 +20,11 @@ use tracing::debug;
 use crate::error::{Error, Result};
 use crate::events::{CONNECTION, first_line};
 use crate::transport::connection::{Connection, Dialer};
+use crate::transport::connection_cap::cap::ConnectionCap;
 use crate::transport::connection_cap::queue::LeasedConnection;
+use crate::transport::connection_cap::request_order::RequestOrder;
 use crate::transport::connection_cap::silence::Silence;
 use crate::transport::connection_cap::slot::ConnectionSlot;
-use crate::transport::connection_cap::{ConnectionCap, RequestOrder};
 use crate::transport::proxy::{Proxies, Proxy};
 use crate::transport::tls::Tls;
 

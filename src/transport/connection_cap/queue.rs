@@ -9,8 +9,9 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
+use crate::transport::connection_cap::cap::{CapState, ConnectionCap};
+use crate::transport::connection_cap::request_order::RequestOrder;
 use crate::transport::connection_cap::slot::{ConnectionSlot, SlotStage};
-use crate::transport::connection_cap::{CapState, ConnectionCap, RequestOrder};
 
 /// How long a request waits before a later one loses its connection to it: one whose connection brings nothing, and in
 /// the end one that gets on. That one would be done and its connection free, usually soon, and another connection in its

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::transport::connection_cap::cap::{CapState, ConnectionCap};
 use crate::transport::connection_cap::queue::{ConnectionInUse, RequestKey};
-use crate::transport::connection_cap::{CapState, ConnectionCap, RequestOrder};
+use crate::transport::connection_cap::request_order::RequestOrder;
 
 /// How long a request may get no response, beyond some usual latencies, while others get theirs.
 pub(super) const SILENCE: Duration = Duration::from_secs(1);

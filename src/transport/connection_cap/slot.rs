@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::transport::connection_cap::{CapState, ConnectionCap};
+use crate::transport::connection_cap::cap::{CapState, ConnectionCap};
 
 /// The right to one connection.
 #[derive(Debug)]

@@ -1,9 +1,14 @@
 //! Limits that are seen, probed and lifted; requests that wait, and those that get no response.
 
-use tokio::time::timeout;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::*;
+use tokio::time::{Instant, timeout};
+
+use crate::transport::connection_cap::cap::{ConnectionCap, PROBE_DELAY_MIN};
+use crate::transport::connection_cap::request_order::RequestOrder;
 use crate::transport::connection_cap::silence::{SILENCE_CHECK, Silence};
+use crate::transport::connection_cap::slot::ConnectionSlot;
 
 fn order(offset: u64) -> RequestOrder {
     RequestOrder { object: 0, offset }

@@ -30,17 +30,23 @@ impl Source {
         self.code.lines().filter(|line| !line.trim_start().starts_with("//"))
     }
 
-    /// Returns every path below the crate that the code names.
+    /// Returns every path below the crate that the code names; a list in braces as one path for each of its names.
     pub(crate) fn crate_paths(&self) -> Vec<String> {
         let text = self.lines().collect::<Vec<_>>().join("\n");
-        text.match_indices("crate::")
-            .map(|(at, _)| {
-                let rest = &text[at + "crate::".len()..];
-                let end =
-                    rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
-                rest[..end].trim_end_matches(':').to_owned()
-            })
-            .collect()
+        let paths = text.match_indices("crate::").flat_map(|(at, _)| {
+            let rest = &text[at + "crate::".len()..];
+            let end =
+                rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
+            let path = rest[..end].trim_end_matches(':');
+            let list = rest[end..].strip_prefix('{').and_then(|list| list.split_once('}'));
+            match list {
+                Some((names, _)) => {
+                    names.split(',').map(|name| format!("{path}::{}", name.trim())).collect::<Vec<_>>()
+                }
+                None => vec![path.to_owned()],
+            }
+        });
+        paths.collect()
     }
 }
 

@@ -1,14 +1,4 @@
-//! How many connections the host, a firewall on the way or this process allows, as failures show it.
-//!
-//! Nothing is capped until a new connection fails, or brings no response or only the beginning of one, while others work.
-//! From then on there are no more than those that work, and requests wait for an idle one in the order of the output. A
-//! single connection, the probe, is tried beyond the cap after a second, and more seldom each time that it fails; where it
-//! brings a response to its end, the cap is doubled and the next probe is due. Any request may open it: the first in line
-//! is better off with the connection that becomes idle.
-
-pub(super) mod queue;
-pub(super) mod silence;
-pub(super) mod slot;
+//! The number of connections that may exist: lowered by failures, raised by a probe that works.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,7 +12,7 @@ use crate::transport::connection_cap::silence::{ResponseCount, SILENCE};
 use crate::transport::connection_cap::slot::{ConnectionSlot, SlotStage};
 
 /// How long the cap stays before a probe; doubled each time that it fails.
-const PROBE_DELAY_MIN: Duration = Duration::from_secs(1);
+pub(super) const PROBE_DELAY_MIN: Duration = Duration::from_secs(1);
 const PROBE_DELAY_MAX: Duration = Duration::from_mins(1);
 /// So many new connections that fail in the middle of their first response, and none that does not, show a limit: one may be
 /// the network's fault.
@@ -30,41 +20,35 @@ const CUTS_MIN: u32 = 2;
 /// The weight of a new latency in the average.
 const LATEST: f64 = 0.2;
 
-/// The place of a request among all of them: the number of its object, and the offset there. The least comes first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct RequestOrder {
-    pub(crate) object: u64,
-    pub(crate) offset: u64,
-}
-
 /// The number of connections that may exist.
 #[derive(Debug)]
-pub(super) struct ConnectionCap {
+pub(in crate::transport) struct ConnectionCap {
     state: Mutex<CapState>,
 }
 
+/// What is known of the connections, under one lock.
 #[derive(Debug)]
-struct CapState {
+pub(super) struct CapState {
     /// `usize::MAX` while no limit was seen.
-    cap: usize,
+    pub(super) cap: usize,
     /// Connections that exist or are being opened.
-    slots: BTreeMap<u64, SlotStage>,
+    pub(super) slots: BTreeMap<u64, SlotStage>,
     probe_delay: Duration,
     probe_at: Instant,
     /// Seconds.
     latency: f64,
     last_response: Option<Instant>,
-    responses: ResponseCount,
+    pub(super) responses: ResponseCount,
     /// New connections that failed in the middle of their first response, one after the other.
     cuts: u32,
     next_id: u64,
-    waiting: BTreeMap<RequestKey, Arc<Notify>>,
-    leased: BTreeMap<RequestKey, ConnectionInUse>,
+    pub(super) waiting: BTreeMap<RequestKey, Arc<Notify>>,
+    pub(super) leased: BTreeMap<RequestKey, ConnectionInUse>,
 }
 
 impl ConnectionCap {
     /// Creates a cap that allows any number.
-    pub(super) fn new() -> Arc<Self> {
+    pub(in crate::transport) fn new() -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(CapState {
                 cap: usize::MAX,
@@ -83,29 +67,29 @@ impl ConnectionCap {
     }
 
     /// Returns the number of connections allowed; `None` while no limit was seen.
-    pub(super) fn allowed(&self) -> Option<usize> {
+    pub(in crate::transport) fn allowed(&self) -> Option<usize> {
         Some(self.state().cap).filter(|cap| *cap != usize::MAX)
     }
 
     /// Returns whether a new connection may be opened now, with nobody waiting for one.
-    pub(super) fn has_spare(&self) -> bool {
+    pub(in crate::transport) fn has_spare(&self) -> bool {
         let state = self.state();
         state.waiting.is_empty() && state.slots.len() < state.cap
     }
 
     /// Returns whether a connection is in use for a request.
-    pub(super) fn is_leased(&self) -> bool {
+    pub(in crate::transport) fn is_leased(&self) -> bool {
         !self.state().leased.is_empty()
     }
 
     /// Returns whether a connection is being opened.
-    pub(super) fn is_opening(&self) -> bool {
+    pub(in crate::transport) fn is_opening(&self) -> bool {
         let state = self.state();
         state.slots.len() > state.count(SlotStage::Open)
     }
 
     /// Returns the right to open a connection, if there may be another one.
-    pub(super) fn take_slot(self: &Arc<Self>) -> Option<ConnectionSlot> {
+    pub(in crate::transport) fn take_slot(self: &Arc<Self>) -> Option<ConnectionSlot> {
         let mut state = self.state();
         // Only now: by a reset of all connections nothing is left that would show a limit.
         if state.cuts >= CUTS_MIN {
@@ -118,7 +102,7 @@ impl ConnectionCap {
     }
 
     /// Returns the right to open one connection beyond the cap, if that is due.
-    pub(super) fn take_probe(self: &Arc<Self>) -> Option<ConnectionSlot> {
+    pub(in crate::transport) fn take_probe(self: &Arc<Self>) -> Option<ConnectionSlot> {
         let mut state = self.state();
         if state.slots.len() != state.cap || Instant::now() < state.probe_at {
             return None;
@@ -131,7 +115,7 @@ impl ConnectionCap {
     /// Notes that a connection, begun at this time, could not be opened. Returns whether that shows a limit: one that
     /// was not accepted for long does only if other requests got responses meanwhile, else it may be the network that
     /// is silent.
-    pub(super) fn failed_to_open(&self, began: Instant, is_probe: bool) -> bool {
+    pub(in crate::transport) fn failed_to_open(&self, began: Instant, is_probe: bool) -> bool {
         let is_outage =
             began.elapsed() >= SILENCE && self.state().last_response.is_none_or(|last| last < began);
         !is_outage && self.failed(is_probe)
@@ -139,7 +123,7 @@ impl ConnectionCap {
 
     /// Notes that a new connection failed. Returns whether that shows a limit, because others are open: then the request is
     /// to wait for one of those.
-    pub(super) fn failed(&self, is_probe: bool) -> bool {
+    pub(in crate::transport) fn failed(&self, is_probe: bool) -> bool {
         let mut state = self.state();
         let open = state.count(SlotStage::Open);
         state.lower(open, is_probe)
@@ -147,34 +131,34 @@ impl ConnectionCap {
 
     /// Notes that a new connection was silent while others got on. Those that have not responded either may be of no more
     /// use than this one.
-    pub(super) fn silent(&self, is_probe: bool) {
+    pub(in crate::transport) fn silent(&self, is_probe: bool) {
         let mut state = self.state();
         let live = state.count(SlotStage::Responded);
         state.lower(live, is_probe);
     }
 
     /// Returns whether a response has begun on any connection.
-    pub(super) fn has_responded(&self) -> bool {
+    pub(in crate::transport) fn has_responded(&self) -> bool {
         self.state().last_response.is_some()
     }
 
     /// Lets the first request that waits try again: a connection is idle, or may be opened.
-    pub(super) fn wake_first(&self) {
+    pub(in crate::transport) fn wake_first(&self) {
         self.state().wake_first();
     }
 
-    fn state(&self) -> MutexGuard<'_, CapState> {
+    pub(super) fn state(&self) -> MutexGuard<'_, CapState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl CapState {
-    fn latency(&self) -> Duration {
+    pub(super) fn latency(&self) -> Duration {
         Duration::from_secs_f64(self.latency.clamp(0.0, 1e6))
     }
 
     /// Notes that a response began after `latency`.
-    fn responded(&mut self, latency: Duration, is_range: bool) {
+    pub(super) fn responded(&mut self, latency: Duration, is_range: bool) {
         let weight = if self.last_response.is_none() { 1.0 } else { LATEST };
         self.latency += weight * (latency.as_secs_f64() - self.latency);
         self.last_response = Some(Instant::now());
@@ -183,7 +167,7 @@ impl CapState {
     }
 
     /// Notes that the first response on a connection has ended. If that one is beyond the cap, more are allowed.
-    fn served(&mut self, is_probe: bool) {
+    pub(super) fn served(&mut self, is_probe: bool) {
         self.cuts = 0;
         if is_probe && self.cap != usize::MAX {
             self.cap = self.cap.saturating_mul(2);
@@ -195,7 +179,7 @@ impl CapState {
 
     /// Notes that a new connection failed in the middle of its first response: some hosts reset only then what they do not
     /// allow.
-    fn cut(&mut self, is_probe: bool) {
+    pub(super) fn cut(&mut self, is_probe: bool) {
         if is_probe {
             let others = self.count(SlotStage::Responded).saturating_sub(1);
             self.lower(others, is_probe);
@@ -204,7 +188,7 @@ impl CapState {
         }
     }
 
-    fn next_id(&mut self) -> u64 {
+    pub(super) fn next_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
     }
@@ -236,12 +220,9 @@ impl CapState {
         true
     }
 
-    fn wake_first(&self) {
+    pub(super) fn wake_first(&self) {
         if let Some((_, first)) = self.waiting.first_key_value() {
             first.notify_one();
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
