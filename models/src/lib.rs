@@ -24,6 +24,8 @@ mod load_balance;
 mod plan;
 #[path = "../../src/s3/range.rs"]
 mod range;
+#[path = "../../src/download/memory/slab.rs"]
+mod slab;
 #[path = "../../src/download/concurrency/trial_backoff.rs"]
 mod trial_backoff;
 #[path = "../../src/download/concurrency/thread_controller.rs"]
@@ -44,7 +46,7 @@ mod download {
         pub(crate) use crate::range_task::{RangeBody, RangeFuture, RangeHandle, start};
     }
     pub(crate) mod memory {
-        pub(crate) use crate::{frame, window};
+        pub(crate) use crate::{frame, slab, window};
     }
     pub(crate) mod sync {
         pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};

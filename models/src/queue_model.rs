@@ -8,8 +8,9 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use shuttle::{future, thread};
 
-use crate::frame::{Frame, Slabs};
+use crate::frame::Frame;
 use crate::frame_queue::{FrameReceiver, FrameSender, frame_queue};
+use crate::slab::Slabs;
 use crate::window::{MemoryWindow, OutputPosition};
 
 const BYTES: &[u8] = b"abcdef";

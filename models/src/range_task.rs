@@ -13,10 +13,11 @@ use shuttle::sync::atomic::Ordering::SeqCst;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Frame, Slabs};
+use crate::frame::Frame;
 use crate::frame_queue::{FrameControl, FrameReceiver, FrameSender, frame_queue};
 use crate::limit::Permit;
 use crate::range::ByteRange;
+use crate::slab::Slabs;
 use crate::window::{OutputPosition, Reservation};
 use context::DownloadContext;
 

@@ -10,8 +10,8 @@ use crate::client::object_client::ObjectClient;
 use crate::client::retry::Arrived;
 use crate::download::concurrency::limit::ConcurrencyLimit;
 use crate::download::counters::Counters;
+use crate::download::fetch::hedge_budget::HedgeBudget;
 use crate::download::fetch::stats::RequestStats;
-use crate::download::fetch::straggler;
 use crate::download::group::DownloadGroup;
 use crate::download::memory::window::OutputPosition;
 use crate::download::options::ChecksumMode;
@@ -57,7 +57,7 @@ pub(crate) struct DownloadContext {
     pub(crate) address_by_version_id: AtomicBool,
     pub(crate) counters: Arc<Counters>,
     pub(crate) request_stats: RequestStats,
-    pub(crate) hedging: straggler::HedgeBudget,
+    pub(crate) hedging: HedgeBudget,
     /// The size of a usual range, in bytes.
     pub(crate) chunk: u64,
 }

@@ -20,10 +20,10 @@ use crate::client::retry::{Attempt, retry};
 use crate::download::concurrency::limit::Permit;
 use crate::download::context::DownloadContext;
 use crate::download::counters::Counters;
+use crate::download::fetch::hedge_budget::HedgeBudget;
 use crate::download::fetch::range_task::Discovered;
 use crate::download::fetch::side_request::PROOF_TIME;
 use crate::download::fetch::stats::RequestStats;
-use crate::download::fetch::straggler;
 use crate::download::limits::{Limits, checksum_mode};
 use crate::download::options::Options;
 use crate::download::ordered::OrderedRanges;
@@ -105,7 +105,7 @@ pub(super) async fn build_context(
         address_by_version_id: AtomicBool::new(false),
         counters: Arc::new(Counters::within(&mode.group.counters)),
         request_stats: RequestStats::new(),
-        hedging: straggler::HedgeBudget::new(options.hedge),
+        hedging: HedgeBudget::new(options.hedge),
         chunk: limits.chunk,
     };
     Ok((context, answer))

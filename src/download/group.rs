@@ -15,7 +15,7 @@ use crate::download::concurrency::throttle::Throttle;
 use crate::download::context::DownloadContext;
 use crate::download::counters::RunCounters;
 use crate::download::limits::Limits;
-use crate::download::memory::frame::Slabs;
+use crate::download::memory::slab::Slabs;
 use crate::download::memory::window::MemoryWindow;
 use crate::download::options::Options;
 use crate::download::steering::steer;

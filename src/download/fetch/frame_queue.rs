@@ -10,7 +10,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
-use crate::download::memory::frame::{Frame, FrameCoalescer, Slabs};
+use crate::download::memory::frame::Frame;
+use crate::download::memory::slab::{FrameCoalescer, Slabs};
 use crate::download::memory::window::Reservation;
 use crate::download::sync::{AtomicBool, AtomicU64, AtomicWaker, Mutex, MutexGuard};
 use crate::error::{Error, Result};

@@ -6,6 +6,7 @@
 pub(crate) mod attempt;
 pub(crate) mod checked_get;
 pub(crate) mod frame_queue;
+pub(crate) mod hedge_budget;
 pub(crate) mod hedged;
 pub(crate) mod range_task;
 pub(crate) mod side_request;
