@@ -99,14 +99,14 @@ pub fn every_byte_is_delivered_in_order_within_the_window() {
 /// Retreats cancel ranges in the middle of what they do: their bytes come again, in their place.
 pub fn ranges_that_are_cancelled_are_planned_again() {
     let context = Arc::new(DownloadContext { may_retreat: true, ..context(3) });
-    context.limit.set_steered();
+    context.limit.orders.set_steered();
     let controller = {
         let context = Arc::clone(&context);
         thread::spawn(move || {
             context.limit.set_target(1);
-            context.limit.retreat_to(1);
+            context.limit.order_retreat(1);
             context.limit.set_target(2);
-            context.limit.retreat_to(2);
+            context.limit.order_retreat(2);
         })
     };
     let mut ranges = ranges(&context);

@@ -6,6 +6,8 @@
 
 #![allow(dead_code, reason = "the models use a part of each file")]
 
+#[path = "../../src/download/concurrency/controller_orders.rs"]
+mod controller_orders;
 #[path = "../../src/download/counters.rs"]
 mod counters;
 #[path = "../../src/error/mod.rs"]
@@ -39,7 +41,7 @@ mod download {
     pub(crate) use crate::plan;
 
     pub(crate) mod concurrency {
-        pub(crate) use crate::{limit, thread_controller, trial_backoff};
+        pub(crate) use crate::{controller_orders, limit, thread_controller, trial_backoff};
     }
     pub(crate) mod fetch {
         pub(crate) use crate::range_task;

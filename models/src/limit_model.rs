@@ -127,17 +127,17 @@ pub fn the_ordered_stream_sees_a_retreat() {
         thread::spawn(move || {
             future::block_on(poll_fn(|cx| {
                 limit.register_consumer(cx.waker());
-                match limit.take_retreat() {
+                match limit.orders.take_retreat() {
                     Some(1) => Poll::Ready(()),
                     _ => Poll::Pending,
                 }
             }));
         })
     };
-    limit.retreat_to(2);
-    limit.retreat_to(1);
+    limit.order_retreat(2);
+    limit.order_retreat(1);
     stream.join().expect("a thread that does not panic");
-    assert_eq!(limit.take_retreat(), None);
+    assert_eq!(limit.orders.take_retreat(), None);
 }
 
 /// A number that is raised reaches the ordered stream, which may be about to wait.

@@ -186,7 +186,7 @@ impl OrderedRanges {
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         loop {
             self.context.limit.register_consumer(cx.waker());
-            if let Some(keep) = self.context.limit.take_retreat() {
+            if let Some(keep) = self.context.limit.orders.take_retreat() {
                 self.retreat(keep);
             }
             // Start ranges first, because the front range may take long.
@@ -257,7 +257,7 @@ impl OrderedRanges {
         let limit = &self.context.limit;
         // Cut only now, because the size depends on how many are fetched at the same time.
         let at_once = limit.target() as u64;
-        let (chunk, large) = limit.chunk_sizes();
+        let (chunk, large) = limit.orders.chunk_sizes();
         // The first one of the run was the one that discovered an object.
         let number = limit.given().saturating_sub(2) as u64;
         if let Some(range) = self.plan.next(number, at_once, chunk, large) {
@@ -290,7 +290,11 @@ impl OrderedRanges {
     /// Returns below how many bytes under way the next range is requested though enough ranges are; 0 where none is.
     fn successor_bytes(&self) -> u64 {
         let limit = &self.context.limit;
-        if limit.is_steered() && limit.target() <= JUST_IN_TIME_MAX { limit.just_in_time_bytes() } else { 0 }
+        if limit.orders.is_steered() && limit.target() <= JUST_IN_TIME_MAX {
+            limit.orders.just_in_time_bytes()
+        } else {
+            0
+        }
     }
 
     /// Cancels ranges from the back until `keep` are fetched, because the controller found that they only share the link with

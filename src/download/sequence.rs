@@ -328,8 +328,8 @@ impl<T: Send + 'static> ObjectSequence<T> {
             return None;
         }
         let limit = &self.group.limit;
-        let is_due = limit.is_steered()
-            && undelivered.outstanding <= limit.next_object_bytes()
+        let is_due = limit.orders.is_steered()
+            && undelivered.outstanding <= limit.orders.next_object_bytes()
             && (self.ahead.len() as u64) < self.small_objects_ahead_max();
         let extra = if is_due { SMALL_OBJECTS_MAX.saturating_sub(limit.target()).max(1) } else { 0 };
         if !is_due && (!is_all_requested || current.is_far_enough_ahead(undelivered)) {
@@ -365,7 +365,7 @@ impl<T: Send + 'static> ObjectSequence<T> {
 
     /// Cancels objects and ranges from the back where the controller found that they only share the link with the front range.
     fn retreat(&mut self) {
-        let Some(keep) = self.group.limit.take_retreat() else { return };
+        let Some(keep) = self.group.limit.orders.take_retreat() else { return };
         let mut ahead: usize = self.ahead.iter().map(ObjectAhead::fetching).sum();
         let Some(current) = self.current.as_mut().map(|current| &mut current.download) else { return };
         while current.fetching() + ahead > keep.max(1)

@@ -32,7 +32,7 @@ impl StartMode {
 
     /// Returns how many bytes to request first, without knowing the size of the object.
     pub(super) fn first_bytes(&self, limits: &Limits) -> u64 {
-        let (chunk, large) = self.group.limit.chunk_sizes();
+        let (chunk, large) = self.group.limit.orders.chunk_sizes();
         let may_differ = self.is_ahead && chunk != u64::MAX;
         match limits.large {
             Some(most) if may_differ && self.group.limit.target() as u64 <= FEW_RANGES => most.min(large),

@@ -7,30 +7,19 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use crate::download::concurrency::controller_orders::ControllerOrders;
 use crate::download::memory::window::OutputPosition;
-use crate::download::sync::{AtomicBool, AtomicU64, AtomicUsize, AtomicWaker, Mutex, MutexGuard};
+use crate::download::sync::{AtomicWaker, Mutex, MutexGuard};
 
-/// A changing number of permits, and the sizes of the ranges that they are for.
+/// A changing number of permits.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimit {
     state: Mutex<LimitState>,
-    /// Set if a controller moves the target.
-    steered: AtomicBool,
-    /// Set while the controller measures over so short a time that bytes must be counted as they arrive.
-    observed: AtomicBool,
-    /// The largest range, in bytes; and the largest where few are fetched at the same time.
-    chunk: AtomicU64,
-    large: AtomicU64,
-    /// Bytes under way below which the next range is requested.
-    just_in_time: AtomicU64,
-    /// Bytes still to be received below which the next object is requested.
-    next_object: AtomicU64,
-    /// How many ranges to keep, plus one; 0 where none is to be cancelled.
-    retreat: AtomicUsize,
+    /// What the controller wants beside the number of permits.
+    pub(crate) orders: ControllerOrders,
     /// The ordered stream, woken when there is more for it to do.
     consumer: AtomicWaker,
 }
@@ -84,13 +73,7 @@ impl ConcurrencyLimit {
         };
         Arc::new(Self {
             state: Mutex::new(state),
-            steered: AtomicBool::new(false),
-            observed: AtomicBool::new(false),
-            chunk: AtomicU64::new(u64::MAX),
-            large: AtomicU64::new(u64::MAX),
-            just_in_time: AtomicU64::new(0),
-            next_object: AtomicU64::new(0),
-            retreat: AtomicUsize::new(0),
+            orders: ControllerOrders::new(),
             consumer: AtomicWaker::new(),
         })
     }
@@ -154,16 +137,6 @@ impl ConcurrencyLimit {
         self.change(|state| state.target = target);
     }
 
-    /// Sets whether bytes are to be counted as they arrive, and not when a full buffer has.
-    pub(crate) fn set_observed(&self, is_observed: bool) {
-        self.observed.store(is_observed, Ordering::Relaxed);
-    }
-
-    /// Returns whether bytes are to be counted as they arrive.
-    pub(crate) fn is_observed(&self) -> bool {
-        self.observed.load(Ordering::Relaxed)
-    }
-
     /// Allows half as many as there are, at least one, until they grow again.
     pub(crate) fn halve(&self) {
         self.change(|state| {
@@ -192,55 +165,10 @@ impl ConcurrencyLimit {
         self.state().ceiling != usize::MAX
     }
 
-    /// Notes that a controller moves the target from now on.
-    pub(crate) fn set_steered(&self) {
-        self.steered.store(true, Ordering::Relaxed);
-    }
-
-    /// Returns whether a controller moves the target.
-    pub(crate) fn is_steered(&self) -> bool {
-        self.steered.load(Ordering::Relaxed)
-    }
-
-    /// Sets how large ranges may be, in bytes, and below how many bytes under way the next one is requested.
-    pub(crate) fn set_sizes(&self, chunk: u64, large: u64, just_in_time: u64) {
-        self.chunk.store(chunk, Ordering::Relaxed);
-        self.large.store(large, Ordering::Relaxed);
-        self.just_in_time.store(just_in_time, Ordering::Relaxed);
-    }
-
-    /// Sets below how many bytes that are still to be received the next object is requested.
-    pub(crate) fn set_next_object(&self, bytes: u64) {
-        self.next_object.store(bytes, Ordering::Relaxed);
-    }
-
-    /// Returns the largest range, in bytes, and the largest where few are fetched at the same time.
-    pub(crate) fn chunk_sizes(&self) -> (u64, u64) {
-        (self.chunk.load(Ordering::Relaxed), self.large.load(Ordering::Relaxed))
-    }
-
-    /// Returns below how many bytes under way the next range is requested.
-    pub(crate) fn just_in_time_bytes(&self) -> u64 {
-        self.just_in_time.load(Ordering::Relaxed)
-    }
-
-    /// Returns below how many bytes that are still to be received the next object is requested.
-    pub(crate) fn next_object_bytes(&self) -> u64 {
-        self.next_object.load(Ordering::Relaxed)
-    }
-
     /// Asks the ordered stream to cancel ranges until `keep` are left.
-    pub(crate) fn retreat_to(&self, keep: usize) {
-        self.retreat.store(keep.saturating_add(1), Ordering::Relaxed);
+    pub(crate) fn order_retreat(&self, keep: usize) {
+        self.orders.set_retreat(keep);
         self.consumer.wake();
-    }
-
-    /// Returns how many ranges to keep, once after each [`ConcurrencyLimit::retreat_to`].
-    pub(crate) fn take_retreat(&self) -> Option<usize> {
-        if self.retreat.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        self.retreat.swap(0, Ordering::Relaxed).checked_sub(1)
     }
 
     /// Wakes the ordered stream, which has something to do.

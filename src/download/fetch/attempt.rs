@@ -331,7 +331,7 @@ impl Receiving {
         // As many as fill a frame, so that it is passed on as it is; but never more than are certain to come.
         let gathering =
             context.request_stats.expected().and_then(|e| e.gathering_time(context.read_buffer as u64));
-        if let Some(gathering) = gathering.filter(|_| !context.limit.is_observed())
+        if let Some(gathering) = gathering.filter(|_| !context.limit.orders.is_observed())
             && left > context.read_buffer
             && since.elapsed() < gathering
         {

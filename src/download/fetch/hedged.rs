@@ -223,7 +223,7 @@ impl HedgedRequest {
         let is_alone = context.limit.in_use() <= 1;
         // If the others wait for memory, they do not wait for the network.
         let is_full = context.group.window.is_full();
-        let is_found = context.limit.is_steered() && context.limit.target() <= FEW_CONNECTIONS;
+        let is_found = context.limit.orders.is_steered() && context.limit.target() <= FEW_CONNECTIONS;
         let late = match (is_found, is_full) {
             (true, _) => straggler::ON_A_FULL_LINK,
             (false, true) => straggler::WHERE_ALL_WAIT,

@@ -79,7 +79,7 @@ async fn a_retreat_cancels_from_the_back_and_plans_those_bytes_again() {
         sleep(Duration::from_millis(300)).await;
         assert_eq!((starts(&server.gets()), server.open().0), (vec![0, 1, 2, 3], CONNECTIONS));
         context.limit.set_target(keep);
-        context.limit.retreat_to(keep);
+        context.limit.order_retreat(keep);
         bytes.extend_from_slice(&next(&mut ranges).await.unwrap().unwrap());
         sleep(Duration::from_millis(50)).await;
         assert_eq!(server.open().0, keep, "the others are closed");
@@ -103,10 +103,10 @@ async fn a_retreat_keeps_what_would_be_requested_again_immediately() {
         assert!(next(&mut ranges).await.is_some());
         // Each has between half and all of its bytes to come.
         sleep(Duration::from_millis(300)).await;
-        context.limit.set_steered();
-        context.limit.set_sizes(u64::MAX, u64::MAX, just_in_time as u64);
+        context.limit.orders.set_steered();
+        context.limit.orders.set_sizes(u64::MAX, u64::MAX, just_in_time as u64);
         context.limit.set_target(1);
-        context.limit.retreat_to(1);
+        context.limit.order_retreat(1);
         assert!(next(&mut ranges).await.is_some());
         sleep(Duration::from_millis(50)).await;
         assert_eq!(server.open().0, kept, "{just_in_time}");
