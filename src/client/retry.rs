@@ -22,7 +22,7 @@ const REFUSALS_MAX: u32 = 4;
 const DELAY_MIN: Duration = Duration::from_millis(100);
 const DELAY_MAX: Duration = Duration::from_secs(5);
 /// The longest pause that a server may ask for.
-const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
 
 /// Describes which attempt a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,7 +28,7 @@ use crate::config::instance::InstanceMetadata;
 use crate::config::keys::check_keys;
 use crate::config::process;
 use crate::config::profile::variable;
-use crate::config::provider_http::ProviderClient;
+use crate::config::provider_http::{CONNECT_TIMEOUT, ProviderClient};
 use crate::config::sso::{self, SsoSession};
 use crate::config::web_identity::TokenFile;
 use crate::error::Result;
@@ -40,8 +40,6 @@ use crate::s3::address::region::Region;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time limit for a source as a whole, including its retries.
 const SOURCE_TIMEOUT: Duration = Duration::from_mins(1);
-/// Time limit for connecting to them.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The setting of a profile with a web identity.
 const TOKEN_FILE: &str = "web_identity_token_file";

@@ -26,7 +26,7 @@ use crate::transport::proxy::Proxies;
 use crate::transport::tls::Tls;
 
 /// Time limit for connecting if the source sets none.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time limit for the response if the source sets none.
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
 

@@ -24,10 +24,6 @@ use crate::download::plan::Plan;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::range::ByteRange;
 
-/// Up to this many ranges at a time, the next one is requested just before the last byte of those under way, so that no
-/// response latency is lost; with more of them some always flow.
-const JUST_IN_TIME_MAX: usize = 2;
-
 /// Ranges that are requested and not delivered, of the objects up to some place in the output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Undelivered {
@@ -287,14 +283,12 @@ impl OrderedRanges {
         if is_due { (limit.in_use() + 1).saturating_sub(limit.target()) } else { 0 }
     }
 
-    /// Returns below how many bytes under way the next range is requested though enough ranges are; 0 where none is.
+    /// Returns below how many bytes under way the next range is requested though enough ranges are; 0 where none is. Where few
+    /// connections fill the link, it is requested just before the last byte of those under way, so that no response latency
+    /// is lost; with more of them some always flow.
     fn successor_bytes(&self) -> u64 {
         let limit = &self.context.limit;
-        if limit.orders.is_steered() && limit.target() <= JUST_IN_TIME_MAX {
-            limit.orders.just_in_time_bytes()
-        } else {
-            0
-        }
+        if limit.is_link_full() { limit.orders.just_in_time_bytes() } else { 0 }
     }
 
     /// Cancels ranges from the back until `keep` are fetched, because the controller found that they only share the link with

@@ -7,7 +7,7 @@ const FIRST_CHUNK_DIVISOR: u64 = 16;
 /// So many have chunks of full size from the start: they are a trial on what may be a slow link far away, and the next
 /// requests are answered a latency after it. At 1 Gbit/s and 100 ms the link was empty for most of that.
 const FULL_SIZED: u64 = 4;
-/// With at most this many ranges at a time, memory is no concern.
+/// With at most this many ranges at a time, memory is no concern: a large one is at most a quarter of the window.
 pub(crate) const FEW_RANGES: u64 = 3;
 
 /// Cuts what is left of an object into chunks, in order, each when it is about to be requested.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::output::block_reader::BlockReader;
-use crate::output::folder::Folder;
+use crate::output::folder::{Folder, WRITABLE_BY_OTHERS};
 use crate::output::helper_names::{part_name, sidecar_name};
 use crate::output::path::OutputPath;
 use crate::output::path_error::{FORCE_HINT, failed, unusable};
@@ -26,9 +26,6 @@ const ATTRIBUTE: &str = "user.s3fcp";
 /// The largest value of an attribute that Linux allows, in bytes.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const ATTRIBUTE_BYTES_MAX: usize = 64 << 10;
-
-/// The write permission of all users.
-const WRITABLE_BY_OTHERS: u32 = 0o002;
 
 /// A FILE that is there.
 #[derive(Debug)]

@@ -28,7 +28,7 @@ use crate::output::path_error::{failed, unusable};
 const SAFELY: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 /// The write permission of all users.
-const WRITABLE_BY_OTHERS: u32 = 0o002;
+pub(super) const WRITABLE_BY_OTHERS: u32 = 0o002;
 
 /// A process that was killed has its locks until the system has taken it down, and neither `timeout -s KILL` nor a
 /// shell that was killed with it waits for that: a run that follows immediately would meet them.

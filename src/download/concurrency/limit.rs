@@ -14,6 +14,9 @@ use crate::download::concurrency::controller_orders::ControllerOrders;
 use crate::download::memory::window::OutputPosition;
 use crate::download::sync::{AtomicWaker, Mutex, MutexGuard};
 
+/// Where no more than these connections suffice, they fill the link.
+pub(crate) const FEW_CONNECTIONS: usize = 2;
+
 /// A changing number of permits.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimit {
@@ -130,6 +133,11 @@ impl ConcurrencyLimit {
     /// Returns how many permits were given in all.
     pub(crate) fn given(&self) -> usize {
         self.state().given
+    }
+
+    /// Returns whether the controller found that few connections suffice: they fill the link.
+    pub(crate) fn is_link_full(&self) -> bool {
+        self.orders.is_steered() && self.target() <= FEW_CONNECTIONS
     }
 
     /// Sets how many ranges may be fetched at the same time.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::client::retry::RETRY_AFTER_MAX;
 use crate::download::concurrency::limit::ConcurrencyLimit;
 use crate::events::{THROTTLE, milliseconds};
 use tracing::warn;
@@ -16,8 +17,6 @@ use tracing::warn;
 /// The first pause; it doubles while the server keeps asking for less.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
-/// The longest pause that a server may ask for.
-const PAUSE_ASKED_MAX: Duration = Duration::from_mins(1);
 
 /// The pause and the number of requests that a server allows at present.
 #[derive(Debug)]
@@ -42,7 +41,7 @@ impl Throttle {
 
     /// Notes that the server asked for fewer requests, and perhaps for a pause of some length.
     pub(crate) fn slow_down(&self, now: Instant, asked: Option<Duration>) {
-        let asked = asked.unwrap_or_default().min(PAUSE_ASKED_MAX);
+        let asked = asked.unwrap_or_default().min(RETRY_AFTER_MAX);
         let mut state = self.state();
         // Requests in flight together are throttled together, and count once.
         if state.until.is_none_or(|until| until <= now) {
@@ -127,7 +126,7 @@ mod tests {
         throttle.slow_down(now, Some(Duration::from_secs(7)));
         assert_eq!(throttle.state().until, Some(now + Duration::from_secs(7)));
         throttle.slow_down(now, Some(Duration::from_hours(1)));
-        assert_eq!(throttle.state().until, Some(now + PAUSE_ASKED_MAX));
+        assert_eq!(throttle.state().until, Some(now + RETRY_AFTER_MAX));
     }
 
     #[tokio::test]

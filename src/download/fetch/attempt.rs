@@ -15,12 +15,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::client::exchange::{Exchange, ResponseBody};
 use crate::client::retry::Attempt;
+use crate::download::concurrency::limit::FEW_CONNECTIONS;
 use crate::download::context::DownloadContext;
 use crate::download::fetch::checked_get::{CheckedResponse, checked_get};
 use crate::download::fetch::frame_queue::FrameSender;
 use crate::download::fetch::side_request;
 use crate::download::fetch::stats::BodyPace;
-use crate::download::fetch::straggler::{FEW_CONNECTIONS, RequestProgress};
+use crate::download::fetch::straggler::RequestProgress;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::object::malformed;
 use crate::s3::range::ByteRange;

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::download::context::DownloadContext;
 use crate::download::fetch::attempt::{RangeRequest, RequestEvent};
 use crate::download::fetch::frame_queue::FrameSender;
-use crate::download::fetch::straggler::{self, FEW_CONNECTIONS};
+use crate::download::fetch::straggler;
 use crate::error::{Error, Result};
 use crate::events::{HEDGE, first_line};
 use crate::s3::range::ByteRange;
@@ -222,9 +222,9 @@ impl HedgedRequest {
         };
         let is_alone = context.limit.in_use() <= 1;
         // If the others wait for memory, they do not wait for the network.
-        let is_full = context.group.window.is_full();
-        let is_found = context.limit.orders.is_steered() && context.limit.target() <= FEW_CONNECTIONS;
-        let late = match (is_found, is_full) {
+        let is_window_full = context.group.window.is_full();
+        let is_full_link = context.limit.is_link_full();
+        let late = match (is_full_link, is_window_full) {
             (true, _) => straggler::ON_A_FULL_LINK,
             (false, true) => straggler::WHERE_ALL_WAIT,
             (false, false) => straggler::PATIENCE,
@@ -232,12 +232,12 @@ impl HedgedRequest {
         let turn = time_until_due(context, rest, expected.rate);
         // Beside the front range, which fills the link, a range may get next to nothing: a second request would not get more.
         // Under load, on links of 40 and 100 Mbit/s, 7 of 10 hedges were for those.
-        if is_found && turn > Duration::ZERO {
+        if is_full_link && turn > Duration::ZERO {
             return false;
         }
         let is_late = |request: &RangeRequest| {
             request.progress().is_late(late, rest.bytes.len(), &expected, turn)
-                && (is_alone || is_full || request.others_get_on())
+                && (is_alone || is_window_full || request.others_get_on())
         };
         is_late(&self.first) && self.second.as_ref().is_none_or(|second| is_late(&second.request))
     }

@@ -19,9 +19,8 @@ pub(crate) struct Patience {
 
 /// While other ranges make progress.
 pub(crate) const PATIENCE: Patience = Patience { times: 3, worth: Duration::from_millis(100) };
-/// Where no more than these connections suffice, they fill the link: what is late waits for lost packets or a busy machine,
-/// and a second request would only share the link.
-pub(crate) const FEW_CONNECTIONS: usize = 2;
+/// Where few connections fill the link: what is late waits for lost packets or a busy machine, and a second request would
+/// only share the link.
 pub(crate) const ON_A_FULL_LINK: Patience = Patience { times: 3, worth: Duration::from_secs(1) };
 /// While all others wait for its bytes, so that it costs the whole rate.
 pub(crate) const WHERE_ALL_WAIT: Patience = Patience { times: 2, worth: Duration::from_millis(30) };

@@ -20,7 +20,8 @@ const LATENCY_FACTOR_MAX: f64 = 2.0;
 /// A connection has picked up speed after so many latencies, and its rate shows in so many bytes.
 const SETTLING_LATENCIES: u32 = 4;
 const SETTLING_BYTES: f64 = 1024.0 * 1024.0;
-/// Up to this many connections, the first look may be wrong, and they are tried one by one.
+/// Up to this many connections, the first look may be wrong, and they are tried one by one: one more than may fill the link,
+/// because so short a look may take two for three.
 pub(super) const ONE_BY_ONE_MAX: usize = 3;
 /// How long a number of connections is measured at least. Many are measured for as long as a request takes: few have no gaps
 /// between requests.
