@@ -188,8 +188,8 @@ impl RangeRequest {
     }
 
     /// Creates a second request that races with this one.
-    pub(super) fn hedged(&self, context: &Arc<DownloadContext>, asked: ByteRange, is_fresh: bool) -> Self {
-        Self::new(context, asked, Attempt { is_hedge: true, is_fresh, ..self.attempt })
+    pub(super) fn hedged(&self, asked: ByteRange, is_fresh: bool) -> Self {
+        Self::new(&self.context, asked, Attempt { is_hedge: true, is_fresh, ..self.attempt })
     }
 
     /// Notes that the connection has failed in the middle of the response.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::client::retry::Attempt;
 use crate::download::context::DownloadContext;
 use crate::download::fetch::attempt::{RangeRequest, RequestEvent};
 use crate::download::fetch::frame_queue::FrameSender;
@@ -34,6 +35,7 @@ pub(super) struct Remaining {
 
 /// The requests under way for one range.
 pub(super) struct HedgedRequest {
+    context: Arc<DownloadContext>,
     first: RangeRequest,
     /// Set while `first` is a second request that replaced a failed one, and has brought nothing yet. If it fails as
     /// well, the attempt has failed: otherwise each would be hedged in its turn, and a silent range would never end.
@@ -64,10 +66,11 @@ enum RaceEvent {
 }
 
 impl HedgedRequest {
-    /// Creates the state of one request without a second.
-    pub(super) fn new(first: RangeRequest) -> Self {
+    /// Creates a request for `asked`, without a second one.
+    pub(super) fn new(context: &Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Self {
         Self {
-            first,
+            context: Arc::clone(context),
+            first: RangeRequest::new(context, asked, attempt),
             is_unproven: false,
             second: None,
             checked_at: None,
@@ -82,14 +85,9 @@ impl HedgedRequest {
     }
 
     /// Returns the next event of the request that is ahead; `rest` is still missing. Cancel safe.
-    pub(super) async fn next(
-        &mut self,
-        context: &Arc<DownloadContext>,
-        queue: &FrameSender,
-        rest: Remaining,
-    ) -> Result<RequestEvent> {
+    pub(super) async fn next(&mut self, queue: &FrameSender, rest: Remaining) -> Result<RequestEvent> {
         loop {
-            let check = self.check_due(context, rest);
+            let check = self.check_due(rest);
             let happened = match &mut self.second {
                 None => tokio::select! {
                     biased;
@@ -106,9 +104,9 @@ impl HedgedRequest {
             self.is_suspect &= matches!(happened, RaceEvent::CheckDue);
             match happened {
                 RaceEvent::First(Err(error)) => {
-                    let second = self.drop_second(context, rest).filter(|_| !self.is_unproven);
+                    let second = self.drop_second(rest).filter(|_| !self.is_unproven);
                     let Some(second) = second else { return Err(error) };
-                    context.counters.add_retry();
+                    self.context.counters.add_retry();
                     log_hedge_won(rest.bytes, Some(&error));
                     self.first = second;
                     self.is_unproven = true;
@@ -119,7 +117,7 @@ impl HedgedRequest {
                     }
                     let is_data = matches!(event, Ok(RequestEvent::Data(..)));
                     if is_data && std::mem::take(&mut self.is_unproven) {
-                        context.hedging.won();
+                        self.context.hedging.won();
                     }
                     return event;
                 }
@@ -130,10 +128,10 @@ impl HedgedRequest {
                     }
                     // Where nobody got on it was the network that was silent.
                     let is_cut = self.second.as_ref().is_some_and(|second| second.others_got_on);
-                    if let Some(second) = self.drop_second(context, rest) {
-                        context.counters.add_hedge_won();
-                        context.hedging.won();
-                        context.group.grow_for_stragglers();
+                    if let Some(second) = self.drop_second(rest) {
+                        self.context.counters.add_hedge_won();
+                        self.context.hedging.won();
+                        self.context.group.grow_for_stragglers();
                         log_hedge_won(rest.bytes, None);
                         if is_cut && is_silent(&self.first) {
                             self.first.note_cut();
@@ -144,8 +142,8 @@ impl HedgedRequest {
                     return Ok(RequestEvent::Data(at, data));
                 }
                 RaceEvent::Second(Ok(RequestEvent::RangeResponse(opened, _))) if !opened.whole => {}
-                RaceEvent::Second(_) => drop(self.drop_second(context, rest)),
-                RaceEvent::CheckDue => self.hedge_if_late(context, rest),
+                RaceEvent::Second(_) => drop(self.drop_second(rest)),
+                RaceEvent::CheckDue => self.hedge_if_late(rest),
             }
         }
     }
@@ -156,19 +154,19 @@ impl HedgedRequest {
     }
 
     /// Ends the requests after the last byte of the range: the winner's connection may be used again.
-    pub(super) async fn finish(mut self, context: &DownloadContext, rest: Remaining) {
-        drop(self.drop_second(context, rest));
+    pub(super) async fn finish(mut self, rest: Remaining) {
+        drop(self.drop_second(rest));
         self.first.finish().await;
     }
 
     /// Sends a second request if the first one is late, or a third one if both are.
-    fn hedge_if_late(&mut self, context: &Arc<DownloadContext>, rest: Remaining) {
+    fn hedge_if_late(&mut self, rest: Remaining) {
         self.checked_at = Some(Instant::now());
         let was_suspect = std::mem::take(&mut self.is_suspect);
-        if self.is_silent(context) {
-            return self.hedge(context, rest, true);
+        if self.is_silent() {
+            return self.hedge(rest, true);
         }
-        if !self.is_late(context, rest) {
+        if !self.is_late(rest) {
             return;
         }
         if !was_suspect {
@@ -179,57 +177,57 @@ impl HedgedRequest {
             }
             return;
         }
-        let sent = context.client.requests().saturating_sub(context.counters.hedges());
-        if context.hedging.is_scarce(sent) && !self.first.progress().is_sure() {
+        let sent = self.context.client.requests().saturating_sub(self.context.counters.hedges());
+        if self.context.hedging.is_scarce(sent) && !self.first.progress().is_sure() {
             return;
         }
         // Estimated requests: one per chunk, at least as many as were sent.
-        let requests = context.size().div_ceil(context.chunk).max(sent);
-        if context.hedging.spend(rest.bytes.len(), context.size(), requests) {
-            self.hedge(context, rest, false);
+        let requests = self.context.size().div_ceil(self.context.chunk).max(sent);
+        if self.context.hedging.spend(rest.bytes.len(), self.context.size(), requests) {
+            self.hedge(rest, false);
         }
     }
 
-    fn hedge(&mut self, context: &Arc<DownloadContext>, rest: Remaining, is_silent: bool) {
-        drop(self.drop_second(context, rest));
-        context.counters.add_hedge();
+    fn hedge(&mut self, rest: Remaining, is_silent: bool) {
+        drop(self.drop_second(rest));
+        self.context.counters.add_hedge();
         info!(target: HEDGE, range = rest.bytes.to_string(), silent = is_silent, "requesting a late range again");
         // The idle connections may be as dead as the one that is silent. Or that one was new, and the host serves no more
         // than those: every other time an idle one is taken.
         let is_fresh = is_silent && self.silent_hedges.is_multiple_of(2);
         self.silent_hedges += u32::from(is_silent);
-        let request = self.first.hedged(context, rest.bytes, is_fresh);
+        let request = self.first.hedged(rest.bytes, is_fresh);
         let charged = if is_silent { 0 } else { rest.bytes.len() };
         let others_got_on = self.first.others_get_on();
         self.second = Some(SecondRequest { request, asked: rest.bytes, charged, others_got_on });
     }
 
     /// Returns whether nothing has come for so long that the connections may be dead without a sign.
-    fn is_silent(&self, context: &DownloadContext) -> bool {
+    fn is_silent(&self) -> bool {
         self.first.is_open()
             && is_silent(&self.first)
             && self.second.as_ref().is_none_or(|second| is_silent(&second.request))
-            && !context.limit.is_halved()
-            && context.client.has_spare_connection()
+            && !self.context.limit.is_halved()
+            && self.context.client.has_spare_connection()
     }
 
     /// Returns whether all requests are so late that a new one would be worth it.
-    fn is_late(&self, context: &DownloadContext, rest: Remaining) -> bool {
+    fn is_late(&self, rest: Remaining) -> bool {
         // A busy server gets no more requests than it must, and one that allows few connections cannot take more.
-        let may_hedge = !context.limit.is_halved() && context.client.has_spare_connection();
-        let Some(expected) = context.request_stats.expected().filter(|_| may_hedge) else {
+        let may_hedge = !self.context.limit.is_halved() && self.context.client.has_spare_connection();
+        let Some(expected) = self.context.request_stats.expected().filter(|_| may_hedge) else {
             return false;
         };
-        let is_alone = context.limit.in_use() <= 1;
+        let is_alone = self.context.limit.in_use() <= 1;
         // If the others wait for memory, they do not wait for the network.
-        let is_window_full = context.group.window.is_full();
-        let is_full_link = context.limit.is_link_full();
+        let is_window_full = self.context.group.window.is_full();
+        let is_full_link = self.context.limit.is_link_full();
         let late = match (is_full_link, is_window_full) {
             (true, _) => straggler::ON_A_FULL_LINK,
             (false, true) => straggler::WHERE_ALL_WAIT,
             (false, false) => straggler::PATIENCE,
         };
-        let turn = time_until_due(context, rest, expected.rate);
+        let turn = time_until_due(&self.context, rest, expected.rate);
         // Beside the front range, which fills the link, a range may get next to nothing: a second request would not get more.
         // Under load, on links of 40 and 100 Mbit/s, 7 of 10 hedges were for those.
         if is_full_link && turn > Duration::ZERO {
@@ -243,10 +241,10 @@ impl HedgedRequest {
     }
 
     /// Resolves when the requests may be late; never if that would have no consequence.
-    fn check_due(&self, context: &DownloadContext, rest: Remaining) -> impl Future<Output = ()> + use<> {
-        let may_hedge = rest.may_hedge && !context.hedging.is_off();
+    fn check_due(&self, rest: Remaining) -> impl Future<Output = ()> + use<> {
+        let may_hedge = rest.may_hedge && !self.context.hedging.is_off();
         let wait = may_hedge.then(|| {
-            let expected = context.request_stats.expected();
+            let expected = self.context.request_stats.expected();
             let wait = |request: &RangeRequest| {
                 let progress = request.progress();
                 let until_silent = straggler::SILENCE.saturating_sub(progress.silence());
@@ -269,11 +267,11 @@ impl HedgedRequest {
     }
 
     /// Drops the second request, and returns to the budget the bytes that did not come twice.
-    fn drop_second(&mut self, context: &DownloadContext, rest: Remaining) -> Option<RangeRequest> {
+    fn drop_second(&mut self, rest: Remaining) -> Option<RangeRequest> {
         let SecondRequest { request, asked, charged, .. } = self.second.take()?;
         // The bytes that both have brought so far came twice.
         let twice = request.received().min(rest.bytes.start().saturating_sub(asked.start()));
-        context.hedging.refund(charged.saturating_sub(twice));
+        self.context.hedging.refund(charged.saturating_sub(twice));
         Some(request)
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use crate::client::retry::{Attempt, RetryPolicy, log_retry};
 use crate::download::concurrency::limit::Permit;
 use crate::download::context::DownloadContext;
-use crate::download::fetch::attempt::{RangeRequest, RequestEvent};
+use crate::download::fetch::attempt::RequestEvent;
 use crate::download::fetch::frame_queue::FrameSender;
 use crate::download::fetch::hedged::{HedgedRequest, Remaining};
 use crate::download::memory::frame::Frame;
@@ -190,7 +190,7 @@ impl RangeTask {
     async fn attempt(&mut self, attempt: Attempt) -> Result<()> {
         let context = Arc::clone(&self.context);
         context.group.throttle.clear().await;
-        let mut race = HedgedRequest::new(RangeRequest::new(&context, self.rest().bytes, attempt));
+        let mut race = HedgedRequest::new(&context, self.rest().bytes, attempt);
         let mut rate_share = None;
         let mut is_counted = false;
         while self.done < self.range.len() {
@@ -202,7 +202,7 @@ impl RangeTask {
                 }
                 self.reserve_memory(context.read_buffer).await;
             }
-            match race.next(&context, &self.queue, self.rest()).await? {
+            match race.next(&self.queue, self.rest()).await? {
                 RequestEvent::RangeResponse(opened, latency) => {
                     is_counted = false;
                     self.opened(&opened, latency)?;
@@ -225,7 +225,7 @@ impl RangeTask {
         }
         race.check_end().await?;
         self.queue.finish(Ok(()));
-        race.finish(&context, self.rest()).await;
+        race.finish(self.rest()).await;
         Ok(())
     }
 
