@@ -7,8 +7,8 @@ use crate::cli::objects::Objects;
 use crate::download::client::Client;
 use crate::download::stream::Download;
 use crate::error::printable::Visible;
-use crate::output::target::Destination;
-use crate::output::written::WriteProgress;
+use crate::output::destination::Destination;
+use crate::output::write_progress::WriteProgress;
 
 /// Before there is a client: files, metadata services, sign-on services and processes are asked.
 pub(crate) const SETTINGS: &str = "settings or credentials";

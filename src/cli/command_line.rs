@@ -14,7 +14,7 @@ use crate::cli::value_parsers::BARE_CHUNK_SIZE_MIN;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Hedge;
 use crate::download::threads::ThreadCount;
-use crate::output::target::{Destination, IfExists};
+use crate::output::destination::{Destination, IfExists};
 use crate::s3::address::addressing::AddressingStyle;
 use crate::s3::address::source::Source;
 use crate::s3::range_spec::RangeSpec;

@@ -10,7 +10,7 @@ use crate::cli::outcome::RunEnd;
 use crate::cli::report::last_lines::LastLines;
 use crate::error::printable::printable;
 use crate::error::{Error, ErrorKind};
-use crate::output::written::WriteProgress;
+use crate::output::write_progress::WriteProgress;
 
 /// Prepares the process for bugs. It ends in the panic hook itself: a panic in one thread would otherwise leave the
 /// others waiting for it, and an abort would look like a crash. `lines` are the last lines that are asked for, and

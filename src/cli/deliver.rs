@@ -14,8 +14,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::output::part_file::ObjectFacts;
 use crate::output::sink::Sink;
 use crate::output::stream::StreamOutput;
+use crate::output::write_progress::WriteProgress;
 use crate::output::writer::Writer;
-use crate::output::written::WriteProgress;
 use crate::s3::range_spec::RangeSpec;
 
 /// Up to this many connections the runtime's thread writes too: it has the time, and the bytes are still in its cache.

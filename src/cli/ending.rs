@@ -21,7 +21,7 @@ use crate::download::client::Client;
 use crate::download::transfer_stats::TransferStats;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::stdout_path::stdout_file;
-use crate::output::written::WriteProgress;
+use crate::output::write_progress::WriteProgress;
 use crate::s3::address::source::Source;
 
 /// How a download ended, and what there is to report.

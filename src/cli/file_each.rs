@@ -19,6 +19,7 @@ use crate::download::client::Client;
 use crate::download::object_requests::{ObjectRequest, ObjectRequests};
 use crate::download::verdict::Verdict;
 use crate::error::{Error, Result};
+use crate::output::destination::Destination;
 use crate::output::file_names::FileNames;
 use crate::output::finished::FinishedFile;
 use crate::output::path::{file_name, is_folder};
@@ -26,7 +27,6 @@ use crate::output::path_error::unusable;
 use crate::output::resume::DownloadRequest;
 use crate::output::run_files::RunFiles;
 use crate::output::sink::{OpenedSink, Sink};
-use crate::output::target::Destination;
 use crate::s3::address::source::Source;
 
 /// Finished files that are proven at the same time, each by a HEAD.

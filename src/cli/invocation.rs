@@ -14,7 +14,7 @@ use crate::download::options::ChecksumMode;
 use crate::download::options::Options;
 use crate::download::threads::ThreadCount;
 use crate::error::{Error, Result};
-use crate::output::target::{Destination, IfExists};
+use crate::output::destination::{Destination, IfExists};
 use crate::s3::address::source::Source;
 use crate::s3::range_spec::RangeSpec;
 use crate::s3::shard::Shard;

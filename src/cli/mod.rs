@@ -48,7 +48,7 @@ use crate::config::running_command;
 use crate::download::threads::fetch_thread::EVENT_INTERVAL;
 use crate::error::{Error, ErrorKind};
 use crate::output::stream::note_closed_stdout;
-use crate::output::written::WriteProgress;
+use crate::output::write_progress::WriteProgress;
 
 /// Runs the program in a process that began at `began`: parses its arguments, downloads, and returns the exit code.
 /// `stdout_is_open` is whether the process was started with a stdout: later, that cannot be found out.

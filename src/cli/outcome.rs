@@ -13,7 +13,7 @@ use crate::cli::report::last_lines::{LastLines, RunFigures};
 use crate::cli::resume::hint::ResumeHint;
 use crate::cli::stderr;
 use crate::error::{Error, ErrorKind};
-use crate::output::written::WriteProgress;
+use crate::output::write_progress::WriteProgress;
 
 /// How a run ended, and what there is to report.
 #[derive(Debug)]

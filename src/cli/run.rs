@@ -31,11 +31,11 @@ use crate::download::client::Client;
 use crate::download::object_requests::ObjectRequest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::blocking::{has_thread, run_blocking};
+use crate::output::destination::Destination;
 use crate::output::resume::DownloadRequest;
 use crate::output::sink::{OpenedSink, Sink};
 use crate::output::stream::print;
-use crate::output::target::Destination;
-use crate::output::written::WriteProgress;
+use crate::output::write_progress::WriteProgress;
 
 /// Runs `invocation`; `delivery` counts what is delivered.
 pub(crate) async fn run(

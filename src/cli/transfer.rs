@@ -12,10 +12,10 @@ use crate::cli::part_tail;
 use crate::download::client::Client;
 use crate::download::options::Options;
 use crate::error::{Error, ErrorKind, Result};
+use crate::output::destination::Destination;
 use crate::output::part_file::{ExistingPart, PartFile};
 use crate::output::resume::{DownloadRequest, ResumePoint};
 use crate::output::sink::Sink;
-use crate::output::target::Destination;
 use crate::s3::address::source::Source;
 use crate::s3::range_spec::RangeSpec;
 

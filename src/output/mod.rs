@@ -3,6 +3,7 @@
 pub(crate) mod block_reader;
 pub(crate) mod blocking;
 pub(crate) mod checkpoint;
+pub(crate) mod destination;
 pub(crate) mod file_names;
 pub(crate) mod finished;
 pub(crate) mod folder;
@@ -20,8 +21,7 @@ pub(crate) mod sidecar;
 pub(crate) mod sink;
 pub(crate) mod stdout_path;
 pub(crate) mod stream;
-pub(crate) mod target;
 mod threadless_writer;
 mod unwritten;
+pub(crate) mod write_progress;
 pub(crate) mod writer;
-pub(crate) mod written;

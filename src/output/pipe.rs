@@ -9,7 +9,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::output::written::WriteProgress;
+use crate::output::write_progress::WriteProgress;
 
 /// A pipe that is written without waiting.
 #[derive(Debug)]

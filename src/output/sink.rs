@@ -13,6 +13,7 @@ use std::time::SystemTime;
 use tokio::io::Interest;
 
 use crate::error::{Error, Result};
+use crate::output::destination::{Destination, IfExists};
 use crate::output::finished::FinishedFile;
 use crate::output::in_place::InPlace;
 use crate::output::part_file::{ObjectFacts, PartFile};
@@ -20,7 +21,6 @@ use crate::output::path::OutputPath;
 use crate::output::path_error::{self, failed};
 use crate::output::resume::DownloadRequest;
 use crate::output::stream::StreamOutput;
-use crate::output::target::{Destination, IfExists};
 
 /// The open destination of a run.
 #[derive(Debug)]

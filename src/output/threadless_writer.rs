@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags};
 
 use crate::output::pipe::NonblockingPipe;
 use crate::output::unwritten::Unwritten;
-use crate::output::written::WriteProgress;
+use crate::output::write_progress::WriteProgress;
 
 /// The bytes that a pipe which is reported as writable takes without blocking (`PIPE_BUF`, pipe(7); POSIX asks for 512
 /// at least).

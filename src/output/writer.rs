@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::output::pipe::NonblockingPipe;
 use crate::output::threadless_writer::ThreadlessWriter;
 use crate::output::unwritten::Unwritten;
-use crate::output::written::WriteProgress;
+use crate::output::write_progress::WriteProgress;
 
 /// Frames in the queue: enough that the writer is busy while the thread that feeds it is.
 const QUEUE_FRAMES: usize = 16;

@@ -25,7 +25,7 @@ use crate::cli::progress::snapshot::{RunProgress, Snapshot};
 use crate::cli::progress::view::{RunOutcome, View};
 use crate::cli::report::format::Format;
 use crate::download::meter::Meter;
-use crate::output::written::WriteProgress;
+use crate::output::write_progress::WriteProgress;
 use crate::s3::address::source::Source;
 
 /// Interval between two reads of the counters.

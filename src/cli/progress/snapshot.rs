@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::download::meter::Meter;
-use crate::output::written::WriteProgress;
+use crate::output::write_progress::WriteProgress;
 use crate::s3::address::source::Source;
 
 /// Objects that a snapshot shows: a terminal has room for a few, and a run may have a million.

@@ -11,7 +11,7 @@ use crate::cli::progress::snapshot::{RunProgress, Snapshot};
 use crate::cli::progress::view::RunOutcome;
 use crate::cli::report::end::EndReport;
 use crate::cli::report::stats::Stats;
-use crate::output::written::WriteProgress;
+use crate::output::write_progress::WriteProgress;
 
 /// The long options that are `--quiet`, which is stronger than `--progress`.
 const QUIET: [&str; 5] =

@@ -13,7 +13,7 @@ use crate::cli::report::end::EndReport;
 use crate::cli::report::format::{json_line, size};
 use crate::download::transfer_stats::TransferStats;
 use crate::download::verdict::Verdict;
-use crate::output::written::WriteProgress;
+use crate::output::write_progress::WriteProgress;
 
 /// The figures of one download, from the start of the process to its end.
 ///

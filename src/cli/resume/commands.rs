@@ -10,7 +10,7 @@ use crate::cli::invocation::Invocation;
 use crate::cli::resume::stopped_download::StoppedDownload;
 use crate::download::options::ChecksumMode;
 use crate::download::options::Options;
-use crate::output::target::Destination;
+use crate::output::destination::Destination;
 use crate::s3::etag::ETag;
 use crate::s3::range_spec::RangeSpec;
 

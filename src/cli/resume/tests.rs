@@ -10,7 +10,7 @@ use crate::cli::resume::stopped_download::{ListPosition, ResumableFiles, Stopped
 use crate::cli::source_list::SourceList;
 use crate::download::options::ChecksumMode;
 use crate::error::{Error, ErrorKind};
-use crate::output::target::{Destination, IfExists};
+use crate::output::destination::{Destination, IfExists};
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range_spec::RangeSpec;

@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::client::retry::Attempt;
 use crate::download::context::DownloadContext;
-use crate::download::fetch::attempt::{RangeRequest, RequestEvent};
 use crate::download::fetch::frame_queue::FrameSender;
+use crate::download::fetch::range_request::{RangeRequest, RequestEvent};
 use crate::download::fetch::straggler;
 use crate::error::{Error, Result};
 use crate::events::{HEDGE, first_line};

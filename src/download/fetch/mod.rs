@@ -3,11 +3,11 @@
 //! A range is fetched by a task of its own, so that its socket is read while the consumer is busy. Its frames pass through a
 //! queue.
 
-pub(crate) mod attempt;
 pub(crate) mod checked_get;
 pub(crate) mod frame_queue;
 pub(crate) mod hedge_budget;
 pub(crate) mod hedged;
+pub(crate) mod range_request;
 pub(crate) mod range_task;
 pub(crate) mod side_request;
 pub(crate) mod stats;
