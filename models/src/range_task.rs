@@ -68,7 +68,7 @@ pub(crate) struct Discovered {
 }
 
 pub(crate) struct RangeFuture {
-    opened: oneshot::Receiver<()>,
+    checked: oneshot::Receiver<()>,
     body: Option<RangeBody>,
 }
 
@@ -76,7 +76,7 @@ impl Future for RangeFuture {
     type Output = Option<RangeBody>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let _ = ready!(Pin::new(&mut self.opened).poll(cx));
+        let _ = ready!(Pin::new(&mut self.checked).poll(cx));
         Poll::Ready(self.body.take().filter(|body| !body.is_cancelled()))
     }
 }
@@ -154,13 +154,13 @@ pub(crate) fn start(
 ) -> (RangeFuture, RangeHandle) {
     let (queue, frames) = frame_queue(Arc::<Slabs>::default());
     let control = frames.control();
-    let (opened_in, opened) = oneshot::channel();
+    let (checked_in, checked) = oneshot::channel();
     let task =
         RangeTask { context: Arc::clone(context), range, done: 0, room: Reservation::default(), queue };
-    let task = future::spawn(task.run(permit, opened_in));
+    let task = future::spawn(task.run(permit, checked_in));
     let handle =
         RangeHandle { range, frames: control, context: Arc::clone(context), task: task.abort_handle() };
-    (RangeFuture { opened, body: Some(RangeBody { frames, task }) }, handle)
+    (RangeFuture { checked, body: Some(RangeBody { frames, task }) }, handle)
 }
 
 struct RangeTask {
@@ -172,9 +172,9 @@ struct RangeTask {
 }
 
 impl RangeTask {
-    async fn run(mut self, permit: Permit, opened: oneshot::Sender<()>) {
+    async fn run(mut self, permit: Permit, checked: oneshot::Sender<()>) {
         // Nobody waits any more only when the download was dropped.
-        let _ = opened.send(());
+        let _ = checked.send(());
         while self.done < self.range.len() {
             self.queue.wait_for_consumer().await;
             self.reserve_memory(PIECE_BYTES).await;

@@ -94,11 +94,11 @@ impl OrderedRanges {
     /// Requests `range` with `permit` and returns what its first response shows.
     pub(crate) async fn discover(&mut self, range: ByteRange, permit: Permit) -> Result<Discovered> {
         self.start(range, permit);
-        let Some(Some(mut body)) = self.opening.next().await else { return Err(ended_early()) };
+        let Some(Some(mut body)) = self.opening.next().await else { return Err(ended_before_start()) };
         let Some(discovered) = body.take_discovered() else {
             // It ended without a response: the body has the reason.
             let ended = poll_fn(|cx| body.poll_frame(cx)).await;
-            return Err(ended.and_then(Result::err).unwrap_or_else(ended_early));
+            return Err(ended.and_then(Result::err).unwrap_or_else(ended_before_start));
         };
         if let Some(handle) = self.under_way.back_mut() {
             handle.set_range(discovered.first);
@@ -314,7 +314,7 @@ impl OrderedRanges {
     }
 }
 
-fn ended_early() -> Error {
+fn ended_before_start() -> Error {
     Error::new(ErrorKind::Other, "the download ended before it began")
 }
 

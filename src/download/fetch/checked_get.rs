@@ -36,7 +36,7 @@ const IS_UNCLEAR: &str = "the response does not say which bytes it contains";
 /// A response that was checked.
 pub(super) struct CheckedResponse {
     pub(super) exchange: Exchange,
-    pub(super) opened: RangeResponse,
+    pub(super) response: RangeResponse,
     /// The offset at which the last chunk has to be, of a body in chunks whose size something else shows.
     pub(super) ends_at: Option<u64>,
     /// The offset at which the last chunk does not show the object's size, because a part would end there too.
@@ -65,7 +65,7 @@ pub(super) async fn checked_get(
     let mut asked = asked;
     let mut is_repeated = false;
     loop {
-        let mut reply = match send(context, asked, attempt).await {
+        let mut reply = match send_get(context, asked, attempt).await {
             Ok(Reply::Proven(reply)) => *reply,
             Ok(Reply::AskPlainly(why)) if context.pin.get().is_none() => {
                 info!(target: CORRECTION, what = "plain GET", to = why, "retrying immediately");
@@ -91,8 +91,8 @@ pub(super) async fn checked_get(
             }
             Err(e) => return Err(e),
         };
-        check_version(context, &reply.opened.info)?;
-        complete_tag(context, &mut reply.opened.info, attempt).await?;
+        check_version(context, &reply.response.info)?;
+        complete_tag(context, &mut reply.response.info, attempt).await?;
         let Some(pin) = context.pin.get() else {
             match replan(context, asked, &reply, attempt).await? {
                 None => return Ok(reply),
@@ -107,8 +107,8 @@ pub(super) async fn checked_get(
             }
             continue;
         };
-        pin.check(&reply.opened.info)?;
-        pin.check_encoding(&reply.opened.info)?;
+        pin.check(&reply.response.info)?;
+        pin.check_encoding(&reply.response.info)?;
         return Ok(reply);
     }
 }
@@ -137,16 +137,16 @@ async fn replan(
     reply: &CheckedResponse,
     attempt: Attempt,
 ) -> Result<Option<ByteRange>> {
-    let opened = &reply.opened;
+    let response = &reply.response;
     let open_ended = context.wanted.open_ended();
     let is_named = context.wanted.if_match().is_some();
     let is_enough =
-        context.wanted.is_last(opened) || context.evidence.may_combine(&PinnedVersion::new(&opened.info));
-    if is_enough && !(is_named && opened.info.etag.is_none()) {
+        context.wanted.is_last(response) || context.evidence.may_combine(&PinnedVersion::new(&response.info));
+    if is_enough && !(is_named && response.info.etag.is_none()) {
         return Ok(None);
     }
     if context.evidence.should_ask_head()
-        && let by_head = side_request::tag_by_head(&context.client, &opened.info, attempt.aside())
+        && let by_head = side_request::tag_by_head(&context.client, &response.info, attempt.aside())
         && let Some(tag) = ask_aside(context, by_head).await.flatten()
     {
         context.evidence.expect_tag(&tag);
@@ -239,7 +239,7 @@ fn refuses_any_range(service: &ServiceError, asked: ByteRange) -> bool {
 }
 
 /// Sends one request for `asked`, and another one without `If-Match` where that header alone is refused.
-async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> Result<Reply> {
+async fn send_get(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> Result<Reply> {
     let pin = context.pin.get();
     let client = &context.client;
     let if_match = match pin {
@@ -294,18 +294,18 @@ async fn send(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> 
     let sent = SentGet { range, size: pin.and_then(PinnedVersion::known_size), is_s3: client.is_s3() };
     // In the middle of a download all depends on the tag: the response will have no Content-Range.
     let may_ask_plainly = !is_plain && pin.is_none_or(|pin| pin.if_match().is_some());
-    let proven = |exchange, opened: RangeResponse| {
+    let proven = |exchange, response: RangeResponse| {
         let ends_at =
-            Some(opened.body.end()).filter(|end| opened.is_chunked && *end != ObjectInfo::SIZE_UNKNOWN);
-        let part_end = range.filter(|_| opened.size_proof == SizeProof::LastChunk).map(ByteRange::end);
-        Ok(Reply::Proven(Box::new(CheckedResponse { exchange, opened, ends_at, part_end })))
+            Some(response.body.end()).filter(|end| response.is_chunked && *end != ObjectInfo::SIZE_UNKNOWN);
+        let part_end = range.filter(|_| response.size_proof == SizeProof::LastChunk).map(ByteRange::end);
+        Ok(Reply::Proven(Box::new(CheckedResponse { exchange, response, ends_at, part_end })))
     };
     match ResponseProof::read(&exchange.head, sent)? {
-        ResponseProof::Bytes(opened) => proven(exchange, opened),
-        ResponseProof::PartOrWhole(opened) if is_first => {
-            let proof = side_request::is_whole(context, &opened.info, attempt.aside());
+        ResponseProof::Bytes(response) => proven(exchange, response),
+        ResponseProof::PartOrWhole(response) if is_first => {
+            let proof = side_request::is_whole(context, &response.info, attempt.aside());
             if ask_aside(context, proof).await.unwrap_or(Ok(false))? {
-                return proven(exchange, opened);
+                return proven(exchange, response);
             }
             Ok(Reply::AskPlainly("the response does not show whether it is a part"))
         }

@@ -141,7 +141,7 @@ impl HedgedRequest {
                     }
                     return Ok(RequestEvent::Data(at, data));
                 }
-                RaceEvent::Second(Ok(RequestEvent::RangeResponse(opened, _))) if !opened.whole => {}
+                RaceEvent::Second(Ok(RequestEvent::RangeResponse(response, _))) if !response.whole => {}
                 RaceEvent::Second(_) => drop(self.drop_second(rest)),
                 RaceEvent::CheckDue => self.hedge_if_late(rest),
             }
@@ -163,7 +163,7 @@ impl HedgedRequest {
     fn hedge_if_late(&mut self, rest: Remaining) {
         self.checked_at = Some(Instant::now());
         let was_suspect = std::mem::take(&mut self.is_suspect);
-        if self.is_silent() {
+        if self.may_be_dead() {
             return self.hedge(rest, true);
         }
         if !self.is_late(rest) {
@@ -203,7 +203,7 @@ impl HedgedRequest {
     }
 
     /// Returns whether nothing has come for so long that the connections may be dead without a sign.
-    fn is_silent(&self) -> bool {
+    fn may_be_dead(&self) -> bool {
         self.first.is_open()
             && is_silent(&self.first)
             && self.second.as_ref().is_none_or(|second| is_silent(&second.request))

@@ -33,7 +33,7 @@ use crate::s3::range::ByteRange;
 /// `None` where the range was cancelled.
 #[derive(Debug)]
 pub(crate) struct RangeFuture {
-    opened: oneshot::Receiver<Option<Discovered>>,
+    checked: oneshot::Receiver<Option<Discovered>>,
     body: Option<RangeBody>,
 }
 
@@ -41,7 +41,7 @@ impl Future for RangeFuture {
     type Output = Option<RangeBody>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let discovered = ready!(Pin::new(&mut self.opened).poll(cx)).ok().flatten();
+        let discovered = ready!(Pin::new(&mut self.checked).poll(cx)).ok().flatten();
         let body = self.body.take().filter(|body| !body.is_cancelled());
         Poll::Ready(body.map(|body| RangeBody { discovered, ..body }))
     }
@@ -124,13 +124,13 @@ pub(crate) fn start(
 ) -> (RangeFuture, RangeHandle) {
     let (sender, frames) = frame_queue(Arc::clone(&context.group.slabs));
     let control = frames.control();
-    let (opened_in, opened) = oneshot::channel();
-    let task = RangeTask::new(context, range, sender, opened_in);
+    let (checked_in, checked) = oneshot::channel();
+    let task = RangeTask::new(context, range, sender, checked_in);
     let task = context.group.spawn(task.run(permit));
     let handle =
         RangeHandle { range, frames: control, context: Arc::clone(context), task: task.abort_handle() };
     let body = RangeBody { frames, discovered: None, _task: AbortOnDropHandle::new(task) };
-    (RangeFuture { opened, body: Some(body) }, handle)
+    (RangeFuture { checked, body: Some(body) }, handle)
 }
 
 #[cfg(test)]

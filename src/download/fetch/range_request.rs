@@ -64,7 +64,7 @@ pub(super) struct RangeRequest {
 /// The body of a response, and the connection that it comes on.
 struct Receiving {
     /// `None` once it was returned.
-    opened: Option<RangeResponse>,
+    response: Option<RangeResponse>,
     /// How long the response took to begin.
     latency: Duration,
     body: ResponseBody,
@@ -88,7 +88,7 @@ struct Receiving {
 impl RangeRequest {
     /// Creates a request for `asked`. Nothing is sent before the first [`RangeRequest::next`].
     pub(super) fn new(context: &Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Self {
-        let sending = Box::pin(send(Arc::clone(context), asked, attempt));
+        let sending = Box::pin(start_receiving(Arc::clone(context), asked, attempt));
         let (context, pace) = (Arc::clone(context), BodyPace::default());
         Self {
             context,
@@ -118,8 +118,8 @@ impl RangeRequest {
         let Some(receiving) = &mut self.receiving else {
             return Err(Error::new(ErrorKind::Other, "a response was lost"));
         };
-        if let Some(opened) = receiving.opened.take() {
-            return Ok(RequestEvent::RangeResponse(Box::new(opened), receiving.latency));
+        if let Some(response) = receiving.response.take() {
+            return Ok(RequestEvent::RangeResponse(Box::new(response), receiving.latency));
         }
         let Some(data) = receiving.data(&self.context, queue, since, receiving.end(self.asked)).await? else {
             let (size, part_end, tag) = (receiving.at, receiving.part_end, receiving.tag.as_deref());
@@ -159,7 +159,7 @@ impl RangeRequest {
     /// Requests the rest where the response has ended before the last byte that was requested.
     fn ask_for_rest(&mut self) -> Result<()> {
         let has_ended = |receiving: &mut Box<Receiving>| {
-            receiving.opened.is_none() && receiving.short_end == Some(receiving.at)
+            receiving.response.is_none() && receiving.short_end == Some(receiving.at)
         };
         let Some(ended) = self.receiving.take_if(has_ended) else { return Ok(()) };
         if self.short_responses == SHORT_RESPONSES_MAX {
@@ -172,7 +172,7 @@ impl RangeRequest {
         // The connection has brought a response, whatever became of earlier ones.
         self.attempt.is_fresh = false;
         let rest = ByteRange::new(ended.at, self.asked.end());
-        let sending = send_after(*ended, Arc::clone(&self.context), rest, self.attempt);
+        let sending = start_receiving_after(*ended, Arc::clone(&self.context), rest, self.attempt);
         self.sending = Some(Box::pin(sending));
         Ok(())
     }
@@ -201,9 +201,9 @@ impl RangeRequest {
 
     /// Returns whether its response has begun, and more of it is to come.
     pub(super) fn is_open(&self) -> bool {
-        self.receiving
-            .as_ref()
-            .is_some_and(|receiving| receiving.opened.is_none() && receiving.short_end != Some(receiving.at))
+        self.receiving.as_ref().is_some_and(|receiving| {
+            receiving.response.is_none() && receiving.short_end != Some(receiving.at)
+        })
     }
 
     /// Returns how many bytes its bodies have brought.
@@ -258,32 +258,36 @@ impl RangeRequest {
 }
 
 /// Sends the request and waits for a response that proves what it has.
-async fn send(context: Arc<DownloadContext>, asked: ByteRange, attempt: Attempt) -> Result<Receiving> {
-    let CheckedResponse { exchange, opened, ends_at, part_end } =
+async fn start_receiving(
+    context: Arc<DownloadContext>,
+    asked: ByteRange,
+    attempt: Attempt,
+) -> Result<Receiving> {
+    let CheckedResponse { exchange, response, ends_at, part_end } =
         checked_get(&context, asked, attempt).await?;
     let Exchange { body, latency, .. } = exchange;
     context.request_stats.responded(latency);
     context.group.throttle.note_success(Instant::now());
     // The first response had no length, though this one may: then the connection's end is a cut, if it comes early.
-    let is_short = !opened.whole && opened.body.end() < asked.end().min(opened.info.size);
+    let is_short = !response.whole && response.body.end() < asked.end().min(response.info.size);
     let is_size_unknown = context.pin.get().is_some_and(|pin| pin.known_size().is_none());
     Ok(Receiving {
         latency,
         body,
-        at: opened.body.start(),
+        at: response.body.start(),
         received: 0,
         at_once: 0,
-        is_unsized: opened.info.known_size().is_none() || is_size_unknown,
+        is_unsized: response.info.known_size().is_none() || is_size_unknown,
         ends_at,
         part_end,
-        short_end: is_short.then_some(opened.body.end()),
-        tag: opened.info.etag.clone(),
-        opened: Some(opened),
+        short_end: is_short.then_some(response.body.end()),
+        tag: response.info.etag.clone(),
+        response: Some(response),
     })
 }
 
 /// Sends the request after the body of the last response, which was shorter than requested, has ended.
-async fn send_after(
+async fn start_receiving_after(
     mut short: Receiving,
     context: Arc<DownloadContext>,
     asked: ByteRange,
@@ -292,7 +296,7 @@ async fn send_after(
     if short.check_end(context.stall_timeout).await? {
         short.body.finish(context.stall_timeout).await;
     }
-    send(context, asked, attempt).await
+    start_receiving(context, asked, attempt).await
 }
 
 impl Receiving {

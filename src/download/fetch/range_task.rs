@@ -70,18 +70,18 @@ pub(super) struct RangeTask {
     room: Reservation,
     queue: FrameSender,
     /// Resolved when the first response was checked.
-    opened: Option<oneshot::Sender<Option<Discovered>>>,
+    checked: Option<oneshot::Sender<Option<Discovered>>>,
     /// Set while the body of a response is being received.
     is_receiving: bool,
 }
 
 impl RangeTask {
-    /// Creates a task whose frames go to `queue`; `opened` is resolved when the first response was checked.
+    /// Creates a task whose frames go to `queue`; `checked` is resolved when the first response was checked.
     pub(super) fn new(
         context: &Arc<DownloadContext>,
         range: ByteRange,
         queue: FrameSender,
-        opened: oneshot::Sender<Option<Discovered>>,
+        checked: oneshot::Sender<Option<Discovered>>,
     ) -> Self {
         Self {
             context: Arc::clone(context),
@@ -91,7 +91,7 @@ impl RangeTask {
             is_plain: context.is_plain.load(Ordering::Relaxed),
             room: Reservation::default(),
             queue,
-            opened: Some(opened),
+            checked: Some(checked),
             is_receiving: false,
         }
     }
@@ -203,9 +203,9 @@ impl RangeTask {
                 self.reserve_memory(context.read_buffer).await;
             }
             match race.next(&self.queue, self.rest()).await? {
-                RequestEvent::RangeResponse(opened, latency) => {
+                RequestEvent::RangeResponse(response, latency) => {
                     is_counted = false;
-                    self.opened(&opened, latency)?;
+                    self.handle_response(&response, latency)?;
                 }
                 RequestEvent::End(size) => self.ended_at(size)?,
                 RequestEvent::Data(at, data) => {
@@ -238,14 +238,14 @@ impl RangeTask {
     }
 
     /// Handles the head of a response. The first one pins the download.
-    fn opened(&mut self, opened: &RangeResponse, latency: Duration) -> Result<()> {
+    fn handle_response(&mut self, response: &RangeResponse, latency: Duration) -> Result<()> {
         self.set_receiving(true);
         if self.context.pin.get().is_none() {
-            return self.found(opened, latency);
+            return self.pin_to(response, latency);
         }
         // Without a range this is what was requested: the bytes before the remainder are skipped.
-        self.whole |= opened.whole && self.context.is_plain.load(Ordering::Relaxed);
-        if opened.whole && !self.whole {
+        self.whole |= response.whole && self.context.is_plain.load(Ordering::Relaxed);
+        if response.whole && !self.whole {
             let what = "the server sent the whole object for a range";
             return Err(Error::new(ErrorKind::Server, what).retryable(true));
         }
@@ -256,7 +256,7 @@ impl RangeTask {
     /// Resolves the range's future, once: its first response was checked, and if it is the first of the download, it
     /// `discovered` the object.
     fn resolve(&mut self, discovered: Option<Discovered>) {
-        if let Some(waiting) = self.opened.take() {
+        if let Some(waiting) = self.checked.take() {
             // The receiver is gone only if the download was dropped.
             let _ = waiting.send(discovered);
         }
@@ -264,22 +264,22 @@ impl RangeTask {
 
     /// Pins the download to the first response, which may show that the object is shorter than requested, or not the one that was
     /// named.
-    fn found(&mut self, opened: &RangeResponse, latency: Duration) -> Result<()> {
-        let wanted = self.context.wanted.of(&opened.info)?;
+    fn pin_to(&mut self, response: &RangeResponse, latency: Duration) -> Result<()> {
+        let wanted = self.context.wanted.of(&response.info)?;
         // Only the first range runs before the pin is set.
-        let _ = self.context.pin.set(PinnedVersion::new(&opened.info));
-        if opened.size_proof != SizeProof::LastChunk {
-            self.context.evidence.set_size(opened.size_proof);
+        let _ = self.context.pin.set(PinnedVersion::new(&response.info));
+        if response.size_proof != SizeProof::LastChunk {
+            self.context.evidence.set_size(response.size_proof);
         }
         // Should it be cut: a 200 in chunks to another range would not show which bytes it has.
-        if opened.whole && opened.is_chunked {
+        if response.whole && response.is_chunked {
             self.context.is_plain.store(true, Ordering::Relaxed);
         }
         self.is_plain = self.context.is_plain.load(Ordering::Relaxed);
-        self.whole = opened.whole;
-        self.range = if opened.whole { wanted } else { opened.body };
-        let info = opened.info.clone();
-        let checksum = opened.checksum.clone();
+        self.whole = response.whole;
+        self.range = if response.whole { wanted } else { response.body };
+        let info = response.info.clone();
+        let checksum = response.checksum.clone();
         if checksum.is_some() {
             self.context.client.shown_checksums().seen_by_get();
         }
