@@ -252,11 +252,11 @@ impl OrderedRanges {
     fn start_next(&mut self, permit: Permit) {
         let limit = &self.context.limit;
         // Cut only now, because the size depends on how many are fetched at the same time.
-        let at_once = limit.target() as u64;
+        let concurrent = limit.target() as u64;
         let (chunk, large) = limit.orders.chunk_sizes();
         // The first one of the run was the one that discovered an object.
         let number = limit.given().saturating_sub(2) as u64;
-        if let Some(range) = self.plan.next(number, at_once, chunk, large) {
+        if let Some(range) = self.plan.next(number, concurrent, chunk, large) {
             self.start(range, permit);
         }
     }

@@ -53,13 +53,13 @@ impl Plan {
         self.is_one = true;
     }
 
-    /// Returns the next chunk, one of `at_once` that are fetched at the same time; `None` when all are planned. It is the one
-    /// of this `number`, from 0, after the first chunk of the run. Sizes are bounded by `chunk_max`, and by `large_max`
+    /// Returns the next chunk, one of `concurrent` that are fetched at the same time; `None` when all are planned. It is the
+    /// one of this `number`, from 0, after the first chunk of the run. Sizes are bounded by `chunk_max`, and by `large_max`
     /// where few are fetched at a time.
     pub(crate) fn next(
         &mut self,
         number: u64,
-        at_once: u64,
+        concurrent: u64,
         chunk_max: u64,
         large_max: u64,
     ) -> Option<ByteRange> {
@@ -67,12 +67,12 @@ impl Plan {
         let size = match self.large {
             _ if self.is_one => u64::MAX,
             // A connection by itself idles between two requests, so fewer and larger ones save time.
-            Some(large) if at_once <= FEW_RANGES => large.min(large_max).max(1),
+            Some(large) if concurrent <= FEW_RANGES => large.min(large_max).max(1),
             // Connections that start together would end together, the last one's bytes waiting for all others: their first
             // chunks grow from a small one, so that they end, and start again, in order.
-            Some(_) if number < at_once && at_once > FULL_SIZED => {
+            Some(_) if number < concurrent && concurrent > FULL_SIZED => {
                 let first = chunk / FIRST_CHUNK_DIVISOR;
-                (first + (chunk - first) / at_once * number).max(1)
+                (first + (chunk - first) / concurrent * number).max(1)
             }
             _ => chunk,
         };
@@ -95,18 +95,18 @@ mod tests {
             len in 0_u64..100_000,
             size in 1_u64..5_000,
             graded: bool,
-            at_once in 1_u64..100,
+            concurrent in 1_u64..100,
         ) {
             let range = ByteRange::new(start, start + len);
             let large = graded.then_some(4 * size);
             let mut plan = Plan::new(range, size, large);
             let chunks: Vec<_> =
-                (0..).map_while(|number| plan.next(number, at_once, u64::MAX, u64::MAX)).collect();
+                (0..).map_while(|number| plan.next(number, concurrent, u64::MAX, u64::MAX)).collect();
             let mut at = range.start();
             for c in &chunks {
                 prop_assert_eq!(c.start(), at);
                 let most = match large {
-                    Some(large) if at_once <= FEW_RANGES => large,
+                    Some(large) if concurrent <= FEW_RANGES => large,
                     _ => size,
                 };
                 prop_assert!(!c.is_empty() && c.len() <= most);

@@ -17,7 +17,7 @@ use crate::download::sync::{AtomicBool, AtomicU64, AtomicWaker, Mutex, MutexGuar
 use crate::error::{Error, Result};
 
 /// Frames of the front range that may wait without holding up the reading of its socket.
-const AT_ONCE: usize = 2;
+const FRONT_FRAMES_MAX: usize = 2;
 
 #[derive(Debug)]
 struct FrameQueue {
@@ -113,7 +113,8 @@ impl FrameSender {
     pub(crate) async fn wait_for_consumer(&self) {
         poll_fn(|cx| {
             self.0.fetch.register(cx.waker());
-            let behind = self.0.is_front.load(Ordering::Relaxed) && self.0.queue().frames.len() >= AT_ONCE;
+            let behind =
+                self.0.is_front.load(Ordering::Relaxed) && self.0.queue().frames.len() >= FRONT_FRAMES_MAX;
             if behind { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
@@ -258,12 +259,12 @@ mod tests {
         let is_front =
             |sender: &FrameSender| poll_fn(|cx| Poll::Ready(sender.poll_is_front(cx))).now_or_never();
         assert_eq!(is_front(&sender), Some(false));
-        for _ in 0..AT_ONCE {
+        for _ in 0..FRONT_FRAMES_MAX {
             sender.push(frame(b"a").await);
         }
         assert!(sender.wait_for_consumer().now_or_never().is_some());
         assert!(receiver.control().set_front() && !receiver.control().set_front());
-        for _ in 0..AT_ONCE {
+        for _ in 0..FRONT_FRAMES_MAX {
             assert!(poll_fn(|cx| receiver.poll_frame(cx)).await.is_some());
             sender.push(frame(b"a").await);
         }

@@ -72,7 +72,7 @@ struct Receiving {
     at: u64,
     received: u64,
     /// How many of the received bytes came with the response head.
-    at_once: u64,
+    with_head: u64,
     /// Set if only the end of the body shows the size of the object.
     is_unsized: bool,
     /// Where the last chunk has to be, of a body in chunks whose size a header or another response showed.
@@ -144,7 +144,7 @@ impl RangeRequest {
             self.context.request_stats.received(data.len(), &mut self.pace);
         } else {
             // Bytes that arrive with the response head say nothing about throughput, unless they are the whole body.
-            receiving.at_once = receiving.received;
+            receiving.with_head = receiving.received;
             if data.len() as u64 == self.asked.len() {
                 let mut pace = BodyPace::default();
                 pace.waited(receiving.latency + (now - since));
@@ -224,7 +224,7 @@ impl RangeRequest {
         match &self.receiving {
             None => RequestProgress::Waiting(waiting),
             Some(receiving) => RequestProgress::Reading {
-                bytes: receiving.received - receiving.at_once,
+                bytes: receiving.received - receiving.with_head,
                 spent: self.pace.waiting() + waiting,
                 silent: waiting,
                 left: self.asked.end().saturating_sub(receiving.at),
@@ -250,7 +250,7 @@ impl RangeRequest {
         let Some(mut receiving) = self.receiving else { return };
         let is_slow = self.context.limit.target() > FEW_CONNECTIONS
             && self.context.request_stats.expected().is_some_and(|expected| {
-                expected.is_slow(receiving.received - receiving.at_once, self.pace.waiting())
+                expected.is_slow(receiving.received - receiving.with_head, self.pace.waiting())
             });
         receiving.body.note_speed(is_slow);
         receiving.body.finish(self.context.stall_timeout).await;
@@ -276,7 +276,7 @@ async fn start_receiving(
         body,
         at: response.body.start(),
         received: 0,
-        at_once: 0,
+        with_head: 0,
         is_unsized: response.info.known_size().is_none() || is_size_unknown,
         ends_at,
         part_end,
