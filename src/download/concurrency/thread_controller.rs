@@ -13,7 +13,7 @@ pub(crate) const BUSY_SHARE: f64 = 0.9;
 /// How long a thread must be the limit before others are tried, so that a burst does not count.
 const BUSY_TIME: Duration = Duration::from_millis(300);
 /// How long others are tried.
-const TRIAL_TIME: Duration = Duration::from_millis(200);
+const THREAD_TRIAL_TIME: Duration = Duration::from_millis(200);
 /// By what factor the rate must grow where threads stay the limit.
 const GROWTH_MIN: f64 = 1.15;
 /// There is one thread less when the others would be busy for less than this part of the time, for so long.
@@ -82,7 +82,7 @@ impl ThreadController {
         let last = std::mem::replace(&mut self.last, now);
         let is_busy = now.busiest >= BUSY_SHARE;
         if let Some(trial) = self.trial {
-            if now.at >= trial.began + TRIAL_TIME {
+            if now.at >= trial.began + THREAD_TRIAL_TIME {
                 self.judge(trial, is_busy, now);
             }
             return self.threads;

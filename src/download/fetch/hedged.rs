@@ -247,7 +247,7 @@ impl HedgedRequest {
             let expected = self.context.request_stats.expected();
             let wait = |request: &RangeRequest| {
                 let progress = request.progress();
-                let until_silent = straggler::SILENCE.saturating_sub(progress.silence());
+                let until_silent = straggler::BODY_SILENCE_MAX.saturating_sub(progress.silence());
                 progress.look_again(expected.as_ref()).min(until_silent)
             };
             let second = self.second.as_ref().map_or(Duration::ZERO, |second| wait(&second.request));
@@ -278,7 +278,7 @@ impl HedgedRequest {
 
 /// Returns whether nothing has come for so long that the connection may be dead without a sign.
 fn is_silent(request: &RangeRequest) -> bool {
-    request.progress().silence() >= straggler::SILENCE
+    request.progress().silence() >= straggler::BODY_SILENCE_MAX
 }
 
 /// Returns when the range is due in the output, if each connection brings `rate` bytes a second.

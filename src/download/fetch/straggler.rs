@@ -31,7 +31,7 @@ const UNSEEN_BYTES_MAX: u64 = READ_BUFFER_MAX;
 const SURE_READING_TIME: Duration = Duration::from_millis(30);
 /// How long a body may bring nothing before it is requested again whatever the budget: a firewall or a NAT may have
 /// forgotten its connection. It brings no byte twice, because the first one has stopped.
-pub(crate) const SILENCE: Duration = Duration::from_secs(2);
+pub(crate) const BODY_SILENCE_MAX: Duration = Duration::from_secs(2);
 
 impl Patience {
     /// Returns the time beyond which a request is late if a new one takes `new`.

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::transport::connection_cap::queue::{ConnectionInUse, RequestKey};
-use crate::transport::connection_cap::silence::{ResponseCount, SILENCE};
+use crate::transport::connection_cap::silence::{RESPONSE_SILENCE, ResponseCount};
 use crate::transport::connection_cap::slot::{ConnectionSlot, SlotStage};
 
 /// How long the cap stays before a probe; doubled each time that it fails.
@@ -117,7 +117,7 @@ impl ConnectionCap {
     /// is silent.
     pub(in crate::transport) fn failed_to_open(&self, began: Instant, is_probe: bool) -> bool {
         let is_outage =
-            began.elapsed() >= SILENCE && self.state().last_response.is_none_or(|last| last < began);
+            began.elapsed() >= RESPONSE_SILENCE && self.state().last_response.is_none_or(|last| last < began);
         !is_outage && self.failed(is_probe)
     }
 

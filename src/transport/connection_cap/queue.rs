@@ -13,9 +13,9 @@ use crate::transport::connection_cap::cap::{CapState, ConnectionCap};
 use crate::transport::connection_cap::request_order::RequestOrder;
 use crate::transport::connection_cap::slot::{ConnectionSlot, SlotStage};
 
-/// How long a request waits before a later one loses its connection to it: one whose connection brings nothing, and in
-/// the end one that gets on. That one would be done and its connection free, usually soon, and another connection in its
-/// place may not live.
+/// How long a request waits before a later one loses its connection to it: first one that receives nothing, and after the
+/// longer time any. One that receives bytes usually ends soon and frees its connection, and a new connection in its place may
+/// fail.
 const PREEMPTION_DELAY: Duration = Duration::from_secs(1);
 const PREEMPTION_DELAY_MAX: Duration = Duration::from_secs(30);
 /// A request, and the lease that it has or waits for.

@@ -12,11 +12,11 @@ use crate::transport::connection_cap::queue::{ConnectionInUse, RequestKey};
 use crate::transport::connection_cap::request_order::RequestOrder;
 
 /// How long a request may get no response, beyond some usual latencies, while others get theirs.
-pub(super) const SILENCE: Duration = Duration::from_secs(1);
+pub(super) const RESPONSE_SILENCE: Duration = Duration::from_secs(1);
 const SILENCE_LATENCIES: u32 = 8;
-/// How long a new connection may bring no response where there is more to say against it: two of these, a response to a GET
-/// on another one, one more, an idle connection, and a limit that is known. A HEAD says nothing of the time that a GET takes,
-/// and a busy machine delays single responses.
+/// How long a new connection may go without a response where at least two signs speak against it: each of up to two responses
+/// to GETs on other connections, an idle connection, a known limit. A response to HEAD is no sign, because it says nothing of
+/// how long a GET takes; one sign is not enough, because a busy machine delays single responses.
 const SILENCE_OF_NEW: Duration = Duration::from_millis(400);
 const SIGNS_MIN: u64 = 2;
 /// How often it is looked at from then on.
@@ -53,7 +53,7 @@ impl ConnectionCap {
                 let latencies = SILENCE_LATENCIES * state.latency();
                 (state.responses.since(before), latencies, state.cap != usize::MAX, is_hedged)
             };
-            let (soon, late) = (SILENCE_OF_NEW + latencies, SILENCE + latencies);
+            let (soon, late) = (SILENCE_OF_NEW + latencies, RESPONSE_SILENCE + latencies);
             let waited = sent.elapsed();
             let has_idle = has_idle();
             if waited >= late && others.all > 0 {
@@ -65,7 +65,7 @@ impl ConnectionCap {
                     return Silence::OfConnection;
                 }
                 // A late hedge may have been sent by then: this is not to be a third request at the same time.
-                if has_idle && waited >= late + SILENCE {
+                if has_idle && waited >= late + RESPONSE_SILENCE {
                     return Silence::Unexplained;
                 }
             }

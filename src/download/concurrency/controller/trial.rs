@@ -12,7 +12,7 @@ use crate::download::concurrency::controller::step::GAIN_MIN;
 const RATE_PER_CONNECTION: f64 = 1.0 * MIB;
 const AFFORDABLE_LATENCY: Duration = Duration::from_millis(100);
 /// How long a trial lasts from the first responses on, at least, and how many bytes of one connection it sees at least.
-const TRIAL_TIME: Duration = Duration::from_millis(15);
+const CONNECTION_TRIAL_TIME: Duration = Duration::from_millis(15);
 const TRIAL_BYTES: f64 = 96.0 * 1024.0;
 /// A trial of which less than half of the responses come is judged after this time and twice the latency.
 const RESPONSE_TIME_MAX: Duration = Duration::from_millis(100);
@@ -125,7 +125,7 @@ impl Trial {
     }
 
     fn half_time(solo_rate: f64) -> Duration {
-        Duration::from_secs_f64((TRIAL_BYTES / solo_rate.max(1.0)).min(1.0)).max(TRIAL_TIME)
+        Duration::from_secs_f64((TRIAL_BYTES / solo_rate.max(1.0)).min(1.0)).max(CONNECTION_TRIAL_TIME)
     }
 
     /// Returns whether the base is one connection.
@@ -207,7 +207,8 @@ impl Trial {
     /// Returns the rate of the one connection that is still alone, in bytes a second, once it was observed for long enough.
     pub(super) fn rate_alone(&self, here: SpeedMark) -> Option<f64> {
         let is_alone = self.is_against_one() && here.opened == self.alone.opened;
-        (is_alone && here.at >= self.alone.at + TRIAL_TIME).then(|| self.alone.rate(self.alone_until))
+        (is_alone && here.at >= self.alone.at + CONNECTION_TRIAL_TIME)
+            .then(|| self.alone.rate(self.alone_until))
     }
 
     /// Refines the rate of the one connection that is still alone, until nothing comes for a while: its range has ended, or it
