@@ -22,13 +22,13 @@ impl NonblockingPipe {
         is_pipe.then(|| Self(Arc::clone(out)))
     }
 
-    /// Writes as many of `bytes` as there is room for, counts them in `delivery`, and returns how many they were.
+    /// Writes as many of `bytes` as there is room for, counts them in `progress`, and returns how many they were.
     /// Errors are left to the writer, whose next write gets them too.
-    pub(super) fn write(&self, bytes: &[u8], delivery: &WriteProgress) -> usize {
+    pub(super) fn write(&self, bytes: &[u8], progress: &WriteProgress) -> usize {
         let began = Instant::now();
         let written = write_now(&self.0, bytes);
         if written > 0 {
-            delivery.wrote(written, began);
+            progress.wrote(written, began);
         }
         written
     }
@@ -58,20 +58,20 @@ mod tests {
         let (mut reader, pipe) = std::io::pipe().unwrap();
         let pipe = Arc::new(File::from(std::os::fd::OwnedFd::from(pipe)));
         let size = rustix::pipe::fcntl_setpipe_size(&pipe, 1 << 16).unwrap();
-        let (direct, delivery) = (NonblockingPipe::to(&pipe).unwrap(), WriteProgress::since(Instant::now()));
+        let (direct, progress) = (NonblockingPipe::to(&pipe).unwrap(), WriteProgress::since(Instant::now()));
         let bytes: Vec<u8> = (0..=250).cycle().take(size + 1000).collect();
-        let written = direct.write(&bytes, &delivery);
+        let written = direct.write(&bytes, &progress);
         // Before Linux 6.4 none.
         if written > 0 {
-            assert_eq!((written, direct.write(&bytes[written..], &delivery)), (size, 0));
+            assert_eq!((written, direct.write(&bytes[written..], &progress)), (size, 0));
             let mut got = vec![0; size];
             reader.read_exact(&mut got).unwrap();
             assert_eq!(got, bytes[..size]);
-            assert_eq!(direct.write(&bytes[written..], &delivery), 1000, "there is room again");
+            assert_eq!(direct.write(&bytes[written..], &progress), 1000, "there is room again");
         }
-        assert_eq!(delivery.bytes(), if written > 0 { bytes.len() as u64 } else { 0 });
+        assert_eq!(progress.bytes(), if written > 0 { bytes.len() as u64 } else { 0 });
         drop(reader);
-        assert_eq!(direct.write(&bytes, &delivery), 0, "nobody reads it");
+        assert_eq!(direct.write(&bytes, &progress), 0, "nobody reads it");
         assert!(NonblockingPipe::to(&Arc::new(tempfile::tempfile().unwrap())).is_none());
     }
 }

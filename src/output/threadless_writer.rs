@@ -42,10 +42,10 @@ impl ThreadlessWriter {
         &mut self,
         mut piece: Unwritten<B>,
         pipe: Option<&NonblockingPipe>,
-        delivery: &WriteProgress,
+        progress: &WriteProgress,
     ) -> bool {
         while !piece.rest().is_empty() && self.failure.is_none() {
-            let written = pipe.map_or(0, |pipe| pipe.write(piece.rest(), delivery));
+            let written = pipe.map_or(0, |pipe| pipe.write(piece.rest(), progress));
             piece.done += written;
             if written > 0 {
                 continue;
@@ -60,7 +60,7 @@ impl ThreadlessWriter {
             match (&*self.out).write(&rest[..rest.len().min(certain)]) {
                 Ok(0) => self.failure = Some(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
-                    delivery.wrote(written, began);
+                    progress.wrote(written, began);
                     piece.done += written;
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

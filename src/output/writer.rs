@@ -40,20 +40,20 @@ pub(crate) struct Writer<B> {
     last_write: Duration,
     /// The output, if it is a pipe that may be written without the thread.
     pipe: Option<NonblockingPipe>,
-    delivery: Arc<WriteProgress>,
+    progress: Arc<WriteProgress>,
     /// Number of bytes that are written once the queue is empty.
     accepted: u64,
 }
 
 impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
-    /// Starts a thread that writes to `out` and counts in `delivery`.
-    pub(crate) fn start(out: Arc<File>, delivery: &Arc<WriteProgress>) -> Self {
+    /// Starts a thread that writes to `out` and counts in `progress`.
+    pub(crate) fn start(out: Arc<File>, progress: &Arc<WriteProgress>) -> Self {
         let is_file = out.metadata().is_ok_and(|found| found.is_file());
         let last_write = if is_file { LAST_WRITE_TO_FILE } else { LAST_WRITE_TO_STREAM };
         let pipe = NonblockingPipe::to(&out);
         let (pieces, queue) = mpsc::channel(QUEUE_FRAMES);
         let (result, written) = oneshot::channel();
-        let noted = Arc::clone(delivery);
+        let noted = Arc::clone(progress);
         let own = Arc::clone(&out);
         let run = move || {
             let written = write(&mut &*out, queue, &noted);
@@ -63,8 +63,8 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
         };
         let thread = std::thread::Builder::new().name("writer".into()).spawn(run);
         let threadless = thread.is_err().then(|| ThreadlessWriter::new(own));
-        let (delivery, accepted) = (Arc::clone(delivery), delivery.bytes());
-        Self { pieces: Some(pieces), written, threadless, last_write, pipe, delivery, accepted }
+        let (progress, accepted) = (Arc::clone(progress), progress.bytes());
+        Self { pieces: Some(pieces), written, threadless, last_write, pipe, progress, accepted }
     }
 
     /// Writes `bytes` immediately if the queue is empty and the pipe has room; otherwise queues them as
@@ -72,9 +72,9 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
     pub(crate) async fn write(&mut self, bytes: B) -> bool {
         let mut piece = Unwritten { bytes, done: 0 };
         if let Some(pipe) = &self.pipe
-            && self.delivery.bytes() == self.accepted
+            && self.progress.bytes() == self.accepted
         {
-            piece.done = pipe.write(piece.rest(), &self.delivery);
+            piece.done = pipe.write(piece.rest(), &self.progress);
             self.accepted += piece.done as u64;
         }
         piece.rest().is_empty() || self.enqueue(piece).await
@@ -88,7 +88,7 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
     async fn enqueue(&mut self, piece: Unwritten<B>) -> bool {
         self.accepted += piece.rest().len() as u64;
         if let Some(threadless) = &mut self.threadless {
-            return threadless.write(piece, self.pipe.as_ref(), &self.delivery).await;
+            return threadless.write(piece, self.pipe.as_ref(), &self.progress).await;
         }
         match &self.pieces {
             Some(pieces) => pieces.send(piece).await.is_ok(),
@@ -107,8 +107,8 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
     }
 
     /// Stops after the write under way, and returns whether that ended.
-    pub(crate) async fn stop(mut self, delivery: &WriteProgress) -> bool {
-        delivery.stop();
+    pub(crate) async fn stop(mut self, progress: &WriteProgress) -> bool {
+        progress.stop();
         self.pieces = None;
         // Without the thread each write has ended with the call.
         if self.threadless.is_some() {
@@ -121,11 +121,11 @@ impl<B: AsRef<[u8]> + Send + 'static> Writer<B> {
 fn write<B: AsRef<[u8]>>(
     out: &mut (impl Write + AsFd),
     mut queue: mpsc::Receiver<Unwritten<B>>,
-    delivery: &WriteProgress,
+    progress: &WriteProgress,
 ) -> io::Result<()> {
     let mut batch = Vec::with_capacity(GATHERED_FRAMES_MAX);
     while queue.blocking_recv_many(&mut batch, GATHERED_FRAMES_MAX) > 0 {
-        write_all(out, &mut batch.drain(..).collect(), delivery)?;
+        write_all(out, &mut batch.drain(..).collect(), progress)?;
     }
     out.flush()
 }
@@ -134,9 +134,9 @@ fn write<B: AsRef<[u8]>>(
 fn write_all<B: AsRef<[u8]>>(
     out: &mut (impl Write + AsFd),
     pieces: &mut VecDeque<Unwritten<B>>,
-    delivery: &WriteProgress,
+    progress: &WriteProgress,
 ) -> io::Result<()> {
-    while !pieces.is_empty() && !delivery.is_stopped() {
+    while !pieces.is_empty() && !progress.is_stopped() {
         let mut slices = [IoSlice::new(&[]); GATHERED_FRAMES_MAX];
         for (slice, piece) in slices.iter_mut().zip(pieces.iter()) {
             *slice = IoSlice::new(piece.rest());
@@ -153,7 +153,7 @@ fn write_all<B: AsRef<[u8]>>(
             }
             Err(e) => return Err(e),
         };
-        delivery.wrote(written, began);
+        progress.wrote(written, began);
         while let Some(first) = pieces.front_mut() {
             let left = first.rest().len();
             if written < left {
@@ -240,11 +240,11 @@ mod tests {
             held.fetch_add(bytes.len(), std::sync::atomic::Ordering::Relaxed);
             frames.push_back(Unwritten { bytes: Counted(bytes, Arc::clone(&held)), done: 0 });
         }
-        let (mut out, delivery) = (Narrow::default(), WriteProgress::since(Instant::now()));
-        write_all(&mut out, &mut frames, &delivery).unwrap();
+        let (mut out, progress) = (Narrow::default(), WriteProgress::since(Instant::now()));
+        write_all(&mut out, &mut frames, &progress).unwrap();
         assert_eq!(out.0, want);
-        assert_eq!(delivery.bytes(), want.len() as u64);
-        assert!(delivery.first_byte().is_some() && delivery.writing() > Duration::ZERO);
+        assert_eq!(progress.bytes(), want.len() as u64);
+        assert!(progress.first_byte().is_some() && progress.writing() > Duration::ZERO);
         assert_eq!(held.load(std::sync::atomic::Ordering::Relaxed), 0, "every piece was dropped");
     }
 
@@ -252,7 +252,7 @@ mod tests {
     async fn without_a_thread_of_its_own_it_writes_all_the_same() {
         let (mut reader, pipe) = io::pipe().unwrap();
         let out = Arc::new(File::from(std::os::fd::OwnedFd::from(pipe)));
-        let delivery = Arc::new(WriteProgress::since(Instant::now()));
+        let progress = Arc::new(WriteProgress::since(Instant::now()));
         let reading = std::thread::spawn(move || {
             let mut got = Vec::new();
             io::Read::read_to_end(&mut reader, &mut got).unwrap();
@@ -260,7 +260,7 @@ mod tests {
         });
         let mut want = Vec::new();
         for pipe in [NonblockingPipe::to(&out), None] {
-            let mut writer = Writer::start(Arc::clone(&out), &delivery);
+            let mut writer = Writer::start(Arc::clone(&out), &progress);
             writer.threadless = Some(ThreadlessWriter::new(Arc::clone(&out)));
             writer.pipe = pipe;
             for n in 0..40_usize {
@@ -271,7 +271,7 @@ mod tests {
             writer.end().await.unwrap();
         }
         drop(out);
-        assert_eq!(delivery.bytes(), want.len() as u64);
+        assert_eq!(progress.bytes(), want.len() as u64);
         assert!(reading.join().unwrap() == want);
     }
 
@@ -280,8 +280,8 @@ mod tests {
         let (reader, pipe) = io::pipe().unwrap();
         let out = Arc::new(File::from(std::os::fd::OwnedFd::from(pipe)));
         drop(reader);
-        let delivery = Arc::new(WriteProgress::since(Instant::now()));
-        let mut writer = Writer::start(Arc::clone(&out), &delivery);
+        let progress = Arc::new(WriteProgress::since(Instant::now()));
+        let mut writer = Writer::start(Arc::clone(&out), &progress);
         writer.threadless = Some(ThreadlessWriter::new(out));
         assert!(!writer.send(vec![7; 1000]).await);
         assert!(writer.end().await.is_err());
@@ -290,9 +290,9 @@ mod tests {
     #[tokio::test]
     async fn frames_written_directly_and_by_the_thread_keep_their_order() {
         let (mut reader, pipe) = io::pipe().unwrap();
-        let delivery = Arc::new(WriteProgress::since(Instant::now()));
+        let progress = Arc::new(WriteProgress::since(Instant::now()));
         let out = File::from(std::os::fd::OwnedFd::from(pipe));
-        let mut writer = Writer::start(Arc::new(out), &delivery);
+        let mut writer = Writer::start(Arc::new(out), &progress);
         let reading = std::thread::spawn(move || {
             let (mut got, mut part, mut count) = (Vec::new(), [0; 10_000], 1);
             // It is sometimes faster than the writer, sometimes slower.
@@ -314,7 +314,7 @@ mod tests {
         }
         writer.end().await.unwrap();
         drop(writer);
-        assert_eq!(delivery.bytes(), want.len() as u64);
+        assert_eq!(progress.bytes(), want.len() as u64);
         assert!(reading.join().unwrap() == want);
     }
 }

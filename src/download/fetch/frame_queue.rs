@@ -34,7 +34,7 @@ struct FrameQueue {
 struct Queue {
     frames: VecDeque<Frame>,
     /// The bytes after those of `frames`: they wait in a slab until it is full, or the consumer wants them.
-    packer: FrameCoalescer,
+    coalescer: FrameCoalescer,
     end: Option<Result<()>>,
 }
 
@@ -52,8 +52,8 @@ pub(crate) struct FrameControl(Arc<FrameQueue>);
 
 /// Returns the two ends of an empty queue, whose bytes wait in `slabs`.
 pub(crate) fn frame_queue(slabs: Arc<Slabs>) -> (FrameSender, FrameReceiver) {
-    let queue = Queue { frames: VecDeque::new(), packer: FrameCoalescer::new(slabs), end: None };
-    let lane = Arc::new(FrameQueue {
+    let queue = Queue { frames: VecDeque::new(), coalescer: FrameCoalescer::new(slabs), end: None };
+    let shared = Arc::new(FrameQueue {
         queue: Mutex::new(queue),
         consumer: AtomicWaker::new(),
         fetch: AtomicWaker::new(),
@@ -61,7 +61,7 @@ pub(crate) fn frame_queue(slabs: Arc<Slabs>) -> (FrameSender, FrameReceiver) {
         received: AtomicU64::new(0),
         is_cancelled: AtomicBool::new(false),
     });
-    (FrameSender(Arc::clone(&lane)), FrameReceiver(lane))
+    (FrameSender(Arc::clone(&shared)), FrameReceiver(shared))
 }
 
 impl FrameSender {
@@ -71,7 +71,7 @@ impl FrameSender {
         if self.0.is_cancelled() {
             return;
         }
-        let waiting = queue.packer.take();
+        let waiting = queue.coalescer.take();
         queue.frames.extend(waiting);
         queue.frames.push_back(frame);
         drop(queue);
@@ -85,11 +85,11 @@ impl FrameSender {
             return;
         }
         while !data.is_empty() {
-            let count = queue.packer.pack(data, left, &mut room);
+            let count = queue.coalescer.pack(data, left, &mut room);
             data = &data[count..];
             left -= count as u64;
-            if queue.packer.is_full() {
-                let full = queue.packer.take();
+            if queue.coalescer.is_full() {
+                let full = queue.coalescer.take();
                 queue.frames.extend(full);
             }
         }
@@ -155,7 +155,7 @@ impl FrameControl {
         // Under the lock: what is put in afterwards would hold memory until the range's turn had come.
         self.0.is_cancelled.store(true, Ordering::Relaxed);
         queue.frames.clear();
-        drop(queue.packer.take());
+        drop(queue.coalescer.take());
         drop(queue);
         self.0.consumer.wake();
     }
@@ -176,7 +176,7 @@ impl FrameReceiver {
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         self.0.consumer.register(cx.waker());
         let mut queue = self.0.queue();
-        if let Some(frame) = queue.frames.pop_front().or_else(|| queue.packer.take()) {
+        if let Some(frame) = queue.frames.pop_front().or_else(|| queue.coalescer.take()) {
             self.0.fetch.wake();
             return Poll::Ready(Some(Ok(frame)));
         }

@@ -58,7 +58,7 @@ struct SecondRequest {
     others_got_on: bool,
 }
 
-enum RaceEvent {
+enum HedgedEvent {
     First(Result<RequestEvent>),
     Second(Result<RequestEvent>),
     /// A request may be late.
@@ -91,19 +91,19 @@ impl HedgedRequest {
             let happened = match &mut self.second {
                 None => tokio::select! {
                     biased;
-                    event = self.first.next(queue) => RaceEvent::First(event),
-                    () = check => RaceEvent::CheckDue,
+                    event = self.first.next(queue) => HedgedEvent::First(event),
+                    () = check => HedgedEvent::CheckDue,
                 },
                 Some(second) => tokio::select! {
                     biased;
-                    event = second.request.next(queue) => RaceEvent::Second(event),
-                    event = self.first.next(queue) => RaceEvent::First(event),
-                    () = check => RaceEvent::CheckDue,
+                    event = second.request.next(queue) => HedgedEvent::Second(event),
+                    event = self.first.next(queue) => HedgedEvent::First(event),
+                    () = check => HedgedEvent::CheckDue,
                 },
             };
-            self.is_suspect &= matches!(happened, RaceEvent::CheckDue);
+            self.is_suspect &= matches!(happened, HedgedEvent::CheckDue);
             match happened {
-                RaceEvent::First(Err(error)) => {
+                HedgedEvent::First(Err(error)) => {
                     let second = self.drop_second(rest).filter(|_| !self.is_unproven);
                     let Some(second) = second else { return Err(error) };
                     self.context.counters.add_retry();
@@ -111,7 +111,7 @@ impl HedgedRequest {
                     self.first = second;
                     self.is_unproven = true;
                 }
-                RaceEvent::First(event) => {
+                HedgedEvent::First(event) => {
                     if let Some(second) = &mut self.second {
                         second.request.pause();
                     }
@@ -121,7 +121,7 @@ impl HedgedRequest {
                     }
                     return event;
                 }
-                RaceEvent::Second(Ok(RequestEvent::Data(at, data))) => {
+                HedgedEvent::Second(Ok(RequestEvent::Data(at, data))) => {
                     if at + data.len() as u64 <= rest.bytes.start() {
                         // The first request has brought these.
                         continue;
@@ -141,9 +141,9 @@ impl HedgedRequest {
                     }
                     return Ok(RequestEvent::Data(at, data));
                 }
-                RaceEvent::Second(Ok(RequestEvent::RangeResponse(response, _))) if !response.whole => {}
-                RaceEvent::Second(_) => drop(self.drop_second(rest)),
-                RaceEvent::CheckDue => self.hedge_if_late(rest),
+                HedgedEvent::Second(Ok(RequestEvent::RangeResponse(response, _))) if !response.whole => {}
+                HedgedEvent::Second(_) => drop(self.drop_second(rest)),
+                HedgedEvent::CheckDue => self.hedge_if_late(rest),
             }
         }
     }

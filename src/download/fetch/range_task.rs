@@ -96,11 +96,11 @@ impl RangeTask {
         }
     }
 
-    /// Fetches the range with the permit `slot`.
-    pub(super) async fn run(mut self, slot: Permit) {
+    /// Fetches the range, for which `permit` is.
+    pub(super) async fn run(mut self, permit: Permit) {
         let context = Arc::clone(&self.context);
-        let mut tries = RetryPolicy::new(context.max_attempts);
-        let mut slot = Some(slot);
+        let mut retries = RetryPolicy::new(context.max_attempts);
+        let mut permit = Some(permit);
         let mut attempt = Attempt::FIRST;
         let mut fetched = context.counters.fetched();
         loop {
@@ -128,13 +128,13 @@ impl RangeTask {
                 self.done - before
             };
             let made_progress = got >= self.progress_bytes_min();
-            let Some(delay) = tries.failed(&error, made_progress, context.arrived()) else {
-                self.queue.finish(Err(error.after_attempts(tries.count())));
+            let Some(delay) = retries.failed(&error, made_progress, context.arrived()) else {
+                self.queue.finish(Err(error.after_attempts(retries.count())));
                 // The download ends here: later ranges need not start.
                 return context.set_failed();
             };
             context.counters.add_retry();
-            log_retry(Some(self.range.remainder(self.done)), tries.count(), &error, delay);
+            log_retry(Some(self.range.remainder(self.done)), retries.count(), &error, delay);
             if !error.is_throttling() {
                 sleep(delay).await;
                 continue;
@@ -147,9 +147,9 @@ impl RangeTask {
                 sleep(delay).await;
                 continue;
             }
-            drop(slot.take());
+            drop(permit.take());
             sleep(delay).await;
-            slot = self.slot_again().await;
+            permit = self.regain_permit().await;
         }
     }
 
@@ -165,10 +165,10 @@ impl RangeTask {
     }
 
     /// Waits for a permit. The front range does not wait: others that hold permits may be waiting for it.
-    async fn slot_again(&self) -> Option<Permit> {
+    async fn regain_permit(&self) -> Option<Permit> {
         let start = self.context.position(self.range.start());
-        let mut slot = pin!(self.context.limit.acquire(start));
-        poll_fn(|cx| match slot.as_mut().poll(cx) {
+        let mut permit = pin!(self.context.limit.acquire(start));
+        poll_fn(|cx| match permit.as_mut().poll(cx) {
             Poll::Ready(permit) => Poll::Ready(Some(permit)),
             Poll::Pending if self.queue.poll_is_front(cx) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
@@ -190,11 +190,11 @@ impl RangeTask {
     async fn attempt(&mut self, attempt: Attempt) -> Result<()> {
         let context = Arc::clone(&self.context);
         context.group.throttle.clear().await;
-        let mut race = HedgedRequest::new(&context, self.rest().bytes, attempt);
+        let mut request = HedgedRequest::new(&context, self.rest().bytes, attempt);
         let mut rate_share = None;
         let mut is_counted = false;
         while self.done < self.range.len() {
-            if race.is_open() {
+            if request.is_open() {
                 self.queue.wait_for_consumer().await;
                 if let Some(limit) = context.group.rate_limit.as_ref().filter(|_| rate_share.is_none()) {
                     rate_share =
@@ -202,7 +202,7 @@ impl RangeTask {
                 }
                 self.reserve_memory(context.read_buffer).await;
             }
-            match race.next(&self.queue, self.rest()).await? {
+            match request.next(&self.queue, self.rest()).await? {
                 RequestEvent::RangeResponse(response, latency) => {
                     is_counted = false;
                     self.handle_response(&response, latency)?;
@@ -223,9 +223,9 @@ impl RangeTask {
                 }
             }
         }
-        race.check_end().await?;
+        request.check_end().await?;
         self.queue.finish(Ok(()));
-        race.finish(self.rest()).await;
+        request.finish(self.rest()).await;
         Ok(())
     }
 

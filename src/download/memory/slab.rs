@@ -106,17 +106,17 @@ mod tests {
 
     /// Packs `data` in pieces of `step` and gives the frames back, taken when full.
     fn pack(slabs: &Arc<Slabs>, data: &[u8], step: usize) -> Vec<Bytes> {
-        let mut packer = FrameCoalescer::new(Arc::clone(slabs));
+        let mut coalescer = FrameCoalescer::new(Arc::clone(slabs));
         let mut frames = Vec::new();
         let mut at = 0;
         while at < data.len() {
             let piece = &data[at..(at + step).min(data.len())];
-            at += packer.pack(piece, (data.len() - at) as u64, &mut Reservation::default());
-            if packer.is_full() {
-                frames.extend(packer.take().map(Frame::into_bytes));
+            at += coalescer.pack(piece, (data.len() - at) as u64, &mut Reservation::default());
+            if coalescer.is_full() {
+                frames.extend(coalescer.take().map(Frame::into_bytes));
             }
         }
-        frames.extend(packer.take().map(Frame::into_bytes));
+        frames.extend(coalescer.take().map(Frame::into_bytes));
         frames
     }
 
