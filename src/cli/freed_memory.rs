@@ -1,10 +1,11 @@
 //! Memory that glibc has free between small blocks, returned to the system while a run has many objects.
 //!
-//! No allocation outlives its object. But hyper reads each response into a buffer of 256 KiB, and allocates the next one while
-//! parts of the last are in use; small blocks come to lie between them, and ever more pages of the heap have been touched.
-//! The peak was 15 MiB for 10,000 objects of 8 bytes, 30 for 200,000 and 85 for 1,000,000. With the free pages returned now
-//! and then, which takes 0.2 ms each time, the heap of a run of 80,000 stays at 5.5 MiB, where it grew from 9.3 to 10.1. A million of
-//! 100 bytes took 35: what is left are the read buffers, of which each connection has two at times.
+//! No allocation outlives its object. But hyper reads each response into a buffer of 256 KiB, and allocates the next
+//! one while parts of the last are in use; small blocks come to lie between them, and ever more pages of the heap have
+//! been touched. The peak was 15 MiB for 10,000 objects of 8 bytes, 30 for 200,000 and 85 for 1,000,000. With the free
+//! pages returned now and then, which takes 0.2 ms each time, the heap of a run of 80,000 stays at 5.5 MiB, where it
+//! grew from 9.3 to 10.1. A million of 100 bytes took 35: what is left are the read buffers, of which each connection
+//! has two at times.
 
 /// Objects between two times that memory is returned.
 const INTERVAL_OBJECTS: u64 = 1024;

@@ -8,7 +8,8 @@ use clap_complete::Shell;
 /// Prints a profile's name a line, in any POSIX shell. `[default]` and, in the configuration file, `[profile NAME]`.
 const NAMES: &str = "\
 cat \"${AWS_CONFIG_FILE:-$HOME/.aws/config}\" \"${AWS_SHARED_CREDENTIALS_FILE:-$HOME/.aws/credentials}\" 2>/dev/null |
-        sed -n -e '/^\\[sso-session /d' -e '/^\\[services /d' -e 's/^\\[profile  *\\([^]]*\\)\\].*$/\\1/p' -e 's/^\\[\\([^]]*\\)\\].*$/\\1/p' |
+        sed -n -e '/^\\[sso-session /d' -e '/^\\[services /d' \
+            -e 's/^\\[profile  *\\([^]]*\\)\\].*$/\\1/p' -e 's/^\\[\\([^]]*\\)\\].*$/\\1/p' |
         sort -u";
 
 /// Returns the script of `shell` with the names of profiles after `--profile`.

@@ -1,10 +1,11 @@
 //! Where the store shows an object's checksum: by HEAD alone, or with a GET of all of the object too.
 //!
-//! S3 shows it with a GET of a range that is all of the object (`x-amz-checksum-mode`), although this is documented for parts
-//! alone (Amazon S3 User Guide, "Using part-level checksums for multipart uploads"; s3s-project/s3s#286 and
-//! boto/botocore#3346 saw it). `MinIO`, Ceph and others show none with any range (minio/minio#17105, ceph/ceph#61901), and that it
-//! is missing does not show that there is none. So a list of small objects at S3 costs a GET each, and elsewhere a HEAD too.
-//! GETs ask only after a HEAD showed a checksum: by then the store is known not to refuse the header.
+//! S3 shows it with a GET of a range that is all of the object (`x-amz-checksum-mode`), although this is documented for
+//! parts alone (Amazon S3 User Guide, "Using part-level checksums for multipart uploads"; s3s-project/s3s#286 and
+//! boto/botocore#3346 saw it). `MinIO`, Ceph and others show none with any range (minio/minio#17105, ceph/ceph#61901),
+//! and that it is missing does not show that there is none. So a list of small objects at S3 costs a GET each, and
+//! elsewhere a HEAD too. GETs ask only after a HEAD showed a checksum: by then the store is known not to refuse the
+//! header.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 

@@ -111,7 +111,8 @@ pub(super) async fn build_context(
     Ok((context, answer))
 }
 
-/// Sends HEAD, unless it was answered already, and the first GET, with `permit`; returns when the head of its response has arrived.
+/// Sends HEAD, unless it was answered already, and the first GET, with `permit`; returns when the head of its response
+/// has arrived.
 pub(super) async fn start(
     context: &Arc<DownloadContext>,
     ranges: &mut OrderedRanges,

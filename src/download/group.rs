@@ -21,7 +21,7 @@ use crate::download::options::Options;
 use crate::download::steering::steer;
 use crate::download::threads::FetchThreads;
 
-/// The limits that several downloads keep together.
+/// The state that the downloads of one output share.
 pub(crate) struct DownloadGroup {
     pub(crate) limits: Limits,
     /// Set if the user named the size of a range.

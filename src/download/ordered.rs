@@ -51,9 +51,9 @@ impl Add for Undelivered {
 }
 
 impl Undelivered {
-    /// Returns whether no further range is to be requested before the front one is delivered, where `extra` more are fetched
-    /// than usual. The number of ranges is what counts, but those after a front range that is larger than they are end sooner than it
-    /// does: at 3 MiB/s a connection, the first 4 MiB held up all others for a second.
+    /// Returns whether no further range is to be requested before the front one is delivered, where `extra` more are
+    /// fetched than usual. The number of ranges is what counts, but those after a front range that is larger than they
+    /// are end sooner than it does: at 3 MiB/s a connection, the first 4 MiB held up all others for a second.
     pub(crate) fn is_far_enough_ahead(&self, context: &DownloadContext, extra: usize) -> bool {
         let most = context.max_undelivered(context.limit.target() + extra);
         let is_long = !context.adaptive || self.bytes >= self.front.saturating_mul(most as u64);

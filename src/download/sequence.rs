@@ -32,8 +32,9 @@ use crate::download::verdict::Verdict;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::address::source::Source;
 
-/// The most ranges that are fetched at the same time because objects are small. Small objects are limited by the latency of their
-/// responses: 32 of them at a time bring as much as a link of S3 has, and further ones only by the controller's word.
+/// The most ranges that are fetched at the same time because objects are small. Small objects are limited by the
+/// latency of their responses: 32 of them at a time bring as much as a link of S3 has, and further ones only by the
+/// controller's word.
 const SMALL_OBJECTS_MAX: usize = 32;
 
 /// An object ahead takes up to so much memory beside its bytes, for tasks, queues and responses (28 KiB of allocations).

@@ -150,9 +150,9 @@ impl Download {
         self.context.client.source()
     }
 
-    /// Returns the next bytes of the object, in order; `None` after the last one. After an error no more bytes come. An error of
-    /// kind [`Integrity`](crate::ErrorKind::Integrity) comes after the last byte, in the place of `None`: all bytes were yielded, and they are not
-    /// those that were stored. Cancel safe.
+    /// Returns the next bytes of the object, in order; `None` after the last one. After an error no more bytes come. An
+    /// error of kind [`Integrity`](crate::ErrorKind::Integrity) comes after the last byte, in the place of `None`: all
+    /// bytes were yielded, and they are not those that were stored. Cancel safe.
     pub async fn next_frame(&mut self) -> Option<Result<Frame>> {
         std::future::poll_fn(|cx| self.poll_frame(cx)).await
     }

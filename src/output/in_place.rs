@@ -25,7 +25,7 @@ pub(crate) struct InPlace {
 }
 
 impl InPlace {
-    /// Opens the file, made if need be.
+    /// Opens the file, creating it if necessary.
     pub(super) fn open(place: OutputPath) -> Result<Self> {
         let is_seekable = place
             .existing

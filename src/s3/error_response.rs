@@ -105,13 +105,17 @@ fn redirected(head: &Parts, secrets: &Secrets) -> Error {
 /// Creates the error for a 401 that is not S3's: of a gateway, or of tinyproxy, which answers so to a wrong password.
 fn wants_password() -> Error {
     Error::new(ErrorKind::Access, "a proxy or gateway in front of the store rejected the credentials")
-        .with_hint("S3 does not respond like this: check the user name and password in the proxy's URL, and the endpoint")
+        .with_hint(
+            "S3 does not respond like this: check the user name and password in the proxy's URL, and the \
+             endpoint",
+        )
 }
 
 /// Explains the refusal of a request that was not signed. Swift's `s3api` passes such a request on to Swift, which
 /// knows no such path: its 400 has no code. No credentials were rejected.
 pub(crate) fn of_unsigned(error: Error) -> Error {
-    const NOT_PUBLIC_HINT: &str = "the request was not signed: the object may not be public, or not exist; if it is yours, leave out --no-sign-request";
+    const NOT_PUBLIC_HINT: &str = "the request was not signed: the object may not be public, or not exist; \
+        if it is yours, leave out --no-sign-request";
     match error.service() {
         Some(service)
             if matches!(service.status, 400 | 401 | 403)

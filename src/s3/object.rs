@@ -37,7 +37,8 @@ pub struct ObjectInfo {
     pub(crate) is_made_of_others: bool,
 }
 
-/// The headers of such objects: of a dynamic one and of a static one ("Large objects", `OpenStack` Swift), and as Ceph shows the latter.
+/// The headers of such objects: of a dynamic one and of a static one ("Large objects", `OpenStack` Swift), and as Ceph
+/// shows the latter.
 const LARGE_OBJECT: [&str; 3] =
     ["x-object-manifest", "x-static-large-object", "x-object-meta-static-large-object"];
 

@@ -53,7 +53,7 @@ pub(crate) enum ResponseProof {
     Bytes(RangeResponse),
     /// The whole object follows, up to the last chunk; its size is unknown.
     Unsized(ObjectInfo),
-    /// A 200 follows, which is a part of the object or this, all of it: it is as long as the range, or the range begins
+    /// A 200 follows that may be a part of the object or all of it, because it is as long as the range, or the range begins
     /// after the object's first byte. HEAD may show which, or a request for the byte after it.
     PartOrWhole(RangeResponse),
     /// Bytes follow, and nothing shows which. A GET without `Range` may.

@@ -1,11 +1,11 @@
 //! Heads of responses that a strict parser refuses: a layer that reads along, and decides which of their lines may be
 //! ignored.
 //!
-//! Some servers send lines that are no headers: names with spaces or control characters, a space before the colon, lines
-//! without a colon. The parser can drop those silently, but then it drops a misspelt `Content-Length` too, and a body that is cut would look
-//! whole. So on a connection that ignores invalid lines, this refuses a head in which one of the headers that frame or
-//! identify the body is such a line. A space before the colon counts: clients disagree on whether such a line is read,
-//! and so would they on the body's length. Source: RFC 9112, sections 5, 5.1 and 6.3.
+//! Some servers send lines that are no headers: names with spaces or control characters, a space before the colon,
+//! lines without a colon. The parser can drop those silently, but then it drops a misspelt `Content-Length` too, and a
+//! body that is cut would look whole. So on a connection that ignores invalid lines, this refuses a head in which one
+//! of the headers that frame or identify the body is such a line. A space before the colon counts: clients disagree on
+//! whether such a line is read, and so would they on the body's length. Source: RFC 9112, sections 5, 5.1 and 6.3.
 
 use std::io;
 use std::pin::Pin;

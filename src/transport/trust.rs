@@ -37,7 +37,8 @@ enum Roots {
 }
 
 impl ServerVerifier {
-    /// Trusts the certificates of `bundle`, whose files are read by `read`. Unusable ones are skipped with a warning; there must be a usable one.
+    /// Trusts the certificates of `bundle`, whose files are read by `read`. Unusable ones are skipped with a warning;
+    /// there must be a usable one.
     pub(super) fn with_bundle(
         bundle: &CaBundle,
         read: impl Fn(&Path) -> std::io::Result<Vec<u8>>,

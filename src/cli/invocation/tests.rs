@@ -47,8 +47,10 @@ fn every_flag_reaches_its_field() {
                 --max-attempts 7 --first-byte-timeout 5 --stall-timeout 500ms --hedge off --checksum require \
                 --addressing-style path --stats=json --progress json --quiet -vv --endpoint http://h:9 \
                 --region eu-west-1 --profile p \
-                --no-sign-request --ca-bundle ca.pem --client-cert c.pem --client-key k.pem --fips --dualstack=false --accelerate=true \
-                --request-payer requester --sse-c-key key --max-time 1h --unsafe-ranges --max-redirs 3 --remote-time --continue --force --threads 4 --limit-rate 50MiB/s s3://b/k";
+                --no-sign-request --ca-bundle ca.pem --client-cert c.pem --client-key k.pem \
+                --fips --dualstack=false --accelerate=true --request-payer requester --sse-c-key key \
+                --max-time 1h --unsafe-ranges --max-redirs 3 --remote-time --continue --force --threads 4 \
+                --limit-rate 50MiB/s s3://b/k";
     let mut line: Vec<&str> = line.split_whitespace().collect();
     line.extend(["-o", "a b/"]);
     let download = Options {

@@ -269,7 +269,8 @@ mod tests {
              \"first_byte_seconds\":0.0285,\
              \"requests\":258,\"connections\":17,\"retries\":2,\"hedges\":3,\"hedges_won\":1,\"throttled\":5,\
              \"bytes_beyond\":4096,\"concurrency\":16,\"threads\":2,\"window\":1073741824,\
-             \"peak_memory\":94371840,\"checksum\":\"crc64nvme\",\"validator\":\"strong\",\"cpu_seconds\":0.5,\"bottleneck\":\"network\",\
+             \"peak_memory\":94371840,\"checksum\":\"crc64nvme\",\"validator\":\"strong\",\
+             \"cpu_seconds\":0.5,\"bottleneck\":\"network\",\
              \"exit_code\":0,\"error\":null,\"resume\":null}\n"
         );
     }

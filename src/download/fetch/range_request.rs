@@ -244,8 +244,8 @@ impl RangeRequest {
         receiving.check_end(self.context.stall_timeout).await.map(drop)
     }
 
-    /// Reads the end of the body: the connection may be used again. Where few connections share a link, one that gets less
-    /// of it is none to replace.
+    /// Reads the end of the body: the connection may be used again. Where few connections share a link, one that gets a
+    /// smaller share is not replaced.
     pub(super) async fn finish(self) {
         let Some(mut receiving) = self.receiving else { return };
         let is_slow = self.context.limit.target() > FEW_CONNECTIONS

@@ -58,8 +58,8 @@ pub(super) async fn is_whole(context: &DownloadContext, info: &ObjectInfo, attem
     Ok(has_end(context, info.size, tag, attempt).await? && tag.is_some())
 }
 
-/// Returns whether the version with `tag` ends after `size` bytes, as a request for the byte after them shows. Where it does not,
-/// the evidence has it.
+/// Returns whether the version with `tag` ends after `size` bytes, as a request for the byte after them shows. Where it
+/// does not, the evidence has it.
 async fn has_end(context: &DownloadContext, size: u64, tag: Option<&str>, attempt: Attempt) -> Result<bool> {
     match metadata::after_end(&context.client, size, tag, attempt).await? {
         AfterEnd::SameWhole => Ok(true),

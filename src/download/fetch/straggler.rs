@@ -1,8 +1,9 @@
 //! Hedging: when a request is so much later than the others that the rest of its bytes is worth a second request.
 //!
-//! The output is as slow as its slowest range. A request is late when a new one for its missing bytes would be done in a
-//! third of the time, or in half of it while all others wait. It is hedged when it would hold up the output, others
-//! make progress meanwhile, and the budget (`hedge_budget.rs`) allows it. This module decides from times and numbers, and sends nothing.
+//! The output is as slow as its slowest range. A request is late when a new one for its missing bytes would be done in
+//! a third of the time, or in half of it while all others wait. It is hedged when it would hold up the output, others
+//! make progress meanwhile, and the budget (`hedge_budget.rs`) allows it. This module decides from times and numbers,
+//! and sends nothing.
 
 use std::time::Duration;
 

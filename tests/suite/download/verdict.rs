@@ -1,8 +1,9 @@
 //! Exit code 0 is a verdict: each byte is there, and all are of one version, however little a server shows of it.
 //!
 //! The servers here replace their object after some requests, or say different things of its size. Tried are: `ETag`
-//! absent, weak, blank, shown by HEAD alone; `If-Match` honoured, ignored, refused once; the replacement after the first, a middle and
-//! the last GET; stdout and a file, ranges, shards, several objects, and URLs. `random/lying.rs` tries more of them.
+//! absent, weak, blank, shown by HEAD alone; `If-Match` honoured, ignored, refused once; the replacement after the
+//! first, a middle and the last GET; stdout and a file, ranges, shards, several objects, and URLs. `random/lying.rs`
+//! tries more of them.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 

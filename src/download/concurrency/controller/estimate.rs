@@ -9,8 +9,8 @@ const RANGE_LATENCIES: f64 = 4.0;
 const RANGE_BYTES_MIN: f64 = 256.0 * 1024.0;
 /// The size of a range where one or two connections suffice.
 const LARGE_RANGE_SECONDS: f64 = 1.0;
-/// How long before the end of those under way the next range is requested, beyond the latency; and how many bytes at
-/// most, two large reads. With more, two connections are read where one is cheaper: 1.4x the CPU on loopback.
+/// The next range is requested when the ranges under way will end within the latency plus this time, or plus these bytes
+/// (two large reads) if that is less. With more, two connections are read where one is cheaper: 1.4x the CPU on loopback.
 const JUST_IN_TIME: Duration = Duration::from_millis(30);
 const JUST_IN_TIME_BYTES: f64 = 512.0 * 1024.0;
 /// A latency below this is not worth hiding: two connections read at the same time cost more.

@@ -11,12 +11,14 @@ use crate::download::concurrency::controller::trial::Trial;
 const SLOW_LINK_RATE_MAX: f64 = 64.0 * MIB;
 /// A rate below this part of that with the first bytes is falling, because a burst of a slow link is about to end.
 const BURST_SHARE: f64 = 0.7;
-/// Connections in a first trial on what may be a slow link. Of 15 to 45, on links of 100 and 300 Mbit/s, all but one were closed.
+/// Connections in a first trial on what may be a slow link. Of 15 to 45, on links of 100 and 300 Mbit/s, all but one
+/// were closed.
 pub(super) const FIRST_TRIAL_CONNECTIONS: usize = 4;
-/// From this latency on, waiting for the end of a trial of few would cost too much (1.14x the time of 512 MiB at 120 ms and
-/// 40 MiB/s a connection): the other requests leave so much later than those of the trial that their responses come when it was
-/// judged. Where it failed, they are cancelled before they bring a byte. Eighty that responded at the same time overflowed the
-/// queue of a link of 1 Gbit/s, and left the reader 0.2 of curl's bytes after 0.5 s and 0.1 after 2 s.
+/// From this latency on, waiting for the end of a trial of few would cost too much (1.14x the time of 512 MiB at 120 ms
+/// and 40 MiB/s a connection): the other requests leave so much later than those of the trial that their responses come
+/// when it was judged. Where it failed, they are cancelled before they bring a byte. Eighty that responded at the same
+/// time overflowed the queue of a link of 1 Gbit/s, and left the reader 0.2 of curl's bytes after 0.5 s and 0.1 after
+/// 2 s.
 const AFAR_LATENCY_MIN: Duration = Duration::from_millis(50);
 
 /// The connections that are requested after the first look.

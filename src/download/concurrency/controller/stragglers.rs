@@ -3,9 +3,9 @@
 use crate::download::concurrency::controller::estimate::to_f64;
 use crate::download::concurrency::controller::speed::SpeedMark;
 
-/// In a trial that passed each connection brings so many times the rate of the first one: that one was a straggler. With its
-/// 2 MiB/s taken for what one is worth, 1 GiB was cut into 1900 ranges over up to 326 connections, and took 2.2 to 3.0 s and not
-/// 0.7.
+/// If each connection of a trial that passed brings more than this many times the rate of the first one, the first one was a
+/// straggler. When its 2 MiB/s was taken for the usual rate, 1 GiB was cut into 1,900 ranges over up to 326 connections, and
+/// took 2.2 to 3.0 s instead of 0.7 s.
 const STRAGGLER_FACTOR: f64 = 2.0;
 /// One straggler in so many responses makes a rate low. With one in 8, 35 connections brought less than 0.6 of what they should
 /// in every second run; half as many were tried, and 1 GiB took 1.4 s and not 1.05.
