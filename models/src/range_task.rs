@@ -132,7 +132,7 @@ impl RangeHandle {
 
     pub(crate) fn set_front(&self) {
         if self.frames.set_front() {
-            self.context.window.head_is(position(self.range));
+            self.context.window.set_front(position(self.range));
         }
     }
 

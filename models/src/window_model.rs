@@ -39,7 +39,7 @@ impl Held {
 
 /// Returns how much is free.
 fn free(window: &MemoryWindow) -> usize {
-    window.head_is(at(0));
+    window.set_front(at(0));
     let all = future::block_on(window.reserve(at(0), usize::MAX));
     all.bytes()
 }
@@ -64,9 +64,9 @@ pub fn all_ranges_get_memory_and_never_more_than_there_is() {
             })
         })
         .into();
-    window.head_is(at(10));
+    window.set_front(at(10));
     window.widen_to(BYTES + MORE);
-    window.head_is(at(30));
+    window.set_front(at(30));
     for thread in ranges {
         thread.join().expect("a thread that does not panic");
     }
@@ -125,7 +125,7 @@ pub fn the_front_range_always_gets_memory() {
         thread::spawn(move || future::block_on(window.reserve(at(start), 4)))
     });
     for (thread, start) in ranges.into_iter().zip([10, 20, 30]) {
-        window.head_is(at(start));
+        window.set_front(at(start));
         // Its bytes are delivered: only now is its memory free.
         let reservation = thread.join().expect("a thread that does not panic");
         assert!((1..=4).contains(&reservation.bytes()));

@@ -104,7 +104,7 @@ impl RangeHandle {
     /// Makes it the front range, whose bytes are delivered as they come.
     pub(crate) fn set_front(&self) {
         if self.frames.set_front() {
-            self.context.group.window.head_is(self.context.position(self.range.start()));
+            self.context.group.window.set_front(self.context.position(self.range.start()));
         }
     }
 

@@ -13,10 +13,11 @@ use std::task::{Context, Poll, Waker};
 use crate::download::sync::{Mutex, MutexGuard};
 
 /// The part of the window that only the front range may use: one in so many, and at most a few large frames.
-const HEAD_SHARE: usize = 8;
-const HEAD_MAX: usize = 4 << 20;
+const FRONT_SHARE: usize = 8;
+const FRONT_MAX: usize = 4 << 20;
 
-/// The place of a byte in the output: the object, counted from the first one, and the offset in it.
+/// The place of a byte in the output: the object, counted from the first one of the run, and the offset in it. Requests for
+/// connections are ordered by a `RequestOrder`, which counts the objects of the process: runs share connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct OutputPosition {
     pub(crate) object: u64,
@@ -33,7 +34,7 @@ struct WindowState {
     bytes: usize,
     free: usize,
     /// Where the front range begins.
-    head: OutputPosition,
+    front: OutputPosition,
     /// The ranges that wait for memory, by where they begin.
     waiting: BTreeMap<OutputPosition, WaitingRange>,
 }
@@ -59,7 +60,7 @@ impl MemoryWindow {
         Self(Arc::new(Mutex::new(WindowState {
             bytes,
             free: bytes,
-            head: OutputPosition::default(),
+            front: OutputPosition::default(),
             waiting: BTreeMap::new(),
         })))
     }
@@ -93,9 +94,9 @@ impl MemoryWindow {
     }
 
     /// Notes that the front range is now the one that begins at `start`.
-    pub(crate) fn head_is(&self, start: OutputPosition) {
+    pub(crate) fn set_front(&self, start: OutputPosition) {
         let mut state = self.state();
-        state.head = start;
+        state.front = start;
         wake_next(state);
     }
 
@@ -126,10 +127,10 @@ impl WindowState {
     /// Returns how much of `bytes` the range at `start` may have now. The front range takes whatever is free. Others get all they
     /// ask for or nothing, after earlier ranges and the front range's reserve.
     fn grant(&self, start: OutputPosition, bytes: usize) -> usize {
-        if start <= self.head {
+        if start <= self.front {
             return bytes.min(self.free);
         }
-        let kept = (self.bytes / HEAD_SHARE).clamp(1, HEAD_MAX);
+        let kept = (self.bytes / FRONT_SHARE).clamp(1, FRONT_MAX);
         let bytes = bytes.min(self.bytes - kept);
         let first = self.waiting.first_key_value().is_none_or(|(before, _)| start <= *before);
         if first && self.free >= bytes + kept { bytes } else { 0 }
@@ -229,19 +230,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_head_of_the_line_always_finds_room() {
+    async fn the_front_range_always_finds_room() {
         let window = MemoryWindow::new(16);
         let other = now(&window, 20, 100).unwrap();
-        assert_eq!(other.bytes(), 14, "two are for the head");
+        assert_eq!(other.bytes(), 14, "two are for the front range");
         assert!(now(&window, 10, 2).is_none());
-        let mut head = Box::pin(window.reserve(at(10), 5));
-        assert!((&mut head).now_or_never().is_none());
-        window.head_is(at(10));
-        let head = head.now_or_never().unwrap();
-        assert_eq!(head.bytes(), 2, "it takes what there is");
+        let mut front = Box::pin(window.reserve(at(10), 5));
+        assert!((&mut front).now_or_never().is_none());
+        window.set_front(at(10));
+        let front = front.now_or_never().unwrap();
+        assert_eq!(front.bytes(), 2, "it takes what there is");
         let mut more = Box::pin(window.reserve(at(10), 5));
         assert!((&mut more).now_or_never().is_none());
-        drop(head);
+        drop(front);
         assert_eq!(more.now_or_never().unwrap().bytes(), 2);
     }
 
@@ -259,10 +260,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_window_of_one_byte_is_for_the_head() {
+    async fn a_window_of_one_byte_is_for_the_front_range() {
         let window = MemoryWindow::new(1);
         assert!(now(&window, 10, 1).is_none());
-        window.head_is(at(10));
+        window.set_front(at(10));
         assert_eq!(now(&window, 10, 5).unwrap().bytes(), 1);
         assert_eq!(now(&window, 10, 5).unwrap().bytes(), 1, "it came back");
     }
@@ -275,8 +276,8 @@ mod tests {
         assert!((&mut more).now_or_never().is_none());
         window.widen(16);
         let _more = more.now_or_never().unwrap();
-        assert!(now(&window, 40, 5).is_none(), "four are for the head");
-        window.head_is(at(10));
+        assert!(now(&window, 40, 5).is_none(), "four are for the front range");
+        window.set_front(at(10));
         assert_eq!(now(&window, 10, 9).unwrap().bytes(), 8);
     }
 
@@ -292,7 +293,7 @@ mod tests {
         let sooner = sooner.now_or_never().unwrap();
         assert_eq!(sooner.bytes(), 14);
         assert!((&mut later).now_or_never().is_none());
-        window.head_is(OutputPosition { object: 1, offset: 0 });
+        window.set_front(OutputPosition { object: 1, offset: 0 });
         assert_eq!(later.now_or_never().unwrap().bytes(), 2, "the front range takes what is left");
     }
 
