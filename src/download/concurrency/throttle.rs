@@ -76,7 +76,7 @@ impl Throttle {
     }
 
     /// Waits until requests may be sent.
-    pub(crate) async fn clear(&self) {
+    pub(crate) async fn wait_until_clear(&self) {
         loop {
             let until = self.state().until;
             match until {
@@ -101,12 +101,12 @@ mod tests {
         let limit = ConcurrencyLimit::new(16);
         let throttle = Throttle::new(Arc::clone(&limit));
         let mut now = Instant::now();
-        assert!(throttle.clear().now_or_never().is_some());
+        assert!(throttle.wait_until_clear().now_or_never().is_some());
         for _ in 0..16 {
             throttle.slow_down(now, None);
         }
         assert_eq!(limit.target(), 8);
-        assert!(throttle.clear().now_or_never().is_none());
+        assert!(throttle.wait_until_clear().now_or_never().is_none());
         now += PAUSE_MAX;
         throttle.slow_down(now, None);
         assert_eq!(limit.target(), 4);

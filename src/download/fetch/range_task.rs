@@ -189,7 +189,7 @@ impl RangeTask {
     /// late.
     async fn attempt(&mut self, attempt: Attempt) -> Result<()> {
         let context = Arc::clone(&self.context);
-        context.group.throttle.clear().await;
+        context.group.throttle.wait_until_clear().await;
         let mut request = HedgedRequest::new(&context, self.rest().bytes, attempt);
         let mut rate_share = None;
         let mut is_counted = false;
