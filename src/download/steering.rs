@@ -69,7 +69,7 @@ async fn run(group: Weak<DownloadGroup>, mut controller: ConcurrencyController) 
         // One more than the host is known to allow: it waits for a connection, or finds that more are allowed.
         let cap = group.connection_cap().map_or(usize::MAX, |cap| cap + 1);
         limit.set_target(connections.min(cap));
-        if let Some(keep) = controller.take_retreat() {
+        if let Some(keep) = controller.take_retreat_decision() {
             limit.order_retreat(keep);
         }
     }

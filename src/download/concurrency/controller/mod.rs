@@ -168,7 +168,7 @@ impl ConcurrencyController {
     }
 
     /// Returns how many ranges to keep where all others are to be cancelled; once.
-    pub(crate) fn take_retreat(&mut self) -> Option<usize> {
+    pub(crate) fn take_retreat_decision(&mut self) -> Option<usize> {
         self.retreat.take()
     }
 
@@ -276,7 +276,7 @@ impl ConcurrencyController {
             TrialProgress::Passed { rate } => return self.pass_trial(&trial, rate, here),
             TrialProgress::Failed { rate, useful } => {
                 self.connections = self.share.clamp(useful.ceil());
-                self.retreat_to(self.connections, rate, here);
+                self.decide_retreat(self.connections, rate, here);
                 return if self.connections == 1 {
                     self.settle(here.at);
                 } else {
@@ -319,7 +319,7 @@ impl ConcurrencyController {
             StepVerdict::TakeBack { before, cancels } => {
                 self.connections = before;
                 if cancels {
-                    self.retreat_to(before, rate, here);
+                    self.decide_retreat(before, rate, here);
                 }
                 self.settle(now);
             }
@@ -370,9 +370,9 @@ impl ConcurrencyController {
         self.phase = SearchPhase::Settled { until: now + self.backoff.take() };
     }
 
-    /// Has all but `keep` ranges cancelled, unless the rest arrives so soon that the reader would not notice.
+    /// Decides that all but `keep` ranges be cancelled, unless the rest arrives so soon that the reader would not notice.
     #[expect(clippy::cast_precision_loss, reason = "a size, for an estimate")]
-    fn retreat_to(&mut self, keep: usize, rate: f64, here: SpeedMark) {
+    fn decide_retreat(&mut self, keep: usize, rate: f64, here: SpeedMark) {
         if here.left as f64 > rate * RETREAT_WORTH_SECONDS {
             self.retreat = Some(keep);
         }

@@ -152,7 +152,7 @@ fn many_that_were_requested_during_a_burst_are_cancelled_before_they_answer() {
             mib += if at < burst_ms { 90.0 } else { later } * 0.002;
             wanted = controller.observe(mark(ms(25 + at), mib, 1));
             most = most.max(wanted);
-            keep = controller.take_retreat().or(keep);
+            keep = controller.take_retreat_decision().or(keep);
         }
         assert!(range.contains(&wanted), "{burst_ms} {later}: {wanted} of {most}");
         assert_eq!(keep, (wanted < most).then_some(4), "{burst_ms} {later}");
@@ -250,7 +250,7 @@ fn neither_silence_after_the_first_range_nor_a_burst_after_it_passes_a_trial() {
         let (opened, ended) = (if at >= 210 { 4 } else { 1 }, u64::from(mib >= 4.0));
         let wanted = controller.observe(SpeedMark { ended, ..mark(ms(at), mib, opened) });
         most = most.max(wanted);
-        keep = keep.or(controller.take_retreat());
+        keep = keep.or(controller.take_retreat_decision());
     }
     assert!(most > FIRST_TRIAL_CONNECTIONS, "the others were requested: {most}");
     assert_eq!((keep, controller.connections), (Some(FIRST_TRIAL_CONNECTIONS), 1));

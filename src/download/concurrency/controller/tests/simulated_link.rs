@@ -89,7 +89,7 @@ pub(super) fn run_with_pieces(net: Net, piece: f64, max: usize, seconds: u64) ->
         now += TICK;
         let seen = if piece > 0.0 { (mib / piece).floor() * piece } else { mib };
         let wanted = controller.observe(mark(now, seen, opened));
-        if let Some(keep) = controller.take_retreat() {
+        if let Some(keep) = controller.take_retreat_decision() {
             joining.clear();
             active = active.min(keep);
         }
