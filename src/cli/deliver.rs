@@ -100,7 +100,7 @@ async fn feed(
             let frame = frame?;
             observers.objects_known(sequence);
             sink.announce(&frame)?;
-            let connections = sequence.current().map_or(0, Download::connections);
+            let connections = sequence.current().map_or(0, Download::connections_allowed);
             let is_direct = connections <= DIRECT_WRITE_MAX_CONNECTIONS;
             let taken = if is_direct { writer.write(frame).await } else { writer.send(frame).await };
             if !taken {

@@ -91,8 +91,8 @@ impl ObjectClient {
     }
 
     /// Returns the number of connections opened.
-    pub(crate) fn connections(&self) -> u64 {
-        self.sender.connections()
+    pub(crate) fn connections_opened(&self) -> u64 {
+        self.sender.connections_opened()
     }
 
     /// Returns what is known of where the store shows checksums.

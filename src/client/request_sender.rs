@@ -106,7 +106,7 @@ impl RequestSender {
     }
 
     /// Returns the number of connections opened.
-    pub(super) fn connections(&self) -> u64 {
+    pub(super) fn connections_opened(&self) -> u64 {
         self.opened.load(Ordering::Relaxed)
     }
 

@@ -205,7 +205,7 @@ impl Download {
     }
 
     /// Returns how many connections it may use at present.
-    pub(crate) fn connections(&self) -> usize {
+    pub(crate) fn connections_allowed(&self) -> usize {
         self.context.limit.target()
     }
 
@@ -269,7 +269,7 @@ impl Download {
     pub fn traffic(&self) -> TransferStats {
         TransferStats {
             requests: self.context.client.requests(),
-            connections: self.context.client.connections(),
+            connections: self.context.client.connections_opened(),
             fetched: self.context.counters.fetched(),
             retries: self.context.counters.retries(),
             hedges: self.context.counters.hedges(),

@@ -63,7 +63,7 @@ async fn the_latency_is_that_of_the_response_without_the_connection() {
         assert_eq!(exchange.head.status.as_u16(), 206);
         exchange.body.collect(LEN, LIMIT).await.unwrap().unwrap();
     }
-    assert_eq!((server.dialled(), client.requests(), client.connections()), (1, 2, 1));
+    assert_eq!((server.dialled(), client.requests(), client.connections_opened()), (1, 2, 1));
 }
 
 #[tokio::test(start_paused = true)]
