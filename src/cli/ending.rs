@@ -187,7 +187,7 @@ fn resume_hint(
         invocation,
         info: download.info(),
         range: download.range(),
-        delivered: delivery.bytes().saturating_sub(sequence.before()),
+        delivered: delivery.bytes().saturating_sub(sequence.complete_bytes()),
         rest,
         listed,
         files,

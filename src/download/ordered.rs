@@ -1,7 +1,7 @@
-//! Ranges in the order of the object: `StreamExt::buffered`, with a cap that moves and bodies that flow.
+//! Ranges in the order of the object: `StreamExt::buffered`, with a limit that moves and bodies that flow.
 //!
 //! A `FuturesOrdered` of range futures, each of which resolves when its first response has been checked, to a body whose
-//! frames flow from then on. The cap is the number of permits and, for ranges that wait to be delivered, a length. Both are
+//! frames flow from then on. The limit is the number of permits and, for ranges that wait to be delivered, a length. Both are
 //! for all objects of a run: an object whose turn has not come starts its ranges after those of the objects before it
 //! ([`Undelivered`]). Ranges that turn out to share a full link with the front range are cancelled from the back, and planned
 //! again.

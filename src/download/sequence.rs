@@ -134,7 +134,7 @@ impl<T: Send + 'static> ObjectSequence<T> {
     }
 
     /// Returns how many bytes the complete objects had.
-    pub(crate) fn before(&self) -> u64 {
+    pub(crate) fn complete_bytes(&self) -> u64 {
         self.before
     }
 
@@ -366,6 +366,9 @@ impl<T: Send + 'static> ObjectSequence<T> {
 
     /// Cancels objects and ranges from the back where the controller found that they only share the link with the front range.
     fn retreat(&mut self) {
+        // The ordered stream takes such an order too, for a download that is in no sequence. Here it never comes first: it is
+        // polled right after this, and as the program's runtime has one thread, the task that steers cannot run between the
+        // two. Otherwise an order could reach the current object alone, and those ahead would keep their connections.
         let Some(keep) = self.group.limit.orders.take_retreat() else { return };
         let mut ahead: usize = self.ahead.iter().map(ObjectAhead::fetching).sum();
         let Some(current) = self.current.as_mut().map(|current| &mut current.download) else { return };

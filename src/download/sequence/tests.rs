@@ -104,7 +104,7 @@ async fn objects_come_in_order_over_few_connections_and_are_counted() {
         assert_eq!((sequence.objects(), sequence.is_last()), (Some(4), false), "{len}");
         assert_eq!(read(&mut sequence).await.0, whole(&KEYS, len), "{len}");
         assert_eq!((sequence.objects(), sequence.is_last()), (Some(4), true), "{len}");
-        assert_eq!((sequence.before(), sequence.bytes()), (3 * len as u64, 4 * len as u64));
+        assert_eq!((sequence.complete_bytes(), sequence.bytes()), (3 * len as u64, 4 * len as u64));
         assert_eq!(sequence.traffic().fetched, 4 * len as u64);
         assert!(sequence.verdict().is_some() && sequence.unverified().is_none(), "{len}");
         if len > 0 {
@@ -212,7 +212,7 @@ async fn an_object_that_fails_ends_the_run_exactly_there() {
             assert!(error.to_string().contains("s3://bucket/c"), "{case}: {error}");
             assert_eq!(sequence.failed().map(|request| request.note), failed, "{case}");
             assert!(sequence.verdict().is_none() || failed.is_some(), "{case}");
-            assert_eq!(sequence.before(), if failed.is_some() { 1000 } else { 2000 }, "{case}");
+            assert_eq!(sequence.complete_bytes(), if failed.is_some() { 1000 } else { 2000 }, "{case}");
         }
     }
 }
