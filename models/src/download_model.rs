@@ -15,7 +15,7 @@ use crate::limit::ConcurrencyLimit;
 use crate::ordered::OrderedRanges;
 use crate::plan::Plan;
 use crate::range::ByteRange;
-use crate::range_task::context::DownloadContext;
+use crate::range_task::context::{DownloadContext, Limits};
 use crate::window::{MemoryWindow, OutputPosition};
 
 const OBJECT: &[u8] = b"abcdefghijkl";
@@ -31,8 +31,7 @@ fn context(connections: usize) -> DownloadContext {
         limit: ConcurrencyLimit::new(connections),
         window: MemoryWindow::new(WINDOW),
         counters: Counters::default(),
-        chunk: CHUNK,
-        adaptive: true,
+        limits: Limits { chunk: CHUNK, adaptive: true },
         has_failed: AtomicBool::new(false),
         is_plain: AtomicBool::new(false),
     }

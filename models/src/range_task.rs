@@ -35,6 +35,12 @@ pub(crate) mod context {
     use crate::limit::ConcurrencyLimit;
     use crate::window::MemoryWindow;
 
+    /// Those that the ordered stream reads.
+    pub(crate) struct Limits {
+        pub(crate) chunk: u64,
+        pub(crate) adaptive: bool,
+    }
+
     pub(crate) struct DownloadContext {
         pub(crate) object: Bytes,
         /// The range that contains this byte fails.
@@ -43,14 +49,17 @@ pub(crate) mod context {
         pub(crate) limit: Arc<ConcurrencyLimit>,
         pub(crate) window: MemoryWindow,
         pub(crate) counters: Counters,
-        pub(crate) chunk: u64,
-        pub(crate) adaptive: bool,
+        pub(crate) limits: Limits,
         pub(crate) has_failed: AtomicBool,
         /// No response here leaves open which bytes it has.
         pub(crate) is_plain: AtomicBool,
     }
 
     impl DownloadContext {
+        pub(crate) fn limits(&self) -> &Limits {
+            &self.limits
+        }
+
         pub(crate) fn max_undelivered(&self, connections: usize) -> usize {
             connections + connections / 4 + 1
         }

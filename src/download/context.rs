@@ -13,6 +13,7 @@ use crate::download::counters::Counters;
 use crate::download::fetch::hedge_budget::HedgeBudget;
 use crate::download::fetch::stats::RequestStats;
 use crate::download::group::DownloadGroup;
+use crate::download::limits::Limits;
 use crate::download::memory::window::OutputPosition;
 use crate::download::options::ChecksumMode;
 use crate::download::requested::RequestedBytes;
@@ -31,18 +32,12 @@ pub(crate) struct DownloadContext {
     pub(crate) group: Arc<DownloadGroup>,
     /// Permits for ranges: those of the group.
     pub(crate) limit: Arc<ConcurrencyLimit>,
-    /// Set if the number of ranges fetched at the same time is found while the download runs.
-    pub(crate) adaptive: bool,
     /// Set when a range has failed for good: ranges that have not begun never will.
     pub(crate) has_failed: AtomicBool,
     /// The user's own limit of attempts.
     pub(crate) max_attempts: Option<NonZeroU32>,
-    /// The bytes that a connection reads in one call.
-    pub(crate) read_buffer: usize,
     /// How long a body may deliver no byte while it is being read.
     pub(crate) stall_timeout: Duration,
-    /// The least bytes of a frame that is passed on without a copy: see `Limits`.
-    pub(crate) zero_copy_min: usize,
     /// Set by the first response; every later one is checked against it.
     pub(crate) pin: OnceLock<PinnedVersion>,
     /// The facts that the responses have shown.
@@ -58,11 +53,14 @@ pub(crate) struct DownloadContext {
     pub(crate) counters: Arc<Counters>,
     pub(crate) request_stats: RequestStats,
     pub(crate) hedging: HedgeBudget,
-    /// The size of a usual range, in bytes.
-    pub(crate) chunk: u64,
 }
 
 impl DownloadContext {
+    /// Returns the limits that the download keeps with the others of its group.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.group.limits
+    }
+
     /// Returns how many ranges may be requested and not yet delivered where so many `connections` are used.
     pub(crate) fn max_undelivered(&self, connections: usize) -> usize {
         self.group.max_undelivered(connections)

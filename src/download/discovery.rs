@@ -24,7 +24,7 @@ use crate::download::fetch::hedge_budget::HedgeBudget;
 use crate::download::fetch::range_task::Discovered;
 use crate::download::fetch::side_request::PROOF_TIME;
 use crate::download::fetch::stats::RequestStats;
-use crate::download::limits::{Limits, checksum_mode};
+use crate::download::limits::checksum_mode;
 use crate::download::options::Options;
 use crate::download::ordered::OrderedRanges;
 use crate::download::pending_head::PendingHead;
@@ -59,11 +59,13 @@ pub(super) async fn build_context(
     origins: &Arc<Origins>,
     source: &Source,
     options: &Options,
-    limits: &Limits,
     mode: &StartMode,
 ) -> Result<(DownloadContext, Option<Description>)> {
-    let client =
-        ObjectClient::new(Arc::clone(origins), source.clone(), options.for_client(limits.read_buffer))?;
+    let client = ObjectClient::new(
+        Arc::clone(origins),
+        source.clone(),
+        options.for_client(mode.group.limits.read_buffer),
+    )?;
     let if_match = || options.if_match.clone();
     let max_attempts = options.max_attempts.or(origins.config.max_attempts);
     let (wanted, answer) = if let Some(wanted) = RequestedBytes::new(options.range, if_match()) {
@@ -91,12 +93,9 @@ pub(super) async fn build_context(
         object: mode.object,
         limit: Arc::clone(&mode.group.limit),
         group: Arc::clone(&mode.group),
-        adaptive: limits.adaptive,
         has_failed: AtomicBool::new(false),
         max_attempts,
-        read_buffer: limits.read_buffer,
         stall_timeout: options.stall_timeout.unwrap_or(Options::STALL_TIMEOUT),
-        zero_copy_min: limits.zero_copy_min,
         pin: OnceLock::new(),
         evidence,
         size_at_end: OnceLock::new(),
@@ -106,7 +105,6 @@ pub(super) async fn build_context(
         counters: Arc::new(Counters::within(&mode.group.counters)),
         request_stats: RequestStats::new(),
         hedging: HedgeBudget::new(options.hedge),
-        chunk: limits.chunk,
     };
     Ok((context, answer))
 }

@@ -9,7 +9,6 @@ use crate::config::settings::Config;
 use crate::download::client::Client;
 use crate::download::context::DownloadContext;
 use crate::download::discovery;
-use crate::download::limits::Limits;
 use crate::download::options::Options;
 use crate::download::start_mode::StartMode;
 use crate::download::stream::Download;
@@ -56,9 +55,8 @@ pub(crate) async fn fetch(server: &InMemoryServer, options: &Options) -> Result<
 /// The context of a download that has not begun.
 pub(crate) async fn context(server: &InMemoryServer, options: &Options) -> Arc<DownloadContext> {
     let config = config(server);
-    let limits = Limits::of(options, &config.profile_limits);
     let mode = StartMode::alone(options, &config);
     let origins = Origins::new(config);
-    let built = discovery::build_context(&origins, &source(), options, &limits, &mode).await;
+    let built = discovery::build_context(&origins, &source(), options, &mode).await;
     Arc::new(built.unwrap().0)
 }

@@ -56,7 +56,7 @@ impl Undelivered {
     /// are end sooner than it does: at 3 MiB/s a connection, the first 4 MiB held up all others for a second.
     pub(crate) fn is_far_enough_ahead(&self, context: &DownloadContext, extra: usize) -> bool {
         let most = context.max_undelivered(context.limit.target() + extra);
-        let is_long = !context.adaptive || self.bytes >= self.front.saturating_mul(most as u64);
+        let is_long = !context.limits().adaptive || self.bytes >= self.front.saturating_mul(most as u64);
         self.ranges > 0 && self.ranges >= most && is_long
     }
 }
@@ -82,7 +82,7 @@ impl OrderedRanges {
     pub(crate) fn new(context: &Arc<DownloadContext>) -> Self {
         Self {
             context: Arc::clone(context),
-            plan: Plan::new(ByteRange::new(0, 0), context.chunk, None),
+            plan: Plan::new(ByteRange::new(0, 0), context.limits().chunk, None),
             opening: FuturesOrdered::new(),
             front: None,
             under_way: VecDeque::new(),

@@ -31,7 +31,8 @@ impl StartMode {
     }
 
     /// Returns how many bytes to request first, without knowing the size of the object.
-    pub(super) fn first_bytes(&self, limits: &Limits) -> u64 {
+    pub(super) fn first_bytes(&self) -> u64 {
+        let limits = &self.group.limits;
         let (chunk, large) = self.group.limit.orders.chunk_sizes();
         let may_differ = self.is_ahead && chunk != u64::MAX;
         match limits.large {

@@ -86,11 +86,11 @@ impl Download {
         mode: StartMode,
     ) -> Result<Self> {
         let limits = mode.group.limits;
-        let context = discovery::build_context(origins, source, options, &limits, &mode).await;
+        let context = discovery::build_context(origins, source, options, &mode).await;
         let (context, answer) = context.map_err(|e| source.explain(e))?;
         let context = Arc::new(context);
         let mut ranges = OrderedRanges::new(&context);
-        let first_bytes = mode.first_bytes(&limits);
+        let first_bytes = mode.first_bytes();
         let StartMode { already_written, is_ahead, permit, .. } = mode;
         let started = discovery::start(&context, &mut ranges, first_bytes, permit, answer).await;
         let started = started.map_err(|e| source.explain(e))?;

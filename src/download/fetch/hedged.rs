@@ -182,7 +182,7 @@ impl HedgedRequest {
             return;
         }
         // Estimated requests: one per chunk, at least as many as were sent.
-        let requests = self.context.size().div_ceil(self.context.chunk).max(sent);
+        let requests = self.context.size().div_ceil(self.context.limits().chunk).max(sent);
         if self.context.hedging.spend(rest.bytes.len(), self.context.size(), requests) {
             self.hedge(rest, false);
         }

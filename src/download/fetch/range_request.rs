@@ -334,13 +334,13 @@ impl Receiving {
     ) -> Result<Option<Bytes>> {
         let left = usize::try_from(end.saturating_sub(self.at)).unwrap_or(usize::MAX);
         // As many as fill a frame, so that it is passed on as it is; but never more than are certain to come.
-        let gathering =
-            context.request_stats.expected().and_then(|e| e.gathering_time(context.read_buffer as u64));
+        let read_buffer = context.limits().read_buffer;
+        let gathering = context.request_stats.expected().and_then(|e| e.gathering_time(read_buffer as u64));
         if let Some(gathering) = gathering.filter(|_| !context.limit.orders.is_observed())
-            && left > context.read_buffer
+            && left > read_buffer
             && since.elapsed() < gathering
         {
-            self.body.set_low_water(context.read_buffer);
+            self.body.set_low_water(read_buffer);
             if let Ok(data) = timeout_at(since + gathering, self.some_data(queue)).await {
                 return data;
             }

@@ -189,6 +189,7 @@ impl RangeTask {
     /// late.
     async fn attempt(&mut self, attempt: Attempt) -> Result<()> {
         let context = Arc::clone(&self.context);
+        let read_buffer = context.limits().read_buffer;
         context.group.throttle.wait_until_clear().await;
         let mut request = HedgedRequest::new(&context, self.rest().bytes, attempt);
         let mut rate_share = None;
@@ -197,10 +198,9 @@ impl RangeTask {
             if request.is_open() {
                 self.queue.wait_for_consumer().await;
                 if let Some(limit) = context.group.rate_limit.as_ref().filter(|_| rate_share.is_none()) {
-                    rate_share =
-                        Some(limit.share(context.position(self.range.start()), context.read_buffer).await);
+                    rate_share = Some(limit.share(context.position(self.range.start()), read_buffer).await);
                 }
-                self.reserve_memory(context.read_buffer).await;
+                self.reserve_memory(read_buffer).await;
             }
             match request.next(&self.queue, self.rest()).await? {
                 RequestEvent::RangeResponse(response, latency) => {
@@ -353,8 +353,9 @@ impl RangeTask {
             self.queue.set_received(self.done);
             // A frame that is passed on without a copy pins a whole buffer: it must not be a small part of it, and the
             // buffer must be reserved.
-            let pinned = self.context.read_buffer.max(part.len());
-            if part.len() >= self.context.zero_copy_min && self.room.bytes() >= pinned {
+            let limits = self.context.limits();
+            let pinned = limits.read_buffer.max(part.len());
+            if part.len() >= limits.zero_copy_min && self.room.bytes() >= pinned {
                 self.queue.push(Frame::new(part, self.room.split(pinned)));
             } else {
                 let room = self.room.split(part.len());
