@@ -28,7 +28,7 @@ fn context(connections: usize) -> DownloadContext {
         object: Bytes::from_static(OBJECT),
         fails_at: None,
         may_retreat: false,
-        limit: ConcurrencyLimit::new(connections),
+        permits: ConcurrencyLimit::new(connections),
         window: MemoryWindow::new(WINDOW),
         counters: Counters::default(),
         limits: Limits { chunk: CHUNK, adaptive: true },
@@ -68,7 +68,7 @@ fn assert_all_came_back(context: &DownloadContext) {
         let all = context.window.reserve(OutputPosition::default(), usize::MAX).now_or_never();
         all.map_or(0, |all| all.bytes() as u64)
     };
-    let came_back = || (context.limit.in_use(), free()) == (0, WINDOW);
+    let came_back = || (context.permits.in_use(), free()) == (0, WINDOW);
     // Tasks that were ended have to run once more.
     (0..1000).take_while(|_| !came_back()).for_each(|_| thread::yield_now());
     assert!(came_back(), "a permit or memory is lost");
@@ -80,10 +80,10 @@ pub fn every_byte_is_delivered_in_order_within_the_window() {
     let controller = {
         let context = Arc::clone(&context);
         thread::spawn(move || {
-            context.limit.set_target(3);
-            context.limit.halve();
-            context.limit.grow();
-            context.limit.set_target(1);
+            context.permits.set_target(3);
+            context.permits.halve();
+            context.permits.grow();
+            context.permits.set_target(1);
         })
     };
     let mut ranges = ranges(&context);
@@ -98,14 +98,14 @@ pub fn every_byte_is_delivered_in_order_within_the_window() {
 /// Retreats cancel ranges in the middle of what they do: their bytes come again, in their place.
 pub fn ranges_that_are_cancelled_are_planned_again() {
     let context = Arc::new(DownloadContext { may_retreat: true, ..context(3) });
-    context.limit.orders.set_steered();
+    context.permits.orders.set_steered();
     let controller = {
         let context = Arc::clone(&context);
         thread::spawn(move || {
-            context.limit.set_target(1);
-            context.limit.order_retreat(1);
-            context.limit.set_target(2);
-            context.limit.order_retreat(2);
+            context.permits.set_target(1);
+            context.permits.order_retreat(1);
+            context.permits.set_target(2);
+            context.permits.order_retreat(2);
         })
     };
     let mut ranges = ranges(&context);

@@ -46,7 +46,7 @@ pub(crate) mod context {
         /// The range that contains this byte fails.
         pub(crate) fails_at: Option<u64>,
         pub(crate) may_retreat: bool,
-        pub(crate) limit: Arc<ConcurrencyLimit>,
+        pub(crate) permits: Arc<ConcurrencyLimit>,
         pub(crate) window: MemoryWindow,
         pub(crate) counters: Counters,
         pub(crate) limits: Limits,

@@ -31,7 +31,7 @@ pub(crate) struct DownloadContext {
     /// Shared with the objects before and after this one.
     pub(crate) group: Arc<DownloadGroup>,
     /// Permits for ranges: those of the group.
-    pub(crate) limit: Arc<ConcurrencyLimit>,
+    pub(crate) permits: Arc<ConcurrencyLimit>,
     /// Set when a range has failed for good: ranges that have not begun never will.
     pub(crate) has_failed: AtomicBool,
     /// The user's own limit of attempts.
@@ -94,7 +94,7 @@ impl DownloadContext {
     /// under way.
     pub(crate) fn ask_plainly(&self) {
         self.is_plain.store(true, Ordering::Relaxed);
-        self.limit.wake_consumer();
+        self.permits.wake_consumer();
     }
 
     /// Returns what of the object, or of others of the run, has been received.

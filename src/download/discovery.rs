@@ -91,7 +91,7 @@ pub(super) async fn build_context(
         wanted,
         checksum_mode: checksum_mode(options, origins.config.checksum_validation),
         object: mode.object,
-        limit: Arc::clone(&mode.group.limit),
+        permits: Arc::clone(&mode.group.permits),
         group: Arc::clone(&mode.group),
         has_failed: AtomicBool::new(false),
         max_attempts,

@@ -27,7 +27,7 @@ pub(crate) struct DownloadGroup {
     /// Set if the user named the size of a range.
     pub(crate) chunk_is_explicit: bool,
     /// Permits for the ranges of all of them.
-    pub(crate) limit: Arc<ConcurrencyLimit>,
+    pub(crate) permits: Arc<ConcurrencyLimit>,
     pub(crate) throttle: Throttle,
     pub(crate) counters: Arc<RunCounters>,
     pub(crate) window: MemoryWindow,
@@ -53,12 +53,12 @@ pub(crate) struct DownloadGroup {
 impl DownloadGroup {
     /// Creates a group of downloads that together stay inside `limits`, those of `options`.
     pub(crate) fn new(limits: &Limits, options: &Options) -> Arc<Self> {
-        let limit = ConcurrencyLimit::new(if limits.adaptive { 1 } else { limits.connections });
+        let permits = ConcurrencyLimit::new(if limits.adaptive { 1 } else { limits.connections });
         Arc::new(Self {
             limits: *limits,
             chunk_is_explicit: options.chunk_size.is_some(),
-            throttle: Throttle::new(Arc::clone(&limit)),
-            limit,
+            throttle: Throttle::new(Arc::clone(&permits)),
+            permits,
             counters: Arc::default(),
             window: MemoryWindow::new(limits.window),
             window_max: limits.window_max.max(limits.window + limits.reserve),

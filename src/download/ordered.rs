@@ -55,7 +55,7 @@ impl Undelivered {
     /// fetched than usual. The number of ranges is what counts, but those after a front range that is larger than they
     /// are end sooner than it does: at 3 MiB/s a connection, the first 4 MiB held up all others for a second.
     pub(crate) fn is_far_enough_ahead(&self, context: &DownloadContext, extra: usize) -> bool {
-        let most = context.max_undelivered(context.limit.target() + extra);
+        let most = context.max_undelivered(context.permits.target() + extra);
         let is_long = !context.limits().adaptive || self.bytes >= self.front.saturating_mul(most as u64);
         self.ranges > 0 && self.ranges >= most && is_long
     }
@@ -181,8 +181,8 @@ impl OrderedRanges {
     /// Returns the next bytes in order; `None` after the last one.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         loop {
-            self.context.limit.register_consumer(cx.waker());
-            if let Some(keep) = self.context.limit.orders.take_retreat() {
+            self.context.permits.register_consumer(cx.waker());
+            if let Some(keep) = self.context.permits.orders.take_retreat() {
                 self.retreat(keep);
             }
             // Start ranges first, because the front range may take long.
@@ -244,18 +244,18 @@ impl OrderedRanges {
     pub(crate) fn start_front(&mut self) -> bool {
         let is_due = self.under_way.is_empty() && !self.plan.is_done() && !self.context.has_failed();
         if is_due {
-            self.start_next(self.context.limit.take());
+            self.start_next(self.context.permits.take());
         }
         is_due
     }
 
     fn start_next(&mut self, permit: Permit) {
-        let limit = &self.context.limit;
+        let permits = &self.context.permits;
         // Cut only now, because the size depends on how many are fetched at the same time.
-        let concurrent = limit.target() as u64;
-        let (chunk, large) = limit.orders.chunk_sizes();
+        let concurrent = permits.target() as u64;
+        let (chunk, large) = permits.orders.chunk_sizes();
         // The first one of the run was the one that discovered an object.
-        let number = limit.given().saturating_sub(2) as u64;
+        let number = permits.given().saturating_sub(2) as u64;
         if let Some(range) = self.plan.next(number, concurrent, chunk, large) {
             self.start(range, permit);
         }
@@ -265,7 +265,7 @@ impl OrderedRanges {
     fn permit(&self, before: &Undelivered) -> Option<Permit> {
         let extra = self.successors_due(before);
         let is_enough = (*before + self.undelivered()).is_far_enough_ahead(&self.context, extra);
-        if is_enough { None } else { self.context.limit.try_acquire(extra) }
+        if is_enough { None } else { self.context.permits.try_acquire(extra) }
     }
 
     fn start(&mut self, range: ByteRange, permit: Permit) {
@@ -277,18 +277,18 @@ impl OrderedRanges {
     /// Returns how many more ranges than usual may be requested: one more than are under way where one or two connections
     /// suffice, and what is under way is about to end.
     fn successors_due(&self, before: &Undelivered) -> usize {
-        let limit = &self.context.limit;
+        let permits = &self.context.permits;
         let ahead = self.successor_bytes();
         let is_due = ahead > 0 && before.outstanding + self.outstanding() <= ahead;
-        if is_due { (limit.in_use() + 1).saturating_sub(limit.target()) } else { 0 }
+        if is_due { (permits.in_use() + 1).saturating_sub(permits.target()) } else { 0 }
     }
 
     /// Returns below how many bytes under way the next range is requested though enough ranges are; 0 where none is. Where few
     /// connections fill the link, it is requested just before the last byte of those under way, so that no response latency
     /// is lost; with more of them some always flow.
     fn successor_bytes(&self) -> u64 {
-        let limit = &self.context.limit;
-        if limit.is_link_full() { limit.orders.just_in_time_bytes() } else { 0 }
+        let permits = &self.context.permits;
+        if permits.is_link_full() { permits.orders.just_in_time_bytes() } else { 0 }
     }
 
     /// Cancels ranges from the back until `keep` are fetched, because the controller found that they only share the link with

@@ -192,7 +192,7 @@ impl<T: Send + 'static> ObjectSequence<T> {
     /// Makes the next object the current one; `None` where there is none. Cancel safe.
     pub(crate) async fn next_object(&mut self) -> Option<Result<()>> {
         poll_fn(|cx| {
-            self.group.limit.register_consumer(cx.waker());
+            self.group.permits.register_consumer(cx.waker());
             loop {
                 while self.look_ahead(cx) {}
                 // A name may have come just now.
@@ -200,7 +200,7 @@ impl<T: Send + 'static> ObjectSequence<T> {
                     break;
                 }
                 let Some(request) = self.next.pop_object() else { break };
-                self.start(request, self.begun > 0, self.group.limit.take());
+                self.start(request, self.begun > 0, self.group.permits.take());
             }
             match self.ahead.front() {
                 Some(ObjectAhead { start: ObjectStart::Pending(_), .. }) => Poll::Pending,
@@ -245,7 +245,7 @@ impl<T: Send + 'static> ObjectSequence<T> {
         (request.options, request.already_written) = (None, 0);
         let Some(request) = self.failed.as_ref().or(self.request()) else { return Ok(()) };
         let object = if is_current { self.begun.saturating_sub(1) } else { self.begun };
-        let mode = self.mode(request, object, object > 0, self.group.limit.take());
+        let mode = self.mode(request, object, object > 0, self.group.permits.take());
         let download = Download::begin(self.client.origins(), &request.source, &self.options, mode).await?;
         if let Some(request) = self.failed.take() {
             return self.advance(request, download);
@@ -328,22 +328,22 @@ impl<T: Send + 'static> ObjectSequence<T> {
         } else if undelivered.bytes.saturating_add(self.usual_bytes) > self.bytes_ahead_max() {
             return None;
         }
-        let limit = &self.group.limit;
-        let is_due = limit.orders.is_steered()
-            && undelivered.outstanding <= limit.orders.next_object_bytes()
+        let permits = &self.group.permits;
+        let is_due = permits.orders.is_steered()
+            && undelivered.outstanding <= permits.orders.next_object_bytes()
             && (self.ahead.len() as u64) < self.small_objects_ahead_max();
-        let extra = if is_due { SMALL_OBJECTS_MAX.saturating_sub(limit.target()).max(1) } else { 0 };
+        let extra = if is_due { SMALL_OBJECTS_MAX.saturating_sub(permits.target()).max(1) } else { 0 };
         if !is_due && (!is_all_requested || current.is_far_enough_ahead(undelivered)) {
             return None;
         }
-        let permit = limit.try_acquire(extra)?;
+        let permit = permits.try_acquire(extra)?;
         Some((self.next.pop_object()?, permit))
     }
 
     /// Returns how many bytes before an object may be undelivered when it is requested, unless it is the next one: as many as the
     /// ranges may have that are requested ahead within one object.
     fn bytes_ahead_max(&self) -> u64 {
-        let ranges = self.group.max_undelivered(self.group.limit.target());
+        let ranges = self.group.max_undelivered(self.group.permits.target());
         self.group.window.bytes().max(self.group.limits.chunk.saturating_mul(ranges as u64))
     }
 
@@ -369,7 +369,7 @@ impl<T: Send + 'static> ObjectSequence<T> {
         // The ordered stream takes such an order too, for a download that is in no sequence. Here it never comes first: it is
         // polled right after this, and as the program's runtime has one thread, the task that steers cannot run between the
         // two. Otherwise an order could reach the current object alone, and those ahead would keep their connections.
-        let Some(keep) = self.group.limit.orders.take_retreat() else { return };
+        let Some(keep) = self.group.permits.orders.take_retreat() else { return };
         let mut ahead: usize = self.ahead.iter().map(ObjectAhead::fetching).sum();
         let Some(current) = self.current.as_mut().map(|current| &mut current.download) else { return };
         while current.fetching() + ahead > keep.max(1)

@@ -26,17 +26,17 @@ impl StartMode {
     /// Returns the mode of a download that shares its limits with no other one.
     pub(crate) fn alone(options: &Options, config: &Config) -> Self {
         let group = DownloadGroup::new(&Limits::of(options, &config.profile_limits), options);
-        let permit = group.limit.take();
+        let permit = group.permits.take();
         Self { already_written: 0, is_ahead: false, object: 0, group, permit }
     }
 
     /// Returns how many bytes to request first, without knowing the size of the object.
     pub(super) fn first_bytes(&self) -> u64 {
         let limits = &self.group.limits;
-        let (chunk, large) = self.group.limit.orders.chunk_sizes();
+        let (chunk, large) = self.group.permits.orders.chunk_sizes();
         let may_differ = self.is_ahead && chunk != u64::MAX;
         match limits.large {
-            Some(most) if may_differ && self.group.limit.target() as u64 <= FEW_RANGES => most.min(large),
+            Some(most) if may_differ && self.group.permits.target() as u64 <= FEW_RANGES => most.min(large),
             Some(_) if may_differ => limits.chunk.min(chunk),
             _ => limits.chunk,
         }

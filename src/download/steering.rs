@@ -28,7 +28,7 @@ pub(super) fn steer(group: &Arc<DownloadGroup>, latency: Duration) {
     );
     controller.first_response(latency);
     if limits.connections > 1 {
-        group.limit.orders.set_steered();
+        group.permits.orders.set_steered();
     }
     tokio::spawn(run(Arc::downgrade(group), controller));
 }
@@ -39,7 +39,7 @@ async fn run(group: Weak<DownloadGroup>, mut controller: ConcurrencyController) 
     loop {
         sleep(if controller.is_settled() { TICK_AT_REST } else { TICK }).await;
         let Some(group) = group.upgrade() else { return };
-        let (counters, limit) = (&group.counters, &group.limit);
+        let (counters, permits) = (&group.counters, &group.permits);
         let (fetched, held) = (counters.fetched(), counters.held());
         let here = SpeedMark {
             at: began.elapsed(),
@@ -62,15 +62,15 @@ async fn run(group: Weak<DownloadGroup>, mut controller: ConcurrencyController) 
         if let Some(sizes) = controller.sizes() {
             let is_fixed = group.chunk_is_explicit;
             let (chunk, large) = if is_fixed { (u64::MAX, u64::MAX) } else { (sizes.range, sizes.large) };
-            limit.orders.set_sizes(chunk, large, sizes.just_in_time);
+            permits.orders.set_sizes(chunk, large, sizes.just_in_time);
         }
-        limit.orders.set_next_object(controller.next_object_bytes());
-        limit.orders.set_observed(controller.needs_prompt_counts());
+        permits.orders.set_next_object(controller.next_object_bytes());
+        permits.orders.set_observed(controller.needs_prompt_counts());
         // One more than the host is known to allow: it waits for a connection, or finds that more are allowed.
         let cap = group.connection_cap().map_or(usize::MAX, |cap| cap + 1);
-        limit.set_target(connections.min(cap));
+        permits.set_target(connections.min(cap));
         if let Some(keep) = controller.take_retreat_decision() {
-            limit.order_retreat(keep);
+            permits.order_retreat(keep);
         }
     }
 }

@@ -206,7 +206,7 @@ impl Download {
 
     /// Returns how many connections it may use at present.
     pub(crate) fn connections_allowed(&self) -> usize {
-        self.context.limit.target()
+        self.context.permits.target()
     }
 
     /// Returns how long the first response took to begin.
@@ -275,7 +275,7 @@ impl Download {
             hedges: self.context.counters.hedges(),
             hedges_won: self.context.counters.hedges_won(),
             throttled: self.context.counters.throttled(),
-            concurrency: self.context.limit.most(),
+            concurrency: self.context.permits.most(),
         }
     }
 

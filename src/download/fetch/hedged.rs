@@ -207,21 +207,21 @@ impl HedgedRequest {
         self.first.is_open()
             && is_silent(&self.first)
             && self.second.as_ref().is_none_or(|second| is_silent(&second.request))
-            && !self.context.limit.is_halved()
+            && !self.context.permits.is_halved()
             && self.context.client.has_spare_connection()
     }
 
     /// Returns whether all requests are so late that a new one would be worth it.
     fn is_late(&self, rest: Remaining) -> bool {
         // A busy server gets no more requests than it must, and one that allows few connections cannot take more.
-        let may_hedge = !self.context.limit.is_halved() && self.context.client.has_spare_connection();
+        let may_hedge = !self.context.permits.is_halved() && self.context.client.has_spare_connection();
         let Some(expected) = self.context.request_stats.expected().filter(|_| may_hedge) else {
             return false;
         };
-        let is_alone = self.context.limit.in_use() <= 1;
+        let is_alone = self.context.permits.in_use() <= 1;
         // If the others wait for memory, they do not wait for the network.
         let is_window_full = self.context.group.window.is_full();
-        let is_full_link = self.context.limit.is_link_full();
+        let is_full_link = self.context.permits.is_link_full();
         let late = match (is_full_link, is_window_full) {
             (true, _) => straggler::ON_A_FULL_LINK,
             (false, true) => straggler::WHERE_ALL_WAIT,
@@ -285,7 +285,7 @@ fn is_silent(request: &RangeRequest) -> bool {
 #[expect(clippy::cast_precision_loss, reason = "for an estimate")]
 fn time_until_due(context: &DownloadContext, rest: Remaining, rate: f64) -> Duration {
     let ahead = rest.start.saturating_sub(context.wanted.start() + context.counters.yielded()) as f64;
-    let rate = rate * context.limit.in_use().max(1) as f64;
+    let rate = rate * context.permits.in_use().max(1) as f64;
     Duration::from_secs_f64((ahead / rate).min(1e6))
 }
 

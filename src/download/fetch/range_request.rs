@@ -248,7 +248,7 @@ impl RangeRequest {
     /// smaller share is not replaced.
     pub(super) async fn finish(self) {
         let Some(mut receiving) = self.receiving else { return };
-        let is_slow = self.context.limit.target() > FEW_CONNECTIONS
+        let is_slow = self.context.permits.target() > FEW_CONNECTIONS
             && self.context.request_stats.expected().is_some_and(|expected| {
                 expected.is_slow(receiving.received - receiving.with_head, self.pace.waiting())
             });
@@ -336,7 +336,7 @@ impl Receiving {
         // As many as fill a frame, so that it is passed on as it is; but never more than are certain to come.
         let read_buffer = context.limits().read_buffer;
         let gathering = context.request_stats.expected().and_then(|e| e.gathering_time(read_buffer as u64));
-        if let Some(gathering) = gathering.filter(|_| !context.limit.orders.is_observed())
+        if let Some(gathering) = gathering.filter(|_| !context.permits.orders.is_observed())
             && left > read_buffer
             && since.elapsed() < gathering
         {

@@ -159,7 +159,7 @@ impl RangeTask {
     fn progress_bytes_min(&self) -> u64 {
         let of_range = self.range.len() / PROGRESS_RANGE_DIVISOR;
         let of_rate = self.context.group.rate_limit.as_ref().map_or(u64::MAX, |limit| {
-            limit.bytes_per_second() / self.context.limit.in_use().max(1) as u64 / PROGRESS_RATE_DIVISOR
+            limit.bytes_per_second() / self.context.permits.in_use().max(1) as u64 / PROGRESS_RATE_DIVISOR
         });
         PROGRESS_BYTES_MIN.min(of_range).min(of_rate).max(1)
     }
@@ -167,7 +167,7 @@ impl RangeTask {
     /// Waits for a permit. The front range does not wait: others that hold permits may be waiting for it.
     async fn regain_permit(&self) -> Option<Permit> {
         let start = self.context.position(self.range.start());
-        let mut permit = pin!(self.context.limit.acquire(start));
+        let mut permit = pin!(self.context.permits.acquire(start));
         poll_fn(|cx| match permit.as_mut().poll(cx) {
             Poll::Ready(permit) => Poll::Ready(Some(permit)),
             Poll::Pending if self.queue.poll_is_front(cx) => Poll::Ready(None),

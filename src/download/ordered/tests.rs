@@ -24,7 +24,7 @@ async fn ranges(server: &InMemoryServer) -> (Arc<DownloadContext>, OrderedRanges
     };
     let context = context(server, &options).await;
     let mut ranges = OrderedRanges::new(&context);
-    let found = ranges.discover(ByteRange::new(0, MIB as u64), context.limit.take()).await.unwrap();
+    let found = ranges.discover(ByteRange::new(0, MIB as u64), context.permits.take()).await.unwrap();
     assert_eq!((found.info.size, found.first), (8 * MIB as u64, ByteRange::new(0, MIB as u64)));
     ranges.follow(Plan::new(found.wanted.remainder(MIB as u64), MIB as u64, None));
     ranges.set_front();
@@ -56,7 +56,7 @@ async fn bytes_come_in_order_whichever_range_is_first_to_respond() {
     let (context, mut ranges) = ranges(&server).await;
     assert_eq!(rest(&mut ranges).await, object(8 * MIB));
     assert_eq!(starts(&server.gets()), [0, 1, 2, 3, 4, 5, 6, 7]);
-    assert!(server.open().1 <= CONNECTIONS && context.limit.most() <= CONNECTIONS);
+    assert!(server.open().1 <= CONNECTIONS && context.permits.most() <= CONNECTIONS);
 }
 
 #[tokio::test(start_paused = true)]
@@ -78,8 +78,8 @@ async fn a_retreat_cancels_from_the_back_and_plans_those_bytes_again() {
         let mut bytes = next(&mut ranges).await.unwrap().unwrap().to_vec();
         sleep(Duration::from_millis(300)).await;
         assert_eq!((starts(&server.gets()), server.open().0), (vec![0, 1, 2, 3], CONNECTIONS));
-        context.limit.set_target(keep);
-        context.limit.order_retreat(keep);
+        context.permits.set_target(keep);
+        context.permits.order_retreat(keep);
         bytes.extend_from_slice(&next(&mut ranges).await.unwrap().unwrap());
         sleep(Duration::from_millis(50)).await;
         assert_eq!(server.open().0, keep, "the others are closed");
@@ -103,10 +103,10 @@ async fn a_retreat_keeps_what_would_be_requested_again_immediately() {
         assert!(next(&mut ranges).await.is_some());
         // Each has between half and all of its bytes to come.
         sleep(Duration::from_millis(300)).await;
-        context.limit.orders.set_steered();
-        context.limit.orders.set_sizes(u64::MAX, u64::MAX, just_in_time as u64);
-        context.limit.set_target(1);
-        context.limit.order_retreat(1);
+        context.permits.orders.set_steered();
+        context.permits.orders.set_sizes(u64::MAX, u64::MAX, just_in_time as u64);
+        context.permits.set_target(1);
+        context.permits.order_retreat(1);
         assert!(next(&mut ranges).await.is_some());
         sleep(Duration::from_millis(50)).await;
         assert_eq!(server.open().0, kept, "{just_in_time}");
