@@ -283,9 +283,9 @@ impl OrderedRanges {
         if is_due { (permits.in_use() + 1).saturating_sub(permits.target()) } else { 0 }
     }
 
-    /// Returns below how many bytes under way the next range is requested though enough ranges are; 0 where none is. Where few
-    /// connections fill the link, it is requested just before the last byte of those under way, so that no response latency
-    /// is lost; with more of them some always flow.
+    /// Returns below how many bytes under way the next range is requested though enough ranges are; 0 where none is.
+    /// Where few connections fill the link, it is requested just before the last byte of those under way, so that no
+    /// response latency is lost; with more of them some always flow.
     fn successor_bytes(&self) -> u64 {
         let permits = &self.context.permits;
         if permits.is_link_full() { permits.orders.just_in_time_bytes() } else { 0 }
