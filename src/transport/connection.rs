@@ -148,14 +148,14 @@ impl Dialer {
         let stream = TokioIo::new(stream);
         let stream = Layered { stream, layer: self.is_tls.then(ReadCoalescing::default) };
         let is_lenient = self.is_lenient.load(Ordering::Relaxed);
-        let stream = Layered { stream, layer: is_lenient.then(HeadCheck::default) };
+        let stream = Layered { stream, layer: HeadCheck::default() };
         let read_buffer = if is_lenient { self.read_buffer.max(HEAD_BYTES_MAX) } else { self.read_buffer };
         let (sender, connection) = http1::Builder::new()
             .read_buf_exact_size(Some(read_buffer))
             // Each entry of an object's user metadata is a line.
             .max_headers(HEADER_LINES_MAX)
-            // Old servers fold lines. Lines that are not headers at all are an error first: hyper drops them silently,
-            // and one may be the length or the framing of the body.
+            // Old servers fold lines. Lines that are no headers at all are an error first, and then dropped silently:
+            // `HeadCheck` refuses those of both that decide which bytes the body has.
             .ignore_invalid_headers_in_responses(is_lenient)
             .allow_obsolete_multiline_headers_in_responses(true)
             .handshake(TokioIo::new(stream))

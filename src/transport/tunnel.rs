@@ -22,7 +22,6 @@ use tower_service::Service;
 
 use crate::transport::connect::TcpConnector;
 use crate::transport::proxy::Proxy;
-use crate::transport::response_head::end_of_head;
 use crate::transport::socket::Socket;
 use crate::transport::socks;
 
@@ -140,7 +139,7 @@ async fn tunnel(stream: HopStream, proxy: &Proxy, host: &Uri) -> Result<HopStrea
         received += length;
         while let Some(status) =
             status_of(&head).map_err(|e| proxy.error("does not speak HTTP").with_source(e))?
-            && let Some(end) = end_of_head(&head, 0)
+            && let Some(end) = end_of_head(&head)
         {
             if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
                 head.drain(..end);
@@ -160,6 +159,13 @@ async fn tunnel(stream: HopStream, proxy: &Proxy, host: &Uri) -> Result<HopStrea
             return Err(invalid("the proxy's response is too long").into());
         }
     }
+}
+
+/// Returns where a head ends: after an empty line.
+fn end_of_head(head: &[u8]) -> Option<usize> {
+    let is_end =
+        |at: usize| head[at] == b'\n' && (head[..at].ends_with(b"\n") || head[..at].ends_with(b"\n\r"));
+    (0..head.len()).find(|at| is_end(*at)).map(|at| at + 1)
 }
 
 /// Returns the status of a response whose head begins with `head`; `None` if its first line has not arrived as a whole,

@@ -125,6 +125,36 @@ fn a_transfer_encoding_other_than_chunked_is_no_end_of_a_body() {
     });
 }
 
+/// A space before a header makes it a part of the line before (RFC 9112, section 5.2), and then bytes of another form than its
+/// sender meant are taken for the object's.
+#[test]
+fn a_header_that_frames_the_body_is_refused_in_a_folded_line() {
+    fn in_chunks(request: &Request, folded: &str) -> Reply {
+        let length = request.range.as_ref().map_or(SIZE, |range| range.end.min(SIZE) - range.start);
+        let reply = Reply::ok().chunked().without("transfer-encoding");
+        reply.header("x-folded", folded).header("content-length", length.to_string())
+    }
+    let table: [(&str, Respond); 4] = [
+        ("the coding", |request| in_chunks(request, "a\r\n Transfer-Encoding: chunked")),
+        ("the coding, by a tab", |request| in_chunks(request, "a\r\n\ttransfer-encoding : chunked")),
+        ("the coding, after a carriage return", |request| {
+            in_chunks(request, "a\rtransfer-encoding: chunked")
+        }),
+        ("the encoding", |request| in_chunks(request, "a\r\n b\r\n Content-Encoding: x-chunks")),
+    ];
+    table::each(&table, |&respond| {
+        let server =
+            FaultServer::start(
+                object(SIZE),
+                move |request: &Request| {
+                    if request.is_get() { respond(request) } else { Reply::ok() }
+                },
+            );
+        at(&server).download(URI).assert_failed(5, &object(SIZE));
+        try_all(respond);
+    });
+}
+
 #[test]
 fn a_body_in_several_parts_is_never_taken_for_the_range() {
     fn body(request: &Request) -> Bytes {

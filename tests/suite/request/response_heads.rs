@@ -48,7 +48,7 @@ fn lines_that_can_be_read_one_way_are_read() {
 /// Each is dropped by one more request, on a connection that ignores what is no header and decides nothing.
 #[test]
 fn lines_that_are_no_headers_and_decide_nothing_are_skipped() {
-    let table: [(&str, fn() -> Reply); 9] = [
+    let table: [(&str, fn() -> Reply); 11] = [
         ("a space before the colon", || Reply::ok().header("x-strange ", "value")),
         ("a tab before the colon", || Reply::ok().header("x-strange\t", "value")),
         ("a space in a name", || Reply::ok().header("x strange", "value")),
@@ -57,6 +57,8 @@ fn lines_that_are_no_headers_and_decide_nothing_are_skipped() {
         ("a bracket in a name", || Reply::ok().header("x(strange)", "value")),
         ("no colon", || Reply::ok().header("x-strange", "value\r\nnonsense")),
         ("a zero in a value", || Reply::ok().header("x-strange", "a\0b")),
+        ("a carriage return in a value", || Reply::ok().header("x-strange", "a\rb")),
+        ("a carriage return in a name", || Reply::ok().header("x-st\range", "value")),
         ("a zero in a name", || Reply::ok().header("x-st\0range", "value")),
     ];
     table::each(&table, |reply| {
