@@ -3,15 +3,15 @@
 //! Where the store is known to show checksums with a GET too, HEAD is sent only after a first response without one.
 //!
 //! A HEAD may be refused or slow without harm. An empty object has no first byte to request, nor has a range that
-//! begins at the object's end: S3 answers 416, which is confirmed before it is believed. A range counted from the end
-//! needs the size first: HEAD is then sent before the GET.
+//! begins at the object's end: S3 answers 416, which is confirmed before it is believed, and otherwise followed by one GET
+//! without `Range`. A range counted from the end needs the size first: HEAD is then sent before the GET.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::StatusCode;
 use tokio::time::timeout;
+use tracing::info;
 
 use crate::client::metadata::{AfterEnd, Description, after_end, describe, describe_by_get};
 use crate::client::object_client::ObjectClient;
@@ -31,14 +31,18 @@ use crate::download::pending_head::PendingHead;
 use crate::download::requested::{RequestedBytes, beyond};
 use crate::download::start_mode::StartMode;
 use crate::download::verdict::Evidence;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result, ServiceError};
+use crate::events::{CORRECTION, first_line};
 use crate::s3::address::source::Source;
 use crate::s3::checksum::expected::ExpectedChecksum;
 use crate::s3::object::{ObjectInfo, malformed};
 use crate::s3::proof::SizeProof;
 use crate::s3::range::ByteRange;
-use crate::s3::request::S3Request;
-use crate::s3::response::{ResponseProof, SentGet};
+
+/// The status of a range that is beyond the end of the object.
+const NOT_SATISFIABLE: u16 = 416;
+/// The status by which some servers answer for an empty object.
+const NO_CONTENT: u16 = 204;
 
 /// The result of discovery.
 pub(super) struct Discovery {
@@ -133,33 +137,32 @@ pub(super) async fn start(
         Some(_) | None => PendingHead::none(context),
     };
     let asked = wanted.first(chunk);
-    let error = match ranges.discover(asked, permit).await {
-        Ok(Discovered { info, wanted, first, latency, checksum }) => {
-            head.settle(checksum.is_none());
-            check_size(context, &mut head, &info).await?;
-            return Ok(Discovery { info, wanted, first_range: first, head, checksum, latency });
+    let mut permit = Some(permit);
+    loop {
+        let permit = permit.take().unwrap_or_else(|| context.limit.take());
+        let error = match ranges.discover(asked, permit).await {
+            Ok(Discovered { info, wanted, first, latency, checksum }) => {
+                head.settle(checksum.is_none());
+                check_size(context, &mut head, &info).await?;
+                return Ok(Discovery { info, wanted, first_range: first, head, checksum, latency });
+            }
+            Err(error) => error,
+        };
+        let has_none = |service: &&ServiceError| matches!(service.status, NOT_SATISFIABLE | NO_CONTENT);
+        let Some(refused) = error.service().filter(has_none) else {
+            return Err(wanted.refused(error));
+        };
+        if let Some(info) = confirm_end(context, &mut head, refused).await? {
+            context.evidence.set_size(SizeProof::TwoResponses);
+            return Ok(Discovery::nothing(wanted.start(), info, head));
         }
-        Err(error) => error,
-    };
-    // Some servers answer 204 for an empty object.
-    let has_none = [StatusCode::RANGE_NOT_SATISFIABLE, StatusCode::NO_CONTENT].map(|s| s.as_u16());
-    let Some(refused) = error.service().filter(|s| has_none.contains(&s.status)) else {
-        return Err(wanted.refused(error));
-    };
-    let is_no_content = refused.status == StatusCode::NO_CONTENT.as_u16();
-    let info = match wanted.start() {
-        0 => match confirm_empty(context, &mut head).await {
-            // The object has bytes: a 204 is no statement that it had none.
-            Err(other) if is_no_content && other.kind() == ErrorKind::Changed => return Err(error),
-            confirmed => confirmed?,
-        },
-        start => confirm_end(context, &mut head, start, refused.object_size).await?,
-    };
-    if !wanted.of(&info)?.is_empty() {
-        return Err(wanted.refused_range(&info, refused.object_size));
+        if context.is_plain.swap(true, Ordering::Relaxed) {
+            return Err(refused_twice(error));
+        }
+        // Whatever the response says, there may be such bytes, and all of the object shows them.
+        info!(target: CORRECTION, what = "plain GET", to = first_line(&error), "retrying immediately");
+        ranges.clear();
     }
-    context.evidence.set_size(SizeProof::TwoResponses);
-    Ok(Discovery::nothing(wanted.start(), info, head))
 }
 
 impl Discovery {
@@ -185,46 +188,41 @@ async fn check_size(context: &DownloadContext, head: &mut PendingHead, info: &Ob
     Ok(())
 }
 
-/// Confirms a 416 for a later byte: by HEAD, or else by a GET of the first byte. Without an answer from HEAD it is
-/// enough if the 416 itself has `shown` that the object ends before `start`.
+/// Confirms that the object ends before the first byte that is wanted, which was `refused`: by HEAD, or for a later byte by
+/// a GET of the first one. Without an answer from HEAD it is enough if the 416 itself shows that. `None` if the object may
+/// have that byte.
 async fn confirm_end(
     context: &Arc<DownloadContext>,
     head: &mut PendingHead,
-    start: u64,
-    shown: Option<u64>,
-) -> Result<ObjectInfo> {
-    match (head.answer().await, shown) {
-        (Some(info), _) => Ok(info),
-        (None, Some(size)) if size < start => Err(beyond(start, size)),
-        (None, _) => Ok(describe(&context.client, context.max_attempts).await?.info),
+    refused: &ServiceError,
+) -> Result<Option<ObjectInfo>> {
+    let start = context.wanted.start();
+    let may_be_there = match refused.object_size {
+        Some(size) => start < size,
+        // Some refuse any range of an object without a length, and an empty object's 416 names its size.
+        None => start == 0 && refused.status == NOT_SATISFIABLE && !context.is_plain.load(Ordering::Relaxed),
+    };
+    if may_be_there {
+        return Ok(None);
     }
+    let info = match (head.answer().await, refused.object_size) {
+        (Some(info), _) => info,
+        (None, _) if start == 0 => return Ok(None),
+        (None, Some(size)) if size < start => return Err(beyond(start, size)),
+        (None, _) => describe(&context.client, context.max_attempts).await?.info,
+    };
+    let is_nothing = context.wanted.of(&info)?.is_empty();
+    Ok(is_nothing.then_some(info))
 }
 
-/// Confirms a 416 for the first byte: the object is empty if HEAD says so too, or if a GET without a range brings no bytes.
-async fn confirm_empty(context: &Arc<DownloadContext>, head: &mut PendingHead) -> Result<ObjectInfo> {
-    if let Some(info) = head.answer().await.filter(|info| info.size == 0) {
-        return Ok(info);
-    }
-    retry(context.max_attempts, |attempt| ask_whole(context, attempt)).await
-}
-
-/// Requests the whole object, which must be empty.
-async fn ask_whole(context: &DownloadContext, attempt: Attempt) -> Result<ObjectInfo> {
-    let answer =
-        context.client.exchange(S3Request::GetWhole, None, attempt).await.map_err(|e| match e.service() {
-            Some(service) if service.status == StatusCode::RANGE_NOT_SATISFIABLE.as_u16() => {
-                malformed("the server refuses a range, and a GET without one in the same way")
-                    .with_service(service.clone())
-            }
-            _ => e,
-        })?;
-    let sent = SentGet { range: None, size: None, is_s3: context.client.is_s3() };
-    match ResponseProof::read(&answer.head, sent)? {
-        ResponseProof::Bytes(response) if response.info.size == 0 => Ok(response.info),
-        ResponseProof::Unsized(info) if answer.body.collect(0, context.stall_timeout).await?.is_some() => {
-            Ok(ObjectInfo { size: 0, ..info })
+/// Returns the error for an object of which neither a range nor all of it is sent.
+fn refused_twice(error: Error) -> Error {
+    match error.service() {
+        Some(service) if service.status == NOT_SATISFIABLE => {
+            malformed("the server refuses a range, and a GET without one in the same way")
+                .with_service(service.clone())
         }
-        _ => Err(Error::new(ErrorKind::Changed, "the object was empty a moment ago and is no longer")),
+        _ => error,
     }
 }
 

@@ -106,23 +106,6 @@ impl RequestedBytes {
         }
     }
 
-    /// Returns the error for a 416, perhaps with the size `shown`, to the first GET, although the object has such bytes by
-    /// `info`.
-    pub(crate) fn refused_range(&self, info: &ObjectInfo, shown: Option<u64>) -> Error {
-        let (start, size) = (self.start(), info.size);
-        match shown {
-            // A server that has another version refuses the tag first (RFC 9110, section 13.2.2).
-            Some(shown) if shown != size => other_size(size, shown, self.if_match.is_some()),
-            _ => {
-                let kind = if shown.is_some() { ErrorKind::Server } else { ErrorKind::Changed };
-                let what = format!(
-                    "the server refuses the range from byte {start} on, although the object has {size} bytes"
-                );
-                Error::new(kind, what)
-            }
-        }
-    }
-
     /// Returns whether `info` shows the tag of the object that was measured.
     fn has_tag_of(&self, info: &ObjectInfo) -> bool {
         self.if_match.as_ref().zip(info.etag.as_deref()).is_some_and(|(tag, shown)| tag.matches(shown))
@@ -226,25 +209,6 @@ mod tests {
         assert!(wanted.of(&info(20, "\"e\"")).is_ok());
         for other in ["\"f\"", "W/\"e\"", ""] {
             assert_eq!(wanted.of(&info(20, other)).unwrap_err().exit_code(), 6, "{other}");
-        }
-    }
-
-    #[test]
-    fn a_416_that_contradicts_the_size_is_the_servers_fault_or_a_change() {
-        for (etag, shown, exit, says) in [
-            ("\"e\"", Some(15), 5, "reported 20 bytes, and then 15, for one ETag"),
-            ("\"e\"", Some(0), 5, "reported 20 bytes, and then 0, for one ETag"),
-            ("\"e\"", Some(20), 5, "refuses the range from byte 15 on, although the object has 20 bytes"),
-            ("\"e\"", None, 6, "refuses the range from byte 15 on, although the object has 20 bytes"),
-            ("", Some(15), 6, "it has 15 bytes where it had 20"),
-            ("", Some(20), 5, "although the object has 20 bytes"),
-            ("", None, 6, "although the object has 20 bytes"),
-        ] {
-            let info = info(20, etag);
-            let wanted = RequestedBytes::at_the_end(Some("-5".parse().unwrap()), None, &info).unwrap();
-            let error = wanted.refused_range(&info, shown);
-            assert_eq!(error.exit_code(), exit, "{etag}, {shown:?}: {error}");
-            assert!(error.to_string().ends_with(says), "{etag}, {shown:?}: {error}");
         }
     }
 

@@ -95,15 +95,20 @@ impl PinnedVersion {
     }
 
     /// Returns the error for a 416, perhaps with the size `shown`, to a request for the bytes from `start` on, which this
-    /// version has. With this size it contradicts itself, and the next attempt may not.
-    pub(crate) fn refused_range(&self, start: u64, shown: Option<u64>) -> Error {
+    /// version has. With this size it contradicts itself, and the next attempt may not; so does one without a size to a
+    /// request that `named_tag`: a server that has another version refuses the tag first (RFC 9110, section 13.2.2).
+    pub(crate) fn refused_range(&self, start: u64, shown: Option<u64>, named_tag: bool) -> Error {
+        let is_there = |size: u64| {
+            malformed(format!(
+                "the server refuses the range from byte {start} on, although the object has {size} bytes"
+            ))
+        };
         match (shown, self.known_size()) {
             (Some(shown), known) if shown > start && known.is_none_or(|size| size == shown) => {
-                malformed(format!(
-                    "the server refuses the range from byte {start} on, although the object has {shown} bytes"
-                ))
+                is_there(shown)
             }
             (Some(shown), Some(size)) => changed("size", &size.to_string(), &shown.to_string()),
+            (None, Some(size)) if named_tag => is_there(size),
             _ => {
                 let what = format!("the object changed during the download: it no longer has byte {start}");
                 Error::new(ErrorKind::Changed, what)
@@ -154,20 +159,24 @@ mod tests {
     #[test]
     fn a_refused_range_is_a_change_unless_the_size_is_the_same() {
         let unknown = ObjectInfo::SIZE_UNKNOWN;
-        for (size, shown, exit, says) in [
-            (9, Some(0), 6, "its size was 9 and is 0"),
-            (9, Some(5), 6, "its size was 9 and is 5"),
-            (9, Some(6), 6, "its size was 9 and is 6"),
-            (9, Some(10), 6, "its size was 9 and is 10"),
-            (9, Some(9), 5, "refuses the range from byte 5 on, although the object has 9 bytes"),
-            (9, None, 6, "it no longer has byte 5"),
-            (unknown, Some(6), 5, "although the object has 6 bytes"),
-            (unknown, Some(5), 6, "it no longer has byte 5"),
-            (unknown, None, 6, "it no longer has byte 5"),
+        for (size, shown, named_tag, exit, says) in [
+            (9, Some(0), true, 6, "its size was 9 and is 0"),
+            (9, Some(5), true, 6, "its size was 9 and is 5"),
+            (9, Some(6), true, 6, "its size was 9 and is 6"),
+            (9, Some(10), true, 6, "its size was 9 and is 10"),
+            (9, Some(9), true, 5, "refuses the range from byte 5 on, although the object has 9 bytes"),
+            (9, Some(9), false, 5, "refuses the range from byte 5 on, although the object has 9 bytes"),
+            (9, None, true, 5, "refuses the range from byte 5 on, although the object has 9 bytes"),
+            (9, None, false, 6, "it no longer has byte 5"),
+            (unknown, Some(6), true, 5, "although the object has 6 bytes"),
+            (unknown, Some(5), true, 6, "it no longer has byte 5"),
+            (unknown, None, true, 6, "it no longer has byte 5"),
         ] {
-            let error = PinnedVersion::new(&info(Some("\"a\""), size, "Mon")).refused_range(5, shown);
-            assert_eq!((error.exit_code(), error.is_retryable()), (exit, exit == 5), "{size}, {shown:?}");
-            assert!(error.to_string().ends_with(says), "{size}, {shown:?}: {error}");
+            let pin = PinnedVersion::new(&info(Some("\"a\""), size, "Mon"));
+            let error = pin.refused_range(5, shown, named_tag);
+            let case = format!("{size}, {shown:?}, {named_tag}");
+            assert_eq!((error.exit_code(), error.is_retryable()), (exit, exit == 5), "{case}");
+            assert!(error.to_string().ends_with(says), "{case}: {error}");
         }
     }
 

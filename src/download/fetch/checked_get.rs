@@ -231,13 +231,6 @@ fn refuses_if_match(service: &ServiceError) -> bool {
     service.status == 412 || service.is_unsupported()
 }
 
-/// Returns whether the service refuses a range that the object has by all that is known: some answer 416 to any range of
-/// an object without a length. A 416 from an empty object names its size.
-fn refuses_any_range(service: &ServiceError, asked: ByteRange) -> bool {
-    service.status == StatusCode::RANGE_NOT_SATISFIABLE
-        && service.object_size.map_or(asked.start() == 0, |size| asked.start() < size)
-}
-
 /// Sends one request for `asked`, and another one without `If-Match` where that header alone is refused.
 async fn send_get(context: &DownloadContext, asked: ByteRange, attempt: Attempt) -> Result<Reply> {
     let pin = context.pin.get();
@@ -269,14 +262,6 @@ async fn send_get(context: &DownloadContext, asked: ByteRange, attempt: Attempt)
         Err(e) if e.service().is_some_and(ServiceError::is_unsupported) && pin.is_none() && !is_plain => {
             return Ok(Reply::AskPlainly("the server does not implement ranges"));
         }
-        Err(e)
-            if e.service().is_some_and(|s| refuses_any_range(s, asked))
-                && pin.is_none()
-                && !is_plain
-                && context.wanted.if_match().is_none() =>
-        {
-            return Ok(Reply::AskPlainly("the server refuses a range that the object may have"));
-        }
         Err(e) if e.service().is_some_and(refuses_if_match) && if_match.is_some() && version.is_none() => {
             match client.exchange(get(None, false), version, attempt).await {
                 Ok(exchange) if has_tag(&exchange, if_match) => {
@@ -289,7 +274,8 @@ async fn send_get(context: &DownloadContext, asked: ByteRange, attempt: Attempt)
         }
         exchanged => exchanged,
     };
-    let exchange = exchanged.map_err(|e| changed(context, e, version.is_some(), asked.start()))?;
+    let named_tag = if_match.is_some() && !is_plain;
+    let exchange = exchanged.map_err(|e| changed(context, e, version.is_some(), named_tag, asked.start()))?;
     let range = (!is_plain).then_some(asked);
     let sent = SentGet { range, size: pin.and_then(PinnedVersion::known_size), is_s3: client.is_s3() };
     // In the middle of a download all depends on the tag: the response will have no Content-Range.
@@ -346,8 +332,8 @@ fn has_tag(exchange: &Exchange, if_match: Option<&str>) -> bool {
 
 /// Explains a refused `If-Match`, or a range that is no longer there: the object has changed. The old version can still be
 /// read by its id, if the store showed one and permits it; `named` says that the request, for the bytes from `start` on, did
-/// so already.
-fn changed(context: &DownloadContext, error: Error, named: bool, start: u64) -> Error {
+/// so already, and `named_tag` that it carried `If-Match`.
+fn changed(context: &DownloadContext, error: Error, named: bool, named_tag: bool, start: u64) -> Error {
     let (Some(pin), Some(service)) = (context.pin.get(), error.service()) else { return error };
     let status = StatusCode::from_u16(service.status);
     let client = &context.client;
@@ -363,7 +349,7 @@ fn changed(context: &DownloadContext, error: Error, named: bool, start: u64) -> 
             error.retryable(true)
         }
         Ok(StatusCode::RANGE_NOT_SATISFIABLE) => {
-            pin.refused_range(start, service.object_size).with_service(service.clone())
+            pin.refused_range(start, service.object_size, named_tag).with_service(service.clone())
         }
         _ => error,
     }

@@ -130,8 +130,12 @@ impl RangeTask {
             let made_progress = got >= self.progress_bytes_min();
             let Some(delay) = retries.failed(&error, made_progress, context.arrived()) else {
                 self.queue.finish(Err(error.after_attempts(retries.count())));
-                // The download ends here: later ranges need not start.
-                return context.set_failed();
+                // The download ends here, and later ranges need not start. The first one has none after it, and may be
+                // requested in another way.
+                if context.pin.get().is_some() {
+                    context.set_failed();
+                }
+                return;
             };
             context.counters.add_retry();
             log_retry(Some(self.range.remainder(self.done)), retries.count(), &error, delay);

@@ -10,6 +10,7 @@ mod hedging;
 mod listed;
 mod memory;
 mod memory_overhead;
+mod no_bytes;
 mod no_ranges;
 mod order;
 mod ranges;

@@ -8,7 +8,7 @@ use crate::support::object::{CHUNK, SIZE, object};
 use crate::support::run::{Outcome, S3fcp, URI};
 use crate::support::table;
 
-fn run(server: &FaultServer) -> S3fcp {
+pub(super) fn run(server: &FaultServer) -> S3fcp {
     S3fcp::at(&server.endpoint()).window(4, CHUNK).args(["--max-attempts", "2"])
 }
 
@@ -23,13 +23,13 @@ fn download(server: &FaultServer, is_url: bool, args: &[&str]) -> Outcome {
 }
 
 /// A server whose responses to ranges are `ranged`, and all else is right.
-fn serve(size: u64, ranged: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> FaultServer {
+pub(super) fn serve(size: u64, ranged: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> FaultServer {
     FaultServer::start(object(size), move |request| {
         if request.is_get() && request.range.is_some() { ranged(request) } else { Reply::ok() }
     })
 }
 
-fn assert_range(outcome: &Outcome, start: u64, end: u64) {
+pub(super) fn assert_range(outcome: &Outcome, start: u64, end: u64) {
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let place = |at: u64| usize::try_from(at).expect("a place in memory");
     assert!(outcome.stdout == object(SIZE)[place(start)..place(end)], "{} bytes", outcome.stdout.len());
@@ -78,31 +78,6 @@ fn where_a_length_alone_is_known_one_plain_get_brings_the_object() {
         let outcome = run(&server).download(URI);
         outcome.assert_object(&object(SIZE));
         assert!(server.gets().iter().filter(|get| get.range.is_none()).count() <= 1);
-    });
-}
-
-/// Objects without a length have no ranges at some servers: 416, which is not that of an empty object.
-#[test]
-fn a_416_for_bytes_that_may_be_there_is_answered_by_a_plain_get() {
-    let chunked = |request: &Request, _| match request.range {
-        Some(_) => Reply::status(416).code("InvalidRange"),
-        None if request.is_get() => Reply::ok().chunked(),
-        None => Reply::ok().without("content-length"),
-    };
-    let sized = |request: &Request, size| match request.range {
-        Some(_) => Reply::status(416).content_range(format!("bytes */{size}")),
-        None => Reply::ok(),
-    };
-    let bare = |request: &Request, _| if request.range.is_some() { Reply::status(416) } else { Reply::ok() };
-    let table: [(&str, fn(&Request, u64) -> Reply); 3] =
-        [("chunked", chunked), ("sized", sized), ("bare", bare)];
-    table::each(&table, |script| {
-        let script = *script;
-        for size in [SIZE, 1, 0] {
-            let server = FaultServer::start(object(size), move |request| script(request, size));
-            run(&server).download(URI).assert_object(&object(size));
-            assert!(server.gets().len() <= 3, "{size}");
-        }
     });
 }
 
@@ -432,59 +407,6 @@ fn a_200_for_a_later_range_is_not_taken_for_the_whole_object() {
             }
         }
     });
-}
-
-#[test]
-fn an_empty_object_may_be_a_206() {
-    let table = [
-        ("to -1", Some("bytes 0--1/0")),
-        ("unsatisfied", Some("bytes */0")),
-        ("one byte of none", Some("bytes 0-0/0")),
-        ("from -1 to -1", Some("bytes -1--1/0")),
-        ("to the largest number", Some("bytes 0-18446744073709551615/0")),
-        ("of an unknown size", Some("bytes */*")),
-        ("an asterisk", Some("*")),
-        ("blank", Some("")),
-        ("none", None),
-    ];
-    let framings: [fn(Reply) -> Reply; 2] = [|reply| reply, Reply::chunked];
-    let check = |range: Option<&'static str>, framed: fn(Reply) -> Reply| {
-        let empty = move |_: &Request| match range {
-            Some(range) => framed(Reply::part(0..0)).content_range(range),
-            None => framed(Reply::part(0..0)).without("content-range"),
-        };
-        run(&serve(0, empty)).download(URI).assert_object(&[]);
-        // An object that HEAD knows to have bytes is not empty: it changed, or a plain GET brings them.
-        let outcome = run(&serve(SIZE, empty)).download(URI);
-        if outcome.code() == Some(0) {
-            outcome.assert_object(&object(SIZE));
-        } else {
-            outcome.assert_failed(6, &object(SIZE));
-        }
-    };
-    table::each(&table, |range| framings.iter().for_each(|framed| check(*range, *framed)));
-    // Announced by s3rver, and not sent.
-    check(Some("bytes 0-0/0"), |reply| reply.header("content-length", "1"));
-}
-
-/// HEAD says that it is empty, or a GET without a range does.
-#[test]
-fn an_empty_object_may_be_a_204() {
-    let no_content = || Reply::raw("HTTP/1.1 204 No Content\r\nx-amz-request-id: 1\r\n\r\n");
-    for head_is_refused in [false, true] {
-        let script = move |request: &Request| match (request.is_get(), request.range.is_some()) {
-            (true, true) => no_content(),
-            (false, _) if head_is_refused => Reply::status(403),
-            _ => Reply::ok(),
-        };
-        let server = FaultServer::start(object(0), script);
-        run(&server).download(URI).assert_object(&[]);
-        let server = FaultServer::start(object(SIZE), script);
-        // A 204 for an object with bytes is no statement that it had none: nothing has changed.
-        run(&server).download(URI).assert_failed(5, &object(SIZE));
-    }
-    let server = FaultServer::start(object(0), move |_| no_content());
-    run(&server).download(URI).assert_failed(5, &[]);
 }
 
 #[test]

@@ -41,16 +41,17 @@ fn a_version_that_is_not_there_is_not_found() {
     assert_eq!(server.stats().gets, 3);
 }
 
-/// A 416 for bytes that the version had: another size is another version, and the same size contradicts itself.
+/// A 416 for bytes that the version had: another size is another version, and the same size contradicts itself. So does none,
+/// because a server that has another version refuses the tag first.
 #[test]
 fn a_range_that_is_refused_later_is_a_change_or_the_servers_fault() {
     let refused = || Reply::status(416).code("InvalidRange");
     let table = [
-        ("bare", (refused().without("content-range"), 6, "it no longer has byte 196608")),
+        ("bare", (refused().without("content-range"), 5, "although the object has 328914 bytes")),
         ("empty now", (refused().content_range("bytes */0"), 6, "its size was 328914 and is 0")),
         ("shorter", (refused().content_range("bytes */100"), 6, "its size was 328914 and is 100")),
         ("longer", (refused().content_range("bytes */328915"), 6, "its size was 328914 and is 328915")),
-        ("not a number", (refused().content_range("bytes */x"), 6, "it no longer has byte 196608")),
+        ("not a number", (refused().content_range("bytes */x"), 5, "although the object has 328914 bytes")),
         ("the same", (refused().content_range("bytes */328914"), 5, "although the object has 328914 bytes")),
     ];
     table::each(&table, |(reply, exit, says)| {

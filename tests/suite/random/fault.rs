@@ -152,8 +152,8 @@ impl Moment<'_> {
         let length = self.length();
         let exit = |name, code, reply| Drawn { name, reply, effect: Effect::Exit(code), wasted: length };
         let status = |status, code| Reply::status(status).code(code);
-        // With the object's own size it would contradict itself, and be asked again.
-        let gone = || status(416, "InvalidRange").without("content-range");
+        // With the object's own size, or none, it would contradict itself, and be asked again.
+        let gone = || status(416, "InvalidRange").content_range(format!("bytes */{}", self.asked().start));
         match rng.u8(..9) {
             // Later on, a few tries are made before a refusal is believed.
             0..=3 if self.is_pinned() => exit("gone", 6, gone()),

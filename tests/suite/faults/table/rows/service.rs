@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::super::case::{ATTEMPTS, At, Case, Fault, LATER, PLACES, Place};
 use super::{Named, Row, always, each, once};
 use crate::support::fault_server::Reply;
+use crate::support::object::SIZE;
 
 pub(super) fn rows() -> Vec<Row> {
     vec![
@@ -36,6 +37,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         Row::new("any other refusal", [answered(&refused(), 5)]),
         Row::new("`If-Match` is refused for an unchanged object", refused_tag()),
+        Row::new("a range that an unchanged object has is refused: 416", refused_range()),
         Row::new("the `ETag` of an unchanged object is missing", missing_tag()),
         Row::new(
             "the object is replaced or becomes shorter, whether or not `If-Match` is honoured",
@@ -158,6 +160,22 @@ fn missing_tag() -> [Vec<Case>; 3] {
     ]
 }
 
+/// A server that has another version refuses the tag of the request first. The first range has none, and one GET without
+/// `Range` brings the object.
+fn refused_range() -> [Vec<Case>; 4] {
+    let bare = ("bare", Reply::status(416).without("content-range"));
+    let sized = ("with the object's size", Reply::status(416).content_range(format!("bytes */{SIZE}")));
+    let empty = ("with another size", Reply::status(416).content_range("bytes */0"));
+    let first = [bare.clone(), sized.clone(), empty];
+    let later = [bare, sized];
+    [
+        each(&first, &[Place::First], |at, name, reply| once(at, name, reply).seen(2, SIZE)),
+        each(&later, &LATER, once),
+        each(&later, &PLACES, rest),
+        each(&later, &LATER, always),
+    ]
+}
+
 fn wasting(case: Case) -> Case {
     let length = case.at.place.length();
     case.wasting(length)
@@ -205,7 +223,6 @@ fn changed() -> [Vec<Case>; 2] {
         ("another ETag", Reply::ok().etag("\"other\"")),
         ("another size", Reply::ok().content_range("bytes 131072-196607/328915")),
         ("416", gone()),
-        ("a bare 416", Reply::status(416).without("content-range")),
     ];
     let ended = |case: Case| {
         let length = case.at.place.length();
