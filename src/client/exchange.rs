@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::response::Parts;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::time::timeout;
 
@@ -75,18 +75,40 @@ impl ResponseBody {
 
     /// Reads the whole body within `limit` and returns the connection to the pool. `None` if the body has more than
     /// `max` bytes.
-    pub(crate) async fn collect(self, max: usize, limit: Duration) -> Result<Option<Bytes>> {
-        let Self { incoming, lease, log } = self;
-        match timeout(limit, Limited::new(incoming, max).collect()).await {
-            Ok(Ok(body)) => {
-                log.completed();
-                lease.give_back();
-                Ok(Some(body.to_bytes()))
-            }
-            Ok(Err(e)) if e.is::<LengthLimitError>() => Ok(None),
-            Ok(Err(e)) => Err(Error::network("the body was cut").with_source(e)),
-            Err(_) => Err(Error::network("the body stalled")),
+    pub(crate) async fn collect(mut self, max: usize, limit: Duration) -> Result<Option<Bytes>> {
+        let mut bytes = Vec::new();
+        let has_ended = timeout(limit, self.read_into(&mut bytes, max))
+            .await
+            .unwrap_or_else(|_| Err(Error::network("the body stalled")))?;
+        if has_ended {
+            self.give_back();
         }
+        Ok(has_ended.then(|| bytes.into()))
+    }
+
+    /// Returns what arrives of the body within `limit`, and of that no more than the first `max` bytes: a body that is
+    /// cut, too long or late may say in its beginning what it is.
+    pub(crate) async fn beginning(mut self, max: usize, limit: Duration) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let read = timeout(limit, self.read_into(&mut bytes, max)).await;
+        if matches!(read, Ok(Ok(true))) {
+            self.give_back();
+        }
+        bytes
+    }
+
+    /// Reads the body into `bytes`, up to its end or to `max` bytes; returns whether it has ended.
+    async fn read_into(&mut self, bytes: &mut Vec<u8>, max: usize) -> Result<bool> {
+        while let Some(frame) = self.incoming.frame().await {
+            let frame = frame.map_err(|e| Error::network("the body was cut").with_source(e))?;
+            let Ok(data) = frame.into_data() else { continue };
+            let fitting = data.len().min(max - bytes.len());
+            bytes.extend_from_slice(&data[..fitting]);
+            if fitting < data.len() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Reads the whole body, each piece of it within `limit`, and returns how many bytes it has; `None` if they are

@@ -204,11 +204,11 @@ impl RequestSender {
         }
     }
 
-    /// Reads an error response. If its document cannot be read, the status alone decides.
+    /// Reads an error response, of whose document the beginning may be all that comes. If that cannot be read, the status
+    /// alone decides.
     pub(super) async fn error_from(&self, site: &Site, response: Exchange) -> Error {
         let Exchange { head, body, secrets, .. } = response;
-        let document =
-            body.collect(ERROR_BODY_MAX, ERROR_BODY_TIMEOUT).await.ok().flatten().unwrap_or_default();
+        let document = body.beginning(ERROR_BODY_MAX, ERROR_BODY_TIMEOUT).await;
         let error = match &self.source {
             Source::S3(_) => error_from_response(&head, &document, &secrets),
             Source::Url(url) => error_from_url_response(&head, &document, &secrets, url.query().is_some()),

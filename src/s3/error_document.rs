@@ -30,6 +30,10 @@ impl ErrorDocument {
     pub(crate) fn read(body: &[u8]) -> Option<Self> {
         let text = match std::str::from_utf8(body) {
             Ok(text) => text.to_owned(),
+            // Cut within a character.
+            Err(e) if e.error_len().is_none() => {
+                String::from_utf8_lossy(&body[..e.valid_up_to()]).into_owned()
+            }
             // Latin-1: every byte is the character of the same number.
             Err(_) => body.iter().map(|byte| char::from(*byte)).collect(),
         };
@@ -229,6 +233,9 @@ mod tests {
             (document.code.as_deref(), document.message.as_deref()),
             (Some("SlowDown"), Some("\u{e9}"))
         );
+        let cut = "<Error><Code>SlowDown</Code><Message>\u{e9}\u{e9}".as_bytes();
+        let document = ErrorDocument::read(&cut[..cut.len() - 1]).unwrap();
+        assert_eq!(document.message.as_deref(), Some("\u{e9}"));
     }
 
     #[test]

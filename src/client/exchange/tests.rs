@@ -145,6 +145,26 @@ async fn a_body_is_collected_within_its_limits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_a_body_that_explains_whatever_came_is_read() {
+    let body_begins = 2 * LATENCY;
+    for (case, fate, max, bytes, at) in [
+        ("complete", BodyFate::Complete, LEN, LEN, body_begins),
+        ("longer", BodyFate::Complete, 1000, 1000, body_begins),
+        ("silent", BodyFate::SilentAt(100_000), LEN, 100_000, body_begins + LIMIT),
+        ("silent from the beginning", BodyFate::SilentAt(0), LEN, 0, body_begins + LIMIT),
+        ("cut", BodyFate::CutAt(100_000), LEN, 100_000, body_begins),
+    ] {
+        let server = server(fate);
+        let client = client(&server);
+        let beginning = get(&client).await.body.beginning(max, LIMIT).await;
+        assert_eq!(beginning, object(LEN).slice(..bytes), "{case}");
+        assert_eq!(server.elapsed(), at, "{case}");
+        sleep(LATENCY).await;
+        assert_eq!(server.open().0, usize::from(case == "complete"), "{case}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn finishing_waits_for_the_end_of_a_body_no_longer_than_its_limit() {
     let server = server(BodyFate::SilentAt(LEN - 1));
     let client = client(&server);

@@ -77,9 +77,23 @@ fn skewed() -> Reply {
     Reply::status(403).code("RequestTimeTooSkewed").header("date", httpdate::fmt_http_date(an_hour_ago))
 }
 
-fn expired() -> [Named; 2] {
+fn expired() -> Vec<Named> {
     let of = |code| (code, Reply::status(400).code(code));
-    [of("ExpiredToken"), of("TokenRefreshRequired")]
+    vec![
+        of("ExpiredToken"),
+        of("TokenRefreshRequired"),
+        ("ExpiredToken in a document that is cut", cut(400, "ExpiredToken")),
+        ("ExpiredToken in a document without end", Reply::endless(ENDLESS_DOCUMENT, "0123456789abcdef")),
+    ]
+}
+
+const ENDLESS_DOCUMENT: &str =
+    "HTTP/1.1 400 Bad Request\r\n\r\n<Error><Code>ExpiredToken</Code><Message>It goes on: ";
+
+/// The whole document, of which more was announced, and the end of the connection. Nothing else shows that it is S3's.
+fn cut(status: u16, code: &str) -> Reply {
+    let reply = Reply::status(status).code(code).without("x-amz-request-id");
+    reply.header("content-length", "5000").cut_after(5000)
 }
 
 fn elsewhere() -> [Named; 3] {
@@ -102,6 +116,7 @@ const SIGNED: &str = "<Error><Code>SignatureDoesNotMatch</Code><Message>It does 
 fn denied() -> Vec<Named> {
     vec![
         ("AccessDenied", Reply::status(403).code("AccessDenied")),
+        ("AccessDenied in a document that is cut", cut(403, "AccessDenied")),
         ("SignatureDoesNotMatch", Reply::status(403).code("SignatureDoesNotMatch")),
         ("SignatureDoesNotMatch with what was signed", Reply::status(403).body(SIGNED)),
         ("InvalidAccessKeyId", Reply::status(403).code("InvalidAccessKeyId")),
@@ -124,6 +139,7 @@ fn not_found() -> Vec<Named> {
         ("NoSuchKey", Reply::status(404).code("NoSuchKey")),
         ("NoSuchBucket", Reply::status(404).code("NoSuchBucket")),
         ("NoSuchVersion", Reply::status(404).code("NoSuchVersion")),
+        ("NoSuchKey in a document that is cut", cut(404, "NoSuchKey")),
         ("a bare 404", Reply::status(404)),
         (
             "a delete marker",
