@@ -12,8 +12,8 @@ use crate::s3::address::signing_scope::{AuthScheme, SigningScope};
 pub(crate) enum Correction {
     /// Sign for this region, and send to its host.
     Region(Region),
-    /// Sign with the server's clock, in seconds since the epoch.
-    Clock(u64),
+    /// Sign with the server's clock, in seconds since the epoch: the first of these that can be believed.
+    Clock([Option<u64>; 2]),
     /// Ask the source of the credentials for new ones.
     Credentials,
     /// Ask for a new session of the directory bucket.
@@ -42,7 +42,10 @@ pub(crate) fn correction(
 ) -> Option<Correction> {
     let service = error.service()?;
     match (service.status, service.code()) {
-        (_, "RequestTimeTooSkewed") => service.date.map(Correction::Clock),
+        (_, "RequestTimeTooSkewed") => {
+            let clocks = [service.server_time, service.date];
+            clocks.iter().any(Option::is_some).then_some(Correction::Clock(clocks))
+        }
         (_, "ExpiredToken" | "TokenRefreshRequired") => Some(Correction::Credentials),
         // HEAD has no body: a redirect or a 400 that names a region stands for the code.
         // One host serves all regions of a multi-region access point.
@@ -95,8 +98,11 @@ mod tests {
         let named = |region: &str| Some(region.to_owned());
         let moved = Some(Correction::Region(Region::parse("eu-west-1").unwrap()));
         let skewed = ServiceError { date: Some(7), ..ServiceError::of(403, "RequestTimeTooSkewed") };
+        let by_both = ServiceError { server_time: Some(8), ..skewed.clone() };
         for (service, want) in [
-            (skewed, Some(Correction::Clock(7))),
+            (skewed, Some(Correction::Clock([None, Some(7)]))),
+            (by_both, Some(Correction::Clock([Some(8), Some(7)]))),
+            (ServiceError::of(403, "RequestTimeTooSkewed"), None),
             (ServiceError::of(400, "ExpiredToken"), Some(Correction::Credentials)),
             (ServiceError::of(400, "TokenRefreshRequired"), Some(Correction::Credentials)),
             (

@@ -236,9 +236,10 @@ impl ObjectClient {
     ) -> Result<bool> {
         let origins = &self.sender.origins;
         match correction {
-            Correction::Clock(server) => {
+            Correction::Clock(clocks) => {
                 let here = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-                let Some(skew) = clock_skew(*server, here) else { return Ok(false) };
+                let skew = clocks.iter().flatten().find_map(|server| clock_skew(*server, here));
+                let Some(skew) = skew else { return Ok(false) };
                 // Anybody on the way could set the clock, and so have requests signed for another day.
                 if !seen.is_private() {
                     return Ok(false);

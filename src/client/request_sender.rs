@@ -24,7 +24,7 @@ use crate::config::Identity;
 use crate::error::{Error, Result};
 use crate::s3::address::signing_scope::{AuthScheme, SigningScope};
 use crate::s3::address::source::Source;
-use crate::s3::error_response::{error_from_response, error_from_url_response};
+use crate::s3::error_response::{error_from_response, error_from_url_response, of_customer_key};
 use crate::s3::range::ByteRange;
 use crate::s3::request::{self, S3Request};
 use crate::s3::secrets::Secrets;
@@ -210,7 +210,10 @@ impl RequestSender {
         let Exchange { head, body, secrets, .. } = response;
         let document = body.beginning(ERROR_BODY_MAX, ERROR_BODY_TIMEOUT).await;
         let error = match &self.source {
-            Source::S3(_) => error_from_response(&head, &document, &secrets),
+            Source::S3(_) => {
+                let error = error_from_response(&head, &document, &secrets);
+                if self.origins.config.sse_c.is_some() { of_customer_key(error) } else { error }
+            }
             Source::Url(url) => error_from_url_response(&head, &document, &secrets, url.query().is_some()),
         };
         match site.pool.forwarding_proxy() {

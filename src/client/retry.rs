@@ -161,7 +161,7 @@ fn is_refusal(error: &Error) -> bool {
     let is_one =
         |s: &ServiceError| matches!(s.status, 401 | 403 | 404 | 405 | 410) && !CORRECTED.contains(&s.code());
     // A gateway's own 404 or 410 has no S3 document and is a server error: see `error_from_response`.
-    matches!(error.kind(), ErrorKind::Access | ErrorKind::NotFound | ErrorKind::Server)
+    matches!(error.kind(), ErrorKind::Access | ErrorKind::NotFound | ErrorKind::Server | ErrorKind::Usage)
         && error.service().is_some_and(is_one)
 }
 

@@ -37,7 +37,9 @@ pub struct ServiceError {
     pub region: Option<String>,
     /// How long the header `Retry-After` asks to wait.
     pub retry_after: Option<Duration>,
-    /// The server's clock, from the header `Date`, in seconds since the epoch.
+    /// The server's clock by `<ServerTime>`, in seconds since the epoch.
+    pub(crate) server_time: Option<u64>,
+    /// The server's clock by the header `Date`, in seconds since the epoch.
     pub date: Option<u64>,
     /// The object's size in bytes, which comes with a 416: from the header `Content-Range` (RFC 9110, section
     /// 15.5.17) or `<ActualObjectSize>`.

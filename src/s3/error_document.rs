@@ -171,10 +171,18 @@ fn json_field(value: &Value, name: &str) -> Option<String> {
         |name: &str| object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     let found = field(name).or_else(|| (name == "Code").then(|| field("__type"))?);
     match found {
+        Some(Value::String(text)) if name == "Code" => Some(bare_code(text).to_owned()),
         Some(Value::String(text)) => Some(text.trim().to_owned()),
         Some(Value::Number(number)) if name != "Code" => Some(number.to_string()),
         _ => field("Error").and_then(|inner| json_field(inner, name)),
     }
+}
+
+/// Returns the code in a type of AWS's JSON services: `namespace#Code:address`, of which the code alone must be there (Smithy,
+/// "AWS restJson1 protocol", operation error serialization).
+pub(super) fn bare_code(kind: &str) -> &str {
+    let name = kind.split(':').next().unwrap_or(kind);
+    name.rsplit('#').next().unwrap_or(name).trim()
 }
 
 #[cfg(test)]
@@ -222,6 +230,8 @@ mod tests {
             ("JSON", "{\"Code\": \"SlowDown\", \"Message\": \"m\"}"),
             ("JSON in lower case", "{\"error\": {\"code\": \" SlowDown \"}}"),
             ("JSON of AWS", "{\"__type\": \"SlowDown\"}"),
+            ("JSON of AWS with a namespace", "{\"__type\": \"com.amazonaws.s3#SlowDown\"}"),
+            ("JSON of AWS with an address", "{\"__type\": \"com.amazonaws.s3#SlowDown:http://x/#y\"}"),
             ("JSON with a number", "{\"code\": 503, \"error\": {\"code\": \"SlowDown\"}}"),
         ] {
             let document = ErrorDocument::read(body.as_bytes());

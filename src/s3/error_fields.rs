@@ -12,7 +12,7 @@ use crate::error::ServiceError;
 use crate::error::printable::printable;
 use crate::s3::address::region::Region;
 use crate::s3::date::parse_date;
-use crate::s3::error_document::ErrorDocument;
+use crate::s3::error_document::{ErrorDocument, bare_code};
 use crate::s3::header::header_text;
 use crate::s3::range::{object_size, unsatisfied_range};
 use crate::s3::secrets::Secrets;
@@ -46,11 +46,13 @@ impl ErrorFields {
         // AWS names its endpoint too, but the region is what the user can set.
         let endpoint =
             document.endpoint.filter(|e| is_authority(e) && !e.contains(".amazonaws.com") && is_shown(e));
+        // AWS's JSON services name the code there too.
+        let code_of_type = header("x-amzn-errortype").map(|kind| bare_code(&kind).to_owned());
         let date = header(DATE.as_str()).and_then(|d| httpdate::parse_http_date(&d).ok());
         let server_time = document.server_time.and_then(|time| parse_date(&time));
         let service = ServiceError {
             status: head.status.as_u16(),
-            code: text(document.code),
+            code: text(document.code.filter(|code| !code.is_empty()).or(code_of_type)),
             message: text(document.message),
             request_id: text(document.request_id.filter(|id| !id.is_empty()).or(request_id)),
             // The region becomes part of a hint and of a log line; to be part of a host's name it is parsed again.
@@ -58,7 +60,8 @@ impl ErrorFields {
                 .or(document.region)
                 .filter(|r| Region::opaque(r).is_ok() && is_shown(r)),
             retry_after: retry_after(&head.headers),
-            date: server_time.or(date).and_then(seconds),
+            server_time: server_time.and_then(seconds),
+            date: date.and_then(seconds),
             object_size: header(CONTENT_RANGE.as_str())
                 .and_then(|range| unsatisfied_range(&range))
                 .or_else(|| object_size(&document.actual_object_size?)),

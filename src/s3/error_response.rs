@@ -2,9 +2,12 @@
 //!
 //! Source: Amazon S3 API Reference, "Error responses" (codes).
 
+use std::net::IpAddr;
+
 use http::StatusCode;
 use http::header::LOCATION;
 use http::response::Parts;
+use http::uri::Authority;
 
 use crate::error::printable::printable_within;
 use crate::error::{Error, ErrorKind, ServiceError};
@@ -30,6 +33,11 @@ pub(crate) fn error_from_response(head: &Parts, body: &[u8], secrets: &Secrets) 
     if matches!(head.status.as_u16(), 301..=303 | 307 | 308) && names_nothing {
         return redirected(head, secrets).with_service(service);
     }
+    if is_about_customer_key(&service) {
+        return Error::usage("the encryption key is missing, or the object is not encrypted with one")
+            .with_hint(SSE_C_HINT)
+            .with_service(service);
+    }
     let (kind, what, hint) = meaning(&service);
     let mut error = Error::new(kind, what).retryable(is_transient(&service));
     match (&service.region, endpoint, hint) {
@@ -42,17 +50,44 @@ pub(crate) fn error_from_response(head: &Parts, body: &[u8], secrets: &Secrets) 
             error = error.with_hint(region_hint(region));
         }
         (_, _, Some(hint)) => error = error.with_hint(hint),
-        // These codes have many meanings; a message about encryption is about a key that is missing or not wanted.
-        (_, _, None)
-            if matches!(service.code(), "InvalidRequest" | "InvalidArgument")
-                && message_contains(&service, "ncrypt") =>
-        {
-            error = Error::usage("the encryption key is missing, or the object is not encrypted with one")
-                .with_hint(SSE_C_HINT);
-        }
         (_, _, None) => {}
     }
     error.with_service(service)
+}
+
+/// Returns whether a refusal is about a customer's key that is missing or not wanted. Services have many codes for that, and
+/// 403 beside 400, so that the message decides.
+fn is_about_customer_key(service: &ServiceError) -> bool {
+    const CODES: [&str; 2] = ["SSECustomerKeyMissing", "InsecureSSECustomerRequest"];
+    const PHRASES: [&str; 5] = [
+        "customer provided key",
+        "customer provided encryption key",
+        "customer key",
+        "server side encryption",
+        "sse c",
+    ];
+    let message = service.message.as_deref().unwrap_or("").to_ascii_lowercase().replace('-', " ");
+    // A key of KMS is none that a request could bring, and the denial of a policy repeats the names of buckets and keys.
+    if !matches!(service.status, 400 | 403) || message.contains("kms") || message.contains("not authorized") {
+        return false;
+    }
+    CODES.contains(&service.code())
+        || PHRASES.iter().any(|phrase| message.contains(phrase))
+        || (matches!(service.code(), "InvalidRequest" | "InvalidArgument") && message.contains("encrypt"))
+}
+
+/// Explains a refusal of a request with a customer's key: of a wrong key a service says no more than that.
+pub(crate) fn of_customer_key(error: Error) -> Error {
+    const WRONG_KEY_HINT: &str =
+        "check that the key of --sse-c-key is the object's, and that these credentials allow s3:GetObject";
+    match error.service() {
+        Some(service)
+            if service.status == 403 && matches!(service.code(), "AccessDenied" | "Forbidden" | "") =>
+        {
+            error.with_better_hint(WRONG_KEY_HINT)
+        }
+        _ => error,
+    }
 }
 
 /// Returns whether a response says that its port expects TLS: nginx, Go's servers and Apache each do so in words of
@@ -86,8 +121,11 @@ fn redirected(head: &Parts, secrets: &Secrets) -> Error {
     let rest = rest.rsplit('@').next().unwrap_or_default();
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let is_shown = |text: &str| secrets.redact(text).is_some_and(|shown| shown == text);
-    let may_be_it =
-        matches!(scheme, "http" | "https") && host == authority && is_authority(host) && is_shown(host);
+    let may_be_it = matches!(scheme, "http" | "https")
+        && host == authority
+        && is_authority(host)
+        && !is_link_local(host)
+        && is_shown(host);
     let place = if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{host}{path}") };
     let place = secrets.redact(&place).unwrap_or_else(|| BLANK.to_owned());
     let what = match place.as_str() {
@@ -100,6 +138,17 @@ fn redirected(head: &Parts, secrets: &Secrets) -> Error {
         "check the endpoint: another service, such as a login page, may be listening there".to_owned()
     };
     Error::new(ErrorKind::Server, what).with_hint(hint)
+}
+
+/// Returns whether `authority` has a link-local address, at which there is no store, but the metadata service of a cloud.
+fn is_link_local(authority: &str) -> bool {
+    let host = authority.parse::<Authority>().ok();
+    let host = host.as_ref().map_or(authority, Authority::host).trim_matches(['[', ']']);
+    match host.parse() {
+        Ok(IpAddr::V4(address)) => address.is_link_local(),
+        Ok(IpAddr::V6(address)) => address.is_unicast_link_local(),
+        Err(_) => false,
+    }
 }
 
 /// Creates the error for a 401 that is not S3's: of a gateway, or of tinyproxy, which answers so to a wrong password.
@@ -124,7 +173,9 @@ pub(crate) fn of_unsigned(error: Error) -> Error {
         {
             error.with_better_hint(NOT_PUBLIC_HINT)
         }
-        Some(service) if service.status == 400 && service.code().is_empty() => {
+        Some(service)
+            if service.status == 400 && service.code().is_empty() && error.kind() == ErrorKind::Server =>
+        {
             Error::new(ErrorKind::Access, NOT_SIGNED).with_hint(NOT_SIGNED_HINT).with_service(service.clone())
         }
         _ => error,
@@ -150,7 +201,7 @@ pub(crate) fn error_from_url_response(
     let (kind, what, hint) = match (head.status.as_u16(), service.code()) {
         (_, "InvalidObjectState") | (407 | 408 | 412 | 416 | 421 | 425 | 429 | 500.., _) => meaning(&service),
         _ if service.is_delete_marker => meaning(&service),
-        (401 | 403, _) => {
+        (401 | 403, _) | (400, "AccessDenied") => {
             (ErrorKind::Access, "access denied", Some(if has_query { DENIED } else { UNSIGNED }))
         }
         (400, "ExpiredToken" | "InvalidToken") => (ErrorKind::Access, "the URL has expired", Some(DENIED)),
@@ -175,10 +226,6 @@ fn region_hint(region: &str) -> String {
     let is_plain = region.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b));
     let option = if is_plain { format!("--region {region}") } else { "--region".to_owned() };
     format!("the bucket is in {region}: use {option}")
-}
-
-fn message_contains(service: &ServiceError, text: &str) -> bool {
-    service.message.as_deref().is_some_and(|message| message.contains(text))
 }
 
 /// Returns whether the same request may succeed later.
@@ -263,7 +310,7 @@ fn meaning(service: &ServiceError) -> (ErrorKind, &'static str, Option<&'static 
         (400, "AuthorizationHeaderMalformed") => {
             (Access, "the credentials are malformed", Some("check the access key ID"))
         }
-        (401 | 403, _) => (
+        (401 | 403, _) | (400, "AccessDenied") => (
             Access,
             "access denied",
             Some(

@@ -39,6 +39,7 @@ fn codes_and_statuses() {
         (403, "RequestTimeTooSkewed", 4, false),
         (403, "", 4, false),
         (401, "", 4, false),
+        (400, "AccessDenied", 4, false),
         (400, "ExpiredToken", 4, false),
         (400, "AuthorizationHeaderMalformed", 4, false),
         (400, "UnsupportedAlgorithm", 4, false),
@@ -184,30 +185,81 @@ fn a_416_shows_the_size_in_a_header_or_in_its_document() {
 #[test]
 fn a_missing_customer_key_is_named_in_the_hint() {
     // AWS and LocalStack, AWS, Ceph, SeaweedFS, and messages about other things.
-    for (code, message, is_of_key) in [
-        (
-            "InvalidRequest",
-            "The object was stored using a form of Server Side Encryption. The correct parameters must be provided.",
-            true,
-        ),
-        ("InvalidRequest", "The encryption parameters are not applicable to this object.", true),
-        (
-            "InvalidArgument",
-            "Requests specifying Server Side Encryption with Customer provided keys must provide a valid encryption algorithm.",
-            true,
-        ),
-        (
-            "InvalidArgument",
-            "Requests specifying Server Side Encryption with Customer provided keys must provide the customer key.",
-            true,
-        ),
-        ("InvalidRequest", "S3 Transfer Acceleration is not configured on this bucket.", false),
-        ("InvalidArgument", "Invalid version id specified", false),
+    let appropriate = "Requests specifying Server Side Encryption with Customer provided keys must provide an appropriate secret key.";
+    let stored = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided.";
+    let algorithm = "Requests specifying Server Side Encryption with Customer provided keys must provide a valid encryption algorithm.";
+    let not_applicable = "The encryption parameters are not applicable to this object.";
+    let policy = "User: u is not authorized to perform: s3:GetObject on resource: \"arn:aws:s3:::server-side-encryption/sse-c\"";
+    let kms =
+        "Server Side Encryption: the ciphertext refers to a customer master key of KMS that does not exist.";
+    for (status, code, message, exit) in [
+        (400, "InvalidRequest", stored, 2),
+        (400, "InvalidRequest", not_applicable, 2),
+        (400, "InvalidArgument", not_applicable, 2),
+        (400, "InvalidArgument", algorithm, 2),
+        (400, "InvalidArgument", appropriate, 2),
+        (400, "InvalidRequest", "The object was stored using SSE-C.", 2),
+        (400, "BadRequest", "The object is encrypted with a customer key.", 2),
+        (400, "InvalidRequest", "x-amz-server-side-encryption-customer-algorithm is required.", 2),
+        (400, "SSECustomerKeyMissing", "", 2),
+        (400, "SSECustomerKeyMissing", appropriate, 2),
+        (400, "MissingParameter", appropriate, 2),
+        (400, "", appropriate, 2),
+        (403, "AccessDenied", appropriate, 2),
+        (403, "InvalidRequest", appropriate, 2),
+        (403, "Forbidden", appropriate, 2),
+        (403, "", appropriate, 2),
+        (400, "InvalidRequest", "S3 Transfer Acceleration is not configured on this bucket.", 5),
+        (400, "InvalidArgument", "Invalid version id specified", 2),
+        (403, "AccessDenied", "Access Denied", 4),
+        (403, "AccessDenied", policy, 4),
+        (403, "AccessDenied", kms, 4),
+        (404, "NoSuchKey", appropriate, 3),
+        (503, "SlowDown", appropriate, 5),
     ] {
-        let error = of(400, &format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"));
-        assert_eq!(error.to_string().contains("--sse-c-key"), is_of_key, "{message}");
-        assert!(!is_of_key || error.exit_code() == 2, "{message}");
+        let error = of(status, &format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"));
+        let is_of_key = exit == 2 && !message.contains("version id");
+        assert_eq!(error.exit_code(), exit, "{status} {code} {message}");
+        assert_eq!(error.to_string().contains("--sse-c-key"), is_of_key, "{status} {code} {message}");
+        // It says more than that the request was not signed.
+        assert_eq!(of_unsigned(error).exit_code(), exit, "{status} {code} {message}");
     }
+}
+
+/// S3 answers a wrong key as any other denial.
+#[test]
+fn a_denial_of_a_request_with_a_customer_key_may_be_about_the_key() {
+    for (status, code, is_of_key) in [
+        (403, "AccessDenied", true),
+        (403, "Forbidden", true),
+        (403, "", true),
+        (403, "SignatureDoesNotMatch", false),
+        (403, "InvalidObjectState", false),
+        (404, "NoSuchKey", false),
+    ] {
+        let denied = of(status, &format!("<Error><Code>{code}</Code></Error>"));
+        let exit = denied.exit_code();
+        let error = of_customer_key(denied);
+        assert_eq!(error.hint().is_some_and(|hint| hint.contains("--sse-c-key")), is_of_key, "{code}");
+        assert_eq!(error.exit_code(), exit, "{code}");
+    }
+}
+
+#[test]
+fn a_code_may_be_in_a_header_alone() {
+    let document = "<Error><Code>AccessDenied</Code></Error>";
+    for (kind, body, code) in [
+        ("ThrottlingException", "", "ThrottlingException"),
+        ("com.amazonaws.s3#SlowDown:http://x/", "<Error><Code/></Error>", "SlowDown"),
+        ("SlowDown", document, "AccessDenied"),
+        ("", "", ""),
+    ] {
+        let error = with_headers(400, &[("x-amzn-ErrorType", kind)], body);
+        assert_eq!(error.service().unwrap().code(), code, "{kind}");
+    }
+    // Gateways of AWS have that header too: it is no sign of S3.
+    let error = with_headers(404, &[("x-amzn-errortype", "NotFoundException")], "");
+    assert_eq!(error.exit_code(), 5, "{error}");
 }
 
 #[test]
@@ -271,20 +323,21 @@ fn a_405_means_a_delete_marker_only_if_it_says_so() {
 }
 
 #[test]
-fn the_servers_clock_is_read_from_the_document_before_the_header() {
+fn the_servers_clock_is_read_from_the_document_and_the_header() {
     let document = |time: &str| {
         format!("<Error><Code>RequestTimeTooSkewed</Code><ServerTime>{time}</ServerTime></Error>")
     };
     let date = [("date", "Thu, 01 Jan 1970 00:00:09 GMT")];
-    for (headers, body, seconds) in [
-        (&date[..], document("1970-01-01T00:00:07Z"), Some(7)),
-        (&[][..], document("1970-01-01T00:00:07.123Z"), Some(7)),
-        (&[][..], document(" 1970-01-01T00:00:07Z\n"), Some(7)),
-        (&date[..], document("noon"), Some(9)),
-        (&[][..], document("noon"), None),
+    for (headers, body, clocks) in [
+        (&date[..], document("1970-01-01T00:00:07Z"), (Some(7), Some(9))),
+        (&[][..], document("1970-01-01T00:00:07.123Z"), (Some(7), None)),
+        (&[][..], document(" 1970-01-01T00:00:07Z\n"), (Some(7), None)),
+        (&date[..], document("noon"), (None, Some(9))),
+        (&[][..], document("noon"), (None, None)),
     ] {
         let error = with_headers(403, headers, &body);
-        assert_eq!(error.service().unwrap().date, seconds, "{body}");
+        let service = error.service().unwrap();
+        assert_eq!((service.server_time, service.date), clocks, "{body}");
     }
 }
 
@@ -327,6 +380,13 @@ fn a_redirect_that_names_no_region_shows_where_to_and_no_secret() {
         ("https://other.example/a/me@third.example", "to https://third.example, ", "check the endpoint"),
         ("https://SENTSECRET0.example/a", "to https://[hidden].example/a, ", "check the endpoint"),
         ("/login?next=TOPSECRET0", "to /login, ", "check the endpoint"),
+        (
+            "http://169.254.169.254/latest/meta-data",
+            "to http://169.254.169.254/latest/meta-data, ",
+            "check the endpoint",
+        ),
+        ("http://[fe80::1]:80/a", "to http://[fe80::1]:80/a, ", "check the endpoint"),
+        ("http://10.0.0.1:9000/a", "to http://10.0.0.1:9000/a, ", "--endpoint http://10.0.0.1:9000"),
         ("ftp://other.example/a", "to ftp://other.example/a, ", "check the endpoint"),
         (&long, "aaa..., which", "--endpoint https://other.example"),
         ("", "does not say where", "check the endpoint"),

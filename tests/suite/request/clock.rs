@@ -8,11 +8,13 @@ use crate::support::run::{Outcome, S3fcp, URI};
 use crate::support::table;
 
 /// By how many seconds the server's clock differs, and how it shows that.
-const CLOCKS: [(&str, (i64, fn(i64) -> Reply)); 4] = [
+const CLOCKS: [(&str, (i64, fn(i64) -> Reply)); 6] = [
     ("hours behind", (-20 * 3600, skewed)),
     ("hours ahead", (20 * 3600, skewed)),
     ("hours behind, in the document", (-20 * 3600, skewed_in_document)),
     ("hours ahead, in the document", (20 * 3600, skewed_in_document)),
+    ("hours behind, in the header", (-20 * 3600, skewed_in_header)),
+    ("hours ahead, in the header", (20 * 3600, skewed_in_header)),
 ];
 
 /// The server's clock.
@@ -30,6 +32,13 @@ fn skewed_in_document(skew: i64) -> Reply {
     let time = humantime::format_rfc3339_seconds(clock(skew));
     let document = format!("<Error><Code>RequestTimeTooSkewed</Code><ServerTime>{time}</ServerTime></Error>");
     Reply::status(403).body(document).header("date", "Wed, 12 Oct 2022 17:05:00 GMT")
+}
+
+/// The header has the right time, and the document one of another age.
+fn skewed_in_header(skew: i64) -> Reply {
+    let document =
+        "<Error><Code>RequestTimeTooSkewed</Code><ServerTime>9999-12-31T23:59:59Z</ServerTime></Error>";
+    Reply::status(403).body(document).header("date", httpdate::fmt_http_date(clock(skew)))
 }
 
 fn dated(date: &str) -> Reply {

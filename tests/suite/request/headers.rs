@@ -138,3 +138,37 @@ fn failures_never_show_the_key() {
         }
     });
 }
+
+/// Services have many codes for a key that is missing, and for a wrong one no words at all.
+#[test]
+fn a_refusal_that_is_about_the_key_says_so_whatever_its_code() {
+    const MESSAGE: &str = "Requests specifying Server Side Encryption with Customer provided keys must provide an appropriate secret key.";
+    let document =
+        |code: &str, message: &str| format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+    let key = &["--sse-c-key", KEY][..];
+    let table: [(&str, (u16, &str, &str, &[&str], i32)); 9] = [
+        ("InvalidRequest", (400, "InvalidRequest", MESSAGE, &[], 2)),
+        ("a code of its own", (400, "SSECustomerKeyMissing", "", &[], 2)),
+        ("another code", (400, "MissingParameter", MESSAGE, &[], 2)),
+        ("no code", (400, "", MESSAGE, &[], 2)),
+        ("no code, not signed", (400, "", MESSAGE, &["--no-sign-request"], 2)),
+        ("403", (403, "AccessDenied", MESSAGE, &[], 2)),
+        ("403 with another code", (403, "Forbidden", MESSAGE, &[], 2)),
+        ("a wrong key", (403, "AccessDenied", "Access Denied", key, 4)),
+        ("a wrong key, no code", (403, "", "", key, 4)),
+    ];
+    table::each(&table, |&(status, code, message, args, exit)| {
+        for at in [0, 2, CHUNKS as u64 - 1] {
+            let reply = Reply::status(status).body(document(code, message));
+            let server = FaultServer::start(object(SIZE), move |request| match request.chunk(CHUNK) {
+                Some(chunk) if chunk == at => reply.clone(),
+                _ => Reply::ok(),
+            });
+            let run = S3fcp::at(&server.endpoint()).logged().window(1, CHUNK).args(["--max-attempts", "2"]);
+            let outcome = run.args(args).download(URI);
+            outcome.assert_failed(exit, &object(SIZE));
+            assert_eq!(outcome.stdout.len() as u64, at * CHUNK);
+            assert!(outcome.stderr.contains("--sse-c-key"), "{}", outcome.stderr);
+        }
+    });
+}

@@ -79,11 +79,14 @@ fn skewed() -> Reply {
 
 fn expired() -> Vec<Named> {
     let of = |code| (code, Reply::status(400).code(code));
+    let in_json = Reply::status(400).body(r#"{"__type": "com.amazonaws.s3#ExpiredToken"}"#);
     vec![
         of("ExpiredToken"),
         of("TokenRefreshRequired"),
         ("ExpiredToken in a document that is cut", cut(400, "ExpiredToken")),
         ("ExpiredToken in a document without end", Reply::endless(ENDLESS_DOCUMENT, "0123456789abcdef")),
+        ("ExpiredToken in JSON", in_json),
+        ("ExpiredToken in a header", Reply::status(400).header("x-amzn-errortype", "ExpiredToken")),
     ]
 }
 
