@@ -265,14 +265,16 @@ mod tests {
             (412, "PreconditionFailed", 1, 1),
             (501, "NotImplemented", 1, 1),
         ] {
-            let attempts = |arrived| {
-                let refused =
-                    Error::new(ErrorKind::Access, "refused").with_service(ServiceError::of(status, code));
-                let mut policy = RetryPolicy::new(None);
-                (1..100).find(|_| policy.failed(&refused, false, arrived).is_none()).unwrap()
-            };
-            let made = [Nothing, EarlierObjects, PartOfObject].map(attempts);
-            assert_eq!(made, [before, before, later], "{status} {code}");
+            // Usage: the refusal is about a key for encryption.
+            for kind in [ErrorKind::Access, ErrorKind::Usage] {
+                let attempts = |arrived| {
+                    let refused = Error::new(kind, "refused").with_service(ServiceError::of(status, code));
+                    let mut policy = RetryPolicy::new(None);
+                    (1..100).find(|_| policy.failed(&refused, false, arrived).is_none()).unwrap()
+                };
+                let made = [Nothing, EarlierObjects, PartOfObject].map(attempts);
+                assert_eq!(made, [before, before, later], "{status} {code} {kind:?}");
+            }
         }
     }
 

@@ -33,8 +33,8 @@ impl HeadCheck {
         self.head.get_or_insert_default();
     }
 
-    /// Takes the next bytes of the stream. In a head, a zero or a carriage return within a line becomes another control
-    /// character: the parser skips lines with those where it is lenient, and never one with these.
+    /// Takes the next bytes of the stream. In a head, a zero or a carriage return within a line becomes a control character
+    /// with which the parser skips the line where it is lenient.
     fn read(&mut self, mut bytes: &mut [u8]) -> io::Result<()> {
         while let Some(head) = &mut self.head
             && !bytes.is_empty()
@@ -59,7 +59,8 @@ impl HeadCheck {
     }
 }
 
-/// Replaces what the parser skips no line with. A carriage return at the end of what has arrived may be that of a line's end.
+/// Replaces the bytes because of which the parser refuses a line and never skips it. A carriage return at the end of what has
+/// arrived may be that of the line's end.
 fn replace_unskippable(line: &mut [u8]) {
     let before_last = line.len().saturating_sub(1);
     for at in 0..line.len() {
@@ -87,7 +88,7 @@ fn check(head: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Checks a line, or the end of one that `is_rest` of it.
+/// Checks a line, or, where it `is_rest`, what follows a carriage return in one.
 fn check_line(line: &[u8], is_rest: bool) -> io::Result<()> {
     let colon = line.iter().position(|byte| *byte == b':');
     let (name, value) = line.split_at(colon.unwrap_or(line.len()));
