@@ -16,7 +16,7 @@ use tracing::info;
 use crate::client::metadata::{AfterEnd, Description, after_end, describe, describe_by_get};
 use crate::client::object_client::ObjectClient;
 use crate::client::origins::Origins;
-use crate::client::retry::{Attempt, retry};
+use crate::client::retry::retry;
 use crate::download::concurrency::limit::Permit;
 use crate::download::context::DownloadContext;
 use crate::download::counters::Counters;
@@ -139,7 +139,7 @@ pub(super) async fn start(
     let asked = wanted.first(chunk);
     let mut permit = Some(permit);
     loop {
-        let permit = permit.take().unwrap_or_else(|| context.limit.take());
+        let permit = permit.take().unwrap_or_else(|| context.permits.take());
         let error = match ranges.discover(asked, permit).await {
             Ok(Discovered { info, wanted, first, latency, checksum }) => {
                 head.settle(checksum.is_none());

@@ -21,7 +21,7 @@ pub(crate) const FEW_CONNECTIONS: usize = 2;
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimit {
     state: Mutex<LimitState>,
-    /// What the controller wants beside the number of permits.
+    /// The orders of the controller beside the number of permits.
     pub(crate) orders: ControllerOrders,
     /// The ordered stream, woken when there is more for it to do.
     consumer: AtomicWaker,

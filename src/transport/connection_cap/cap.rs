@@ -26,7 +26,7 @@ pub(in crate::transport) struct ConnectionCap {
     state: Mutex<CapState>,
 }
 
-/// What is known of the connections, under one lock.
+/// The state of the connections, under one lock.
 #[derive(Debug)]
 pub(super) struct CapState {
     /// `usize::MAX` while no limit was seen.
