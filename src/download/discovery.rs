@@ -138,12 +138,13 @@ pub(super) async fn start(
     };
     let asked = wanted.first(chunk);
     let mut permit = Some(permit);
+    let mut is_refused = false;
     loop {
         let permit = permit.take().unwrap_or_else(|| context.permits.take());
         let error = match ranges.discover(asked, permit).await {
             Ok(Discovered { info, wanted, first, latency, checksum }) => {
                 head.settle(checksum.is_none());
-                check_size(context, &mut head, &info).await?;
+                check_size(context, &mut head, &info, is_refused).await?;
                 return Ok(Discovery { info, wanted, first_range: first, head, checksum, latency });
             }
             Err(error) => error,
@@ -162,6 +163,7 @@ pub(super) async fn start(
         // Whatever the response says, there may be such bytes, and all of the object shows them.
         info!(target: CORRECTION, what = "plain GET", to = first_line(&error), "retrying immediately");
         ranges.clear();
+        is_refused = true;
     }
 }
 
@@ -174,15 +176,21 @@ impl Discovery {
 }
 
 /// Fails if only a GET without `Range` shows the size and HEAD contradicts it. Without an answer from HEAD in time, the byte
-/// after it is requested at the end: a server whose ranges prove nothing may send parts to such a GET, too.
-async fn check_size(context: &DownloadContext, head: &mut PendingHead, info: &ObjectInfo) -> Result<()> {
+/// after it is requested at the end: a server whose ranges prove nothing may send parts to such a GET, too. One that
+/// refuses any range does not (`is_refused`).
+async fn check_size(
+    context: &DownloadContext,
+    head: &mut PendingHead,
+    info: &ObjectInfo,
+    is_refused: bool,
+) -> Result<()> {
     let is_plain = context.is_plain.load(Ordering::Relaxed);
     if !is_plain || info.known_size().is_none() || context.evidence.is_size_confirmed() {
         return Ok(());
     }
     let head = timeout(PROOF_TIME, head.answer()).await.ok().flatten();
     context.evidence.check_whole(info.size, head.as_ref())?;
-    if head.is_none() {
+    if head.is_none() && !is_refused {
         context.evidence.set_unconfirmed_size(info.size);
     }
     Ok(())
