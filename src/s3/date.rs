@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime};
 const YEAR_10000: Duration = Duration::from_hours(2_932_897 * 24);
 
 /// Parses a date as botocore does: RFC 3339, also with a space for the `T`, `UTC` or nothing for the `Z`, and offsets
-/// such as `+0100`, `+01:00` or `+01`; without separators, `20300101T010506Z`; as in HTTP, `Tue, 01 Jan 2030 01:05:06
-/// GMT`; or seconds since the epoch. `None` for a year that [`format_date`] could not write.
+/// such as `+0100`, `+01:00` or `+01`; with slashes; without separators, `20300101T010506Z`; without a time; with the name
+/// of the month, in the order of HTTP or of `date`, `Tue Jan 01 01:05:06 UTC 2030`; or seconds since the epoch. `None` for a
+/// year that [`format_date`] could not write.
 pub(crate) fn parse_date(text: &str) -> Option<SystemTime> {
     read(text.trim()).filter(|date| format_date(*date).is_some())
 }
@@ -19,14 +20,14 @@ fn read(text: &str) -> Option<SystemTime> {
         let epoch = Duration::try_from_secs_f64(seconds).ok()?;
         return SystemTime::UNIX_EPOCH.checked_add(epoch);
     }
-    let in_http = ["UTC", "Z", "+0000", "-0000"].iter().find_map(|zone| text.strip_suffix(zone));
-    let in_http = in_http.map_or_else(|| text.to_owned(), |start| format!("{} GMT", start.trim_end()));
-    if let Ok(date) = httpdate::parse_http_date(&in_http) {
+    if let Ok(date) = httpdate::parse_http_date(text) {
         return Some(date);
     }
-    let spread = with_separators(text);
-    let text = spread.as_deref().unwrap_or(text);
-    let (date, time) = text.split_at_checked(10)?;
+    let in_digits = with_month_in_digits(text);
+    let (date, time) = split_date(in_digits.as_deref().unwrap_or(text))?;
+    if time.is_empty() {
+        return humantime::parse_rfc3339(&format!("{date}T00:00:00Z")).ok();
+    }
     let time = time.strip_prefix(['T', 't', ' '])?;
     let end =
         time.find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.' | ','))).unwrap_or(time.len());
@@ -47,22 +48,49 @@ fn read(text: &str) -> Option<SystemTime> {
     };
     // Fractions of a second do not matter; seconds may be missing.
     let clock = clock.split(['.', ',']).next()?;
-    let clock = if clock.matches(':').count() == 1 { format!("{clock}:00") } else { clock.to_owned() };
+    let clock = match (clock.matches(':').count(), clock.len()) {
+        (1, _) => format!("{clock}:00"),
+        (0, 6) => format!("{}:{}:{}", clock.get(..2)?, clock.get(2..4)?, clock.get(4..)?),
+        _ => clock.to_owned(),
+    };
     let utc = humantime::parse_rfc3339(&format!("{date}T{clock}Z")).ok()?;
     let shift = Duration::from_secs(i64::abs(offset_seconds).unsigned_abs());
     if offset_seconds >= 0 { utc.checked_sub(shift) } else { utc.checked_add(shift) }
 }
 
-/// Returns a date of ISO 8601's basic format, `20300101T010506Z`, in the extended one.
-fn with_separators(text: &str) -> Option<String> {
-    let (date, time) = text.split_at_checked(8)?;
-    let clock = time.strip_prefix(['T', 't'])?;
-    let (clock, rest) = clock.split_at_checked(6)?;
-    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let (year, month, day) = (date.get(..4)?, date.get(4..6)?, date.get(6..)?);
-    let (hour, minute, second) = (clock.get(..2)?, clock.get(2..4)?, clock.get(4..)?);
-    (is_number(date) && is_number(clock))
-        .then(|| format!("{year}-{month}-{day}T{hour}:{minute}:{second}{rest}"))
+/// Splits a text after its date, which is returned as `2030-01-01`.
+fn split_date(text: &str) -> Option<(String, &str)> {
+    if let Some((date, rest)) = text.split_at_checked(8)
+        && date.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return Some((format!("{}-{}-{}", date.get(..4)?, date.get(4..6)?, date.get(6..)?), rest));
+    }
+    let (date, rest) = text.split_at_checked(10)?;
+    Some((date.replace('/', "-"), rest))
+}
+
+/// Returns a date with the name of a month, its words in any order, as `2030-01-01T01:05:06UTC`.
+fn with_month_in_digits(text: &str) -> Option<String> {
+    const MONTHS: [&str; 12] =
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    let (mut year, mut month, mut day, mut clock, mut zone) = (None, None, None, None, "");
+    for word in text.split([' ', ',']).filter(|word| !word.is_empty()) {
+        let name = word.to_ascii_lowercase();
+        let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
+        if let Some(at) = MONTHS.iter().position(|month| *month == name) {
+            month = Some(at + 1);
+        } else if is_number && word.len() == 4 {
+            year = Some(word);
+        } else if is_number && word.len() <= 2 {
+            day = Some(word);
+        } else if word.contains(':') {
+            clock = Some(word);
+        } else if !WEEKDAYS.contains(&name.as_str()) {
+            zone = word;
+        }
+    }
+    Some(format!("{}-{:02}-{:0>2}T{}{zone}", year?, month?, day?, clock?))
 }
 
 /// Formats a date as RFC 3339 does, to the second; `None` for a year before 1970 or after 9999.
@@ -107,6 +135,12 @@ mod tests {
             "Tue, 01 Jan 2030 01:05:06 UTC",
             "Tue, 01 Jan 2030 01:05:06 +0000",
             " Tue, 01 Jan 2030 01:05:06 GMT\n",
+            "Tue Jan 01 01:05:06 UTC 2030",
+            "Tue Jan  1 01:05:06 2030",
+            "Jan 1 2030 01:05:06 GMT",
+            "1 jan 2030 02:05:06 +0100",
+            "2030/01/01 01:05:06",
+            "2030-01-01T010506Z",
             "1893459906",
             "1893459906.0",
         ] {
@@ -115,13 +149,20 @@ mod tests {
         }
         let half = parse_date("2030-01-01T01:05Z");
         assert_eq!(half, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(SECONDS - 6)));
+        for text in ["2030-01-01", "2030/01/01"] {
+            let midnight = SystemTime::UNIX_EPOCH + Duration::from_secs(SECONDS - 3906);
+            assert_eq!(parse_date(text), Some(midnight), "{text:?}");
+        }
         for text in [
             "",
             " ",
             "never",
             "null",
-            "2030-01-01",
             "2030-01-01T",
+            "2030-01-01T0105067Z",
+            "Tue Jan 2030 01:05:06",
+            "Jan 1 2030",
+            "Jan 1 2030 01:05:06 PST",
             "20300101T",
             "20300101T0105Z",
             "20301301T010506Z",
