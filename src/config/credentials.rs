@@ -207,19 +207,24 @@ impl CredentialCache {
 struct CachedIdentity {
     identity: Identity,
     renew_at: Option<SystemTime>,
+    /// When it is no longer used; `None` if it ends when S3 rejects it.
+    valid_until: Option<SystemTime>,
     /// S3 rejected it as expired, regardless of its own expiry.
     is_rejected: bool,
 }
 
 impl CachedIdentity {
     /// Renews at the latest after half of the remaining lifetime; otherwise short-lived credentials would be due
-    /// immediately.
+    /// immediately. Credentials that have expired when they come, by this clock, which may be wrong, are used until S3
+    /// rejects them: the source would be asked for each request.
     fn new(identity: Identity, now: SystemTime) -> Self {
         let renew_at = identity.expiration().map(|end| {
             let left = end.duration_since(now).unwrap_or_default();
             now + left.saturating_sub(RENEW_BEFORE).max(left / 2).max(MIN_RELOAD_INTERVAL)
         });
-        Self { identity, renew_at, is_rejected: false }
+        let end = identity.expiration().filter(|end| *end > now);
+        let valid_until = end.map(|end| end.max(now + MIN_RELOAD_INTERVAL));
+        Self { identity, renew_at, valid_until, is_rejected: false }
     }
 
     fn is_due(&self, now: SystemTime) -> bool {
@@ -227,7 +232,7 @@ impl CachedIdentity {
     }
 
     fn is_valid(&self, now: SystemTime) -> bool {
-        !self.is_rejected && self.identity.expiration().is_none_or(|end| now < end)
+        !self.is_rejected && self.valid_until.is_none_or(|end| now < end)
     }
 }
 

@@ -171,10 +171,46 @@ async fn short_lived_keys_are_not_due_immediately() {
     // loop.
     let source = Counting::new(Some(Duration::ZERO));
     let credentials = cache(&source);
-    for _ in 0..9 {
-        at(&credentials, now).await.unwrap();
+    for seconds in 0..9 {
+        at(&credentials, now + Duration::from_secs(seconds)).await.unwrap();
     }
     assert_eq!(source.asked(), 1);
+}
+
+#[tokio::test]
+async fn keys_that_seem_expired_when_they_come_are_used_until_s3_rejects_them() {
+    let source = Expired(Counting::new(None));
+    let credentials = Credentials::from_source(source.clone());
+    let now = SystemTime::now();
+    for seconds in 0..9 {
+        at(&credentials, now + Duration::from_secs(seconds)).await.unwrap();
+    }
+    assert_eq!(source.0.asked(), 1);
+    // Others are asked for in the background, and a source that is down then does not matter.
+    source.0.down(true);
+    let (first, later) = at_and_after(&credentials, now + MINUTE).await;
+    assert_eq!((first.as_str(), later.as_str(), source.0.asked()), ("key-1", "key-1", 2));
+    source.0.down(false);
+    let identity = credentials.current().await.unwrap().unwrap();
+    credentials.refresh(&identity).await;
+    assert_eq!(at(&credentials, now + MINUTE * 2).await.unwrap(), "key-3");
+}
+
+/// Loads keys that have expired, as a clock that is ahead sees them.
+#[derive(Debug, Clone)]
+struct Expired(Counting);
+
+impl ProvideCredentials for Expired {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let keys = self.0.provide_credentials().await?;
+            let end = SystemTime::now() - MINUTE;
+            Ok(Keys::new(keys.access_key_id(), keys.secret_access_key(), None, Some(end), "test"))
+        })
+    }
 }
 
 #[tokio::test]
