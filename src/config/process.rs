@@ -1,9 +1,10 @@
 //! `credential_process`: a command of the profile that prints keys as JSON.
 //!
-//! It is run here and not by the AWS crates, because they neither stop a command that waits for a person nor read the
-//! dates that some commands print.
+//! As in the AWS CLI no shell runs it: it is split into words where a shell would do that, and `&`, `;`, `$` and `*` in
+//! them stay. It is run here and not by the AWS crates, because they neither stop a command that waits for a person nor
+//! read the dates that some commands print.
 //!
-//! Source: AWS SDKs and Tools Reference Guide, "Process credential provider".
+//! Sources: AWS SDKs and Tools Reference Guide, "Process credential provider"; botocore, `ProcessProvider`.
 
 use std::io;
 use std::process::{Output, Stdio};
@@ -23,7 +24,7 @@ const STDOUT_BYTES_MAX: u64 = 1 << 20;
 /// More than any message shows, in bytes.
 const STDERR_BYTES_MAX: u64 = 64 << 10;
 
-/// Runs `command` by the shell and reads the keys that it prints. The command is killed, with what it started, when
+/// Runs `command` and reads the keys that it prints. The command is killed, with what it started, when
 /// this is dropped.
 pub(super) async fn run(command: &str) -> Result<Keys, CredentialsError> {
     let output = output_of(command)
@@ -44,9 +45,11 @@ pub(super) async fn run(command: &str) -> Result<Keys, CredentialsError> {
 
 /// Runs `command` to its end. Fails if it prints more than keys could be; of its stderr the beginning is kept.
 async fn output_of(command: &str) -> io::Result<Output> {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut running = RunningCommand::start(&mut shell)?;
+    let words = shlex::split(command).ok_or_else(|| io::Error::other("a quote in it is not closed"))?;
+    let (program, arguments) = words.split_first().ok_or_else(|| io::Error::other("it is empty"))?;
+    let mut program = Command::new(program);
+    program.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = RunningCommand::start(&mut program)?;
     let (stdout, stderr) = (running.child.stdout.take(), running.child.stderr.take());
     let keys = async {
         let bytes = beginning_of(stdout, STDOUT_BYTES_MAX + 1).await?;
@@ -124,8 +127,32 @@ mod tests {
         let error = std::error::Error::source(&error).unwrap().to_string();
         assert!(error.contains("more than 1 MiB"), "{error}");
         let keys = r#"{\"Version\":1,\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"s\"}"#;
-        let talkative = format!("head -c 3000000 /dev/zero >&2; echo \"{keys}\"");
+        let talkative = format!("sh -c 'head -c 3000000 /dev/zero >&2; echo \"{keys}\"'");
         assert_eq!(run(&talkative).await.unwrap().access_key_id(), "a");
+    }
+
+    #[tokio::test]
+    async fn no_shell_takes_a_part_in_the_words_of_a_command() {
+        // It prints its arguments as a message.
+        let shown = async |command: &str| {
+            let error =
+                run(&format!("sh -c 'printf \"<%s>\" \"$@\" >&2; exit 1' - {command}")).await.unwrap_err();
+            std::error::Error::source(&error).unwrap().to_string()
+        };
+        for (command, arguments) in [
+            ("--url https://h/?a=1&b=2", "<--url><https://h/?a=1&b=2>"),
+            ("$HOME ~ * a;b", "<$HOME><~><*><a;b>"),
+            ("'a b' \"c  d\" e\\ f", "<a b><c  d><e f>"),
+            ("a\n--of b", "<a><--of><b>"),
+        ] {
+            let shown = shown(command).await;
+            assert!(shown.ends_with(&format!(": {arguments}")), "{shown}");
+        }
+        for (command, says) in [("", "it is empty"), ("echo 'a", "not closed"), ("/no/such", "No such file")]
+        {
+            let error = run(command).await.unwrap_err();
+            assert!(std::error::Error::source(&error).unwrap().to_string().contains(says), "{command}");
+        }
     }
 
     #[test]

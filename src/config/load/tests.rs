@@ -141,7 +141,7 @@ async fn keys_come_from_a_credential_process() {
     assert_eq!(world.key().await.unwrap(), "process-key");
 
     let failing =
-        World { config: "[default]\ncredential_process = echo no token >&2; exit 1", ..World::default() };
+        World { config: "[default]\ncredential_process = sh -c 'echo no token >&2; exit 1'", ..World::default() };
     let error = failing.load().await.unwrap_err();
     assert_eq!(error.exit_code(), 4);
     let message = error.to_string();

@@ -202,7 +202,7 @@ fn two_files_and_processes_are_read_as_the_aws_cli_reads_them() {
         ),
         (
             "a process with a semicolon and a hash",
-            config(b"[default]\ncredential_process = true ; echo '{\"Version\": 1, \"AccessKeyId\": \"k\", \"SecretAccessKey\": \"s\", \"Note\": \"a #b ;c\"}'\n", "k"),
+            config(b"[default]\ncredential_process = echo '{\"Version\": 1, \"AccessKeyId\": \"k\", \"SecretAccessKey\": \"s\", \"Note\": \"a #b ;c\"}'\n", "k"),
         ),
         (
             "a process with a comment",

@@ -38,7 +38,7 @@ impl Hanging {
              \"SessionToken\": \"old\"}}'\n"
         );
         fs::write(&script, text).expect("a script");
-        let config = format!("[default]\ncredential_process = /bin/sh '{script}'; exit $?\n");
+        let config = format!("[default]\ncredential_process = /bin/sh -c \"/bin/sh '{script}'; exit $?\"\n");
         fs::write(at("config"), config).expect("a profile");
         Self(folder)
     }
