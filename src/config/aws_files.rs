@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_credential_types::Credentials as Keys;
 use aws_types::os_shim_internal::Env;
 
-use crate::config::ini::{FileKind, Properties, Sections};
+use crate::config::ini::{FileKind, Sections, without_comment};
 use crate::config::profile::variable;
 use crate::error::{Error, Result};
 use crate::transport::bounded_file::read_bounded_soon;
@@ -48,7 +48,7 @@ const NAMED: &str = " names it)";
 impl AwsFiles {
     /// Returns the files that `env` names, otherwise those in `~/.aws`.
     pub(super) fn locate(env: &Env) -> Self {
-        let home = variable(env, "HOME").map(PathBuf::from);
+        let home = home_folder(env);
         let file = |name: &'static str, default: &str| {
             let named = variable(env, name);
             let by = named.is_some().then_some(name);
@@ -100,7 +100,9 @@ impl AwsFile {
                 });
                 (path.display().to_string(), bytes)
             }
-            Self::Path(None, _) => ("~/.aws".to_owned(), Err("cannot be found: HOME is not set".to_owned())),
+            Self::Path(None, _) => {
+                ("~/.aws".to_owned(), Err("cannot be found: this user has no home folder".to_owned()))
+            }
             #[cfg(any(test, fuzzing))]
             Self::Bytes(bytes) => ("a test's file".to_owned(), Ok(bytes.clone())),
         }
@@ -110,17 +112,20 @@ impl AwsFile {
 impl ParsedFiles {
     /// Returns a setting of a profile; the credentials file takes precedence, as in the AWS CLI.
     pub(super) fn get(&self, profile: &str, key: &str) -> Option<&str> {
-        [&self.credentials, &self.config]
-            .into_iter()
-            .find_map(|sections| sections.profile(profile)?.get(key))
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
+        [&self.credentials, &self.config].into_iter().find_map(|file| file.get("profile", profile, key))
     }
 
-    /// Returns a setting of an `[sso-session NAME]` section.
-    pub(super) fn sso_session(&self, name: &str, key: &str) -> Option<&str> {
-        let section = self.config.0.get(&("sso-session".to_owned(), name.to_owned()))?;
-        section.get(key).map(String::as_str).filter(|value| !value.is_empty())
+    /// Returns a setting of a profile that names a section of this kind. If there is no such section, the name ends before
+    /// a comment.
+    pub(super) fn reference(&self, profile: &str, key: &str, kind: &str) -> Option<&str> {
+        let name = self.get(profile, key)?;
+        let exists = if kind == "profile" { self.has_profile(name) } else { self.has_section(kind, name) };
+        Some(if exists { name } else { without_comment(name) })
+    }
+
+    /// Returns whether the configuration file has a section of this kind and name.
+    pub(super) fn has_section(&self, kind: &str, name: &str) -> bool {
+        self.config.0.contains_key(&(kind.to_owned(), name.to_owned()))
     }
 
     /// Returns whether a profile exists.
@@ -128,68 +133,21 @@ impl ParsedFiles {
         self.config.profile(name).is_some() || self.credentials.profile(name).is_some()
     }
 
-    /// Replaces the `credential_source` of a profile by a `source_profile`.
-    pub(super) fn name_source_profile(&mut self, name: &str, source: &str) {
-        let name = ("profile".to_owned(), name.to_owned());
-        for sections in [&mut self.config, &mut self.credentials] {
-            if let Some(profile) = sections.0.get_mut(&name) {
-                profile.remove("credential_source");
-            }
-        }
-        self.profile_mut(&name.1).insert("source_profile".to_owned(), source.to_owned());
-    }
-
-    /// Replaces a setting of a profile wherever it is.
-    pub(super) fn replace(&mut self, name: &str, key: &str, value: &str) {
-        let name = ("profile".to_owned(), name.to_owned());
-        for sections in [&mut self.config, &mut self.credentials] {
-            if let Some(old) = sections.0.get_mut(&name).and_then(|profile| profile.get_mut(key)) {
-                value.clone_into(old);
-            }
-        }
-    }
-
-    /// Returns the settings of a profile in the configuration file, to change them.
-    pub(super) fn profile_mut(&mut self, name: &str) -> &mut Properties {
-        self.config.0.entry(("profile".to_owned(), name.to_owned())).or_default()
-    }
-
-    /// Returns the files in the form that the AWS crates read.
-    pub(super) fn render(&self) -> EnvConfigFiles {
-        EnvConfigFiles::builder()
-            .with_contents(EnvConfigFileKind::Config, self.config.render(FileKind::Config))
-            .with_contents(EnvConfigFileKind::Credentials, self.credentials.render(FileKind::Credentials))
-            .build()
-    }
-
-    /// Returns the `credential_process` of a profile, unless keys in the credentials file precede it. Keys in the
-    /// configuration file do not (botocore, `credentials.py`).
-    pub(super) fn process_before_keys(&self, name: &str) -> Option<&str> {
-        let keys = self.credentials.profile(name).and_then(|profile| profile.get("aws_access_key_id"));
-        self.get(name, "credential_process").filter(|_| keys.is_none_or(String::is_empty))
-    }
-
-    /// Leaves the keys of a profile in one of the files, the first one that has an access key ID: an ID of one and a
-    /// secret or a token of the other do not belong together.
-    pub(super) fn keep_one_key_pair(&mut self, name: &str) -> Result<(), String> {
+    /// Returns the keys of a profile in one of the files: an ID of one and a secret or a token of the other do not belong
+    /// together. An ID without a secret is an error.
+    pub(super) fn keys(&self, file: FileKind, profile: &str) -> Result<Option<Keys>, String> {
         const PARTS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
-        let name = ("profile".to_owned(), name.to_owned());
-        let files = [("the credentials file", &self.credentials), ("the configuration file", &self.config)];
-        let has = |sections: &Sections, key: &str| {
-            sections.0.get(&name).and_then(|profile| profile.get(key)).is_some_and(|value| !value.is_empty())
+        let (sections, name) = match file {
+            FileKind::Credentials => (&self.credentials, "the credentials file"),
+            FileKind::Config => (&self.config, "the configuration file"),
         };
-        let Some((file, keys)) = files.into_iter().find(|(_, sections)| has(sections, PARTS[0])) else {
-            return Ok(());
-        };
-        if !has(keys, PARTS[1]) {
-            return Err(format!("{} is missing beside {} in {file}", PARTS[1], PARTS[0]));
+        match PARTS.map(|part| sections.get("profile", profile, part)) {
+            [None, ..] => Ok(None),
+            [Some(_), None, _] => Err(format!("{} is missing beside {} in {name}", PARTS[1], PARTS[0])),
+            [Some(id), Some(secret), token] => {
+                Ok(Some(Keys::new(id, secret, token.map(str::to_owned), None, "Profile")))
+            }
         }
-        let is_in_credentials = has(&self.credentials, PARTS[0]);
-        let other = if is_in_credentials { &mut self.config } else { &mut self.credentials };
-        if let Some(profile) = other.0.get_mut(&name) {
-            profile.retain(|key, _| !PARTS.contains(&key.as_str()));
-        }
-        Ok(())
     }
 
     /// Returns how the header of a profile's section has to be written, if one has the form of the other file.
@@ -222,6 +180,13 @@ impl ParsedFiles {
             .collect();
         (!problems.is_empty()).then(|| problems.join("; "))
     }
+}
+
+/// Returns the folder that `HOME` names, otherwise that of this user in the system's database: a service of systemd has no
+/// `HOME`.
+pub(super) fn home_folder(env: &Env) -> Option<PathBuf> {
+    let of_user = || std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
+    variable(env, "HOME").map(PathBuf::from).or_else(of_user)
 }
 
 /// Replaces `$NAME` and `${NAME}` by the values of variables; those that are not set stay (Python,

@@ -1,6 +1,6 @@
 //! The error for missing credentials: which sources were asked, how each of them failed, and a remedy.
 //!
-//! No key passes through here, so none can show in a message.
+//! No key passes through here, so none can show in a message. A text of the AWS crates that shows a request is left out.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -76,44 +76,40 @@ pub(super) fn credentials_error(error: &CredentialsError) -> Error {
         successors(error.source(), |&e| e.source()).find_map(<dyn StdError>::downcast_ref::<ProviderTrace>);
     let (kind, own_hint) = match trace.and_then(|trace| trace.own.as_ref()) {
         Some((ErrorKind::Network, hint)) => (ErrorKind::Network, hint.as_deref().or(Some(UNREACHABLE_HINT))),
+        Some((ErrorKind::Server, hint)) => (ErrorKind::Server, hint.as_deref().or(Some(FAILING_HINT))),
         Some((ErrorKind::Usage, hint)) => (ErrorKind::Usage, hint.as_deref()),
         Some((_, hint)) => (ErrorKind::Access, hint.as_deref()),
         None => (ErrorKind::Access, None),
     };
-    let hint = own_hint.unwrap_or_else(|| hint(&reason));
+    let hint = own_hint.or_else(|| (kind != ErrorKind::Usage).then(|| hint(&reason)));
     let from = if trace.is_some() { reason.replacen(": ", " from ", 1) } else { reason };
-    Error::new(kind, format!("cannot load the credentials{from}")).with_hint(hint)
+    let error = Error::new(kind, format!("cannot load the credentials{from}"));
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        // The message itself says what was expected.
+        None => error,
+    }
 }
 
 /// Returns what helps against a failure with this reason.
 fn hint(reason: &str) -> &'static str {
     let lower = reason.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if has(&["mfa device"]) {
-        "get temporary keys with `aws sts assume-role --serial-number ... --token-code ...`, or let `aws configure \
-         export-credentials` do it, and put them into the environment"
-    } else if has(&["loop"]) {
-        "one of these profiles must have keys, a process or a session instead of a source_profile"
-    } else if has(&["sts:", "accessdenied", "not authorized"]) {
+    if has(&["sts:", "accessdenied", "not authorized"]) {
         "the role's trust policy must allow this identity to assume the role, and the identity's own policy too"
     } else if has(&["web identity"]) {
         "check the token's file, which must hold one that is valid now, the role, and the role's trust policy"
-    } else if has(&["is missing beside"]) {
-        "complete the pair in that file, or remove it there: keys from two files are not combined"
     } else if has(&["line break", "control character", "not ascii", "is empty"]) {
         "write the keys again, without line breaks, quotes or spaces"
     } else if has(&["no login to the sso session", "/sso/cache/", "/login/cache/"]) {
         "log in with `aws sso login` or `aws login`"
     } else if has(&["credential_process"]) {
-        "run the command by itself: it must print JSON with Version 1, AccessKeyId and SecretAccessKey, or renew its login"
+        "run the command by itself: it must print JSON with Version 1, AccessKeyId and SecretAccessKey, or renew its \
+         login; no shell takes a part in it"
     } else if has(&["no answer within", "timed out"]) {
         "if the source waits for somebody to log in, do that before the download"
-    } else if has(&["could not find source profile", "is not defined", "profile ", "no such file"])
-        && !has(&["sso", "expired"])
-    {
+    } else if has(&["no such file"]) {
         "check the names and files that the profile refers to"
-    } else if has(&["half", "missing"]) && !has(&["sso", "expired"]) {
-        "complete the profile"
     } else {
         "if a session has expired, renew it with `aws sso login` or `aws login`"
     }
@@ -121,6 +117,9 @@ fn hint(reason: &str) -> &'static str {
 
 const UNREACHABLE_HINT: &str =
     "check the network connection and the proxy variables; the object itself was not requested";
+
+const FAILING_HINT: &str =
+    "the service that gives the credentials fails, or has too many requests: try again later";
 
 /// Returns the error of this crate that `error` comes from.
 fn own_error(error: &CredentialsError) -> Option<&Error> {
@@ -138,6 +137,8 @@ fn causes(error: &CredentialsError) -> Option<String> {
     for text in successors(error.source(), |&e| e.source())
         .filter(|e| !e.is::<CredentialsError>())
         .map(ToString::to_string)
+        // The Debug form of a request of the crates, with its tokens.
+        .filter(|text| !text.contains("SdkBody"))
     {
         if !messages.iter().any(|earlier| earlier.contains(&text)) {
             messages.push(text);

@@ -14,8 +14,10 @@ use http::{HeaderValue, Request, StatusCode, Uri};
 
 use crate::config::profile::variable;
 use crate::config::provider_answer::KeyDocument;
-use crate::config::provider_http::{ProviderClient, SourcePatience, refusal};
+use crate::config::provider_http::{ProviderClient, SourcePatience};
+use crate::config::provider_refusal::{refusal, secrets_of};
 use crate::error::{Error, ErrorKind};
+use crate::s3::address::http_url::HttpUrl;
 use crate::transport::bounded_file::read_bounded_soon;
 
 /// The host of `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`.
@@ -42,7 +44,9 @@ pub(super) async fn load(env: &Env, client: &ProviderClient) -> Result<Keys, Cre
         } else {
             NO_KEYS
         };
-        return Err(failed(refusal(status, &body), hint));
+        let error = refusal(&secrets_of(&request), status, &body);
+        let is_busy = error.kind() == ErrorKind::Server;
+        return Err(CredentialsError::provider_error(if is_busy { error } else { error.with_hint(hint) }));
     }
     KeyDocument::parse(&body)
         .and_then(|answer| answer.keys("Token", "Container"))
@@ -71,6 +75,8 @@ fn url(env: &Env) -> Result<Option<Uri>, String> {
     let Some(url) = variable(env, "AWS_CONTAINER_CREDENTIALS_FULL_URI") else { return Ok(None) };
     let uri: Uri =
         url.trim().parse().map_err(|e| format!("AWS_CONTAINER_CREDENTIALS_FULL_URI is not a URL: {e}"))?;
+    // The message about a host that cannot be reached would show a password.
+    HttpUrl::authority_of(&uri).map_err(|why| format!("AWS_CONTAINER_CREDENTIALS_FULL_URI: {why}"))?;
     match uri.scheme_str() {
         Some("https") => Ok(Some(uri)),
         Some("http") if uri.host().is_some_and(may_be_plain) => Ok(Some(uri)),
@@ -134,6 +140,7 @@ mod tests {
             (FULL, "http://keys.example.com/a", None),
             (FULL, "http://169.254.169.254/a", None),
             (FULL, "ftp://localhost/a", None),
+            (FULL, "http://user:pw@localhost/a", None),
             (FULL, "nonsense", None),
             (RELATIVE, "/a b", None),
         ] {

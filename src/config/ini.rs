@@ -1,14 +1,13 @@
-//! The AWS configuration files as the AWS CLI reads them, and written again as the AWS crates want them.
+//! The AWS configuration files as the AWS CLI reads them.
 //!
 //! The CLI uses Python's `configparser`: keys and section headers may be indented, text after a header is ignored, `:`
 //! separates like `=`, comment lines may be anywhere, `[DEFAULT]` holds for every section, and a carriage return ends a
-//! line. The crates' own parser refuses all that, and ignores profiles whose names have spaces or other unusual
-//! characters. So the files are parsed here and passed on in one form, with such names percent-encoded.
+//! line. The AWS crates' parser refuses all that, and ignores profiles whose names have spaces or other unusual
+//! characters.
 //!
 //! Sources: Python's documentation of `configparser`; botocore, `configloader.py`.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 /// Which of the two files a text comes from; they name profiles differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,24 +28,25 @@ pub(super) struct Sections(pub(super) BTreeMap<(String, String), Properties>);
 /// A line that cannot be read, with its number and the reason.
 pub(super) type ParseError = (usize, &'static str);
 
-/// Keys whose values name another section.
+/// Keys whose values name another section, whose name may have a `#`.
 const REFERENCES: [&str; 3] = ["source_profile", "sso_session", "services"];
-/// The kinds of sections that the AWS crates read.
+/// The kinds of sections that have names.
 const KINDS: [&str; 3] = ["profile", "sso-session", "services"];
 /// The kind of any other section.
 const OTHER: &str = "";
 /// The section whose settings hold for all of them (`configparser`, `default_section`).
 const FOR_ALL: &str = "DEFAULT";
-/// A command: comments in it are the shell's. It is not passed to the AWS crates, because it is run here.
+/// A command, which is split into words with the comments in it.
 const PROCESS: &str = "credential_process";
 /// An older name of the session token, which some tools still write, and the present one.
 const TOKEN: [&str; 2] = ["aws_security_token", "aws_session_token"];
 
 impl Sections {
-    /// Parses a file.
+    /// Parses a file. A header that comes again continues its section; another one with the same name, such as
+    /// `[profile default]` after `[default]`, replaces it.
     pub(super) fn parse(text: &str, kind: FileKind) -> Result<Self, ParseError> {
-        let mut sections = BTreeMap::<(String, String), Properties>::new();
-        let mut section: Option<(String, String)> = None;
+        let mut sections = Vec::<(String, Properties)>::new();
+        let mut current: Option<usize> = None;
         let mut key: Option<String> = None;
         let mut key_indent = 0;
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
@@ -56,24 +56,28 @@ impl Sections {
                 continue;
             }
             let indent = line.len() - line.trim_start().len();
-            if let (Some(section), Some(key)) = (&section, &key)
+            let section = current.and_then(|at| sections.get_mut(at)).map(|(_, properties)| properties);
+            if let (Some(section), Some(key)) = (section, &key)
                 && indent > key_indent
             {
-                let value = sections.entry(section.clone()).or_default().entry(key.clone()).or_default();
+                let value = section.entry(key.clone()).or_default();
                 value.push('\n');
-                value.push_str(without_comment(key, content));
+                value.push_str(value_of(key, content));
                 continue;
             }
             key_indent = indent;
             if let Some(header) = content.strip_prefix('[') {
                 let (header, _) =
                     header.rsplit_once(']').ok_or((number + 1, "the section has no closing `]`"))?;
-                let name = section_name(header.trim(), kind);
-                sections.entry(name.clone()).or_default();
-                (section, key) = (Some(name), None);
+                let header = header.trim();
+                let known = sections.iter().position(|(other, _)| other == header);
+                if known.is_none() {
+                    sections.push((header.to_owned(), Properties::new()));
+                }
+                (current, key) = (known.or(sections.len().checked_sub(1)), None);
                 continue;
             }
-            let Some(section) = &section else {
+            let Some((_, section)) = current.and_then(|at| sections.get_mut(at)) else {
                 return Err((number + 1, "it is before the first section, such as [default]"));
             };
             let (name, value) =
@@ -82,11 +86,12 @@ impl Sections {
             if name.is_empty() {
                 return Err((number + 1, "it has no key before the `=`"));
             }
-            let value = without_comment(&name, value.trim()).to_owned();
-            sections.entry(section.clone()).or_default().insert(name.clone(), value);
+            section.insert(name.clone(), value_of(&name, value.trim()).to_owned());
             key = Some(name);
         }
-        Ok(Self(sections).with_defaults())
+        let named =
+            sections.into_iter().map(|(header, properties)| (section_name(&header, kind), properties));
+        Ok(Self(named.collect()).with_defaults())
     }
 
     /// Gives every section what is for all of them, and the session token its present name.
@@ -113,34 +118,10 @@ impl Sections {
         self.0.get(&("profile".to_owned(), name.to_owned()))
     }
 
-    /// Writes the file for the AWS crates' parser.
-    pub(super) fn render(&self, file: FileKind) -> String {
-        let mut text = String::new();
-        for ((kind, name), properties) in &self.0 {
-            if kind == OTHER {
-                continue;
-            }
-            let name = encode_name(name);
-            let _ = match (file, kind.as_str(), name.as_str()) {
-                (FileKind::Credentials, ..) | (_, "profile", "default") => writeln!(text, "[{name}]"),
-                _ => writeln!(text, "[{kind} {name}]"),
-            };
-            // Empty settings count as unset.
-            for (key, value) in properties.iter().filter(|(key, value)| *key != PROCESS && !value.is_empty())
-            {
-                let value =
-                    if REFERENCES.contains(&key.as_str()) { encode_name(value) } else { value.clone() };
-                let mut lines = value.split('\n');
-                let _ = writeln!(text, "{key} = {}", lines.next().unwrap_or_default());
-                for line in lines {
-                    // The crates insist on `key = value` below an empty value.
-                    if !value.starts_with('\n') || line.contains('=') {
-                        let _ = writeln!(text, "  {line}");
-                    }
-                }
-            }
-        }
-        text
+    /// Returns a setting of the section of this kind and name; an empty one counts as unset.
+    pub(super) fn get(&self, kind: &str, name: &str, key: &str) -> Option<&str> {
+        let section = self.0.get(&(kind.to_owned(), name.to_owned()))?;
+        section.get(key).map(String::as_str).filter(|value| !value.is_empty())
     }
 }
 
@@ -160,11 +141,13 @@ fn section_name(header: &str, file: FileKind) -> (String, String) {
     }
 }
 
+/// Returns a value without its comment, unless a `#` in it may be a part of it.
+fn value_of<'a>(key: &str, value: &'a str) -> &'a str {
+    if key == PROCESS || REFERENCES.contains(&key) { value } else { without_comment(value) }
+}
+
 /// Removes a comment that follows white space, as AWS's SDKs do.
-fn without_comment<'a>(key: &str, value: &'a str) -> &'a str {
-    if key == PROCESS {
-        return value;
-    }
+pub(super) fn without_comment(value: &str) -> &str {
     let comment = value
         .char_indices()
         .zip(value.chars().skip(1))
@@ -172,20 +155,8 @@ fn without_comment<'a>(key: &str, value: &'a str) -> &'a str {
     comment.map_or(value, |((at, _), _)| &value[..at]).trim_end()
 }
 
-/// Returns `name` in the characters that the AWS crates allow in the name of a section.
-pub(super) fn encode_name(name: &str) -> String {
-    let mut encoded = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"_-/.@:+".contains(&byte) {
-            encoded.push(byte.into());
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
-}
-
-/// Returns the name that [`encode_name`] encoded.
-pub(super) fn decode_name(name: &str) -> String {
-    percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned()
+/// Returns a setting in a block, which is a value of several lines; an empty one counts as unset.
+pub(super) fn setting_in_block<'a>(block: &'a str, key: &str) -> Option<&'a str> {
+    let pairs = block.lines().filter_map(|line| line.split_once('='));
+    pairs.map(|(k, v)| (k.trim(), v.trim())).find(|(k, v)| *k == key && !v.is_empty()).map(|(_, v)| v)
 }

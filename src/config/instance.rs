@@ -16,10 +16,14 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::config::provider_answer::{KeyDocument, first_line};
-use crate::config::provider_http::{ProviderClient, SourcePatience, refusal};
+use crate::config::provider_http::{ProviderClient, SourcePatience};
+use crate::config::provider_refusal::refusal;
 use crate::error::printable::printable_within;
 use crate::error::{Error, ErrorKind};
+use crate::events;
+use crate::s3::address::endpoint_url;
 use crate::s3::address::region::Region;
+use crate::s3::secrets::Secrets;
 use crate::transport::one_request::NoAnswer;
 
 /// The service's addresses, by IPv4 and IPv6.
@@ -91,7 +95,11 @@ impl<'a> InstanceMetadata<'a> {
         let role = String::from_utf8_lossy(&first_line(&list)).into_owned();
         match status {
             StatusCode::NOT_FOUND => return Err(CredentialsError::not_loaded("the instance has no role")),
-            _ if !status.is_success() => return Err(failed(without_token(refusal(status, &list), &token))),
+            _ if !status.is_success() => {
+                let error = refusal(&secrets(&token), status, &list);
+                let (kind, what) = (error.kind(), without_token(events::first_line(&error), &token));
+                return Err(with_hint(error.reworded(kind, what)));
+            }
             _ if role.is_empty() => return Err(CredentialsError::not_loaded("the instance has no role")),
             _ if role.contains(['<', '{']) => {
                 let start = printable_within(&role, 40);
@@ -105,18 +113,16 @@ impl<'a> InstanceMetadata<'a> {
         let path = format!("{ROLES}{}", utf8_percent_encode(&role, NOT_IN_PATH));
         let (status, body) = self.get(&path, &token).await?;
         if !status.is_success() {
-            return Err(failed(format!(
-                "no keys for the role {}: {}",
-                printable_within(&role, 64),
-                refusal(status, &body)
-            )));
+            let operation = format!("no keys for the role {}", printable_within(&role, 64));
+            return Err(with_hint(refusal(&secrets(&token), status, &body).in_operation(&operation)));
         }
         let unusable = |reason| failed(format!("the response contains no valid keys: {reason}"));
         let answer = KeyDocument::parse(&body).map_err(unusable)?;
         match answer.text("Code") {
             Some(code) if !code.eq_ignore_ascii_case("Success") => {
-                let message = answer.text("Message").unwrap_or_default();
-                Err(failed(format!("{}: {}", printable_within(code, 64), printable_within(message, 200))))
+                let message = answer.text("Message").and_then(|message| secrets(&token).redact(message));
+                let message = printable_within(&message.unwrap_or_default(), 200);
+                Err(failed(format!("{}: {message}", printable_within(code, 64))))
             }
             _ => answer.keys("Token", "Instance").map(still_valid).map_err(unusable),
         }
@@ -142,7 +148,7 @@ impl<'a> InstanceMetadata<'a> {
                 }
                 _ => "it is empty, or not a valid header".to_owned(),
             },
-            Ok((status, body)) => refusal(status, &body),
+            Ok((status, body)) => events::first_line(&refusal(&Secrets::default(), status, &body)),
             Err(error) if error.source().is_some_and(is_no_answer) => "no answer".to_owned(),
             Err(error) => return Err(error),
         };
@@ -161,13 +167,9 @@ impl<'a> InstanceMetadata<'a> {
     }
 
     fn request(&self, method: Method, path: &str) -> Result<http::request::Builder, CredentialsError> {
-        let url = format!("{}{path}", self.endpoint);
-        let is_absolute = url.parse::<http::Uri>().is_ok_and(|uri| uri.authority().is_some());
-        if !is_absolute {
-            let what = format!("AWS_EC2_METADATA_SERVICE_ENDPOINT {:?} is not an http(s) URL", self.endpoint);
-            return Err(failed(what));
-        }
-        Ok(Request::builder().method(method).uri(url))
+        let parsed = endpoint_url::parse(&self.endpoint, "AWS_EC2_METADATA_SERVICE_ENDPOINT");
+        parsed.map_err(CredentialsError::invalid_configuration)?;
+        Ok(Request::builder().method(method).uri(format!("{}{path}", self.endpoint)))
     }
 
     async fn send(&self, request: http::request::Builder) -> Result<(StatusCode, Bytes), CredentialsError> {
@@ -177,8 +179,20 @@ impl<'a> InstanceMetadata<'a> {
 }
 
 fn failed(reason: String) -> CredentialsError {
+    with_hint(Error::new(ErrorKind::Access, reason))
+}
+
+fn with_hint(error: Error) -> CredentialsError {
     const HINT: &str = "check the role of the instance and its metadata options";
-    CredentialsError::provider_error(Error::new(ErrorKind::Access, reason).with_hint(HINT))
+    let is_busy = error.kind() == ErrorKind::Server;
+    CredentialsError::provider_error(if is_busy { error } else { error.with_hint(HINT) })
+}
+
+/// Returns the token as a secret, which the service may echo.
+fn secrets(token: &Token) -> Secrets {
+    let mut secrets = Secrets::default();
+    token.iter().filter_map(|token| token.to_str().ok()).for_each(|token| secrets.add(token));
+    secrets
 }
 
 /// Gives keys that have expired a little more time: the service may be unable to renew them, and S3 decides (AWS SDKs

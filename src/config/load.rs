@@ -12,9 +12,8 @@ use aws_types::os_shim_internal::Env;
 use crate::config::aws_files::AwsFiles;
 use crate::config::chain_error::credentials_error;
 use crate::config::credentials::{Credentials, log_credentials};
-use crate::config::ini::decode_name;
 use crate::config::keys::{KEY_VARIABLES, keys_from_env};
-use crate::config::profile::{self, SettingsLookup, variable};
+use crate::config::profile::{Setting, SettingsLookup, selected_profile, variable};
 use crate::config::provider_chain::{CredentialSource, ProviderChain};
 use crate::config::provider_http::ProviderClient;
 use crate::config::s3_block;
@@ -46,14 +45,14 @@ async fn load_from(
 ) -> Result<Config> {
     let name = settings.profile.clone().or_else(|| profile_variable(env));
     let parsed = files.read().await?;
-    let profiles = profile::profiles(env, &parsed, name).await?;
-    let found = SettingsLookup { env, profiles: &profiles };
+    let profile = selected_profile(&parsed, name)?;
+    let found = SettingsLookup { env, files: &parsed, profile: &profile };
 
     let region =
         settings.region.clone().or_else(|| found.value(&["AWS_REGION", "AWS_DEFAULT_REGION"], "region"));
     let endpoint = match &settings.endpoint {
         Some(url) => Some(endpoint_url::parse(url, "--endpoint")?),
-        None => found.endpoint()?,
+        None => found.endpoint("s3")?,
     };
     let region = region.as_deref().map(|name| Region::parse_for(name, endpoint.is_some())).transpose()?;
     let region_is_configured = region.is_some();
@@ -83,9 +82,9 @@ async fn load_from(
         // As in the AWS CLI, a profile named on the command line takes precedence over keys in the environment.
         keys: if settings.profile.is_some() { None } else { keys_from_env(env)? },
         files,
-        profile: decode_name(profiles.selected_profile()),
+        profile,
         // The sources of credentials are AWS's, whose hosts have the region in their names.
-        region: Some(&config.region).filter(|region| region.is_label()).cloned().unwrap_or_default(),
+        region: Some(&config.region).filter(|region| has_hosts(region)).cloned().unwrap_or_default(),
         variant: config.addressing.variant,
         retries,
         env: env.clone(),
@@ -127,6 +126,11 @@ fn check_environment(
         }
     }
     Ok(())
+}
+
+/// Returns whether hosts may have the region in their names. S3 alone knows the pseudo-region.
+fn has_hosts(region: &Region) -> bool {
+    region.is_label() && region.as_str() != "aws-global"
 }
 
 /// Returns the profile that the environment selects, also by its older variable.

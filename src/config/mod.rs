@@ -12,14 +12,17 @@ pub(crate) mod load;
 pub(crate) mod process;
 pub(crate) mod process_tree;
 pub(crate) mod profile;
+mod profile_keys;
 pub(crate) mod provider_answer;
 pub(crate) mod provider_chain;
 pub(crate) mod provider_http;
+mod provider_refusal;
 pub(crate) mod running_command;
 pub(crate) mod s3_block;
+mod service_url;
 pub(crate) mod settings;
 pub(crate) mod sso;
-mod sts_answer;
+mod sts;
 pub(crate) mod web_identity;
 
 pub use aws_smithy_runtime_api::client::identity::Identity;

@@ -1,23 +1,21 @@
 //! Lookup of single settings: in the environment, otherwise in the selected profile.
 //!
-//! Values are checked here, because aws-config panics on some invalid ones and silently ignores others.
+//! Empty values count as unset. Others are checked here, because aws-config panics on some invalid ones and silently
+//! ignores others.
 
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use aws_config::profile::{self, ProfileSet};
 use aws_config::retry::{RetryConfig, RetryMode};
-use aws_runtime::env_config::EnvConfigValue;
-use aws_types::os_shim_internal::{Env, Fs};
+use aws_types::os_shim_internal::Env;
 
 use crate::config::aws_files::ParsedFiles;
-use crate::config::ini::{decode_name, encode_name};
+use crate::config::ini::setting_in_block;
 use crate::error::{Error, Result};
 use crate::s3::address::endpoint_url;
 
-/// Returns the profiles in `files` with `name` selected, which must exist. The profile `default` always does, if only
-/// empty.
-pub(super) async fn profiles(env: &Env, files: &ParsedFiles, name: Option<String>) -> Result<ProfileSet> {
+/// Returns the profile to use, `name` or `default`. It must exist in `files`, unless it is `default`.
+pub(super) fn selected_profile(files: &ParsedFiles, name: Option<String>) -> Result<String> {
     let name = name.unwrap_or_else(|| "default".to_owned());
     if name != "default" && !files.has_profile(&name) {
         let hint = files.misnamed(&name);
@@ -29,15 +27,15 @@ pub(super) async fn profiles(env: &Env, files: &ParsedFiles, name: Option<String
             hint.unwrap_or_else(|| "list the existing ones with `aws configure list-profiles`".to_owned()),
         ));
     }
-    profile::load(&Fs::real(), env, &files.render(), Some(encode_name(&name).into()))
-        .await
-        .map_err(|e| Error::usage("cannot read the AWS configuration").with_source(e))
+    Ok(name)
 }
 
 /// The environment and the selected profile.
+#[derive(Clone, Copy)]
 pub(super) struct SettingsLookup<'a> {
     pub(super) env: &'a Env,
-    pub(super) profiles: &'a ProfileSet,
+    pub(super) files: &'a ParsedFiles,
+    pub(super) profile: &'a str,
 }
 
 impl SettingsLookup<'_> {
@@ -50,7 +48,7 @@ impl SettingsLookup<'_> {
     pub(super) fn setting(&self, variables: &[&str], key: &str) -> Option<Setting> {
         let from_environment = |name: &&str| Some(Setting::of_variable(name, variable(self.env, name)?));
         let from_profile = || {
-            let value = self.profiles.get(key).map(str::trim).filter(|value| !value.is_empty())?;
+            let value = self.files.get(self.profile, key).map(str::trim).filter(|value| !value.is_empty())?;
             Some(self.of_profile(key, value))
         };
         variables.iter().find_map(from_environment).or_else(from_profile)
@@ -63,30 +61,37 @@ impl SettingsLookup<'_> {
 
     /// Returns the `value` that `key` has in the selected profile.
     pub(super) fn of_profile(&self, key: &str, value: &str) -> Setting {
-        let profile = Some(decode_name(self.profiles.selected_profile()));
-        Setting { name: key.to_owned(), profile, value: value.to_owned() }
+        Setting { name: key.to_owned(), profile: Some(self.profile.to_owned()), value: value.to_owned() }
     }
 
-    /// Returns the custom endpoint: that of S3 before that of all services, the environment before the profile
-    /// (AWS SDKs and Tools Reference Guide, "Service-specific endpoints").
-    pub(super) fn endpoint(&self) -> Result<Option<http::Uri>> {
+    /// Returns the custom endpoint of a service, such as `s3` or `sso_oidc`: its own before that of all services, the
+    /// environment before the profile (AWS SDKs and Tools Reference Guide, "Service-specific endpoints").
+    pub(super) fn endpoint(&self, service: &str) -> Result<Option<http::Uri>> {
         let ignored =
             self.parse_bool(&["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"], "ignore_configured_endpoint_urls");
         if ignored? == Some(true) {
             return Ok(None);
         }
-        for name in ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"] {
+        let of_service = format!("AWS_ENDPOINT_URL_{}", service.to_ascii_uppercase());
+        for name in [&*of_service, "AWS_ENDPOINT_URL"] {
             if let Some(url) = variable(self.env, name) {
                 return endpoint_url::parse(&url, name).map(Some);
             }
         }
-        let from_profile = EnvConfigValue::new().profile("endpoint_url").service_id("s3");
-        match from_profile.load(self.env, Some(self.profiles)) {
-            Some((url, _)) => {
-                endpoint_url::parse(&url, &self.of_profile("endpoint_url", &url).origin()).map(Some)
+        if let Some(section) = self.files.reference(self.profile, "services", "services") {
+            if !self.files.has_section("services", section) {
+                let origin = self.of_profile("services", section).origin();
+                let what = format!("no section [services {section}], which {origin} names");
+                return Err(Error::usage(what).with_hint("write the section, or remove the setting"));
             }
-            None => Ok(None),
+            let block = self.files.config.get("services", section, service).unwrap_or_default();
+            if let Some(url) = setting_in_block(block, "endpoint_url") {
+                let origin = format!("endpoint_url of {service} in [services {section}]");
+                return endpoint_url::parse(url, &origin).map(Some);
+            }
         }
+        let setting = self.setting(&[], "endpoint_url");
+        setting.map(|setting| endpoint_url::parse(&setting.value, &setting.origin())).transpose()
     }
 
     /// Returns the number of consecutive attempts without progress before giving up.

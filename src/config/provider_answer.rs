@@ -8,39 +8,7 @@ use aws_credential_types::Credentials as Keys;
 use serde_json::{Map, Value};
 
 use crate::error::printable::printable;
-use crate::s3::date::{format_date, parse_date};
-
-/// Returns a document with credentials with its dates as the AWS crates read them, and the texts of a JSON document
-/// trimmed; `None` if that would change nothing.
-pub(super) fn normalize_document(document: &[u8]) -> Option<Vec<u8>> {
-    normalize_json(document).or_else(|| normalize_xml(document))
-}
-
-/// Rewrites the dates and trims the texts of a JSON document with credentials; any other document stays as it is.
-fn normalize_json(document: &[u8]) -> Option<Vec<u8>> {
-    let text = document.strip_prefix("\u{feff}".as_bytes()).unwrap_or(document);
-    let mut json: Value = serde_json::from_slice(text).ok()?;
-    let object = json.as_object_mut()?;
-    let is_keys = object.keys().any(|key| key.eq_ignore_ascii_case("AccessKeyId"));
-    if !is_keys {
-        return None;
-    }
-    for (key, value) in object.iter_mut() {
-        let Some(text) = value.as_str().map(str::trim) else { continue };
-        let date = key.eq_ignore_ascii_case("Expiration").then(|| parse_date(text)).flatten();
-        *value = date.and_then(format_date).unwrap_or_else(|| text.to_owned()).into();
-    }
-    serde_json::to_vec(&json).ok()
-}
-
-/// Rewrites the date in an answer of STS.
-fn normalize_xml(document: &[u8]) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(document).ok()?;
-    let (before, rest) = text.split_once("<Expiration>")?;
-    let (date, after) = rest.split_once("</Expiration>")?;
-    let date = format_date(parse_date(date)?)?;
-    Some(format!("{before}<Expiration>{date}</Expiration>{after}").into_bytes())
-}
+use crate::s3::date::parse_date;
 
 /// A JSON object with keys. Its messages never quote a value that may be a secret.
 pub(super) struct KeyDocument(Map<String, Value>);
@@ -109,29 +77,6 @@ pub(super) fn first_line(list: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn documents_with_keys_are_normalized_and_others_are_not() {
-        let document =
-            "\u{feff}{\"AccessKeyId\": \" a\\n\", \"Expiration\": \"2030-01-01T02:05:06+0100\", \"N\": 1}";
-        let json: Value = serde_json::from_slice(&normalize_json(document.as_bytes()).unwrap()).unwrap();
-        assert_eq!(json["AccessKeyId"], "a");
-        assert_eq!(json["Expiration"], "2030-01-01T01:05:06Z");
-        assert_eq!(json["N"], 1);
-        for other in ["", "role", "<xml/>", "[]", "{\"Code\": \"x\"}", "{\"AccessKeyId\": \"a\""] {
-            assert_eq!(normalize_json(other.as_bytes()), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn the_date_of_an_answer_of_sts_is_rewritten() {
-        let document = |date: &str| format!("<Credentials><Expiration>{date}</Expiration></Credentials>");
-        let rewritten = normalize_document(document(" 2030-01-01T02:05:06+0100\n").as_bytes()).unwrap();
-        assert_eq!(String::from_utf8(rewritten).unwrap(), document("2030-01-01T01:05:06Z"));
-        for other in [document("soon"), "<Expiration>".to_owned(), "<ErrorResponse/>".to_owned()] {
-            assert_eq!(normalize_document(other.as_bytes()), None, "{other}");
-        }
-    }
 
     #[test]
     fn the_first_role_of_a_list_counts() {

@@ -3,16 +3,13 @@
 //! Nothing is cached here: each search reads the files again, so that keys rotated on disk are found. For caching, see
 //! `credentials.rs`.
 
-use std::error::Error as _;
 use std::future::Future;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_config::BehaviorVersion;
-use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::web_identity_token::{StaticConfiguration, WebIdentityTokenCredentialsProvider};
 use aws_credential_types::Credentials as Keys;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
@@ -23,26 +20,23 @@ use tokio::time::timeout;
 use crate::config::aws_files::{AwsFiles, ParsedFiles};
 use crate::config::chain_error::ProviderTrace;
 use crate::config::container;
-use crate::config::ini::encode_name;
 use crate::config::instance::InstanceMetadata;
 use crate::config::keys::check_keys;
-use crate::config::process;
-use crate::config::profile::variable;
+use crate::config::profile::{SettingsLookup, variable};
+use crate::config::profile_keys;
 use crate::config::provider_http::{CONNECT_TIMEOUT, ProviderClient};
-use crate::config::sso::{self, SsoSession};
-use crate::config::web_identity::TokenFile;
+use crate::config::service_url::STS;
+use crate::config::sso::SsoSession;
+use crate::config::sts::Sts;
+use crate::config::web_identity;
 use crate::error::Result;
 use crate::s3::address::addressing::EndpointVariant;
-use crate::s3::address::endpoint_url;
 use crate::s3::address::region::Region;
 
-/// Time limit for one attempt at STS or SSO.
+/// Time limit for one attempt at a service of AWS.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time limit for a source as a whole, including its retries.
 const SOURCE_TIMEOUT: Duration = Duration::from_mins(1);
-
-/// The setting of a profile with a web identity.
-const TOKEN_FILE: &str = "web_identity_token_file";
 
 /// A source of credentials, in the order in which they are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,29 +74,12 @@ pub(super) struct ProviderChain {
 }
 
 /// Fails if `source` does not answer in time: the download would wait for a process that waits for a person.
-async fn with_time_limit(
-    source: impl Future<Output = Result<Keys, CredentialsError>>,
-) -> Result<Keys, CredentialsError> {
+pub(super) async fn with_time_limit<T>(
+    source: impl Future<Output = Result<T, CredentialsError>>,
+) -> Result<T, CredentialsError> {
     timeout(SOURCE_TIMEOUT, source).await.unwrap_or_else(|_| {
         Err(CredentialsError::provider_error(format!("no answer within {} s", SOURCE_TIMEOUT.as_secs())))
     })
-}
-
-/// Reads the token that the profile `base` names, and makes the profile name a pipe that contains it.
-async fn token_of_profile(
-    files: &mut ParsedFiles,
-    base: &str,
-) -> Result<Option<TokenFile>, CredentialsError> {
-    let Some(file) = files.get(base, TOKEN_FILE) else { return Ok(None) };
-    let token = TokenFile::read(file).await?;
-    files.replace(base, TOKEN_FILE, token.path());
-    Ok(Some(token))
-}
-
-/// Returns the name of a session whose user set none.
-fn default_session_name() -> String {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    format!("web-identity-token-{}", now.as_millis())
 }
 
 impl ProviderChain {
@@ -114,46 +91,48 @@ impl ProviderChain {
         }
         let mut trace = ProviderTrace::new();
         trace.add(self.name(CredentialSource::Environment), &CredentialsError::not_loaded("not set"));
-        let profile = self.name(CredentialSource::Profile);
-        let failed = |e: CredentialsError| ProviderTrace::failed(profile.clone(), &e);
+        let failed = |origin, e| ProviderTrace::failed(self.name(origin), &e);
         // The files are read again each time, so that keys rotated on disk are found.
-        let mut files =
-            self.files.read().await.map_err(|e| failed(CredentialsError::invalid_configuration(e)))?;
-        let base = self.base_profile(&files).map_err(failed)?;
-        if files.get(&self.profile, "role_arn").is_some() {
-            self.check_sts_endpoint().map_err(failed)?;
-        }
-        // It is read while the profile's keys are loaded.
-        let _token = token_of_profile(&mut files, &base).await.map_err(failed)?;
-        if let Some(keys) = self.own_source(&mut files, &base).await.map_err(failed)? {
-            return Ok((CredentialSource::Profile, keys));
-        }
-        for (origin, provider) in self.chain(&files) {
-            let loaded = with_time_limit(async {
-                match &provider {
-                    Some(provider) => provider.provide_credentials().await,
-                    None if origin == CredentialSource::WebIdentity => self.web_identity_keys().await,
-                    None if origin == CredentialSource::Container => self.container_keys().await,
-                    None => Box::pin(self.instance_keys(&files)).await,
+        let files = self.files.read().await.map_err(CredentialsError::invalid_configuration);
+        let files = files.map_err(|e| failed(CredentialSource::Profile, e))?;
+        let found = SettingsLookup { env: &self.env, files: &files, profile: &self.profile };
+        for origin in [
+            CredentialSource::Profile,
+            CredentialSource::WebIdentity,
+            CredentialSource::Container,
+            CredentialSource::Instance,
+        ] {
+            let loaded = match origin {
+                CredentialSource::Environment => continue,
+                // Each of its steps has a time limit of its own.
+                CredentialSource::Profile => Box::pin(profile_keys::load(self, found)).await,
+                CredentialSource::WebIdentity => {
+                    with_time_limit(web_identity::keys_of_environment(self, found)).await.map(Some)
                 }
-            });
-            let e = match loaded.await {
-                Ok(keys) => match check_keys(&keys) {
-                    Ok(()) => return Ok((origin, keys)),
-                    Err(e) => return Err(ProviderTrace::failed(self.name(origin), &e)),
-                },
-                Err(e) => e,
+                CredentialSource::Container => with_time_limit(self.container_keys()).await.map(Some),
+                CredentialSource::Instance => {
+                    with_time_limit(Box::pin(self.instance_keys(&files))).await.map(Some)
+                }
             };
-            let has_nothing = matches!(&e, CredentialsError::CredentialsNotLoaded(_));
-            // An empty profile gives no reason; one with a dangling reference does. Instance metadata is not configured
-            // by the user, so its failure ends nothing.
-            let may_continue = match origin {
-                CredentialSource::Profile => has_nothing && e.source().is_none(),
-                CredentialSource::Instance => true,
-                _ => has_nothing,
+            let (e, may_continue) = match loaded {
+                Ok(Some(keys)) => {
+                    check_keys(&keys).map_err(|e| failed(origin, e))?;
+                    return Ok((origin, keys));
+                }
+                Ok(None) => (CredentialsError::not_loaded("no keys"), true),
+                Err(e) => {
+                    let may_continue = match origin {
+                        // It leads to another source, which has nothing.
+                        CredentialSource::Profile => false,
+                        // It is not configured by the user, so its failure ends nothing.
+                        CredentialSource::Instance => true,
+                        _ => matches!(&e, CredentialsError::CredentialsNotLoaded(_)),
+                    };
+                    (e, may_continue)
+                }
             };
             if !may_continue {
-                return Err(ProviderTrace::failed(self.name(origin), &e));
+                return Err(failed(origin, e));
             }
             trace.add(self.name(origin), &e);
             if let Some(problem) = files.unreadable().filter(|_| origin == CredentialSource::Profile) {
@@ -163,77 +142,15 @@ impl ProviderChain {
         Err(trace.into_error())
     }
 
-    /// Returns the profile whose keys are used in the end: the selected one, or the last of its source profiles.
-    fn base_profile(&self, files: &ParsedFiles) -> Result<String, CredentialsError> {
-        let mut visited = vec![self.profile.clone()];
-        let mut name = self.profile.clone();
-        while files.get(&name, "role_arn").is_some() {
-            if let Some(device) = files.get(&name, "mfa_serial") {
-                return Err(CredentialsError::invalid_configuration(format!(
-                    "the profile {name:?} requires a code of the MFA device {device}, which cannot be entered here"
-                )));
-            }
-            let Some(source) = files.get(&name, "source_profile").filter(|source| *source != name) else {
-                break;
-            };
-            if visited.iter().any(|earlier| earlier == source) {
-                let way = visited.join(" -> ");
-                return Err(CredentialsError::invalid_configuration(format!(
-                    "the source profiles form a loop: {way} -> {source}"
-                )));
-            }
-            name = source.to_owned();
-            visited.push(name.clone());
-        }
-        Ok(name)
-    }
-
-    /// Gets the keys of the profile `base` by SSO or from its process, if that is where they are. Returns them if they
-    /// are those of the selected profile; otherwise puts them in place of the source, for the roles that are assumed
-    /// with them.
-    async fn own_source(
-        &self,
-        files: &mut ParsedFiles,
-        base: &str,
-    ) -> Result<Option<Keys>, CredentialsError> {
-        let has = |keys: &[&str]| keys.iter().any(|key| files.get(base, key).is_some());
-        let keys = if has(&[TOKEN_FILE]) {
-            return Ok(None);
-        } else if let Some(source) = files.get(base, "credential_source") {
-            match source.to_ascii_lowercase().as_str() {
-                "ec2instancemetadata" => with_time_limit(Box::pin(self.instance_keys(files))).await?,
-                "ecscontainer" => with_time_limit(self.container_keys()).await?,
-                _ => return Ok(None),
-            }
-        } else if has(&["sso_session", "sso_start_url"]) {
-            with_time_limit(Box::pin(sso::load(self, files, base))).await?
-        } else if has(&["login_session"]) {
-            return Ok(None);
-        } else if let Some(command) = files.process_before_keys(base) {
-            with_time_limit(process::run(command)).await?
-        } else {
-            files.keep_one_key_pair(base).map_err(CredentialsError::invalid_configuration)?;
-            return Ok(None);
-        };
-        check_keys(&keys)?;
-        // A profile that names its source has a role to be assumed with the source's keys, which get a profile of their
-        // own.
-        let names_source = files.get(base, "credential_source").is_some();
-        if base == self.profile && !names_source {
-            return Ok(Some(keys));
-        }
-        let of_source = format!("{base} (source)");
-        if names_source {
-            files.name_source_profile(base, &of_source);
-        }
-        let profile = files.profile_mut(if names_source { &of_source } else { base });
-        profile.retain(|key, _| !key.starts_with("sso_"));
-        profile.insert("aws_access_key_id".to_owned(), keys.access_key_id().to_owned());
-        profile.insert("aws_secret_access_key".to_owned(), keys.secret_access_key().to_owned());
-        if let Some(token) = keys.session_token() {
-            profile.insert("aws_session_token".to_owned(), token.to_owned());
-        }
-        Ok(None)
+    /// Returns STS, as it is configured for the selected profile.
+    pub(super) fn sts(&self, found: SettingsLookup) -> Result<Sts<'_>, CredentialsError> {
+        let url = STS.url(found, &self.region, self.variant);
+        Ok(Sts {
+            client: &self.client,
+            url: url.map_err(CredentialsError::invalid_configuration)?,
+            region: &self.region,
+            attempts: self.retries.max_attempts(),
+        })
     }
 
     /// Returns the name of a source for error messages.
@@ -252,41 +169,11 @@ impl ProviderChain {
         self.instance(&self.files.read().await.ok()?).region().await
     }
 
-    async fn instance_keys(&self, files: &ParsedFiles) -> Result<Keys, CredentialsError> {
+    pub(super) async fn instance_keys(&self, files: &ParsedFiles) -> Result<Keys, CredentialsError> {
         self.instance(files).keys().await
     }
 
-    async fn web_identity_keys(&self) -> Result<Keys, CredentialsError> {
-        let mut provider = WebIdentityTokenCredentialsProvider::builder().configure(&self.provider_config());
-        let names = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME"];
-        let mut token = None;
-        // Otherwise the provider says what is missing.
-        if let [Some(file), Some(role_arn), session_name] = names.map(|name| variable(&self.env, name)) {
-            self.check_sts_endpoint()?;
-            let pipe = token.insert(TokenFile::read(&file).await?);
-            provider = provider.static_configuration(StaticConfiguration {
-                web_identity_token_file: pipe.path().into(),
-                role_arn,
-                session_name: session_name.unwrap_or_else(default_session_name),
-            });
-        }
-        provider.build().provide_credentials().await
-    }
-
-    /// Fails if the environment names no usable endpoint of STS. The AWS crates panic at an empty one, and their message
-    /// about any other quotes the request, with the token.
-    fn check_sts_endpoint(&self) -> Result<(), CredentialsError> {
-        let names = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
-        let set = names.into_iter().find_map(|name| Some((name, self.env.get(name).ok()?)));
-        let Some((name, text)) = set else { return Ok(()) };
-        let parsed = endpoint_url::parse(&text, name).map(drop);
-        // An empty one counts as not set everywhere else, but the AWS crates read the variables themselves.
-        let hint = text.trim().is_empty().then(|| format!("unset {name}: it must not be empty"));
-        let parsed = parsed.map_err(|e| if let Some(hint) = hint { e.with_better_hint(hint) } else { e });
-        parsed.map_err(CredentialsError::invalid_configuration)
-    }
-
-    async fn container_keys(&self) -> Result<Keys, CredentialsError> {
+    pub(super) async fn container_keys(&self) -> Result<Keys, CredentialsError> {
         Box::pin(container::load(&self.env, &self.client)).await
     }
 
@@ -296,23 +183,8 @@ impl ProviderChain {
         })
     }
 
-    /// Returns the sources after the environment, in their order; `None` for those that are not the AWS crates'.
-    fn chain(&self, files: &ParsedFiles) -> [(CredentialSource, Option<Box<dyn ProvideCredentials>>); 4] {
-        let config = self.provider_config();
-        let profile = ProfileFileCredentialsProvider::builder()
-            .configure(&config)
-            .profile_files(files.render())
-            .profile_name(encode_name(&self.profile))
-            .build();
-        [
-            (CredentialSource::Profile, Some(Box::new(profile))),
-            (CredentialSource::WebIdentity, None),
-            (CredentialSource::Container, None),
-            (CredentialSource::Instance, None),
-        ]
-    }
-
-    fn provider_config(&self) -> ProviderConfig {
+    /// Returns the configuration for the AWS crates.
+    pub(super) fn provider_config(&self) -> ProviderConfig {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)

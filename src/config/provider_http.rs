@@ -1,4 +1,5 @@
-//! The HTTP client of the credential sources: STS, SSO, container and instance metadata.
+//! The HTTP client of the credential sources: STS, SSO, container and instance metadata, and of the AWS crates for
+//! sessions of `aws login`.
 //!
 //! It sends by the same transport as the object's requests, because the AWS crates' own clients read neither
 //! `AWS_CA_BUNDLE` nor the proxy variables. A connection is made for each call (about one an hour).
@@ -17,10 +18,8 @@ use http::StatusCode;
 use http_body_util::Full;
 use tokio::time::sleep;
 
-use crate::config::provider_answer::{KeyDocument, normalize_document};
-use crate::config::sts_answer;
+use crate::config::provider_refusal::is_transient;
 use crate::error::ErrorKind;
-use crate::error::printable::printable_within;
 use crate::transport::one_request;
 use crate::transport::proxy::Proxies;
 use crate::transport::tls::Tls;
@@ -80,12 +79,11 @@ impl ProviderClient {
                 head.headers.insert(http::header::HOST, host);
             }
             let copy = http::Request::from_parts(head, Full::new(Bytes::from(body)));
-            let sent =
-                one_request::send(copy, &self.proxies, &self.tls, patience.connect, patience.read).await;
-            let is_busy =
-                |status: StatusCode| status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+            let sent = one_request::send(copy, &self.proxies, &self.tls, patience.connect, patience.read);
+            // It is large, and most runs send none.
+            let sent = Box::pin(sent).await;
             let may_retry = match &sent {
-                Ok(response) => is_busy(response.status()),
+                Ok(response) => is_transient(response.status(), response.body()),
                 Err(e) => e.is_retryable(),
             };
             if !may_retry || attempt >= patience.attempts {
@@ -95,16 +93,6 @@ impl ProviderClient {
             attempt += 1;
         }
     }
-}
-
-/// Describes an answer that is not a success, with the reason that its document gives.
-pub(super) fn refusal(status: StatusCode, body: &[u8]) -> String {
-    let document = KeyDocument::parse(body).ok();
-    let reason = ["message", "error_description", "error", "code"]
-        .iter()
-        .find_map(|name| document.as_ref()?.text(name))
-        .map_or_else(String::new, |reason| format!(": {}", printable_within(reason, 200)));
-    format!("HTTP {}{reason}", status.as_u16())
 }
 
 type ConversionError = Box<dyn std::error::Error + Send + Sync>;
@@ -126,23 +114,15 @@ impl HttpConnector for ProviderHttp {
 
 impl ProviderHttp {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let secrets = sts_answer::is_for_sts(&request).then(|| sts_answer::secrets_of(&request));
         let request = convert_request(&request).map_err(ConnectorError::user)?;
         let connect_timeout = self.settings.connect_timeout().unwrap_or(CONNECT_TIMEOUT);
         let read_timeout = self.settings.read_timeout().unwrap_or(READ_TIMEOUT);
         let response = one_request::send(request, &self.proxies, &self.tls, connect_timeout, read_timeout);
         let (head, body) = response.await.map_err(connector_error)?.into_parts();
-        let body = match secrets {
-            Some(secrets) => sts_answer::normalize(head.status, &body, &secrets).map_err(connector_error)?,
-            None => normalize_document(&body).unwrap_or_else(|| body.to_vec()),
-        };
-        let mut response = HttpResponse::new(head.status.into(), SdkBody::from(body));
+        let mut response = HttpResponse::new(head.status.into(), SdkBody::from(body.to_vec()));
         for (name, value) in &head.headers {
-            // A value that is not text is of no use to a credential source, and the document may have changed its
-            // length.
-            if let Ok(value) = value.to_str()
-                && name != http::header::CONTENT_LENGTH
-            {
+            // A value that is not text is of no use to a credential source.
+            if let Ok(value) = value.to_str() {
                 response.headers_mut().append(name.as_str().to_owned(), value.to_owned());
             }
         }

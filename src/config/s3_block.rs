@@ -12,8 +12,9 @@ use futures_util::FutureExt as _;
 
 #[cfg(any(test, fuzzing))]
 use crate::config::aws_files::{AwsFile, AwsFiles};
+use crate::config::ini::setting_in_block;
 #[cfg(any(test, fuzzing))]
-use crate::config::profile::profiles;
+use crate::config::profile::selected_profile;
 use crate::config::profile::{Setting, SettingsLookup};
 use crate::config::settings::{ChecksumValidation, ProfileLimits, Settings};
 use crate::error::Result;
@@ -121,13 +122,11 @@ struct S3Block<'a> {
 
 impl<'a> S3Block<'a> {
     fn of(found: &'a SettingsLookup) -> Self {
-        Self { text: found.profiles.get("s3").unwrap_or_default(), found }
+        Self { text: found.files.get(found.profile, "s3").unwrap_or_default(), found }
     }
 
     fn get(&self, key: &str) -> Option<Setting> {
-        let pairs = self.text.lines().filter_map(|line| line.split_once('='));
-        let (_, value) =
-            pairs.map(|(k, v)| (k.trim(), v.trim())).find(|(k, v)| *k == key && !v.is_empty())?;
+        let value = setting_in_block(self.text, key)?;
         Some(self.found.of_profile(&format!("s3.{key}"), value))
     }
 
@@ -156,8 +155,8 @@ pub(crate) fn read_config_file(bytes: &[u8]) -> Result<ProfileLimits> {
     let env = aws_types::os_shim_internal::Env::from_slice(&[]);
     let unready = || crate::error::Error::usage("the files were not read immediately");
     let files = files.read().now_or_never().ok_or_else(unready)??;
-    let profiles = profiles(&env, &files, None).now_or_never().ok_or_else(unready)??;
-    let found = SettingsLookup { env: &env, profiles: &profiles };
+    let profile = selected_profile(&files, None)?;
+    let found = SettingsLookup { env: &env, files: &files, profile: &profile };
     addressing(&found, &Settings::default())?;
     checksum_validation(&found)?;
     profile_limits(&found)

@@ -20,11 +20,14 @@ use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 use tracing::warn;
 
-use crate::config::aws_files::ParsedFiles;
-use crate::config::profile::variable;
+use crate::config::aws_files::home_folder;
+use crate::config::profile::SettingsLookup;
 use crate::config::provider_answer::KeyDocument;
 use crate::config::provider_chain::ProviderChain;
-use crate::config::provider_http::{SourcePatience, refusal};
+use crate::config::provider_http::SourcePatience;
+use crate::config::provider_refusal::{refusal, secrets_of};
+use crate::config::service_url::{CredentialService, SSO, SSO_OIDC};
+use crate::error::{Error, ErrorKind};
 use crate::events::CREDENTIALS;
 use crate::s3::address::region::Region;
 use crate::s3::date::format_date;
@@ -40,8 +43,9 @@ pub(super) struct SsoSession {
 }
 
 /// The settings of a profile that gets its keys by SSO.
-#[derive(Debug)]
-struct SsoProfile {
+struct SsoProfile<'a> {
+    /// For the URLs.
+    found: SettingsLookup<'a>,
     region: Region,
     start_url: String,
     account_id: String,
@@ -70,33 +74,43 @@ impl std::fmt::Debug for SsoToken {
 /// Returns the keys of the role that the profile `name` selects.
 pub(super) async fn load(
     chain: &ProviderChain,
-    files: &ParsedFiles,
+    found: SettingsLookup<'_>,
     name: &str,
 ) -> Result<Keys, CredentialsError> {
-    let invalid = |reason: String| CredentialsError::invalid_configuration(reason);
-    let profile = SsoProfile::read(files, name).map_err(invalid)?;
-    let Some(path) = profile.token_file(variable(&chain.env, "HOME").as_deref()) else {
-        return Err(invalid("cannot look for the SSO token: HOME is not set".to_owned()));
+    let invalid = |what: String| {
+        let error = Error::new(ErrorKind::Access, what);
+        CredentialsError::invalid_configuration(
+            error.with_hint("complete the profile, or run `aws configure sso`"),
+        )
+    };
+    let profile = SsoProfile::read(found, name).map_err(invalid)?;
+    let Some(path) = home_folder(&chain.env).map(|home| profile.token_file(&home)) else {
+        return Err(invalid("cannot look for the SSO token: this user has no home folder".to_owned()));
     };
     let token = current_token(chain, &profile, &path).await?;
     role_keys(chain, &profile, &token).await
 }
 
-impl SsoProfile {
-    fn read(files: &ParsedFiles, name: &str) -> Result<Self, String> {
-        let session = files.get(name, "sso_session");
+impl<'a> SsoProfile<'a> {
+    fn read(found: SettingsLookup<'a>, name: &str) -> Result<Self, String> {
+        let files = found.files;
+        let session = files.reference(name, "sso_session", "sso-session");
+        if let Some(session) = session.filter(|session| !files.has_section("sso-session", session)) {
+            return Err(format!("no section [sso-session {session}], which the profile names"));
+        }
         let setting = |key: &str| {
-            let of_session = session.and_then(|session| files.sso_session(session, key));
+            let of_session = session.and_then(|session| files.config.get("sso-session", session, key));
             of_session.or_else(|| files.get(name, key)).map(str::trim)
         };
         let required = |key: &str| {
             setting(key).map(str::to_owned).ok_or_else(|| match session {
                 Some(session) => format!("{key} is missing in the profile and in [sso-session {session}]"),
-                None => format!("{key} is missing: run `aws configure sso`"),
+                None => format!("{key} is missing"),
             })
         };
         let region = required("sso_region")?;
         Ok(Self {
+            found,
             region: Region::parse(&region).map_err(|e| format!("sso_region: {e}"))?,
             start_url: required("sso_start_url")?,
             account_id: required("sso_account_id")?,
@@ -106,26 +120,16 @@ impl SsoProfile {
     }
 
     /// Returns the file of the token, which is named after the session or the start URL.
-    fn token_file(&self, home: Option<&str>) -> Option<PathBuf> {
+    fn token_file(&self, home: &Path) -> PathBuf {
         let name = self.session.as_ref().unwrap_or(&self.start_url);
         let file = format!("{}.json", hex::encode(Sha1::digest(name)));
-        Some(Path::new(home?).join(".aws/sso/cache").join(file))
+        home.join(".aws/sso/cache").join(file)
     }
 
     /// Returns the URL of a service of this session's region.
-    fn url(&self, chain: &ProviderChain, service: &str, variable_name: &str) -> String {
-        if let Some(url) = variable(&chain.env, variable_name) {
-            return url.trim_end_matches('/').to_owned();
-        }
-        let region = &self.region;
-        let fips = if chain.variant.fips { "-fips" } else { "" };
-        let domain = match (region.as_str().starts_with("cn-"), chain.variant.dualstack) {
-            (true, true) => "api.amazonwebservices.com.cn",
-            (true, false) => "amazonaws.com.cn",
-            (false, true) => "api.aws",
-            (false, false) => "amazonaws.com",
-        };
-        format!("https://{service}{fips}.{region}.{domain}")
+    fn url(&self, chain: &ProviderChain, service: CredentialService) -> Result<String, CredentialsError> {
+        let url = service.url(self.found, &self.region, chain.variant);
+        url.map_err(CredentialsError::invalid_configuration)
     }
 }
 
@@ -153,7 +157,7 @@ impl SsoToken {
 /// Returns a token that is valid: that of the file, or a renewed one.
 async fn current_token(
     chain: &ProviderChain,
-    profile: &SsoProfile,
+    profile: &SsoProfile<'_>,
     path: &Path,
 ) -> Result<SsoToken, CredentialsError> {
     let failed = |reason: String| CredentialsError::provider_error(reason);
@@ -194,11 +198,11 @@ async fn current_token(
 /// Renews `token`; `None` if the server refuses that.
 async fn renew(
     chain: &ProviderChain,
-    profile: &SsoProfile,
+    profile: &SsoProfile<'_>,
     token: &SsoToken,
 ) -> Result<Option<SsoToken>, CredentialsError> {
     let Some([refresh_token, client_id, client_secret]) = &token.renewal else { return Ok(None) };
-    let url = profile.url(chain, "oidc", "AWS_ENDPOINT_URL_SSO_OIDC");
+    let url = profile.url(chain, SSO_OIDC)?;
     let body = json!({
         "grantType": "refresh_token", "clientId": client_id, "clientSecret": client_secret,
         "refreshToken": refresh_token,
@@ -253,14 +257,14 @@ fn write(path: &Path, token: &SsoToken) -> std::io::Result<()> {
 /// Exchanges the token for the role's keys.
 async fn role_keys(
     chain: &ProviderChain,
-    profile: &SsoProfile,
+    profile: &SsoProfile<'_>,
     token: &SsoToken,
 ) -> Result<Keys, CredentialsError> {
     let failed = |reason: String| CredentialsError::provider_error(reason);
     let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let url = format!(
         "{}/federation/credentials?role_name={}&account_id={}",
-        profile.url(chain, "portal.sso", "AWS_ENDPOINT_URL_SSO"),
+        profile.url(chain, SSO)?,
         encoded(&profile.role_name),
         encoded(&profile.account_id)
     );
@@ -280,10 +284,14 @@ async fn role_keys(
         return Err(failed("the SSO session has expired or was ended (HTTP 401)".to_owned()));
     }
     if !status.is_success() {
-        let (account, role, refusal) = (&profile.account_id, &profile.role_name, refusal(status, &body));
-        return Err(failed(format!(
-            "SSO returned no keys for the role {role} in account {account}: {refusal}"
-        )));
+        let (account, role) = (&profile.account_id, &profile.role_name);
+        let error = refusal(&secrets_of(&request), status, &body)
+            .in_operation(&format!("SSO returned no keys for the role {role} in account {account}"));
+        return Err(CredentialsError::provider_error(if error.kind() == ErrorKind::Access {
+            error.with_hint("check sso_account_id and sso_role_name, and that the role is assigned to you")
+        } else {
+            error
+        }));
     }
     let answer: Value =
         serde_json::from_slice(&body).map_err(|_| failed("the response of SSO is not JSON".to_owned()))?;

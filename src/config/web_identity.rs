@@ -1,58 +1,77 @@
-//! The token of a web identity, whose file the AWS crates would read themselves: synchronously, and with the line break
-//! at its end, with which STS refuses it.
+//! The token of a web identity, and the keys that STS gives for it.
 //!
-//! So it is read here, each time credentials are loaded, because Kubernetes replaces it. The crates get a pipe that
-//! contains it, unless they can read the file itself as well.
+//! The token is read each time credentials are loaded, because Kubernetes replaces it, and without the line break at its
+//! end, with which STS refuses it.
 
-use std::io::{self, PipeReader, Write as _};
-use std::os::fd::AsRawFd as _;
-use std::path::Path;
-
+use aws_credential_types::Credentials as Keys;
 use aws_credential_types::provider::error::CredentialsError;
 
-use crate::transport::bounded_file::{may_wait, read_bounded_soon};
+use crate::config::profile::{SettingsLookup, variable};
+use crate::config::provider_chain::ProviderChain;
+use crate::config::sts::Role;
+use crate::error::{Error, ErrorKind};
+use crate::transport::bounded_file::read_bounded_soon;
 
-/// The least capacity of a new pipe on any system.
-const TOKEN_BYTES_MAX: usize = 16 << 10;
+/// The setting of a profile with a web identity.
+pub(super) const TOKEN_FILE: &str = "web_identity_token_file";
+const TOKEN_FILE_VARIABLE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
-/// A token for one reader.
-#[derive(Debug)]
-pub(super) struct TokenFile {
-    path: String,
-    /// The pipe that the path leads to.
-    _pipe: Option<PipeReader>,
+/// Returns the keys for the token that the environment names.
+pub(super) async fn keys_of_environment(
+    chain: &ProviderChain,
+    found: SettingsLookup<'_>,
+) -> Result<Keys, CredentialsError> {
+    let Some(file) = variable(&chain.env, TOKEN_FILE_VARIABLE) else {
+        return Err(CredentialsError::not_loaded(format!("{TOKEN_FILE_VARIABLE} is not set")));
+    };
+    let session_name = variable(&chain.env, "AWS_ROLE_SESSION_NAME");
+    let role = variable(&chain.env, "AWS_ROLE_ARN").map(|arn| Role { arn, session_name, ..Role::default() });
+    keys(chain, found, &file, role, "AWS_ROLE_ARN").await
 }
 
-impl TokenFile {
-    /// Reads the token in `file`.
-    pub(super) async fn read(file: &str) -> Result<Self, CredentialsError> {
-        let unusable = |why: String| {
-            CredentialsError::provider_error(format!("the token's file {file} cannot be read: {why}"))
-        };
-        let bytes = read_bounded_soon(file.into()).await.map_err(|e| unusable(e.to_string()))?;
-        let token = bytes.trim_ascii();
-        if token.is_empty() {
-            return Err(unusable("it is empty".to_owned()));
-        }
-        if token.len() > TOKEN_BYTES_MAX {
-            return Err(unusable("it is larger than 16 KiB".to_owned()));
-        }
-        if token.len() == bytes.len() && !may_wait(Path::new(file)) {
-            return Ok(Self { path: file.to_owned(), _pipe: None });
-        }
-        Self::of(token).map_err(|e| unusable(e.to_string()))
-    }
+/// Returns the keys for the token in `file`, which a profile names. The environment has what the profile leaves out.
+pub(super) async fn keys_of_profile(
+    chain: &ProviderChain,
+    found: SettingsLookup<'_>,
+    profile: &str,
+    file: &str,
+) -> Result<Keys, CredentialsError> {
+    let of_profile = SettingsLookup { profile, ..found };
+    let setting = |key: &str, name: &str| of_profile.value(&[], key).or_else(|| variable(&chain.env, name));
+    let session_name = setting("role_session_name", "AWS_ROLE_SESSION_NAME");
+    let role = setting("role_arn", "AWS_ROLE_ARN").map(|arn| Role { arn, session_name, ..Role::default() });
+    keys(chain, found, file, role, "role_arn").await
+}
 
-    fn of(token: &[u8]) -> io::Result<Self> {
-        let (reader, mut writer) = io::pipe()?;
-        writer.write_all(token)?;
-        Ok(Self { path: format!("/dev/fd/{}", reader.as_raw_fd()), _pipe: Some(reader) })
-    }
+/// Returns the keys of `role`, whose setting is called `role_name`, for the token in `file`.
+async fn keys(
+    chain: &ProviderChain,
+    found: SettingsLookup<'_>,
+    file: &str,
+    role: Option<Role>,
+    role_name: &str,
+) -> Result<Keys, CredentialsError> {
+    let Some(role) = role else {
+        let what = format!("there is a token of a web identity ({file}), but {role_name} is not set");
+        let error = Error::new(ErrorKind::Access, what).with_hint(format!("set {role_name}"));
+        return Err(CredentialsError::invalid_configuration(error));
+    };
+    let sts = chain.sts(found)?;
+    sts.assume_with_token(&role, &read_token(file).await?).await
+}
 
-    /// Returns a path under which the token can be read once.
-    pub(super) fn path(&self) -> &str {
-        &self.path
+/// Reads the token in `file`.
+async fn read_token(file: &str) -> Result<String, CredentialsError> {
+    let unusable = |why: String| {
+        CredentialsError::provider_error(format!("the token's file {file} cannot be read: {why}"))
+    };
+    let bytes = read_bounded_soon(file.into()).await.map_err(|e| unusable(e.to_string()))?;
+    let token =
+        std::str::from_utf8(bytes.trim_ascii()).map_err(|_| unusable("it is not a text".to_owned()))?;
+    if token.is_empty() {
+        return Err(unusable("it is empty".to_owned()));
     }
+    Ok(token.to_owned())
 }
 
 #[cfg(test)]
@@ -64,21 +83,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         let file = path.to_str().unwrap();
-        let most = "x".repeat(TOKEN_BYTES_MAX);
-        for (text, token) in [
-            ("a.b.c", Some("a.b.c")),
-            ("a.b.c\n", Some("a.b.c")),
-            (" a.b.c\r\n\n", Some("a.b.c")),
-            (most.as_str(), Some(most.as_str())),
-            (&format!("{most}x"), None),
-            ("\n", None),
-            ("", None),
+        for (bytes, token) in [
+            (&b"a.b.c"[..], Some("a.b.c")),
+            (b"a.b.c\n", Some("a.b.c")),
+            (b" a.b.c\r\n\n", Some("a.b.c")),
+            (b"a\xff", None),
+            (b"\n", None),
+            (b"", None),
         ] {
-            std::fs::write(&path, text).unwrap();
-            let read = TokenFile::read(file).await;
-            let read = read.ok().map(|file| std::fs::read_to_string(file.path()).unwrap());
-            assert_eq!(read.as_deref(), token, "{text:?}");
+            std::fs::write(&path, bytes).unwrap();
+            assert_eq!(read_token(file).await.ok().as_deref(), token, "{bytes:?}");
         }
-        assert!(TokenFile::read("/no/such/file").await.is_err());
+        assert!(read_token("/no/such/file").await.is_err());
     }
 }

@@ -30,7 +30,21 @@ pub fn sign<B>(
     service: &str,
     time: SystemTime,
 ) -> Result<()> {
-    sign_headers(request, identity, region, service, time, settings(), is_signed_header)
+    sign_headers(request, &[], identity, region, service, time, settings(), is_signed_header)
+}
+
+/// Signs `request`, a form, for a service that is not S3.
+pub(crate) fn sign_form(
+    request: &mut Request<String>,
+    identity: &Identity,
+    region: &Region,
+    service: &str,
+    time: SystemTime,
+) -> Result<()> {
+    let form = request.body().clone();
+    let is_signed = |name: &str| is_signed_header(name) || name == "content-type";
+    let settings = SigningSettings::default();
+    sign_headers(request, form.as_bytes(), identity, region, service, time, settings, is_signed)
 }
 
 /// Signs `request` with the keys of a directory bucket's session, whose token has a header of its own (Amazon S3 API
@@ -44,7 +58,7 @@ pub(crate) fn sign_with_session<B>(
 ) -> Result<()> {
     let mut settings = settings();
     settings.session_token_name_override = Some("x-amz-s3session-token");
-    sign_headers(request, session, region, service, time, settings, is_signed_header)
+    sign_headers(request, &[], session, region, service, time, settings, is_signed_header)
 }
 
 /// Returns whether a header is signed, by its name in lower case.
@@ -52,9 +66,12 @@ pub(super) fn is_signed_header(name: &str) -> bool {
     name == "host" || name.starts_with("x-amz-")
 }
 
-/// Signs `request`, including the headers for whose name, in lower case, `is_signed` returns true.
+/// Signs `request`, including the headers for whose name, in lower case, `is_signed` returns true, and the bytes of its
+/// body.
+#[expect(clippy::too_many_arguments, reason = "each is one of the things that a signature covers")]
 fn sign_headers<B>(
     request: &mut Request<B>,
+    body: &[u8],
     identity: &Identity,
     region: &Region,
     service: &str,
@@ -80,7 +97,7 @@ fn sign_headers<B>(
         .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()))
         .filter(|(name, _)| is_signed(name));
     let uri = request.uri().to_string();
-    let signable = SignableRequest::new(request.method().as_str(), uri, headers, SignableBody::Bytes(&[]))
+    let signable = SignableRequest::new(request.method().as_str(), uri, headers, SignableBody::Bytes(body))
         .map_err(|e| failed(e.into()))?;
     let (instructions, _signature) = sigv4(signable, &params).map_err(|e| failed(e.into()))?.into_parts();
     instructions.apply_to_request_http1x(request);
@@ -144,7 +161,7 @@ mod tests {
         if v.authorization.contains(";range;") {
             // AWS's published example signs the range too.
             let is_signed = |name: &str| name == "host" || name == "range" || name.starts_with("x-amz-");
-            sign_headers(&mut request, &identity, &region, "s3", time, settings(), is_signed).unwrap();
+            sign_headers(&mut request, &[], &identity, &region, "s3", time, settings(), is_signed).unwrap();
         } else {
             sign(&mut request, &identity, &region, "s3", time).unwrap();
         }
@@ -226,6 +243,29 @@ mod tests {
         assert!(headers["x-amz-s3session-token"].is_sensitive());
         assert!(!headers.contains_key("x-amz-security-token"));
         assert_eq!(request.uri(), "/a%20b%2Bc");
+    }
+
+    /// Computed by botocore, `SigV4Auth`.
+    #[test]
+    fn a_form_is_signed_with_its_body() {
+        let form = "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr";
+        let time = UNIX_EPOCH + Duration::from_hours(498_826);
+        for (token, signature) in [
+            (None, "0253982c917e08742c0157e9ae3feb68fd509707ef13af73a8e8b7a7d09b83cc"),
+            (Some("TOKEN"), "432e087e11957cf8835af27c8b8f9ba3cdb1bfa0e7710202b824862ab5d83067"),
+        ] {
+            let mut request = Request::post("https://sts.eu-west-1.amazonaws.com/")
+                .header("host", "sts.eu-west-1.amazonaws.com")
+                .header("content-type", "application/x-www-form-urlencoded; charset=utf-8")
+                .body(form.to_owned())
+                .unwrap();
+            let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+            let keys = Credentials::new("AKIDEXAMPLE", secret, token.map(str::to_owned), None, "test").into();
+            let region = Region::parse("eu-west-1").unwrap();
+            sign_form(&mut request, &keys, &region, "sts", time).unwrap();
+            let authorization = request.headers()[AUTHORIZATION].to_str().unwrap();
+            assert!(authorization.ends_with(&format!("Signature={signature}")), "{authorization}");
+        }
     }
 
     #[test]

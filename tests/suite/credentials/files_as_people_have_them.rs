@@ -105,6 +105,8 @@ fn lines_are_read_as_the_aws_cli_reads_them() {
         ("an equals sign in a value", config(b"[default]\naws_access_key_id = k=\naws_secret_access_key = s==\n", "k=")),
         ("blank lines", config(b"\n\n[default]\n\naws_access_key_id = k\n\n\naws_secret_access_key = s\n\n", "k")),
         ("a section twice", config(b"[default]\naws_access_key_id = k\n[profile p]\nregion = r\n[default]\naws_secret_access_key = s\n", "k")),
+        ("a section by both of its names", config(b"[default]\naws_access_key_id = old\naws_secret_access_key = old\naws_session_token = old\n[profile default]\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
+        ("a section by both of its names, the other way round", config(b"[profile default]\naws_access_key_id = old\naws_session_token = old\n[default]\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
         ("a key twice", config(b"[default]\naws_access_key_id = old\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
         ("an empty setting", config(b"[default]\nregion =\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
         ("a foreign section first", config(b"[Someone's Mac]\nkey = value\n[default]\naws_access_key_id = k\naws_secret_access_key = s\n", "k")),
@@ -282,6 +284,11 @@ fn variables_in_the_path_of_a_file_are_replaced() {
             run.download(URI).assert_object(&object(SIZE));
         }
     }
+    // The system knows the home of its users, where a service has no variable for it.
+    let run = S3fcp::at("http://127.0.0.1:1").without_env("HOME").without_env("AWS_CONFIG_FILE");
+    let outcome = run.args(["--profile", "no such profile"]).download(URI);
+    outcome.assert_failed(2, &[]);
+    assert!(outcome.stderr.contains("/.aws/config "), "{}", outcome.stderr);
     let outcome = S3fcp::at("http://127.0.0.1:1")
         .env("AWS_CONFIG_FILE", "$NOT_SET/${NEITHER}/$/config")
         .args(["--profile", "p"])

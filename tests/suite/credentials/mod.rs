@@ -6,6 +6,7 @@ mod expired;
 mod files_as_people_have_them;
 mod instance;
 mod left_processes;
+mod roles;
 mod settings;
 mod sources;
 mod sso;

@@ -76,12 +76,19 @@ fn answer(request: &Request) -> Reply {
         return match request.header("x-amz-sso_bearer_token") {
             Some("good" | "renewed") => Reply::status(200).body(keys.to_string()),
             Some("forbidden") => Reply::status(403).body("{\"message\": \"No access\"}"),
+            Some("failing") => Reply::status(500).body("{\"message\": \"oops\"}"),
+            Some(SESSION_TOKEN) => {
+                Reply::status(403).body(format!("{{\"message\": \"not {SESSION_TOKEN}\"}}"))
+            }
             _ => Reply::status(401).body("{\"message\": \"Session token not found or invalid\"}"),
         };
     }
     if request.target == "/token" {
         return Reply::status(200)
             .body("{\"accessToken\": \"renewed\", \"expiresIn\": 28800, \"refreshToken\": \"next\"}");
+    }
+    if request.method == "POST" {
+        return Reply::status(200).body("no answer of STS");
     }
     Reply::ok()
 }
@@ -209,6 +216,66 @@ fn a_session_that_is_over_says_how_to_log_in() {
         assert!(outcome.stderr.contains(says) && outcome.stderr.contains("hint: "), "{}", outcome.stderr);
         assert!(!outcome.stderr.contains("hunter2"), "{}", outcome.stderr);
         assert_eq!(home.server.gets().iter().filter(|get| get.target == "/bucket/key").count(), 0);
+    });
+}
+
+/// No login helps against these.
+#[test]
+fn what_is_wrong_with_a_profile_or_a_service_has_a_hint_that_fits() {
+    let without = |line: &str| SESSION.replace(line, "");
+    let table: [(&str, (String, &str, i32, &str)); 6] = [
+        ("no account", (without("sso_account_id = 1\n"), "good", 4, "complete the profile")),
+        ("no role", (without("sso_role_name = my role\n"), "good", 4, "complete the profile")),
+        (
+            "no section",
+            (SESSION.replace("[sso-session s]", "[sso-session t]"), "good", 4, "no section [sso-session s]"),
+        ),
+        ("not assigned", (SESSION.to_owned(), "forbidden", 4, "that the role is assigned to you")),
+        ("a token that is echoed", (SESSION.to_owned(), SESSION_TOKEN, 4, "HTTP 403: not [hidden]")),
+        ("a service that fails", (SESSION.to_owned(), "failing", 5, "HTTP 500: oops")),
+    ];
+    table::each(&table, |(profile, bearer, code, says)| {
+        let home = Home::new(profile, "s", &token(bearer, FUTURE).to_string());
+        let outcome = home.run();
+        outcome.assert_failed(*code, &[]);
+        assert!(outcome.stderr.contains(says) && outcome.stderr.contains("hint: "), "{}", outcome.stderr);
+        assert!(!outcome.stderr.contains("expired"), "{}", outcome.stderr);
+    });
+}
+
+#[test]
+fn the_portal_is_asked_where_the_settings_say() {
+    let table: [(&str, (&str, Option<&str>)); 4] = [
+        ("the profile", ("endpoint_url = HERE\n", None)),
+        (
+            "its section",
+            (
+                "services = mine\n[services mine]\nsso =\n  endpoint_url = HERE\nsso_oidc =\n  endpoint_url = HERE\n",
+                None,
+            ),
+        ),
+        ("the variable for all", ("", Some("HERE"))),
+        ("no URL", ("", Some("bogus"))),
+    ];
+    table::each(&table, |&(settings, variable)| {
+        let home = Home::new(SESSION, "s", &renewable("old", PAST).to_string());
+        let here = |text: &str| text.replace("HERE", &home.server.endpoint());
+        let profile = SESSION.replace("[sso-session s]", &format!("{}[sso-session s]", here(settings)));
+        fs::write(home.folder.path().join(".aws/config"), profile).expect("a file");
+        let run = S3fcp::at(&home.server.endpoint())
+            .without_env("AWS_ACCESS_KEY_ID")
+            .without_env("AWS_SECRET_ACCESS_KEY")
+            .without_env("AWS_CONFIG_FILE")
+            .env("HOME", home.folder.path());
+        let outcome =
+            variable.into_iter().fold(run, |run, url| run.env("AWS_ENDPOINT_URL", here(url))).download(URI);
+        if variable == Some("bogus") {
+            outcome.assert_failed(2, &[]);
+            assert!(outcome.stderr.contains("in AWS_ENDPOINT_URL:"), "{}", outcome.stderr);
+        } else {
+            outcome.assert_object(&object(SIZE));
+            assert_eq!((home.bearers(), home.renewals()), (vec!["renewed".to_owned()], 1));
+        }
     });
 }
 
