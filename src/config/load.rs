@@ -13,7 +13,7 @@ use crate::config::aws_files::AwsFiles;
 use crate::config::chain_error::credentials_error;
 use crate::config::credentials::{Credentials, log_credentials};
 use crate::config::keys::{KEY_VARIABLES, keys_from_env};
-use crate::config::profile::{Setting, SettingsLookup, selected_profile, variable};
+use crate::config::profile::{SettingsLookup, selected_profile, variable};
 use crate::config::provider_chain::{CredentialSource, ProviderChain};
 use crate::config::provider_http::ProviderClient;
 use crate::config::s3_block;
