@@ -1,5 +1,5 @@
-//! The permissions of a part file: those that a new file gets or, where it replaces FILE, those of FILE. At no moment can
-//! somebody read the bytes who could not read FILE.
+//! The permissions of a part file: those that a new file gets or, where it replaces FILE, those of FILE if that belongs to
+//! the same user. At no moment can somebody else read the bytes who could not read FILE.
 
 use std::fs::{File, Metadata, Permissions};
 use std::io;
@@ -11,11 +11,18 @@ use crate::output::path::OutputPath;
 /// Permissions that a new file may have; the umask takes some of them away.
 pub(super) const NEW_FILE_MODE: u32 = 0o666;
 
-/// Returns the permissions of the FILE that is there, those of its group only if the new one gets that group; none if
-/// there is no FILE, and never the set-user-ID bit.
+/// The permissions that an owner has of a file of his own which replaces somebody else's.
+const OWNER_MODE: u32 = 0o600;
+/// The permissions of such a FILE that count for the group and all others. Its owner would choose whether what this user
+/// made can be executed, and who else may write to it.
+const TAKEN_FROM_ANOTHER_OWNER: u32 = 0o064;
+
+/// Returns the permissions that the FILE which is there allows its successor, those of its group only if that gets the
+/// group; none if there is no FILE, and never the set-user-ID bit.
 pub(super) fn mode_of_existing(place: &OutputPath, folder: &Folder) -> u32 {
     let Some(existing) = &place.existing else { return 0 };
-    mode_for_group(existing, folder.group)
+    let mode = mode_for_group(existing, folder.group);
+    if existing.uid() == folder.owner { mode } else { OWNER_MODE | mode & TAKEN_FROM_ANOTHER_OWNER }
 }
 
 /// Takes permissions away from the part file `file` that FILE does not give, before bytes come.

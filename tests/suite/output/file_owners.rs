@@ -69,7 +69,7 @@ fn a_file_of_another_user_is_replaced_by_one_of_ones_own_without_its_special_bit
     if !is_root() {
         return;
     }
-    for mode in [0o4755, 0o2755, 0o6777, 0o600, 0o666] {
+    for mode in [0o4755, 0o2755, 0o6777, 0o6755, 0o711, 0o600, 0o666, 0o400, 0o004] {
         let folder = folder();
         let out = folder.path().join("out");
         fs::write(&out, "theirs").expect("a file");
@@ -78,9 +78,34 @@ fn a_file_of_another_user_is_replaced_by_one_of_ones_own_without_its_special_bit
         assert_good(&start(&FaultServer::healthy(), &out, &["--force"]).wait());
         let found = fs::metadata(&out).expect("the file");
         assert!(fs::read(&out).expect("the file") == object(SIZE));
-        assert_eq!((found.uid(), found.mode() & 0o7000 | found.mode() & !mode & 0o777), (0, 0), "{mode:o}");
+        let is_wider = found.mode() & !mode & 0o077 != 0;
+        // Whether a file can be executed is for its owner to say.
+        assert_eq!((found.uid(), found.mode() & 0o7711, is_wider), (0, 0o600, false), "{mode:o}");
         assert_eq!(names(folder.path()), ["out"]);
     }
+}
+
+/// He may have made a part file that he can write to, where FILE is his.
+#[test]
+fn a_part_that_all_may_write_is_refused_if_the_file_is_another_users() {
+    if !is_root() {
+        return;
+    }
+    let (folder, server) = (folder(), FaultServer::healthy());
+    leave_part(folder.path());
+    let out = folder.path().join("out");
+    fs::write(&out, "theirs").expect("a file");
+    for path in [&out, &folder.path().join("out.part")] {
+        fs::set_permissions(path, Permissions::from_mode(0o666)).expect("a mode");
+    }
+    give_away(&out);
+    let outcome = start(&server, &out, &["--force", "--continue"]).wait();
+    outcome.assert_failed(8, &[]);
+    assert!(outcome.stderr.contains("every user may write to it"), "{}", outcome.stderr);
+    fs::remove_file(&out).expect("the file");
+    fs::write(&out, "mine").expect("a file");
+    fs::set_permissions(&out, Permissions::from_mode(0o666)).expect("a mode");
+    assert_good(&start(&server, &out, &["--force", "--continue"]).wait());
 }
 
 /// Its owner could write any proof to it.
