@@ -7,7 +7,7 @@
 //! nothing.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -25,7 +25,7 @@ use crate::output::path::CREATE_FOLDER;
 use crate::output::path_error::{failed, unusable};
 
 /// Flags of every open: a link could lead anywhere, and opening a pipe would block.
-const SAFELY: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+pub(super) const SAFELY: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 /// The write permission of all users.
 pub(super) const WRITABLE_BY_OTHERS: u32 = 0o002;
@@ -77,17 +77,14 @@ impl Folder {
         let file = match rustix::fs::openat(&self.fd, name, OFlags::RDWR | SAFELY, Mode::empty()) {
             Ok(file) => File::from(file),
             Err(Errno::NOENT) => return Ok(None),
-            Err(Errno::LOOP | Errno::MLINK) => return Err(io::Error::other("it is a symbolic link")),
-            Err(e) => return Err(e.into()),
+            Err(e) => return Err(not_opened(e)),
         };
         let found = file.metadata()?;
         let open_to_all = found.mode() & WRITABLE_BY_OTHERS & !(self.private_mode | allowed_mode);
         let why = if !found.is_file() {
             "it is not a regular file"
-        } else if found.uid() != self.owner {
-            "it belongs to another user"
-        } else if found.nlink() > 1 {
-            "it has more than one link"
+        } else if let Some(why) = why_foreign(&found, self.owner) {
+            why
         } else if open_to_all != 0 {
             "every user may write to it"
         } else {
@@ -155,6 +152,26 @@ impl Folder {
     /// Brings the folder's names to the disk.
     pub(super) fn sync(&self) -> io::Result<()> {
         sync_folder(self.fd.as_fd(), Path::new("."))
+    }
+}
+
+/// Returns why the regular file `found` may be somebody else's, in a folder where the files of this process belong to
+/// `owner`.
+pub(super) fn why_foreign(found: &Metadata, owner: u32) -> Option<&'static str> {
+    if found.uid() != owner {
+        Some("it belongs to another user")
+    } else if found.nlink() > 1 {
+        Some("it has more than one link")
+    } else {
+        None
+    }
+}
+
+/// Returns the error of an open that follows no link.
+pub(super) fn not_opened(cause: Errno) -> io::Error {
+    match cause {
+        Errno::LOOP | Errno::MLINK => io::Error::other("it is a symbolic link"),
+        e => e.into(),
     }
 }
 

@@ -1,19 +1,25 @@
 //! `--in-place`: one piece of a file that other processes write to as well, each byte at its offset in the object.
 //!
-//! Nothing is truncated, renamed or locked: the other pieces are being written at the same time.
+//! Nothing is truncated, renamed or locked: the other pieces are being written at the same time. So the file may be there
+//! already, and is written without `--force`. In a folder that others write to it may be theirs, or a link to another file
+//! of this user's: it has to be one that this user has made.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+
 use crate::error::Result;
-use crate::output::folder::{close_shared, sync_name};
+use crate::output::folder::{Folder, SAFELY, close_shared, not_opened, sync_name, why_foreign};
 use crate::output::part_file::set_modified;
 use crate::output::path::OutputPath;
 use crate::output::path_error::{failed, unusable};
+use crate::output::permissions::NEW_FILE_MODE;
 
 /// The file, open for one piece.
 #[derive(Debug)]
@@ -27,18 +33,21 @@ pub(crate) struct InPlace {
 impl InPlace {
     /// Opens the file, creating it if necessary.
     pub(super) fn open(place: OutputPath) -> Result<Self> {
-        let is_seekable = place
-            .existing
-            .as_ref()
-            .is_none_or(|found| found.is_file() || found.file_type().is_block_device());
-        if !is_seekable {
-            return Err(unusable(
-                &place.path,
-                "not seekable: --in-place needs a regular file or a block device",
-            ));
+        if let Some(link) = &place.link {
+            return Err(unusable(link, "a symbolic link, which --in-place does not follow")
+                .with_hint("name the file that it leads to"));
         }
-        let file = File::options().write(true).create(true).truncate(false).open(&place.path);
-        let file = file.map_err(|e| failed(&place.path, "open", e))?;
+        place.existing.as_ref().map_or(Ok(()), |found| check_seekable(found, &place.path))?;
+        let file = open_or_create(&place.path).map_err(|e| failed(&place.path, "open", e))?;
+        let found = file.metadata().map_err(|e| failed(&place.path, "access", e))?;
+        check_seekable(&found, &place.path)?;
+        // Users cannot make devices, and those that they may write to belong to root.
+        if found.is_file()
+            && let Some(why) = why_foreign(&found, owner_at(&place.path))
+        {
+            return Err(failed(&place.path, "write in place to", io::Error::other(why))
+                .with_hint("remove it first, or write to another file"));
+        }
         Ok(Self { file: Arc::new(file), place, start: 0 })
     }
 
@@ -90,7 +99,7 @@ impl InPlace {
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(e) => return Err(self.failed("access", e)),
         };
-        let is_same = |named: &fs::Metadata| (named.dev(), named.ino()) == (written.dev(), written.ino());
+        let is_same = |named: &Metadata| (named.dev(), named.ino()) == (written.dev(), written.ino());
         if !named.as_ref().is_some_and(is_same) {
             let why = "replaced or removed by another process during the download";
             return Err(unusable(&self.place.path, why));
@@ -107,6 +116,32 @@ impl InPlace {
     fn failed(&self, action: &str, cause: io::Error) -> crate::error::Error {
         failed(&self.place.path, action, cause)
     }
+}
+
+fn check_seekable(found: &Metadata, path: &Path) -> Result<()> {
+    if found.is_file() || found.file_type().is_block_device() {
+        return Ok(());
+    }
+    Err(unusable(path, "not seekable: --in-place needs a regular file or a block device"))
+}
+
+/// Opens the file `path` to write, and follows no link at its last name. A process that writes another piece may make it
+/// at any moment.
+fn open_or_create(path: &Path) -> io::Result<File> {
+    let open = |flags| {
+        let flags = OFlags::WRONLY | SAFELY | flags;
+        rustix::fs::openat(CWD, path, flags, Mode::from_raw_mode(NEW_FILE_MODE))
+    };
+    let opened = match open(OFlags::empty()) {
+        Err(Errno::NOENT) => open(OFlags::CREATE),
+        opened => opened,
+    };
+    opened.map(File::from).map_err(not_opened)
+}
+
+/// Returns the owner of a file that this process makes beside `path`: the user, where it can make none.
+fn owner_at(path: &Path) -> u32 {
+    Folder::of(path).map_or_else(|_| rustix::process::geteuid().as_raw(), |folder| folder.owner)
 }
 
 #[cfg(test)]

@@ -26,13 +26,16 @@ pub(super) struct OutputPath {
     pub(super) existing: Option<Metadata>,
     /// The descriptor of this process that the path leads to.
     pub(super) descriptor: Option<RawFd>,
+    /// The name that was meant, if that is a link.
+    pub(super) link: Option<PathBuf>,
 }
 
 impl OutputPath {
     /// Resolves `path` for the bytes of `sources`. In a folder a single one has the last name of its key or URL.
     pub(super) fn of(path: &Path, sources: &[Source]) -> Result<Self> {
         if let Some(descriptor) = followed(path.to_owned()).1 {
-            return Ok(Self { path: path.to_owned(), existing: None, descriptor: Some(descriptor) });
+            let (path, existing, link) = (path.to_owned(), None, Some(path.to_owned()));
+            return Ok(Self { path, existing, descriptor: Some(descriptor), link });
         }
         let path = match sources {
             [source] if is_folder(path)? => path.join(&*file_name(source)?),
@@ -47,8 +50,9 @@ impl OutputPath {
         };
         // A device is opened by the name it has: what its link says need not be a path.
         let is_regular = existing.as_ref().is_none_or(Metadata::is_file);
+        let link = path.is_symlink().then(|| path.clone());
         let path = if is_regular { followed(path).0 } else { path };
-        Ok(Self { path, existing, descriptor: None })
+        Ok(Self { path, existing, descriptor: None, link })
     }
 }
 

@@ -2,7 +2,7 @@
 //! neither it nor what it leads to is changed.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
@@ -121,9 +121,10 @@ fn it_is_refused_for_an_object_of_a_list_too() {
     });
 }
 
-/// In place there is no helper file; FILE may be a link and have other names, and has to be seekable.
+/// In place FILE may be there without `--force`: a sibling has made it. It is this user's, and has no other name.
 #[test]
-fn in_place_only_what_has_offsets_is_written() {
+fn in_place_only_a_file_of_ones_own_is_written() {
+    let user = rustix::process::geteuid().as_raw();
     table::each(&kinds(), |plant| {
         let server = FaultServer::healthy();
         let folder = prepared();
@@ -131,12 +132,14 @@ fn in_place_only_what_has_offsets_is_written() {
         plant(&file);
         // In a folder it has the last name of the key.
         let file = if file.is_dir() { file.join("k") } else { file };
-        let is_regular = fs::metadata(&file)
-            .map_or_else(|e| e.kind() == std::io::ErrorKind::NotFound, |found| found.is_file());
+        let is_own = fs::symlink_metadata(&file).map_or_else(
+            |e| e.kind() == std::io::ErrorKind::NotFound,
+            |found| found.is_file() && found.nlink() == 1 && found.uid() == user,
+        );
         let before = state(folder.path());
         let args = format!("-o f --in-place --shard 0/1 --if-match '{ETAG}' s3://b/k");
         let outcome = run(&server, folder.path(), &args).start().wait();
-        if is_regular {
+        if is_own {
             assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
             assert_eq!(fs::metadata(&file).expect("the file").len(), SIZE);
             assert!(fs::read(&file).expect("the file") == object(SIZE));
@@ -145,4 +148,26 @@ fn in_place_only_what_has_offsets_is_written() {
             assert_eq!(state(folder.path()), before);
         }
     });
+}
+
+#[test]
+fn in_place_the_reason_is_named() {
+    for (plant, says) in [
+        ("ln -s victim f", "f: a symbolic link, which --in-place does not follow"),
+        ("ln -s none f", "f: a symbolic link, which --in-place does not follow"),
+        ("ln victim f", "it has more than one link"),
+        ("mkdir g && ln -s ../victim g/k && mv g f", "k: a symbolic link, which --in-place does not follow"),
+    ] {
+        let (server, folder) = (FaultServer::healthy(), prepared());
+        let args = format!("-o f --in-place --shard 0/1 --if-match '{ETAG}' s3://b/k");
+        let command = format!(
+            "cd '{}' && {plant} && exec s3fcp --endpoint {} {args}",
+            folder.path().display(),
+            server.endpoint()
+        );
+        let outcome = S3fcp::shell(&command).start().wait();
+        outcome.assert_failed(8, &[]);
+        assert!(outcome.stderr.contains(says), "{plant}: {}", outcome.stderr);
+        assert_eq!(fs::read(folder.path().join("victim")).expect("a file"), b"theirs", "{plant}");
+    }
 }
