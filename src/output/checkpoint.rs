@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::output::folder::Folder;
-use crate::output::sidecar::{self, SidecarState};
+use crate::output::sidecar::{self, LoadedSidecar, SidecarState};
 
 /// Progress that a crash of the system may lose, plus whatever the disk has not flushed.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
@@ -20,6 +20,9 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(super) struct SidecarFile {
     state: Arc<Mutex<SidecarState>>,
+    /// The sidecar that this run has found or written last; `None` if there is none. As long as it is open, no file that
+    /// somebody else moves to its name has its inode.
+    file: Arc<Mutex<Option<File>>>,
     folder: Arc<Folder>,
     name: Arc<OsStr>,
 }
@@ -33,8 +36,15 @@ pub(super) struct Checkpoints {
 }
 
 impl SidecarFile {
-    pub(super) fn new(folder: &Arc<Folder>, name: OsString, state: SidecarState) -> Self {
-        Self { state: Arc::new(Mutex::new(state)), folder: Arc::clone(folder), name: name.into() }
+    /// Reads the sidecar `name`, and begins with `state`.
+    pub(super) fn open(
+        folder: &Arc<Folder>,
+        name: OsString,
+        state: SidecarState,
+    ) -> io::Result<(Self, LoadedSidecar)> {
+        let (found, file) = sidecar::load(folder, &name)?;
+        let (state, file) = (Arc::new(Mutex::new(state)), Arc::new(Mutex::new(file)));
+        Ok((Self { state, file, folder: Arc::clone(folder), name: name.into() }, found))
     }
 
     pub(super) fn name(&self) -> &OsStr {
@@ -45,9 +55,32 @@ impl SidecarFile {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn file(&self) -> MutexGuard<'_, Option<File>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whether the sidecar was there, or this run has made it.
+    pub(super) fn exists(&self) -> bool {
+        self.file().is_some()
+    }
+
     /// Makes the sidecar, which must not exist.
     pub(super) fn create(&self) -> io::Result<()> {
-        sidecar::save(&self.folder, &self.name, &self.state(), false, true)
+        self.save(&self.state(), false)
+    }
+
+    /// Removes the sidecar, unless somebody else's file has its name.
+    pub(super) fn remove(&self) {
+        if let Some(file) = self.file().take() {
+            // A sidecar that stays would harm nobody.
+            let _ = sidecar::remove(&self.folder, &self.name, &file);
+        }
+    }
+
+    fn save(&self, state: &SidecarState, sync: bool) -> io::Result<()> {
+        let mut file = self.file();
+        *file = Some(sidecar::save(&self.folder, &self.name, state, sync, file.as_ref())?);
+        Ok(())
     }
 
     /// Changes the state and writes it. It need not be on disk: the first checkpoint brings it there before the bytes,
@@ -55,7 +88,7 @@ impl SidecarFile {
     pub(super) fn change(&self, change: impl FnOnce(&mut SidecarState)) -> io::Result<()> {
         let mut state = self.state();
         change(&mut state);
-        sidecar::save(&self.folder, &self.name, &state, false, false)
+        self.save(&state, false)
     }
 
     /// Waits until what is written so far is on disk, and notes it. An error is one of the part file or its folder.
@@ -68,7 +101,7 @@ impl SidecarFile {
         if synced == 0 {
             // Some file systems bring the synced file alone to the disk: after a power cut its bytes would be beside no
             // sidecar, or that of another object.
-            let saved = sidecar::save(&self.folder, &self.name, &self.state(), true, false);
+            let saved = self.save(&self.state(), true);
             if saved.is_err() {
                 // The bytes wait too, for the next checkpoint.
                 return Ok(());
@@ -79,7 +112,7 @@ impl SidecarFile {
         let mut state = self.state();
         state.synced = length;
         // Without the note a crash of the system costs more bytes, and no more.
-        let _ = sidecar::save(&self.folder, &self.name, &state, true, false);
+        let _ = self.save(&state, true);
         Ok(())
     }
 }
@@ -118,7 +151,6 @@ impl Checkpoints {
 mod tests {
     use super::*;
     use crate::output::helper_names::sidecar_name;
-    use crate::output::sidecar::LoadedSidecar;
     use std::io::Write;
 
     #[test]
@@ -127,9 +159,9 @@ mod tests {
         let folder = Arc::new(Folder::of(&temporary.path().join("x")).unwrap());
         let mut part = Arc::new(File::create(temporary.path().join("x.part")).unwrap());
         let name = sidecar_name(OsStr::new("x.part"));
-        let sidecar_file = SidecarFile::new(&folder, name, SidecarState::new("aws"));
+        let sidecar_file = SidecarFile::open(&folder, name, SidecarState::new("aws")).unwrap().0;
         sidecar_file.checkpoint(&part).unwrap();
-        let load = || sidecar::load(&folder, sidecar_file.name()).unwrap();
+        let load = || sidecar::load(&folder, sidecar_file.name()).unwrap().0;
         assert_eq!(load(), LoadedSidecar::Missing, "there is nothing to note");
         for bytes in [5, 7] {
             part.write_all(&vec![0; bytes]).unwrap();
@@ -148,7 +180,7 @@ mod tests {
         part.write_all(b"bytes").unwrap();
         let name = sidecar_name(OsStr::new("x.part"));
         let in_the_way = temporary.path().join(&name);
-        let sidecar_file = SidecarFile::new(&folder, name, SidecarState::new("aws"));
+        let sidecar_file = SidecarFile::open(&folder, name, SidecarState::new("aws")).unwrap().0;
         std::fs::create_dir(&in_the_way).unwrap();
         sidecar_file.checkpoint(&part).unwrap();
         assert_eq!(sidecar_file.state().synced, 0);
@@ -163,7 +195,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Arc::new(Folder::of(&temporary.path().join("x")).unwrap());
         let name = sidecar_name(OsStr::new("x.part"));
-        let sidecar_file = SidecarFile::new(&folder, name, SidecarState::new("aws"));
+        let sidecar_file = SidecarFile::open(&folder, name, SidecarState::new("aws")).unwrap().0;
         sidecar_file.state().synced = 1;
         let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
         let part = Arc::new(File::from(std::os::fd::OwnedFd::from(socket)));

@@ -51,7 +51,7 @@ impl FinishedFile {
         let found = file.metadata().map_err(|e| failed(path, "read", e))?;
         let sidecar = sidecar_name(&part);
         let noted = match sidecar::load(&folder, &sidecar) {
-            Ok(LoadedSidecar::State(state)) => Some(*state),
+            Ok((LoadedSidecar::State(state), _)) => Some(*state),
             _ => None,
         };
         // Another owner could attach any proof to it.
@@ -74,9 +74,9 @@ impl FinishedFile {
     pub(crate) fn clean_up(&self) -> Result<()> {
         if let (Ok(folder), Some(name)) = (Folder::of(&self.path), self.path.file_name()) {
             let sidecar = sidecar_name(&part_name(name, folder.name_bytes_max));
-            if matches!(sidecar::load(&folder, &sidecar), Ok(LoadedSidecar::State(_))) {
+            if let Ok((LoadedSidecar::State(_), Some(file))) = sidecar::load(&folder, &sidecar) {
                 folder.sync().map_err(|e| failed(&self.path, "sync the folder of", e))?;
-                let _ = sidecar::remove(&folder, &sidecar);
+                let _ = sidecar::remove(&folder, &sidecar, &file);
             }
         }
         Ok(())

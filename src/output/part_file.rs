@@ -25,7 +25,7 @@ use crate::output::path_error::{exists, failed, shown, unusable};
 use crate::output::permissions::{self, NEW_FILE_MODE, mode_of_existing};
 use crate::output::resume::{DownloadRequest, ResumePoint};
 use crate::output::run_files::RunFiles;
-use crate::output::sidecar::{self, FileIdentity, LoadedSidecar, SidecarObject, SidecarState};
+use crate::output::sidecar::{FileIdentity, LoadedSidecar, SidecarObject, SidecarState};
 use crate::s3::address::source::Source;
 use crate::s3::object::ObjectInfo;
 use crate::s3::range_spec::RangeSpec;
@@ -50,8 +50,7 @@ pub(crate) struct PartFile {
     run_files: RunFiles,
     /// The state of the sidecar's name before this run.
     found: LoadedSidecar,
-    /// Set if the sidecar was there, or this run made it. Without one, an empty part file is somebody else's.
-    has_sidecar: bool,
+    /// Without one, an empty part file is somebody else's.
     sidecar: SidecarFile,
     /// Identity of the store that is asked.
     endpoint: String,
@@ -94,12 +93,11 @@ impl PartFile {
         let path = place.path.with_file_name(&name);
         let file = open_locked(&folder, &name, &path, mode_of_existing(&place, &folder))?.map(Arc::new);
         let sidecar_name = sidecar_name(&name);
-        let found = sidecar::load(&folder, &sidecar_name)
+        let (sidecar, found) = SidecarFile::open(&folder, sidecar_name.clone(), SidecarState::new(endpoint))
             .map_err(|e| failed(&place.path.with_file_name(&sidecar_name), "use", e))?;
         let origin = file.as_ref().map_or(Ok(PartOrigin::Own), |file| PartOrigin::of(file, &found));
         let origin = origin.map_err(|e| failed(&path, "read", e))?;
         origin.check_is_usable(&path, &sidecar_name)?;
-        let sidecar = SidecarFile::new(&folder, sidecar_name, SidecarState::new(endpoint));
         let endpoint = endpoint.to_owned();
         Ok(Self {
             place,
@@ -111,7 +109,6 @@ impl PartFile {
             is_noted: false,
             replace,
             run_files: RunFiles::default(),
-            has_sidecar: found != LoadedSidecar::Missing,
             found,
             sidecar,
             endpoint,
@@ -165,13 +162,12 @@ impl PartFile {
     pub(crate) fn start_over(&mut self) -> Result<()> {
         (self.resumed, self.is_noted) = (None, false);
         self.origin.check_is_own(&self.path, self.sidecar.name())?;
-        let is_new = !self.has_sidecar;
+        let is_new = !self.sidecar.exists();
         if is_new {
             self.sidecar.create().map_err(|e| match e.kind() {
                 io::ErrorKind::AlreadyExists => self.taken(),
                 _ => self.sidecar_failed(e),
             })?;
-            self.has_sidecar = true;
         }
         if self.file.is_some() {
             self.narrow_permissions()?;
@@ -187,8 +183,7 @@ impl PartFile {
             Err(e) => {
                 // A sidecar that was there is left as it was found.
                 if is_new {
-                    let _ = sidecar::remove(&self.folder, self.sidecar.name());
-                    self.has_sidecar = false;
+                    self.sidecar.remove();
                 }
                 return Err(match e.kind() {
                     // A process that downloads to it would have made the sidecar first.
@@ -286,8 +281,7 @@ impl PartFile {
         file.try_clone().and_then(close).map_err(|e| self.not_synced(e))?;
         self.rename()?;
         self.folder.sync().map_err(|e| failed(&self.place.path, "sync the folder of", e))?;
-        // FILE is there: a sidecar that stays would harm nobody.
-        let _ = sidecar::remove(&self.folder, self.sidecar.name());
+        self.sidecar.remove();
         self.file = None;
         close_shared(file).map_err(|e| failed(&self.place.path, "close", e))
     }
@@ -302,9 +296,9 @@ impl PartFile {
         }
         let _ = self.checkpoints.take().map(Checkpoints::end);
         // It is still locked: no other process writes to it.
-        let Some(file) = self.file.as_ref().filter(|_| self.has_sidecar) else { return true };
+        let Some(file) = self.file.as_ref().filter(|_| self.sidecar.exists()) else { return true };
         let _ = file.set_len(0);
-        let _ = sidecar::remove(&self.folder, self.sidecar.name());
+        self.sidecar.remove();
         if self.folder.is_named(&self.name, file) {
             let _ = self.folder.remove(&self.name);
         }

@@ -174,19 +174,21 @@ impl FileIdentity {
     }
 }
 
-/// Reads the sidecar `name`. Fails if the file is not one that s3fcp made for this user.
-pub(super) fn load(folder: &Folder, name: &OsStr) -> io::Result<LoadedSidecar> {
-    let Some(file) = folder.open_own(name, 0)? else { return Ok(LoadedSidecar::Missing) };
+/// Reads the sidecar `name`, and returns the file too, if there is one. Fails if it is not one that s3fcp made for this
+/// user.
+pub(super) fn load(folder: &Folder, name: &OsStr) -> io::Result<(LoadedSidecar, Option<File>)> {
+    let Some(file) = folder.open_own(name, 0)? else { return Ok((LoadedSidecar::Missing, None)) };
     if file.metadata()?.len() > SIDECAR_BYTES_MAX {
         return Err(io::Error::other("it is too large for a sidecar"));
     }
     let mut bytes = Vec::new();
-    file.take(SIDECAR_BYTES_MAX).read_to_end(&mut bytes)?;
-    match serde_json::from_slice::<SidecarState>(&bytes) {
-        Ok(state) if (1..=FORMAT).contains(&state.format) => Ok(LoadedSidecar::State(Box::new(state))),
-        _ if looks_like_sidecar(&bytes) => Ok(LoadedSidecar::Damaged),
-        _ => Err(io::Error::other("it is not a sidecar of s3fcp")),
-    }
+    (&file).take(SIDECAR_BYTES_MAX).read_to_end(&mut bytes)?;
+    let loaded = match serde_json::from_slice::<SidecarState>(&bytes) {
+        Ok(state) if (1..=FORMAT).contains(&state.format) => LoadedSidecar::State(Box::new(state)),
+        _ if looks_like_sidecar(&bytes) => LoadedSidecar::Damaged,
+        _ => return Err(io::Error::other("it is not a sidecar of s3fcp")),
+    };
+    Ok((loaded, Some(file)))
 }
 
 /// Returns whether `bytes` may be what is left of a sidecar. Some file systems show zeros after a crash.
@@ -195,25 +197,30 @@ fn looks_like_sidecar(bytes: &[u8]) -> bool {
     bytes[..compared] == FIRST_BYTES[..compared] || bytes.iter().all(|byte| *byte == 0)
 }
 
-/// Replaces the sidecar `name`; with `sync` it is on disk afterwards. With `only_new` there must be none.
+/// Writes the sidecar `name` in the place of `old`, and returns the new file; with `sync` it is on disk afterwards. What
+/// has the name and is not `old` stays, and is an error.
 pub(super) fn save(
     folder: &Folder,
     name: &OsStr,
     state: &SidecarState,
     sync: bool,
-    only_new: bool,
-) -> io::Result<()> {
+    old: Option<&File>,
+) -> io::Result<File> {
     let mut line = serde_json::to_vec(state)?;
     line.push(b'\n');
     let (mut file, new) = create(folder, unfinished_sidecar_name(name))?;
-    let saved = file
-        .write_all(&line)
-        .and_then(|()| if sync { file.sync_data() } else { Ok(()) })
-        .and_then(|()| if only_new { folder.rename_to_new(&new, name) } else { folder.rename(&new, name) });
+    let saved =
+        file.write_all(&line).and_then(|()| if sync { file.sync_data() } else { Ok(()) }).and_then(|()| {
+            match old.filter(|_| folder.has(name)) {
+                Some(old) if folder.is_named(name, old) => folder.rename(&new, name),
+                Some(_) => Err(io::Error::other("it was replaced by another process during the download")),
+                None => folder.rename_to_new(&new, name),
+            }
+        });
     if saved.is_err() && folder.is_named(&new, &file) {
         let _ = folder.remove(&new);
     }
-    saved
+    saved.map(|()| file)
 }
 
 /// Makes the file that is renamed to the sidecar. A leftover of a run that was killed gives way; if the name is taken
@@ -238,10 +245,10 @@ fn remove_leftover(folder: &Folder, new: &OsStr) {
     }
 }
 
-/// Removes the sidecar `name` and what a run that was killed left of it.
-pub(super) fn remove(folder: &Folder, name: &OsStr) -> io::Result<()> {
+/// Removes the sidecar `name`, if it is still the file `own`, and what a run that was killed left of it.
+pub(super) fn remove(folder: &Folder, name: &OsStr, own: &File) -> io::Result<()> {
     remove_leftover(folder, &unfinished_sidecar_name(name));
-    folder.remove(name)
+    if folder.is_named(name, own) { folder.remove(name) } else { Ok(()) }
 }
 
 /// Returns the id of this boot of the system; only Linux has one.
@@ -268,18 +275,57 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Folder::of(&temporary.path().join("x")).unwrap();
         let name = OsStr::new("x.part.json");
-        assert_eq!(load(&folder, name).unwrap(), LoadedSidecar::Missing);
+        assert_eq!(load(&folder, name).unwrap().0, LoadedSidecar::Missing);
         let state = state("s3://b/a \"é\"\n");
-        for (sync, only_new) in [(false, true), (true, false), (false, false)] {
-            save(&folder, name, &state, sync, only_new).unwrap();
-            assert_eq!(load(&folder, name).unwrap(), LoadedSidecar::State(Box::new(state.clone())));
+        let mut last = None;
+        for sync in [false, true, false] {
+            last = Some(save(&folder, name, &state, sync, last.as_ref()).unwrap());
+            assert_eq!(load(&folder, name).unwrap().0, LoadedSidecar::State(Box::new(state.clone())));
         }
-        assert!(save(&folder, name, &state, false, true).is_err());
+        assert!(save(&folder, name, &state, false, None).is_err());
         let path = temporary.path().join(name);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        remove(&folder, name).unwrap();
-        remove(&folder, name).unwrap();
+        let last = last.unwrap();
+        remove(&folder, name, &last).unwrap();
+        remove(&folder, name, &last).unwrap();
         assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
+        save(&folder, name, &state, false, Some(&last)).unwrap();
+    }
+
+    #[test]
+    fn what_was_moved_to_the_name_is_neither_replaced_nor_removed() {
+        type Put = fn(&std::path::Path);
+        let temporary = tempfile::tempdir().unwrap();
+        let at = |name: &str| temporary.path().join(name);
+        let folder = Folder::of(&at("x")).unwrap();
+        let name = OsStr::new("x.part.json");
+        let table: [(&str, Put); 4] = [
+            ("a file", |path| {
+                fs::write(path.with_extension("new"), "mine").unwrap();
+                fs::rename(path.with_extension("new"), path).unwrap();
+            }),
+            ("a new file", |path| fs::remove_file(path).and_then(|()| fs::write(path, "mine")).unwrap()),
+            ("a copy", |path| {
+                fs::copy(path, path.with_extension("new")).unwrap();
+                fs::rename(path.with_extension("new"), path).unwrap();
+            }),
+            ("a link", |path| {
+                fs::rename(path, path.with_extension("old")).unwrap();
+                symlink(path.with_extension("old"), path).unwrap();
+            }),
+        ];
+        for (case, put) in table {
+            let own = save(&folder, name, &state("s3://b/k"), false, None).unwrap();
+            put(&at("x.part.json"));
+            let before = fs::read(at("x.part.json")).unwrap();
+            let error = save(&folder, name, &state("s3://b/l"), false, Some(&own)).unwrap_err();
+            assert!(error.to_string().contains("replaced by another process"), "{case}: {error}");
+            remove(&folder, name, &own).unwrap();
+            assert_eq!(fs::read(at("x.part.json")).unwrap(), before, "{case}");
+            fs::remove_file(at("x.part.json")).unwrap();
+            let _ = fs::remove_file(at("x.part.old"));
+            assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "{case}");
+        }
     }
 
     #[test]
@@ -300,7 +346,8 @@ mod tests {
             ("my notes", false),
         ] {
             fs::write(temporary.path().join(name), text).unwrap();
-            assert_eq!(load(&folder, name).ok(), is_damaged.then_some(LoadedSidecar::Damaged), "{text:?}");
+            let found = load(&folder, name).ok().map(|(found, _)| found);
+            assert_eq!(found, is_damaged.then_some(LoadedSidecar::Damaged), "{text:?}");
         }
         let large = File::create(temporary.path().join(name)).unwrap();
         large.set_len(SIDECAR_BYTES_MAX + 1).unwrap();
@@ -322,17 +369,17 @@ mod tests {
         ];
         for (number, plant) in plant.iter().enumerate() {
             plant(&at("x.part.json~"));
-            save(&folder, name, &state("s3://b/k"), false, false).unwrap();
-            assert!(matches!(load(&folder, name).unwrap(), LoadedSidecar::State(_)));
+            let own = save(&folder, name, &state("s3://b/k"), false, None).unwrap();
+            assert!(matches!(load(&folder, name).unwrap().0, LoadedSidecar::State(_)));
             assert_eq!(fs::read(at("victim")).unwrap(), b"mine", "{number}");
             assert!(fs::symlink_metadata(at("x.part.json~")).is_ok(), "{number}");
             let _ = fs::remove_file(at("x.part.json~")).or_else(|_| fs::remove_dir(at("x.part.json~")));
-            remove(&folder, name).unwrap();
+            remove(&folder, name, &own).unwrap();
             assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 1, "{number}");
         }
         // The leftover of a run that was killed gives way.
         fs::write(at("x.part.json~"), "{\"form").unwrap();
-        save(&folder, name, &state("s3://b/k"), false, false).unwrap();
+        save(&folder, name, &state("s3://b/k"), false, None).unwrap();
         assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 2);
     }
 }

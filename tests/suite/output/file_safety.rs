@@ -170,6 +170,32 @@ fn a_part_that_is_replaced_or_removed_during_the_download_is_not_renamed() {
     }
 }
 
+#[test]
+fn a_file_that_is_moved_over_the_sidecar_during_the_download_stays() {
+    for is_moved in [true, false] {
+        let PausedDownload { server: _server, running, out, part, more, folder } = PausedDownload::start();
+        let sidecar = part.with_file_name("out.part.json");
+        if is_moved {
+            move_over(&sidecar, b"theirs");
+        } else {
+            fs::remove_file(&sidecar).expect("the sidecar");
+        }
+        more.open();
+        let outcome = running.wait();
+        if is_moved {
+            outcome.assert_failed(8, &[]);
+            let says = "cannot write to";
+            assert!(outcome.stderr.contains(says) && outcome.stderr.contains("replaced by another process"));
+            assert!(!out.exists());
+            assert_eq!(fs::read(&sidecar).expect("their file"), b"theirs");
+            assert_eq!(names(folder.path()), ["out.part", "out.part.json"]);
+        } else {
+            assert_good(&outcome);
+            assert_eq!(names(folder.path()), ["out"]);
+        }
+    }
+}
+
 /// Puts a file with these bytes in the place of `part`.
 fn move_over(part: &Path, bytes: &[u8]) {
     let other = part.with_file_name("other");
