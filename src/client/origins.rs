@@ -14,6 +14,7 @@ use crate::client::shown_checksums::ShownChecksums;
 use crate::config::settings::Config;
 use crate::error::{Error, Result};
 use crate::s3::address::region::Region;
+use crate::s3::secrets::Secrets;
 use crate::s3::sign_v4a::MultiRegionKey;
 use crate::transport::pool::Pool;
 
@@ -33,6 +34,8 @@ pub(crate) struct Origins {
     pub(super) shown_checksums: ShownChecksums,
     /// The key for multi-region access points that was used last.
     multi_region_key: Mutex<Option<Arc<MultiRegionKey>>>,
+    /// The secrets of the last request: what is computed for them lasts for the next one.
+    secrets: Mutex<Secrets>,
 }
 
 impl Origins {
@@ -91,6 +94,13 @@ impl Origins {
         let key = Arc::new(MultiRegionKey::derive(keys.clone())?);
         *cached = Some(Arc::clone(&key));
         Ok(key)
+    }
+
+    /// Returns the secrets of a request, which `collect` makes from those of another one.
+    pub(super) fn secrets(&self, collect: impl FnOnce(&Secrets) -> Secrets) -> Secrets {
+        let mut last = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = collect(&last);
+        last.clone()
     }
 
     /// Sets what is added to this machine's clock, in seconds.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use bytes::Bytes;
 use http::header::LOCATION;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body_util::Empty;
 use tokio::time::{Instant, timeout};
 
@@ -177,7 +177,9 @@ impl RequestSender {
         if let Some(identity) = identity {
             self.sign(&mut http_request, request, identity, site.endpoint.scope())?;
         }
-        let secrets = secrets_of(&self.source, site, identity, http_request.headers());
+        let secrets = self
+            .origins
+            .secrets(|earlier| secrets_of(&self.source, site, identity, http_request.headers(), earlier));
         self.requests.fetch_add(1, Ordering::Relaxed);
         Ok((http_request, secrets))
     }
@@ -310,13 +312,11 @@ fn is_unreadable(error: &hyper::Error) -> bool {
     error.is_parse() || cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::InvalidData)
 }
 
-/// Removes the headers in which a server echoes a secret, so that no reader of them can print it.
+/// Removes the headers in which a server echoes a secret or a run of one, so that no reader of them can print it.
 fn drop_echoes(headers: &mut HeaderMap, secrets: &Secrets) {
-    let echoes: Vec<_> = headers
-        .iter()
-        .filter(|(_, value)| secrets.is_revealed_by(value.as_bytes()))
-        .map(|(name, _)| name.clone())
-        .collect();
+    let values: Vec<_> = headers.values().map(HeaderValue::as_bytes).collect();
+    let echoes = headers.iter().map(|(name, _)| name).zip(secrets.are_in(&values));
+    let echoes: Vec<_> = echoes.filter(|(_, is_echo)| *is_echo).map(|(name, _)| name.clone()).collect();
     for name in echoes.iter().filter(|name| **name != LOCATION) {
         headers.remove(name);
     }

@@ -26,3 +26,4 @@ pub(crate) mod shard;
 pub(crate) mod sign;
 pub(crate) mod sign_v4a;
 pub(crate) mod sse_c;
+mod text_pieces;

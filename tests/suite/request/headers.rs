@@ -172,3 +172,61 @@ fn a_refusal_that_is_about_the_key_says_so_whatever_its_code() {
         }
     });
 }
+
+/// A broken gateway may repeat a part of the request in any header of a response that is a success.
+#[test]
+fn a_part_of_a_secret_in_a_header_of_the_object_is_shown_and_stored_nowhere() {
+    const TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLEwEaCXVzLWVhc3QtMSJHMEUCIQabcdef";
+    let parts = [&KEY[..22], &KEY[20..], &TOKEN[3..23], &TOKEN[30..].to_lowercase(), &TOKEN[40..52]];
+    let names = [
+        "etag",
+        "x-amz-version-id",
+        "x-amz-storage-class",
+        "content-type",
+        "content-encoding",
+        "last-modified",
+        "x-amz-checksum-type",
+        "x-amz-checksum-sha256",
+        "x-amz-checksum-crc32",
+        "x-amz-request-id",
+        "server",
+    ];
+    for name in names {
+        let folder = folder();
+        let echoed = parts.map(|part| if name == "etag" { format!("\"{part}\"") } else { part.to_owned() });
+        for (number, echo) in echoed.into_iter().enumerate() {
+            let server = FaultServer::start(object(100), move |_| Reply::ok().header(name, echo.clone()));
+            let run = || {
+                let run = S3fcp::at(&server.endpoint()).logged().args(["--sse-c-key", KEY]);
+                run.env("AWS_SESSION_TOKEN", TOKEN)
+            };
+            for info in ["--info", "--info=json"] {
+                let outcome = run().args([info]).download(URI);
+                assert_eq!(outcome.code(), Some(0), "{name}: {}", outcome.stderr);
+                outcome.assert_hides(&parts);
+                let shown = String::from_utf8_lossy(&outcome.stdout);
+                assert!(!parts.iter().any(|part| shown.contains(part)), "{name}: {shown}");
+            }
+            let out = folder.path().join(number.to_string());
+            let outcome = run().args(["-vvv", "-o"]).args([&out]).download(URI);
+            assert_eq!(outcome.code(), Some(0), "{name}: {}", outcome.stderr);
+            outcome.assert_hides(&parts);
+            let mut stored = vec![0; 64 << 10];
+            let stored = rustix::fs::getxattr(&out, "user.s3fcp", &mut stored[..])
+                .map_or(String::new(), |len| String::from_utf8_lossy(&stored[..len]).into_owned());
+            assert!(!parts.iter().any(|part| stored.contains(part)), "{name}: {stored}");
+        }
+    }
+    // What resembles none stays.
+    let server = FaultServer::start(object(100), |_| {
+        Reply::ok()
+            .header("x-amz-version-id", "3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY")
+            .header("content-type", "a/b")
+    });
+    let run = S3fcp::at(&server.endpoint()).args(["--sse-c-key", KEY]).env("AWS_SESSION_TOKEN", TOKEN);
+    let outcome = run.args(["--info"]).download(URI);
+    let shown = String::from_utf8_lossy(&outcome.stdout);
+    for value in ["3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY", "a/b"] {
+        assert!(shown.contains(value), "{shown}");
+    }
+}
