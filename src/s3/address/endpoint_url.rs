@@ -9,12 +9,13 @@ use crate::error::printable::printable;
 use crate::error::{Error, Result};
 use crate::s3::address::http_url::HttpUrl;
 
+/// More digits are no port, and may be a password.
+const PORT_DIGITS_MAX: usize = 5;
+
 /// Parses `text`; errors name its `origin`.
 pub(crate) fn parse(text: &str, origin: &str) -> Result<Uri> {
     let bad = |why: &str| {
-        // A password may precede an `@`, in whatever encoding, and a query may be a signature.
-        let may_hold_a_secret = text.contains(['@', '?', '#']) || text.to_ascii_lowercase().contains("%40");
-        let shown = if may_hold_a_secret { String::new() } else { format!(" \"{}\"", printable(text)) };
+        let shown = if may_be_shown(text) { format!(" \"{}\"", printable(text)) } else { String::new() };
         Error::usage(format!("invalid endpoint{shown} in {origin}: {why}"))
             .with_hint("write it as https://host, https://host:port or https://host:port/prefix")
     };
@@ -28,6 +29,28 @@ pub(crate) fn parse(text: &str, origin: &str) -> Result<Uri> {
     let uri = text.parse::<Uri>().map_err(|e| bad("it is not a URL").with_source(e))?;
     HttpUrl::authority_of(&uri).map_err(bad)?;
     Ok(uri)
+}
+
+/// Returns whether `text` consists of nothing but scheme, host, port and path. A password may precede an `@`, and its host
+/// may be missing; a query may be a signature.
+fn may_be_shown(text: &str) -> bool {
+    let is_made_of = |text: &str, also: &str| text.chars().all(|c| c.is_alphanumeric() || also.contains(c));
+    let (scheme, rest) = text.split_once("//").unwrap_or(("", text));
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !authority.ends_with(']') => (host, port),
+        _ => (authority, ""),
+    };
+    let is_address = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .is_some_and(|host| host.chars().all(|c| c.is_ascii_hexdigit() || c == ':'));
+    let is_port = port.len() <= PORT_DIGITS_MAX && port.bytes().all(|b| b.is_ascii_digit());
+    // A colon or an `@` may be percent-encoded there.
+    let lower = path.to_ascii_lowercase();
+    let is_path = is_made_of(path, "/-._~%+= ") && !lower.contains("%3a") && !lower.contains("%40");
+    let is_scheme = is_made_of(scheme.strip_suffix(':').unwrap_or(scheme), "+-.");
+    is_scheme && (is_address || is_made_of(host, "-._ ")) && is_port && is_path
 }
 
 #[cfg(test)]
@@ -77,11 +100,48 @@ mod tests {
 
     #[test]
     fn a_password_is_refused_and_never_repeated() {
-        for text in
-            ["https://user:hunter2@host", "https://hunter2@:x", "hunter2@host", "http://hunter2@ho st"]
-        {
+        for text in [
+            "https://user:hunter2@host",
+            "https://hunter2@:x",
+            "hunter2@host",
+            "http://hunter2@ho st",
+            "https://user:hunter2",
+            "https://user:hunter2/",
+            "user:hunter2",
+            "//user:hunter2",
+            "http:user:hunter2",
+            "http:/user:hunter2/",
+            "http:///user:hunter2",
+            "http://user%3ahunter2",
+            "http:///user%3Ahunter2",
+            "http://[hunter2",
+            "http://[hunter2]:x",
+            "http://user:[hunter2]",
+            "http://h:0/hunter2:x",
+            "http://h?hunter2",
+        ] {
             let error = parse(text, "--endpoint").unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+        assert!(!parse("https://user:70123456", "--endpoint").unwrap_err().to_string().contains("70123456"));
+    }
+
+    #[test]
+    fn what_can_be_no_password_is_repeated() {
+        for text in [
+            "localhost:9000",
+            "//host",
+            "s3://bucket",
+            "http://",
+            "http:///key",
+            "http://a b",
+            "http://host:",
+            "http://host:65536",
+            "é",
+            "http://[::1]:0/a%20b",
+        ] {
+            let message = parse(text, "--endpoint").unwrap_err().to_string();
+            assert!(message.contains(&format!("\"{text}\"")), "{message}");
         }
     }
 }
