@@ -170,8 +170,8 @@ mod tests {
                 "SecretAccessKey is missing",
             ),
             (
-                "{\"Version\": 1, \"AccessKeyId\": \"a\", \"SecretAccessKey\": \"b\", \"Expiration\": \"soon\"}",
-                "soon",
+                "{\"Version\": 1, \"AccessKeyId\": \"a\", \"SecretAccessKey\": \"b\", \"Expiration\": \"hunter2\"}",
+                "Expiration is not a date",
             ),
         ] {
             let error = parse(output.as_bytes()).unwrap_err();

@@ -7,7 +7,6 @@ use std::time::SystemTime;
 use aws_credential_types::Credentials as Keys;
 use serde_json::{Map, Value};
 
-use crate::error::printable::printable;
 use crate::s3::date::parse_date;
 
 /// A JSON object with keys. Its messages never quote a value that may be a secret.
@@ -48,7 +47,8 @@ impl KeyDocument {
         if date.trim().is_empty() {
             return Ok(None);
         }
-        parse_date(&date).map(Some).ok_or_else(|| format!("{name} {:?} is not a date", printable(&date)))
+        // A helper that takes one field for another has put a token there.
+        parse_date(&date).map(Some).ok_or_else(|| format!("{name} is not a date"))
     }
 
     /// Returns the keys, with the session token in the field `token`.
@@ -77,6 +77,27 @@ pub(super) fn first_line(list: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_document_is_said_without_its_values() {
+        for (document, says) in [
+            ("hunter2", "the output is not JSON"),
+            ("[\"hunter2\"]", "the output is not a JSON object"),
+            (r#"{"AccessKeyId": "hunter2"}"#, "SecretAccessKey is missing"),
+            (r#"{"SecretAccessKey": "hunter2"}"#, "AccessKeyId is missing"),
+            (
+                r#"{"AccessKeyId": "a", "SecretAccessKey": "b", "Expiration": "hunter2"}"#,
+                "Expiration is not a date",
+            ),
+            (
+                r#"{"AccessKeyId": "a", "SecretAccessKey": "b", "Expiration": ["hunter2"]}"#,
+                "Expiration is not a date",
+            ),
+        ] {
+            let keys = KeyDocument::parse(document.as_bytes()).and_then(|keys| keys.keys("Token", "test"));
+            assert_eq!(keys.err().as_deref(), Some(says), "{document}");
+        }
+    }
 
     #[test]
     fn the_first_role_of_a_list_counts() {
