@@ -18,6 +18,8 @@ use crate::s3::address::source::Source;
 const QUEUE_SOURCES: usize = 64;
 /// The longest line, in bytes. A key has at most 1024, and servers refuse URLs long before this.
 const LINE_BYTES_MAX: usize = 64 << 10;
+/// Bytes in a row without a source: a device of zeros, or a writer of blank lines, would be read for ever.
+const BLANK_BYTES_MAX: usize = 1 << 20;
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 << 10;
 /// The mark that editors of some systems put before the first line.
@@ -101,6 +103,7 @@ impl SourceList {
     fn next(&self, list: &mut impl BufRead, line: &mut u64) -> Result<Option<Source>> {
         let end = if self.is_null_separated { 0 } else { b'\n' };
         let mut text = Vec::new();
+        let mut blank = 0;
         loop {
             text.clear();
             let most = LINE_BYTES_MAX as u64 + 1;
@@ -108,6 +111,7 @@ impl SourceList {
                 return Ok(None);
             }
             *line += 1;
+            blank += text.len();
             if text.len() > LINE_BYTES_MAX {
                 return Err(self.wrong(*line, "longer than 64 KiB, which no object or URL is"));
             }
@@ -122,6 +126,9 @@ impl SourceList {
                 text.pop();
             }
             if text.is_empty() || (!self.is_null_separated && text.trim_ascii().is_empty()) {
+                if blank > BLANK_BYTES_MAX {
+                    return Err(self.wrong(*line, "1 MiB without an object"));
+                }
                 continue;
             }
             return self.parse(&text, *line).map(Some);
@@ -211,6 +218,9 @@ mod tests {
             let want: Vec<_> = want.iter().map(|(text, line)| Ok(((*text).to_owned(), *line))).collect();
             assert_eq!(all(text, false), want, "{}", String::from_utf8_lossy(text));
         }
+        let blank = [b"\n".repeat(BLANK_BYTES_MAX), b"s3://b/k\n".to_vec()].concat();
+        let found = all(&[blank.clone(), blank].concat(), false);
+        assert!(found.len() == 2 && found.iter().all(std::result::Result::is_ok), "{found:?}");
         let want = [("s3://b/a\nb\r", 1), (" ", 2)].map(|(text, _)| text);
         let found = all(b"s3://b/a\nb\r\0\0s3://b/c\0", true);
         assert_eq!(found, [Ok((want[0].to_owned(), 1)), Ok(("s3://b/c".to_owned(), 3))]);
@@ -219,6 +229,7 @@ mod tests {
     #[test]
     fn a_line_that_is_no_source_is_named() {
         let long = [b"s3://b/".to_vec(), vec![b'k'; 10 << 20]].concat();
+        let after = |blank: &[u8], count: usize| [&blank.repeat(count), &b"s3://b/k"[..]].concat();
         for (text, is_null_separated, says) in [
             (&b"s3://b/k\nnothing\n"[..], false, "line 2 of l"),
             (b"s3://b/k\0s3://b/l\0", false, "-0"),
@@ -226,6 +237,9 @@ mod tests {
             (&long, false, "line 1 of l: longer than 64 KiB"),
             (&long, true, "line 1 of l: longer than 64 KiB"),
             (b"None\n", false, "prints None where"),
+            (&after(b"\0", BLANK_BYTES_MAX + 1), true, "line 1048577 of l: 1 MiB without an object"),
+            (&after(b"\n", BLANK_BYTES_MAX + 1), false, "line 1048577 of l: 1 MiB without an object"),
+            (&after(b" \t\r\n", BLANK_BYTES_MAX / 4 + 1), false, "line 262145 of l: 1 MiB"),
             (b"s3://b/k\0nothing", true, "line 2 of l"),
         ] {
             let found = all(text, is_null_separated);
