@@ -17,7 +17,7 @@ use crate::s3::range::ByteRange;
 const ATTEMPTS_BEFORE_FIRST_BYTE: u32 = 4;
 /// Consecutive attempts without progress after the first byte: a long download outlives a short outage.
 const ATTEMPTS_WITHOUT_PROGRESS: u32 = 10;
-/// Consecutive refusals after which a download that went well until then ends.
+/// Consecutive refusals, or responses of another version, after which a download that went well until then ends.
 const REFUSALS_MAX: u32 = 4;
 const DELAY_MIN: Duration = Duration::from_millis(100);
 const DELAY_MAX: Duration = Duration::from_secs(5);
@@ -100,7 +100,7 @@ pub(crate) struct RetryPolicy {
     /// Consecutive attempts without progress.
     fruitless: u32,
     failed: u32,
-    /// Consecutive refusals in the middle of a download.
+    /// Consecutive refusals in the middle of a download, and responses that are not of its version.
     refused: u32,
     delays: ExponentialBackoff,
 }
@@ -133,7 +133,9 @@ impl RetryPolicy {
         };
         // An object that was never seen may well be missing, whatever came before it.
         let may_be_transient = arrived == Arrived::PartOfObject && is_refusal(error);
-        self.refused = if may_be_transient { self.refused + 1 } else { 0 };
+        // Another version is final. Where a response may be a single server's, a few say that it is none's.
+        let is_of_another_version = error.kind() == ErrorKind::Changed;
+        self.refused = if may_be_transient || is_of_another_version { self.refused + 1 } else { 0 };
         let is_final = !error.is_retryable() && !may_be_transient;
         if is_final
             || self.refused >= REFUSALS_MAX
@@ -274,6 +276,21 @@ mod tests {
                 };
                 let made = [Nothing, EarlierObjects, PartOfObject].map(attempts);
                 assert_eq!(made, [before, before, later], "{status} {code} {kind:?}");
+            }
+        }
+    }
+
+    /// A response without the tag, or in another encoding.
+    #[test]
+    fn a_response_that_may_be_of_another_version_has_a_few_attempts() {
+        for (is_retryable, attempts) in [(true, REFUSALS_MAX), (false, 1)] {
+            let changed = Error::new(ErrorKind::Changed, "changed").retryable(is_retryable);
+            for (explicit, most) in [(None, attempts), (NonZeroU32::new(2), attempts.min(2))] {
+                let made = [Nothing, EarlierObjects, PartOfObject].map(|arrived| {
+                    let mut policy = RetryPolicy::new(explicit);
+                    (1..100).find(|_| policy.failed(&changed, false, arrived).is_none()).unwrap()
+                });
+                assert_eq!(made, [most; 3]);
             }
         }
     }
