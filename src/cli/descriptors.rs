@@ -27,7 +27,6 @@ pub(crate) fn check_room() -> Result<()> {
     let duplicates: Result<Vec<OwnedFd>, _> = (0..NEEDED).map(duplicate).collect();
     duplicates.map(drop).map_err(|e| {
         Error::new(ErrorKind::Other, "this process can open too few files")
-            .with_source(e)
-            .with_hint("raise the limit on open files (ulimit -n)")
+            .with_source(std::io::Error::from(e))
     })
 }

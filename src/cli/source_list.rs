@@ -1,7 +1,8 @@
 //! The sources of a run that come from a file or a pipe (`--from`), one a line, read as they come.
 //!
-//! A thread of its own reads, because opening a pipe or reading from one may block for as long as its writer likes. It
-//! is never more than a short queue ahead of the download, so a list of any length takes the same memory.
+//! A thread of its own reads, because opening a pipe or reading from one may block for as long as its writer likes; where
+//! the system has no thread to give, a regular file is read without. The reader is never more than a short queue ahead of
+//! the download, so a list of any length takes the same memory.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::cli::habits::{self, WordPlace};
 use crate::error::printable::Visible;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortage};
 use crate::s3::address::source::Source;
 
 /// Sources in the queue: at least as many as objects are requested before their turn.
@@ -71,32 +72,60 @@ impl SourceList {
     /// Starts to read. After an error nothing more comes.
     pub(crate) fn read(&self) -> Result<mpsc::Receiver<Result<ListedSource>>> {
         let (found, queue) = mpsc::channel(QUEUE_SOURCES);
-        let list = self.clone();
-        let reader = std::thread::Builder::new().name("sources".into());
-        reader.spawn(move || list.send_all(&found)).map_err(|e| self.unreadable(e))?;
+        let (list, found_by_thread) = (self.clone(), found.clone());
+        let read = move || {
+            for source in list.sources() {
+                // Nobody takes it: the run has ended.
+                if found_by_thread.blocking_send(source).is_err() {
+                    return;
+                }
+            }
+        };
+        match std::thread::Builder::new().name("sources".into()).spawn(read) {
+            Ok(_) => {}
+            // Reading it does not wait for anybody.
+            Err(_) if self.is_regular_file() => {
+                let list = self.clone();
+                tokio::spawn(async move {
+                    for source in list.sources() {
+                        if found.send(source).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            Err(e) => return Err(self.unreadable(shortage::of_thread(e))),
+        }
         Ok(queue)
     }
 
-    fn send_all(&self, found: &mpsc::Sender<Result<ListedSource>>) {
-        let opened: io::Result<Box<dyn Read>> = if self.is_stdin() {
+    fn is_regular_file(&self) -> bool {
+        if !self.is_stdin() {
+            return self.is_rereadable();
+        }
+        let found = rustix::fs::fstat(rustix::stdio::stdin());
+        found.is_ok_and(|found| rustix::fs::FileType::from_raw_mode(found.st_mode).is_file())
+    }
+
+    /// Returns the sources as they are read. After an error there is none.
+    fn sources(&self) -> impl Iterator<Item = Result<ListedSource>> + Send {
+        let opened: io::Result<Box<dyn Read + Send>> = if self.is_stdin() {
             Ok(Box::new(io::stdin()))
         } else {
             File::open(&self.path).map(|file| Box::new(file) as _)
         };
-        let read = opened.map_err(|e| self.unreadable(e)).and_then(|list| {
-            let mut list = BufReader::with_capacity(READ_BYTES, list);
-            let mut line = 0;
-            while let Some(source) = self.next(&mut list, &mut line)? {
-                // Nobody takes it: the run has ended.
-                if found.blocking_send(Ok(ListedSource { source, line })).is_err() {
-                    return Ok(());
-                }
+        let (mut list, failed) = match opened {
+            Ok(list) => (Some(BufReader::with_capacity(READ_BYTES, list)), None),
+            Err(e) => (None, Some(Err(self.unreadable(e)))),
+        };
+        let mut line = 0;
+        failed.into_iter().chain(std::iter::from_fn(move || {
+            let source = self.next(list.as_mut()?, &mut line).transpose()?;
+            if source.is_err() {
+                list = None;
             }
-            Ok(())
-        });
-        if let Err(error) = read {
-            let _ = found.blocking_send(Err(error));
-        }
+            Some(source.map(|source| ListedSource { source, line }))
+        }))
     }
 
     /// Returns the next source; `None` at the end. Counts in `line`.

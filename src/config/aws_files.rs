@@ -12,7 +12,7 @@ use aws_types::os_shim_internal::Env;
 
 use crate::config::ini::{FileKind, Sections, without_comment};
 use crate::config::profile::variable;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortage};
 use crate::transport::bounded_file::read_bounded_soon;
 
 /// The configuration file and the credentials file.
@@ -83,17 +83,25 @@ impl AwsFiles {
                 Error::usage(format!("cannot read the AWS configuration: line {line} of {name}: {reason}"))
             })
         };
-        let config = parse(self.config.read().await, FileKind::Config)?;
-        let credentials = parse(self.credentials.read().await, FileKind::Credentials)?;
+        let config = parse(self.config.read().await?, FileKind::Config)?;
+        let credentials = parse(self.credentials.read().await?, FileKind::Credentials)?;
         Ok(ParsedFiles { config, credentials, looked_into })
     }
 }
 
 impl AwsFile {
-    async fn read(&self) -> (String, Result<Vec<u8>, String>) {
-        match self {
+    /// Returns the name of the file, and its bytes or why there are none. Fails if that is no fault of the file.
+    async fn read(&self) -> Result<(String, Result<Vec<u8>, String>)> {
+        Ok(match self {
             Self::Path(Some(path), named_by) => {
-                let bytes = read_bounded_soon(path.clone()).await.map_err(|e| match (e.kind(), named_by) {
+                let read = read_bounded_soon(path.clone()).await;
+                if let Err(e) = &read
+                    && shortage::remedy(e).is_some()
+                {
+                    let what = format!("cannot read the AWS configuration {}", path.display());
+                    return Err(Error::usage(what).with_source(shortage::copy_of(e)));
+                }
+                let bytes = read.map_err(|e| match (e.kind(), named_by) {
                     (ErrorKind::NotFound, None) => "does not exist".to_owned(),
                     (ErrorKind::NotFound, Some(variable)) => format!("does not exist ({variable}{NAMED}"),
                     _ => format!("cannot be read: {e}"),
@@ -105,7 +113,7 @@ impl AwsFile {
             }
             #[cfg(any(test, fuzzing))]
             Self::Bytes(bytes) => ("a test's file".to_owned(), Ok(bytes.clone())),
-        }
+        })
     }
 }
 

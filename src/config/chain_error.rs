@@ -77,7 +77,8 @@ pub(super) fn credentials_error(error: &CredentialsError) -> Error {
     let (kind, own_hint) = match trace.and_then(|trace| trace.own.as_ref()) {
         Some((ErrorKind::Network, hint)) => (ErrorKind::Network, hint.as_deref().or(Some(UNREACHABLE_HINT))),
         Some((ErrorKind::Server, hint)) => (ErrorKind::Server, hint.as_deref().or(Some(FAILING_HINT))),
-        Some((ErrorKind::Usage, hint)) => (ErrorKind::Usage, hint.as_deref()),
+        // A shortage of this process, or a setting: no credentials would help.
+        Some((kind @ (ErrorKind::Usage | ErrorKind::Other), hint)) => (*kind, hint.as_deref()),
         Some((_, hint)) => (ErrorKind::Access, hint.as_deref()),
         None => (ErrorKind::Access, None),
     };

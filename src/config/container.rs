@@ -27,12 +27,13 @@ const LINK_LOCAL: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"
 
 /// Returns the keys that the container's environment leads to.
 pub(super) async fn load(env: &Env, client: &ProviderClient) -> Result<Keys, CredentialsError> {
-    let invalid = |reason: String| failed(reason, "check the variables AWS_CONTAINER_...");
+    let invalid = |reason: String| failed(reason, CHECK_VARIABLES);
     let Some(url) = url(env).map_err(invalid)? else {
         return Err(CredentialsError::not_loaded("no AWS_CONTAINER_CREDENTIALS_ variable is set"));
     };
     let mut request = Request::builder().uri(&url).header("accept", "application/json");
-    if let Some(token) = token(env).await.map_err(invalid)? {
+    let token = token(env).await.map_err(|e| e.with_hint(CHECK_VARIABLES));
+    if let Some(token) = token.map_err(CredentialsError::provider_error)? {
         request = request.header("authorization", token);
     }
     let request = request.body(String::new()).map_err(|e| invalid(format!("{url}: {e}")))?;
@@ -53,6 +54,7 @@ pub(super) async fn load(env: &Env, client: &ProviderClient) -> Result<Keys, Cre
         .map_err(|reason| failed(format!("the response contains no valid keys: {reason}"), NO_KEYS))
 }
 
+const CHECK_VARIABLES: &str = "check the variables AWS_CONTAINER_...";
 const REFUSED: &str = "the container's agent refuses: check AWS_CONTAINER_AUTHORIZATION_TOKEN or its file, and the role of \
                        the task or pod";
 const NO_KEYS: &str = "the container's agent gives no keys: check the variables AWS_CONTAINER_..., and the role of the task \
@@ -96,12 +98,16 @@ fn may_be_plain(host: &str) -> bool {
 }
 
 /// Returns the value of `Authorization`: from a file, which may be rotated, or from the environment.
-async fn token(env: &Env) -> Result<Option<HeaderValue>, String> {
+async fn token(env: &Env) -> Result<Option<HeaderValue>, Error> {
+    let unusable = |why: String| Error::new(ErrorKind::Access, why);
     let (name, token) = if let Some(path) = variable(env, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") {
         let bytes = read_bounded_soon(path.trim().into()).await;
         let token = bytes
             .and_then(|bytes| String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into()))
-            .map_err(|e| format!("cannot read {path} (AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE): {e}"))?;
+            .map_err(|e| {
+                unusable(format!("cannot read {path} (AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE)"))
+                    .with_source(e)
+            })?;
         ("the file of AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token)
     } else if let Some(token) = variable(env, "AWS_CONTAINER_AUTHORIZATION_TOKEN") {
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN", token)
@@ -109,7 +115,7 @@ async fn token(env: &Env) -> Result<Option<HeaderValue>, String> {
         return Ok(None);
     };
     let mut value = HeaderValue::from_str(token.trim())
-        .map_err(|_| format!("{name} contains a line break or a control character"))?;
+        .map_err(|_| unusable(format!("{name} contains a line break or a control character")))?;
     value.set_sensitive(true);
     Ok(Some(value))
 }
@@ -169,6 +175,7 @@ mod tests {
             token(&env(&[("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/nowhere")]))
                 .await
                 .unwrap_err()
+                .to_string()
                 .contains("cannot read")
         );
     }

@@ -18,6 +18,7 @@ use tokio::process::Command;
 use crate::config::provider_answer::KeyDocument;
 use crate::config::running_command::RunningCommand;
 use crate::error::printable::printable;
+use crate::error::{Error, ErrorKind};
 
 /// More than any keys have, in bytes.
 const STDOUT_BYTES_MAX: u64 = 1 << 20;
@@ -29,7 +30,8 @@ const STDERR_BYTES_MAX: u64 = 64 << 10;
 pub(super) async fn run(command: &str) -> Result<Keys, CredentialsError> {
     let output = output_of(command)
         .await
-        .map_err(|e| CredentialsError::provider_error(format!("cannot run credential_process: {e}")))?;
+        .map_err(|e| Error::new(ErrorKind::Access, "cannot run credential_process").with_source(e))
+        .map_err(CredentialsError::provider_error)?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         let reason = printable(stderr.trim());

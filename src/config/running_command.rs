@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
 use crate::config::process_tree::kill_tree;
+use crate::error::shortage;
 
 /// Those that are running; `None` after the end. Tasks on other threads are not dropped when the program ends.
 static RUNNING: Mutex<Option<Vec<Target>>> = Mutex::new(Some(Vec::new()));
@@ -51,7 +52,7 @@ impl RunningCommand {
         let Some(running) = &mut *running else {
             return Err(io::Error::other("the program is ending"));
         };
-        let child = command.kill_on_drop(true).spawn()?;
+        let child = command.kill_on_drop(true).spawn().map_err(shortage::of_thread)?;
         let id = child.id().and_then(|id| i32::try_from(id).ok());
         let id = id.ok_or_else(|| io::Error::other("it has no process id"))?;
         let id = Pid::from_raw(id);

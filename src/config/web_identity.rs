@@ -65,7 +65,12 @@ async fn read_token(file: &str) -> Result<String, CredentialsError> {
     let unusable = |why: String| {
         CredentialsError::provider_error(format!("the token's file {file} cannot be read: {why}"))
     };
-    let bytes = read_bounded_soon(file.into()).await.map_err(|e| unusable(e.to_string()))?;
+    let bytes = read_bounded_soon(file.into())
+        .await
+        .map_err(|e| {
+            Error::new(ErrorKind::Access, format!("the token's file {file} cannot be read")).with_source(e)
+        })
+        .map_err(CredentialsError::provider_error)?;
     let token =
         std::str::from_utf8(bytes.trim_ascii()).map_err(|_| unusable("it is not a text".to_owned()))?;
     if token.is_empty() {

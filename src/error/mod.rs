@@ -6,6 +6,7 @@
 mod kind;
 pub(crate) mod printable;
 mod service_error;
+pub(crate) mod shortage;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -112,10 +113,16 @@ impl Error {
         self
     }
 
-    /// Adds the underlying error, which is shown after the sentence.
+    /// Adds the underlying error, which is shown after the sentence. If it is a [`shortage`] of this process, that decides
+    /// what helps, and whose fault it is.
     #[must_use]
     pub(crate) fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        let source = source.into();
+        if let Some(hint) = shortage::remedy(&*source) {
+            (self.0.kind, self.0.retryable) = (ErrorKind::Other, false);
+            self.0.hint = Some(hint.to_owned());
+        }
+        self.0.source = Some(source);
         self
     }
 

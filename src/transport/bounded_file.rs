@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tracing::warn;
 
+use crate::error::shortage;
 use crate::events::CONNECTION;
 
 /// More than any configuration file or bundle of certificates has, in bytes.
@@ -21,8 +23,12 @@ const NOTICE_TIME: Duration = Duration::from_secs(1);
 
 /// Reads `path`. Fails if it is larger than 16 MiB.
 pub(crate) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    File::open(path).and_then(read_all)
+}
+
+fn read_all(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let count = File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    let count = file.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
     if count as u64 > BYTES_MAX { Err(too_large()) } else { Ok(bytes) }
 }
 
@@ -40,10 +46,13 @@ pub(crate) async fn read_bounded_soon(path: PathBuf) -> io::Result<Vec<u8>> {
     let (done, mut read) = oneshot::channel();
     let of_thread = path.clone();
     // Not a thread of the runtime, which waits for those when it ends.
-    std::thread::Builder::new().name("file".to_owned()).spawn(move || {
+    let read_there = move || {
         // Nobody waits if the run has ended.
         let _ = done.send(read_bounded(&of_thread));
-    })?;
+    };
+    if let Err(e) = std::thread::Builder::new().name("file".to_owned()).spawn(read_there) {
+        return read_device(&path).unwrap_or_else(|| Err(shortage::of_thread(e)));
+    }
     let bytes = if let Ok(bytes) = timeout(NOTICE_TIME, &mut read).await {
         bytes
     } else {
@@ -51,6 +60,14 @@ pub(crate) async fn read_bounded_soon(path: PathBuf) -> io::Result<Vec<u8>> {
         read.await
     };
     bytes.unwrap_or_else(|_| Err(io::Error::other("the reading thread failed")))
+}
+
+/// Reads a device that does not wait for anybody, such as `/dev/null`; `None` if `path` is something else.
+fn read_device(path: &Path) -> Option<io::Result<Vec<u8>>> {
+    let is_device = std::fs::metadata(path).is_ok_and(|found| found.file_type().is_char_device());
+    let open = || File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path);
+    let read = is_device.then(|| open().and_then(read_all))?;
+    Some(read).filter(|read| !read.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock))
 }
 
 fn too_large() -> io::Error {

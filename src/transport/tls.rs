@@ -16,7 +16,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, SignatureScheme};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, shortage};
 use crate::transport::bounded_file::{may_wait, read_bounded, read_bounded_soon};
 use crate::transport::trust::{self, ServerVerifier};
 
@@ -178,7 +178,7 @@ impl Shared {
         let pipe = self.pipes.get().and_then(|pipes| pipes.iter().find(|(path, _)| path == file));
         match pipe {
             Some((_, Ok(bytes))) => Ok(bytes.clone()),
-            Some((_, Err(e))) => Err(io::Error::new(e.kind(), e.to_string())),
+            Some((_, Err(e))) => Err(shortage::copy_of(e)),
             None => read_bounded(file),
         }
     }

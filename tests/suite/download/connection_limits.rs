@@ -11,9 +11,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::support::object::object;
+use crate::support::certificate::self_signed;
+use crate::support::fault_server::{FaultServer, Reply};
+use crate::support::files::folder;
+use crate::support::object::{SIZE, object};
 use crate::support::run::{S3fcp, URI};
 use crate::support::table;
+use crate::support::tls_front::TlsFront;
 
 const MIB: u64 = 1 << 20;
 
@@ -278,4 +282,50 @@ fn a_low_limit_on_open_files_means_fewer_connections_or_a_clear_error() {
             assert!(outcome.stderr.contains("ulimit -n"), "{limit}: {}", outcome.stderr);
         }
     }
+    // Before anything is opened a soft limit is raised.
+    let script = format!("ulimit -S -n 6 && exec s3fcp --endpoint {} {URI}", server.endpoint());
+    S3fcp::shell(&script).start().wait().assert_object(&object);
+}
+
+/// Whatever file it is for which there is no descriptor, that is no fault of the file.
+#[test]
+fn where_no_further_file_can_be_opened_the_limit_is_named() {
+    const KEYS: &str = r#"{"Version":1,"AccessKeyId":"a","SecretAccessKey":"s"}"#;
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(at("list"), format!("{URI}\n")).expect("a file");
+    std::fs::write(at("config"), format!("[default]\ncredential_process = echo '{KEYS}'\n")).expect("a file");
+    let (config, pem) = self_signed("127.0.0.1");
+    std::fs::write(at("ca"), pem).expect("a file");
+    let server = FaultServer::start(object(SIZE), |_| Reply::ok());
+    let front = TlsFront::start(config, server.address());
+    let (list, ca, out) = (at("list"), at("ca"), at("out"));
+    let unset = "unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY;";
+    let table = [
+        ("a list", ("", format!("--from {list}"))),
+        ("a bundle", ("", format!("--ca-bundle {ca} {URI}"))),
+        ("a pipe as the bundle", ("", format!("--ca-bundle <(cat {ca}) {URI}"))),
+        ("a pipe as the key", ("", format!("--sse-c-key <(head -c 32 /dev/zero) {URI}"))),
+        ("a file", ("", format!("-o {out} {URI}"))),
+        ("a credential process", (unset, URI.to_owned())),
+    ];
+    table::each(&table, |(before, args)| {
+        for limit in 10..=24 {
+            let _ = std::fs::remove_file(&out);
+            let endpoint = if args.contains("--ca-bundle") { front.endpoint() } else { server.endpoint() };
+            let script = format!("{before} ulimit -n {limit} && exec s3fcp --endpoint {endpoint} {args}");
+            let script = format!("exec bash -c '{}'", script.replace('\'', "'\\''"));
+            let run = S3fcp::shell(&script).env("AWS_CONFIG_FILE", at("config"));
+            let outcome = run.start().wait();
+            let is_named = outcome.code() == Some(1) && outcome.stderr.contains("ulimit -n");
+            // bash itself has no descriptor for its pipe.
+            let is_of_shell = outcome.stderr.starts_with("bash: ");
+            assert!(
+                outcome.code() == Some(0) || is_named || is_of_shell,
+                "{limit}: {:?} {}",
+                outcome.code(),
+                outcome.stderr
+            );
+        }
+    });
 }
