@@ -23,6 +23,7 @@
 //! | | warn | credentials could not be renewed; the old ones are used while they are valid | `reason` |
 //! | | debug | a source has no credentials | `source`, `reason` |
 //! | [`s3fcp::download`](DOWNLOAD) | info | the first response shows the object | `size`, `etag`, `version_id`, `range`, `chunk`, `window` (in bytes, at the most), `concurrency`, `object` |
+//! | | info | the memory of this process is limited | `limit`, `share` (of it, that is used by default), `by` (the file of the cgroup) |
 //! | | info | the object is complete | `size`, `size_by` (the fact that shows it: `content-range`, `whole response`, `two responses` or `last chunk`), `validator` (`strong`, `weak` or `none`), `responses`, `checksum` |
 //! | [`s3fcp::connection`](CONNECTION) | debug | a name was resolved; a connection was opened | `host`, `addresses`; `host`, `proxy`, `peer`, `connection`, `elapsed_ms` |
 //! | | warn | a pipe or device that is named in place of a file has no writer yet; certificates of the CA bundle are skipped | `reason`, `skipped` |

@@ -45,6 +45,7 @@ use crate::cli::outcome::{EndCause, RunEnd};
 use crate::cli::parse::parse_arguments;
 use crate::cli::report::last_lines::LastLines;
 use crate::config::running_command;
+use crate::download::address_space;
 use crate::download::threads::fetch_thread::EVENT_INTERVAL;
 use crate::error::{Error, ErrorKind};
 use crate::output::stream::note_closed_stdout;
@@ -65,10 +66,12 @@ pub fn main(began: Instant, stdout_is_open: bool) -> ExitCode {
 }
 
 fn try_main(lines: LastLines, delivery: &Arc<WriteProgress>) -> Result<RunEnd, RunEnd> {
+    // First: whatever comes next may open a file.
+    descriptors::raise_limit();
     let interrupt = Interrupt::install(lines.is_any());
     let Some(invocation) = parse_arguments()? else { return Ok(EndCause::Complete.into()) };
-    descriptors::raise_limit();
     descriptors::check_room()?;
+    address_space::check_room()?;
     let interrupt =
         interrupt.map_err(|e| Error::new(ErrorKind::Other, "cannot handle signals").with_source(e))?;
     let runtime = tokio::runtime::Builder::new_current_thread()

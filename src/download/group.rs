@@ -15,6 +15,7 @@ use crate::download::concurrency::throttle::Throttle;
 use crate::download::context::DownloadContext;
 use crate::download::counters::RunCounters;
 use crate::download::limits::Limits;
+use crate::download::machine_memory;
 use crate::download::memory::slab::Slabs;
 use crate::download::memory::window::MemoryWindow;
 use crate::download::options::Options;
@@ -53,6 +54,9 @@ pub(crate) struct DownloadGroup {
 impl DownloadGroup {
     /// Creates a group of downloads that together stay inside `limits`, those of `options`.
     pub(crate) fn new(limits: &Limits, options: &Options) -> Arc<Self> {
+        if options.max_memory.is_none() {
+            machine_memory::report_limit();
+        }
         let permits = ConcurrencyLimit::new(if limits.adaptive { 1 } else { limits.connections });
         Arc::new(Self {
             limits: *limits,

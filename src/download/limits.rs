@@ -1,13 +1,14 @@
 //! The limits of a download: memory for its window, bytes per request, connections.
 //!
 //! [`Options`], the [`ProfileLimits`] of the configuration, and the memory that the system leaves to this process are
-//! resolved once into numbers that fit together. An explicit memory limit wins over everything else.
+//! resolved once into numbers that fit together. An explicit memory limit wins over everything else, except the limit on
+//! the address space, beyond which there is no memory.
 
 use std::num::{NonZero, NonZeroU64};
 
 use crate::config::settings::{ChecksumValidation, ProfileLimits};
-use crate::download::machine_memory;
 use crate::download::options::{ChecksumMode, Options};
+use crate::download::{address_space, machine_memory};
 
 /// The default chunk size, in bytes. Half of what S3 clients usually request: with as many connections as a link needs, the
 /// window stays small and its bytes stay in the cache.
@@ -74,13 +75,21 @@ impl Limits {
             options,
             profile_limits,
             options.max_memory.map(NonZero::get).or_else(machine_memory::default_share),
+            address_space::available()
+                .map(|available| address_space::memory_within(available, options.threads)),
         )
     }
 
-    /// Resolves the limits where the whole process may use `memory` bytes.
-    fn within(options: &Options, profile_limits: &ProfileLimits, memory: Option<u64>) -> Self {
+    /// Resolves the limits where the whole process may use `memory` bytes, and cannot have more than `available`.
+    fn within(
+        options: &Options,
+        profile_limits: &ProfileLimits,
+        memory: Option<u64>,
+        available: Option<u64>,
+    ) -> Self {
         // The inverse of the promise: resident memory is never more than 1.25 x window + 24 MiB.
-        let allowed = memory.map(|m| (m.saturating_sub(BESIDE) / 5 * 4).max(WINDOW_MIN));
+        let window_of = |m: u64| (m.saturating_sub(BESIDE) / 5 * 4).max(WINDOW_MIN);
+        let allowed = memory.into_iter().chain(available).min().map(window_of);
         let explicit = options.max_memory.is_some();
         let default_chunk = if options.concurrency.is_some() { CHUNK_EXPLICIT } else { CHUNK };
         let chunk_max = profile_limits.chunk_size.map_or(u64::MAX, NonZero::get);
@@ -98,6 +107,7 @@ impl Limits {
             let reserve = allowed.map_or(RESERVE_MAX, |a| a.saturating_sub(window).min(RESERVE_MAX));
             (window, reserve, ceiling)
         };
+        let window = window.min(available.map_or(u64::MAX, window_of));
         let chunk = chunk.min(window);
         let may_grow = options.concurrency.is_none() && !explicit;
         let window_max =
@@ -157,7 +167,31 @@ mod tests {
             &options,
             &profile_limits,
             NonZeroU64::new(max_memory).map(NonZeroU64::get).or(outside),
+            None,
         )
+    }
+
+    #[test]
+    fn no_number_exceeds_the_memory_that_is_available() {
+        for (concurrency, chunk, max_memory) in
+            [(0, 0, 0), (8, 0, 0), (32, 0, 0), (0, 512 * MIB, 0), (0, 0, 1 << 32), (1, 64 * MIB, 0)]
+        {
+            let options = Options {
+                concurrency: NonZeroUsize::new(concurrency),
+                chunk_size: NonZeroU64::new(chunk),
+                max_memory: NonZeroU64::new(max_memory),
+                ..Options::default()
+            };
+            let memory = options.max_memory.map(NonZeroU64::get);
+            for (available, window) in [(44 * MIB, 16 * MIB), (20 * MIB, WINDOW_MIN)] {
+                let b = Limits::within(&options, &ProfileLimits::default(), memory, Some(available));
+                assert_eq!((b.window, b.window_max, b.reserve), (window, window, 0), "{b:?}");
+                assert!(b.chunk <= window && b.large.is_none_or(|large| large <= window), "{b:?}");
+            }
+        }
+        // A large one changes nothing.
+        let much = Limits::within(&Options::default(), &ProfileLimits::default(), None, Some(1 << 40));
+        assert_eq!(much, budget(0, 0, 0, None));
     }
 
     #[test]
@@ -211,7 +245,7 @@ mod tests {
             chunk_size: NonZeroU64::new(MIB),
             ..ProfileLimits::default()
         };
-        let unsaid = Limits::within(&Options::default(), &profile_limits, None);
+        let unsaid = Limits::within(&Options::default(), &profile_limits, None, None);
         assert_eq!((unsaid.connections, unsaid.chunk, unsaid.large), (6, MIB, None));
         assert!(unsaid.adaptive, "a ceiling is no number to keep");
 
@@ -220,7 +254,7 @@ mod tests {
             chunk_size: NonZeroU64::new(2 * MIB),
             ..Options::default()
         };
-        let answer = Limits::within(&answer, &profile_limits, None);
+        let answer = Limits::within(&answer, &profile_limits, None, None);
         assert_eq!((answer.connections, answer.chunk), (9, 2 * MIB));
 
         let high = ProfileLimits {
@@ -229,8 +263,8 @@ mod tests {
             ..profile_limits
         };
         assert_eq!(
-            Limits::within(&Options::default(), &high, None),
-            Limits::within(&Options::default(), &ProfileLimits::default(), None)
+            Limits::within(&Options::default(), &high, None, None),
+            Limits::within(&Options::default(), &ProfileLimits::default(), None, None)
         );
     }
 
@@ -245,12 +279,12 @@ mod tests {
             (100 * MIB, 100 * MIB, READ_BUFFER_MAX),
         ] {
             let options = Options { limit_rate: NonZeroU64::new(limit_rate), ..Options::default() };
-            let b = Limits::within(&options, &profile_limits, None);
+            let b = Limits::within(&options, &profile_limits, None, None);
             assert_eq!(b.bytes_per_second.map_or(0, NonZeroU64::get), rate);
             assert_eq!(b.read_buffer as u64, read_buffer, "{rate}");
         }
         assert_eq!(
-            Limits::within(&Options::default(), &ProfileLimits::default(), None).bytes_per_second,
+            Limits::within(&Options::default(), &ProfileLimits::default(), None, None).bytes_per_second,
             None
         );
     }

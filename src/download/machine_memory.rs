@@ -8,6 +8,10 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
+use tracing::{Level, info};
+
+use crate::events::DOWNLOAD;
+
 /// The files with a limit, for each version. Above `memory.high` a process is not killed but slowed down to a crawl.
 const LIMIT_FILES_V1: &[&str] = &["memory.limit_in_bytes"];
 const LIMIT_FILES_V2: &[&str] = &["memory.max", "memory.high"];
@@ -17,15 +21,27 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 /// The default takes one in so many parts of a cgroup's memory, and of the machine's, which other programs share.
 const CGROUP_SHARE_DIVISOR: u64 = 4;
 const MACHINE_SHARE_DIVISOR: u64 = 8;
+/// No machine has as much.
+const UNLIMITED: u64 = 1 << 60;
 
 /// Returns the memory to use by default; `None` if the system does not say.
 pub(crate) fn default_share() -> Option<u64> {
     share_under(Path::new("/"))
 }
 
+/// Reports the limit of the cgroup, if there is one. Reads it only if that is shown.
+pub(crate) fn report_limit() {
+    if tracing::enabled!(target: DOWNLOAD, Level::INFO)
+        && let Some((limit, file)) = cgroup_limit(Path::new("/"))
+    {
+        let share = limit / CGROUP_SHARE_DIVISOR;
+        info!(target: DOWNLOAD, limit, share, by = %file.display(), "a cgroup limits the memory");
+    }
+}
+
 /// Returns the memory to use by default, where the files of the system are under `root`.
 fn share_under(root: &Path) -> Option<u64> {
-    let cgroup = cgroup_limit(root).map(|limit| limit / CGROUP_SHARE_DIVISOR);
+    let cgroup = cgroup_limit(root).map(|(limit, _)| limit / CGROUP_SHARE_DIVISOR);
     let machine = machine_total(root).map(|total| total / MACHINE_SHARE_DIVISOR);
     cgroup.into_iter().chain(machine).min()
 }
@@ -37,17 +53,21 @@ fn machine_total(root: &Path) -> Option<u64> {
     Some(total.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.saturating_mul(1024))
 }
 
-/// Returns the least memory limit of the cgroups that this process is in, in bytes.
-fn cgroup_limit(root: &Path) -> Option<u64> {
-    let mut limits: Vec<u64> = Vec::new();
+/// Returns the least memory limit of the cgroups that this process is in, in bytes, and the file that sets it.
+fn cgroup_limit(root: &Path) -> Option<(u64, PathBuf)> {
+    let mut limits = Vec::new();
     for (mount, folder, files) in memory_cgroups(root) {
         // Upwards: a limit holds for everything below it.
         for folder in folder.ancestors().take_while(|folder| folder.starts_with(&mount)) {
-            let limit = |file: &&str| read(&folder.join(file))?.trim().parse::<u64>().ok();
-            limits.extend(files.iter().filter_map(limit));
+            let limit = |file: &&str| {
+                let file = folder.join(file);
+                Some((read(&file)?.trim().parse::<u64>().ok()?, file))
+            };
+            // Version 1 writes a number beyond any memory where there is no limit.
+            limits.extend(files.iter().filter_map(limit).filter(|(limit, _)| *limit < UNLIMITED));
         }
     }
-    limits.into_iter().min()
+    limits.into_iter().min_by_key(|(limit, _)| *limit)
 }
 
 /// Reads a file of the system in one step. The standard library takes as many as it does for an empty file that grows,
@@ -244,6 +264,17 @@ mod tests {
         ] {
             assert_eq!(share(&files), Some(64 * MIB), "{kind}");
         }
+    }
+
+    #[test]
+    fn the_file_that_sets_the_limit_is_known() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("sys/fs/cgroup");
+        fs::create_dir_all(&folder).unwrap();
+        for (file, text) in [("memory.max", "max"), ("memory.high", "1048576")] {
+            fs::write(folder.join(file), text).unwrap();
+        }
+        assert_eq!(cgroup_limit(root.path()), Some((MIB, folder.join("memory.high"))));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Downloads: one object as an ordered stream, and several of them concatenated.
 
+pub(crate) mod address_space;
 pub(crate) mod client;
 pub(crate) mod concurrency;
 pub(crate) mod context;

@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tracing::{info, trace};
 
+use crate::download::address_space;
 use crate::download::concurrency::thread_controller::{BUSY_SHARE, ThreadController, ThreadSample};
 use crate::download::threads::fetch_thread::FetchThread;
 use crate::download::threads::load_balance::LoadBalance;
@@ -150,6 +151,7 @@ async fn observe(threads: Weak<FetchThreads>, adaptive: bool) {
     // Within the affinity mask and the quotas of cgroups. A short run does not ask for them: that is a tenth of the system calls
     // of a start.
     let max = if adaptive { std::thread::available_parallelism().map_or(1, NonZeroUsize::get) } else { 1 };
+    let max = max.min(address_space::threads_max());
     let mut controller = (max > 1).then(|| ThreadController::new(max));
     if adaptive && controller.is_none() {
         return;

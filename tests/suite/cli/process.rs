@@ -1,4 +1,4 @@
-//! The process as the first one of a container, its signals, and its stack.
+//! The process as the first one of a container, its signals, its stack and its address space.
 
 use std::process::{Command, Stdio};
 
@@ -8,6 +8,7 @@ use crate::support::files::file;
 use crate::support::notes::tell;
 use crate::support::object::{SIZE, object};
 use crate::support::run::{ACCESS_KEY, S3fcp, SECRET_KEY, URI};
+use crate::support::table;
 
 /// As PID 1 a process has no default actions: a closed pipe and a signal must still end it, as a shell would show.
 #[test]
@@ -21,7 +22,7 @@ fn as_pid_1_a_signal_before_the_first_byte_ends_it_as_a_shell_shows() {
         return;
     }
     let ignored = ignored_signals();
-    for (signal, number) in [("HUP", 1), ("INT", 2), ("TERM", 15)] {
+    for (signal, number) in [("HUP", 1), ("INT", 2), ("QUIT", 3), ("USR1", 10), ("TERM", 15)] {
         if ignored >> (number - 1) & 1 == 1 {
             tell(&format!(
                 "SKIPPED PID 1 and SIG{signal}: it is ignored here, as by nohup or in the background of a script, and a program \
@@ -71,6 +72,54 @@ fn a_small_limit_of_the_stack_does_not_matter() {
             .start()
             .wait();
     outcome.assert_failed(3, &[]);
+}
+
+/// Batch schedulers limit the address space. An allocation that is refused ends the process by SIGABRT.
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn a_limit_of_the_address_space_bounds_the_window_whatever_else_is_asked_for() {
+    const LARGE: u64 = 96 << 20;
+    let store = Server::builder().credentials(ACCESS_KEY, SECRET_KEY).start();
+    let large = object(LARGE);
+    store.put("bucket", "key", large.clone());
+    let endpoint = store.endpoint();
+    // In KiB, beyond what the program has mapped at its start, which is much more without optimization.
+    let table = [
+        ("little", (24_000, "", 0)),
+        ("some", (44_000, "", 0)),
+        ("connections", (44_000, "-c 8", 0)),
+        ("more connections", (84_000, "-c 32", 0)),
+        ("threads", (84_000, "--threads 8", 0)),
+        ("a limit of memory", (44_000, "--max-memory 512MiB", 0)),
+        ("too little", (10_000, "", 1)),
+    ];
+    let waiting = S3fcp::at(&endpoint).stdin(Stdio::piped()).args(["--from", "-"]).start();
+    let mapped = std::iter::repeat_with(|| mapped_kib(waiting.id())).find(|kib| *kib > 0).expect("a size");
+    table::each(&table, |(beyond, args, code)| {
+        let limit = mapped + beyond;
+        // The reader is late, so that the window fills.
+        let command = format!(
+            "{{ (ulimit -v {limit}; s3fcp {args} --endpoint {endpoint} {URI}); echo $? >&2; }} | (sleep 1; cat)"
+        );
+        let outcome = S3fcp::shell(&command).start().wait();
+        assert_eq!(outcome.stderr.lines().last(), Some(&*code.to_string()), "{}", outcome.stderr);
+        if *code == 0 {
+            assert!(outcome.stdout == large, "{} bytes", outcome.stdout.len());
+        } else {
+            assert!(outcome.stderr.contains("address space") && outcome.stderr.contains("ulimit -v"));
+        }
+    });
+}
+
+/// Returns the address space of a process that has started a thread, 0 before that.
+#[cfg(target_os = "linux")]
+fn mapped_kib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let field = |name: &str| {
+        let value = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        value.trim().trim_end_matches(" kB").parse().unwrap_or(0)
+    };
+    if field("Threads:") > 1 { field("VmSize:") } else { 0 }
 }
 
 /// Returns the signals that this process ignores, as do the programs that it starts: bit N - 1 stands for signal N.
