@@ -11,8 +11,11 @@ use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::{flag, low_level};
+
+/// Other signals whose default action ends a process. Nobody waits for them.
+const OTHER_FATAL: [i32; 4] = [SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2];
 
 /// Handlers of the three signals, until the process ends.
 #[derive(Debug)]
@@ -35,6 +38,11 @@ impl Interrupt {
         flag::register(SIGXFSZ, Arc::default())?;
         // Ignored, as some parents leave it, the system would take the exit status of `credential_process` away.
         flag::register(SIGCHLD, Arc::default())?;
+        for number in OTHER_FATAL {
+            if is_init() && !is_ignored(number) {
+                flag::register_conditional_shutdown(number, 128 + number, Arc::new(AtomicBool::new(true)))?;
+            }
+        }
         let (woken, waker) = UnixStream::pair()?;
         woken.set_nonblocking(true)?;
         waker.set_nonblocking(true)?;
