@@ -1,4 +1,4 @@
-//! Reads that fill the reader's buffer with all data that has arrived.
+//! Reads through TLS that fill the reader's buffer with all data that has arrived.
 //!
 //! rustls returns one record (16 KiB at most) for each read; each would become a frame of its own, with its own hop
 //! through hyper's channel. Without TLS reads stay single: a second read on a socket just emptied is a wasted system
@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::transport::layered::ReadLayer;
+use crate::transport::tls_error::in_plain_words;
 
 /// Reads until the buffer is full or no more data has arrived.
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ impl<S: AsyncRead> ReadLayer<S> for ReadCoalescing {
         let before = buf.filled().len();
         loop {
             let filled = buf.filled().len();
-            match stream.as_mut().poll_read(cx, buf) {
+            match stream.as_mut().poll_read(cx, buf).map_err(in_plain_words) {
                 Poll::Ready(Ok(())) => {
                     if buf.filled().len() == filled || buf.remaining() == 0 {
                         return Poll::Ready(Ok(()));

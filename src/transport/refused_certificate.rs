@@ -1,6 +1,7 @@
-//! What webpki's errors leave out: which certificate of a chain they are about, and a key that is too short.
+//! What webpki's errors leave out: which certificate of a chain they are about, a key that is too short, and the purpose of
+//! a certificate that was refused before that was looked at.
 //!
-//! Read only after a refusal, for its message: nothing here decides whether a certificate is accepted.
+//! Read only after a refusal. All but [`may_serve`] is for its message.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use webpki::{Cert, EndEntityCert};
 /// The shortest RSA key that ring verifies a signature of, in bits.
 pub(super) const RSA_BITS_MIN: usize = 2048;
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
+const SERVER_AUTHENTICATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// The meaning of a refusal whose error alone would be misread.
@@ -102,6 +105,28 @@ impl std::error::Error for RefusedCertificate {}
 pub(super) fn algorithm(der: &[u8]) -> Option<String> {
     let mut reader = SliceReader::new(der).ok()?;
     Some(ObjectIdentifier::decode(&mut reader).ok()?.to_string())
+}
+
+/// Returns whether `certificate` may be a server's by its extended key usage, if it has one (RFC 5280, section 4.2.1.12).
+pub(super) fn may_serve(certificate: &CertificateDer<'_>) -> bool {
+    let purposes = extension(certificate, EXTENDED_KEY_USAGE);
+    purposes.is_none_or(|purposes| {
+        let mut purposes =
+            AnyRef::from_der(purposes).map_or(Vec::new(), |list| fields(list.value())).into_iter();
+        purposes.any(|purpose| purpose.decode_as() == Ok(SERVER_AUTHENTICATION))
+    })
+}
+
+/// Returns the value of an extension of a certificate (RFC 5280, section 4.1). Extensions are the last field of what is
+/// signed.
+fn extension<'a>(certificate: &'a CertificateDer<'_>, id: ObjectIdentifier) -> Option<&'a [u8]> {
+    let certificate = AnyRef::from_der(certificate).ok()?;
+    let signed = *fields(certificate.value()).first()?;
+    let list = AnyRef::from_der(fields(signed.value()).last()?.value()).ok()?;
+    fields(list.value()).into_iter().find_map(|extension| {
+        let parts = fields(extension.value());
+        (parts.first()?.decode_as() == Ok(id)).then_some(parts.last()?.value())
+    })
 }
 
 /// Reads something of a certificate, if it is one.

@@ -125,24 +125,55 @@ fn certificate_words(error: &rustls::Error, certificate: &CertificateError, tls:
                 .to_owned(),
             bundle_hint(tls),
         ),
-        _ => match webpki_error(error) {
-            Some(webpki::Error::CaUsedAsEndEntity) => (
-                "the server presents a CA's certificate as its own, and it is not in the CA bundle"
-                    .to_owned(),
-                "trust it by putting this certificate itself into the file of --ca-bundle or AWS_CA_BUNDLE"
-                    .to_owned(),
-            ),
-            Some(webpki::Error::UnsupportedCertVersion) => (
-                "the server's certificate is X.509 version 1".to_owned(),
-                "the server needs a certificate of version 3 with subjectAltName".to_owned(),
-            ),
-            _ => (
-                format!("the server's certificate is not acceptable: {}", printable(&error.to_string())),
-                "the server needs another certificate".to_owned(),
-            ),
-        },
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => (
+            "the server's certificate is not for servers: its extended key usage lacks serverAuth".to_owned(),
+            "the server needs a certificate with extendedKeyUsage serverAuth, or without that extension"
+                .to_owned(),
+        ),
+        _ => rare_words(error, tls),
     }
 }
+
+/// Returns the words for what rustls has no name for.
+fn rare_words(error: &rustls::Error, tls: &Tls) -> (String, String) {
+    match webpki_error(error) {
+        Some(webpki::Error::CaUsedAsEndEntity) => (
+            format!(
+                "the server presents a CA's certificate as its own, and it is not {}",
+                if tls.bundle().is_some() { "in the CA bundle" } else { "among those that are trusted" }
+            ),
+            "trust it by putting this certificate itself into the file of --ca-bundle or AWS_CA_BUNDLE"
+                .to_owned(),
+        ),
+        Some(webpki::Error::UnsupportedCertVersion) => (
+            "the server's certificate is X.509 version 1".to_owned(),
+            "the server needs a certificate of version 3 with subjectAltName".to_owned(),
+        ),
+        Some(webpki::Error::EndEntityUsedAsCa) => (
+            "the certificate that issued the server's is not a CA's".to_owned(),
+            "the issuer's certificate must be marked as a CA's (basicConstraints CA:TRUE)".to_owned(),
+        ),
+        Some(webpki::Error::UnsupportedCriticalExtension) => (
+            "a certificate of the server or of its issuers has a critical extension that is not supported"
+                .to_owned(),
+            ANOTHER_HINT.to_owned(),
+        ),
+        Some(webpki::Error::NameConstraintViolation) => (
+            "an issuer of the server's certificate may not issue it for such a name (name constraints)"
+                .to_owned(),
+            ANOTHER_HINT.to_owned(),
+        ),
+        other => {
+            let reason = other.map_or_else(|| error.to_string(), |other| spaced(&format!("{other:?}")));
+            (
+                format!("the server's certificate is not acceptable: {}", printable(&reason)),
+                ANOTHER_HINT.to_owned(),
+            )
+        }
+    }
+}
+
+const ANOTHER_HINT: &str = "the server needs another certificate";
 
 /// Keys and signatures that are supported, for a certificate with others.
 const CHAIN_HINT: &str = "the server and its issuers need keys and signatures of RSA (2048 bits or more) with SHA-256, SHA-384 or \
@@ -265,6 +296,17 @@ fn client_certificate_words(alert: AlertDescription, tls: &Tls) -> (String, Stri
     }
 }
 
+/// Returns `error`, of a read through TLS, in plain words: rustls's own for a connection that ends without saying so refer
+/// to its documentation.
+pub(super) fn in_plain_words(error: std::io::Error) -> std::io::Error {
+    match error.kind() {
+        kind @ std::io::ErrorKind::UnexpectedEof => {
+            std::io::Error::new(kind, "the connection was closed without the end of TLS")
+        }
+        _ => error,
+    }
+}
+
 /// Returns whether the chain of causes of `error` says that the other end closed an established connection.
 pub(crate) fn is_cut(error: &(dyn StdError + 'static)) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
@@ -316,9 +358,22 @@ fn is_dns_name(address: &str, presented: &[String]) -> bool {
     presented.iter().any(|name| name.starts_with("DnsName") && quoted(name) == address)
 }
 
-/// Returns the name itself: webpki writes `DnsName("host")`.
+/// Returns the name itself: webpki writes `DnsName("host")` and `IpAddress(10.0.0.1)`.
 fn quoted(name: &str) -> &str {
-    name.split('"').nth(1).unwrap_or(name)
+    let in_brackets = || name.strip_suffix(')')?.split_once('(').map(|(_, inner)| inner);
+    name.split('"').nth(1).or_else(in_brackets).unwrap_or(name)
+}
+
+/// Returns the words of a name such as `PathLenConstraintViolated`.
+fn spaced(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && words.ends_with(|last: char| last.is_ascii_lowercase()) {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
 }
 
 fn names(presented: &[String]) -> String {

@@ -1,8 +1,9 @@
 //! Verification of server certificates: against a bundle, or against the operating system's roots.
 //!
-//! Two rules are added to webpki's. A self-signed certificate that is in the bundle byte for byte is accepted for the
-//! names it lists even if it is marked as a CA, as many private servers' are. And the operating system's roots are read
-//! on another thread while the connection is set up: some 150 certificates cost milliseconds.
+//! Two rules are added to webpki's. A self-signed certificate that is trusted itself (byte for byte in the bundle, or by its
+//! name and key among the system's roots, which `SSL_CERT_FILE` may name) is accepted for the names it lists even if it
+//! is marked as a CA, as many private servers' are. And the operating system's roots are read on another thread while the
+//! connection is set up: some 150 certificates cost milliseconds.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,13 +13,13 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime, pem};
+use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime, pem};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortage};
 use crate::events::CONNECTION;
-use crate::transport::refused_certificate::RefusedCertificate;
+use crate::transport::refused_certificate::{RefusedCertificate, may_serve};
 use crate::transport::tls::CaBundle;
 use tracing::warn;
 
@@ -37,8 +38,8 @@ enum Roots {
 }
 
 impl ServerVerifier {
-    /// Trusts the certificates of `bundle`, whose files are read by `read`. Unusable ones are skipped with a warning;
-    /// there must be a usable one.
+    /// Trusts the certificates of `bundle`, whose files are read by `read`. Unusable ones, and files of a folder that cannot
+    /// be read, are skipped with a warning; there must be a usable one.
     pub(super) fn with_bundle(
         bundle: &CaBundle,
         read: impl Fn(&Path) -> std::io::Result<Vec<u8>>,
@@ -53,7 +54,14 @@ impl ServerVerifier {
         let mut trusted = Vec::new();
         let mut skipped = Vec::new();
         for file in files_in(&bundle.path).map_err(|e| unreadable(e, &bundle.path))? {
-            let pem = read(&file).map_err(|e| unreadable(e, &file))?;
+            let pem = match read(&file) {
+                Ok(pem) => pem,
+                Err(e) if file != bundle.path && shortage::remedy(&e).is_none() => {
+                    skipped.push(format!("{}: {e}", file.display()));
+                    continue;
+                }
+                Err(e) => return Err(unreadable(e, &file)),
+            };
             for (number, certificate) in certificates_in(&pem).into_iter().enumerate() {
                 let added = certificate.and_then(|certificate| {
                     roots.add(certificate.clone()).map_err(|e| e.to_string())?;
@@ -91,7 +99,7 @@ impl ServerVerifier {
             // Without another thread they are read when they are needed.
             let _ = std::thread::Builder::new()
                 .name("root-certificates".to_owned())
-                .spawn(move || system_verifier(&provider).is_ok());
+                .spawn(move || system_roots(&provider).is_ok());
         }
         Self { provider, roots: Roots::System }
     }
@@ -106,16 +114,23 @@ impl ServerCertVerifier for ServerVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let (verifier, bundle) = match &self.roots {
-            Roots::Bundle(verifier, trusted) => (verifier, trusted.as_slice()),
-            Roots::System => match system_verifier(&self.provider) {
-                Ok(verifier) => (verifier, &[][..]),
+        let (verifier, bundle, anchors) = match &self.roots {
+            Roots::Bundle(verifier, trusted) => (verifier, trusted.as_slice(), &[][..]),
+            Roots::System => match system_roots(&self.provider) {
+                Ok(system) => (&system.verifier, &[][..], system.store.roots.as_slice()),
                 Err(error) => return Err(rustls::Error::Other(OtherError(Arc::new(error.clone())))),
             },
         };
+        let is_trusted_itself = || {
+            let is_among = |anchor: TrustAnchor<'_>| anchors.contains(&anchor);
+            bundle.contains(end_entity) || webpki::anchor_from_trusted_cert(end_entity).is_ok_and(is_among)
+        };
         match verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
             // Dates are checked before this error; the handshake's signature is verified afterwards in any case.
-            Err(error) if is_ca_as_end_entity(&error) && bundle.contains(end_entity) => {
+            Err(error) if is_ca_as_end_entity(&error) && is_trusted_itself() => {
+                if !may_serve(end_entity) {
+                    return Err(CertificateError::InvalidPurpose.into());
+                }
                 rustls::client::verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
             }
@@ -230,25 +245,30 @@ impl fmt::Display for NoRoots {
 
 impl std::error::Error for NoRoots {}
 
-static SYSTEM: OnceLock<Result<Arc<WebPkiServerVerifier>, NoRoots>> = OnceLock::new();
+/// The operating system's roots.
+#[derive(Debug)]
+struct SystemRoots {
+    verifier: Arc<WebPkiServerVerifier>,
+    store: Arc<RootCertStore>,
+}
 
-fn system_verifier(
-    provider: &Arc<CryptoProvider>,
-) -> Result<&'static Arc<WebPkiServerVerifier>, &'static NoRoots> {
+static SYSTEM: OnceLock<Result<SystemRoots, NoRoots>> = OnceLock::new();
+
+fn system_roots(provider: &Arc<CryptoProvider>) -> Result<&'static SystemRoots, &'static NoRoots> {
     let load = || {
-        let (roots, reason) = system_roots();
+        let (roots, reason) = read_system_roots();
         let no_roots =
             |e: &dyn fmt::Display| NoRoots(format!(": {}", reason.as_deref().unwrap_or(&e.to_string())));
-        WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(provider))
-            .build()
-            .map_err(|e| no_roots(&e))
+        let store = Arc::new(roots);
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::clone(&store), Arc::clone(provider));
+        Ok(SystemRoots { verifier: verifier.build().map_err(|e| no_roots(&e))?, store })
     };
     SYSTEM.get_or_init(load).as_ref()
 }
 
 /// Reads the roots that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, otherwise those of the system. Certificates that
 /// cannot be parsed are skipped, because systems ship odd ones.
-fn system_roots() -> (RootCertStore, Option<String>) {
+fn read_system_roots() -> (RootCertStore, Option<String>) {
     let mut roots = RootCertStore::empty();
     let mut reasons = named_roots(&mut roots);
     if let Some(first) = reasons.first() {

@@ -6,7 +6,10 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, SanType, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, SanType,
+    date_time_ymd,
+};
 use s3server::Server;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -75,7 +78,25 @@ fn each_certificate_failure_has_its_own_words_and_remedy() {
         let (config, pem) = from_params(params);
         (config, pem)
     };
-    let table: [(&str, Case); 10] = [
+    let addresses = CertificateParams::new(["10.0.0.1".to_owned(), "fd00::1".to_owned()]).expect("names");
+    let client = params(|p| p.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]);
+    let client_ca = params(|p| {
+        ca(p);
+        p.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    let critical = params(|p| {
+        let mut unknown = CustomExtension::from_oid_content(&[1, 2, 3, 4, 5], vec![5, 0]);
+        unknown.set_criticality(true);
+        p.custom_extensions.push(unknown);
+    });
+    let table: [(&str, Case); 14] = [
+        (
+            "other addresses",
+            (trusted(&addresses), &["not for 127.0.0.1 but for 10.0.0.1, fd00::1\n", "host name"]),
+        ),
+        ("a client's", (trusted(&client), &["not for servers", "serverAuth"])),
+        ("a client's that is a CA's too", (trusted(&client_ca), &["not for servers", "serverAuth"])),
+        ("a critical extension", (trusted(&critical), &["has a critical extension that is not supported"])),
         ("expired", (trusted(&expired), &["expired on 2020-02-03T00:00:00Z", "if the clock is right"])),
         (
             "not valid yet",
@@ -118,7 +139,16 @@ fn each_certificate_failure_has_its_own_words_and_remedy() {
 #[test]
 fn a_ca_certificate_in_the_bundle_identifies_its_own_server() {
     let (config, pem) = from_params(&params(ca));
-    download(config, &pem).0.assert_object(&object(SIZE));
+    download(Arc::clone(&config), &pem).0.assert_object(&object(SIZE));
+
+    // So does one that the environment names, and no other.
+    let (store, other) = (store(), from_params(&params(ca)).1);
+    let front = TlsFront::start(config, store.address());
+    for (pem, code) in [(&pem, 0), (&other, 5)] {
+        let roots = file(pem);
+        let outcome = S3fcp::at(&front.endpoint()).env("SSL_CERT_FILE", roots.path()).download(URI);
+        assert_eq!(outcome.code(), Some(code), "{}", outcome.stderr);
+    }
 
     // The same subject and names with another key are another certificate.
     let (impostor, _) = from_params(&params(ca));
@@ -230,10 +260,22 @@ fn a_bundle_may_be_a_folder() {
     std::fs::write(folder.path().join("ca.pem"), &pem).expect("a file");
     std::os::unix::fs::symlink("ca.pem", folder.path().join("1234abcd.0")).expect("a link");
     let front = TlsFront::start(config, store.address());
-    S3fcp::at(&front.endpoint())
-        .env("AWS_CA_BUNDLE", folder.path())
-        .download(URI)
-        .assert_object(&object(SIZE));
+    let run = || S3fcp::at(&front.endpoint()).env("AWS_CA_BUNDLE", folder.path());
+    let outcome = run().download(URI);
+    outcome.assert_object(&object(SIZE));
+    assert_eq!(outcome.stderr, "");
+
+    // Neither does one file that cannot be read spoil it; this one is too large.
+    let large = folder.path().join("a.large");
+    std::fs::File::create(&large).and_then(|file| file.set_len(17 << 20)).expect("a file");
+    let outcome = run().download(URI);
+    outcome.assert_object(&object(SIZE));
+    assert!(outcome.stderr.contains("warning: ") && outcome.stderr.contains("a.large"), "{}", outcome.stderr);
+    let outcome = run().env("AWS_CA_BUNDLE", &large).download(URI);
+    outcome.assert_failed(2, &[]);
+    assert!(outcome.stderr.contains("cannot read CA bundle"), "{}", outcome.stderr);
+    std::fs::remove_file(folder.path().join("ca.pem")).expect("a file");
+    run().download(URI).assert_failed(2, &[]);
 }
 
 #[test]
@@ -299,6 +341,16 @@ fn a_server_that_cannot_speak_our_tls_is_named_and_not_asked_again() {
         // A middlebox that reads one segment sees all of it.
         assert!((100..1000).contains(&first_bytes.load(Ordering::SeqCst)), "{first_bytes:?} bytes");
     });
+}
+
+/// curl reads it as an IP address. No certificate can be for it.
+#[test]
+fn a_host_that_is_neither_a_name_nor_an_address_is_a_usage_error() {
+    for run in [S3fcp::at("https://127.1").args([URI]), S3fcp::new().args(["https://127.1/file"])] {
+        let outcome = run.start().wait();
+        outcome.assert_failed(2, &[]);
+        assert!(outcome.stderr.contains("127.1 is neither"), "{}", outcome.stderr);
+    }
 }
 
 /// Plain HTTP to a port that expects TLS: some servers say so, some send an alert, and some hang up.
