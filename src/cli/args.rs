@@ -246,6 +246,8 @@ pub(crate) struct Args {
     pub(super) max_time: Option<Duration>,
 
     /// Time until a response must begin: seconds, or 500ms, 2m [default: 30; 60, 90, then 120 at later attempts]
+    ///
+    /// A new connection must be open, by way of a proxy and TLS, within this time too, and within 20 seconds.
     #[arg(long, value_name = "SECONDS", help_heading = TRANSFER, value_parser = value_parsers::timeout)]
     pub(super) first_byte_timeout: Option<Duration>,
 

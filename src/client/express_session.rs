@@ -4,7 +4,7 @@
 //! costs the first byte one round trip, and later bytes nothing.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use http::StatusCode;
@@ -23,7 +23,6 @@ use crate::s3::session::{NewSession, create_session_error, unusable_session};
 
 /// The document has some 2 KiB, nearly all of it the token.
 const DOCUMENT_BYTES_MAX: usize = 64 << 10;
-const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Returns the session of the bucket at `site` for the long-term `keys`, and its slot.
 pub(super) async fn session_of(
@@ -36,7 +35,7 @@ pub(super) async fn session_of(
     let url = format!("{}{}", site.endpoint.base(), site.endpoint.session_target());
     let slot = sender.origins.sessions.slot(url, access_key);
     let ask = || Box::pin(create(Arc::clone(sender), Arc::clone(site), keys.clone(), attempt));
-    let session = slot.current(ask, Box::pin(sender.warm_up(site))).await?;
+    let session = slot.current(ask, Box::pin(sender.warm_up(site, attempt))).await?;
     Ok((slot, session))
 }
 
@@ -53,7 +52,7 @@ async fn create(
     if response.head.status != StatusCode::OK {
         return Err(create_session_error(sender.error_from(&site, response).await));
     }
-    let body = response.body.collect(DOCUMENT_BYTES_MAX, DOCUMENT_TIMEOUT).await;
+    let body = response.body.collect(DOCUMENT_BYTES_MAX, sender.options.document_timeout).await;
     let body = body.map_err(create_session_error)?.unwrap_or_default();
     let Some(session) = NewSession::read(&body) else {
         return Err(unusable_session(&response.head, &body, response.secrets));

@@ -28,6 +28,7 @@ use crate::s3::error_response::{error_from_response, error_from_url_response, of
 use crate::s3::range::ByteRange;
 use crate::s3::request::{self, S3Request};
 use crate::s3::secrets::Secrets;
+use crate::s3::session::in_directory_bucket;
 use crate::s3::sign::{sign, sign_with_session};
 use crate::s3::sign_v4a::sign_multi_region;
 use crate::transport::connection_cap::request_order::RequestOrder;
@@ -35,7 +36,6 @@ use crate::transport::pool::Lease;
 
 /// An error document is small; of what a broken server sends in its place no more than this is read.
 const ERROR_BODY_MAX: usize = 64 << 10;
-const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often a request is sent again on another connection, because a new one gave no response, before the attempt
 /// fails.
@@ -49,8 +49,11 @@ static OBJECTS: AtomicU64 = AtomicU64::new(0);
 pub(crate) struct ClientOptions {
     /// The version that the user asked for.
     pub(crate) version_id: Option<String>,
-    /// How long the server may take until the head of its response arrives, if the user named a time.
+    /// How long a connection may take until it is open, and then the server until the head of its response arrives, if
+    /// the user named a time.
     pub(crate) first_byte_timeout: Option<Duration>,
+    /// How long the body of a response that is no part of the object may take.
+    pub(crate) document_timeout: Duration,
     /// The size of a connection's read buffer, in bytes.
     pub(crate) read_buffer: usize,
     /// How many redirects of a URL are followed, one after the other.
@@ -112,10 +115,11 @@ impl RequestSender {
 
     /// Opens a connection for a request that is about to be sent, unless an idle one is there, and leaves it to the
     /// pool.
-    pub(super) async fn warm_up(&self, site: &Site) {
+    pub(super) async fn warm_up(&self, site: &Site, attempt: Attempt) {
         let order = RequestOrder { object: self.object, offset: 0 };
+        let limit = self.options.first_byte_timeout(attempt);
         // The task that sends the request will report what is wrong.
-        if let Ok(lease) = self.lease(site, false, order).await {
+        if let Ok(lease) = self.lease(site, false, order, limit).await {
             lease.give_back();
         }
     }
@@ -136,7 +140,7 @@ impl RequestSender {
         let limit = self.options.first_byte_timeout(attempt);
         let (mut prefers_new, mut moves_left) = (attempt.is_fresh, MOVES_MAX);
         loop {
-            let lease = self.lease(site, prefers_new, order).await?;
+            let lease = self.lease(site, prefers_new, order, limit).await?;
             let is_reused = lease.is_reused();
             let (http_request, secrets) = self.prepare(site, request, version, identity)?;
             let log = RequestLog::start(&self.source, request, attempt, &lease);
@@ -154,8 +158,14 @@ impl RequestSender {
         }
     }
 
-    async fn lease(&self, site: &Site, prefers_new: bool, order: RequestOrder) -> Result<Lease> {
-        let lease = site.pool.lease(prefers_new, order).await?;
+    async fn lease(
+        &self,
+        site: &Site,
+        prefers_new: bool,
+        order: RequestOrder,
+        limit: Duration,
+    ) -> Result<Lease> {
+        let lease = site.pool.lease(prefers_new, order, limit).await?;
         if !lease.is_reused() {
             self.opened.fetch_add(1, Ordering::Relaxed);
         }
@@ -210,8 +220,11 @@ impl RequestSender {
     /// alone decides.
     pub(super) async fn error_from(&self, site: &Site, response: Exchange) -> Error {
         let Exchange { head, body, secrets, .. } = response;
-        let document = body.beginning(ERROR_BODY_MAX, ERROR_BODY_TIMEOUT).await;
+        let document = body.beginning(ERROR_BODY_MAX, self.options.document_timeout).await;
         let error = match &self.source {
+            Source::S3(_) if site.is_directory() => {
+                in_directory_bucket(error_from_response(&head, &document, &secrets))
+            }
             Source::S3(_) => {
                 let error = error_from_response(&head, &document, &secrets);
                 if self.origins.config.sse_c.is_some() { of_customer_key(error) } else { error }
@@ -331,6 +344,7 @@ mod tests {
         let options = |first_byte_timeout| ClientOptions {
             version_id: None,
             first_byte_timeout,
+            document_timeout: Duration::from_secs(10),
             read_buffer: 1,
             max_redirects: 0,
         };

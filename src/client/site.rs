@@ -56,6 +56,11 @@ impl Site {
         self.endpoint.is_https() || stays_on_this_machine(self.endpoint.authority(), self.pool.proxy())
     }
 
+    /// Returns whether it is that of a directory bucket.
+    pub(crate) fn is_directory(&self) -> bool {
+        self.is_directory
+    }
+
     /// Checks that objects can have the version that the user asked for: in directory buckets they have no versions,
     /// which S3 calls `null`.
     pub(crate) fn check_version(&self, version_id: Option<&str>) -> Result<()> {

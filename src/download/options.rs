@@ -71,6 +71,7 @@ impl Options {
         ClientOptions {
             version_id: self.version_id.clone(),
             first_byte_timeout: self.first_byte_timeout,
+            document_timeout: self.stall_timeout.unwrap_or(Self::STALL_TIMEOUT),
             read_buffer,
             max_redirects: self.max_redirects.unwrap_or(Redirects::MAX),
         }

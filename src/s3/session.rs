@@ -108,16 +108,21 @@ pub(crate) fn unusable_session(head: &Parts, body: &[u8], mut secrets: Secrets) 
         .with_hint(SWITCH_HINT)
 }
 
+const DENIED_HINT: &str = "check that these credentials allow s3express:CreateSession on the bucket";
+
+/// Returns `error`, of a request to a directory bucket, with the action that permits it: there is no `s3:GetObject` for one.
+pub(crate) fn in_directory_bucket(error: Error) -> Error {
+    let is_denied =
+        error.service().is_some_and(|s| s.status == 403 && matches!(s.code(), "AccessDenied" | ""));
+    if is_denied { error.with_better_hint(DENIED_HINT) } else { error }
+}
+
 /// Returns `error`, of a `CreateSession` that was refused or got no response, in its own words.
 pub(crate) fn create_session_error(error: Error) -> Error {
     let Some(service) = error.service() else { return error.in_operation("CreateSession") };
     let words = match (service.status, service.code()) {
         (_, "NoSuchBucket") => None,
-        (403, "AccessDenied" | "") => Some((
-            ErrorKind::Access,
-            "access denied",
-            "check that these credentials allow s3express:CreateSession on the bucket",
-        )),
+        (403, "AccessDenied" | "") => Some((ErrorKind::Access, "access denied", DENIED_HINT)),
         (404 | 410, _) if error.kind() == ErrorKind::NotFound => {
             Some((ErrorKind::NotFound, "no such bucket", "check the bucket's name, its zone and the region"))
         }

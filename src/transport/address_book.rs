@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ const AVOIDED: Duration = Duration::from_mins(1);
 #[derive(Debug, Default)]
 pub(super) struct AddressBook {
     entries: Mutex<Vec<AddressEntry>>,
+    /// Set once an address has accepted a connection.
+    has_accepted: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -81,7 +84,13 @@ impl AddressBook {
 
     /// Notes that `address` accepted a connection.
     pub(super) fn accepted(&self, address: SocketAddr) {
+        self.has_accepted.store(true, Ordering::Relaxed);
         self.mark(address, None);
+    }
+
+    /// Returns whether any address has accepted a connection so far.
+    pub(super) fn has_accepted(&self) -> bool {
+        self.has_accepted.load(Ordering::Relaxed)
     }
 
     /// Forgets all addresses: the resolver is asked again for the next connection, because they may have moved.

@@ -59,6 +59,16 @@ impl TcpConnector {
         Self { refuses_metadata: true, ..self }
     }
 
+    /// Returns whether an address of the host has accepted a connection.
+    pub(super) fn has_accepted(&self) -> bool {
+        self.addresses.has_accepted()
+    }
+
+    /// Makes the next connection ask the resolver again.
+    pub(super) fn forget_addresses(&self) {
+        self.addresses.forget();
+    }
+
     async fn connect(self, uri: Uri) -> io::Result<TokioIo<Socket>> {
         let https = uri.scheme_str() == Some("https");
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);

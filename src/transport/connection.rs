@@ -1,6 +1,5 @@
 //! A connection to one host, and how it is opened: TCP, a proxy, TLS and HTTP/1.1, each with its settings.
 
-use std::fmt::Write;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use http_body_util::Empty;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use tokio::runtime::{self, Handle};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
@@ -32,8 +32,12 @@ use crate::transport::tls::{self, Tls};
 use crate::transport::tls_error;
 use crate::transport::tunnel::{ProxyConnector, ToProxyError};
 
-/// How long a connection may take in all: the race of the addresses, a proxy and the TLS handshake.
+/// How long a connection may take in all, if no shorter time is given: the race of the addresses, a proxy and the TLS
+/// handshake.
 pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
+
+const SILENT_PORT_HINT: &str =
+    "the server accepts connections and does not answer a TLS handshake: this port may not be one for https";
 
 /// The longest head of a response, in lines.
 const HEADER_LINES_MAX: usize = 1000;
@@ -87,6 +91,9 @@ impl Dialer {
     ) -> Result<Self> {
         let proxy = proxies.of(&base)?;
         let is_https = |uri: &Uri| uri.scheme_str() == Some("https");
+        if is_https(&base) {
+            check_server_name(&base)?;
+        }
         let is_tls = is_https(&base) || proxy.as_ref().is_some_and(|p| is_https(p.uri()));
         let config = if is_tls { tls.client_config() } else { tls::unused() }?;
         let tcp = if is_tls { TcpConnector::under_tls(read_buffer) } else { TcpConnector::plain() };
@@ -135,14 +142,14 @@ impl Dialer {
         self.is_lenient.store(true, Ordering::Relaxed);
     }
 
-    /// Opens a connection, for which there is a `slot`.
-    pub(super) async fn open(&self, slot: ConnectionSlot) -> Result<Connection> {
+    /// Opens a connection within `limit`, for which there is a `slot`.
+    pub(super) async fn open(&self, slot: ConnectionSlot, limit: Duration) -> Result<Connection> {
         let began = Instant::now();
         let connecting = self.connector.clone().call(self.base.clone());
-        let stream = timeout(OPEN_TIMEOUT, connecting)
-            .await
-            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
-            .map_err(|e| self.refused(e))?;
+        let stream = match timeout(limit.min(OPEN_TIMEOUT), connecting).await {
+            Ok(opened) => opened.map_err(|e| self.refused(e))?,
+            Err(_) => return Err(self.timed_out(limit.min(OPEN_TIMEOUT))),
+        };
         let socket = below(below(&stream)).inner();
         let (low_water, peer) = (socket.low_water(), socket.peer());
         let stream = TokioIo::new(stream);
@@ -206,34 +213,72 @@ impl Dialer {
                 .with_source(cause)
                 .with_hint("raise the limit on open files (ulimit -n)");
         }
-        let mut what = format!("cannot connect to {}", self.host());
-        if let Some(proxy) = self.route.proxy() {
+        let what = self.failure();
+        let is_of_proxy = cause.is::<ToProxyError>();
+        if let Some(proxy) = self.route.proxy()
             // The certificate of an https proxy is not that of the host.
-            if cause.is::<ToProxyError>()
-                && let Some(error) =
-                    tls_error::explain(&*cause, &format!("cannot connect to the proxy {proxy}"), &self.tls)
-            {
-                return error;
-            }
-            let _ = write!(what, " through the proxy {proxy}");
+            && is_of_proxy
+            && let Some(error) =
+                tls_error::explain(&*cause, &format!("cannot connect to the proxy {proxy}"), &self.tls)
+        {
+            return error;
         }
         if let Some(error) = tls_error::explain(&*cause, &what, &self.tls) {
             return error;
         }
         // A TCP connection that is refused fails otherwise. The alert that gives the reason may be lost with the rest.
         let is_cut = self.is_tls && tls_error::is_cut(&*cause);
-        let mut error = Error::network(what).with_source(cause);
-        if is_cut {
-            error = error.with_hint(
+        let error = Error::network(what).with_source(cause);
+        let error = match self.route.proxy() {
+            Some(proxy) if is_cut && is_of_proxy => error.with_hint(proxy.handshake_hint()),
+            _ if is_cut => error.with_hint(
                 "the server ended the TLS handshake: check that this port serves https, and whether it requires a client \
                  certificate (--client-cert)",
-            );
-        }
-        if let Some(proxy) = self.route.proxy() {
-            error = error.with_hint(proxy.hint());
-        }
-        error.with_hint("check the endpoint, the region and the network connection")
+            ),
+            _ => error,
+        };
+        self.with_usual_hint(error)
     }
+
+    /// Returns the error for a connection that was not open within `limit`.
+    fn timed_out(&self, limit: Duration) -> Error {
+        if !self.route.has_accepted() {
+            self.route.forget_addresses();
+        }
+        let error = Error::network(format!("{}: timed out after {limit:?}", self.failure()));
+        // Nothing has shown yet that the port expects TLS.
+        let may_be_silent = self.is_tls
+            && self.route.proxy().is_none()
+            && self.route.has_accepted()
+            && self.opened.load(Ordering::Relaxed) == 0;
+        let error = if may_be_silent { error.with_hint(SILENT_PORT_HINT) } else { error };
+        self.with_usual_hint(error)
+    }
+
+    /// Returns the beginning of a message about a connection that could not be opened.
+    fn failure(&self) -> String {
+        let host = self.host();
+        match self.route.proxy() {
+            Some(proxy) => format!("cannot connect to {host} through the proxy {proxy}"),
+            None => format!("cannot connect to {host}"),
+        }
+    }
+
+    fn with_usual_hint(&self, error: Error) -> Error {
+        match self.route.proxy() {
+            Some(proxy) => error.with_hint(proxy.hint()),
+            None => error.with_hint("check the endpoint, the region and the network connection"),
+        }
+    }
+}
+
+/// Checks that a certificate can be for the host of `base`.
+fn check_server_name(base: &Uri) -> Result<()> {
+    let host = base.host().unwrap_or_default().trim_matches(['[', ']']);
+    ServerName::try_from(host).map(drop).map_err(|_| {
+        Error::usage(format!("{host} is neither a host name nor an IP address"))
+            .with_hint("check the endpoint or URL")
+    })
 }
 
 /// Returns whether an error in the chain of `error` says that there can be no further socket.

@@ -78,9 +78,14 @@ impl Pool {
         Ok(Arc::new(Self { dialer, idle: Mutex::default(), cap: ConnectionCap::new() }))
     }
 
-    /// Returns an idle connection or a new one; `prefers_new` asks for a new one, for a retry. Where a limit on
-    /// connections was seen, waits for its turn in the order of requests.
-    pub(crate) async fn lease(self: &Arc<Self>, prefers_new: bool, order: RequestOrder) -> Result<Lease> {
+    /// Returns an idle connection or a new one, which must be open within `limit`; `prefers_new` asks for a new one, for a
+    /// retry. Where a limit on connections was seen, waits for its turn in the order of requests.
+    pub(crate) async fn lease(
+        self: &Arc<Self>,
+        prefers_new: bool,
+        order: RequestOrder,
+        limit: Duration,
+    ) -> Result<Lease> {
         let mut waiting = None;
         loop {
             let is_turn = self.cap.is_turn(order, waiting.as_ref());
@@ -99,7 +104,7 @@ impl Pool {
                     waiting = None;
                 }
                 let began = Instant::now();
-                match self.open_unless_silent(slot).await {
+                match self.open_unless_silent(slot, limit).await {
                     Ok(connection) => return Ok(Lease::new(connection, self, false, order)),
                     Err(error) if !self.cap.failed_to_open(began, is_probe) && !self.has_idle() => {
                         return Err(error);
@@ -190,10 +195,10 @@ impl Pool {
     }
 
     /// Opens a connection, unless that takes long while requests on other connections get their responses.
-    async fn open_unless_silent(&self, slot: ConnectionSlot) -> Result<Connection> {
+    async fn open_unless_silent(&self, slot: ConnectionSlot, limit: Duration) -> Result<Connection> {
         tokio::select! {
             biased;
-            opened = self.dialer.open(slot) => opened,
+            opened = self.dialer.open(slot, limit) => opened,
             _ = self.cap.silence(None, true, || self.has_idle()) => Err(Error::network("the host accepts no further connection")),
         }
     }

@@ -168,6 +168,23 @@ impl Proxy {
         Error::network(format!("the proxy {self} {what}")).with_hint(self.hint())
     }
 
+    /// Returns the network error for a proxy that did what `what` says instead of opening a tunnel.
+    pub(crate) fn tunnel_error(&self, what: impl fmt::Display) -> Error {
+        let error = Error::network(format!("the proxy {self} {what}"));
+        match self.uri.scheme_str() {
+            Some("http") => error.with_hint(format!(
+                "the proxy may expect https:// in {}; NO_PROXY lists hosts to reach without one",
+                self.variable
+            )),
+            _ => error.with_hint(self.hint()),
+        }
+    }
+
+    /// Returns what to check if it ended the TLS handshake with it.
+    pub(crate) fn handshake_hint(&self) -> String {
+        format!("the proxy ended the TLS handshake: it may expect http:// in {}", self.variable)
+    }
+
     /// Returns what to check if there is no way through it.
     pub(crate) fn hint(&self) -> String {
         format!("check the proxy in {}; NO_PROXY lists hosts to reach without one", self.variable)

@@ -54,7 +54,8 @@ async fn handshake(
         Some(_) => &[VERSION, 2, NO_AUTHENTICATION, USER_AND_PASSWORD],
         None => &[VERSION, 1, NO_AUTHENTICATION],
     };
-    stream.write_all(greeting).await?;
+    let cut = |e: io::Error| closed(proxy, e);
+    stream.write_all(greeting).await.map_err(cut)?;
     let method = match read::<2>(stream, proxy).await? {
         [VERSION, chosen] if greeting[2..].contains(&chosen) => chosen,
         [VERSION, _] => return Err(proxy.authentication_error("").into()),
@@ -68,14 +69,14 @@ async fn handshake(
             request.push(length);
             request.extend_from_slice(text.as_bytes());
         }
-        stream.write_all(&request).await?;
+        stream.write_all(&request).await.map_err(cut)?;
         if read::<2>(stream, proxy).await?[1] != 0 {
             return Err(proxy.authentication_error("").into());
         }
     }
     let mut request = vec![VERSION, 1, 0];
     request.extend_from_slice(target);
-    stream.write_all(&request).await?;
+    stream.write_all(&request).await.map_err(cut)?;
     let [version, status, _, kind] = read::<4>(stream, proxy).await?;
     if version != VERSION {
         return Err(proxy.error("does not speak SOCKS5").into());
@@ -90,7 +91,7 @@ async fn handshake(
         3 => usize::from(read::<1>(stream, proxy).await?[0]),
         _ => return Err(proxy.error("does not speak SOCKS5").into()),
     };
-    stream.read_exact(&mut vec![0; length + 2]).await?;
+    stream.read_exact(&mut vec![0; length + 2]).await.map_err(cut)?;
     Ok(())
 }
 
@@ -99,10 +100,12 @@ async fn read<const N: usize>(
     proxy: &Proxy,
 ) -> Result<[u8; N], BoxError> {
     let mut bytes = [0; N];
-    match stream.read_exact(&mut bytes).await {
-        Ok(_) => Ok(bytes),
-        Err(e) => Err(proxy.error("closed the connection during the SOCKS5 handshake").with_source(e).into()),
-    }
+    stream.read_exact(&mut bytes).await.map_err(|e| closed(proxy, e))?;
+    Ok(bytes)
+}
+
+fn closed(proxy: &Proxy, cause: io::Error) -> Error {
+    proxy.error("closed the connection during the SOCKS5 handshake").with_source(cause)
 }
 
 /// Encodes an address type, an address and a port (RFC 1928, section 5).

@@ -24,6 +24,7 @@ use crate::transport::connect::TcpConnector;
 use crate::transport::proxy::Proxy;
 use crate::transport::socket::Socket;
 use crate::transport::socks;
+use crate::transport::tls_error::in_plain_words;
 
 /// A stream to the host or to the proxy, which may itself use TLS.
 pub(super) type HopStream = MaybeHttpsStream<TokioIo<Socket>>;
@@ -57,6 +58,16 @@ impl ProxyConnector {
     /// Returns the proxy, if any.
     pub(super) fn proxy(&self) -> Option<&Proxy> {
         self.proxy.as_ref().map(|(proxy, _)| proxy)
+    }
+
+    /// Returns whether the host, or the proxy, has accepted a TCP connection.
+    pub(super) fn has_accepted(&self) -> bool {
+        self.tcp.has_accepted()
+    }
+
+    /// Makes the next connection ask the resolver again.
+    pub(super) fn forget_addresses(&self) {
+        self.tcp.forget_addresses();
     }
 
     /// Puts the host of `base` into the request's target if a proxy forwards the request. Nothing that is signed
@@ -128,17 +139,19 @@ async fn tunnel(stream: HopStream, proxy: &Proxy, host: &Uri) -> Result<HopStrea
     request.extend_from_slice(b"\r\n");
 
     let mut stream = TokioIo::new(stream);
-    stream.write_all(&request).await?;
-    stream.flush().await?;
+    let closed = || proxy.tunnel_error("closed the connection instead of opening a tunnel");
+    let cut = |e: io::Error| closed().with_source(in_plain_words(e));
+    stream.write_all(&request).await.map_err(cut)?;
+    stream.flush().await.map_err(cut)?;
     let (mut head, mut received) = (Vec::with_capacity(1024), 0);
     loop {
-        let length = stream.read_buf(&mut head).await?;
+        let length = stream.read_buf(&mut head).await.map_err(cut)?;
         if length == 0 {
-            return Err(proxy.error("closed the connection instead of opening a tunnel").into());
+            return Err(closed().into());
         }
         received += length;
         while let Some(status) =
-            status_of(&head).map_err(|e| proxy.error("does not speak HTTP").with_source(e))?
+            status_of(&head).map_err(|e| proxy.tunnel_error("does not speak HTTP").with_source(e))?
             && let Some(end) = end_of_head(&head)
         {
             if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {

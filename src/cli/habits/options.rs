@@ -230,7 +230,7 @@ const ADVICE: &[Advice] = &[
     ),
     (
         &["--connect-timeout", "--contimeout", "--cli-connect-timeout", "--dns-timeout"],
-        "use --first-byte-timeout SECONDS, which includes the connection, or --max-time for the whole run",
+        "use --first-byte-timeout SECONDS, which limits the connection too, or --max-time for the whole run",
     ),
     (
         &[

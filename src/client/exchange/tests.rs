@@ -18,8 +18,13 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 fn client(server: &InMemoryServer) -> ObjectClient {
     let config = Config { endpoint: Some(server.url().parse().unwrap()), ..Config::default() };
-    let options =
-        ClientOptions { version_id: None, first_byte_timeout: None, read_buffer: 64 << 10, max_redirects: 5 };
+    let options = ClientOptions {
+        version_id: None,
+        first_byte_timeout: None,
+        document_timeout: Duration::from_secs(10),
+        read_buffer: 64 << 10,
+        max_redirects: 5,
+    };
     ObjectClient::new(Origins::new(config), "s3://bucket/key".parse().unwrap(), options).unwrap()
 }
 

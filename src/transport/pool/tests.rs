@@ -23,7 +23,7 @@ fn usual() -> InMemoryServer {
 
 /// Sends a GET and reads the response; returns the connection that it used.
 async fn get(pool: &Arc<Pool>, offset: u64) -> Result<u64> {
-    let mut lease = pool.lease(false, order(offset)).await?;
+    let mut lease = pool.lease(false, order(offset), OPEN_TIMEOUT).await?;
     let response = lease.send(Request::new(Empty::new())).await;
     let body = response.map_err(|e| Error::network("cut").with_source(e))?.into_body();
     assert_eq!(body.collect().await.unwrap().to_bytes(), object(1000));
@@ -51,7 +51,7 @@ async fn a_retry_takes_a_new_connection_though_one_is_idle() {
     let server = usual();
     let pool = pool(&server);
     get(&pool, 0).await.unwrap();
-    let lease = pool.lease(true, order(0)).await.unwrap();
+    let lease = pool.lease(true, order(0), OPEN_TIMEOUT).await.unwrap();
     assert!(!lease.is_reused());
     assert_eq!(server.dialled(), 2);
 }
@@ -60,7 +60,7 @@ async fn a_retry_takes_a_new_connection_though_one_is_idle() {
 async fn the_connection_that_was_used_last_is_used_next() {
     let server = usual();
     let pool = pool(&server);
-    let leases = join_all((0..3).map(|offset| pool.lease(false, order(offset)))).await;
+    let leases = join_all((0..3).map(|offset| pool.lease(false, order(offset), OPEN_TIMEOUT))).await;
     for lease in leases {
         lease.unwrap().give_back();
     }
@@ -75,7 +75,7 @@ async fn the_connection_that_was_used_last_is_used_next() {
 async fn dropping_a_lease_closes_its_connection() {
     let server = usual();
     let pool = pool(&server);
-    let lease = pool.lease(false, order(0)).await.unwrap();
+    let lease = pool.lease(false, order(0), OPEN_TIMEOUT).await.unwrap();
     sleep(LATENCY).await;
     assert_eq!(server.open().0, 1);
     drop(lease);
@@ -151,14 +151,14 @@ async fn a_connection_that_nobody_answers_lowers_the_cap_only_while_others_get_r
     // The only other connection is silent too: it may be the network that is.
     let server = ignoring();
     let silent_pool = pool(&server);
-    let _silent = silent_pool.lease(false, order(0)).await.unwrap();
+    let _silent = silent_pool.lease(false, order(0), OPEN_TIMEOUT).await.unwrap();
     assert!(get(&silent_pool, 1).await.is_err());
     assert_eq!(silent_pool.connection_cap(), None);
 
     // The other one gets on, so it is the new connection that is not wanted.
     let server = ignoring();
     let pool = pool(&server);
-    let lease = pool.lease(false, order(0)).await.unwrap();
+    let lease = pool.lease(false, order(0), OPEN_TIMEOUT).await.unwrap();
     let second = tokio::spawn({
         let pool = Arc::clone(&pool);
         async move { get(&pool, 1).await }
@@ -179,7 +179,7 @@ async fn a_request_without_a_response_is_silent_only_while_others_get_theirs() {
         ScriptedReply { latency, ..ScriptedReply::default() }
     });
     let pool = pool(&server);
-    let mut lease = pool.lease(false, order(0)).await.unwrap();
+    let mut lease = pool.lease(false, order(0), OPEN_TIMEOUT).await.unwrap();
     let silence = tokio::spawn(lease.silence(false));
     let sending = tokio::spawn(async move { lease.send(Request::new(Empty::new())).await.is_ok() });
     sleep(Duration::from_secs(30)).await;

@@ -1,6 +1,8 @@
 //! `--range` and `--if-match`: exactly the bytes and the object that were named, with no more requests and bytes than
 //! that takes.
 
+use std::time::{Duration, Instant};
+
 use s3server::Server;
 
 use crate::support::fault_server::{ETAG, FaultServer, Reply, Request, cut_then, once};
@@ -309,6 +311,28 @@ fn limits_of_time_are_the_users() {
             assert_eq!(outcome.code(), Some(exit), "{}", outcome.stderr);
             assert_eq!(outcome.stderr.contains(says), exit != 0, "{}", outcome.stderr);
         }
+    });
+}
+
+/// Setting up a connection, by way of a proxy and TLS, is bounded by the time for the first byte.
+#[test]
+fn the_time_for_the_first_byte_bounds_the_connection_too() {
+    const LIMIT: Duration = Duration::from_secs(15);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
+    let silent = listener.local_addr().expect("an address");
+    let table = [
+        ("TLS", (format!("https://{silent}"), String::new(), "may not be one for https")),
+        ("a tunnel", ("https://store.invalid".to_owned(), format!("http://{silent}"), "HTTPS_PROXY")),
+        ("SOCKS", ("https://store.invalid".to_owned(), format!("socks5h://{silent}"), "HTTPS_PROXY")),
+    ];
+    table::each(&table, |(endpoint, proxy, hint)| {
+        let began = Instant::now();
+        let run = S3fcp::at(endpoint).env("HTTPS_PROXY", proxy);
+        let outcome = run.args(["--max-attempts", "1", "--first-byte-timeout", "0.5"]).download(URI);
+        outcome.assert_failed(5, &[]);
+        assert!(outcome.stderr.contains("timed out after 500ms"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(hint), "no {hint:?} in {}", outcome.stderr);
+        assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());
     });
 }
 

@@ -201,7 +201,8 @@ fn an_object_that_is_denied_is_denied_and_not_asked_for_again_and_again() {
 fn a_session_that_is_not_given_is_asked_for_again_and_then_named() {
     let gate = Gate::closed();
     let silent = gate.clone();
-    let table: [(&str, Box<dyn Fn() -> Reply + Send + Sync>); 9] = [
+    let table: [(&str, Box<dyn Fn() -> Reply + Send + Sync>); 10] = [
+        ("a document that stalls", Box::new(|| session(1).stall_after(40))),
         ("500", Box::new(|| Reply::status(500).code("InternalError"))),
         ("503", Box::new(|| Reply::status(503).code("SlowDown"))),
         ("503 without a document", Box::new(|| Reply::status(503))),
@@ -216,7 +217,7 @@ fn a_session_that_is_not_given_is_asked_for_again_and_then_named() {
         // Once, and for ever.
         let (first, later) = (reply(), reply());
         let server = refusing(move |number| if number == 1 { first.clone() } else { session(number) });
-        let limits = ["--max-attempts", "3", "--first-byte-timeout", "500ms"];
+        let limits = ["--max-attempts", "3", "--first-byte-timeout", "500ms", "--stall-timeout", "500ms"];
         let outcome = run(&server).args(limits).download(URI);
         outcome.assert_object(&object(SIZE));
         assert!((2..=3).contains(&sessions(&server)), "{}", sessions(&server));
@@ -230,6 +231,16 @@ fn a_session_that_is_not_given_is_asked_for_again_and_then_named() {
         assert!(gets(&server).is_empty(), "nothing is asked for without a session");
     });
     drop(gate);
+}
+
+/// There is no `s3:GetObject` for a directory bucket.
+#[test]
+fn an_object_that_is_refused_names_the_action_of_directory_buckets() {
+    let server = server(|_| Reply::status(403).code("AccessDenied"));
+    let outcome = run(&server).download(URI);
+    outcome.assert_failed(4, &[]);
+    assert!(outcome.stderr.contains("s3express:CreateSession"), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("ListBucket"), "{}", outcome.stderr);
 }
 
 #[test]

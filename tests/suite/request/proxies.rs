@@ -237,6 +237,33 @@ fn a_refusing_or_missing_proxy_is_named_without_its_password() {
     outcome.assert_hides(&SECRETS);
 }
 
+/// Whichever end of TLS is missing, it is the proxy that hangs up, and not the host.
+#[test]
+fn a_proxy_that_expects_tls_or_does_not_is_named() {
+    let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+    let (config, pem) = self_signed("127.0.0.1");
+    let with_tls = Options { tls: Some(config), ..Options::default() }.start(upstream);
+    let resets = FaultServer::start(object(SIZE), |_| Reply::raw("").reset_after(0));
+    let closes = FaultServer::start(object(SIZE), |_| Reply::raw(""));
+    let bundle = file(&pem);
+    for (scheme, address, says) in [
+        ("http", with_tls.address(), "may expect https://"),
+        ("http", resets.address(), "may expect https://"),
+        ("http", closes.address(), "may expect https://"),
+    ] {
+        let outcome = S3fcp::at("https://store.invalid")
+            .env("HTTPS_PROXY", format!("{scheme}://{address}"))
+            .env("AWS_CA_BUNDLE", bundle.path())
+            .args(["--max-attempts", "1"])
+            .download(URI);
+        outcome.assert_failed(5, &[]);
+        let proxy = format!("the proxy {scheme}://{address} ");
+        assert!(outcome.stderr.contains(says) && outcome.stderr.contains(&proxy), "{}", outcome.stderr);
+        assert!(!outcome.stderr.contains("server ended the TLS handshake"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("HTTPS_PROXY"), "{}", outcome.stderr);
+    }
+}
+
 #[test]
 fn no_proxy_bypasses_the_proxy_and_loopback_alone_does_not() {
     let store = store(false);
