@@ -28,7 +28,7 @@ use crate::download::limits::checksum_mode;
 use crate::download::options::Options;
 use crate::download::ordered::OrderedRanges;
 use crate::download::pending_head::PendingHead;
-use crate::download::requested::{RequestedBytes, beyond};
+use crate::download::requested::RequestedBytes;
 use crate::download::start_mode::StartMode;
 use crate::download::verdict::Evidence;
 use crate::error::{Error, Result, ServiceError};
@@ -216,7 +216,7 @@ async fn confirm_end(
     let info = match (head.answer().await, refused.object_size) {
         (Some(info), _) => info,
         (None, _) if start == 0 => return Ok(None),
-        (None, Some(size)) if size < start => return Err(beyond(start, size)),
+        (None, Some(size)) if size < start => return Err(context.wanted.beyond(size)),
         (None, _) => describe(&context.client, context.max_attempts).await?.info,
     };
     let is_nothing = context.wanted.of(&info)?.is_empty();

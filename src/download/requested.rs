@@ -12,6 +12,8 @@ use crate::s3::response::RangeResponse;
 pub(crate) struct RequestedBytes {
     /// Up to `u64::MAX` where no end was named.
     range: ByteRange,
+    /// Where the user's range begins, for messages.
+    named_start: u64,
     /// The version that the first GET asks for.
     if_match: Option<ETag>,
     /// Set if the user named that version, and HEAD did not just show it.
@@ -29,9 +31,10 @@ impl RequestedBytes {
             Some(spec) => spec.of(u64::MAX),
             None => ByteRange::new(0, u64::MAX),
         };
+        let named_start = range.start();
         // There must be a byte to request, and no object is so large.
-        let range = ByteRange::new(range.start().min(u64::MAX - 1), range.end());
-        Some(Self { range, is_named: if_match.is_some(), if_match, size: None })
+        let range = ByteRange::new(named_start.min(u64::MAX - 1), range.end());
+        Some(Self { range, named_start, is_named: if_match.is_some(), if_match, size: None })
     }
 
     /// Creates a request for `range` of the object that `info` describes, and of no other version.
@@ -47,7 +50,13 @@ impl RequestedBytes {
         let range = range.map_or(ByteRange::new(0, info.size), |spec| spec.of(info.size));
         let shown = info.etag.as_deref().and_then(ETag::of_header);
         let is_named = if_match.is_some();
-        Ok(Self { range, if_match: if_match.or(shown), is_named, size: Some(info.size) })
+        Ok(Self {
+            range,
+            named_start: range.start(),
+            if_match: if_match.or(shown),
+            is_named,
+            size: Some(info.size),
+        })
     }
 
     /// Returns the first byte's offset.
@@ -101,9 +110,17 @@ impl RequestedBytes {
         match self.size {
             Some(_) if info.known_size().is_none() => Err(Error::new(ErrorKind::Server, SIZE_NEEDED)),
             Some(size) if size != info.size => Err(other_size(size, info.size, self.has_tag_of(info))),
-            _ if self.start() > info.size => Err(beyond(self.start(), info.size)),
+            _ if self.start() > info.size => Err(self.beyond(info.size)),
             _ => Ok(self.range.clipped(info.size)),
         }
+    }
+
+    /// Returns the error for a range that begins after the end of an object of `size` bytes.
+    pub(crate) fn beyond(&self, size: u64) -> Error {
+        let start = self.named_start;
+        Error::usage(format!(
+            "the range begins at byte {start}, beyond the end of the object: it has {size} bytes"
+        ))
     }
 
     /// Returns whether `info` shows the tag of the object that was measured.
@@ -156,13 +173,6 @@ fn other_size(size: u64, now: u64, is_of_one_tag: bool) -> Error {
     Error::new(ErrorKind::Changed, what)
 }
 
-/// Returns the error for a range that begins at `start`, after the end of an object of `size` bytes.
-pub(crate) fn beyond(start: u64, size: u64) -> Error {
-    Error::usage(format!(
-        "the range begins at byte {start}, beyond the end of the object: it has {size} bytes"
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,7 +208,10 @@ mod tests {
         for range in ["21-", "21-30", "18446744073709551615-", "18446744073709551615-18446744073709551615"] {
             let wanted = wanted(range, "");
             assert!(!wanted.first(1).is_empty(), "{range}");
-            assert_eq!(wanted.of(&info(20, "")).unwrap_err().exit_code(), 2, "{range}");
+            let error = wanted.of(&info(20, "")).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{range}");
+            let named = range.split('-').next().unwrap();
+            assert!(error.to_string().contains(&format!("at byte {named}, beyond")), "{range}: {error}");
         }
     }
 

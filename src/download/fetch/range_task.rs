@@ -22,7 +22,6 @@ use crate::download::fetch::hedged::{HedgedRequest, Remaining};
 use crate::download::fetch::range_request::RequestEvent;
 use crate::download::memory::frame::Frame;
 use crate::download::memory::window::Reservation;
-use crate::download::requested::beyond;
 use crate::error::{Error, ErrorKind, Result};
 use crate::s3::checksum::expected::ExpectedChecksum;
 use crate::s3::object::ObjectInfo;
@@ -294,7 +293,7 @@ impl RangeTask {
     /// Notes the size of the object, which the end of its only response showed.
     fn ended_at(&mut self, size: u64) -> Result<()> {
         if self.range.start() > size {
-            return Err(beyond(self.range.start(), size));
+            return Err(self.context.wanted.beyond(size));
         }
         let _ = self.context.size_at_end.set(size);
         self.context.evidence.set_size(SizeProof::LastChunk);
