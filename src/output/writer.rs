@@ -143,6 +143,7 @@ fn write_all<B: AsRef<[u8]>>(
         }
         let count = pieces.len().min(GATHERED_FRAMES_MAX);
         let began = Instant::now();
+        progress.begin_write(began);
         let mut written = match out.write_vectored(&slices[..count]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(n) => n,
