@@ -315,6 +315,7 @@ impl ConcurrencyController {
         let (now, connections, recent) = (here.at, self.connections, self.recent.bytes_per_second());
         let is_behind = self.share.is_consumer_behind(here.held, connections, recent, &self.estimate);
         let has_stragglers = stragglers::explain_low_rate(self.overtaken, here.opened);
+        let has_late = stragglers::are_connecting(connections, here);
         match step.judge(rate, connections, &self.estimate) {
             StepVerdict::TakeBack { before, cancels } => {
                 self.connections = before;
@@ -330,6 +331,7 @@ impl ConcurrencyController {
             }
             StepVerdict::MeasureAgain(step) => self.set(connections, step, now),
             StepVerdict::TryFewer { .. } if has_stragglers => self.settle(now),
+            StepVerdict::TryFewer { .. } if has_late => self.set(connections, Step::START, now),
             StepVerdict::TryFewer { best } => self.step_down(rate, best, now),
             StepVerdict::TryMore if is_behind => self.settle(now),
             StepVerdict::TryMore => self.step_up(rate, now),

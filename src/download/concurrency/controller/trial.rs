@@ -146,7 +146,7 @@ impl Trial {
         }
         let rate = began.rate(here);
         let opened = self.opened.unwrap_or(began.opened);
-        if rate >= self.worth(opened, estimate) {
+        if rate >= self.worth(opened, here, estimate) {
             return TrialProgress::Passed { rate };
         }
         if let Some(progress) = self.judge_growth(rate, here, estimate) {
@@ -241,8 +241,11 @@ impl Trial {
     }
 
     /// Returns the common rate from which on each connection adds to that of the base, where so many responses had `opened`.
-    fn worth(&self, opened: u64, estimate: &ConnectionEstimate) -> f64 {
-        let active = opened.saturating_sub(self.alone.opened);
+    fn worth(&self, opened: u64, here: SpeedMark, estimate: &ConnectionEstimate) -> f64 {
+        // A response may be the next one of a connection that was there, while others still try a dead address.
+        let receiving = here.opened.saturating_sub(here.ended);
+        let added = receiving.saturating_sub(self.base.connections as u64);
+        let active = opened.saturating_sub(self.alone.opened).min(added);
         let active = to_f64(usize::try_from(active).unwrap_or(usize::MAX));
         if self.is_against_one() {
             // None of them has waited for a second response yet.
